@@ -1,0 +1,90 @@
+"""The ``dynolab`` command: one sub-command a file; the last door that errors come to."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from dynolab import errors, plugins
+
+
+class Commands(click.Group):
+    """Finds its commands in this folder; one is imported when it is asked for (``--help`` asks for all)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in plugins.names("dynolab.cli") if name != "main"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = import_module(f"dynolab.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Names the nearest commands when there is none of that name."""
+        import difflib
+
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            near = difflib.get_close_matches(args[0], known, n=2)
+            guess = f"did you mean {' or '.join(near)}? " if near else ""
+            ctx.fail(f"there is no command {args[0]!r}; {guess}Commands: {', '.join(known)}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dynolab", message="%(prog)s %(version)s")
+def cli() -> None:
+    """dynolab runs a model on a real device and tells what it costs there.
+
+    \b
+    Start with:  dynolab profile MODEL
+    """
+
+
+def show(error: errors.Error) -> None:
+    """An error as a person reads it: what, the log's end where a worker died, and the way out."""
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(error.message, err=True)
+    log = str(error.details.get("log") or "").strip()
+    if log and error.blame in ("model", "us", "device"):
+        click.secho("  the end of the log:", dim=True, err=True)
+        for line in log.splitlines()[-12:]:
+            click.secho(f"  | {line}", dim=True, err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint}", err=True)
+
+
+def main() -> None:
+    """Run the command line; the exit status is 0, 1 (a requirement is not met), 2 (an error), 3 (a bug) or 130 (Ctrl-C)."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except errors.Error as error:
+        show(error)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("stopped: nothing was kept", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - the last door: what comes here is a bug of ours, and is said to be one
+        traceback.print_exc()
+        show(
+            errors.Bug(
+                f"dynolab failed: {type(error).__name__}: {error}", hint="please report this with the lines above"
+            )
+        )
+        sys.exit(errors.Bug.exit_code)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How a device is reached: run a command, push and pull files."""

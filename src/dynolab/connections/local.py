@@ -1,0 +1,114 @@
+"""This machine as a device."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import ClassVar
+
+import platformdirs
+
+from dynolab.connections.base import Connection
+from dynolab.errors import TransferFailed
+
+_PREFIX = "run-"
+STOP_PATIENCE_S = 5.0
+
+
+class Local(Connection):
+    """This machine. The workspace lies in the user's cache folder, since /tmp is often tmpfs, which has no cold files."""
+
+    name: ClassVar[str] = "local"
+    python = sys.executable
+
+    @contextmanager
+    def workspace(self) -> Iterator[str]:
+        """A folder under ``DYNOLAB_WORKSPACE`` or the user's cache folder; those of killed runs are swept."""
+        root = workspace_root()
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            _sweep(root)
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+        except OSError as error:
+            raise TransferFailed(
+                f"no workspace can be made in {root}: {error.strerror}",
+                hint="set DYNOLAB_WORKSPACE to a writable folder",
+            ) from error
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield str(folder)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def push(self, source: Path, target: str) -> None:
+        """A copy, made by the file system itself where it can (reflink or copy_file_range)."""
+        try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise TransferFailed(f"{source} cannot be copied to {target}: {error.strerror}") from error
+
+    def pull(self, source: str, target: Path) -> None:
+        try:
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise TransferFailed(f"{source} cannot be copied to {target}: {error.strerror}") from error
+
+    def run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> tuple[int, str]:
+        """The command runs in a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                list(arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+            try:
+                for line in process.stdout or ():
+                    on_line(line.rstrip("\n"))
+                process.wait()
+            finally:
+                _stop(process)
+            errors.seek(0)
+            return process.returncode, errors.read()
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ask, wait, then kill; a process that ended already is only reaped."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_PATIENCE_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def workspace_root() -> Path:
+    """Where workspaces are made."""
+    named = os.environ.get("DYNOLAB_WORKSPACE")
+    return Path(named) if named else platformdirs.user_cache_path("dynolab") / "workspaces"
+
+
+def _sweep(root: Path) -> None:
+    """Remove workspaces whose owner is gone: it held a lock for as long as it lived."""
+    for folder in root.glob(f"{_PREFIX}*"):
+        with suppress(OSError), (folder / "lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+plugin = Local()

@@ -1,0 +1,184 @@
+"""Every error of dynolab: what was wrong, whose fault it is, and the way out.
+
+Error
+|- UserError       blame=user    SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden RateLimited
+|- DeviceError     blame=device  DeviceLost DeviceBusy TransferFailed DeviceUnstable
+|- WorkerError     blame=model   LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory
+|- PluginMissing   blame=setup
+`- Bug             blame=us
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import ClassVar, Literal
+
+Blame = Literal["user", "device", "model", "setup", "us"]
+
+
+class Error(Exception):
+    """The root of the tree. The message names the offending value; ``hint`` says what to do."""
+
+    blame: ClassVar[Blame] = "us"
+    retriable: ClassVar[bool] = False
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, hint: str | None = None, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, object] = dict(details or {})
+
+    @property
+    def code(self) -> str:
+        """The class's name: the stable word for programs."""
+        return type(self).__name__
+
+    def to_dict(self) -> dict[str, object]:
+        """A JSON-ready form, read back by :func:`from_dict`; details that JSON cannot say become text."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, "details": _plain(self.details)}
+
+
+class UserError(Error):
+    """The request cannot be carried out as it stands."""
+
+    blame = "user"
+    http_status = 400
+
+
+class SpecInvalid(UserError):
+    """An option, shape, input or file name that does not fit."""
+
+    http_status = 422
+
+
+class ModelInvalid(UserError):
+    """The model file is broken, incomplete or unsafe to open."""
+
+    http_status = 422
+
+
+class ModelNotSupported(UserError):
+    """The model is sound, but the runtime cannot run it."""
+
+    http_status = 422
+
+
+class NotFound(UserError):
+    """A file or object that is not there."""
+
+    http_status = 404
+
+
+class Conflict(UserError):
+    """The object is in a state that does not allow this."""
+
+    http_status = 409
+
+
+class Forbidden(UserError):
+    """The caller may not do this."""
+
+    http_status = 403
+
+
+class RateLimited(UserError):
+    """Too many requests."""
+
+    http_status = 429
+    retriable = True
+
+
+class DeviceError(Error):
+    """The device failed, not the model; another device may do."""
+
+    blame = "device"
+    retriable = True
+    http_status = 502
+
+
+class DeviceLost(DeviceError):
+    """The device does not answer any more."""
+
+
+class DeviceBusy(DeviceError):
+    """Somebody else holds the device."""
+
+
+class TransferFailed(DeviceError):
+    """Files could not be moved to or from the device."""
+
+
+class DeviceUnstable(DeviceError):
+    """The device answers, but not twice the same."""
+
+
+class WorkerError(Error):
+    """The model failed in its worker process: a result of the job, not a fault of dynolab."""
+
+    blame = "model"
+    http_status = 422
+
+
+class LoadFailed(WorkerError):
+    """The runtime refused to load the model."""
+
+
+class InferenceFailed(WorkerError):
+    """The runtime loaded the model, but could not run it."""
+
+
+class WorkerCrashed(WorkerError):
+    """The worker process died by a signal."""
+
+
+class WorkerTimeout(WorkerError):
+    """The time limit was reached; the worker was killed."""
+
+
+class OutOfMemory(WorkerError):
+    """The memory limit was reached, or the system had no more memory."""
+
+
+class PluginMissing(Error):
+    """A runtime, report or other plug-in whose library is not installed."""
+
+    blame = "setup"
+    http_status = 501
+
+
+class Bug(Error):
+    """A state that dynolab's own code should have excluded."""
+
+    exit_code = 3
+
+
+def _plain(value: object) -> object:
+    """``value`` with everything that JSON cannot say as text: writing an error down must not fail."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return str(value)
+
+
+def _subclasses(root: type[Error]) -> dict[str, type[Error]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found.update(_subclasses(child))
+    return found
+
+
+def from_dict(document: Mapping[str, object]) -> Error:
+    """The error that :meth:`Error.to_dict` described; an unknown code becomes :class:`Bug`."""
+    kind = _subclasses(Error).get(str(document.get("code")), Bug)
+    hint, details = document.get("hint"), document.get("details")
+    return kind(
+        str(document.get("message", "no message")),
+        hint=str(hint) if hint else None,
+        details=details if isinstance(details, Mapping) else None,
+    )

@@ -1,0 +1,121 @@
+"""A bound on a worker's memory: a control group where one is delegated to us, else the supervisor's own watch."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from dynolab import errors
+from dynolab.spec.profiles import MemoryEdge
+
+_ROOT = Path("/sys/fs/cgroup")
+
+
+class Cage:
+    """No limit. ``method`` names how the bound is kept."""
+
+    method: str | None = None
+    watches = False
+
+    def admit(self, pid: int) -> None:
+        """Put a process under the bound."""
+
+    def exceeded(self, edge: MemoryEdge) -> errors.Error | None:
+        """The error, when a look from outside shows more than the bound."""
+        del edge
+        return None
+
+    def verdict(self) -> errors.Error | None:
+        """The error, when the kernel killed for the bound."""
+        return None
+
+    def close(self) -> None:
+        """Remove what was set up."""
+
+
+class WatchedCage(Cage):
+    """RLIMIT_DATA in the worker (it sets it itself), and looks at its resident size from outside."""
+
+    method = "RLIMIT_DATA and the supervisor's watch"
+    watches = True
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+
+    def exceeded(self, edge: MemoryEdge) -> errors.Error | None:
+        used = edge.resident_bytes + edge.swap_bytes
+        if used <= self._limit_bytes:
+            return None
+        return _limit_error(self._limit_bytes, f"{used / 1e6:.0f} MB were resident")
+
+
+class GroupCage(Cage):
+    """A control group of our own with a hard limit (cgroups(7), version 2 or 1)."""
+
+    def __init__(self, folder: Path, limit_bytes: int, version: int) -> None:
+        self.method = f"control group (version {version})"
+        self._folder, self._limit_bytes, self._version = folder, limit_bytes, version
+        folder.mkdir()
+        try:
+            names = ("memory.max", "memory.swap.max") if version == 2 else ("memory.limit_in_bytes",)
+            (folder / names[0]).write_text(str(limit_bytes))
+            for name in names[1:]:
+                with suppress(OSError):
+                    (folder / name).write_text("0")
+        except OSError:
+            self.close()
+            raise
+
+    def admit(self, pid: int) -> None:
+        (self._folder / "cgroup.procs").write_text(str(pid))
+
+    def verdict(self) -> errors.Error | None:
+        name = "memory.events" if self._version == 2 else "memory.oom_control"
+        counters = dict(line.split()[:2] for line in (self._folder / name).read_text().splitlines())
+        if int(counters.get("oom_kill", 0)):
+            return _limit_error(self._limit_bytes, "the kernel killed the worker")
+        return None
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._folder.rmdir()
+
+
+def _limit_error(limit_bytes: int, why: str) -> errors.OutOfMemory:
+    return errors.OutOfMemory(
+        f"the memory limit of {limit_bytes / 1e6:.0f} MB was reached: {why}",
+        hint="raise --memory-limit, or profile without it to see what the model needs",
+    )
+
+
+def make(limit_bytes: int | None) -> Cage:
+    """The strictest cage that this system lets us build, or one without a bound for None."""
+    if limit_bytes is None:
+        return Cage()
+    for folder, version in _places():
+        try:
+            return GroupCage(folder / f"dynolab-{os.getpid()}", limit_bytes, version)
+        except OSError:
+            continue
+    return WatchedCage(limit_bytes)
+
+
+def _places() -> list[tuple[Path, int]]:
+    """Groups in which we may try to make one of ours: our own group, by version."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    places = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        inside = path.lstrip("/")
+        if not controllers:
+            folder = _ROOT / inside
+            with suppress(OSError):
+                if "memory" in (folder / "cgroup.subtree_control").read_text().split():
+                    places.append((folder, 2))
+        elif "memory" in controllers.split(","):
+            places.append((_ROOT / "memory" / inside, 1))
+    return places

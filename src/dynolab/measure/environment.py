@@ -1,0 +1,279 @@
+"""What the device is and how it is set: recorded with every profile, judged by nobody here.
+
+Nothing here fails: what cannot be read is left out, or says ``not available: reason``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dynolab.spec.devices import DeviceFacts
+
+_VARIABLES = (
+    "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONMALLOC", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_",
+    "VECLIB_", "NUMEXPR_", "DNNL_", "ONEDNN_", "ORT_", "OV_", "OPENVINO_", "TORCH", "XNNPACK", "TF_NUM_", "TF_ENABLE_", "TF_XLA_", "CUDA_", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE",
+)  # fmt: skip
+"""Beginnings of the names of environment variables that change how memory is kept or how many threads compute."""
+_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+"""A variable with one of these in its name is never recorded, however it begins."""
+_CPU = "sys/devices/system/cpu"
+_NO_MEMORY_LIMIT_BYTES = 1 << 60
+"""cgroup v1 says "no limit" with the largest multiple of a page (kernel: Documentation/admin-guide/cgroup-v1/memory.rst)."""
+_NVIDIA_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version,clocks.max.sm", "--format=csv,noheader")
+_NVIDIA_TIMEOUT_S = 10.0
+_HYPERVISOR_VENDORS = ("qemu", "kvm", "vmware", "virtualbox", "xen", "microsoft corporation", "amazon ec2", "google")
+
+
+def device_facts(root: Path = Path("/")) -> DeviceFacts:
+    """The device as it describes itself; ``root`` stands before ``/proc``, ``/sys`` and ``/etc`` (a recorded tree in tests)."""
+    system = _os_release(root)
+    gpus = nvidia_gpus() if root == Path("/") else ()
+    return DeviceFacts(
+        name=machine_model(root) or platform.node() or "unknown",
+        os=system.get("NAME", platform.system()),
+        os_version=system.get("VERSION_ID", platform.version()),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        processor=processor(root),
+        cores=os.cpu_count() or 1,
+        memory_bytes=meminfo(root).get("MemTotal"),
+        page_bytes=os.sysconf("SC_PAGE_SIZE"),
+        accelerators=tuple(gpu["name"] for gpu in gpus),
+        attributes=_attributes(root, gpus),
+    )
+
+
+def environment(root: Path = Path("/")) -> dict[str, str]:
+    """How the system is set now, as words by name; names of environment variables begin with ``env.``."""
+    found = {
+        "kernel": " ".join(platform.uname()[i] for i in (0, 2, 3)),
+        "libc": " ".join(platform.libc_ver()).strip() or "not available: not glibc",
+        "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
+        "virtualisation": virtualisation(root),
+        "governor": governor(root),
+        "turbo": turbo(root),
+        "smt": _said(root, f"{_CPU}/smt/control"),
+        "clocksource": clocksource(root),
+        "affinity": _affinity(),
+        "cpu_isolation": text(root, f"{_CPU}/isolated") or "none",
+        **_memory_settings(root),
+        **_cgroup_limits(root),
+        "load_average": _said(root, "proc/loadavg"),
+    }
+    return found | {f"env.{name}": value for name, value in sorted(os.environ.items()) if _matters(name)}
+
+
+def text(root: Path, path: str) -> str | None:
+    """The stripped text of a file below ``root``; None where there is none, or it may not be read."""
+    try:
+        return (root / path).read_text(encoding="utf-8", errors="replace").strip("\0 \n")
+    except OSError:
+        return None
+
+
+def machine_model(root: Path) -> str | None:
+    """The board or machine by its maker's name: from the device tree (ARM boards), else from DMI (PCs)."""
+    tree = text(root, "proc/device-tree/model") or text(root, "sys/firmware/devicetree/base/model")
+    if tree:
+        return tree
+    words = (text(root, f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name"))
+    return " ".join(word for word in words if word) or None
+
+
+def processor(root: Path) -> str | None:
+    """The CPU's name: ``model name`` of ``/proc/cpuinfo`` (x86), else the device tree's cores (ARM)."""
+    rows = _cpuinfo(root)
+    if rows.get("model name"):
+        return rows["model name"]
+    cores = sorted(path for path in (root / "proc/device-tree/cpus").glob("cpu@*/compatible") if path.is_file())
+    names = (text(root, str(path.relative_to(root))) for path in cores)
+    kinds = dict.fromkeys(name.split("\0")[0].removeprefix("arm,") for name in names if name)
+    return ", ".join(kinds) or rows.get("Processor") or rows.get("Hardware")
+
+
+def virtualisation(root: Path) -> str:
+    """Whether this is a virtual machine or a container, as far as the guest is told."""
+    hints = []
+    if "hypervisor" in _cpuinfo(root).get("flags", "").split():
+        hints.append("virtual machine (cpuid hypervisor bit)")
+    maker = (text(root, "sys/class/dmi/id/sys_vendor") or "").lower()
+    hints += [f"virtual machine ({maker})"] if maker.startswith(_HYPERVISOR_VENDORS) else []
+    kind = text(root, "sys/hypervisor/type")
+    hints += [f"hypervisor {kind}"] if kind else []
+    if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
+        hints.append("container")
+    return ", ".join(hints) or "none seen"
+
+
+def governor(root: Path) -> str:
+    """The frequency governors in use, with driver, over all CPUs."""
+    files = sorted((root / _CPU).glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    kinds = sorted({value for file in files if (value := text(root, str(file.relative_to(root))))})
+    if not kinds:
+        return "not available: no cpufreq"
+    driver = text(root, f"{_CPU}/cpu0/cpufreq/scaling_driver")
+    return ", ".join(kinds) + (f" ({driver})" if driver else "")
+
+
+def turbo(root: Path) -> str:
+    """``on``, ``off``, or why it is not known (kernel: Documentation/admin-guide/pm/intel_pstate.rst and cpufreq.rst)."""
+    no_turbo = text(root, f"{_CPU}/intel_pstate/no_turbo")
+    if no_turbo is not None:
+        return "off" if no_turbo == "1" else "on"
+    boost = text(root, f"{_CPU}/cpufreq/boost")
+    if boost is not None:
+        return "on" if boost == "1" else "off"
+    return "not available: neither intel_pstate/no_turbo nor cpufreq/boost"
+
+
+def huge_pages(root: Path) -> str:
+    """When the kernel uses transparent huge pages: ``always``, ``madvise`` or ``never``."""
+    choices = _said(root, "sys/kernel/mm/transparent_hugepage/enabled")
+    return choices.partition("[")[2].partition("]")[0] or choices
+
+
+def clocksource(root: Path) -> str:
+    """What the kernel's clock is made of."""
+    return _said(root, "sys/devices/system/clocksource/clocksource0/current_clocksource")
+
+
+def cpu_quota(root: Path) -> float | None:
+    """CPUs that the control group may use over a period, or None where it is not limited.
+
+    ``cpu.max`` (v2) or ``cpu.cfs_quota_us`` over ``cpu.cfs_period_us`` (v1), the smallest up to the root of the hierarchy.
+    """
+    quotas = []
+    for words in _cgroup_texts(root, "cpu", "cpu.max"):
+        quota, _, period = words.partition(" ")
+        if quota.isdigit() and period.isdigit():
+            quotas.append(int(quota) / int(period))
+    for folder in _cgroup_folders(root, "cpu"):
+        quota_us, period_us = _number(root, f"{folder}/cpu.cfs_quota_us"), _number(root, f"{folder}/cpu.cfs_period_us")
+        if quota_us and period_us and quota_us > 0:
+            quotas.append(quota_us / period_us)
+    return min(quotas, default=None)
+
+
+def memory_limit_bytes(root: Path) -> int | None:
+    """The control group's memory limit: ``memory.max`` (v2) or ``memory.limit_in_bytes`` (v1); None: not limited."""
+    limits = [int(words) for words in _cgroup_texts(root, "memory", "memory.max") if words.isdigit()]
+    found = (_number(root, f"{folder}/memory.limit_in_bytes") for folder in _cgroup_folders(root, "memory"))
+    limits += [limit for limit in found if limit is not None and limit < _NO_MEMORY_LIMIT_BYTES]
+    return min(limits, default=None)
+
+
+def nvidia_gpus() -> tuple[dict[str, str], ...]:
+    """NVIDIA GPUs by ``nvidia-smi``: name, memory, driver and highest clock of each; none where it is not installed."""
+    try:
+        ran = subprocess.run(_NVIDIA_QUERY, capture_output=True, text=True, timeout=_NVIDIA_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    keys = ("name", "memory", "driver", "max_clock")
+    rows = (line.split(", ") for line in ran.stdout.splitlines()) if ran.returncode == 0 else iter(())
+    return tuple(dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys))
+
+
+def _matters(name: str) -> bool:
+    return name.startswith(_VARIABLES) and not any(word in name.upper() for word in _SECRETS)
+
+
+def _attributes(root: Path, gpus: Sequence[dict[str, str]]) -> dict[str, str]:
+    found = {"hostname": platform.node(), "virtualisation": virtualisation(root)}
+    for index, gpu in enumerate(gpus):
+        found.update({f"gpu{index}.{key}": value for key, value in gpu.items()})
+    return {name: value for name, value in found.items() if value}
+
+
+def _memory_settings(root: Path) -> dict[str, str]:
+    swap_bytes = meminfo(root).get("SwapTotal")
+    return {
+        "transparent_huge_pages": huge_pages(root),
+        "swappiness": _said(root, "proc/sys/vm/swappiness"),
+        "swap_total_bytes": str(swap_bytes) if swap_bytes is not None else "not available: /proc/meminfo",
+        "overcommit_memory": _said(root, "proc/sys/vm/overcommit_memory"),
+        "aslr": _said(root, "proc/sys/kernel/randomize_va_space"),
+    }
+
+
+def _cgroup_limits(root: Path) -> dict[str, str]:
+    quota, limit = cpu_quota(root), memory_limit_bytes(root)
+    return {
+        "cgroup_cpu_quota": f"{quota:.2f} CPUs" if quota is not None else "none",
+        "cgroup_memory_limit_bytes": str(limit) if limit is not None else "none",
+    }
+
+
+def _affinity() -> str:
+    if not hasattr(os, "sched_getaffinity"):
+        return "not available: no sched_getaffinity"
+    return ranges(sorted(os.sched_getaffinity(0)))
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Sorted numbers in the kernel's notation, such as ``0-3,8``."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+
+
+def _said(root: Path, path: str) -> str:
+    found = text(root, path)
+    return found if found is not None else f"not available: /{path}"
+
+
+def _number(root: Path, path: str) -> int | None:
+    found = text(root, path)
+    return int(found) if found is not None and found.lstrip("-").isdigit() else None
+
+
+def _os_release(root: Path) -> dict[str, str]:
+    """os-release(5)."""
+    rows = (line.partition("=") for line in (text(root, "etc/os-release") or "").splitlines())
+    return {key: value.strip("\"'") for key, _, value in rows if value}
+
+
+def _cpuinfo(root: Path) -> dict[str, str]:
+    """The first CPU's rows, and those that stand for all (on ARM: Hardware, Model)."""
+    found: dict[str, str] = {}
+    for line in (text(root, "proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    return found
+
+
+def meminfo(root: Path) -> dict[str, int]:
+    """Rows of ``/proc/meminfo`` in bytes."""
+    rows = (line.replace(":", "").split() for line in (text(root, "proc/meminfo") or "").splitlines())
+    return {row[0]: int(row[1]) * 1024 for row in rows if len(row) == 3 and row[1].isdigit()}
+
+
+def _cgroup_texts(root: Path, controller: str, file: str) -> Iterator[str]:
+    for folder in _cgroup_folders(root, controller):
+        found = text(root, f"{folder}/{file}")
+        if found is not None:
+            yield found
+
+
+def _cgroup_folders(root: Path, controller: str) -> Iterator[str]:
+    """This process's folder and those above it, v1 and v2 (cgroups(7)).
+
+    In a container the path of ``/proc/self/cgroup`` may not exist below the mount: then only the mount itself counts.
+    """
+    for line in (text(root, "proc/self/cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and controller not in controllers.split(","):
+            continue
+        mounts = (f"sys/fs/cgroup/{controllers}",) if controllers else ("sys/fs/cgroup", "sys/fs/cgroup/unified")
+        for mount in mounts:
+            steps = [part for part in path.split("/") if part and part != ".."]
+            yield from ("/".join([mount, *steps[:depth]]) for depth in range(len(steps), -1, -1))

@@ -1,0 +1,240 @@
+"""Turns what a campaign measured into the profile document: statistics, ranges, verdicts, explanations. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dynolab.errors import Bug
+from dynolab.measure import memory, verdict
+from dynolab.measure.protocol import Inspection, Measured
+from dynolab.spec import stats
+from dynolab.spec.models import FileFact, ModelFacts
+from dynolab.spec.options import Options
+from dynolab.spec.profiles import (
+    SCHEMA_VERSION,
+    ComputeUnit,
+    ImportCost,
+    LayerTable,
+    MemorySummary,
+    Notice,
+    Profile,
+    Range,
+    Request,
+    RuntimeFacts,
+    RuntimeRow,
+    Stage,
+    StageName,
+    Tensor,
+    TimeSummary,
+    TimingRun,
+    Trust,
+    Verdict,
+)
+
+SHOWN_CACHE_FILES = 5
+REPRODUCED_WITHIN = 0.03
+"""A loop's minimum that only one process reached may be that process's luck; the second best must come this near."""
+
+
+def profile(
+    measured: Measured,
+    *,
+    request: Request,
+    model: ModelFacts,
+    row: RuntimeRow,
+    options: Options,
+    notices: Sequence[Notice],
+    version: str,
+    created_at: str,
+) -> Profile:
+    """The document of one campaign that ended well."""
+    found = measured.inspection
+    if found is None or measured.plan is None:
+        raise Bug("a campaign that ended well left no inspection or no plan")
+    compile_stage = _stage(measured, StageName.COMPILE, _compile_reason(found, row, request.runtime))
+    first, warm = (_stage(measured, name, None) for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD))
+    inference = _stage(measured, StageName.INFERENCE, None)
+    layers = _layers(measured, inference.time)
+    return Profile(
+        schema_version=SCHEMA_VERSION,
+        dynolab_version=version,
+        created_at=created_at,
+        request=request,
+        plan=measured.plan,
+        device=measured.device,
+        environment=measured.environment,
+        model=model,
+        runtime=RuntimeFacts(
+            name=request.runtime,
+            versions=measured.versions,
+            row=row,
+            effective=measured.effective,
+            requested_units=options.compute_units,
+        ),
+        inputs=tuple(Tensor(item.spec, f"{item.source}, seed {request.seed}") for item in found.inputs),
+        outputs=tuple(Tensor(spec, "the model") for spec in found.outputs),
+        compile=compile_stage,
+        first_load=first,
+        warm_load=warm,
+        inference=inference,
+        layers=layers,
+        runtime_import=_import_cost(measured),
+        first_inference_ns=_first_inference(measured),
+        process_total_peak=measured.total_peak,
+        process_total_reason=measured.memory_reason,
+        harness_floor_ns=measured.floor_ns,
+        wall_ns=measured.wall_ns,
+        work_ns=measured.work_ns,
+        notices=(*notices, *_notices(measured, found, layers, options)),
+        log=measured.log,
+    )
+
+
+def _compile_reason(found: Inspection, row: RuntimeRow, runtime: str) -> str | None:
+    if found.compiles:
+        return None
+    return f"{runtime} has nothing to compile on the device for this model" + (
+        f" ({row.artifact})" if row.artifact else ""
+    )
+
+
+def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:
+    """One stage from its runs; ``reason`` says why it was not measured at all."""
+    if reason is not None:
+        nothing = Verdict(Trust.CLEAN, (), {})
+        return Stage(name, reason, None, reason, (), None, reason, nothing)
+    timing = measured.timing.get(name, ())
+    cold = measured.cold[-1] if name is StageName.FIRST_LOAD and measured.cold else None
+    parts = [_time_verdict(timing)]
+    parts += [run.verdict for run in measured.memory.get(name, ())]
+    if cold is not None:
+        parts.append(verdict.judge_cold(cold))
+    return Stage(
+        name=name,
+        reason=None,
+        time=stats.summarise([run.values_ns for run in timing if run.chosen]),
+        time_reason=None,
+        timing_runs=timing,
+        memory=_memory(measured, name),
+        memory_reason=measured.memory_reason,
+        verdict=verdict.combine(parts),
+        cold=cold,
+        files_written=_files(measured, name),
+        explanation=_explanation(measured) if name is StageName.FIRST_LOAD else None,
+        accelerator=measured.accelerator.get(name, {}),
+    )
+
+
+def _time_verdict(timing: Sequence[TimingRun]) -> Verdict:
+    """The verdict on a stage's minimum: one undisturbed process is enough, if another one comes near its minimum."""
+    chosen = [run for run in timing if run.chosen]
+    found = verdict.judge_stage(chosen)
+    minima = sorted(min(run.values_ns) for run in chosen)
+    if len(minima) < 2 or chosen[0].first_ns is None:
+        return found
+    gap = minima[1] / max(1, minima[0]) - 1
+    readings = {**found.readings, "minimum_gap": gap}
+    if gap <= REPRODUCED_WITHIN:
+        return replace(found, readings=readings)
+    reason = f"no other process came nearer to the minimum than {gap:.1%} (allowed {REPRODUCED_WITHIN:.0%})"
+    trust = Trust.NOISY if found.trust is Trust.CLEAN else found.trust
+    return Verdict(trust, (reason, *found.reasons), readings)
+
+
+def _memory(measured: Measured, name: StageName) -> MemorySummary | None:
+    runs = measured.memory.get(name, ())
+    if not runs:
+        return None
+    peaks, increases = [run.peak_raw for run in runs], [run.increase_raw for run in runs]
+    return MemorySummary(
+        peak=stats.median_range(peaks),
+        increase=stats.median_range(increases),
+        spread=stats.spread(peaks, increases),
+        resolution_bytes=measured.memory_resolution_bytes,
+        method=memory.METHOD,
+        runs=runs,
+    )
+
+
+def _files(measured: Measured, name: StageName) -> tuple[FileFact, ...]:
+    """Compile: the artifact. First load: the caches that it left."""
+    return measured.files.get(name, ()) if name in (StageName.COMPILE, StageName.FIRST_LOAD) else ()
+
+
+def _explanation(measured: Measured) -> str:
+    """Why the first load differs from a warm one, in words, with the cache files and their bytes."""
+    files = measured.files.get(StageName.FIRST_LOAD, ())
+    parts = []
+    if files:
+        listed = ", ".join(f"{file.path} ({file.bytes} bytes)" for file in files[:SHOWN_CACHE_FILES])
+        more = len(files) - SHOWN_CACHE_FILES
+        parts.append(
+            f"it left {listed}" + (f" and {more} more" if more > 0 else "") + " in the cache for the warm load"
+        )
+    else:
+        parts.append("the runtime left no cache files")
+    cold = measured.cold[-1] if measured.cold else None
+    if cold is not None:
+        read = "unknown" if cold.blocks_read_bytes is None else f"{cold.blocks_read_bytes} bytes"
+        parts.append(f"{cold.reason}; read from the disk in it: {read}")
+    return "; ".join(parts)
+
+
+def _import_cost(measured: Measured) -> ImportCost | None:
+    """The import's minimum over all runs; its memory from a memory pass."""
+    times = measured.import_times_ns
+    if not times:
+        return None
+    found = measured.import_memory
+    shown = Range(max(0, found.lower), max(0, found.upper)) if found else None
+    return ImportCost(time_ns=min(times), memory=shown, all_times_ns=times)
+
+
+def _first_inference(measured: Measured) -> int | None:
+    """The smallest first inference over the loop's processes, in ns."""
+    runs = measured.timing.get(StageName.INFERENCE, ())
+    found = [run.first_ns for run in runs if run.chosen and run.first_ns is not None]
+    return min(found, default=None)
+
+
+def _layers(measured: Measured, inference: TimeSummary | None) -> LayerTable:
+    if not measured.layers:
+        return LayerTable((), measured.layers_reason or "no layer was recorded", None, None, 0, None)
+    total = sum(layer.time_ns for layer in measured.layers)
+    return LayerTable(
+        layers=measured.layers,
+        reason=None,
+        total_ns=total,
+        overhead=total / inference.minimum_ns - 1 if inference and inference.minimum_ns else None,
+        iterations=measured.layer_iterations,
+        resolution_ns=measured.layer_resolution_ns,
+        note=measured.layer_note,
+    )
+
+
+def _notices(measured: Measured, found: Inspection, layers: LayerTable, options: Options) -> list[Notice]:
+    notices = [Notice("info", "default-shape", note) for note in found.notes]
+    notices += _fallbacks(layers, options.compute_units)
+    negative = [
+        name
+        for name, runs in measured.memory.items()
+        if any(min(run.peak_raw.lower, run.increase_raw.lower) < -measured.memory_resolution_bytes for run in runs)
+    ]
+    notices += [
+        Notice("info", "negative-memory", f"{name}: memory shrank below the stage's start; shown as 0, kept raw")
+        for name in negative
+    ]
+    return notices
+
+
+def _fallbacks(layers: LayerTable, requested: tuple[ComputeUnit, ...]) -> list[Notice]:
+    """A loud notice for layers that ran elsewhere than on the first unit that was asked for."""
+    if not requested or layers.reason is not None:
+        return []
+    elsewhere = [layer for layer in layers.layers if layer.compute_unit is not requested[0]]
+    if not elsewhere:
+        return []
+    share = sum(layer.time_ns for layer in elsewhere) / max(1, layers.total_ns or 0)
+    text = f"{len(elsewhere)} of {len(layers.layers)} layers ({share:.0%} of the time) ran on another unit than {requested[0]}"
+    return [Notice("loud", "fallback", text)]

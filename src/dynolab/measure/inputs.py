@@ -1,0 +1,139 @@
+"""Inputs of a measurement: seeded random arrays of the right type and a range that the model accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynolab.errors import ModelNotSupported, SpecInvalid
+from dynolab.measure.protocol import InputPlan, InputWishes
+from dynolab.spec.tensors import TensorSpec, bind
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to feed a model: the range of its 32- and 64-bit integers, and the length of open sequences."""
+
+    integers: tuple[int, int]
+    sequence: int
+
+
+CANDIDATES: tuple[Candidate, ...] = (
+    Candidate((0, 1), 128),  # 0 and 1 are valid as token, index, mask and class almost everywhere
+    Candidate((1, 1), 128),  # lengths must not be 0
+    Candidate((0, 0), 128),
+    Candidate((0, 1), 1),
+    Candidate((0, 1), 224),
+    Candidate((0, 1), 512),
+    Candidate((16000, 16000), 512),  # a sampling rate beside a frame of sound
+    Candidate((8000, 8000), 256),
+    Candidate((1, 1), 1),
+    Candidate((0, 1), 16),
+)
+"""Tried in this order until one inference succeeds; the outcome is printed and stored."""
+
+
+def plan(
+    declared: Sequence[TensorSpec], wishes: InputWishes, candidate: Candidate
+) -> tuple[tuple[InputPlan, ...], list[str]]:
+    """How each input is made under one candidate, and a sentence for each thing that was chosen by default.
+
+    Raises :class:`SpecInvalid` for a name, shape, range or file that does not fit.
+    """
+    known = {spec.name: spec for spec in declared}
+    shapes = dict(wishes.shapes)
+    for name, file in wishes.files.items():
+        _check_name(name, known)
+        shapes[name] = _check_file(known[name], Path(file), shapes.get(name))
+    for name in wishes.ranges:
+        _check_name(name, known)
+    bound, notes = bind(declared, shapes, sequence=candidate.sequence)
+    plans = []
+    for spec in bound:
+        low, high = wishes.ranges.get(spec.name) or default_range(spec, candidate)
+        plans.append(InputPlan(spec, low, high, wishes.files.get(spec.name)))
+    return tuple(plans), notes
+
+
+def _check_name(name: str, known: Mapping[str, TensorSpec]) -> None:
+    if name not in known:
+        raise SpecInvalid(
+            f"the model has no input named {name!r}", hint=f"its inputs are: {', '.join(known) or 'none'}"
+        )
+
+
+def _check_file(spec: TensorSpec, path: Path, asked: tuple[int, ...] | None) -> tuple[int, ...]:
+    array = load_file(path)
+    if array.dtype.name != spec.dtype:
+        raise SpecInvalid(
+            f"{path.name} holds {array.dtype.name}, input {spec.name!r} is {spec.dtype}",
+            hint=f"save it as numpy.save(file, array.astype('{spec.dtype}'))",
+        )
+    if asked is not None and asked != array.shape:
+        raise SpecInvalid(f"--input-shape says {list(asked)} for {spec.name!r}, {path.name} holds {list(array.shape)}")
+    return array.shape
+
+
+def load_file(path: Path) -> Array:
+    """The array of a .npy file; pickled objects are refused. Raises :class:`SpecInvalid`."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SpecInvalid(f"{path} cannot be read as .npy: {error}", hint="write it with numpy.save") from error
+    if not isinstance(array, np.ndarray):
+        raise SpecInvalid(f"{path} is an archive of several arrays", hint="give one .npy file for each input")
+    return array
+
+
+def default_range(spec: TensorSpec, candidate: Candidate) -> tuple[float, float]:
+    """Low and high of a random input by its type: [0, 1) for floats, all values of 8 bits, the candidate's else."""
+    if spec.dtype in ("int8", "uint8"):
+        limits = np.iinfo(np.dtype(spec.dtype))
+        return float(limits.min), float(limits.max)
+    if spec.dtype.startswith(("int", "uint")):
+        return float(candidate.integers[0]), float(candidate.integers[1])
+    return 0.0, 1.0
+
+
+def make(plans: Sequence[InputPlan], seed: int) -> dict[str, Array]:
+    """The arrays, C-contiguous, by input name; the same seed makes the same values.
+
+    Raises :class:`ModelNotSupported` for an element type that random values make no sense for.
+    """
+    return {item.spec.name: _one(item, np.random.default_rng([seed, index])) for index, item in enumerate(plans)}
+
+
+def _one(item: InputPlan, random: np.random.Generator) -> Array:
+    if item.file is not None:
+        return np.ascontiguousarray(load_file(Path(item.file)))
+    sizes, name = item.spec.sizes, item.spec.dtype
+    if name == "bool":
+        return random.integers(0, 2, sizes).astype(np.bool_)
+    try:
+        kind = np.dtype(name)
+    except TypeError as error:
+        raise ModelNotSupported(
+            f"input {item.spec.name!r} is {name}: no random values can be made for it",
+            hint=f"--input-file {item.spec.name}=values.npy",
+        ) from error
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        low, high = max(int(item.low), limits.min), min(int(item.high), limits.max)
+        return random.integers(low, high, sizes, dtype=kind, endpoint=True)
+    if kind.kind == "c":
+        return (random.uniform(item.low, item.high, sizes) + 1j * random.uniform(item.low, item.high, sizes)).astype(
+            kind
+        )
+    return random.uniform(item.low, item.high, sizes).astype(kind)
+
+
+def candidates(start: int) -> Iterator[tuple[int, Candidate]]:
+    """The candidates from the one numbered ``start``."""
+    yield from list(enumerate(CANDIDATES))[start:]

@@ -1,0 +1,39 @@
+"""The effective plan of a campaign: how many processes each stage and pass gets, and how the loop's budget is shared."""
+
+from __future__ import annotations
+
+from dynolab.measure.protocol import RunKind
+from dynolab.spec import stats
+from dynolab.spec.options import Options
+
+SHORT_COMPILE_NS = 10_000_000_000
+"""A compilation under this is repeated; a longer one is timed once."""
+INFERENCE_PROCESSES = 3
+"""The iterations are shared by three processes: one process's luck (address layout, placement) is not the model's."""
+MAX_ITERATIONS_PER_PROCESS = 10_000_000
+MAX_TRIES = 3
+"""A noisy timing pass is repeated up to this many tries in all."""
+MEMORY_ITERATIONS = 10
+"""Inferences in a memory pass: arenas and caches have grown to their size by then."""
+LAYER_ITERATIONS = 20
+LAYER_TIME_LIMIT_NS = 20_000_000_000
+FLOOR_ITERATIONS = 2_000
+CANDIDATE_TRIES = 10
+"""Ways of feeding a model that an inspection tries at most."""
+LOADS = (RunKind.FIRST_LOAD, RunKind.WARM_LOAD)
+
+
+def compile_runs(first_ns: int, repeats: int) -> int:
+    """Timing runs of the compile stage, from the duration of the first."""
+    return repeats if first_ns < SHORT_COMPILE_NS else 1
+
+
+def timing_processes(options: Options, repeats: int) -> list[int]:
+    """Iterations of each process of the inference's timing pass."""
+    parts = stats.share_of_iterations(options.max_profiler_iterations, max(INFERENCE_PROCESSES, repeats))
+    return [min(part, MAX_ITERATIONS_PER_PROCESS) for part in parts]
+
+
+def layer_iterations(inference_ns: int) -> int:
+    """Iterations of the layer pass: fewer for a model that takes seconds."""
+    return max(2, min(LAYER_ITERATIONS, LAYER_TIME_LIMIT_NS // max(1, inference_ns)))

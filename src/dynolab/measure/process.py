@@ -1,0 +1,183 @@
+"""One worker process: started, watched, sampled, limited and, if it must be, killed with all its children."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dynolab import errors
+from dynolab.measure import memory
+from dynolab.measure.cage import Cage
+from dynolab.measure.clock import now_ns
+from dynolab.measure.protocol import (
+    LOG_FILE,
+    REQUEST_FILE,
+    RESULT_FILE,
+    Measure,
+    RunRequest,
+    RunResult,
+    read,
+    write,
+)
+from dynolab.spec.profiles import MemoryEdge
+
+SAMPLE_EVERY_S = 0.004
+"""In memory passes only. VmHWM catches every spike; samples tell which part of a peak was file-backed."""
+WATCH_EVERY_S = 0.02
+"""With a memory limit."""
+LOOK_EVERY_S = 0.25
+"""For progress, in timing passes: nothing runs on the device's cores more often than this."""
+LOG_TAIL_BYTES = 4_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one run."""
+
+    result: RunResult
+    wall_ns: int
+    samples: list[MemoryEdge] = field(default_factory=list)
+    log: str = ""
+
+
+def run(
+    folder: Path, request: RunRequest, *, deadline_ns: int | None, cage: Cage, on_look: Callable[[], None] | None = None
+) -> Outcome:
+    """Carry out one request in a fresh process.
+
+    A failure of the model (an error the worker reports, a signal, a limit) is in ``result.error``; nothing of the
+    process is left when this returns or raises.
+    """
+    folder.mkdir(parents=True)
+    write(request, folder / REQUEST_FILE)
+    start = now_ns()
+    samples: list[MemoryEdge] = []
+    with (folder / LOG_FILE).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dynolab.measure.worker", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            cage.admit(process.pid)
+            stopped = _watch(process, request, samples, deadline_ns, cage, on_look)
+        finally:
+            _kill_group(process)
+    text = log_tail(folder / LOG_FILE)
+    result = _result(folder, process.returncode, stopped or cage.verdict(), request, text)
+    return Outcome(result, now_ns() - start, samples, text)
+
+
+def _watch(
+    process: subprocess.Popen[bytes],
+    request: RunRequest,
+    samples: list[MemoryEdge],
+    deadline_ns: int | None,
+    cage: Cage,
+    on_look: Callable[[], None] | None,
+) -> errors.Error | None:
+    """Wait for the end of the process; the error if a limit was reached before."""
+    sampling = request.measure is Measure.MEMORY
+    pause = SAMPLE_EVERY_S if sampling else WATCH_EVERY_S if cage.watches else LOOK_EVERY_S
+    while not _ended(process, pause, deadline_ns):
+        if deadline_ns is not None and now_ns() >= deadline_ns:
+            return errors.WorkerTimeout(
+                f"the time limit was reached in {request.kind.value.replace('_', ' ')}; the worker was killed",
+                hint="raise --timeout, or lower --options '--max_profiler_time'",
+            )
+        if sampling or cage.watches:
+            edge = memory.sample(process.pid)
+            if edge is not None and sampling:
+                samples.append(edge)
+            if edge is not None and (over := cage.exceeded(edge)):
+                return over
+        if on_look is not None:
+            on_look()
+    return None
+
+
+def _ended(process: subprocess.Popen[bytes], pause_s: float, deadline_ns: int | None) -> bool:
+    """Whether the process ended within a pause, without spinning."""
+    if deadline_ns is not None:
+        pause_s = min(pause_s, max(0.001, (deadline_ns - now_ns()) / 1e9))
+    if not hasattr(os, "pidfd_open"):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause_s)
+        return process.poll() is not None
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll(pause_s * 1000)
+    finally:
+        os.close(descriptor)
+    return process.poll() is not None
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the worker and whatever it started (its process group), and reap it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _result(folder: Path, code: int, stopped: errors.Error | None, request: RunRequest, text: str) -> RunResult:
+    if stopped is None and (folder / RESULT_FILE).exists():
+        return _explain_limits(read(RunResult, folder / RESULT_FILE), request)
+    error = stopped or _death(code, request, text)
+    if not error.details.get("log"):
+        error.details["log"] = text
+    return RunResult(request.protocol, error=error.to_dict())
+
+
+def _explain_limits(result: RunResult, request: RunRequest) -> RunResult:
+    """A runtime's failed allocation under a memory limit is the limit's doing: say so."""
+    message = str((result.error or {}).get("message", "")).lower()
+    if request.memory_limit_bytes is None or not any(word in message for word in ("alloc", "memory")):
+        return result
+    error = _limit_error(request, message)
+    return RunResult(request.protocol, error=error.to_dict())
+
+
+def _limit_error(request: RunRequest, why: str) -> errors.OutOfMemory:
+    limit = (request.memory_limit_bytes or 0) / 1e6
+    return errors.OutOfMemory(
+        f"the memory limit of {limit:.0f} MB was reached in {request.kind.value.replace('_', ' ')} ({why})",
+        hint="raise --memory-limit, or profile without it to see what the model needs",
+    )
+
+
+def _death(code: int, request: RunRequest, text: str) -> errors.Error:
+    stage = request.kind.value.replace("_", " ")
+    if code < 0:
+        name = signal.Signals(-code).name
+        if request.memory_limit_bytes is not None and ("bad_alloc" in text or name == "SIGKILL"):
+            return _limit_error(request, f"the worker died by {name}")
+        if name == "SIGKILL":
+            return errors.OutOfMemory(
+                f"the worker was killed (SIGKILL) in {stage}: most often the system ran out of memory",
+                hint="see `dmesg`; a smaller input or another device may do",
+            )
+        return errors.WorkerCrashed(
+            f"the runtime {request.runtime} crashed in {stage}: its process died by {name}",
+            hint="the end of its log is below; the same model and runtime would crash your app too",
+        )
+    return errors.Bug(f"the worker ended with code {code} in {stage} and left no result", details={"log": text})
+
+
+def log_tail(path: Path) -> str:
+    """The last lines of a log."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        size = file.tell()
+        file.seek(max(0, size - LOG_TAIL_BYTES))
+        return file.read().decode("utf-8", "replace")

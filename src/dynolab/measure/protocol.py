@@ -1,0 +1,238 @@
+"""What supervisor and worker tell each other, as files: ``request.json`` in, ``result.json`` renamed into place out.
+
+A worker for a device without Python can be written against these documents alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from dynolab.errors import SpecInvalid
+from dynolab.spec import codec
+from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.models import Description, FileFact, ModelFormat
+from dynolab.spec.profiles import (
+    ColdProof,
+    Layer,
+    MemoryEdge,
+    MemoryRun,
+    Plan,
+    Range,
+    TimingRun,
+    Witnesses,
+)
+from dynolab.spec.tensors import TensorSpec
+
+PROTOCOL_VERSION = 1
+REQUEST_FILE = "request.json"
+RESULT_FILE = "result.json"
+VALUES_FILE = "values.bin"
+"""int64, native byte order: the durations of the timed loop in ns, written as they come, 0 where none came yet."""
+CANDIDATE_FILE = "candidate"
+LOG_FILE = "log.txt"
+CAMPAIGN_FILE = "campaign.json"
+MEASURED_FILE = "measured.json"
+
+
+class RunKind(StrEnum):
+    """What one fresh process does."""
+
+    INSPECT = "inspect"
+    COMPILE = "compile"
+    FIRST_LOAD = "first_load"
+    WARM_LOAD = "warm_load"
+    INFERENCE = "inference"
+    LAYERS = "layers"
+    TOTAL = "total"
+    """From before the runtime's import through load, first inference and loop, without trimming in between."""
+
+
+class Measure(StrEnum):
+    """What one run reads: time and memory never come from the same process."""
+
+    TIME = "time"
+    MEMORY = "memory"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class InputPlan:
+    """How one input is made: uniform random in [low, high] (integers: both ends included), or read from a .npy file."""
+
+    spec: TensorSpec
+    low: float
+    high: float
+    file: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The same in words."""
+        if self.file is not None:
+            return Path(self.file).name
+        end = ")" if self.spec.dtype.startswith(("float", "bfloat", "complex")) else "]"
+        return f"random uniform [{self.low:g}, {self.high:g}{end}"
+
+
+@dataclass(frozen=True, slots=True)
+class InputWishes:
+    """What the user said of the inputs; all else is chosen in the inspection."""
+
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run: everything that a fresh process must know. Paths are the device's own."""
+
+    protocol: int
+    kind: RunKind
+    measure: Measure
+    runtime: str
+    model: str
+    format: ModelFormat
+    artifact_dir: str
+    cache_dir: str
+    options_text: str
+    seed: int
+    inputs: tuple[InputPlan, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    wishes: InputWishes = field(default_factory=InputWishes)
+    first_candidate: int = 0
+    iterations: int = 1
+    time_limit_ns: int = 0
+    memory_limit_bytes: int | None = None
+    cold_files: tuple[str, ...] = ()
+    """Files whose residency is read just before a first load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the model is and how it will be fed: the outcome of the first run of a job."""
+
+    description: Description
+    inputs: tuple[InputPlan, ...]
+    outputs: tuple[TensorSpec, ...]
+    notes: tuple[str, ...]
+    compiles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Bytes of some files that are in the page cache, or the reason why that is not known."""
+
+    resident_bytes: int | None
+    total_bytes: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one run found; ``error`` is an :class:`dynolab.errors.Error` as a dict."""
+
+    protocol: int
+    error: dict[str, object] | None = None
+    import_ns: int | None = None
+    import_edges: tuple[MemoryEdge, ...] = ()
+    """Memory pass: before the import, after it, after trimming."""
+    inspection: Inspection | None = None
+    values_ns: tuple[int, ...] = ()
+    """The stage's duration (one value), or the loop's iterations in order."""
+    warmup_ns: tuple[int, ...] = ()
+    first_ns: int | None = None
+    edges: tuple[MemoryEdge, ...] = ()
+    """Memory pass: start, end, released."""
+    io_bytes: int = 0
+    residency: Residency | None = None
+    witnesses: Witnesses | None = None
+    effective: dict[str, str] = field(default_factory=dict)
+    accelerator: dict[str, int] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
+    layer_iterations: int = 0
+    layer_resolution_ns: int | None = None
+    layer_note: str | None = None
+    layers_reason: str | None = None
+    files: tuple[FileFact, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What the supervisor is to measure: one model under one runtime. Paths are the device's own."""
+
+    protocol: int
+    runtime: str
+    model: str
+    format: ModelFormat
+    files: tuple[str, ...]
+    """All files that the model consists of."""
+    options_text: str
+    wishes: InputWishes
+    repeats: int
+    seed: int
+    timeout_s: float | None = None
+    memory_limit_bytes: int | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    """The best (smallest) value seen on this device by reading name, to judge today's by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that a campaign found on the device; figures are made of it elsewhere."""
+
+    protocol: int
+    error: dict[str, object] | None
+    log: str
+    wall_ns: int
+    work_ns: int
+    device: DeviceFacts
+    environment: dict[str, str]
+    best: dict[str, float]
+    plan: Plan | None = None
+    inspection: Inspection | None = None
+    timing: dict[str, tuple[TimingRun, ...]] = field(default_factory=dict)
+    memory: dict[str, tuple[MemoryRun, ...]] = field(default_factory=dict)
+    memory_reason: str | None = None
+    memory_resolution_bytes: int = 0
+    cold: tuple[ColdProof, ...] = ()
+    files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
+    """Files written, by stage."""
+    effective: dict[str, str] = field(default_factory=dict)
+    accelerator: dict[str, dict[str, int]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    import_times_ns: tuple[int, ...] = ()
+    import_memory: Range | None = None
+    total_peak: Range | None = None
+    floor_ns: int | None = None
+    layers: tuple[Layer, ...] = ()
+    layer_iterations: int = 0
+    layer_resolution_ns: int | None = None
+    layer_note: str | None = None
+    layers_reason: str | None = None
+
+
+T = TypeVar("T")
+
+
+def write(document: object, path: Path) -> None:
+    """Write a protocol document so that a reader sees the whole of it or nothing."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(codec.encode(document)), encoding="utf-8")
+    partial.replace(path)
+
+
+def read(kind: type[T], path: Path) -> T:
+    """The document at ``path``. Raises :class:`SpecInvalid` for another protocol version or a broken document."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    version = document.get("protocol") if isinstance(document, dict) else None
+    if version != PROTOCOL_VERSION:
+        raise SpecInvalid(
+            f"{path.name} speaks protocol {version!r}, this side speaks {PROTOCOL_VERSION}",
+            hint="install the same version of dynolab on both sides",
+        )
+    return codec.decode(kind, document, path.name)

@@ -1,0 +1,373 @@
+"""One process is one run: reads ``request.json`` in the folder given, measures, writes ``result.json``.
+
+Run as ``python -m dynolab.measure.worker FOLDER``. Imports the standard library and numpy only; the runtime's library
+comes in where its import is measured.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import mmap
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dynolab import errors, plugins
+from dynolab.measure import inputs as inputs_module
+from dynolab.measure import memory, pagecache, witnesses
+from dynolab.measure.clock import loop, now_ns
+from dynolab.measure.protocol import (
+    CANDIDATE_FILE,
+    PROTOCOL_VERSION,
+    REQUEST_FILE,
+    RESULT_FILE,
+    VALUES_FILE,
+    Inspection,
+    Measure,
+    RunKind,
+    RunRequest,
+    RunResult,
+    read,
+    write,
+)
+from dynolab.runtimes.base import Array, Runtime, Session, Target
+from dynolab.spec import options as options_module
+from dynolab.spec import stats
+from dynolab.spec.models import FileFact
+from dynolab.spec.profiles import MemoryEdge, Witnesses
+from dynolab.spec.tensors import TensorSpec
+
+WARMUP_LIMIT_NS = 2_000_000_000
+"""Warm-up ends here at the latest (after one inference at least), settled or not."""
+WARMUP_MAX = 10_000
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class Window:
+    """What is read around one stage: its start, its end, and what it leaves when temporaries are given back."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._skip = ("reference_kernel",) if measure is Measure.MEMORY else ()
+        self.edges: tuple[MemoryEdge, ...] = ()
+        self.witnesses: Witnesses | None = None
+        self._before: Any = None
+
+    def open(self) -> None:
+        """Start of the stage: collected, trimmed, the high-water mark reset."""
+        memory.release()
+        if self._measure is Measure.TIME:
+            gc.freeze()
+            gc.disable()
+        self._before = witnesses.snapshot(skip=self._skip)
+        if self._measure is Measure.MEMORY:
+            start = memory.read_edge()
+            memory.reset_high_water()
+            self.edges = (start,)
+
+    def close(self) -> None:
+        """End of the stage."""
+        if self._measure is Measure.MEMORY:
+            end = memory.read_edge()
+            self.witnesses = witnesses.between(self._before, witnesses.snapshot(skip=self._skip, closing=True))
+            memory.release()
+            self.edges = (*self.edges, end, memory.read_edge())
+        else:
+            self.witnesses = witnesses.between(self._before, witnesses.snapshot(skip=self._skip, closing=True))
+            gc.enable()
+
+
+class Run:
+    """One request carried out: a method for each kind of run."""
+
+    def __init__(self, folder: Path, request: RunRequest) -> None:
+        self.folder = folder
+        self.request = request
+        self.options = options_module.parse(request.options_text)
+        self.runtime: Runtime = plugins.load("dynolab.runtimes", request.runtime)  # type: ignore[assignment] # a plug-in's type is known by its folder only
+        self.result = RunResult(PROTOCOL_VERSION, versions=self.runtime.versions())
+        self.window = Window(request.measure)
+
+    def note(self, **changes: Any) -> None:
+        """Add to the result."""
+        self.result = replace(self.result, **changes)
+
+    def target(self, **changes: Any) -> Target:
+        """The request's target, with all input shapes bound."""
+        request = self.request
+        target = Target(
+            model=Path(request.model),
+            format=request.format,
+            artifact_dir=Path(request.artifact_dir),
+            cache_dir=Path(request.cache_dir),
+            options=self.options,
+            shapes={item.spec.name: item.spec.sizes for item in request.inputs},
+        )
+        return replace(target, **changes)
+
+    def carry_out(self) -> RunResult:
+        """Import the runtime, do what the kind says, hand over the result."""
+        if self.request.kind is RunKind.TOTAL:
+            self.total()
+        else:
+            self.import_library()
+            steps: Mapping[RunKind, Callable[[], None]] = {
+                RunKind.INSPECT: self.inspect,
+                RunKind.COMPILE: self.compile,
+                RunKind.FIRST_LOAD: self.load,
+                RunKind.WARM_LOAD: self.load,
+                RunKind.INFERENCE: self.inference,
+                RunKind.LAYERS: self.layers,
+            }
+            steps[self.request.kind]()
+        return self.result
+
+    def import_library(self) -> None:
+        """Import the vendor's library, with its time, and its memory in a memory pass."""
+        reads_memory = self.request.measure is Measure.MEMORY
+        edges: list[MemoryEdge] = []
+        if reads_memory:
+            memory.release()
+            edges.append(memory.read_edge())
+            memory.reset_high_water()
+        before = now_ns()
+        self.runtime.import_library()
+        self.note(import_ns=now_ns() - before)
+        if reads_memory:
+            edges.append(memory.read_edge())
+            memory.release()
+            edges.append(memory.read_edge())
+        self.note(import_edges=tuple(edges))
+
+    def inspect(self) -> None:
+        """Read the model, bind its shapes, and find inputs that it accepts by running it once on each candidate."""
+        description = self.runtime.describe(self.target())
+        problems: list[errors.Error] = []
+        tried: set[object] = set()
+        for index, candidate in inputs_module.candidates(self.request.first_candidate):
+            (self.folder / CANDIDATE_FILE).write_text(str(index))
+            plans, notes = inputs_module.plan(description.inputs, self.request.wishes, candidate)
+            if plans in tried:
+                continue
+            tried.add(plans)
+            target = self.target(shapes={item.spec.name: item.spec.sizes for item in plans})
+            try:
+                outputs, effective = self._try(target, inputs_module.make(plans, self.request.seed))
+            except (errors.LoadFailed, errors.InferenceFailed) as error:
+                problems.append(error)
+                continue
+            facts = self.runtime.describe(target)
+            compiles = self.runtime.compiles(target)
+            inspection = Inspection(facts, plans, outputs, tuple(notes), compiles)
+            self.note(inspection=inspection, effective=effective)
+            return
+        raise problems[0]
+
+    def _try(self, target: Target, arrays: Mapping[str, Array]) -> tuple[tuple[TensorSpec, ...], dict[str, str]]:
+        session = self.runtime.load(target)
+        try:
+            session.bind(arrays, {})
+            first_inference(session.runner())
+            outputs = session.fetch()
+            specs = tuple(TensorSpec(name, array.dtype.name, array.shape) for name, array in outputs.items())
+            return specs, session.effective()
+        finally:
+            session.close()
+
+    def compile(self) -> None:
+        """The compile stage: ends when the artifact is on disk and the compiler's objects are released."""
+        target = self.target()
+        self.window.open()
+        before = now_ns()
+        self.runtime.compile(target)
+        taken = now_ns() - before
+        self.window.close()
+        self.note(values_ns=(taken,), files=files_in(target.artifact_dir))
+        self._close_window()
+
+    def load(self) -> None:
+        """A load stage: ends when the session is ready to infer."""
+        target = self.target()
+        arrays = self._allocate()
+        if self.request.kind is RunKind.FIRST_LOAD:
+            self.note(residency=pagecache.residency(Path(file) for file in self.request.cold_files))
+        self.window.open()
+        before = now_ns()
+        session = self.runtime.load(target)
+        taken = now_ns() - before
+        self.window.close()
+        self.note(values_ns=(taken,), files=files_in(target.cache_dir), effective=session.effective())
+        self.note(accelerator=session.accelerator_memory())
+        self._close_window()
+        del arrays
+        session.close()
+
+    def _allocate(self) -> dict[str, Array]:
+        """The inputs, allocated before the stage starts; their bytes and the outputs' are stored apart."""
+        arrays = inputs_module.make(self.request.inputs, self.request.seed)
+        size = sum(array.nbytes for array in arrays.values()) + sum(spec.bytes or 0 for spec in self.request.outputs)
+        self.note(io_bytes=size)
+        return arrays
+
+    def _bound_session(self) -> Session:
+        session = self.runtime.load(self.target())
+        session.bind(self._allocate(), {spec.name: spec for spec in self.request.outputs})
+        return session
+
+    def inference(self) -> None:
+        """First inference, warm-up, and the tight loop; nothing else happens in between."""
+        session = self._bound_session()
+        run = session.runner()
+        with self._durations() as (durations, warmup):
+            self.window.open()
+            self.note(first_ns=first_inference(run))
+            warmed = warm_up(run, warmup, self.request.time_limit_ns)
+            deadline = now_ns() + self.request.time_limit_ns
+            count = loop(run, durations, self.request.iterations, deadline)
+            self.window.close()
+            self.note(values_ns=tuple(durations[:count]), warmup_ns=tuple(warmup[:warmed]))
+        self.note(effective=session.effective(), accelerator=session.accelerator_memory())
+        self._close_window()
+        session.close()
+
+    def _durations(self) -> Durations:
+        return Durations(self.folder / VALUES_FILE, self.request.iterations)
+
+    def _close_window(self) -> None:
+        self.note(edges=self.window.edges, witnesses=self.window.witnesses)
+
+    def layers(self) -> None:
+        """The layer pass: all layers of the one fastest iteration."""
+        arrays = self._allocate()
+        try:
+            recording = self.runtime.layers(self.target(), arrays, self.request.iterations)
+        except errors.ModelNotSupported as error:
+            self.note(layers_reason=error.message)
+            return
+        passes = [layers for layers in recording.iterations if layers]
+        if not passes:
+            self.note(layers_reason="the runtime recorded no layer")
+            return
+        fastest = min(passes, key=lambda layers: sum(layer.time_ns for layer in layers))
+        self.note(layers=tuple(fastest), layer_iterations=len(passes))
+        self.note(layer_resolution_ns=recording.resolution_ns, layer_note=recording.note)
+
+    def total(self) -> None:
+        """One process from before the runtime's import to the end of the loop, as an app would go through it."""
+        arrays = self._allocate()
+        memory.release()
+        start = memory.read_edge()
+        memory.reset_high_water()
+        self.runtime.import_library()
+        session = self.runtime.load(self.target())
+        session.bind(arrays, {spec.name: spec for spec in self.request.outputs})
+        run = session.runner()
+        first_inference(run)
+        with self._durations() as (durations, _):
+            loop(run, durations, self.request.iterations, now_ns() + self.request.time_limit_ns)
+            end = memory.read_edge()
+        self.note(edges=(start, end, end))
+        session.close()
+
+
+class Durations:
+    """Room for the loop's durations, in a file that others may look into, and for the warm-up's."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._count = path, count
+
+    def __enter__(self) -> tuple[memoryview, memoryview]:
+        size = self._count * 8
+        with self._path.open("w+b") as file:
+            file.truncate(size)
+            self._map = mmap.mmap(file.fileno(), size)
+        for offset in range(0, size, mmap.PAGESIZE):
+            self._map[offset] = 0  # every page is there before the loop begins
+        self._view = memoryview(self._map)
+        self._cast = self._view.cast("q")
+        return self._cast, memoryview(bytearray(WARMUP_MAX * 8)).cast("q")
+
+    def __exit__(self, *_: object) -> None:
+        self._cast.release()
+        self._view.release()
+        self._map.close()
+
+
+def first_inference(run: Callable[[], object]) -> int:
+    """Duration in ns of the first call. A failure inside the runtime becomes :class:`InferenceFailed`."""
+    before = now_ns()
+    try:
+        run()
+    except errors.Error:
+        raise
+    except (RuntimeError, ValueError, TypeError, OSError, MemoryError) as error:
+        raise as_inference_error(error) from error
+    return now_ns() - before
+
+
+def as_inference_error(error: Exception) -> errors.Error:
+    """dynolab's error for one that a vendor's library raised in an inference."""
+    if isinstance(error, MemoryError):
+        return errors.OutOfMemory("there was no memory left in an inference")
+    text = str(error).strip().splitlines()
+    return errors.InferenceFailed(f"the inference failed: {text[0] if text else type(error).__name__}")
+
+
+def warm_up(run: Callable[[], object], durations: memoryview, limit_ns: int) -> int:
+    """Run until the running median settles, within bounds; how many runs that took."""
+    end = now_ns() + min(WARMUP_LIMIT_NS, limit_ns)
+    done = 0
+    for batch in (1, 2, 2, 5, 10, 20, 40, 80, 160, 320, 640):
+        count = min(batch, len(durations) - done)
+        done += loop(run, durations[done:], count, end)
+        if now_ns() >= end or stats.settled(tuple(durations[:done])):
+            break
+    return done
+
+
+def files_in(folder: Path) -> tuple[FileFact, ...]:
+    """The files below a folder with their sizes, by path."""
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return tuple(FileFact(str(path.relative_to(folder)), path.stat().st_size) for path in sorted(found))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its supervisor ends (prctl(2)); elsewhere the supervisor's own care."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "prctl"):
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def limit_memory(limit_bytes: int | None) -> None:
+    """Bound what this process may allocate (setrlimit(2), RLIMIT_DATA: private writable memory)."""
+    if limit_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out the request in the folder given; errors of the model or the user are results."""
+    die_with_parent()
+    folder = Path(arguments[0])
+    result = RunResult(PROTOCOL_VERSION)
+    try:
+        request = read(RunRequest, folder / REQUEST_FILE)
+        limit_memory(request.memory_limit_bytes)
+        result = Run(folder, request).carry_out()
+    except errors.Error as error:
+        result = RunResult(PROTOCOL_VERSION, error=error.to_dict())
+    except MemoryError:
+        limit = errors.OutOfMemory("the worker reached its memory limit")
+        result = RunResult(PROTOCOL_VERSION, error=limit.to_dict())
+    write(result, folder / RESULT_FILE)
+    sys.stdout.flush()
+    os._exit(0)  # no library's exit handlers: they are not what is measured, and some hang
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""One module per format; each renders a profile document and nothing else."""

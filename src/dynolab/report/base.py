@@ -1,0 +1,143 @@
+"""What a report is: one profile document, or several, as one text. Nothing is measured or decided here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from dynolab.errors import SpecInvalid
+from dynolab.spec.facts import STAGE_TITLES, fact
+from dynolab.spec.profiles import ComputeUnit, Layer, Profile, Stage
+
+
+class Report(ABC):
+    """One format. Instances are cheap; a vendor's library is imported when something is rendered."""
+
+    name: ClassVar[str]
+    file_name: ClassVar[str]
+    """What the file is called where the user names none."""
+    description: ClassVar[str]
+    """One line: what it is for."""
+
+    @abstractmethod
+    def render(self, profiles: Sequence[Profile]) -> str:
+        """The whole document as text. Raises :class:`SpecInvalid` for a number of profiles that the format cannot hold."""
+
+
+def only(profiles: Sequence[Profile], name: str) -> Profile:
+    """The one profile that a single-profile format renders; raises :class:`SpecInvalid` for any other number."""
+    if len(profiles) != 1:
+        raise SpecInvalid(
+            f"a {name} report holds one profile, {len(profiles)} were given", hint="render them one by one"
+        )
+    return profiles[0]
+
+
+def some(profiles: Sequence[Profile], name: str) -> Sequence[Profile]:
+    """The same profiles; raises :class:`SpecInvalid` when there are none."""
+    if not profiles:
+        raise SpecInvalid(f"a {name} report needs at least one profile, none was given")
+    return profiles
+
+
+_HIDDEN = {
+    **dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)]),
+    **dict.fromkeys(
+        [0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    ),  # turn the reading direction round
+    **dict.fromkeys(range(0xD800, 0xE000)),  # halves of a character that is none
+}
+_VISIBLE = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _HIDDEN if code not in (0x09, 0x0A)
+}
+
+
+def clean(text: str) -> str:
+    """The text with everything that acts instead of being read (control characters, direction marks) spelled out.
+
+    Names come from model files: an escape sequence in one must not reach the terminal. Line breaks and tabs stay.
+    """
+    return text.translate(_VISIBLE)
+
+
+def line(text: str) -> str:
+    """The same on one line."""
+    return clean(" ".join(text.split()) if any(mark in text for mark in "\n\r\t") else text)
+
+
+def crop(text: str, width: int) -> str:
+    """The text on one line and at most ``width`` characters long, its middle left out: a name's end tells most."""
+    text = line(text)
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 4
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def runtime_text(profile: Profile) -> str:
+    """The runtime's name, and the version of the first of its distributions: ``onnxruntime 1.31.1``."""
+    versions = list(profile.runtime.versions.values())
+    return line(" ".join([profile.runtime.name, *versions[:1]]))
+
+
+def device_text(profile: Profile) -> str:
+    """Name, processor, cores, memory and system of the device."""
+    device = profile.device
+    cores = f"{device.cores} core{'s' if device.cores != 1 else ''}"
+    memory = None if device.memory_bytes is None else f"{device.memory_bytes / 1e9:.1f} GB"
+    system = f"{device.os} {device.os_version}".strip()
+    parts = [device.name, device.processor if device.processor != device.name else None, cores, memory, system]
+    return line(", ".join(part for part in parts if part))
+
+
+def threads_text(profile: Profile) -> str | None:
+    """How many threads were in effect, where the runtime tells: ``2 threads``, ``1 thread``."""
+    known = [value for key, value in profile.runtime.effective.items() if "threads" in key]
+    if not known:
+        return None
+    return line(f"{known[0]} thread{'' if known[0] == '1' else 's'}")
+
+
+def labels(profiles: Sequence[Profile]) -> list[str]:
+    """A short name for each profile: the first kind of name that tells them all apart, numbered when none does."""
+    kinds: list[Callable[[Profile], str]] = [
+        lambda p: line(p.runtime.name),
+        runtime_text,
+        lambda p: line(p.model.name),
+        lambda p: line(p.device.name),
+        lambda p: f"{line(p.runtime.name)} on {line(p.device.name)}",
+        lambda p: f"{line(p.model.name)}, {line(p.runtime.name)}",
+        lambda p: f"{line(p.runtime.name)} {line(p.request.options)}",
+    ]
+    for kind in kinds:
+        found = [kind(profile) for profile in profiles]
+        if len(set(found)) == len(found):
+            return found
+    return [f"{number}: {kinds[0](profile)}" for number, profile in enumerate(profiles, 1)]
+
+
+def stage_title(stage: Stage) -> str:
+    """The stage's name as people read it: ``First load``."""
+    return STAGE_TITLES[stage.name]
+
+
+def gaps(profile: Profile, keys: Sequence[str]) -> dict[str, list[str]]:
+    """Why figures are missing: titles of the figures by reason, in order."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        reason = fact(key).reason(profile)
+        if reason is not None:
+            found.setdefault(line(reason), []).append(fact(key).title)
+    return found
+
+
+def is_fallback(profile: Profile, layer: Layer) -> bool:
+    """Whether a layer ran elsewhere than on the unit that was asked for first."""
+    asked: tuple[ComputeUnit, ...] = profile.runtime.requested_units
+    return bool(asked) and layer.compute_unit is not asked[0]
+
+
+def ranked(layers: Sequence[Layer]) -> list[tuple[int, Layer]]:
+    """The layers with their numbers (from 1, in order of execution), most time first."""
+    return sorted(enumerate(layers, 1), key=lambda pair: (-pair[1].time_ns, pair[0]))

@@ -1,0 +1,291 @@
+"""The report for a terminal: everything that matters on one screen, in colour where there is any."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from dynolab.report.base import (
+    Report,
+    crop,
+    device_text,
+    is_fallback,
+    labels,
+    line,
+    ranked,
+    runtime_text,
+    some,
+    stage_title,
+    threads_text,
+)
+from dynolab.spec.facts import Fact, accelerator_fact, fact, unit_totals
+from dynolab.spec.profiles import Profile, Stage, Trust
+from dynolab.spec.requirements import Outcome, decide_all
+from dynolab.spec.show import show_bytes, show_range, show_share, show_time
+
+TOP = 15
+PLAIN_WIDTH = 100
+_TRUST = {Trust.CLEAN: "green", Trust.NOISY: "yellow", Trust.INVALID: "bold red"}
+_OUTCOME = {
+    Outcome.MET: ("✓", "green"),
+    Outcome.NOT_MET: ("✗", "bold red"),
+    Outcome.CANNOT_TELL: ("?", "yellow"),
+}
+_NOTICE = {"loud": ("!!", "bold red"), "warning": ("!", "yellow"), "info": ("-", "dim")}
+_BAR_WIDTH = 14
+_NARROW = 100  # below it bars and types give room to the names
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+class TextReport(Report):
+    """Plain text 100 columns wide; :meth:`renderable` is for a console of any width, and coloured where it can be."""
+
+    name = "text"
+    file_name = "report.txt"
+    description = "the report as text, for a terminal"
+
+    def render(self, profiles: Sequence[Profile], width: int = PLAIN_WIDTH) -> str:
+        text = io.StringIO()
+        console = Console(file=text, width=width, no_color=True, force_terminal=False, highlight=False)
+        console.print(self.renderable(profiles))
+        return "\n".join(row.rstrip() for row in text.getvalue().splitlines()) + "\n"
+
+    def renderable(self, profiles: Sequence[Profile]) -> Page:
+        """What ``rich`` prints: ``console.print(plugin.renderable(profiles))``."""
+        return Page(some(profiles, self.name))
+
+
+class Page:
+    """A report of one or several profiles, fitted to the console that it is printed on."""
+
+    def __init__(self, profiles: Sequence[Profile]) -> None:
+        self.profiles = profiles
+        self.names = labels(profiles)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        notes = Notes()
+        many = len(self.profiles) > 1
+        yield from _heading(self.profiles)
+        yield _stages(self.profiles, self.names, notes)
+        yield Padding(_others(self.profiles, self.names, notes), (1, 0, 0, 0))
+        yield from notes.rows()
+        for name, profile in zip(self.names, self.profiles, strict=True):
+            parts = [*_decisions(profile), *_notices(profile), *_layers(profile, options.max_width)]
+            if many and parts:
+                yield Text(f"\n── {name} ", style="bold")
+            yield from parts
+
+
+class Notes:
+    """Footnotes: each reason stands once, under a number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, reason: str) -> str:
+        """The reason's number in brackets, after a space."""
+        return f" [{self._numbers.setdefault(line(reason), len(self._numbers) + 1)}]"
+
+    def rows(self) -> Iterator[RenderableType]:
+        """The footnotes, numbered."""
+        if self._numbers:
+            table = _pairs()
+            for reason, number in self._numbers.items():
+                table.add_row(Text(f"[{number}]", style="dim"), Text(reason, style="dim"))
+            yield Padding(table, (1, 0, 0, 0))
+
+
+def _pairs() -> Table:
+    """A table of two columns without lines or heading; the first does not wrap."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    return table
+
+
+def _heading(profiles: Sequence[Profile]) -> Iterator[RenderableType]:
+    """Model, runtime, device and threads; what several profiles share is said once."""
+    models = {crop(profile.model.name, 60): profile.model for profile in profiles}
+    for name, model in models.items():
+        yield Text(name, style="bold").append(f"  {model.format}, {show_bytes(model.file_bytes)}", style="dim not bold")
+    rows: dict[str, None] = {}
+    for profile in profiles:
+        units = "+".join(profile.runtime.requested_units)
+        rows[", ".join(part for part in (runtime_text(profile), units, threads_text(profile)) if part)] = None
+    rows.update(dict.fromkeys(crop(device_text(profile), 110) for profile in profiles))
+    yield Text("\n".join(rows) + "\n", style="dim")
+
+
+def _table(columns: Sequence[tuple[str, JustifyMethod]], *, head: bool = True) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=head, header_style="dim")
+    for title, justify in columns:
+        table.add_column(Text(title), justify=justify, no_wrap=True)
+    return table
+
+
+def _stages(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> Table:
+    many = len(profiles) > 1
+    runtime: list[tuple[str, JustifyMethod]] = [("Runtime", "left")] if many else []
+    table = _table([("Stage", "left"), *runtime, *_STAGE_COLUMNS])
+    for stages in zip(*(profile.stages for profile in profiles), strict=True):
+        for number, (name, stage) in enumerate(zip(names, stages, strict=True)):
+            title = Text(stage_title(stage) if number == 0 else "")
+            table.add_row(title, *([Text(crop(name, 18))] if many else []), *_stage_cells(stage, notes))
+    return table
+
+
+_STAGE_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("Time", "right"),
+    ("Peak memory", "right"),
+    ("Increase", "right"),
+    ("Verdict", "left"),
+)
+
+
+def _stage_cells(stage: Stage, notes: Notes) -> list[Text]:
+    if stage.reason is not None:
+        return [
+            *(Text("-", style="dim") for _ in range(3)),
+            Text("not measured" + notes.mark(stage.reason), style="dim"),
+        ]
+    if stage.time is None:
+        time = Text("-" + notes.mark(stage.time_reason or "not measured"))
+    else:
+        time = Text(show_time(stage.time.minimum_ns), style="bold")
+    if stage.memory is None:
+        mark = "-" + notes.mark(stage.memory_reason or "not measured")
+        ranges = [Text(mark), Text(mark)]
+    else:
+        ranges = [Text(show_range(stage.memory.peak)), Text(show_range(stage.memory.increase))]
+    return [time, *ranges, _verdict(stage, notes)]
+
+
+def _verdict(stage: Stage, notes: Notes) -> Text:
+    marks = "".join(notes.mark(f"{stage_title(stage)}: {reason}") for reason in stage.verdict.reasons)
+    if stage.verdict.trust is Trust.CLEAN:
+        marks = ""
+    return Text(stage.verdict.trust.value, style=_TRUST[stage.verdict.trust]).append(marks, style="dim")
+
+
+def _others(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> Table:
+    """The figures beside the stages: one row each, a column per profile."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=len(profiles) > 1, header_style="dim")
+    table.add_column("", no_wrap=True)
+    for name in names:
+        table.add_column(Text(crop(name, 24)))
+    for title, keys in _ROWS:
+        table.add_row(title, *(_joined([fact(key) for key in keys], profile, notes) for profile in profiles))
+    extra = {(stage.name, word): None for profile in profiles for stage in profile.stages for word in stage.accelerator}
+    for name, word in extra:
+        found = accelerator_fact(name, word)
+        table.add_row(Text(line(found.title)), *(_joined([found], profile, notes) for profile in profiles))
+    return table
+
+
+_ROWS = (
+    ("Median, p90", ("inference_time_median", "inference_time_p90")),
+    ("Iterations per second", ("iterations_per_second",)),
+    ("First inference", ("first_inference_time",)),
+    ("Process total peak", ("process_total_peak_range",)),
+    ("Runtime import", ("runtime_import_time", "runtime_import_memory_range")),
+)
+
+
+def _joined(found: Sequence[Fact], profile: Profile, notes: Notes) -> Text:
+    """Several figures in one cell; one missing reason stands once."""
+    shown = [figure.show(profile) for figure in found]
+    reasons = dict.fromkeys(reason for figure in found if (reason := figure.reason(profile)))
+    text = ", ".join(shown) if any(part != "-" for part in shown) else "-"
+    return Text(text).append("".join(notes.mark(reason) for reason in reasons), style="dim")
+
+
+def _decisions(profile: Profile) -> Iterator[RenderableType]:
+    decisions = decide_all(profile)
+    if not decisions:
+        return
+    yield Text("\nRequirements", style="bold")
+    table = _pairs()
+    for decision in decisions:
+        sign, style = _OUTCOME[decision.outcome]
+        table.add_row(Text(f"{sign} {decision.outcome}", style=style), Text(line(decision.sentence)))
+    yield table
+
+
+def _notices(profile: Profile) -> Iterator[RenderableType]:
+    if not profile.notices:
+        return
+    yield Text("\nNotices", style="bold")
+    table = _pairs()
+    for notice in sorted(profile.notices, key=lambda notice: list(_NOTICE).index(notice.level)
+                         if notice.level in _NOTICE else len(_NOTICE)):  # fmt: skip
+        sign, style = _NOTICE.get(notice.level, _NOTICE["info"])
+        table.add_row(Text(sign, style=style), Text(line(notice.text), style=style))
+    yield table
+
+
+def _layers(profile: Profile, width: int) -> Iterator[RenderableType]:
+    table = profile.layers
+    if not table.layers:
+        yield Text(f"\nNo layers: {line(table.reason or 'not measured')}", style="dim")
+        return
+    whole = sum(layer.time_ns for layer in table.layers)
+    over = "" if table.overhead is None else f", {show_share(table.overhead)} over the inference time"
+    yield Text(f"\nLayers: {len(table.layers):,}, together {show_time(whole)}{over}", style="bold")
+    yield _units(profile)
+    yield Padding(_top_layers(profile, width, whole or 1), (1, 0, 0, 0))
+
+
+def _units(profile: Profile) -> Table:
+    table = _table([("", "left"), ("", "right"), ("", "right"), ("", "right"), ("", "left")], head=False)
+    for total in unit_totals(profile.layers):
+        counted = f"{total.layers:,} layer{'' if total.layers == 1 else 's'}"
+        cells = (total.unit.value, counted, show_time(total.time_ns), show_share(total.time_share))
+        table.add_row(*(Text(cell) for cell in cells), Text(bar(total.time_share), style="blue"))
+    return table
+
+
+def bar(share: float, width: int = _BAR_WIDTH) -> str:
+    """A bar of block characters, an eighth of a column fine."""
+    eighths = round(min(max(share, 0), 1) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (_EIGHTHS[rest] if rest else "")
+
+
+def _top_layers(profile: Profile, width: int, whole: int) -> Table:
+    """The heaviest layers; bars are relative to the first, the rest is summed up in one row."""
+    order = ranked(profile.layers.layers)
+    top, rest = order[:TOP], order[TOP:]
+    table = _table(_LAYER_COLUMNS)
+    bars, longest = (8, 13) if width < _NARROW else (_BAR_WIDTH, 18)
+    types = min(max(len(line(layer.type)) for _, layer in top), longest)
+    room = max(width - types - bars - 33, 12)  # 33: units, times and shares, and what stands between the columns
+    for _, layer in top:
+        style = "red" if is_fallback(profile, layer) else ""
+        share = layer.time_ns / whole
+        table.add_row(
+            Text(crop(layer.name, room)), Text(crop(layer.type, types)), Text(layer.compute_unit.value, style=style),
+            Text(show_time(layer.time_ns)), Text(show_share(share)),
+            Text(bar(layer.time_ns / max(top[0][1].time_ns, 1), bars), style=style or "blue"),
+        )  # fmt: skip
+    if rest:
+        left = sum(layer.time_ns for _, layer in rest)
+        table.add_row(*(Text(cell, style="dim") for cell in (f"{len(rest):,} more", "", "", show_time(left),
+                                                             show_share(left / whole))))  # fmt: skip
+    return table
+
+
+_LAYER_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("Layer", "left"),
+    ("Type", "left"),
+    ("Unit", "left"),
+    ("Time", "right"),
+    ("Share", "right"),
+    ("", "left"),
+)
+
+plugin = TextReport()

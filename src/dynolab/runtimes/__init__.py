@@ -1,0 +1,1 @@
+"""One module per runtime; each is the only place that knows its vendor's library."""

@@ -1,0 +1,174 @@
+"""What an ONNX file says of itself, read with the ``onnx`` library."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from dynolab.errors import ModelInvalid, ModelNotSupported, PluginMissing
+from dynolab.spec.models import Description
+from dynolab.spec.tensors import ELEMENT_BYTES, Dimension, TensorSpec
+
+_INNER_LOOPS = {"If", "Loop", "Scan"}
+
+
+def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
+    """Declared inputs and outputs, and the facts; multiply-accumulates for ``shapes``, where they are given.
+
+    Raises :class:`ModelInvalid` for a file that is no ONNX model, :class:`ModelNotSupported` for inputs that are no
+    tensors.
+    """
+    model = _open(path)
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    weights |= {tensor.values.name for tensor in graph.sparse_initializer}
+    inputs = tuple(_spec(value) for value in graph.input if value.name not in weights)
+    outputs = tuple(_spec(value) for value in graph.output)
+    parameters, by_type = _parameters(graph)
+    macs, reason = _multiply_accumulates(model, shapes) if shapes else (None, "no shapes are bound yet")
+    return Description(
+        inputs=inputs,
+        outputs=outputs,
+        parameters=parameters,
+        parameter_bytes=int(sum(by_type.values())),
+        schema=_schema(model),
+        precision=_shares(by_type),
+        operators=len(graph.node),
+        multiply_accumulates=macs,
+        producer=" ".join(part for part in (model.producer_name, model.producer_version) if part) or None,
+        unknown={"multiply_accumulates": reason} if macs is None and reason else None,
+    )
+
+
+def _open(path: Path) -> Any:
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ModuleNotFoundError as error:
+        raise PluginMissing(
+            f"the module {error.name} is needed to read ONNX files", hint="pip install 'dynolab[onnxruntime]'"
+        ) from error
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, ValueError) as error:
+        raise ModelInvalid(f"{path.name} is not an ONNX model: {error}") from error
+    if not model.HasField("graph") or not model.ir_version:
+        raise ModelInvalid(f"{path.name} is not an ONNX model: it holds no graph")
+    return model
+
+
+def _schema(model: Any) -> str:
+    opsets = [f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import]
+    return f"IR {model.ir_version}, opset {', '.join(opsets)}"
+
+
+def _dtype(number: int) -> str:
+    import onnx
+
+    name = onnx.TensorProto.DataType.Name(number).lower()
+    return {"float": "float32", "double": "float64"}.get(name, name)
+
+
+def _spec(value: Any) -> TensorSpec:
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        raise ModelNotSupported(f"{value.name!r} is a {kind or 'value of unknown type'}: only tensors can be fed")
+    tensor = value.type.tensor_type
+    shape = tuple(_dimension(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else ()
+    return TensorSpec(value.name, _dtype(tensor.elem_type), shape)
+
+
+def _dimension(dim: Any) -> Dimension:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value) if dim.dim_value >= 0 else None
+    name = dim.dim_param.strip()
+    return None if name in ("", "?", "None") else name
+
+
+def _tensors(graph: Any) -> Iterable[Any]:
+    """Weights of a graph: initializers (sparse ones by their values) and Constant nodes, those of subgraphs included."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield sparse.values
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.HasField("t"):
+                yield attribute.t
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                yield from _tensors(inner)
+
+
+def _parameters(graph: Any) -> tuple[int, Counter[str]]:
+    count, by_type = 0, Counter[str]()
+    for tensor in _tensors(graph):
+        elements, dtype = prod(tensor.dims), _dtype(tensor.data_type)
+        count += elements
+        by_type[dtype] += int(elements * ELEMENT_BYTES.get(dtype, 1))
+    return count, by_type
+
+
+def _shares(by_type: Mapping[str, int]) -> str | None:
+    """Element types by share of bytes, the largest first; types under 1 % are left out."""
+    total = sum(by_type.values())
+    if not total:
+        return None
+    rows = sorted(by_type.items(), key=lambda item: -item[1])
+    shown = [(name, size / total) for name, size in rows if size / total >= 0.01]
+    return shown[0][0] if len(shown) == 1 else ", ".join(f"{name} {share:.0%}" for name, share in shown)
+
+
+def _multiply_accumulates(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, str | None]:
+    """Sum over convolutions and matrix products of the main graph, or None with the reason."""
+    import onnx
+    from onnx import shape_inference
+
+    if any(node.op_type in _INNER_LOOPS for node in model.graph.node):
+        return None, "the model branches or loops: the count depends on its inputs"
+    for value in model.graph.input:
+        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
+            dim.dim_value = size
+    try:
+        inferred = shape_inference.infer_shapes(model, data_prop=True)
+    except (ValueError, onnx.checker.ValidationError, shape_inference.InferenceError) as error:
+        return None, f"shapes could not be inferred: {str(error).splitlines()[0]}"
+    graph = inferred.graph
+    known = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for value in [*graph.value_info, *graph.input, *graph.output]:
+        kind = value.type.tensor_type
+        sizes = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in kind.shape.dim)
+        known[value.name] = sizes if kind.HasField("shape") else (-1,)
+    total = 0
+    for node in graph.node:
+        part = _node_macs(node, known)
+        if part is None:
+            return None, f"the shapes of {node.op_type} {node.name!r} are not known before a run"
+        total += part
+    return total, None
+
+
+_OPERANDS = {
+    "Conv": (0, 1), "ConvInteger": (0, 1), "FusedConv": (0, 1), "QLinearConv": (0, 3), "ConvTranspose": (0, 1),
+    "Gemm": (0, 1), "MatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
+}  # fmt: skip
+"""Positions of the two operands among an operator's inputs."""
+
+
+def _node_macs(node: Any, known: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Multiply-accumulates of one node: 0 for operators that have none, None where a shape is missing."""
+    if node.op_type not in _OPERANDS:
+        return 0
+    first, second = (known.get(node.input[index], (-1,)) for index in _OPERANDS[node.op_type])
+    out = known.get(node.output[0], (-1,))
+    if min((*first, *second, *out, 1)) < 0 or not first or not second:
+        return None
+    if node.op_type == "ConvTranspose":
+        return prod(first) * prod(second[1:])
+    if "Conv" in node.op_type:
+        return prod(out) * prod(second[1:])
+    if node.op_type == "Gemm":
+        transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+        return prod(out) * (first[0] if transposed else first[1])
+    return prod(out) * first[-1]

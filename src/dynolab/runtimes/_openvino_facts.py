@@ -1,0 +1,193 @@
+"""What OpenVINO says of a model: inputs, outputs, parameters, multiply-accumulates, and why it refuses one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from dynolab.errors import Error, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
+from dynolab.spec.models import Description
+from dynolab.spec.tensors import TensorSpec
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_DTYPES = {
+    "boolean": "bool", "bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64", "i4": "int4",
+    "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "u4": "uint4", "u8": "uint8", "u16": "uint16",
+    "u32": "uint32", "u64": "uint64",
+}  # fmt: skip
+_NOISE = re.compile(r"^(Exception from .*|Check '.*|FrontEnd API failed.*|Summary:|Model wasn't fully converted\..*|)$")
+_NO_OPERATOR = re.compile(
+    r"No conversion rule found for operations: (.+)|No translator found for (\S+) node|"
+    r"Conversion is failed for: (.+)|Unexpected type: (\S+)"
+)
+_READING = ("model_reader.cpp", "FrontEnd API failed", "xml_util")
+_LONGEST_MESSAGE = 600
+_PLUMBING = ("Constant", "Parameter", "Result")
+_CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData")
+
+
+def refusal(error: RuntimeError, path: Path) -> Error:
+    """What OpenVINO meant: an option's value, an operator that it lacks, a broken file, or any other failed load."""
+    text, reason = str(error), useful(error)
+    if "Wrong value" in text:
+        return SpecInvalid(reason, hint="see --openvino_options")
+    missing = _NO_OPERATOR.search(text)
+    if missing:
+        operator = next(group for group in missing.groups() if group)
+        return ModelNotSupported(f"OpenVINO cannot convert {operator} in {path.name}: {reason}")
+    if any(place in text for place in _READING):
+        return ModelInvalid(f"OpenVINO cannot read {path.name}: {reason}")
+    return LoadFailed(f"OpenVINO cannot load {path.name}: {reason}")
+
+
+def useful(error: Exception) -> str:
+    """The sentences of a message from C++, without source lines and without the list of front ends."""
+    lines = [line.strip() for line in str(error).split("Available frontends")[0].splitlines()]
+    kept = [line for line in lines if not _NOISE.match(line)]
+    return " ".join(kept or lines)[:_LONGEST_MESSAGE].strip()
+
+
+def specs(ports: Sequence[Any], kind: str, asked: Shapes | None = None) -> tuple[TensorSpec, ...]:
+    """Names, element types and shapes of a model's ports; a port without a name is called ``{kind}_{number}``.
+
+    Raises :class:`SpecInvalid` for an input whose very rank is open, unless ``asked`` holds its shape.
+    """
+    found = []
+    for index, port in enumerate(ports):
+        name = str(port.any_name) if port.names else f"{kind}_{index}"
+        type_name, shape = str(port.element_type.get_type_name()), port.partial_shape
+        if shape.rank.is_static:
+            sizes = tuple(int(size.get_length()) if size.is_static else None for size in shape)
+        elif asked is not None and name not in asked:
+            raise SpecInvalid(
+                f"the model does not say how many dimensions its input {name!r} has",
+                hint=f"give its shape, for example --input-shape {name}=1,16",
+            )
+        else:
+            sizes = (asked or {}).get(name, ())
+        found.append(TensorSpec(name, _DTYPES.get(type_name, type_name), sizes))
+    return tuple(found)
+
+
+def reshape(model: Any, shapes: Shapes) -> bool:
+    """Put in the input shapes that differ from the declared ones; whether there were any.
+
+    Raises :class:`SpecInvalid` when the model's operators do not fit these shapes.
+    """
+    from openvino import PartialShape
+
+    changed = {}
+    for index, spec in enumerate(specs(model.inputs, "input", shapes)):
+        wanted = PartialShape(list(shapes[spec.name])) if spec.name in shapes else None
+        if wanted is not None and wanted != model.inputs[index].partial_shape:
+            changed[index] = wanted
+    try:
+        if changed:
+            model.reshape(changed)
+    except RuntimeError as error:
+        given = ", ".join(f"{name}={list(shape)}" for name, shape in shapes.items())
+        raise SpecInvalid(f"the model cannot take the input shapes {given}: {useful(error)}") from error
+    return bool(changed)
+
+
+def describe(model: Any, shapes: Shapes, schema: str | None) -> Description:
+    """Inputs and outputs as declared, and the facts; ``shapes`` are put into ``model`` on the way."""
+    inputs, outputs = specs(model.inputs, "input", shapes), specs(model.outputs, "output")
+    nodes = list(_nodes(model))
+    count, by_type = _parameters(nodes)
+    macs, reason = _multiply_accumulates(model, shapes)
+    unknown = {} if schema else {"schema": "OpenVINO converts the file in reading and does not keep its version"}
+    return Description(
+        inputs=inputs,
+        outputs=outputs,
+        parameters=count,
+        parameter_bytes=sum(by_type.values()),
+        schema=schema,
+        precision=_shares(by_type),
+        operators=sum(node.get_type_name() not in _PLUMBING for node in nodes),
+        multiply_accumulates=macs,
+        unknown=({**unknown, "multiply_accumulates": reason} if reason else unknown) or None,
+    )
+
+
+def ir_version(path: Path) -> str | None:
+    """The version in an IR file's first element, ``<net name="..." version="11">``."""
+    with path.open("rb") as file:
+        found = re.search(rb'<net\s[^>]*version="(\d+)"', file.read(65536))
+    return f"OpenVINO IR {found.group(1).decode()}" if found else None
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    """All operations that the results reach; bodies of branches and loops too."""
+    for node in model.get_ordered_ops():
+        yield node
+        for body in _bodies(node):
+            yield from _nodes(body)
+
+
+def _bodies(node: Any) -> list[Any]:
+    if node.get_type_name() == "If":
+        return [node.get_function(0), node.get_function(1)]
+    return [node.get_function()] if node.get_type_name() in ("Loop", "TensorIterator") else []
+
+
+def _parameters(nodes: Sequence[Any]) -> tuple[int, Counter[str]]:
+    """Elements of all constants (OpenVINO's view of weights, shapes and axes alike), and bytes by element type."""
+    count, by_type = 0, Counter[str]()
+    for node in nodes:
+        if node.get_type_name() == "Constant":
+            kind, elements = node.get_element_type(), prod(node.get_output_shape(0))
+            name = kind.get_type_name()
+            count += elements
+            by_type[_DTYPES.get(name, name)] += elements * kind.bitwidth // 8
+    return count, by_type
+
+
+def _shares(by_type: Mapping[str, int]) -> str | None:
+    """Element types by share of bytes, the largest first; those under 1 % are left out."""
+    total = sum(by_type.values())
+    rows = sorted(by_type.items(), key=lambda item: -item[1])
+    shown = [(name, size / total) for name, size in rows if size and size >= total / 100]
+    return shown[0][0] if len(shown) == 1 else ", ".join(f"{name} {share:.0%}" for name, share in shown) or None
+
+
+def _multiply_accumulates(model: Any, shapes: Shapes) -> tuple[int | None, str | None]:
+    """Those of convolutions and matrix products with ``shapes`` put in, or None with the reason."""
+    try:
+        reshape(model, shapes)
+    except SpecInvalid as error:
+        return None, error.message
+    total = 0
+    for node in model.get_ordered_ops():
+        if _bodies(node):
+            return None, "the model branches or loops: the count depends on its inputs"
+        part = _node_macs(node)
+        if part is None:
+            return None, f"the shapes of {node.get_type_name()} {node.get_friendly_name()!r} are not bound"
+        total += part
+    return total, None
+
+
+def _node_macs(node: Any) -> int | None:
+    """Multiply-accumulates of one operation: 0 for one that has none, None where a shape is open.
+
+    Weights lie as the operation sets lay them out: Convolution [O, I, k...], GroupConvolution [G, O/G, I/G, k...];
+    in the transposed ones (BackpropData) I stands before O. docs.openvino.ai, operation specifications.
+    """
+    kind = node.get_type_name()
+    if kind not in (*_CONVOLUTIONS, "MatMul"):
+        return 0
+    ports = [node.input(0), node.input(1), node.output(0)]
+    if any(port.get_partial_shape().is_dynamic for port in ports):
+        return None
+    first, second, out = (tuple(int(size) for size in port.get_shape()) for port in ports)
+    if kind == "MatMul":
+        transposed = node.get_attributes()["transpose_a"] and len(first) > 1
+        return prod(out) * first[-2 if transposed else -1]
+    kernel = second[2:] if kind.startswith("Group") else second[1:]
+    return prod(first if "Backprop" in kind else out) * prod(kernel)

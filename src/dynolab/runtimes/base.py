@@ -1,0 +1,175 @@
+"""What a runtime is: the contract that every module in this folder keeps, and that ``dynolab.testing`` checks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynolab.errors import Bug, ModelNotSupported
+from dynolab.spec.models import Description, ModelFormat
+from dynolab.spec.options import Options
+from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.tensors import TensorSpec
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to compile or load: the files, the folders that the runtime may write to, options and bound input shapes.
+
+    ``shapes`` holds every input's whole shape, all dimensions bound. ``artifact_dir`` is empty until :meth:`compile`
+    filled it; a load uses the artifact if there is one and the model itself otherwise. ``cache_dir`` belongs to the
+    runtime's own caches: empty at a first load, left in place for a warm one.
+    """
+
+    model: Path
+    format: ModelFormat
+    artifact_dir: Path
+    cache_dir: Path
+    options: Options
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRecording:
+    """What a layer pass recorded: the layers of each iteration (same layers, same order), and the clock's step."""
+
+    iterations: Sequence[Sequence[Layer]]
+    resolution_ns: int | None
+    note: str | None = None
+
+
+class Session(ABC):
+    """A loaded model, ready to infer. ``inputs`` and ``outputs`` are its tensors, in the runtime's order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @abstractmethod
+    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
+        """Fix the inputs, and where outputs go, once for all runs. All allocation that binding needs happens here.
+
+        ``outputs`` are bound specs known from an earlier run (empty in the very first); a runtime that can write into
+        given memory allocates them now.
+        """
+
+    @abstractmethod
+    def runner(self) -> Callable[[], object]:
+        """One inference on the bound tensors, as a callable without arguments that does nothing else.
+
+        It returns when the results are complete: asynchronous devices are fenced inside.
+        """
+
+    @abstractmethod
+    def fetch(self) -> dict[str, Array]:
+        """The outputs of the last run, by name."""
+
+    @abstractmethod
+    def effective(self) -> dict[str, str]:
+        """Threads, precision, optimisation level, providers: what is in effect, as the runtime itself reports it."""
+
+    def accelerator_memory(self) -> dict[str, int]:
+        """Bytes held on accelerators now, under the runtime's own keys; empty on a CPU."""
+        return {}
+
+    def close(self) -> None:
+        """Give everything back."""
+        return None
+
+
+class Runtime(ABC):
+    """A way to run models. Instances are cheap and import nothing: the vendor's library comes in with the first use."""
+
+    name: ClassVar[str]
+    formats: ClassVar[tuple[ModelFormat, ...]]
+    distributions: ClassVar[tuple[str, ...]]
+    """Names on the package index; the first is the runtime's own, and the one whose absence makes it unavailable."""
+    units: ClassVar[tuple[ComputeUnit, ...]]
+    """Compute units that this runtime can be asked for on some machine."""
+    option_groups: ClassVar[tuple[str, ...]] = ()
+    """Options that have an effect here besides the common ones: groups such as ``onnx_options``, and plain ones."""
+    row: ClassVar[RuntimeRow]
+    """What the stages mean here (measuring.md section 1)."""
+    rows: ClassVar[Mapping[ModelFormat, RuntimeRow]] = {}
+    """Rows of formats that differ from ``row``."""
+
+    def row_of(self, kind: ModelFormat) -> RuntimeRow:
+        """The row that holds for one format."""
+        return self.rows.get(kind, self.row)
+
+    def unavailable(self) -> str | None:
+        """Why the runtime cannot be used here (with the way out), or None. Imports nothing."""
+        if installed_version(self.distributions[0]) is None:
+            return f"{self.distributions[0]} is not installed: pip install 'dynolab[{self.name}]'"
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Version of each distribution that is installed, by name."""
+        found = {name: installed_version(name) for name in self.distributions}
+        return {name: version for name, version in found.items() if version is not None}
+
+    @abstractmethod
+    def import_library(self) -> None:
+        """Import the vendor's library: nothing that a later stage needs may be left to import."""
+
+    @abstractmethod
+    def describe(self, target: Target) -> Description:
+        """Inputs and outputs as declared, and the facts the file tells. Raises ModelInvalid or ModelNotSupported."""
+
+    @abstractmethod
+    def load(self, target: Target) -> Session:
+        """A session that is ready to infer; no inference is run here.
+
+        Raises :class:`~dynolab.errors.LoadFailed`, or :class:`~dynolab.errors.ModelNotSupported` naming the operator
+        or unit that this runtime lacks. A compute unit that was asked for and is not here is an error, never a
+        fallback.
+        """
+
+    def compiles(self, target: Target) -> bool:
+        """Whether there is anything to compile for this target on the device."""
+        return self.row_of(target.format).artifact is not None
+
+    def compile(self, target: Target) -> None:
+        """Write the on-device artifact into ``target.artifact_dir`` and release the compiler."""
+        raise Bug(f"runtime {self.name} compiles nothing for {target.format}, and was asked to")
+
+    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+        """Time and compute unit of every layer in each of ``iterations`` runs, after a warm-up of its own."""
+        raise ModelNotSupported(f"runtime {self.name} does not tell the time of single layers")
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def check_units(options: Options, offered: Sequence[ComputeUnit], runtime: str) -> tuple[ComputeUnit, ...]:
+    """The requested units in order; an unnamed request is everything offered.
+
+    Raises :class:`ModelNotSupported` when a unit that was named is not offered here: it is an error, not a fallback.
+    """
+    if not options.compute_units:
+        return tuple(offered)
+    for unit in options.compute_units:
+        if unit not in offered:
+            raise ModelNotSupported(
+                f"runtime {runtime} has no {unit} on this machine (it offers: {', '.join(offered)})",
+                hint=f"--compute_unit {offered[0].lower()}, or another runtime: see `dynolab runtimes`",
+            )
+    return options.compute_units
+
+
+def zeros(spec: TensorSpec) -> Array:
+    """A zeroed array of a bound spec."""
+    return np.zeros(spec.sizes, dtype=np.dtype(spec.dtype))

@@ -1,0 +1,228 @@
+"""The null runtime: a model that does nothing, or a known amount of known things. It shows the harness's own cost.
+
+A ``.null`` file is a JSON object; all keys are optional and name what the *load* does: keep ``anonymous_bytes``, map
+and touch ``file_bytes`` of ``file``, touch ``spike_bytes`` more for ``spike_ms`` and unmap them, ``freed_bytes`` taken
+from the heap and freed, ``child_bytes`` kept by a child process, ``threads`` that share the anonymous part. ``busy_ns``
+is spent in each inference, ``inference_bytes`` are kept from the first one on. ``crash`` kills the process by that
+signal and ``sleep_s`` waits, both in the stage that ``at`` names (load or inference).
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dynolab.errors import ModelInvalid
+from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, zeros
+from dynolab.spec.models import Description, ModelFormat
+from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class NullModel:
+    """What a ``.null`` file says (bytes, milliseconds, nanoseconds, seconds by name)."""
+
+    shape: tuple[int | None, ...] = (1,)
+    anonymous_bytes: int = 0
+    file: str | None = None
+    file_bytes: int = 0
+    spike_bytes: int = 0
+    spike_ms: float = 1.0
+    freed_bytes: int = 0
+    child_bytes: int = 0
+    threads: int = 1
+    busy_ns: int = 0
+    inference_bytes: int = 0
+    crash: int = 0
+    sleep_s: float = 0.0
+    at: str = "load"
+
+
+def read_model(path: Path) -> NullModel:
+    """The model in a ``.null`` file. Raises :class:`ModelInvalid` for a file that is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name for field in fields(NullModel)}
+        if not isinstance(document, dict) or set(document) - known:
+            raise ValueError(f"keys must be among {', '.join(sorted(known))}")
+        if "shape" in document:
+            document["shape"] = tuple(document["shape"])
+        return NullModel(**document)
+    except (ValueError, TypeError) as error:
+        raise ModelInvalid(f"{path.name} is not a null model: {error}") from error
+
+
+def touch(size: int) -> mmap.mmap | None:
+    """``size`` bytes of anonymous memory, every page written; None for 0."""
+    if not size:
+        return None
+    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for offset in range(0, size, mmap.PAGESIZE):
+        area[offset] = 1
+    return area
+
+
+def _map_file(path: str | None, size: int) -> mmap.mmap | None:
+    if not path or not size:
+        return None
+    with Path(path).open("rb") as file:
+        view = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
+    total = 0
+    for offset in range(0, size, mmap.PAGESIZE):
+        total += view[offset]
+    return view
+
+
+def _happen(model: NullModel, place: str) -> None:
+    """Sleep or die, if the model says so for this place."""
+    if model.at != place:
+        return
+    if model.sleep_s:
+        time.sleep(model.sleep_s)
+    if model.crash:
+        print("null model: about to crash", flush=True)
+        os.kill(os.getpid(), model.crash)
+
+
+_CHILD = """
+import mmap, sys
+size = int(sys.argv[1])
+area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for offset in range(0, size, mmap.PAGESIZE):
+    area[offset] = 1
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+class NullSession(Session):
+    """Holds what the model told it to hold."""
+
+    def __init__(self, model: NullModel, shape: tuple[int, ...]) -> None:
+        self.inputs = (TensorSpec("x", "float32", shape),)
+        self.outputs = (TensorSpec("y", "float32", shape),)
+        self._model = model
+        self._kept: list[Any] = []
+        self._child: subprocess.Popen[str] | None = None
+        self._result: Array = np.zeros(shape, np.float32)
+        _happen(model, "load")
+        self._hold()
+
+    def _hold(self) -> None:
+        model = self._model
+        share = model.anonymous_bytes // model.threads
+        workers = [threading.Thread(target=lambda: self._kept.append(touch(share))) for _ in range(model.threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        self._kept.append(_map_file(model.file, model.file_bytes))
+        if model.child_bytes:
+            self._start_child(model.child_bytes)
+        if model.freed_bytes:
+            heap = [b"\1" * (64 * 1024 + step % 2) for step in range(model.freed_bytes // (64 * 1024))]
+            del heap
+        spike = touch(model.spike_bytes)
+        if spike is not None:
+            time.sleep(model.spike_ms / 1000)
+            spike.close()
+
+    def _start_child(self, size: int) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _CHILD, str(size)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._child.stdout is not None
+        self._child.stdout.readline()
+
+    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
+        self._result = inputs["x"]
+
+    def runner(self) -> Callable[[], object]:
+        model = self._model
+        if model.at == "inference" and (model.crash or model.sleep_s):
+            return lambda: _happen(model, "inference")
+        if model.inference_bytes:
+            return self._grow_once
+        if model.busy_ns:
+            return self._busy
+        return _nothing
+
+    def _busy(self) -> None:
+        end = time.perf_counter_ns() + self._model.busy_ns
+        while time.perf_counter_ns() < end:
+            pass
+
+    def _grow_once(self) -> None:
+        if len(self._kept) < self._model.threads + 2:
+            self._kept.append(touch(self._model.inference_bytes))
+
+    def fetch(self) -> dict[str, Array]:
+        return {"y": self._result}
+
+    def effective(self) -> dict[str, str]:
+        return {"threads": "1"}
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.communicate("")
+            self._child = None
+        self._kept.clear()
+
+
+def _nothing() -> None:
+    return None
+
+
+class Null(Runtime):
+    """Runs ``.null`` models."""
+
+    name: ClassVar[str] = "null"
+    formats = (ModelFormat.NULL,)
+    distributions = ("dynolab",)
+    units = (ComputeUnit.CPU,)
+    row = RuntimeRow(artifact=None, wiped="nothing: there are no caches", lazy="nothing")
+
+    def import_library(self) -> None:
+        return None
+
+    def describe(self, target: Target) -> Description:
+        model = read_model(target.model)
+        return Description(
+            inputs=(TensorSpec("x", "float32", model.shape),), outputs=(TensorSpec("y", "float32", model.shape),)
+        )
+
+    def load(self, target: Target) -> Session:
+        check_units(target.options, self.units, self.name)
+        return NullSession(read_model(target.model), target.shapes["x"])
+
+    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+        session = self.load(target)
+        session.bind(inputs, {})
+        run, passes = session.runner(), []
+        for _ in range(iterations):
+            start = time.perf_counter_ns()
+            run()
+            taken = time.perf_counter_ns() - start
+            passes.append(
+                [Layer("nothing", "Null", ComputeUnit.CPU, taken, output_bytes=zeros(session.outputs[0]).nbytes)]
+            )
+        session.close()
+        return LayerRecording(passes, resolution_ns=1)
+
+
+plugin = Null()

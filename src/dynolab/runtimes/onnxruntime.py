@@ -1,0 +1,327 @@
+"""ONNX Runtime: ``.onnx`` models on its CPU provider, and on CUDA and others where the installed package has them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
+from dynolab.runtimes import _onnx_facts
+from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version, zeros
+from dynolab.spec.models import Description, ModelFormat
+from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.tensors import TensorSpec
+
+ARTIFACT = "optimized.onnx"
+ARTIFACT_WEIGHTS = "optimized.bin"
+LARGE_MODEL_BYTES = 1_000_000_000
+"""From here on the artifact's weights go to a file of their own: one protobuf message holds 2 GiB at most."""
+
+UNIT_OF_PROVIDER: Mapping[str, ComputeUnit] = {
+    "CPUExecutionProvider": ComputeUnit.CPU,
+    "DnnlExecutionProvider": ComputeUnit.CPU,
+    "XnnpackExecutionProvider": ComputeUnit.CPU,
+    "CUDAExecutionProvider": ComputeUnit.GPU,
+    "TensorrtExecutionProvider": ComputeUnit.GPU,
+    "NvTensorRTRTXExecutionProvider": ComputeUnit.GPU,
+    "ROCMExecutionProvider": ComputeUnit.GPU,
+    "MIGraphXExecutionProvider": ComputeUnit.GPU,
+    "DmlExecutionProvider": ComputeUnit.GPU,
+    "WebGpuExecutionProvider": ComputeUnit.GPU,
+    "QNNExecutionProvider": ComputeUnit.NPU,
+    "VitisAIExecutionProvider": ComputeUnit.NPU,
+}
+"""Providers that run a whole graph by themselves; others (CoreML, NNAPI, OpenVINO) are asked for by name."""
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-qnn", "onnxruntime-directml")
+_SHORT_NAMES = {"qnn": "QNNExecutionProvider", "qnn-gpu": "QNNExecutionProvider", "directml": "DmlExecutionProvider"}
+_DTYPES = {"float": "float32", "double": "float64"}
+_SESSION_ENTRIES = {"allow_spinning": "session.intra_op.allow_spinning"}
+
+
+class OnnxSession(Session):
+    """An InferenceSession with all inputs and outputs bound through its I/O binding."""
+
+    def __init__(self, session: Any, target: Target) -> None:
+        self._session = session
+        self._binding: Any = None
+        self._held: list[Any] = []
+        self.inputs = tuple(_spec(node) for node in session.get_inputs())
+        self.outputs = tuple(_spec(node) for node in session.get_outputs())
+        self._asked = target.options
+
+    @property
+    def _device(self) -> str:
+        first = self._session.get_providers()[0]
+        return "cuda" if first == "CUDAExecutionProvider" else "cpu"
+
+    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
+        from onnxruntime import OrtValue
+
+        binding = self._session.io_binding()
+        self._held = []
+        for node in self.inputs:
+            value = OrtValue.ortvalue_from_numpy(inputs[node.name], self._device, 0)
+            self._held += [inputs[node.name], value]  # on the CPU the value borrows the array's memory
+            binding.bind_ortvalue_input(node.name, value)
+        for node in self.outputs:
+            known = outputs.get(node.name)
+            if known is not None and known.bound and known.bytes:
+                value = OrtValue.ortvalue_from_numpy(zeros(known), self._device, 0)
+                self._held.append(value)
+                binding.bind_ortvalue_output(node.name, value)
+            else:
+                binding.bind_output(node.name, "cpu")
+        self._binding = binding
+
+    def runner(self) -> Callable[[], object]:
+        """Runs are synchronous: with a binding on an accelerator its outputs are synchronised inside the call."""
+        if self._device == "cpu":
+            return partial(self._session.run_with_iobinding, self._binding)
+        return self._fenced
+
+    def _fenced(self) -> None:
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+
+    def fetch(self) -> dict[str, Array]:
+        values = self._binding.copy_outputs_to_cpu()
+        return {node.name: np.asarray(value) for node, value in zip(self.outputs, values, strict=True)}
+
+    def effective(self) -> dict[str, str]:
+        options = self._session.get_session_options()
+        threads = options.intra_op_num_threads
+        return {
+            "providers": ", ".join(self._session.get_providers()),
+            "intra_op_num_threads": str(threads)
+            if threads
+            else f"0 (one for each physical core: {_default_threads()})",
+            "inter_op_num_threads": str(options.inter_op_num_threads),
+            "execution_mode": options.execution_mode.name,
+            "graph_optimization_level": options.graph_optimization_level.name,
+            "enable_cpu_memory_arena": str(options.enable_cpu_mem_arena).lower(),
+            "enable_memory_pattern": str(options.enable_mem_pattern).lower(),
+        }
+
+    def close(self) -> None:
+        self._binding = self._session = None
+        self._held.clear()
+
+
+class OnnxRuntime(Runtime):
+    """Compile: the offline-optimised model, then loaded with optimisation off."""
+
+    name = "onnxruntime"
+    formats = (ModelFormat.ONNX,)
+    distributions = (*PACKAGES, "onnx")
+    units = (ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU)
+    option_groups = ("onnx_options", "onnx_execution_providers")
+    row = RuntimeRow(
+        artifact="the offline-optimised model, loaded with optimisation off",
+        wiped="nothing: the CPU provider keeps no cache",
+        lazy="growth of the memory arena at the first inference",
+    )
+
+    def unavailable(self) -> str | None:
+        """ONNX Runtime is published under several names; any of them will do."""
+        if any(installed_version(name) for name in PACKAGES):
+            return None
+        return super().unavailable()
+
+    def import_library(self) -> None:
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(3)
+
+    def describe(self, target: Target) -> Description:
+        return _onnx_facts.describe(target.model, target.shapes)
+
+    def compile(self, target: Target) -> None:
+        options = _session_options(target)
+        options.optimized_model_filepath = str(target.artifact_dir / ARTIFACT)
+        if _weight_bytes(target.model) > LARGE_MODEL_BYTES:
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", ARTIFACT_WEIGHTS
+            )
+            options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+        _open(target.model, options, self._providers(target))
+
+    def load(self, target: Target) -> Session:
+        return self._load(target, profile_prefix=None)
+
+    def _load(self, target: Target, profile_prefix: str | None) -> OnnxSession:
+        from onnxruntime import GraphOptimizationLevel
+
+        options = _session_options(target)
+        model = target.model
+        artifact = target.artifact_dir / ARTIFACT
+        if artifact.exists():
+            model, options.graph_optimization_level = artifact, GraphOptimizationLevel.ORT_DISABLE_ALL
+        if profile_prefix is not None:
+            options.enable_profiling, options.profile_file_prefix = True, profile_prefix
+        return OnnxSession(_open(model, options, self._providers(target)), target)
+
+    def _providers(self, target: Target) -> list[Any]:
+        """Providers for the requested units, CPU last where it is not excluded. A unit without one is an error."""
+        import onnxruntime
+
+        present = onnxruntime.get_available_providers()
+        named = target.options.plain.get("onnx_execution_providers")
+        if named:
+            return [_named_provider(str(name).strip(), present) for name in str(named).split(",")] + [
+                "CPUExecutionProvider"
+            ]
+        offered = list(dict.fromkeys(UNIT_OF_PROVIDER[name] for name in present if name in UNIT_OF_PROVIDER))
+        offered.sort(key=lambda unit: unit is not ComputeUnit.CPU)
+        wanted = check_units(target.options, offered, self.name) if target.options.compute_units else (ComputeUnit.CPU,)
+        chosen: list[Any] = []
+        for unit in wanted:
+            name = next(name for name in present if UNIT_OF_PROVIDER.get(name) is unit)
+            settings = {"device_id": int(target.options.group("onnx_options").get("device_id", 0))}
+            chosen.append((name, settings) if name == "CUDAExecutionProvider" else name)
+        return chosen
+
+    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+        """From ONNX Runtime's own profiling (a JSON trace with a clock step of 1 us)."""
+        with tempfile.TemporaryDirectory(dir=target.cache_dir.parent) as folder:
+            session = self._load(target, profile_prefix=str(Path(folder) / "trace"))
+            session.bind(inputs, {})
+            run = session.runner()
+            for _ in range(iterations):
+                run()
+            trace = Path(session._session.end_profiling())
+            session.close()
+            events = json.loads(trace.read_text(encoding="utf-8"))
+        return LayerRecording(list(_iterations(events)), resolution_ns=1000)
+
+
+def _session_options(target: Target) -> Any:
+    """ONNX Runtime's SessionOptions for a target: what was asked for, else ONNX Runtime's own defaults."""
+    from onnxruntime import ExecutionMode, GraphOptimizationLevel, SessionOptions
+
+    options, asked = SessionOptions(), target.options.group("onnx_options")
+    options.log_severity_level = 3
+    options.intra_op_num_threads = int(asked.get("intra_op_num_threads", 0))
+    options.inter_op_num_threads = int(asked.get("inter_op_num_threads", 0))
+    options.enable_mem_pattern = bool(asked.get("enable_memory_pattern", True))
+    options.enable_cpu_mem_arena = bool(asked.get("enable_cpu_memory_arena", True))
+    level, mode = (
+        str(asked.get("graph_optimization_level", "ENABLE_ALL")),
+        str(asked.get("execution_mode", "SEQUENTIAL")),
+    )
+    options.graph_optimization_level = getattr(GraphOptimizationLevel, f"ORT_{level.removeprefix('ORT_')}")
+    options.execution_mode = getattr(ExecutionMode, f"ORT_{mode.removeprefix('ORT_')}")
+    for name, entry in _SESSION_ENTRIES.items():
+        if name in asked:
+            options.add_session_config_entry(entry, "1" if asked[name] else "0")
+    if target.options.compute_units and ComputeUnit.CPU not in target.options.compute_units:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return options
+
+
+def _open(model: Path, options: Any, providers: list[Any]) -> Any:
+    """An InferenceSession; the library's refusals become dynolab's errors."""
+    from onnxruntime import InferenceSession
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    try:
+        session = InferenceSession(str(model), options, providers=providers)
+    except (state.InvalidProtobuf, state.InvalidGraph, state.NoSuchFile) as error:
+        raise ModelInvalid(f"ONNX Runtime cannot read {model.name}: {_first_line(error)}") from error
+    except state.NotImplemented as error:
+        raise ModelNotSupported(f"ONNX Runtime lacks an operator of {model.name}: {_first_line(error)}") from error
+    except (state.Fail, state.InvalidArgument, state.RuntimeException, state.EPFail, ValueError, RuntimeError) as error:
+        text = _first_line(error)
+        if "custom op" in text or "is not a registered" in text:
+            raise ModelNotSupported(f"ONNX Runtime lacks an operator of {model.name}: {text}") from error
+        raise LoadFailed(f"ONNX Runtime cannot load {model.name}: {text}") from error
+    wanted = [name if isinstance(name, str) else name[0] for name in providers]
+    missing = [name for name in wanted if name not in session.get_providers()]
+    if missing:
+        raise ModelNotSupported(
+            f"ONNX Runtime could not start {', '.join(missing)} and fell back to {', '.join(session.get_providers())}",
+            hint="its log (above) says why; --compute_unit cpu runs on the CPU",
+        )
+    return session
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _named_provider(name: str, present: Iterable[str]) -> str:
+    full = _SHORT_NAMES.get(name, name)
+    known = list(present)
+    for provider in known:
+        if provider.lower() in (full.lower(), f"{full}ExecutionProvider".lower()):
+            return provider
+    raise ModelNotSupported(f"this ONNX Runtime has no execution provider {name!r}", hint=f"it has: {', '.join(known)}")
+
+
+def _spec(node: Any) -> TensorSpec:
+    """dynolab's description of an ONNX Runtime NodeArg."""
+    inner = node.type.removeprefix("tensor(").removesuffix(")")
+    return TensorSpec(node.name, _DTYPES.get(inner, inner), tuple(node.shape))
+
+
+def _weight_bytes(model: Path) -> int:
+    """Size of the model with the files of external data beside it."""
+    return sum(path.stat().st_size for path in model.parent.iterdir() if path.is_file())
+
+
+def _default_threads() -> int:
+    """ONNX Runtime's own default: one thread for each physical core that it may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _iterations(events: list[dict[str, Any]]) -> Iterable[list[Layer]]:
+    """Layers of each run: the kernel events between one ``model_run`` event's beginning and end."""
+    runs = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e.get("name") == "model_run")
+    kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
+    kernels.sort(key=lambda event: (event["ts"], -event["dur"]))
+    position = 0
+    for start, end in runs:
+        inside = []
+        while position < len(kernels) and kernels[position]["ts"] <= end:
+            if kernels[position]["ts"] >= start:
+                inside.append(kernels[position])
+            position += 1
+        yield _own_times(inside)
+
+
+def _own_times(kernels: list[dict[str, Any]]) -> list[Layer]:
+    """A layer for each kernel with its own time: kernels of a subgraph run inside their If, Loop or Scan."""
+    own = [int(kernel["dur"]) for kernel in kernels]
+    open_ones: list[int] = []
+    for index, kernel in enumerate(kernels):
+        end = kernel["ts"] + kernel["dur"]
+        while open_ones and kernels[open_ones[-1]]["ts"] + kernels[open_ones[-1]]["dur"] < end:
+            open_ones.pop()
+        if open_ones and kernel["ts"] < kernels[open_ones[-1]]["ts"] + kernels[open_ones[-1]]["dur"]:
+            own[open_ones[-1]] -= int(kernel["dur"])
+        open_ones.append(index)
+    return [_layer(kernel, max(0, time)) for kernel, time in zip(kernels, own, strict=True)]
+
+
+def _layer(event: dict[str, Any], time_us: int) -> Layer:
+    details = event["args"]
+    provider = details.get("provider", "")
+    size = details.get("output_size", "")
+    return Layer(
+        name=event["name"].removesuffix("_kernel_time"),
+        type=details.get("op_name", "?"),
+        compute_unit=UNIT_OF_PROVIDER.get(provider, ComputeUnit.CPU),
+        time_ns=time_us * 1000,
+        output_bytes=int(size) if str(size).isdigit() else None,
+        delegate=provider.removesuffix("ExecutionProvider") or None,
+    )
+
+
+plugin = OnnxRuntime()

@@ -1,0 +1,347 @@
+"""The difference of two profiles: what changed, what did not, and what cannot be told (measuring.md section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain, combinations
+from math import expm1, isfinite, log
+from random import Random
+
+from dynolab.errors import SpecInvalid
+from dynolab.spec.profiles import LayerTable, Profile, Stage, StageName, Trust
+from dynolab.spec.stats import DEFAULT_SEED, RESAMPLES, bootstrap_medians, median, percentile_interval
+
+CONFIDENCE = 0.95
+PROCESSES_MIN = 2
+"""One process says nothing of how much processes differ."""
+HIDDEN_CHANGE = 0.10
+"""The largest change (of the logarithm, about 10 %) that may still hide inside an interval that is called unchanged."""
+
+LAYER_NOTE = (
+    "Layers are compared by name, without a verdict: each profile keeps the layers of its one fastest iteration, which "
+    "tells nothing about how much they vary."
+)
+
+Processes = Sequence[Sequence[int]]
+
+
+class Answer(StrEnum):
+    """Whether a stage's time changed."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A figure of ``b`` over that of ``a``, with its 95 % interval (None with fewer than two processes on a side)."""
+
+    value: float
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDelta:
+    """What ``b`` uses more than ``a`` (negative: less), for both ends of both ranges, in bytes. It has no verdict."""
+
+    peak_lower_bytes: int
+    peak_upper_bytes: int
+    increase_lower_bytes: int
+    increase_upper_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageComparison:
+    """One stage: the answer for its time in a word and in a sentence, and the figures behind it."""
+
+    name: StageName
+    answer: Answer
+    sentence: str
+    minimum: Ratio | None
+    median: Ratio | None
+    floor: float | None
+    """The A/A floor that was applied, as a logarithm of a ratio (0.02 is about 2 %); None: there was none."""
+    memory: MemoryDelta | None
+    memory_reason: str | None
+    """Why there is no memory difference, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRatio:
+    """One layer that both profiles have; ``ratio`` is b over a, None when a's time is below its clock's step."""
+
+    name: str
+    a_ns: int
+    b_ns: int
+    ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerComparison:
+    """The layers of both profiles by name; a name that occurs several times is matched in order."""
+
+    layers: tuple[LayerRatio, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two profiles compared: ``b`` against ``a``."""
+
+    stages: tuple[StageComparison, ...]
+    layers: LayerComparison
+    basis: str
+    """Where the A/A floor comes from."""
+    differences: tuple[str, ...]
+    """What else differs between the two (device, runtime, versions, options ...), in words."""
+
+
+def compare(a: Profile, b: Profile, floor: float | Mapping[str, float] | None) -> Comparison:
+    """What changed from ``a`` to ``b``, stage by stage; times of the chosen tries only.
+
+    ``floor`` is the device's own A/A floor, the size that differences of the same thing reach there, as the absolute
+    logarithm of a ratio: one for all stages, or one per stage as :func:`aa_floor` gives it. Where there is none, a
+    stage's floor is the largest difference between processes of the same profile. Raises :class:`SpecInvalid` for a
+    floor that is negative, not finite or of an unknown stage. The same profiles always give the same answer.
+    """
+    floors = _floors(floor)
+    pairs = zip(a.stages, b.stages, strict=True)
+    return Comparison(
+        stages=tuple(_compare_stage(before, after, floors.get(before.name)) for before, after in pairs),
+        layers=compare_layers(a.layers, b.layers),
+        basis=_basis(floors),
+        differences=tuple(_differences(a, b)),
+    )
+
+
+def _floors(floor: float | Mapping[str, float] | None) -> dict[str, float]:
+    if floor is None:
+        return {}
+    floors = dict(floor) if isinstance(floor, Mapping) else {name.value: floor for name in StageName}
+    for name, given in floors.items():
+        if name not in set(StageName) or not isfinite(given) or given < 0:
+            hint = f"a floor is the logarithm of a ratio, 0 or more, of one of: {', '.join(StageName)}"
+            raise SpecInvalid(f"{given} is no A/A floor of {name}", hint=hint)
+    return floors
+
+
+def aa_floor(profiles: Sequence[Profile]) -> dict[str, float]:
+    """The A/A floor per stage name, from repeated profiles of the same thing on the same device.
+
+    It is the largest absolute logarithm of the ratio of any two profiles' minima or medians. Stages that fewer than two
+    of them measured are left out. Raises :class:`SpecInvalid` for fewer than two profiles, or for profiles of different
+    models, runtimes or devices.
+    """
+    if len(profiles) < 2:
+        raise SpecInvalid(f"an A/A floor needs two profiles or more, {len(profiles)} given", hint="repeat the profile")
+    things = {(profile.model.sha256, profile.runtime.name, profile.device.name) for profile in profiles}
+    if len(things) > 1:
+        shown = "; ".join(sorted(f"model {sha[:12]}, {runtime}, {device}" for sha, runtime, device in things))
+        raise SpecInvalid(f"an A/A floor needs profiles of the same thing, these differ: {shown}")
+    floors = {}
+    for stages in zip(*(profile.stages for profile in profiles), strict=True):
+        measured = [processes for stage in stages if (processes := _processes(stage))]
+        if len(measured) > 1:
+            floors[stages[0].name.value] = _largest_difference([list(chain.from_iterable(one)) for one in measured])
+    return floors
+
+
+def _largest_difference(groups: Processes) -> float:
+    """The largest |log ratio| of any two groups' minima or medians; 0 ns is taken for 1 ns."""
+    pairs = [*combinations(map(min, groups), 2), *combinations(map(median, groups), 2)]
+    return max((abs(log(max(one, 1) / max(other, 1))) for one, other in pairs), default=0.0)
+
+
+def _processes(stage: Stage) -> list[tuple[int, ...]]:
+    return [run.values_ns for run in stage.timing_runs if run.chosen and run.values_ns]
+
+
+# ---- one stage -------------------------------------------------------------------------------------------------------
+
+
+def _compare_stage(a: Stage, b: Stage, floor: float | None) -> StageComparison:
+    before, after = _processes(a), _processes(b)
+    minimum, middle = _ratios(before, after)
+    if floor is None and min(len(before), len(after)) >= PROCESSES_MIN:
+        floor = max(_largest_difference(before), _largest_difference(after))
+    answer, sentence = _judge(a, b, minimum, middle, floor)
+    memory, reason = _memory(a, b)
+    return StageComparison(a.name, answer, sentence, minimum, middle, floor, memory, reason)
+
+
+def _ratios(before: Processes, after: Processes) -> tuple[Ratio | None, Ratio | None]:
+    """The ratio of minima and of medians, or None where a side was not measured or shows 0 ns."""
+    if not before or not after:
+        return None, None
+    # One stream of random numbers for all four: two equal sides must not be resampled alike.
+    random = Random(DEFAULT_SEED)
+    minimum = _ratio(before, after, min, lambda processes: _bootstrap_minima(processes, random))
+    middle = _ratio(before, after, median, lambda processes: bootstrap_medians(processes, RESAMPLES, random))
+    return minimum, middle
+
+
+def _ratio(
+    before: Processes,
+    after: Processes,
+    figure: Callable[[list[int]], int],
+    bootstrap: Callable[[Processes], list[int]],
+) -> Ratio | None:
+    one, other = figure(list(chain.from_iterable(before))), figure(list(chain.from_iterable(after)))
+    if one <= 0 or other <= 0:
+        return None
+    if min(len(before), len(after)) < PROCESSES_MIN:
+        return Ratio(other / one, None, None)
+    drawn = zip(bootstrap(before), bootstrap(after), strict=True)
+    lower, upper = percentile_interval([max(new, 1) / max(old, 1) for old, new in drawn], CONFIDENCE)
+    return Ratio(other / one, min(lower, other / one), max(upper, other / one))
+
+
+def _bootstrap_minima(processes: Processes, random: Random) -> list[int]:
+    """Minima of resampled processes. Iterations are not resampled: that says nothing sound about an extreme value.
+
+    (Bickel and Freedman, Some Asymptotic Theory for the Bootstrap, Annals of Statistics 9, 1981, section 6.)
+    """
+    minima = [min(values) for values in processes]
+    return [min(random.choices(minima, k=len(minima))) for _ in range(RESAMPLES)]
+
+
+def _judge(a: Stage, b: Stage, minimum: Ratio | None, middle: Ratio | None, floor: float | None) -> tuple[Answer, str]:
+    """The answer and its sentence. "Changed" takes both figures, clear of the floor in the same direction."""
+    obstacle = _obstacle(a, b, minimum, middle)
+    if obstacle or minimum is None or middle is None or floor is None:
+        return Answer.CANNOT_TELL, f"{a.name}: {obstacle or 'there is no floor to hold the difference against'}."
+    directions = _direction(minimum, floor), _direction(middle, floor)
+    figures = f"minimum {_shown(minimum)}, median {_shown(middle)}; A/A floor {expm1(floor):.1%}"
+    if directions in ((1, 1), (-1, -1)):
+        noise = _trouble(a, b, Trust.NOISY)
+        if noise:
+            return Answer.CANNOT_TELL, f"{a.name} looks changed, but {noise} ({figures})."
+        return Answer.CHANGED, f"{a.name} is {'slower' if directions[0] > 0 else 'faster'}: {figures}."
+    if any(directions):
+        return Answer.CANNOT_TELL, f"{a.name}: minimum and median do not agree on a change ({figures})."
+    hidden = max(abs(log(end)) for end in (minimum.lower, minimum.upper) if end is not None)
+    if hidden > HIDDEN_CHANGE:
+        return Answer.CANNOT_TELL, f"{a.name}: a change of {expm1(hidden):.1%} could hide in the interval ({figures})."
+    return Answer.UNCHANGED, f"{a.name} is unchanged: {figures}."
+
+
+def _obstacle(a: Stage, b: Stage, minimum: Ratio | None, middle: Ratio | None) -> str | None:
+    """Why nothing can be told before any figure is looked at, or None."""
+    for side, stage in (("a", a), ("b", b)):
+        if not _processes(stage):
+            return f"{side} has no time ({stage.reason or stage.time_reason or 'no chosen timing run'})"
+    invalid = _trouble(a, b, Trust.INVALID)
+    if invalid:
+        return invalid
+    if minimum is None or middle is None:
+        return "a time of 0 ns has no ratio"
+    if minimum.lower is None:
+        counts = f"{len(_processes(a))} and {len(_processes(b))}"
+        return f"an interval needs {PROCESSES_MIN} processes or more on either side, there are {counts}"
+    return None
+
+
+def _trouble(a: Stage, b: Stage, trust: Trust) -> str | None:
+    """Which side the verdict calls ``trust``, with its reasons, or None."""
+    found = [
+        f"{side} is {trust} ({', '.join(stage.verdict.reasons) or 'no reason given'})"
+        for side, stage in (("a", a), ("b", b))
+        if stage.verdict.trust is trust
+    ]
+    return " and ".join(found) or None
+
+
+def _direction(ratio: Ratio, floor: float) -> int:
+    """1 or -1 when the whole interval lies beyond the floor above or below 1, else 0."""
+    if ratio.lower is not None and log(ratio.lower) > floor:
+        return 1
+    return -1 if ratio.upper is not None and log(ratio.upper) < -floor else 0
+
+
+def _shown(ratio: Ratio) -> str:
+    ends = (
+        f" ({ratio.lower - 1:+.1%} to {ratio.upper - 1:+.1%})"
+        if ratio.lower is not None and ratio.upper is not None
+        else ""
+    )
+    return f"{ratio.value - 1:+.1%}{ends}"
+
+
+def _memory(a: Stage, b: Stage) -> tuple[MemoryDelta | None, str | None]:
+    if a.memory is None or b.memory is None:
+        side, stage = ("a", a) if a.memory is None else ("b", b)
+        return None, f"{side} has no memory figures ({stage.reason or stage.memory_reason or 'no reason given'})"
+    delta = MemoryDelta(
+        peak_lower_bytes=b.memory.peak.lower - a.memory.peak.lower,
+        peak_upper_bytes=b.memory.peak.upper - a.memory.peak.upper,
+        increase_lower_bytes=b.memory.increase.lower - a.memory.increase.lower,
+        increase_upper_bytes=b.memory.increase.upper - a.memory.increase.upper,
+    )
+    return delta, None
+
+
+# ---- what lies beside the stages -------------------------------------------------------------------------------------
+
+
+def compare_layers(a: LayerTable, b: LayerTable) -> LayerComparison:
+    """The time ratio of every layer that both tables name, and the names that only one has; never a verdict."""
+    before, after = _by_name(a), _by_name(b)
+    shared = [
+        LayerRatio(name, old, after[name, nth], after[name, nth] / old if old else None)
+        for (name, nth), old in before.items()
+        if (name, nth) in after
+    ]
+    return LayerComparison(
+        layers=tuple(shared),
+        only_a=tuple(name for name, nth in before if (name, nth) not in after),
+        only_b=tuple(name for name, nth in after if (name, nth) not in before),
+        note=" ".join(filter(None, (LAYER_NOTE, a.reason and f"a: {a.reason}.", b.reason and f"b: {b.reason}."))),
+    )
+
+
+def _by_name(table: LayerTable) -> dict[tuple[str, int], int]:
+    """Time by name and how many layers of that name came before."""
+    seen: dict[str, int] = {}
+    times = {}
+    for layer in table.layers:
+        times[layer.name, seen.setdefault(layer.name, 0)] = layer.time_ns
+        seen[layer.name] += 1
+    return times
+
+
+def _basis(floors: Mapping[str, float]) -> str:
+    if all(name in floors for name in StageName):
+        return "The A/A floor was given: what the device shows between repeated profiles of the same thing."
+    lead = "No A/A floor was given" + (f" for {', '.join(n for n in StageName if n not in floors)}" if floors else "")
+    return (
+        f"{lead}: the floor is each stage's own largest difference between processes of the same profile. That misses "
+        "what changes from one profile to the next (temperature, other programs); repeat a profile to measure it."
+    )
+
+
+def _differences(a: Profile, b: Profile) -> list[str]:
+    """A sentence for everything that tells the two measurements apart, besides their results."""
+    found = []
+    for label, one, other in (
+        ("device", a.device.name, b.device.name),
+        ("operating system", f"{a.device.os} {a.device.os_version}", f"{b.device.os} {b.device.os_version}"),
+        ("model", f"{a.model.name} {a.model.sha256[:12]}", f"{b.model.name} {b.model.sha256[:12]}"),
+        ("runtime", a.runtime.name, b.runtime.name),
+        ("options", a.request.options or "none", b.request.options or "none"),
+        ("dynolab", a.dynolab_version, b.dynolab_version),
+    ):
+        if one != other:
+            found.append(f"{label}: {one} against {other}")
+    found += _map_differences("version of ", a.runtime.versions, b.runtime.versions)
+    return found + _map_differences("", a.runtime.effective, b.runtime.effective)
+
+
+def _map_differences(label: str, one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    return [f"{label}{name}: {one.get(name, 'none')} against {other.get(name, 'none')}" for name in names]

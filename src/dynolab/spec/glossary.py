@@ -1,0 +1,117 @@
+"""What every word and figure of a report means: the definitions of ``measuring.md`` in short, one paragraph each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a word of the report means, in one paragraph; ``anchor`` is its place in the glossary."""
+
+    anchor: str
+    title: str
+    text: str
+
+
+# fmt: off
+_FIGURES = (
+    ("compile", "Compile",
+     ("The runtime turns the model into its on-device artifact. The stage ends when the artifact is on disk and "
+     "the compiler's objects are released. A runtime with nothing to compile leaves it unmeasured, never 0. "
+     "Its time is the smallest of its runs, each in a fresh process.")),
+    ("first_load", "First load",
+     ("A fresh process loads the artifact with the runtime's caches wiped and the file pages of model, artifact "
+     "and caches evicted. The stage ends when the session is ready to infer; no inference is run inside. Its "
+     "time is the smallest of its runs.")),
+    ("warm_load", "Warm load",
+     ("Another fresh process loads the same artifact again, with the runtime's caches left in place and the "
+     "page cache warm. Its time is the smallest of its runs.")),
+    ("inference", "Inference time",
+     ("The smallest of all iterations of all processes, warm-up left out: noise only ever adds time, so the "
+     "minimum is the best estimate of an undisturbed run. Inputs are generated once and bound outside the "
+     "loop; between two clock readings stands one call to the runtime and nothing else.")),
+    ("median", "Median",
+     ("The middle of the stage's raw values over all its processes. The interval beside it covers the median "
+     "with 95 % confidence, by bootstrap over processes and iterations.")),
+    ("percentiles", "p90 and p99",
+     ("The times that 90 % and 99 % of the iterations stayed within. p99 is told from 500 iterations on only, "
+     "because fewer hold too few values above it.")),
+    ("mad", "MAD",
+     ("Median absolute deviation: the middle distance of the raw values from their median. A few slow "
+     "iterations do not move it.")),
+    ("throughput", "Iterations per second",
+     ("The number of timed iterations over the sum of their times.")),
+    ("iterations", "Iterations",
+     ("The number of timed iterations over all processes, warm-up left out.")),
+    ("first_inference", "First inference",
+     ("The very first call after a load, always kept apart from the loop: whatever the runtime puts off until "
+     "it is first used shows here.")),
+    ("peak", "Memory peak",
+     ("The highest point inside the stage minus its start, in the same fresh process: what may get an app "
+     "killed. Lower end: what only swap could take back (anonymous and shared memory, swap). Upper end: all "
+     "that is resident, file-backed pages and the allocator's slack too. Both ends are medians over the "
+     "repeats.")),
+    ("increase", "Memory increase",
+     ("The end of the stage minus its start: what the stage leaves behind. Lower end: anonymous and shared "
+     "memory and swap, after temporaries were released and the heap trimmed. Upper end: all that is resident, "
+     "before trimming. Both ends are medians over the repeats.")),
+    ("peak_memory", "Peak memory",
+     ("The upper end of the stage's memory peak as one figure (AI Hub's older key).")),
+    ("process_total", "Process total peak",
+     ("The highest memory of one process from before the runtime's import through load, first inference and "
+     "loop: the plain answer to whether an app would be killed.")),
+    ("runtime_import", "Runtime import",
+     ("Time and memory that importing the runtime's library takes, before any stage: the stages hold what the "
+     "model costs, not what the library costs.")),
+    ("accelerator", "Accelerator memory",
+     ("Bytes held on a GPU or NPU as the runtime reports them, under the runtime's own keys; never part of the "
+     "host's ranges.")),
+    ("io", "Input and output memory",
+     ("Bytes of the bound inputs and outputs; allocated before a stage starts.")),
+    ("resolution", "Memory resolution",
+     ("How exact the kernel's counters are on this device: its per-CPU counter batches may hide this much.")),
+    ("cold", "Cold proof",
+     ("Whether a first load really was cold: how much of its files was still resident just before it, how much "
+     "it read from the disk, and its major page faults.")),
+    ("files", "Files written",
+     ("The compiled artifact, and the cache files that a first load leaves behind for the warm load.")),
+    ("layers", "Layers and compute units",
+     ("All layers come from the one fastest iteration of a separate layer pass, so that they add up. A unit's "
+     "share is counted by layers and by time: where the model really ran, not where it was asked to.")),
+    ("layer_overhead", "Layer pass overhead",
+     ("How much slower the layer pass's fastest iteration was than the inference time: what watching the layers "
+     "itself costs.")),
+    ("harness_floor", "Harness floor",
+     ("What dynolab itself adds to every iteration: the time of an inference that does nothing.")),
+    ("effort", "Wall time and work",
+     ("How long the whole profile took, and the time spent inside its measuring processes.")),
+    ("model", "Model facts",
+     ("What the model file tells of itself: its size, its parameters, and the multiply-accumulates of one "
+     "inference where they can be derived.")),
+)
+
+_WORDS = (
+    ("verdict", "Verdict",
+     ("Clean: the witnesses saw nothing that disturbs the number. Noisy: something did, named beside it. "
+     "Invalid: the number is not what its name says. A noisy pass is repeated up to three times; the try is "
+     "chosen by its witnesses, never by its times.")),
+    ("witnesses", "Witnesses",
+     ("Readings taken just before and after a pass, such as run-queue delay, context switches, clock frequency, "
+     "temperature and page faults. They tell whether the pass was disturbed.")),
+    ("split", "Kinds of memory",
+     ("Anonymous: heap and stacks, only swap can take them. File-backed: pages of mapped files, which the "
+     "system may drop and read again. Shared: shared memory and files on tmpfs. Swap: moved out of memory "
+     "already.")),
+    ("spread", "Spread",
+     ("Smallest and largest of an end over the repeats. It stands beside the range: a range never widens "
+     "because more repeats were run.")),
+    ("warm_up", "Warm-up",
+     ("Iterations before the running median settles. They are kept and marked, and counted in no statistic.")),
+    ("fallback", "Fallback",
+     ("A layer that ran on another compute unit than the first one that was asked for.")),
+)
+# fmt: on
+
+DEFINITIONS: dict[str, Definition] = {row[0]: Definition(*row) for row in (*_FIGURES, *_WORDS)}
+"""Every definition by anchor, in the glossary's order: figures first, then words that are no figures."""

@@ -1,0 +1,27 @@
+"""What a profile job asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_REPEATS = 3
+DEFAULT_SEED = 20250
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSpec:
+    """One profile job: a model file, a runtime (None: the format's own), options in AI Hub's grammar, inputs, limits."""
+
+    model: Path
+    runtime: str | None = None
+    options: str = ""
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    input_files: Mapping[str, Path] = field(default_factory=dict)
+    repeats: int = DEFAULT_REPEATS
+    seed: int = DEFAULT_SEED
+    timeout_s: float | None = None
+    memory_limit_bytes: int | None = None
+    requirements: tuple[str, ...] = ()

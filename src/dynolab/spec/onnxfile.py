@@ -1,0 +1,115 @@
+"""Reads from an ONNX file where its external data lies, without loading it (protobuf wire format, onnx.proto)."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+from dynolab.errors import ModelInvalid
+
+Buffer = bytes | memoryview | mmap.mmap
+
+_GRAPH, _NODE, _INITIALIZER, _SPARSE = 7, 1, 5, 15
+_ATTRIBUTE = 5
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+_EXTERNAL_DATA, _KEY, _VALUE = 13, 1, 2
+_FUNCTION, _FUNCTION_NODE = 25, 7
+
+
+def external_data(path: Path) -> list[str]:
+    """Locations of external data that the model names, sorted, each once. Raises :class:`ModelInvalid`."""
+    if path.stat().st_size == 0:
+        raise ModelInvalid(f"{path.name} is empty")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+        try:
+            found = set(_model(view))
+        except (IndexError, ValueError) as error:
+            raise ModelInvalid(
+                f"{path.name} is not a whole ONNX file: {error}",
+                hint="it may be truncated; download or export it again",
+            ) from error
+    return sorted(found)
+
+
+def _model(data: mmap.mmap) -> Iterator[str]:
+    graphs = 0
+    for number, start, end in _fields(data, 0, len(data)):
+        if number == _GRAPH:
+            graphs += 1
+            yield from _graph(data, start, end)
+        elif number == _FUNCTION:
+            yield from _nodes(data, start, end, _FUNCTION_NODE)
+    if not graphs:
+        raise ValueError("there is no graph in it")
+
+
+def _graph(data: mmap.mmap, start: int, end: int) -> Iterator[str]:
+    yield from _nodes(data, start, end, _NODE)
+    for number, first, last in _fields(data, start, end):
+        if number == _INITIALIZER:
+            yield from _tensor(data, first, last)
+        elif number == _SPARSE:
+            for part, low, high in _fields(data, first, last):
+                if part in (1, 2):
+                    yield from _tensor(data, low, high)
+
+
+def _nodes(data: mmap.mmap, start: int, end: int, node: int) -> Iterator[str]:
+    for number, first, last in _fields(data, start, end):
+        if number != node:
+            continue
+        for part, low, high in _fields(data, first, last):
+            if part == _ATTRIBUTE:
+                yield from _attribute(data, low, high)
+
+
+def _attribute(data: mmap.mmap, start: int, end: int) -> Iterator[str]:
+    for number, first, last in _fields(data, start, end):
+        if number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS) and last > first:
+            yield from _tensor(data, first, last)
+        elif number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS) and last > first:
+            yield from _graph(data, first, last)
+
+
+def _tensor(data: mmap.mmap, start: int, end: int) -> Iterator[str]:
+    for number, first, last in _fields(data, start, end):
+        if number == _EXTERNAL_DATA:
+            pair = {part: bytes(data[low:high]) for part, low, high in _fields(data, first, last)}
+            if pair.get(_KEY) == b"location":
+                yield pair.get(_VALUE, b"").decode("utf-8")
+
+
+def _fields(data: mmap.mmap, position: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, start and end of each length-delimited field; others are stepped over with an empty extent."""
+    while position < end:
+        tag, position = _varint(data, position)
+        number, kind = tag >> 3, tag & 7
+        start = last = position
+        if kind == 0:
+            _, position = _varint(data, position)
+        elif kind == 1:
+            position += 8
+        elif kind == 5:
+            position += 4
+        elif kind == 2:
+            size, start = _varint(data, position)
+            last = position = start + size
+        else:
+            raise ValueError(f"byte {position} is no protobuf field")
+        if number == 0 or position > end:
+            raise ValueError(f"a field at byte {start} runs past the end of the file")
+        yield number, start, last if kind == 2 else start
+
+
+def _varint(data: mmap.mmap, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+        if shift > 63:
+            raise ValueError(f"byte {position} is no protobuf field")

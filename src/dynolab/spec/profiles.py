@@ -1,0 +1,338 @@
+"""The profile document: one schema for all that was measured; every report is rendered from it.
+
+Times are integers in nanoseconds, memory integers in bytes, unless a name says otherwise. None always stands for "not
+measured", with a reason in the field beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.models import FileFact, ModelFacts
+from dynolab.spec.tensors import TensorSpec
+
+SCHEMA_VERSION = 1
+
+
+class StageName(StrEnum):
+    """The four stages, in their order."""
+
+    COMPILE = "compile"
+    FIRST_LOAD = "first_load"
+    WARM_LOAD = "warm_load"
+    INFERENCE = "inference"
+
+
+class Trust(StrEnum):
+    """Whether a number can be trusted."""
+
+    CLEAN = "clean"
+    NOISY = "noisy"
+    INVALID = "invalid"
+
+
+class ComputeUnit(StrEnum):
+    """Where a layer ran."""
+
+    CPU = "CPU"
+    GPU = "GPU"
+    NPU = "NPU"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes, from what only swap could take (lower) to all that is resident (upper)."""
+
+    lower: int
+    upper: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A state, the reasons for it in words, and the readings that were judged (by name; None: not available here)."""
+
+    trust: Trust
+    reasons: tuple[str, ...] = ()
+    readings: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the reader must know: ``level`` is ``info``, ``warning`` or ``loud``."""
+
+    level: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Readings around one pass: how much each counter grew, gauges before and after, and what is not to be had."""
+
+    wall_ns: int
+    grown: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Reason by reading name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimingRun:
+    """One fresh process of a timing pass; ``values_ns`` in order, warm-up apart.
+
+    ``attempt`` counts the tries of a pass from 1; ``chosen`` says whether this try is the one that is reported.
+    """
+
+    process: int
+    attempt: int
+    chosen: bool
+    values_ns: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+    first_ns: int | None
+    witnesses: Witnesses
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSummary:
+    """Statistics of the chosen tries; the figure of the stage is ``minimum_ns``."""
+
+    count: int
+    minimum_ns: int
+    median_ns: int
+    p90_ns: int | None
+    p99_ns: int | None
+    p99_reason: str | None
+    mad_ns: int
+    median_interval_ns: tuple[int, int] | None
+    """95 % confidence interval of the median, by bootstrap over processes and iterations."""
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEdge:
+    """The memory of the worker's process tree at one instant (monotonic clock)."""
+
+    at_ns: int
+    resident_bytes: int
+    anonymous_bytes: int
+    file_bytes: int
+    shared_bytes: int
+    swap_bytes: int
+    huge_bytes: int
+    high_water_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRun:
+    """One fresh process of a memory pass, with the raw (perhaps negative) ends that its readings give."""
+
+    process: int
+    start: MemoryEdge
+    end: MemoryEdge
+    """Before temporaries are released and the heap is trimmed."""
+    released: MemoryEdge
+    """After."""
+    samples: int
+    largest_file_bytes: int
+    peak_raw: Range
+    increase_raw: Range
+    io_bytes: int
+    witnesses: Witnesses
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Smallest and largest of each end over the repeats."""
+
+    peak_lower: Range
+    peak_upper: Range
+    increase_lower: Range
+    increase_upper: Range
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySummary:
+    """Peak and increase of a stage: medians over the repeats, with the spread apart."""
+
+    peak: Range
+    increase: Range
+    spread: Spread
+    resolution_bytes: int
+    method: str
+    runs: tuple[MemoryRun, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColdProof:
+    """Whether a first load was cold: what was resident just before it, and what was read from the disk in it."""
+
+    proven: bool
+    reason: str
+    resident_before_bytes: int | None
+    total_bytes: int
+    blocks_read_bytes: int | None
+    major_faults: int | None
+    file_system: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage: its time and memory, or the reason why it was not measured."""
+
+    name: StageName
+    reason: str | None
+    """Why the whole stage was not measured, or None."""
+    time: TimeSummary | None
+    time_reason: str | None
+    timing_runs: tuple[TimingRun, ...]
+    memory: MemorySummary | None
+    memory_reason: str | None
+    verdict: Verdict
+    cold: ColdProof | None = None
+    files_written: tuple[FileFact, ...] = ()
+    """Compile: the artifact's files. First load: the cache files that it left for the warm load."""
+    explanation: str | None = None
+    """First and warm load: what the difference between them comes from."""
+    accelerator: dict[str, int] = field(default_factory=dict)
+    """Accelerator memory in bytes (such as ``cuda_allocated_bytes``), never part of the host's ranges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of the fastest iteration of the layer pass."""
+
+    name: str
+    type: str
+    compute_unit: ComputeUnit
+    time_ns: int
+    cycles: int | None = None
+    output_bytes: int | None = None
+    delegate: str | None = None
+    """Who ran it inside the runtime (an execution provider, a delegate, a kernel's name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTable:
+    """All layers of one iteration; ``overhead`` is their iteration's total over the inference minimum, less 1."""
+
+    layers: tuple[Layer, ...]
+    reason: str | None
+    """Why there are no layers, or None."""
+    total_ns: int | None
+    overhead: float | None
+    iterations: int
+    resolution_ns: int | None
+    """The runtime's clock step: a layer shorter than this reads 0."""
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One input or output as it was fed: its bound spec and where shape and values came from."""
+
+    spec: TensorSpec
+    source: str
+    """Such as ``random uniform [0, 1), seed 1`` or ``x.npy``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRow:
+    """What the four stages mean for one runtime (measuring.md section 1)."""
+
+    artifact: str | None
+    wiped: str
+    lazy: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """The runtime that was measured: versions, what was asked for and what was in effect."""
+
+    name: str
+    versions: dict[str, str]
+    row: RuntimeRow
+    effective: dict[str, str]
+    """Threads, precision, optimisation level, providers and such, as the runtime reports them."""
+    requested_units: tuple[ComputeUnit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCost:
+    """Importing the runtime's library, before any stage."""
+
+    time_ns: int
+    memory: Range | None
+    all_times_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for."""
+
+    model: str
+    runtime: str
+    options: str
+    input_shapes: dict[str, tuple[int, ...]]
+    input_ranges: dict[str, tuple[float, float]]
+    input_files: dict[str, str]
+    repeats: int
+    seed: int
+    timeout_s: float | None
+    memory_limit_bytes: int | None
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The effective plan: processes per stage and pass."""
+
+    timing_runs: dict[str, int]
+    memory_runs: dict[str, int]
+    layer_iterations: int
+    max_iterations: int
+    max_time_s: float
+    memory_limit_method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile: a model, a runtime, a device."""
+
+    schema_version: int
+    dynolab_version: str
+    created_at: str
+    """UTC, ISO 8601."""
+    request: Request
+    plan: Plan
+    device: DeviceFacts
+    environment: dict[str, str]
+    model: ModelFacts
+    runtime: RuntimeFacts
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    compile: Stage
+    first_load: Stage
+    warm_load: Stage
+    inference: Stage
+    layers: LayerTable
+    runtime_import: ImportCost | None
+    first_inference_ns: int | None
+    process_total_peak: Range | None
+    process_total_reason: str | None
+    harness_floor_ns: int | None
+    wall_ns: int
+    work_ns: int
+    """Time inside the workers' processes, from spawn to exit: the work that the wall time stands for."""
+    notices: tuple[Notice, ...]
+    log: str
+    """The end of the workers' output."""
+
+    @property
+    def stages(self) -> tuple[Stage, Stage, Stage, Stage]:
+        """The four stages, in their order."""
+        return self.compile, self.first_load, self.warm_load, self.inference

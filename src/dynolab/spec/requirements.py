@@ -1,0 +1,245 @@
+"""Limits on figures, such as ``estimated_inference_time <= 33 ms``, and whether a profile meets them.
+
+A number is decided only as far as it can be trusted. Noise adds time and takes away speed, never the reverse
+(measuring.md section 2), so a noisy time that keeps an upper limit does meet it, and one above the limit says nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from dynolab.errors import SpecInvalid
+from dynolab.spec import facts
+from dynolab.spec.facts import Fact
+from dynolab.spec.profiles import MemoryRun, Profile, Range, Stage, StageName, TimingRun, Trust
+from dynolab.spec.show import Kind, Value, show
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_WORDS = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than"}
+_TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_UNITS: dict[Kind, dict[str, int | Decimal]] = {
+    "time_ns": {**_TIMES},
+    "bytes": {**_BYTES},
+    "range": {**_BYTES},
+    "ratio": {"%": Decimal("0.01"), "": 1},
+    "count": {"": 1},
+    "rate": {"/s": 1, "": 1},
+}
+
+
+class Outcome(StrEnum):
+    """What a profile says about a requirement."""
+
+    MET = "met"
+    NOT_MET = "not met"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A limit on one figure; ``limit`` is in the figure's own unit (ns, bytes, a share of 1, a plain number)."""
+
+    text: str
+    key: str
+    operator: str
+    limit: float
+
+    @property
+    def fact(self) -> Fact:
+        """The figure that is limited."""
+        found = facts.find(self.key)
+        if found is None:
+            raise SpecInvalid(f"there is no figure named {self.key!r}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was required (as it was written), the outcome, and a sentence with the numbers."""
+
+    text: str
+    outcome: Outcome
+    sentence: str
+
+
+def parse(text: str) -> Requirement:
+    """The requirement that a text such as ``process_total_peak <= 512 MB`` states.
+
+    Raises :class:`SpecInvalid`, naming the part that does not fit, with the nearest known ones as the hint.
+    """
+    parts = re.fullmatch(r"\s*([^\s<>=!]*)\s*([<>=!]*)\s*(.*?)\s*", text, re.DOTALL)
+    key, sign, rest = parts.groups() if parts else ("", "", "")
+    if sign not in _OPERATORS:
+        shown = f"{sign!r} is no comparison" if sign else "there is no comparison"
+        raise SpecInvalid(f"requirement {text!r}: {shown}", hint=f"use one of {', '.join(_OPERATORS)}: {_EXAMPLE}")
+    found = facts.find(key)
+    if found is None:
+        raise _unknown(text, key)
+    return Requirement(text.strip(), found.key, sign, _limit(text, found, rest))
+
+
+_EXAMPLE = "estimated_inference_time <= 33 ms"
+
+
+def _unknown(text: str, key: str) -> SpecInvalid:
+    near = difflib.get_close_matches(key, facts.names(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"such as: {_EXAMPLE}"
+    return SpecInvalid(f"requirement {text!r}: there is no figure named {key!r}", hint=hint)
+
+
+def _limit(text: str, fact: Fact, rest: str) -> float:
+    parts = re.fullmatch(r"(-?\d{1,18}(?:\.\d{1,18})?)\s*(.*)", rest, re.DOTALL)
+    if parts is None:
+        shown = f"{rest!r} is no number" if rest else "the limit is missing"
+        raise SpecInvalid(f"requirement {text!r}: {shown}", hint=f"such as: {_EXAMPLE}")
+    units = _UNITS[fact.kind]
+    number, unit = parts.groups()
+    if unit not in units:
+        raise SpecInvalid(f"requirement {text!r}: {_unit_misfit(fact, number, unit)}", hint=_unit_hint(units, unit))
+    return float(Decimal(number) * units[unit])
+
+
+def _unit_misfit(fact: Fact, number: str, unit: str) -> str:
+    return f"{unit!r} is no unit of {fact.key}" if unit else f"the limit {number} needs a unit"
+
+
+def _unit_hint(units: dict[str, int | Decimal], unit: str) -> str:
+    known = [name or "none" for name in units]
+    same = [name for name in units if name and name.lower() == unit.lower()]
+    return f"did you mean {same[0]}?" if same else f"its units: {', '.join(known)}"
+
+
+def decide(requirement: Requirement, profile: Profile) -> Decision:
+    """Whether the profile meets the requirement; when its numbers cannot tell, the sentence says why."""
+    fact = requirement.fact
+    value, reason = fact.value(profile), fact.reason(profile)
+    if value is None:
+        return Decision(requirement.text, Outcome.CANNOT_TELL, f"{fact.title} was not measured: {_bare(reason)}.")
+    bounds = _bounds(fact, value, profile)
+    said = f"{fact.title} is {_exact(fact, value, requirement)}; required: {_wanted(requirement)}."
+    lowest, highest = (_OPERATORS[requirement.operator](end, requirement.limit) for end in (bounds.low, bounds.high))
+    if lowest == highest:
+        return Decision(requirement.text, Outcome.MET if lowest else Outcome.NOT_MET, said + bounds.note)
+    return Decision(requirement.text, Outcome.CANNOT_TELL, said + (bounds.note or " The limit lies inside the range."))
+
+
+def decide_all(profile: Profile, texts: Sequence[str] | None = None) -> list[Decision]:
+    """The decision on each requirement, by default those that the profile was asked for.
+
+    A text that cannot be read (a profile may come from another version) cannot be told, and says so.
+    """
+    decisions = []
+    for text in profile.request.requirements if texts is None else texts:
+        try:
+            decisions.append(decide(parse(text), profile))
+        except SpecInvalid as error:
+            decisions.append(Decision(text, Outcome.CANNOT_TELL, error.message))
+    return decisions
+
+
+def _bare(reason: str | None) -> str:
+    return (reason or facts.NOT_MEASURED).removesuffix(".")
+
+
+def _wanted(requirement: Requirement) -> str:
+    """The limit in words, its number and unit as they were written."""
+    return f"{_WORDS[requirement.operator]} {requirement.text.split(requirement.operator, 1)[1].strip()}"
+
+
+def _exact(fact: Fact, value: Value, requirement: Requirement) -> str:
+    """The value as people read it, in full where rounding would hide on which side of the limit it lies."""
+    shown = show(fact.kind, value)
+    limit = show("bytes" if fact.kind == "range" else fact.kind, requirement.limit)
+    if isinstance(value, Range):
+        hidden = any(show("bytes", end) == limit and end != requirement.limit for end in (value.lower, value.upper))
+        return f"{shown} ({value.lower:,} - {value.upper:,} bytes)" if hidden else shown
+    if shown != limit or value == requirement.limit:
+        return shown
+    unit = {"time_ns": " ns", "bytes": " bytes"}.get(fact.kind, "")
+    return f"{shown} ({value:,}{unit})"
+
+
+# ---- how far a number can be trusted --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Between which values the true one lies, as far as the profile tells; ``note`` is the sentence that says why."""
+
+    low: float
+    high: float
+    note: str = ""
+
+
+_ANY = float("inf")
+_ADDING = ("time", "median", "p90", "p99")  # order statistics: each rises with the noise that is added below it
+
+
+def _bounds(fact: Fact, value: Value, profile: Profile) -> _Bounds:
+    low, high = (value.lower, value.upper) if isinstance(value, Range) else (value, value)
+    if fact.stage is None or fact.kind == "count":
+        return _Bounds(low, high)
+    stage: Stage = getattr(profile, fact.stage.value)
+    trust = trust_of(stage, "time" if fact.kind in ("time_ns", "rate") else "memory")
+    sure = _sure_bounds(fact, low, high, stage)
+    return sure if trust is Trust.CLEAN else _doubtful_bounds(fact, sure, stage, trust)
+
+
+def _sure_bounds(fact: Fact, low: float, high: float, stage: Stage) -> _Bounds:
+    """The bounds of a figure that nothing disturbed."""
+    if fact.kind == "time_ns" and _perhaps_warm(stage):
+        return _Bounds(low, _ANY, " It was not proven to be cold.")
+    if fact.key.endswith("_median") and stage.time is not None and stage.time.median_interval_ns is not None:
+        first, last = stage.time.median_interval_ns
+        note = f" Its 95 % interval is {show('time_ns', first)} to {show('time_ns', last)}."
+        return _Bounds(min(first, low), max(last, high), note)
+    return _Bounds(low, high)
+
+
+def _doubtful_bounds(fact: Fact, sure: _Bounds, stage: Stage, trust: Trust) -> _Bounds:
+    """The bounds of a figure whose stage is noisy or invalid."""
+    note = f" The stage is {trust}" + (f": {_bare(stage.verdict.reasons[0])}." if stage.verdict.reasons else ".")
+    rate, grows = fact.kind == "rate", fact.key.rsplit("_", 1)[-1] in _ADDING
+    if trust is Trust.INVALID or not (grows or rate) or _perhaps_warm(stage):
+        return _Bounds(-_ANY, _ANY, note)
+    if rate:
+        return _Bounds(sure.low, _ANY, f"{note} Noise only slows down.")
+    return _Bounds(-_ANY, sure.high, f"{note} Noise only adds time.")
+
+
+def _perhaps_warm(stage: Stage) -> bool:
+    """A first load that was not proven cold may have been *faster* than a cold one."""
+    return stage.name is StageName.FIRST_LOAD and stage.cold is not None and not stage.cold.proven
+
+
+def trust_of(stage: Stage, part: Literal["time", "memory"]) -> Trust:
+    """How far a stage's times, or its memory, can be trusted.
+
+    That is the stage's verdict, except where only the other pass explains it: a crowded processor disturbs the timing
+    pass and leaves memory as it is.
+    """
+    timing = _worst([run for run in stage.timing_runs if run.chosen])
+    memory = _worst(stage.memory.runs if stage.memory is not None else ())
+    own, other = (timing, memory) if part == "time" else (memory, timing)
+    excused = own is Trust.CLEAN and other is not None and _RANK[other] >= _RANK[stage.verdict.trust]
+    return Trust.CLEAN if excused else stage.verdict.trust
+
+
+_RANK = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
+
+
+def _worst(runs: Sequence[TimingRun] | Sequence[MemoryRun]) -> Trust | None:
+    return max((run.verdict.trust for run in runs), key=_RANK.__getitem__, default=None)

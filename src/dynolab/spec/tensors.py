@@ -1,0 +1,132 @@
+"""Tensor descriptions: names, element types, shapes with bound and unbound dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, prod
+
+from dynolab.errors import SpecInvalid
+
+Dimension = int | str | None
+"""A size, the name of an unbound dimension, or None for an unbound one without a name."""
+
+ELEMENT_BYTES: Mapping[str, float] = {
+    "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8,
+    "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16, "int4": 0.5, "uint4": 0.5,
+}  # fmt: skip
+"""Bytes of one element, by numpy's name of the type (``bfloat16`` and the 4-bit types by their common names)."""
+
+DEFAULT_BATCH = 1
+DEFAULT_IMAGE_SIDE = 224  # what most published image classifiers are trained at
+DEFAULT_SEQUENCE = 128
+_CHANNELS = (1, 3, 4)
+_SEQUENCE_WORDS = ("seq", "len", "token", "time", "frame", "sample")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output: numpy's name of the element type, and a shape whose unbound dimensions are str or None."""
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...]
+
+    @property
+    def bound(self) -> bool:
+        """Whether every dimension is a number."""
+        return all(isinstance(size, int) for size in self.shape)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of a bound tensor; raises :class:`SpecInvalid` when a dimension is open."""
+        if not self.bound:
+            raise SpecInvalid(f"tensor {self.name!r} has an unbound dimension: {self.shape_text}")
+        return tuple(size for size in self.shape if isinstance(size, int))
+
+    @property
+    def bytes(self) -> int | None:
+        """Bytes of the whole tensor, or None when its type's size is not known or a dimension is open.
+
+        4-bit elements are packed two to a byte; an odd one takes a whole byte.
+        """
+        width = ELEMENT_BYTES.get(self.dtype)
+        return ceil(prod(self.sizes) * width) if width is not None and self.bound else None
+
+    @property
+    def shape_text(self) -> str:
+        """The shape as people write it: ``[1, 3, height, ?]``."""
+        return "[" + ", ".join("?" if size is None else str(size) for size in self.shape) + "]"
+
+
+def bind(
+    declared: Sequence[TensorSpec], asked: Mapping[str, tuple[int, ...]], *, sequence: int = DEFAULT_SEQUENCE
+) -> tuple[list[TensorSpec], list[str]]:
+    """The same tensors with every dimension bound, and a sentence for each dimension that was chosen by default.
+
+    ``asked`` maps input names to whole shapes; a named dimension that is bound once holds for every tensor that uses
+    the name. ``sequence`` is the length taken where a dimension looks like one. Raises :class:`SpecInvalid` for a name
+    or shape that does not fit the model.
+    """
+    known = {tensor.name: tensor for tensor in declared}
+    for name in asked:
+        if name not in known:
+            raise SpecInvalid(
+                f"the model has no input named {name!r}", hint=f"its inputs are: {', '.join(known) or 'none'}"
+            )
+    named: dict[str, int] = {}
+    for name, shape in asked.items():
+        _check_fits(known[name], shape)
+        for size, given in zip(known[name].shape, shape, strict=True):
+            if isinstance(size, str) and size and named.setdefault(size, given) != given:
+                raise SpecInvalid(f"dimension {size!r} is given both {named[size]} and {given}")
+    bound, notes = [], []
+    for tensor in declared:
+        if tensor.name in asked:
+            bound.append(replace(tensor, shape=tuple(asked[tensor.name])))
+            continue
+        sizes: list[int] = []
+        for axis, size in enumerate(tensor.shape):
+            value = size if isinstance(size, int) else named.get(size or "")
+            if value is None:
+                value, why = _default(tensor, axis, sequence)
+                if isinstance(size, str) and size:
+                    named[size] = value
+                notes.append(f"{tensor.name}: dimension {axis} ({size or '?'}) is unbound, {value} was taken ({why})")
+            sizes.append(value)
+        bound.append(replace(tensor, shape=tuple(sizes)))
+    return bound, notes
+
+
+def _check_fits(tensor: TensorSpec, shape: tuple[int, ...]) -> None:
+    fits = len(shape) == len(tensor.shape) and all(
+        not isinstance(size, int) or size == given for size, given in zip(tensor.shape, shape, strict=False)
+    )
+    if not fits or any(size < 0 for size in shape):
+        raise SpecInvalid(
+            f"shape {list(shape)} does not fit input {tensor.name!r}, which is {tensor.shape_text}",
+            hint=f"--input-shape {tensor.name}={','.join(str(s) if isinstance(s, int) else 'N' for s in tensor.shape)}",
+        )
+
+
+def _default(tensor: TensorSpec, axis: int, sequence: int) -> tuple[int, str]:
+    """A size for one unbound dimension and the reason for it."""
+    shape, word = tensor.shape, str(tensor.shape[axis] or "").lower()
+    if "batch" in word:
+        return DEFAULT_BATCH, "the batch"
+    if any(part in word for part in _SEQUENCE_WORDS):
+        return sequence, "a sequence's length"
+    if "height" in word or "width" in word:
+        return DEFAULT_IMAGE_SIDE, "an image's side"
+    if axis == 0:
+        return DEFAULT_BATCH, "the batch"
+    if len(shape) == 4:
+        if shape[1] in _CHANNELS and axis in (2, 3):
+            return DEFAULT_IMAGE_SIDE, "an image's side"
+        if shape[3] in _CHANNELS and axis in (1, 2):
+            return DEFAULT_IMAGE_SIDE, "an image's side"
+        if not any(isinstance(size, int) for size in shape):
+            return (3, "an image's channels") if axis == 1 else (DEFAULT_IMAGE_SIDE, "an image's side")
+    if len(shape) in (2, 3) and axis == len(shape) - 1:
+        return sequence, "a sequence's length"
+    return 1, "no better guess"

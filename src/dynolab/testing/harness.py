@@ -1,0 +1,83 @@
+"""Single runs of the measuring worker, without a whole campaign: for contract suites and known answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dynolab.measure import cage, memory, process
+from dynolab.measure.protocol import (
+    PROTOCOL_VERSION,
+    InputWishes,
+    Inspection,
+    Measure,
+    RunKind,
+    RunRequest,
+    RunResult,
+)
+from dynolab.spec.models import ModelFormat
+from dynolab.spec.profiles import Range
+
+
+@dataclass(slots=True)
+class Harness:
+    """One model under one runtime in a folder of its own; each call is a fresh worker process."""
+
+    folder: Path
+    model: Path
+    format: ModelFormat
+    runtime: str
+    options: str = ""
+    wishes: InputWishes = field(default_factory=InputWishes)
+    inspection: Inspection | None = None
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("artifact", "cache"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def run(self, kind: RunKind, measure: Measure = Measure.NOTHING, **changes: Any) -> process.Outcome:
+        """One run; the error of the model, if any, stays in ``result.error``."""
+        self.runs += 1
+        found = self.inspection
+        arguments: dict[str, Any] = {
+            "protocol": PROTOCOL_VERSION,
+            "kind": kind,
+            "measure": measure,
+            "runtime": self.runtime,
+            "model": str(self.model),
+            "format": self.format,
+            "artifact_dir": str(self.folder / "artifact"),
+            "cache_dir": str(self.folder / "cache"),
+            "options_text": self.options,
+            "seed": 1,
+            "inputs": found.inputs if found else (),
+            "outputs": found.outputs if found else (),
+            "wishes": self.wishes,
+            "iterations": 3,
+            "time_limit_ns": 10**10,
+            **changes,
+        }
+        place = self.folder / f"run{self.runs}"
+        return process.run(place, RunRequest(**arguments), deadline_ns=None, cage=cage.Cage())
+
+    def inspect(self) -> RunResult:
+        """The inspection, kept for the runs that follow; fails the test when the model failed."""
+        outcome = self.run(RunKind.INSPECT)
+        assert outcome.result.error is None, (outcome.result.error, outcome.log)
+        self.inspection = outcome.result.inspection
+        return outcome.result
+
+    def good(self, kind: RunKind, measure: Measure = Measure.NOTHING, **changes: Any) -> RunResult:
+        """A run that must succeed."""
+        outcome = self.run(kind, measure, **changes)
+        assert outcome.result.error is None, (outcome.result.error, outcome.log)
+        return outcome.result
+
+    def memory(self, kind: RunKind, **changes: Any) -> tuple[Range, Range]:
+        """Raw peak and increase of one memory pass, in bytes."""
+        outcome = self.run(kind, Measure.MEMORY, **changes)
+        assert outcome.result.error is None, (outcome.result.error, outcome.log)
+        start, end, released = outcome.result.edges
+        return memory.ranges(start, end, released, memory.within(outcome.samples, start, end))

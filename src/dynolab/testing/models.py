@@ -1,0 +1,112 @@
+"""Small real models for tests, made on the spot with each format's own library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynolab.spec.models import ModelFormat
+
+
+def onnx_net(path: Path, *, weight_bytes: int = 0, external: str | None = None, batch: str | int = 1) -> Path:
+    """A convolution, a pooling and a matrix product on ``x`` [batch, 3, 16, 16]; ``weight_bytes`` more in the product.
+
+    ``external`` names a file beside the model that holds the weights.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    random = np.random.default_rng(0)
+    columns = max(4, weight_bytes // (4 * 8 * 8))
+    weights = {
+        "kernel": random.standard_normal((8, 3, 3, 3), dtype=np.float32),
+        "matrix": random.standard_normal((8 * 8, columns), dtype=np.float32),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "kernel"], ["c"], "conv", pads=[1, 1, 1, 1], strides=[2, 2]),
+            helper.make_node("Relu", ["c"], ["r"], "relu"),
+            helper.make_node("ReduceMean", ["r"], ["m"], "mean", axes=[1], keepdims=0),
+            helper.make_node("Flatten", ["m"], ["f"], "flatten"),
+            helper.make_node("MatMul", ["f", "matrix"], ["y"], "product"),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, 16, 16])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, columns])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save_model(model, str(path), save_as_external_data=external is not None, location=external, size_threshold=0)
+    return path
+
+
+def onnx_nodes(
+    path: Path, nodes: list[Any], inputs: Mapping[str, tuple[int, tuple[int | str | None, ...]]], outputs: list[str]
+) -> Path:
+    """An ONNX model of the nodes given; inputs map names to (element type, shape), outputs have no declared shape."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        nodes,
+        "nodes",
+        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("nowhere", 1)]
+    onnx.save_model(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path
+
+
+def openvino_ir(path: Path) -> Path:
+    """The net of :func:`onnx_net` as OpenVINO IR."""
+    import openvino
+
+    openvino.save_model(
+        openvino.convert_model(str(onnx_net(path.with_suffix(".onnx")))), str(path), compress_to_fp16=False
+    )
+    path.with_suffix(".onnx").unlink()
+    return path
+
+
+def _torch_net() -> Any:
+    import torch
+
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8 * 7 * 7, 10)
+    ).eval()
+
+
+def torchscript(path: Path) -> Path:
+    """A traced convolutional net on [1, 3, 16, 16]."""
+    import torch
+
+    torch.jit.save(torch.jit.trace(_torch_net(), torch.zeros(1, 3, 16, 16)), str(path))
+    return path
+
+
+def exported_program(path: Path) -> Path:
+    """The same net as an exported program."""
+    import torch
+
+    torch.export.save(torch.export.export(_torch_net(), (torch.zeros(1, 3, 16, 16),)), str(path))
+    return path
+
+
+def null(path: Path) -> Path:
+    """A model that does nothing."""
+    path.write_text("{}", encoding="utf-8")
+    return path
+
+
+MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
+    ModelFormat.ONNX: ("net.onnx", onnx_net),
+    ModelFormat.OPENVINO_IR: ("net.xml", openvino_ir),
+    ModelFormat.TORCHSCRIPT: ("net.pt", torchscript),
+    ModelFormat.EXPORTED_PROGRAM: ("net.pt2", exported_program),
+    ModelFormat.NULL: ("net.null", null),
+}
+"""File name and maker by format; TFLite has no small maker: a test carries a file."""

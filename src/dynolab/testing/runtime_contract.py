@@ -1,0 +1,105 @@
+"""What every runtime keeps: ``class TestMine(RuntimeContract)`` with ``runtime``, ``format`` and a ``model`` fixture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from dynolab import plugins
+from dynolab.measure.protocol import InputWishes, Measure, RunKind
+from dynolab.runtimes.base import Runtime
+from dynolab.spec.models import ModelFormat
+from dynolab.spec.profiles import ComputeUnit
+from dynolab.testing.harness import Harness
+
+
+def runtime_named(name: str) -> Runtime:
+    """The plug-in, or a failed test."""
+    runtime = plugins.load("dynolab.runtimes", name)
+    assert isinstance(runtime, Runtime)
+    return runtime
+
+
+class RuntimeContract:
+    """Each test goes through the measuring worker, as a profile does."""
+
+    runtime: ClassVar[str]
+    format: ClassVar[ModelFormat]
+    wishes: ClassVar[InputWishes] = InputWishes()
+
+    @pytest.fixture
+    def model(self, tmp_path: Path) -> Path:
+        """A small model of the format; to be overridden."""
+        raise NotImplementedError  # a fixture without a sensible default: the suite cannot run without a model
+
+    @pytest.fixture
+    def harness(self, tmp_path: Path, model: Path) -> Harness:
+        """A harness that has inspected the model."""
+        harness = Harness(tmp_path / "harness", model, self.format, self.runtime, wishes=self.wishes)
+        harness.inspect()
+        return harness
+
+    def test_the_inspection_binds_everything(self, harness: Harness) -> None:
+        found = harness.inspection
+        assert found is not None
+        assert found.inputs
+        assert found.outputs
+        assert all(item.spec.bound for item in found.inputs)
+        assert all(spec.bound for spec in found.outputs)
+
+    def test_the_artifact_is_what_the_row_says(self, harness: Harness) -> None:
+        """A runtime compiles exactly where its row names an artifact, and the loads go on from there."""
+        row = runtime_named(self.runtime).row_of(self.format)
+        assert harness.inspection is not None
+        assert harness.inspection.compiles == (row.artifact is not None)
+        if row.artifact is not None:
+            compiled = harness.good(RunKind.COMPILE, Measure.TIME)
+            assert sum(file.bytes for file in compiled.files) > 0
+            assert len(compiled.values_ns) == 1
+            assert compiled.values_ns[0] > 0
+
+    def test_caches_are_where_the_row_says(self, harness: Harness) -> None:
+        """What a first load leaves in the cache folder is there exactly when the row names a cache."""
+        row = runtime_named(self.runtime).row_of(self.format)
+        first = harness.good(RunKind.FIRST_LOAD, Measure.TIME)
+        warm = harness.good(RunKind.WARM_LOAD, Measure.TIME)
+        assert bool(first.files) == (not row.wiped.startswith("nothing"))
+        assert {file.path for file in first.files} <= {file.path for file in warm.files}
+
+    def test_inference_fills_the_loop(self, harness: Harness) -> None:
+        result = harness.good(RunKind.INFERENCE, Measure.TIME, iterations=7)
+        assert len(result.values_ns) == 7
+        assert min(result.values_ns) > 0
+        assert result.first_ns is not None
+        assert result.warmup_ns
+        assert any("thread" in key for key in result.effective)
+
+    def test_the_time_limit_ends_the_loop(self, harness: Harness) -> None:
+        result = harness.good(RunKind.INFERENCE, Measure.TIME, iterations=10_000_000, time_limit_ns=20_000_000)
+        assert 1 <= len(result.values_ns) < 10_000_000
+
+    def test_memory_of_a_load_is_a_range(self, harness: Harness) -> None:
+        peak, increase = harness.memory(RunKind.WARM_LOAD)
+        assert increase.lower <= increase.upper <= peak.upper
+
+    def test_layers_or_a_reason(self, harness: Harness) -> None:
+        result = harness.good(RunKind.LAYERS, iterations=3)
+        assert bool(result.layers) != bool(result.layers_reason)
+        assert all(layer.name and layer.type and layer.time_ns >= 0 for layer in result.layers)
+
+    def test_a_unit_that_is_not_there_is_an_error(self, tmp_path: Path, model: Path) -> None:
+        harness = Harness(tmp_path / "npu", model, self.format, self.runtime, "--compute_unit npu", self.wishes)
+        if ComputeUnit.NPU in runtime_named(self.runtime).units and Path("/dev/accel").exists():
+            pytest.skip("there may be an NPU here")
+        error = harness.run(RunKind.INSPECT).result.error
+        assert error is not None
+        assert error["code"] == "ModelNotSupported"
+        assert "NPU" in str(error["message"])
+
+    def test_the_library_comes_in_with_its_import_only(self) -> None:
+        """Loading the plug-in imports nothing of the vendor's: that is what the import's figure is measured by."""
+        runtime = runtime_named(self.runtime)
+        assert runtime.unavailable() is None
+        assert runtime.versions()

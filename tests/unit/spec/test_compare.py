@@ -1,0 +1,324 @@
+"""The difference of two profiles: changes are found, noise is not called a change, and doubts are spelled out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from math import log
+from random import Random
+
+import pytest
+
+from dynolab.errors import SpecInvalid
+from dynolab.spec import codec
+from dynolab.spec.compare import Answer, Comparison, StageComparison, aa_floor, compare, compare_layers
+from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.models import ModelFacts, ModelFormat
+from dynolab.spec.profiles import (
+    ComputeUnit,
+    Layer,
+    LayerTable,
+    MemorySummary,
+    Plan,
+    Profile,
+    Range,
+    Request,
+    RuntimeFacts,
+    RuntimeRow,
+    Spread,
+    Stage,
+    StageName,
+    TimingRun,
+    Trust,
+    Verdict,
+    Witnesses,
+)
+from dynolab.spec.stats import summarise
+
+CLEAN = Verdict(Trust.CLEAN)
+Times = Sequence[Sequence[int]]
+A = [[1000, 1010, 1020], [1005, 1012, 1019], [1002, 1011, 1025]]
+
+
+def stage(name: StageName, times: Times, *, dropped: Times = (), verdict: Verdict = CLEAN) -> Stage:
+    """A stage with one timing run per process: first tries that were dropped, then the chosen ones."""
+    runs = [
+        TimingRun(index, 1 if index < len(dropped) else 2, index >= len(dropped), tuple(values), (), None, Witnesses(1),
+                  CLEAN)
+        for index, values in enumerate([*dropped, *times])
+    ]  # fmt: skip
+    summary = summarise(times) if times else None
+    reason = None if times else "nothing to measure"
+    return Stage(name, reason, summary, reason, tuple(runs), None, "no memory pass", verdict)
+
+
+def memory(peak: Range, increase: Range) -> MemorySummary:
+    nothing = Range(0, 0)
+    return MemorySummary(peak, increase, Spread(nothing, nothing, nothing, nothing), 0, "none", ())
+
+
+def layers(*times: tuple[str, int], reason: str | None = None) -> LayerTable:
+    made = tuple(Layer(name, "Conv", ComputeUnit.CPU, time_ns) for name, time_ns in times)
+    return LayerTable(made, reason, sum(time_ns for _, time_ns in times), 0.1, 20, 1000)
+
+
+def profile(
+    inference: Times,
+    *,
+    dropped: Times = (),
+    first_load: Times = (),
+    verdict: Verdict = CLEAN,
+    table: LayerTable | None = None,
+) -> Profile:
+    return Profile(
+        schema_version=1,
+        dynolab_version="0.1",
+        created_at="2026-01-01T00:00:00Z",
+        request=Request("m.onnx", "onnxruntime", "", {}, {}, {}, 3, 1, None, None, ()),
+        plan=Plan({}, {}, 20, 100, 600.0),
+        device=DeviceFacts("board", "linux", "6.1", "6.1", "x86_64", None, 2, None, 4096),
+        environment={},
+        model=ModelFacts("m", ModelFormat.ONNX, "ab" * 32, 10),
+        runtime=RuntimeFacts("onnxruntime", {"onnxruntime": "1.30"}, RuntimeRow(None, "", ""), {"threads": "2"}, ()),
+        inputs=(),
+        outputs=(),
+        compile=stage(StageName.COMPILE, ()),
+        first_load=stage(StageName.FIRST_LOAD, first_load),
+        warm_load=stage(StageName.WARM_LOAD, ()),
+        inference=stage(StageName.INFERENCE, inference, dropped=dropped, verdict=verdict),
+        layers=table or layers(reason="not recorded"),
+        runtime_import=None,
+        first_inference_ns=None,
+        process_total_peak=None,
+        process_total_reason=None,
+        harness_floor_ns=None,
+        wall_ns=1,
+        work_ns=1,
+        notices=(),
+        log="",
+    )
+
+
+def scaled(times: Times, factor: float) -> list[list[int]]:
+    return [[round(value * factor) for value in process] for process in times]
+
+
+def inference_of(comparison: Comparison) -> StageComparison:
+    return next(one for one in comparison.stages if one.name is StageName.INFERENCE)
+
+
+def judged(a: Times, b: Times, floor: float | None = 0.01) -> StageComparison:
+    return inference_of(compare(profile(a), profile(b), floor))
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1.2, "slower"), (0.8, "faster")])
+def test_a_clear_difference_is_a_change_with_its_direction_and_ratio(factor: float, word: str) -> None:
+    found = judged(A, scaled(A, factor))
+    assert found.answer is Answer.CHANGED
+    assert word in found.sentence
+    assert found.minimum is not None
+    assert found.median is not None
+    for ratio in (found.minimum, found.median):
+        assert ratio.value == pytest.approx(factor, rel=0.002)
+        assert ratio.lower is not None
+        assert ratio.upper is not None
+        assert ratio.lower <= ratio.value <= ratio.upper
+        assert ratio.upper - ratio.lower < 0.05
+
+
+def test_the_same_profile_is_unchanged_and_its_interval_is_not_a_point() -> None:
+    found = judged(A, A)
+    assert found.answer is Answer.UNCHANGED
+    assert found.median is not None
+    assert found.median.lower is not None
+    assert found.median.upper is not None
+    assert found.median.lower < 1 < found.median.upper
+
+
+def test_a_change_below_the_floor_is_none() -> None:
+    assert judged(A, scaled(A, 1.05), floor=0.01).answer is Answer.CHANGED
+    assert judged(A, scaled(A, 1.05), floor=0.06).answer is Answer.UNCHANGED
+
+
+def test_swapping_the_sides_swaps_the_direction() -> None:
+    there, back = judged(A, scaled(A, 1.3)), judged(scaled(A, 1.3), A)
+    assert there.answer is back.answer is Answer.CHANGED
+    assert there.minimum is not None
+    assert back.minimum is not None
+    assert log(there.minimum.value) == pytest.approx(-log(back.minimum.value))
+
+
+def test_tries_that_were_not_chosen_do_not_count() -> None:
+    a, b = profile(A), profile(A, dropped=scaled(A, 0.5))
+    assert inference_of(compare(a, b, 0.01)) == inference_of(compare(a, profile(A), 0.01))
+
+
+def test_the_answer_is_repeatable() -> None:
+    assert compare(profile(A), profile(scaled(A, 1.02)), None) == compare(profile(A), profile(scaled(A, 1.02)), None)
+
+
+def test_processes_that_disagree_leave_the_question_open() -> None:
+    found = judged([[1000], [1100], [1300]], [[1010], [1220], [1350]])
+    assert found.answer is Answer.CANNOT_TELL
+    assert "could hide" in found.sentence
+
+
+def test_minimum_and_median_must_agree() -> None:
+    found = judged([[1000, 2000, 2000]] * 3, [[1500, 2000, 2000]] * 3)
+    assert found.answer is Answer.CANNOT_TELL
+    assert "do not agree" in found.sentence
+
+
+@pytest.mark.parametrize(("a", "b", "words"), [([A[0]], A, "1 and 3"), (A, [], "b has no time (nothing to measure)"),
+                                               ([], A, "a has no time"), ([[0, 5], [0, 6]], A, "0 ns")])  # fmt: skip
+def test_what_stands_in_the_way_is_said(a: Times, b: Times, words: str) -> None:
+    found = judged(a, b)
+    assert found.answer is Answer.CANNOT_TELL
+    assert words in found.sentence
+
+
+def test_one_process_gives_a_ratio_without_an_interval() -> None:
+    found = judged([[1000, 1100]], [[2000, 2200]])
+    assert found.minimum is not None
+    assert (found.minimum.value, found.minimum.lower, found.minimum.upper) == (2, None, None)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_noisy_stage_does_not_prove_a_change_but_an_invalid_one_tells_nothing(side: str) -> None:
+    def answer(trust: Trust, factor: float) -> StageComparison:
+        verdict = Verdict(trust, ("swap was used",))
+        a = profile(A, verdict=verdict if side == "a" else CLEAN)
+        return inference_of(compare(a, profile(scaled(A, factor), verdict=verdict if side == "b" else CLEAN), 0.01))
+
+    for trust, factor in ((Trust.NOISY, 1.5), (Trust.INVALID, 1.5), (Trust.INVALID, 1)):
+        assert answer(trust, factor).answer is Answer.CANNOT_TELL
+        assert f"{side} is {trust} (swap was used)" in answer(trust, factor).sentence
+    assert answer(Trust.NOISY, 1).answer is Answer.UNCHANGED
+
+
+def test_loads_with_one_value_per_process_are_judged_too() -> None:
+    a = profile(A, first_load=[[10_000], [10_100], [10_050]])
+    b = profile(A, first_load=[[15_000], [15_100], [15_050]])
+    found = {one.name: one.answer for one in compare(a, b, None).stages}
+    assert found == {
+        StageName.COMPILE: Answer.CANNOT_TELL,
+        StageName.FIRST_LOAD: Answer.CHANGED,
+        StageName.WARM_LOAD: Answer.CANNOT_TELL,
+        StageName.INFERENCE: Answer.UNCHANGED,
+    }
+
+
+# ---- floors ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_floor_the_processes_own_spread_is_it() -> None:
+    spread_out = [[1000, 1010, 1020], [1040, 1050, 1060], [1020, 1030, 1040]]
+    found = judged(spread_out, scaled(spread_out, 1.05), None)
+    assert found.floor == pytest.approx(log(1060 / 1020), rel=0.1)
+    assert found.answer is not Answer.CHANGED
+    assert judged(spread_out, scaled(spread_out, 1.3), None).answer is Answer.CHANGED
+    assert "No A/A floor was given" in compare(profile(A), profile(A), None).basis
+
+
+def test_a_floor_may_be_given_for_some_stages() -> None:
+    found = compare(profile(A), profile(A), {"inference": 0.5})
+    assert inference_of(found).floor == 0.5
+    assert "for compile, first_load, warm_load" in found.basis
+    assert "No A/A floor" not in compare(profile(A), profile(A), 0.0).basis
+
+
+@pytest.mark.parametrize("floor", [-0.1, float("nan"), float("inf"), {"inferrence": 0.1}, {"inference": -1.0}])
+def test_a_senseless_floor_is_refused(floor: float | dict[str, float]) -> None:
+    with pytest.raises(SpecInvalid, match="A/A floor"):
+        compare(profile(A), profile(A), floor)
+
+
+def test_the_aa_floor_is_the_largest_difference_of_any_two_repeats() -> None:
+    repeats = [profile(scaled(A, factor), first_load=[[50]]) for factor in (1, 1.05, 0.98)]
+    floors = aa_floor(repeats)
+    assert floors["inference"] == pytest.approx(log(1.05 / 0.98), rel=0.02)
+    assert floors["first_load"] == 0
+    assert set(floors) == {"first_load", "inference"}
+    assert aa_floor(repeats[::-1]) == floors
+    assert inference_of(compare(repeats[2], repeats[1], floors)).answer is not Answer.CHANGED
+
+
+def test_an_aa_floor_of_different_things_is_refused() -> None:
+    other = replace(profile(A), device=replace(profile(A).device, name="phone"))
+    with pytest.raises(SpecInvalid, match="phone"):
+        aa_floor([profile(A), other])
+    with pytest.raises(SpecInvalid, match="two profiles"):
+        aa_floor([profile(A)])
+
+
+def test_repeats_of_the_same_thing_are_rarely_called_changed() -> None:
+    random = Random(20)
+
+    def measured() -> Times:
+        # Each process has a luck of its own (1 %), each iteration a delay (5 % on average), as real loops have.
+        lucks = [random.gauss(1, 0.01) for _ in range(3)]
+        return [[round(1e6 * luck * (1 + random.expovariate(20))) for _ in range(20)] for luck in lucks]
+
+    wrong = sum(judged(measured(), measured(), None).answer is Answer.CHANGED for _ in range(60))
+    assert wrong <= 2
+    found = sum(judged(measured(), scaled(measured(), 1.2), None).answer is Answer.CHANGED for _ in range(60))
+    assert found >= 50
+
+
+# ---- memory, layers and the rest -------------------------------------------------------------------------------------
+
+
+def test_memory_differences_are_per_end() -> None:
+    a, b = profile(A), profile(A)
+    a = replace(a, inference=replace(a.inference, memory=memory(Range(10, 50), Range(5, 20)), memory_reason=None))
+    b = replace(b, inference=replace(b.inference, memory=memory(Range(30, 40), Range(5, 60)), memory_reason=None))
+    found = inference_of(compare(a, b, 0.01))
+    assert found.memory is not None
+    assert (found.memory.peak_lower_bytes, found.memory.peak_upper_bytes) == (20, -10)
+    assert (found.memory.increase_lower_bytes, found.memory.increase_upper_bytes) == (0, 40)
+    missing = inference_of(compare(a, profile(A), 0.01))
+    assert missing.memory is None
+    assert missing.memory_reason == "b has no memory figures (no memory pass)"
+
+
+def test_layers_are_matched_by_name_in_order() -> None:
+    found = compare_layers(layers(("conv", 10), ("add", 4), ("conv", 30), ("old", 1), ("tiny", 0)),
+                           layers(("conv", 20), ("tiny", 3), ("conv", 15), ("add", 4), ("conv", 1)))  # fmt: skip
+    assert [(one.name, one.a_ns, one.b_ns, one.ratio) for one in found.layers] == [
+        ("conv", 10, 20, 2),
+        ("add", 4, 4, 1),
+        ("conv", 30, 15, 0.5),
+        ("tiny", 0, 3, None),
+    ]
+    assert (found.only_a, found.only_b) == (("old",), ("conv",))
+    assert "without a verdict" in found.note
+
+
+def test_missing_layers_are_explained() -> None:
+    found = compare(profile(A), profile(A, table=layers(("conv", 1))), 0.01).layers
+    assert "a: not recorded" in found.note
+    assert found.only_b == ("conv",)
+
+
+def test_everything_else_that_differs_is_listed() -> None:
+    a = profile(A)
+    b = replace(
+        a,
+        device=replace(a.device, name="phone"),
+        runtime=replace(a.runtime, versions={"onnxruntime": "1.31"}, effective={"threads": "4", "arena": "off"}),
+        request=replace(a.request, options="--compute_unit cpu"),
+    )
+    text = "\n".join(compare(a, b, 0.01).differences)
+    for words in ("board against phone", "1.30 against 1.31", "threads: 2 against 4", "arena: none against off",
+                  "none against --compute_unit cpu"):  # fmt: skip
+        assert words in text
+    assert compare(a, a, 0.01).differences == ()
+
+
+def test_a_comparison_can_be_written_down() -> None:
+    found = compare(profile(A), profile(scaled(A, 1.2)), None)
+    assert codec.decode(Comparison, json.loads(json.dumps(codec.encode(found)))) == found
