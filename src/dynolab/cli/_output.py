@@ -58,11 +58,19 @@ def write(profiles: Sequence[Profile], output: Path) -> None:
     page = report("html")
     written[output / page.file_name] = page.render(profiles)
     for path, text in written.items():
+        write_file(path, text)
+    click.echo(f"report: {output / page.file_name}")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all. Raises :class:`Forbidden` when it cannot be written."""
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.partial")
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
-    click.echo(f"report: {output / page.file_name}")
+    except OSError as error:
+        raise Forbidden(f"{path} cannot be written: {error.strerror}", hint="name another place with -o") from error
 
 
 def all_met(profiles: Sequence[Profile]) -> bool:

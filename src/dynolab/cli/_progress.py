@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -53,7 +54,7 @@ def follow(spec: ProfileSpec) -> Iterator[Callable[[Event], None]]:
         with Progress(*columns, TimeElapsedColumn(), console=console, transient=True, refresh_per_second=4) as bar:
             yield _live(bar, bar.add_task(title, total=None, now="starting"))
     else:
-        print(f"profiling {title}", file=sys.stderr, flush=True)
+        click.echo(f"profiling {title}", err=True)
         yield _plain()
 
 
@@ -83,6 +84,6 @@ def _plain() -> Callable[[Event], None]:
             return
         last = time.monotonic()
         prefix = "note: " if event["event"] == "note" else ""
-        print(f"  {prefix}{describe(event)}", file=sys.stderr, flush=True)
+        click.echo(f"  {prefix}{describe(event)}", err=True)
 
     return receive

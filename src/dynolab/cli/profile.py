@@ -49,7 +49,7 @@ def command(
     output: Path | None,
     form: str,
 ) -> int:
-    """Profile MODEL on this machine: time and memory of compile, first load, warm load and inference.
+    r"""Profile MODEL on this machine: time and memory of compile, first load, warm load and inference.
 
     \b
     MODEL is an .onnx, .tflite, OpenVINO .xml, TorchScript .pt or exported .pt2 file, or a folder or zip with one.

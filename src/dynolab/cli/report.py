@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from dynolab.spec.profiles import Profile
 
 
 @click.command("report")
@@ -12,7 +16,7 @@ import click
 @click.option("--format", "form", default="text", show_default=True, help="text, html, json, csv, markdown, trace, ...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; default: standard output.")
 def command(documents: tuple[Path, ...], form: str, output: Path | None) -> int:
-    """Render profile.json DOCUMENTS as text, html, csv, markdown, trace, nodedata, bmf, aihub or json.
+    r"""Render profile.json DOCUMENTS as text, html, csv, markdown, trace, nodedata, bmf, aihub or json.
 
     \b
     dynolab report out/profile.json --format markdown
@@ -30,7 +34,8 @@ def command(documents: tuple[Path, ...], form: str, output: Path | None) -> int:
     return 0
 
 
-def read(path: Path):  # type: ignore[no-untyped-def]
+def read(path: Path) -> Profile:
+    """The profile in a file. Raises :class:`~dynolab.errors.UserError` for one that is none."""
     from dynolab.errors import NotFound
     from dynolab.report import json as json_report
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -29,12 +31,12 @@ def command(as_json: bool) -> int:
     return 0
 
 
-def _rows() -> list[dict[str, object]]:
+def _rows() -> list[dict[str, Any]]:
     from dynolab import plugins
     from dynolab.errors import Bug
     from dynolab.runtimes.base import Runtime
 
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for name in plugins.names("dynolab.runtimes"):
         runtime = plugins.load("dynolab.runtimes", name)
         if not isinstance(runtime, Runtime):

@@ -71,7 +71,7 @@ def descendants(pid: int) -> list[int]:
     while waiting:
         parent = waiting.pop()
         try:
-            tasks = os.listdir(f"/proc/{parent}/task")
+            tasks = [path.name for path in Path(f"/proc/{parent}/task").iterdir()]
         except OSError:
             continue
         for task in tasks:

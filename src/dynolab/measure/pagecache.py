@@ -35,7 +35,7 @@ def residency(paths: Iterable[Path]) -> Residency:
         total += size
         if size == 0:
             continue
-        if os.stat(path).st_uid != os.geteuid() and not os.access(path, os.W_OK):
+        if path.stat().st_uid != os.geteuid() and not os.access(path, os.W_OK):
             return Residency(None, total, f"the kernel does not tell about {path.name}: it belongs to another user")
         part = _resident_bytes(path, size)
         if part is None:

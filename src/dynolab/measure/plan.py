@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dynolab.measure.protocol import RunKind
+from dynolab.measure.protocol import Campaign, Measured, RunKind
 from dynolab.spec import stats
 from dynolab.spec.options import Options
+from dynolab.spec.profiles import Plan
 
 SHORT_COMPILE_NS = 10_000_000_000
 """A compilation under this is repeated; a longer one is timed once."""
@@ -13,6 +14,8 @@ INFERENCE_PROCESSES = 3
 MAX_ITERATIONS_PER_PROCESS = 10_000_000
 MAX_TRIES = 3
 """A noisy timing pass is repeated up to this many tries in all."""
+HOPELESS_TRIES = 5
+"""After so many noisy tries in a row the device is plainly busy: further retries cost time and bring nothing."""
 MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
 LAYER_ITERATIONS = 20
@@ -20,7 +23,6 @@ LAYER_TIME_LIMIT_NS = 20_000_000_000
 FLOOR_ITERATIONS = 2_000
 CANDIDATE_TRIES = 10
 """Ways of feeding a model that an inspection tries at most."""
-LOADS = (RunKind.FIRST_LOAD, RunKind.WARM_LOAD)
 
 
 def compile_runs(first_ns: int, repeats: int) -> int:
@@ -37,3 +39,21 @@ def timing_processes(options: Options, repeats: int) -> list[int]:
 def layer_iterations(inference_ns: int) -> int:
     """Iterations of the layer pass: fewer for a model that takes seconds."""
     return max(2, min(LAYER_ITERATIONS, LAYER_TIME_LIMIT_NS // max(1, inference_ns)))
+
+
+def effective(measured: Measured, campaign: Campaign, options: Options, limit_method: str | None) -> Plan:
+    """The plan as it is carried out, once the timing passes are done."""
+    repeats = 0 if measured.memory_reason else campaign.repeats
+    compiles = measured.inspection is not None and measured.inspection.compiles
+    fastest_ns = min(min(run.values_ns) for run in measured.timing[RunKind.INFERENCE] if run.chosen)
+    return Plan(
+        timing_runs={str(kind): len({run.process for run in runs}) for kind, runs in measured.timing.items()},
+        memory_runs={
+            str(RunKind.COMPILE): int(bool(repeats and compiles)),
+            **{str(kind): repeats for kind in (RunKind.FIRST_LOAD, RunKind.WARM_LOAD, RunKind.INFERENCE)},
+        },
+        layer_iterations=layer_iterations(fastest_ns),
+        max_iterations=options.max_profiler_iterations,
+        max_time_s=options.max_profiler_time_s,
+        memory_limit_method=limit_method,
+    )

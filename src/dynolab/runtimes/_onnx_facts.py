@@ -68,7 +68,7 @@ def _schema(model: Any) -> str:
 def _dtype(number: int) -> str:
     import onnx
 
-    name = onnx.TensorProto.DataType.Name(number).lower()
+    name = str(onnx.TensorProto.DataType.Name(number)).lower()
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 

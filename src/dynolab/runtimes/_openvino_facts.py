@@ -77,7 +77,7 @@ def specs(ports: Sequence[Any], kind: str, asked: Shapes | None = None) -> tuple
 def reshape(model: Any, shapes: Shapes) -> bool:
     """Put in the input shapes that differ from the declared ones; whether there were any.
 
-    Raises :class:`SpecInvalid` when the model's operators do not fit these shapes.
+    Raises :class:`LoadFailed` when the model's operators do not fit these shapes.
     """
     from openvino import PartialShape
 
@@ -91,7 +91,7 @@ def reshape(model: Any, shapes: Shapes) -> bool:
             model.reshape(changed)
     except RuntimeError as error:
         given = ", ".join(f"{name}={list(shape)}" for name, shape in shapes.items())
-        raise SpecInvalid(f"the model cannot take the input shapes {given}: {useful(error)}") from error
+        raise LoadFailed(f"the model cannot take the input shapes {given}: {useful(error)}") from error
     return bool(changed)
 
 
@@ -160,7 +160,7 @@ def _multiply_accumulates(model: Any, shapes: Shapes) -> tuple[int | None, str |
     """Those of convolutions and matrix products with ``shapes`` put in, or None with the reason."""
     try:
         reshape(model, shapes)
-    except SpecInvalid as error:
+    except LoadFailed as error:
         return None, error.message
     total = 0
     for node in model.get_ordered_ops():

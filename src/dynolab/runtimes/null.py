@@ -92,7 +92,7 @@ def _happen(model: NullModel, place: str) -> None:
     if model.sleep_s:
         time.sleep(model.sleep_s)
     if model.crash:
-        print("null model: about to crash", flush=True)
+        sys.stderr.write("null model: about to crash\n")
         os.kill(os.getpid(), model.crash)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,15 @@ class OpenVinoSession(Session):
 
     def runner(self) -> Callable[[], object]:
         """The synchronous call: it returns when the device is done, and shared outputs are views, not copies."""
-        return partial(self.request.infer, share_outputs=True)
+        infer = self.request.infer
+
+        def run() -> None:
+            try:
+                infer(share_outputs=True)
+            except RuntimeError as error:
+                raise InferenceFailed(f"the inference failed: {facts.useful(error)}") from error
+
+        return run
 
     def fetch(self) -> dict[str, Array]:
         tensors = [self.request.get_output_tensor(index) for index in range(len(self.outputs))]

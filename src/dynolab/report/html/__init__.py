@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from dynolab.report.base import Report, clean, labels, line, some
 from dynolab.report.html import view
-from dynolab.spec.facts import DEFINITIONS
+from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.profiles import Profile
 
 _TEMPLATES = Path(__file__).parent / "templates"

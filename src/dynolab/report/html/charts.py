@@ -121,7 +121,7 @@ def _memory_axis(top: int) -> Markup:
     for tick in nice_ticks(0, top, 5):
         at, anchor = percent(tick / top), "start" if tick == 0 else "end" if tick > 0.94 * top else "middle"
         parts.append(element("line", x1=at, x2=at, y1=0, y2=5, class_="tick"))
-        parts.append(element("text", show_bytes(tick) if tick else "0", x=at, y=18, text_anchor=anchor))
+        parts.append(element("text", f"{tick / 1e6:,g} MB" if tick else "0", x=at, y=18, text_anchor=anchor))
     return picture(22, parts, label=f"scale from 0 to {show_bytes(top)}", class_="axis")
 
 

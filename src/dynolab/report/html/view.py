@@ -236,8 +236,9 @@ def _more(profile: Profile, stage: Stage) -> list[Figure]:
 
 
 def _title(key: str) -> str:
-    words = key.removesuffix("_bytes").replace("_", " ")
-    return words.upper() if len(words) <= 3 else words[0].upper() + words[1:]
+    """A runtime's own key as words: ``NPU allocated``."""
+    words = key.removesuffix("_bytes").split("_")
+    return " ".join([words[0].upper() if len(words[0]) <= 3 else words[0].capitalize(), *words[1:]])
 
 
 def _others(profile: Profile) -> list[Figure]:

@@ -1,0 +1,172 @@
+"""One campaign on the device: its folders, its worker runs, and what they have found so far."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dynolab import errors
+from dynolab.measure import cage as cage_module
+from dynolab.measure import environment, memory, pagecache, process, verdict
+from dynolab.measure.clock import now_ns
+from dynolab.measure.protocol import (
+    PROTOCOL_VERSION,
+    Campaign,
+    Inspection,
+    Measure,
+    Measured,
+    RunKind,
+    RunRequest,
+    RunResult,
+)
+from dynolab.spec import options as options_module
+
+LOG_KEPT_BYTES = 20_000
+
+
+def emit(**event: Any) -> None:
+    """One line of progress, as JSON on standard output."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+class Runner:
+    """Carries out single runs of one campaign and gathers what they tell."""
+
+    def __init__(self, folder: Path, campaign: Campaign) -> None:
+        self.folder = folder
+        self.campaign = campaign
+        self.options = options_module.parse(campaign.options_text)
+        self.started_ns = now_ns()
+        self.deadline_ns = None if campaign.timeout_s is None else self.started_ns + int(campaign.timeout_s * 1e9)
+        self.cage = cage_module.make(campaign.memory_limit_bytes)
+        self.artifact_dir, self.cache_dir = folder / "artifact", folder / "cache"
+        for place in (self.artifact_dir, self.cache_dir):
+            place.mkdir()
+        self.runs = 0
+        self.logs: list[str] = []
+        self.measured = Measured(
+            protocol=PROTOCOL_VERSION,
+            error=None,
+            log="",
+            wall_ns=0,
+            work_ns=0,
+            device=environment.device_facts(),
+            environment=environment.environment(),
+            best=dict(campaign.best),
+            memory_reason=memory.unavailable(),
+            memory_resolution_bytes=memory.resolution_bytes(),
+        )
+
+    def note(self, **changes: Any) -> None:
+        """Add to what was measured."""
+        self.measured = replace(self.measured, **changes)
+
+    def finish(self) -> Measured:
+        """Everything, with the wall time and the end of the log."""
+        self.cage.close()
+        self.note(wall_ns=now_ns() - self.started_ns, log="".join(self.logs)[-LOG_KEPT_BYTES:])
+        return self.measured
+
+    @property
+    def inspection(self) -> Inspection:
+        """What the inspection found; it comes before everything else."""
+        if self.measured.inspection is None:
+            raise errors.Bug("a run was asked for before the inspection")
+        return self.measured.inspection
+
+    @property
+    def fastest_ns(self) -> int:
+        """The inference's minimum so far."""
+        runs = self.measured.timing[RunKind.INFERENCE]
+        return min(min(run.values_ns) for run in runs if run.chosen)
+
+    # -- runs ---------------------------------------------------------------------------------------------------
+
+    def request(self, kind: RunKind, measure: Measure, **changes: Any) -> RunRequest:
+        """A request of this campaign; inputs and outputs as the inspection found them."""
+        found, campaign = self.measured.inspection, self.campaign
+        request = RunRequest(
+            protocol=PROTOCOL_VERSION,
+            kind=kind,
+            measure=measure,
+            runtime=campaign.runtime,
+            model=campaign.model,
+            format=campaign.format,
+            artifact_dir=str(self.artifact_dir),
+            cache_dir=str(self.cache_dir),
+            options_text=campaign.options_text,
+            seed=campaign.seed,
+            inputs=found.inputs if found else (),
+            outputs=found.outputs if found else (),
+            wishes=campaign.wishes,
+            time_limit_ns=int(self.options.max_profiler_time_s * 1e9),
+            memory_limit_bytes=campaign.memory_limit_bytes if self.cage.watches else None,
+            cold_files=(*campaign.files, *map(str, self.artifact_files())),
+        )
+        return replace(request, **changes)
+
+    def next_folder(self) -> Path:
+        """Where the next run will work."""
+        return self.folder / "runs" / f"{self.runs + 1:03d}"
+
+    def last_folder(self) -> Path:
+        """Where the last run worked."""
+        return self.folder / "runs" / f"{self.runs:03d}"
+
+    def spawn(self, request: RunRequest, on_look: Callable[[], None] | None = None) -> process.Outcome:
+        """One run; raises the error of the model, if there is one."""
+        folder = self.next_folder()
+        self.runs += 1
+        outcome = process.run(folder, request, deadline_ns=self.deadline_ns, cage=self.cage, on_look=on_look)
+        self.note(work_ns=self.measured.work_ns + outcome.wall_ns)
+        if outcome.log:
+            self.logs.append(f"--- {request.kind} ({request.measure}), run {self.runs}\n{outcome.log.rstrip()}\n")
+        if outcome.result.error is not None:
+            raise errors.from_dict(outcome.result.error)
+        if request.runtime == self.campaign.runtime:
+            self._learn(outcome.result)
+        return outcome
+
+    def _learn(self, result: RunResult) -> None:
+        """Keep what any run tells: versions, import times, the best reference readings of this device."""
+        if result.versions:
+            self.note(versions=result.versions)
+        if result.import_ns is not None:
+            self.note(import_times_ns=(*self.measured.import_times_ns, result.import_ns))
+        if result.effective:
+            self.note(effective=result.effective)
+        if result.witnesses is not None:
+            self.note(best=verdict.better(self.measured.best, result.witnesses))
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def artifact_files(self) -> list[Path]:
+        """The artifact's files, sorted; none before it was compiled."""
+        return [path for path in sorted(self.artifact_dir.rglob("*")) if path.is_file()]
+
+    def wipe(self) -> None:
+        """Empty the artifact's and the caches' folders."""
+        for folder in (self.artifact_dir, self.cache_dir):
+            shutil.rmtree(folder)
+            folder.mkdir()
+
+    def make_cold(self) -> None:
+        """Wipe the runtime's caches; put the files of model and artifact out of the page cache."""
+        shutil.rmtree(self.cache_dir)
+        self.cache_dir.mkdir()
+        for path in (*map(Path, self.campaign.files), *self.artifact_files()):
+            pagecache.evict(path)
+
+    def make_warm(self) -> None:
+        """Have all files in the page cache, as a load that just happened leaves them."""
+        cached = [path for path in self.cache_dir.rglob("*") if path.is_file()]
+        for path in (*map(Path, self.campaign.files), *self.artifact_files(), *cached):
+            with path.open("rb") as file:
+                while file.read(1 << 22):
+                    pass
