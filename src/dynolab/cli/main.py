@@ -40,11 +40,11 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="dynolab", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""dynolab runs a model on a real device and tells what it costs there.
+    """dynolab runs a model on a real device and tells what it costs there.
 
     \b
     Start with:  dynolab profile MODEL
-    """
+    """  # noqa: D301 - click wants the backspace character itself
 
 
 def show(error: errors.Error) -> None:

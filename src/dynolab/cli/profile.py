@@ -49,7 +49,7 @@ def command(
     output: Path | None,
     form: str,
 ) -> int:
-    r"""Profile MODEL on this machine: time and memory of compile, first load, warm load and inference.
+    """Profile MODEL on this machine: time and memory of compile, first load, warm load and inference.
 
     \b
     MODEL is an .onnx, .tflite, OpenVINO .xml, TorchScript .pt or exported .pt2 file, or a folder or zip with one.
@@ -57,7 +57,7 @@ def command(
     dynolab profile model.onnx
     dynolab profile model.onnx -r onnxruntime -r openvino -o out
     dynolab profile model.tflite --require "estimated_inference_time <= 33 ms"
-    """
+    """  # noqa: D301 - click wants the backspace character itself
     from dynolab.cli import _output, _parse
     from dynolab.spec.jobs import ProfileSpec
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 @click.option("--format", "form", default="text", show_default=True, help="text, html, json, csv, markdown, trace, ...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; default: standard output.")
 def command(documents: tuple[Path, ...], form: str, output: Path | None) -> int:
-    r"""Render profile.json DOCUMENTS as text, html, csv, markdown, trace, nodedata, bmf, aihub or json.
+    """Render profile.json DOCUMENTS as text, html, csv, markdown, trace, nodedata, bmf, aihub or json.
 
     \b
     dynolab report out/profile.json --format markdown
     dynolab report a/profile.json b/profile.json --format html -o both.html
-    """
+    """  # noqa: D301 - click wants the backspace character itself
     from dynolab.cli import _output
 
     chosen = _output.report(form)

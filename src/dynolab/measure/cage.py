@@ -90,9 +90,14 @@ def _limit_error(limit_bytes: int, why: str) -> errors.OutOfMemory:
 
 
 def make(limit_bytes: int | None) -> Cage:
-    """The strictest cage that this system lets us build, or one without a bound for None."""
+    """The strictest cage that this system lets us build, or one without a bound for None.
+
+    ``DYNOLAB_NO_CGROUP`` in the environment leaves control groups alone.
+    """
     if limit_bytes is None:
         return Cage()
+    if os.environ.get("DYNOLAB_NO_CGROUP"):
+        return WatchedCage(limit_bytes)
     for folder, version in _places():
         try:
             return GroupCage(folder / f"dynolab-{os.getpid()}", limit_bytes, version)

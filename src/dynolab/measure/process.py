@@ -61,7 +61,7 @@ def run(
     samples: list[MemoryEdge] = []
     with (folder / LOG_FILE).open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dynolab.measure.worker", str(folder)],
+            [sys.executable, "-m", "dynolab.measure.worker", str(folder), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

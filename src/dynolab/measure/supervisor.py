@@ -6,12 +6,13 @@ standard output, one JSON object a line. Small on purpose: no runtime is ever lo
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
 
 from dynolab import errors
-from dynolab.measure import plan
+from dynolab.measure import lifeline, plan
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.footprint import MemoryPasses
 from dynolab.measure.protocol import (
@@ -102,6 +103,7 @@ def floor(runner: Runner) -> None:
 
 def main(arguments: list[str]) -> int:
     """Carry out the campaign in the folder given; a terminate signal ends it and its workers."""
+    lifeline.hold(os.getppid())
     folder = Path(arguments[0])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     write(carry_out(folder, read(Campaign, folder / CAMPAIGN_FILE)), folder / MEASURED_FILE)

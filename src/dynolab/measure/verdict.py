@@ -31,8 +31,8 @@ def judge_timing(
 ) -> Verdict:
     """The verdict on a timing pass.
 
-    ``best`` holds the shortest reference-kernel times seen on this device, as :func:`better` collects them; without them
-    a pass is compared with its own better edge only, which tells nothing. ``threads`` is how many the runtime computes
+    ``best`` holds the shortest reference-kernel times seen on this device, this pass's included, as :func:`better`
+    collects them; without them the kernel's times are not judged. ``threads`` is how many the runtime computes
     with (None: as many as there are CPUs). ``warm`` is for passes that should find everything in memory: warm load and
     inference; in the others, reading from the disk is the stage's own work.
     """

@@ -216,13 +216,12 @@ def _copy(seen: Pass) -> Iterator[Sign]:
 
 
 def _slowdown(seen: Pass, key: str, name: str, what: str, allowed: float) -> Iterator[Sign]:
-    edges = seen.edges(key)
-    if edges is None or min(edges) <= 0:
+    edges, best_ns = seen.edges(key), seen.best.get(key)
+    if edges is None or not best_ns:
         return
-    best_ns = min(seen.best.get(key, min(edges)), *edges)
-    ratio, mean_ratio = min(edges) / best_ns, sum(edges) / 2 / best_ns
-    said = f"{what} took {ratio:.2f} x its best time here, before and after the pass (allowed {allowed:.2f} x)"
-    yield Sign(name, ratio, allowed, said, neutral=1.0, weight=mean_ratio)
+    ratio = min(edges) / best_ns
+    said = f"{what} took {ratio:.2f} x its best time on this device, before and after the pass (allowed {allowed:.2f} x)"
+    yield Sign(name, ratio, allowed, said, neutral=1.0, weight=sum(edges) / 2 / best_ns)
 
 
 def _clock_drop(seen: Pass) -> Iterator[Sign]:

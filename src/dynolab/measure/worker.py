@@ -1,17 +1,15 @@
 """One process is one run: reads ``request.json`` in the folder given, measures, writes ``result.json``.
 
-Run as ``python -m dynolab.measure.worker FOLDER``. Imports the standard library and numpy only; the runtime's library
+Run as ``python -m dynolab.measure.worker FOLDER PARENT`` (the parent's process id). Imports the standard library and numpy only; the runtime's library
 comes in where its import is measured.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import mmap
 import os
 import resource
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,7 +18,7 @@ from typing import Any
 
 from dynolab import errors, plugins
 from dynolab.measure import inputs as inputs_module
-from dynolab.measure import memory, pagecache, witnesses
+from dynolab.measure import lifeline, memory, pagecache, witnesses
 from dynolab.measure.clock import loop, now_ns
 from dynolab.measure.protocol import (
     CANDIDATE_FILE,
@@ -46,7 +44,6 @@ from dynolab.spec.tensors import TensorSpec
 WARMUP_LIMIT_NS = 2_000_000_000
 """Warm-up ends here at the latest (after one inference at least), settled or not."""
 WARMUP_MAX = 10_000
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Window:
@@ -337,13 +334,6 @@ def files_in(folder: Path) -> tuple[FileFact, ...]:
     return tuple(FileFact(str(path.relative_to(folder)), path.stat().st_size) for path in sorted(found))
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its supervisor ends (prctl(2)); elsewhere the supervisor's own care."""
-    library = ctypes.CDLL(None)
-    if hasattr(library, "prctl"):
-        library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def limit_memory(limit_bytes: int | None) -> None:
     """Bound what this process may allocate (setrlimit(2), RLIMIT_DATA: private writable memory)."""
     if limit_bytes is not None:
@@ -352,7 +342,7 @@ def limit_memory(limit_bytes: int | None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Carry out the request in the folder given; errors of the model or the user are results."""
-    die_with_parent()
+    lifeline.hold(int(arguments[1]))
     folder = Path(arguments[0])
     result = RunResult(PROTOCOL_VERSION)
     try:

@@ -19,13 +19,16 @@ CUSTOM_OPERATORS = frozenset(
     }
 )  # fmt: skip
 """Custom operators that ai-edge-litert 2.3.0 brings, each tried: any other is "unresolved" there."""
-_FEEDABLE = frozenset(
-    ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64", "complex64"]
-)
-_NO_WEIGHTS = frozenset({"string", "resource", "variant"})
-_WITHOUT_FORMULA = frozenset(
-    ["LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN", "SVDF", "CONV_3D_TRANSPOSE", "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL", "STABLEHLO_COMPOSITE", "IF", "WHILE", "CALL", "STABLEHLO_WHILE", "STABLEHLO_CASE"]
-)
+_FEEDABLE = {
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "bfloat16", "float32",
+    "float64", "complex64",
+}  # fmt: skip
+_NO_WEIGHTS = {"string", "resource", "variant"}
+_WITHOUT_FORMULA = {
+    "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN",
+    "BIDIRECTIONAL_SEQUENCE_RNN", "SVDF", "CONV_3D_TRANSPOSE", "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL",
+    "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "STABLEHLO_CASE", "IF", "WHILE", "CALL",
+}  # fmt: skip
 """Operators that multiply, or run another graph, and whose count does not follow from the shapes alone."""
 
 
@@ -114,6 +117,8 @@ def shapes_hold(file: TfliteFile, shapes: Mapping[str, tuple[int, ...]]) -> bool
 def _multiply_accumulates(file: TfliteFile, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, str | None]:
     """Sum over the main graph's convolutions and matrix products, or None with the reason."""
     if not shapes_hold(file, shapes):
+        if not shapes:
+            return None, "no shapes are bound yet"
         return None, "the shapes between the operators stand in the file for other input shapes only"
     total = 0
     for item in file.main.operations:

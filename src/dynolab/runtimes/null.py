@@ -14,9 +14,9 @@ import mmap
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -123,11 +123,8 @@ class NullSession(Session):
     def _hold(self) -> None:
         model = self._model
         share = model.anonymous_bytes // model.threads
-        workers = [threading.Thread(target=lambda: self._kept.append(touch(share))) for _ in range(model.threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        with ThreadPoolExecutor(model.threads) as pool:
+            self._kept += pool.map(touch, [share] * model.threads)
         self._kept.append(_map_file(model.file, model.file_bytes))
         if model.child_bytes:
             self._start_child(model.child_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -68,8 +69,7 @@ def test_every_reading_names_its_values_and_answers_or_says_why_not(name: str) -
     try:
         values = reading.read()
     except Unavailable as error:
-        assert str(error)
-        return
+        pytest.skip(f"not on this machine: {error}")
     assert values
     assert values.keys() <= reading.fields.keys()
     assert all(isinstance(value, float) for value in values.values())
@@ -106,18 +106,18 @@ def test_a_thread_that_exits_between_listing_and_reading_is_left_out(laptop: Pat
     assert run_queue.plugin.read(laptop)["on_cpu_ns"] == 5e9
 
 
-def test_run_queue_delay_grows_when_threads_wait_for_one_cpu() -> None:
-    def spin(until: float) -> None:
+def test_run_queue_counts_the_cpu_time_of_all_threads() -> None:
+    def spin() -> None:
+        until = time.perf_counter() + 0.02
         while time.perf_counter() < until:
             pass
 
-    before = run_queue.plugin.read()
-    thread = threading.Thread(target=spin, args=(time.perf_counter() + 0.05,))
-    thread.start()
-    spin(time.perf_counter() + 0.05)
-    after = run_queue.plugin.read()
-    thread.join()
-    assert after["on_cpu_ns"] > before["on_cpu_ns"]
+    before = run_queue.plugin.read()["on_cpu_ns"]
+    other = threading.Thread(target=spin)
+    other.start()
+    spin()
+    assert run_queue.plugin.read()["on_cpu_ns"] > before
+    other.join()
 
 
 def test_context_switches_sum_over_threads(laptop: Path) -> None:
@@ -198,8 +198,6 @@ def test_thermal_of_a_virtual_machine_is_unavailable(vm: Path) -> None:
 
 
 def test_the_reference_kernel_restores_the_affinity_and_says_what_it_depends_on() -> None:
-    import os
-
     before = os.sched_getaffinity(0)
     values = reference_kernel.plugin.read()
     assert os.sched_getaffinity(0) == before

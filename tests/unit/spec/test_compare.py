@@ -133,6 +133,7 @@ def test_a_clear_difference_is_a_change_with_its_direction_and_ratio(factor: flo
 def test_the_same_profile_is_unchanged_and_its_interval_is_not_a_point() -> None:
     found = judged(A, A)
     assert found.answer is Answer.UNCHANGED
+    assert "excluded" in found.sentence
     assert found.median is not None
     assert found.median.lower is not None
     assert found.median.upper is not None
@@ -173,8 +174,8 @@ def test_minimum_and_median_must_agree() -> None:
     assert "do not agree" in found.sentence
 
 
-@pytest.mark.parametrize(("a", "b", "words"), [([A[0]], A, "1 and 3"), (A, [], "b has no time (nothing to measure)"),
-                                               ([], A, "a has no time"), ([[0, 5], [0, 6]], A, "0 ns")])  # fmt: skip
+@pytest.mark.parametrize(("a", "b", "words"), [([A[0]], A, "1 and 3"), ([[1], [2]], A, "2 and 3"), (A, [], "b has no time (nothing to measure)"),
+                                               ([], A, "a has no time"), ([[0, 5], [0, 6], [0, 7]], A, "0 ns")])  # fmt: skip
 def test_what_stands_in_the_way_is_said(a: Times, b: Times, words: str) -> None:
     found = judged(a, b)
     assert found.answer is Answer.CANNOT_TELL
@@ -263,10 +264,10 @@ def test_repeats_of_the_same_thing_are_rarely_called_changed() -> None:
         lucks = [random.gauss(1, 0.01) for _ in range(3)]
         return [[round(1e6 * luck * (1 + random.expovariate(20))) for _ in range(20)] for luck in lucks]
 
-    wrong = sum(judged(measured(), measured(), None).answer is Answer.CHANGED for _ in range(60))
-    assert wrong <= 2
-    found = sum(judged(measured(), scaled(measured(), 1.2), None).answer is Answer.CHANGED for _ in range(60))
-    assert found >= 50
+    wrong = sum(judged(measured(), measured(), None).answer is Answer.CHANGED for _ in range(25))
+    assert wrong <= 1
+    found = sum(judged(measured(), scaled(measured(), 1.2), None).answer is Answer.CHANGED for _ in range(25))
+    assert found >= 20
 
 
 # ---- memory, layers and the rest -------------------------------------------------------------------------------------

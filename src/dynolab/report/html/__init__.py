@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dynolab.report.base import Report, clean, labels, line, some
+from dynolab.report.base import Report, clean, crop, labels, some
 from dynolab.report.html import view
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.profiles import Profile
@@ -29,7 +29,7 @@ class HtmlReport(Report):
     def render(self, profiles: Sequence[Profile]) -> str:
         shown = some(profiles, self.name)
         views = [
-            view.view(profile, label, number)
+            view.view(profile, label, number, many=len(shown) > 1)
             for number, (label, profile) in enumerate(zip(labels(shown), shown, strict=True), 1)
         ]
         style, script = _part("report.css") + _widths(), _part("report.js")
@@ -37,7 +37,7 @@ class HtmlReport(Report):
             _environment()
             .get_template("report.html.j2")
             .render(
-                title=" and ".join(dict.fromkeys(line(profile.model.name)[:80] for profile in shown)),
+                title=" and ".join(dict.fromkeys(crop(profile.model.name, 80) for profile in shown)),
                 views=views,
                 many=len(views) > 1,
                 comparison=view.comparison(shown),

@@ -109,7 +109,7 @@ def _split_row(memory: MemorySummary, top: int) -> MemoryRow:
         parts += [rect] if size else []
         at += size
     words = ", ".join(f"{kind} {show_bytes(size)}" for kind, size in grown.items() if size) or "nothing"
-    return MemoryRow("", "at the end, by kind", "split", picture(16, parts, label=f"at the end: {words}"), words)
+    return MemoryRow("", "at the end", "split", picture(16, parts, label=f"at the end: {words}"), words)
 
 
 def _middle(runs: Sequence[MemoryRun]) -> MemoryRun:
@@ -147,7 +147,11 @@ class _Point:
 class IterationCharts:
     """The chosen processes' iterations in order, and the histogram of the timed ones on the same scale."""
 
+    levels: Markup
+    """The scale's figures, left of the sequence."""
     sequence: Markup
+    marks: Markup
+    """The names of the lines for minimum and median, right of the sequence."""
     histogram: Markup
     note: str
     """What lies above the scale, in words; empty when nothing does."""
@@ -163,16 +167,24 @@ def iteration_charts(stage: Stage) -> IterationCharts | None:
     low, high = _limits(values, warmups)
     down = linear(low, high, _HEIGHT - _BOTTOM, _TOP)
     points, bounds = _placed([(run.warmup_ns, run.values_ns) for run in runs])
-    parts = [*_bands([run.process for run in runs], bounds), *_levels(low, high, down)]
+    parts = [*_bands([run.process for run in runs], bounds), *_grid(low, high, down)]
     for point in points if len(points) <= _MOST_POINTS else ():
         parts.append(_dot(point, down(point.ns), point.ns > high))
     if len(points) > _MOST_POINTS:
         parts += _bundles(points, down)
-    parts += [*_line(stage.time.minimum_ns, "minimum", down, 14), *_line(stage.time.median_ns, "median", down, -5)]
+    lines = [("minimum", stage.time.minimum_ns, 13), ("median", stage.time.median_ns, -4)]
+    parts += [_line(name, ns, down) for name, ns, _ in lines]
+    marks = [mark for name, ns, below in lines for mark in (_line(name, ns, down), _name(name, ns, down, below))]
     said = f"{len(values)} iterations in {len(runs)} processes, {show_time(values[0])} to {show_time(values[-1])}"
     above = [ns for ns in [*values, *warmups] if ns > high]
     note = f"{len(above)} above the scale, up to {show_time(max(above))}" if above else ""
-    return IterationCharts(picture(_HEIGHT, parts, label=said, class_="plot"), _histogram(values, low, high), note)
+    return IterationCharts(
+        levels=picture(_HEIGHT, _levels(low, high, down), label="scale"),
+        sequence=picture(_HEIGHT, parts, label=said),
+        marks=picture(_HEIGHT, marks, label="minimum and median"),
+        histogram=_histogram(values, low, high),
+        note=note,
+    )
 
 
 def _limits(values: Sequence[int], warmups: Sequence[int]) -> tuple[float, float]:
@@ -210,14 +222,18 @@ def _bands(processes: Sequence[int], bounds: Sequence[tuple[float, float]]) -> I
             yield element("text", f"{word}{process}", x=percent((start + end) / 2), y=_HEIGHT - 5, text_anchor="middle")
 
 
-def _levels(low: float, high: float, down: _Scale) -> Iterator[Markup]:
-    for tick, text in zip(*_time_ticks(low, high), strict=True):
+def _grid(low: float, high: float, down: _Scale) -> Iterator[Markup]:
+    for tick, _ in _time_ticks(low, high):
         y = round(down(tick), 1)
         yield element("line", x1="0", x2="100%", y1=y, y2=y, class_="grid")
-        yield element("text", text, x=2, y=y - 3, class_="level")
 
 
-def _time_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+def _levels(low: float, high: float, down: _Scale) -> Iterator[Markup]:
+    for tick, text in _time_ticks(low, high):
+        yield element("text", text, x="100%", y=round(down(tick) + 4, 1), text_anchor="end")
+
+
+def _time_ticks(low: float, high: float) -> list[tuple[float, str]]:
     """Round times within the scale, all in one unit and with the decimals that their distance needs."""
     ticks = nice_ticks(low, high, 4)
     scale, unit = next(
@@ -225,7 +241,7 @@ def _time_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     )
     step = (ticks[1] - ticks[0]) / scale if len(ticks) > 1 else 1.0
     places = max(0, -floor(log10(step) + 1e-9))
-    return ticks, [f"{tick / scale:,.{places}f} {unit}" for tick in ticks]
+    return [(tick, f"{tick / scale:,.{places}f} {unit}") for tick in ticks]
 
 
 def _dot(point: _Point, y: float, above: bool) -> Markup:
@@ -251,13 +267,14 @@ def _bundles(points: Sequence[_Point], down: _Scale) -> Iterator[Markup]:
             yield element("line", x1=at, x2=at, y1=ends[0] + 1.5, y2=ends[1] - 1.5, class_=f"bundle {kind}")
 
 
-def _line(ns: int, name: str, down: _Scale, below: int) -> list[Markup]:
-    """A line across at one value, with its name and figure at the right end, ``below`` pixels under it."""
+def _line(name: str, ns: int, down: _Scale) -> Markup:
     y = round(down(ns), 1)
-    return [
-        element("line", x1="0", x2="100%", y1=y, y2=y, class_=f"mark {name}"),
-        element("text", f"{name} {show_time(ns)}", x="100%", y=y + below, text_anchor="end", class_=f"mark {name}"),
-    ]
+    return element("line", x1="0", x2="100%", y1=y, y2=y, class_=f"mark {name}")
+
+
+def _name(name: str, ns: int, down: _Scale, below: int) -> Markup:
+    """A line's name and figure, its foot ``below`` pixels under the line."""
+    return element("text", f"{name} {show_time(ns)}", x=4, y=round(down(ns) + below, 1), class_="mark")
 
 
 def _histogram(values: Sequence[int], low: float, high: float) -> Markup:
@@ -275,8 +292,8 @@ def _histogram(values: Sequence[int], low: float, high: float) -> Markup:
             said = element("title", f"{count} from {span}")
             parts.append(element("rect", said, x=0, y=round(top + 0.5, 1), width=percent(count / most * 0.94),
                                  height=round(bottom - top - 1, 1), class_="bin"))  # fmt: skip
-    parts.append(element("text", f"most in one bin: {most}", x=0, y=_HEIGHT - 5))
-    return picture(_HEIGHT, parts, label="how the iterations are distributed over the same scale", class_="plot")
+    parts.append(element("text", f"most in one bin: {most}", x=0, y=_HEIGHT - 5, class_="bins"))
+    return picture(_HEIGHT, parts, label="how the iterations are distributed over the same scale")
 
 
 # ---- compute units --------------------------------------------------------------------------------------------------

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from dynolab import plugins
-from dynolab.errors import NotFound
-from dynolab.measure.readings.base import Reading
 from dynolab.report.base import (
     clean,
     crop,
@@ -20,39 +16,16 @@ from dynolab.report.base import (
     threads_text,
 )
 from dynolab.report.html.charts import IterationCharts, MemoryChart, iteration_charts, load_bar, memory_chart, unit_bar
-from dynolab.spec.facts import Fact, accelerator_fact, fact, unit_totals
+from dynolab.report.html.tables import Badge, WitnessTable, tables, witnesses
+from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
 from dynolab.spec.models import FileFact
-from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun, Trust, Witnesses
-from dynolab.spec.requirements import Decision, Outcome, decide_all
-from dynolab.spec.show import show_bytes, show_count, show_reading, show_share, show_time
+from dynolab.spec.profiles import ComputeUnit, Profile, Stage, Trust
+from dynolab.spec.requirements import Decision, decide_all, trust_of
+from dynolab.spec.show import show_bytes, show_share, show_time
 
 CHUNK = 100
 """Layers in one body of the table: a body out of sight is not laid out (``content-visibility``)."""
 LONGEST_NAME = 240
-_SIGNS = {
-    "clean": "✓",
-    "noisy": "≈",
-    "invalid": "✕",
-    "not measured": "–",
-    "met": "✓",
-    "not met": "✕",
-    "cannot tell": "?",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """A verdict or decision: a word, a sign that tells it without colour, and the name of its style."""
-
-    word: str
-
-    @property
-    def sign(self) -> str:
-        return _SIGNS[self.word]
-
-    @property
-    def style(self) -> str:
-        return self.word.replace(" ", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +93,7 @@ class LayersView:
     chunks: list[list[LayerRow]]
     count: int
     facts: list[Figure]
-    units: list[tuple[str, str, str, str]]
+    units: list[tuple[str, str]]
     by_time: object
     by_layers: object
     note: str | None
@@ -129,20 +102,12 @@ class LayersView:
 
 
 @dataclass(frozen=True, slots=True)
-class WitnessTable:
-    """Readings of one stage's runs: a head per run, a row per reading with its meaning, and what was not to be had."""
-
-    title: str
-    heads: list[tuple[str, Badge]]
-    rows: list[tuple[str, str, list[str]]]
-    unavailable: list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
 class ProfileView:
     """All that the page shows of one profile."""
 
     profile: Profile
+    title: str
+    """The model's name; among several profiles, the label that tells this one apart."""
     label: str
     id: str
     lines: list[str]
@@ -158,13 +123,14 @@ class ProfileView:
     witnesses: list[WitnessTable]
 
 
-def view(profile: Profile, label: str, number: int) -> ProfileView:
+def view(profile: Profile, label: str, number: int, *, many: bool) -> ProfileView:
     """The view of one profile; ``number`` makes its anchors unique on the page."""
     return ProfileView(
         profile=profile,
+        title=label if many else crop(profile.model.name, LONGEST_NAME),
         label=label,
         id=f"p{number}",
-        lines=_lines(profile),
+        lines=[crop(profile.model.name, LONGEST_NAME), *_lines(profile)] if many else _lines(profile),
         stages=[_stage(profile, stage) for stage in profile.stages],
         decisions=[(Badge(decision.outcome.value), decision) for decision in decide_all(profile)],
         others=_others(profile),
@@ -173,8 +139,8 @@ def view(profile: Profile, label: str, number: int) -> ProfileView:
         statistics=_statistics(profile),
         loads=_loads(profile),
         layers=_layers(profile),
-        tables=_tables(profile),
-        witnesses=[table for stage in profile.stages if (table := _witnesses(stage)) is not None],
+        tables=tables(profile),
+        witnesses=[table for stage in profile.stages if (table := witnesses(stage)) is not None],
     )
 
 
@@ -199,7 +165,8 @@ def _doubt(profile: Profile, found: Fact) -> Badge | None:
     if found.stage is None or found.value(profile) is None:
         return None
     stage: Stage = getattr(profile, found.stage.value)
-    return None if stage.verdict.trust is Trust.CLEAN else Badge(stage.verdict.trust.value)
+    trust = trust_of(stage, "time" if found.kind in ("time_ns", "rate") else "memory")
+    return None if trust is Trust.CLEAN else Badge(trust.value)
 
 
 def _lines(profile: Profile) -> list[str]:
@@ -287,10 +254,7 @@ def _files(kind: str, files: Sequence[FileFact]) -> Iterator[tuple[str, str, str
 
 def _layers(profile: Profile) -> LayersView:
     rows, totals = list(_layer_rows(profile)), unit_totals(profile.layers)
-    units = [
-        (total.unit.value, f"{total.layers:,}", show_time(total.time_ns), show_share(total.time_share))
-        for total in totals
-    ]
+    units = [(total.unit.value, _unit_text(profile, total)) for total in totals]
     return LayersView(
         chunks=[rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)],
         count=len(rows),
@@ -304,13 +268,26 @@ def _layers(profile: Profile) -> LayersView:
     )
 
 
+def _delegates(profile: Profile, unit: ComputeUnit) -> list[str]:
+    """Who ran a unit's layers inside the runtime; where it is one for each unit, the legend says it, not every row."""
+    found = dict.fromkeys(layer.delegate for layer in profile.layers.layers if layer.compute_unit is unit)
+    return [crop(name, 60) for name in found if name]
+
+
+def _unit_text(profile: Profile, total: UnitTotal) -> str:
+    plural = "" if total.layers == 1 else "s"
+    names = _delegates(profile, total.unit)
+    by = f", by {names[0]}" if len(names) == 1 else ""
+    return f"{total.layers:,} layer{plural}, {show_time(total.time_ns)}, {show_share(total.time_share)}{by}"
+
+
 def _layer_rows(profile: Profile) -> Iterator[LayerRow]:
     layers = profile.layers.layers
     whole, longest = (
         sum(layer.time_ns for layer in layers) or 1,
         max((layer.time_ns for layer in layers), default=1) or 1,
     )
-    several = len({layer.delegate for layer in layers}) > 1
+    several = any(len(_delegates(profile, total.unit)) > 1 for total in unit_totals(profile.layers))
     for number, layer in ranked(layers):
         yield LayerRow(
             number, crop(layer.name, LONGEST_NAME), crop(layer.type, 80), layer.compute_unit.value,
@@ -321,160 +298,6 @@ def _layer_rows(profile: Profile) -> Iterator[LayerRow]:
         )  # fmt: skip
 
 
-def _tables(profile: Profile) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Configuration and surroundings as tables of names and values; an empty one is left out."""
-    tables = [
-        ("Asked for", _request(profile)),
-        ("In effect", [*profile.runtime.versions.items(), *profile.runtime.effective.items()]),
-        ("Plan", _plan(profile)),
-        ("Model", _model(profile)),
-        ("Inputs and outputs", _tensors(profile)),
-        ("Device", _device(profile)),
-        ("Environment", list(profile.environment.items())),
-        ("What the stages mean here", _row(profile)),
-    ]
-    return [(title, [(key, crop(value, 2000)) for key, value in rows]) for title, rows in tables if rows]
-
-
-def _request(profile: Profile) -> list[tuple[str, str]]:
-    asked = profile.request
-    rows: list[tuple[str, object]] = [
-        ("model", asked.model),
-        ("runtime", asked.runtime),
-        ("options", asked.options or "none"),
-        ("repeats", asked.repeats),
-        ("seed", asked.seed),
-        ("time limit", None if asked.timeout_s is None else show_time(asked.timeout_s * 1e9)),
-        ("memory limit", None if asked.memory_limit_bytes is None else show_bytes(asked.memory_limit_bytes)),
-        *((f"shape of {name}", list(shape)) for name, shape in asked.input_shapes.items()),
-        *((f"range of {name}", list(range_)) for name, range_ in asked.input_ranges.items()),
-        *((f"file of {name}", path) for name, path in asked.input_files.items()),
-    ]
-    return [(key, str(value)) for key, value in rows if value is not None]
-
-
-def _plan(profile: Profile) -> list[tuple[str, str]]:
-    plan = profile.plan
-    rows = [(f"timing runs, {name}", str(count)) for name, count in plan.timing_runs.items()]
-    rows += [(f"memory runs, {name}", str(count)) for name, count in plan.memory_runs.items()]
-    rows += [("layer iterations", str(plan.layer_iterations)), ("iterations at most", str(plan.max_iterations))]
-    rows += [("loop time at most", show_time(plan.max_time_s * 1e9))]
-    return rows + ([("memory limit by", plan.memory_limit_method)] if plan.memory_limit_method else [])
-
-
-def _model(profile: Profile) -> list[tuple[str, str]]:
-    model, unknown = profile.model, profile.model.unknown or {}
-    told: list[tuple[str, str | None]] = [
-        ("format", model.format.value),
-        ("schema", model.schema),
-        ("size", show_bytes(model.file_bytes)),
-        ("parameters", None if model.parameters is None else show_count(model.parameters)),
-        ("bytes of parameters", None if model.parameter_bytes is None else show_bytes(model.parameter_bytes)),
-        ("precision", model.precision),
-        ("operators", None if model.operators is None else show_count(model.operators)),
-        (
-            "multiply-accumulates",
-            None if model.multiply_accumulates is None else show_count(model.multiply_accumulates),
-        ),
-        ("producer", model.producer),
-        ("sha256", model.sha256),
-    ]
-    fields = {"bytes of parameters": "parameter_bytes", "multiply-accumulates": "multiply_accumulates"}
-    return [
-        (key, value if value is not None else f"- ({unknown.get(fields.get(key, key), 'not told')})")
-        for key, value in told
-    ]
-
-
-def _tensors(profile: Profile) -> list[tuple[str, str]]:
-    rows = [
-        (f"{kind} {tensor.spec.name}", f"{tensor.spec.dtype} {tensor.spec.shape_text}, {tensor.source}")
-        for kind, tensors in (("input", profile.inputs), ("output", profile.outputs))
-        for tensor in tensors
-    ]
-    return rows
-
-
-def _device(profile: Profile) -> list[tuple[str, str]]:
-    device = profile.device
-    rows: Mapping[str, str | None] = {
-        "name": device.name,
-        "system": f"{device.os} {device.os_version}",
-        "kernel": device.kernel,
-        "architecture": device.architecture,
-        "processor": device.processor,
-        "cores": str(device.cores),
-        "memory": None if device.memory_bytes is None else show_bytes(device.memory_bytes),
-        "page": show_bytes(device.page_bytes),
-        "accelerators": ", ".join(device.accelerators) or "none",
-        **device.attributes,
-    }
-    return [(key, value or "-") for key, value in rows.items()]
-
-
-def _row(profile: Profile) -> list[tuple[str, str]]:
-    row = profile.runtime.row
-    return [
-        ("compile's artifact", row.artifact or "none"),
-        ("wiped before the first load", row.wiped),
-        ("lazy", row.lazy),
-    ]
-
-
-# ---- witnesses ------------------------------------------------------------------------------------------------------
-
-
-def _witnesses(stage: Stage) -> WitnessTable | None:
-    passes: list[tuple[str, TimingRun | MemoryRun]] = [(_run_title(run), run) for run in stage.timing_runs]
-    passes += [(f"memory {run.process}", run) for run in (stage.memory.runs if stage.memory is not None else ())]
-    if not passes:
-        return None
-    names = dict.fromkeys(name for _, run in passes for name in _names(run.witnesses))
-    rows = [(name, _meaning(name), [_reading(run.witnesses, name) for _, run in passes]) for name in names]
-    missing: dict[str, str] = {}
-    for _, run in passes:
-        missing.update(run.witnesses.unavailable)
-    rows.insert(0, ("wall", "how long the pass took", [show_time(run.witnesses.wall_ns) for _, run in passes]))
-    heads = [(title, Badge(run.verdict.trust.value)) for title, run in passes]
-    return WitnessTable(stage_title(stage), heads, rows, sorted(missing.items()))
-
-
-def _run_title(run: TimingRun) -> str:
-    tries = "" if run.attempt == 1 and run.chosen else f", try {run.attempt}{'' if run.chosen else ' (left out)'}"
-    return f"timing {run.process}{tries}"
-
-
-def _names(witnesses: Witnesses) -> Iterator[str]:
-    yield from witnesses.grown
-    yield from (name for name in witnesses.before if name not in witnesses.grown)
-
-
-def _reading(witnesses: Witnesses, name: str) -> str:
-    """How much a counter grew, or a gauge before and after; once when both read the same."""
-    if name in witnesses.grown:
-        return show_reading(name, witnesses.grown[name])
-    ends = [show_reading(name, side[name]) for side in (witnesses.before, witnesses.after) if name in side]
-    return " → ".join(dict.fromkeys(ends)) or "-"
-
-
-@cache
-def _meaning(name: str) -> str:
-    """What a reading's plug-in says of one of its values; empty for one that this version does not know."""
-    reading, _, field = name.partition(".")
-    try:
-        plugin = plugins.load("dynolab.measure.readings", reading)
-    except NotFound:
-        return ""
-    known = plugin.fields.get(field) if isinstance(plugin, Reading) else None
-    return "" if known is None else known.text
-
-
 def tail(log: str, lines: int = 200) -> str:
     """The last lines of a log, safe to show."""
     return clean("\n".join(log.splitlines()[-lines:]))
-
-
-def summary_badges(views: Sequence[ProfileView]) -> dict[Outcome, int]:
-    """How many requirements came out how, over all profiles."""
-    outcomes = [decision.outcome for shown in views for _, decision in shown.decisions]
-    return {outcome: outcomes.count(outcome) for outcome in Outcome if outcome in outcomes}

@@ -29,6 +29,7 @@
     }
     for (const old of [...table.tBodies]) old.remove();
     table.append(...bodies);
+    table.closest(".box").scrollTop = 0;
   }
 
   function sorted(rows, key, direction) {
@@ -41,7 +42,7 @@
 
   function equip(table) {
     let rows = null;
-    const tools = table.previousElementSibling;
+    const tools = table.closest(".box").previousElementSibling;
     const input = tools.querySelector("input");
     const count = tools.querySelector(".count");
     const number = new Intl.NumberFormat("en");

@@ -1,0 +1,197 @@
+"""The tables of the HTML report: what was asked for and in effect, where it ran, and what the witnesses read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from dynolab import plugins
+from dynolab.errors import NotFound
+from dynolab.measure.readings.base import Reading
+from dynolab.report.base import crop, stage_title
+from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun, Witnesses
+from dynolab.spec.show import show_bytes, show_count, show_reading, show_time
+
+_SIGNS = {
+    "clean": "✓",
+    "noisy": "≈",
+    "invalid": "✕",
+    "not measured": "–",
+    "met": "✓",
+    "not met": "✕",
+    "cannot tell": "?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A verdict or decision: a word, a sign that tells it without colour, and the name of its style."""
+
+    word: str
+
+    @property
+    def sign(self) -> str:
+        return _SIGNS[self.word]
+
+    @property
+    def style(self) -> str:
+        return self.word.replace(" ", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessTable:
+    """Readings of one stage's runs: a head per run, a row per reading with its meaning, and what was not to be had."""
+
+    title: str
+    heads: list[tuple[str, Badge]]
+    rows: list[tuple[str, str, list[str]]]
+    unavailable: list[tuple[str, str]]
+
+
+def tables(profile: Profile) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Configuration and surroundings as tables of names and values; an empty one is left out."""
+    tables = [
+        ("Asked for", _request(profile)),
+        ("In effect", [*profile.runtime.versions.items(), *profile.runtime.effective.items()]),
+        ("Plan", _plan(profile)),
+        ("Model", _model(profile)),
+        ("Inputs and outputs", _tensors(profile)),
+        ("Device", _device(profile)),
+        ("Environment", list(profile.environment.items())),
+        ("What the stages mean here", _row(profile)),
+    ]
+    return [(title, [(key, crop(value, 2000)) for key, value in rows]) for title, rows in tables if rows]
+
+
+def _request(profile: Profile) -> list[tuple[str, str]]:
+    asked = profile.request
+    rows: list[tuple[str, object]] = [
+        ("model", asked.model),
+        ("runtime", asked.runtime),
+        ("options", asked.options or "none"),
+        ("repeats", asked.repeats),
+        ("seed", asked.seed),
+        ("time limit", None if asked.timeout_s is None else show_time(asked.timeout_s * 1e9)),
+        ("memory limit", None if asked.memory_limit_bytes is None else show_bytes(asked.memory_limit_bytes)),
+        *((f"shape of {name}", list(shape)) for name, shape in asked.input_shapes.items()),
+        *((f"range of {name}", list(range_)) for name, range_ in asked.input_ranges.items()),
+        *((f"file of {name}", path) for name, path in asked.input_files.items()),
+    ]
+    return [(key, str(value)) for key, value in rows if value is not None]
+
+
+def _plan(profile: Profile) -> list[tuple[str, str]]:
+    plan = profile.plan
+    passes = (("timing runs", plan.timing_runs), ("memory runs", plan.memory_runs))
+    rows = [(title, ", ".join(f"{name} {count}" for name, count in runs.items()) or "none") for title, runs in passes]
+    rows += [("layer iterations", str(plan.layer_iterations)), ("iterations at most", str(plan.max_iterations))]
+    rows += [("loop time at most", show_time(plan.max_time_s * 1e9))]
+    return rows + ([("memory limit by", plan.memory_limit_method)] if plan.memory_limit_method else [])
+
+
+def _model(profile: Profile) -> list[tuple[str, str]]:
+    model, unknown = profile.model, profile.model.unknown or {}
+    told: list[tuple[str, str | None]] = [
+        ("format", model.format.value),
+        ("schema", model.schema),
+        ("size", show_bytes(model.file_bytes)),
+        ("parameters", None if model.parameters is None else show_count(model.parameters)),
+        ("bytes of parameters", None if model.parameter_bytes is None else show_bytes(model.parameter_bytes)),
+        ("precision", model.precision),
+        ("operators", None if model.operators is None else show_count(model.operators)),
+        (
+            "multiply-accumulates",
+            None if model.multiply_accumulates is None else show_count(model.multiply_accumulates),
+        ),
+        ("producer", model.producer),
+        ("sha256", model.sha256),
+    ]
+    fields = {"bytes of parameters": "parameter_bytes", "multiply-accumulates": "multiply_accumulates"}
+    return [
+        (key, value if value is not None else f"- ({unknown.get(fields.get(key, key), 'not told')})")
+        for key, value in told
+    ]
+
+
+def _tensors(profile: Profile) -> list[tuple[str, str]]:
+    rows = [
+        (f"{kind} {tensor.spec.name}", f"{tensor.spec.dtype} {tensor.spec.shape_text}, {tensor.source}")
+        for kind, tensors in (("input", profile.inputs), ("output", profile.outputs))
+        for tensor in tensors
+    ]
+    return rows
+
+
+def _device(profile: Profile) -> list[tuple[str, str]]:
+    device = profile.device
+    rows: Mapping[str, str | None] = {
+        "name": device.name,
+        "system": f"{device.os} {device.os_version}",
+        "kernel": device.kernel,
+        "architecture": device.architecture,
+        "processor": device.processor,
+        "cores": str(device.cores),
+        "memory": None if device.memory_bytes is None else f"{device.memory_bytes / 1e9:.1f} GB",
+        "page": f"{device.page_bytes:,} B",
+        "accelerators": ", ".join(device.accelerators) or "none",
+        **device.attributes,
+    }
+    return [(key, value or "-") for key, value in rows.items()]
+
+
+def _row(profile: Profile) -> list[tuple[str, str]]:
+    row = profile.runtime.row
+    return [
+        ("compile's artifact", row.artifact or "none"),
+        ("wiped before the first load", row.wiped),
+        ("lazy", row.lazy),
+    ]
+
+
+# ---- witnesses ------------------------------------------------------------------------------------------------------
+
+
+def witnesses(stage: Stage) -> WitnessTable | None:
+    passes: list[tuple[str, TimingRun | MemoryRun]] = [(_run_title(run), run) for run in stage.timing_runs]
+    passes += [(f"memory {run.process}", run) for run in (stage.memory.runs if stage.memory is not None else ())]
+    if not passes:
+        return None
+    names = dict.fromkeys(name for _, run in passes for name in _names(run.witnesses))
+    rows = [(name, _meaning(name), [_reading(run.witnesses, name) for _, run in passes]) for name in names]
+    missing: dict[str, str] = {}
+    for _, run in passes:
+        missing.update(run.witnesses.unavailable)
+    rows.insert(0, ("wall", "how long the pass took", [show_time(run.witnesses.wall_ns) for _, run in passes]))
+    heads = [(title, Badge(run.verdict.trust.value)) for title, run in passes]
+    return WitnessTable(stage_title(stage), heads, rows, sorted(missing.items()))
+
+
+def _run_title(run: TimingRun) -> str:
+    tries = "" if run.attempt == 1 and run.chosen else f", try {run.attempt}{'' if run.chosen else ' (left out)'}"
+    return f"timing {run.process}{tries}"
+
+
+def _names(witnesses: Witnesses) -> Iterator[str]:
+    yield from witnesses.grown
+    yield from (name for name in witnesses.before if name not in witnesses.grown)
+
+
+def _reading(witnesses: Witnesses, name: str) -> str:
+    """How much a counter grew, or a gauge before and after; once when both read the same."""
+    if name in witnesses.grown:
+        return show_reading(name, witnesses.grown[name])
+    ends = [show_reading(name, side[name]) for side in (witnesses.before, witnesses.after) if name in side]
+    return " → ".join(dict.fromkeys(ends)) or "-"
+
+
+@cache
+def _meaning(name: str) -> str:
+    """What a reading's plug-in says of one of its values; empty for one that this version does not know."""
+    reading, _, field = name.partition(".")
+    try:
+        plugin = plugins.load("dynolab.measure.readings", reading)
+    except NotFound:
+        return ""
+    known = plugin.fields.get(field) if isinstance(plugin, Reading) else None
+    return "" if known is None else known.text

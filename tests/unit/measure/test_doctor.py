@@ -1,0 +1,108 @@
+"""The doctor's findings on recorded devices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dynolab.measure import doctor, pagecache
+from dynolab.measure.doctor import Finding, examine
+from dynolab.measure.protocol import Residency
+
+DEVICES = Path(__file__).parents[2] / "data" / "devices"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+def tree(folder: Path, device: str) -> Path:
+    for name, content in json.loads((DEVICES / f"{device}.json").read_text(encoding="utf-8")).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return folder
+
+
+def findings(root: Path) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(root, workspace=root.parent, sample_s=0.001)}
+
+
+def test_a_hot_laptop_on_battery(root: Path) -> None:
+    found = findings(tree(root, "laptop"))
+    assert found["governor"].state == "warning"
+    assert found["governor"].fix.startswith("echo performance | sudo tee /sys/")
+    assert found["turbo"].fix == "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"
+    assert found["temperature"].state == "problem"
+    assert "97 °C, 446 throttle events" in found["temperature"].found
+    assert found["power"].found == "BAT0: Discharging, power profile low-power"
+    assert found["swap"].state == "problem"
+    assert found["huge pages"].state == "warning"
+    assert found["hyper-threads"].state == "warning"
+    assert found["clock source"].state == "problem"
+
+
+def test_a_raspberry_pi_that_is_held_back(root: Path) -> None:
+    found = findings(tree(root, "raspberry_pi"))
+    assert found["temperature"].state == "problem"
+    assert found["turbo"].state == "ok"
+    assert found["clock source"].state == "ok"
+    assert found["pressure (PSI)"].state == "warning"
+    assert found["swap"].state == "ok"
+
+
+def test_a_virtual_machine_in_a_container_with_half_a_cpu(root: Path) -> None:
+    found = findings(tree(root, "virtual_machine"))
+    assert found["governor"].state == "unknown"
+    assert found["temperature"].state == "unknown"
+    assert found["CPU quota"].state == "problem"
+    assert found["CPU quota"].found.startswith("0.50 CPUs")
+    assert "virtual machine" in found["hyper-threads"].found
+
+
+def test_an_empty_tree_is_unknown_and_no_failure(root: Path) -> None:
+    root.mkdir()
+    found = findings(root)
+    assert found["load"].state == "unknown"
+    assert found["memory peaks (clear_refs)"].state == "problem"
+    assert found["swap"].state == "unknown"
+
+
+def test_worst_first_and_every_trouble_names_its_cost(root: Path) -> None:
+    found = examine(tree(root, "laptop"), workspace=root.parent, sample_s=0.001)
+    order = ["problem", "warning", "unknown", "ok"]
+    states = [order.index(finding.state) for finding in found]
+    assert states == sorted(states)
+    assert all(finding.cost for finding in found if finding.state in ("problem", "warning"))
+    assert len({finding.name for finding in found}) == len(found)
+
+
+def test_the_machine_at_hand() -> None:
+    found = {finding.name: finding for finding in examine(sample_s=0.02)}
+    assert found["timer"].state in ("ok", "warning")
+    assert {"load", "steal", "steady speed", "cold loads (page cache)"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [((1 << 20, 0), "ok"), ((1 << 20, 1 << 20), "problem"), ((None, None), "warning"), ((0, 0), "warning")],
+)
+def test_a_workspace_that_keeps_its_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: tuple[int | None, int | None], state: str
+) -> None:
+    left = list(answers)
+    monkeypatch.setattr(pagecache, "residency", lambda paths: Residency(left.pop(0), 1 << 20))
+    place = doctor.Place(tmp_path, tmp_path, 0.0)
+    (check,) = (check for check in doctor.CHECKS if check.__name__ == "_eviction")
+    (found,) = check(place)
+    assert found.name == "cold loads (page cache)"
+    assert found.state == state
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workspace_that_is_not_there(tmp_path: Path) -> None:
+    found = {finding.name: finding for finding in examine(tmp_path, workspace=tmp_path / "none", sample_s=0.001)}
+    assert found["cold loads (page cache)"].state == "unknown"

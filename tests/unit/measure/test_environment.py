@@ -1,0 +1,115 @@
+"""Device facts and settings from recorded trees, and from the machine at hand without ever failing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dynolab.measure import environment
+
+DEVICES = Path(__file__).parents[2] / "data" / "devices"
+
+
+def tree(folder: Path, device: str) -> Path:
+    for name, content in json.loads((DEVICES / f"{device}.json").read_text(encoding="utf-8")).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return folder
+
+
+def test_a_laptop(tmp_path: Path) -> None:
+    root = tree(tmp_path, "laptop")
+    facts, found = environment.device_facts(root), environment.environment(root)
+    assert facts.name == "LENOVO 20L5S00000"
+    assert (facts.os, facts.os_version) == ("Ubuntu", "24.04")
+    assert facts.processor == "Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz"
+    assert facts.memory_bytes == 8_000_000 * 1024
+    assert found["governor"] == "powersave (intel_pstate)"
+    assert found["turbo"] == "on"
+    assert found["transparent_huge_pages"] == "always"
+    assert found["smt"] == "on"
+    assert found["clocksource"] == "hpet"
+    assert found["virtualisation"] == "none seen"
+    assert found["swap_total_bytes"] == str(2_000_000 * 1024)
+
+
+def test_a_raspberry_pi(tmp_path: Path) -> None:
+    root = tree(tmp_path, "raspberry_pi")
+    facts = environment.device_facts(root)
+    assert facts.name == "Raspberry Pi 5 Model B Rev 1.0"
+    assert facts.processor == "cortex-a76"
+    assert environment.environment(root)["turbo"] == "off"
+
+
+def test_a_virtual_machine_with_a_container_of_control_groups_v1(tmp_path: Path) -> None:
+    root = tree(tmp_path, "virtual_machine")
+    found = environment.environment(root)
+    assert "hypervisor bit" in found["virtualisation"]
+    assert found["governor"] == "not available: no cpufreq"
+    assert found["cgroup_cpu_quota"] == "0.50 CPUs"
+    assert found["cgroup_memory_limit_bytes"] == str(2 << 30)
+
+
+def test_the_smallest_limit_up_the_hierarchy_counts(tmp_path: Path) -> None:
+    root = tree(tmp_path, "laptop")
+    assert environment.memory_limit_bytes(root) == 6_000_000_000
+    assert environment.cpu_quota(root) is None
+    (root / "sys/fs/cgroup/user.slice/cpu.max").write_text("150000 100000\n")
+    assert environment.cpu_quota(root) == 1.5
+
+
+def test_nothing_readable_is_no_failure(tmp_path: Path) -> None:
+    facts, found = environment.device_facts(tmp_path), environment.environment(tmp_path)
+    assert facts.memory_bytes is None
+    assert facts.processor is None
+    assert facts.cores >= 1
+    assert found["clocksource"].startswith("not available: /sys/")
+    assert found["cgroup_cpu_quota"] == "none"
+
+
+def test_the_machine_at_hand() -> None:
+    facts, found = environment.device_facts(), environment.environment()
+    assert facts.page_bytes >= 4096
+    assert facts.kernel in found["kernel"]
+    assert all(isinstance(value, str) and value for value in found.values())
+
+
+def test_variables_that_matter_are_kept_and_secrets_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("ORT_API_KEY", "do not tell")
+    monkeypatch.setenv("TF_VAR_password", "do not tell")
+    found = environment.environment()
+    assert found["env.MALLOC_ARENA_MAX"] == "1"
+    assert found["env.OMP_NUM_THREADS"] == "2"
+    assert "do not tell" not in found.values()
+
+
+def test_gpus_by_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = "NVIDIA H100 80GB HBM3, 81559 MiB, 570.1, 1980 MHz\n"
+
+    def run(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, answer, "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    facts = environment.device_facts()
+    assert facts.accelerators == ("NVIDIA H100 80GB HBM3",)
+    assert facts.attributes["gpu0.driver"] == "570.1"
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "no nvidia-smi"), subprocess.TimeoutExpired("nvidia-smi", 10)])
+def test_no_nvidia_smi_or_a_hanging_one_is_no_gpu(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def run(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert environment.nvidia_gpus() == ()
+
+
+@pytest.mark.parametrize(("numbers", "text"), [([], ""), ([3], "3"), ([0, 1, 2, 5, 7, 8], "0-2,5,7-8")])
+def test_ranges(numbers: list[int], text: str) -> None:
+    assert environment.ranges(numbers) == text

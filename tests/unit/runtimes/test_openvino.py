@@ -1,0 +1,315 @@
+"""The OpenVINO plug-in against direct runs, broken files, open shapes, options and its own counters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dynolab.errors import Error, InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
+from dynolab.runtimes.base import Target
+from dynolab.runtimes.openvino import OpenVino, OpenVinoSession
+from dynolab.spec.models import ModelFormat
+from dynolab.spec.options import Options, OptionValue
+from dynolab.spec.profiles import ComputeUnit
+
+ov = pytest.importorskip("openvino", reason="openvino is not installed: pip install 'dynolab[openvino]'")
+
+REAL_MODELS = Path(__file__).parents[3].parent / "shared" / "models"
+runtime = OpenVino()
+
+
+def real_model(name: str) -> Path:
+    path = REAL_MODELS / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Callable[..., Target]:
+    """Makes a target with folders of its own."""
+
+    def make(model: Path, options: Mapping[str, OptionValue] | None = None, **shapes: tuple[int, ...]) -> Target:
+        folders = [tmp_path / name for name in ("artifact", "cache")]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        kind = {".xml": ModelFormat.OPENVINO_IR, ".onnx": ModelFormat.ONNX, ".tflite": ModelFormat.TFLITE}[model.suffix]
+        return Target(model, kind, *folders, Options(groups={"openvino_options": options or {}}), shapes)
+
+    return make
+
+
+def save(path: Path, inputs: list[Any], outputs: list[Any]) -> Path:
+    ov.save_model(ov.Model(outputs, inputs, "net"), path, compress_to_fp16=False)
+    return path
+
+
+def weights(*shape: int) -> Any:
+    return ov.opset13.constant(np.random.default_rng(1).standard_normal(shape).astype(np.float32))
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """``x`` [1, 16] times a matrix, scaled by the scalar ``k``; relu."""
+    ops = ov.opset13
+    x, k = ops.parameter([1, 16], np.float32, name="x"), ops.parameter([], np.float32, name="k")
+    y = ops.relu(ops.multiply(ops.matmul(x, weights(16, 4), False, False), k))
+    for node, name in ((x, "x"), (k, "k"), (y, "y")):
+        node.output(0).set_names({name})
+    return save(tmp_path / "net.xml", [x, k], [y])
+
+
+@pytest.fixture
+def open_net(tmp_path: Path) -> Path:
+    """``x`` [?, 3, ?, ?] through a convolution."""
+    ops = ov.opset13
+    x = ops.parameter([-1, 3, -1, -1], np.float32, name="x")
+    x.output(0).set_names({"x"})
+    y = ops.convolution(x, weights(8, 3, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+    return save(tmp_path / "open.xml", [x], [ops.relu(y)])
+
+
+def arrays(session: OpenVinoSession) -> dict[str, Any]:
+    random = np.random.default_rng(2)
+    return {spec.name: np.asarray(random.random(spec.sizes), np.dtype(spec.dtype)) for spec in session.inputs}
+
+
+def test_outputs_equal_a_direct_run(net: Path, target: Callable[..., Target]) -> None:
+    session = runtime.load(target(net, x=(1, 16), k=()))
+    values = arrays(session)
+    session.bind(values, {})
+    session.runner()()
+    direct = ov.Core().compile_model(net, "CPU")(values)
+    np.testing.assert_allclose(session.fetch()["y"], direct["y"], rtol=1e-6)
+    assert [(spec.name, spec.shape) for spec in session.inputs] == [("x", (1, 16)), ("k", ())]
+    session.close()
+
+
+def test_inputs_are_bound_without_a_copy(net: Path, target: Callable[..., Target]) -> None:
+    session = runtime.load(target(net))
+    values = arrays(session)
+    session.bind(values, {})
+    run = session.runner()
+    run()
+    first = session.fetch()["y"]
+    values["k"][...] *= 2
+    run()
+    np.testing.assert_allclose(session.fetch()["y"], first * 2, rtol=1e-6)
+
+
+def test_a_wrong_tensor_is_an_inference_error(net: Path, target: Callable[..., Target]) -> None:
+    session = runtime.load(target(net))
+    with pytest.raises(InferenceFailed, match="f64"):
+        session.bind({"x": np.zeros((1, 16)), "k": np.zeros((), np.float32)}, {})
+
+
+@pytest.mark.parametrize("unit", [ComputeUnit.GPU, ComputeUnit.NPU])
+def test_a_unit_that_is_not_there_is_an_error(net: Path, target: Callable[..., Target], unit: ComputeUnit) -> None:
+    if any(device.startswith(unit) for device in ov.Core().available_devices):
+        pytest.skip(f"there is a {unit} here")
+    asked = replace(target(net), options=Options(compute_units=(unit,)))
+    with pytest.raises(ModelNotSupported, match=unit) as caught:
+        runtime.load(asked)
+    assert "CPU" in str(caught.value)
+
+
+def broken(tmp_path: Path, suffix: str, content: bytes) -> Path:
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".tflite"])
+@pytest.mark.parametrize("content", [b"", b"\x91\x17 no model \xff" * 9, b"<?xml version='1.0'?><net"])
+def test_a_broken_file_is_named(tmp_path: Path, target: Callable[..., Target], suffix: str, content: bytes) -> None:
+    asked = target(broken(tmp_path, suffix, content))
+    for act in (runtime.describe, runtime.load):
+        with pytest.raises(ModelInvalid, match=f"broken{suffix}") as caught:
+            act(asked)
+        assert "Exception from" not in str(caught.value)
+        assert ".cpp" not in str(caught.value)
+
+
+def test_weights_that_are_missing_or_cut_are_named(net: Path, target: Callable[..., Target]) -> None:
+    binary = net.with_suffix(".bin")
+    binary.write_bytes(binary.read_bytes()[:20])
+    with pytest.raises(ModelInvalid, match="weights"):
+        runtime.describe(target(net))
+    binary.unlink()
+    with pytest.raises(ModelInvalid, match="bin file"):
+        runtime.load(target(net))
+
+
+def test_an_operator_that_is_not_supported_is_named(tmp_path: Path, target: Callable[..., Target]) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx makes this model")
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Weird", ["x"], ["y"], domain="nowhere")],
+        "g",
+        [value("x", 1, [1])],
+        [value("y", 1, [1])],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("nowhere", 1)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "weird.onnx")
+    for act in (runtime.describe, runtime.load):
+        with pytest.raises(ModelNotSupported, match=r"nowhere\.Weird"):
+            act(target(tmp_path / "weird.onnx"))
+
+
+def test_open_dimensions_are_bound_before_loading(open_net: Path, target: Callable[..., Target]) -> None:
+    declared = runtime.describe(target(open_net))
+    assert declared.inputs[0].shape == (None, 3, None, None)
+    assert declared.multiply_accumulates is None
+    assert "not bound" in (declared.unknown or {})["multiply_accumulates"]
+    session = runtime.load(target(open_net, x=(1, 3, 16, 8)))
+    assert session.inputs[0].shape == (1, 3, 16, 8)
+    assert session.outputs[0].shape == (1, 8, 16, 8)
+
+
+def test_shapes_that_do_not_fit_fail_the_load(open_net: Path, target: Callable[..., Target]) -> None:
+    with pytest.raises(LoadFailed, match=r"x=\[1, 4, 8, 8\]") as caught:
+        runtime.load(target(open_net, x=(1, 4, 8, 8)))
+    assert "Exception from" not in str(caught.value)
+
+
+def test_an_input_of_unknown_rank_needs_its_shape(tmp_path: Path, target: Callable[..., Target]) -> None:
+    x = ov.opset13.parameter(ov.PartialShape.dynamic(), np.float32, name="x")
+    x.output(0).set_names({"x"})
+    path = save(tmp_path / "rank.xml", [x], [ov.opset13.relu(x)])
+    with pytest.raises(SpecInvalid, match="'x'") as caught:
+        runtime.describe(target(path))
+    assert "--input-shape x=" in str(caught.value.hint)
+    assert runtime.describe(target(path, x=(2, 3))).inputs[0].shape == (2, 3)
+    assert runtime.load(target(path, x=(2, 3))).outputs[0].shape == (2, 3)
+
+
+def test_options_reach_openvino_and_are_read_back(net: Path, target: Callable[..., Target]) -> None:
+    asked = {"inference_num_threads": 1, "performance_hint": "throughput", "inference_precision": "float32"}
+    effective = runtime.load(target(net, asked)).effective()
+    assert effective["inference_num_threads"] == "1"
+    assert effective["performance_hint"] == "THROUGHPUT"
+    assert effective["inference_precision"] == "f32"
+    assert effective["execution_devices"] == "CPU"
+    assert runtime.load(target(net)).effective()["performance_hint"] == "LATENCY"
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"threads": 2}, "inference_num_threads"),
+        ({"inference_precision": "f99"}, "f99"),
+        ({"performance_hint": "x"}, "X"),
+    ],
+)
+def test_an_option_that_openvino_lacks_is_refused(
+    net: Path, target: Callable[..., Target], options: Mapping[str, OptionValue], word: str
+) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        runtime.load(target(net, options))
+    assert word in f"{caught.value} {caught.value.hint}"
+
+
+def test_the_first_load_leaves_what_the_warm_load_imports(open_net: Path, target: Callable[..., Target]) -> None:
+    asked = target(open_net, x=(1, 3, 16, 16))
+    assert runtime.load(asked).effective()["loaded_from_cache"] == "False"
+    left = sorted(asked.cache_dir.iterdir())
+    assert left
+    assert runtime.load(asked).effective()["loaded_from_cache"] == "True"
+    assert sorted(asked.cache_dir.iterdir()) == left
+
+
+@pytest.mark.parametrize("shapes", [{}, {"x": (1, 16), "k": ()}])
+def test_a_model_with_declared_shapes_loads_by_path_after_compile(
+    net: Path, target: Callable[..., Target], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    asked = target(net, **shapes)
+    runtime.compile(asked)
+    assert [path.name.split("-")[0] for path in asked.artifact_dir.iterdir()] == ["declared"]
+    assert not list(asked.cache_dir.iterdir())
+    values = arrays(runtime.load(asked))
+    results = []
+    for _ in range(2):
+        session = runtime.load(asked)
+        session.bind(values, {})
+        session.runner()()
+        results.append(session.fetch()["y"])
+    assert session.effective()["loaded_from_cache"] == "True"
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_model_with_other_shapes_says_so_in_its_artifact(open_net: Path, target: Callable[..., Target]) -> None:
+    asked = target(open_net, x=(1, 3, 16, 16))
+    runtime.compile(asked)
+    (artifact,) = asked.artifact_dir.iterdir()
+    assert artifact.name.startswith("reshaped-")
+    assert artifact.stat().st_size > 8 * 3 * 3 * 3 * 4
+    assert runtime.load(asked).inputs[0].shape == (1, 3, 16, 16)
+
+
+def test_layers_are_those_that_ran_in_order(open_net: Path, target: Callable[..., Target]) -> None:
+    asked = target(open_net, {"inference_num_threads": 1}, x=(1, 3, 128, 128))
+    values = arrays(runtime.load(asked))
+    recording = runtime.layers(asked, values, 4)
+    assert len(recording.iterations) == 4
+    assert len({tuple(layer.name for layer in layers) for layers in recording.iterations}) == 1
+    convolution = next(layer for layer in recording.iterations[0] if layer.type == "Convolution")
+    assert convolution.compute_unit is ComputeUnit.CPU
+    assert convolution.output_bytes == 8 * 128 * 128 * 4
+    assert convolution.delegate
+    assert all(layer.time_ns % 1000 == 0 and layer.time_ns >= 0 for layers in recording.iterations for layer in layers)
+    assert sum(layer.time_ns for layer in recording.iterations[0]) > 0
+    assert "means" in (recording.note or "")
+    assert "left out" in (recording.note or "")
+
+
+def test_the_facts_count_weights_and_multiply_accumulates(tmp_path: Path, target: Callable[..., Target]) -> None:
+    ops = ov.opset13
+    x = ops.parameter([1, 4, 10, 10], np.float32, name="x")
+    plain = ops.convolution(x, weights(8, 4, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+    grouped = ops.group_convolution(plain, weights(8, 1, 1, 3, 3), [2, 2], [1, 1], [1, 1], [1, 1])
+    back = ops.convolution_backprop_data(grouped, weights(8, 6, 2, 2), [2, 2])
+    product = ops.matmul(ops.reshape(back, ops.constant(np.array([6, 100])), False), weights(100, 5), False, False)
+    found = runtime.describe(target(save(tmp_path / "facts.xml", [x], [product])))
+    macs = 8 * 100 * 4 * 9 + 8 * 25 * 9 + 8 * 25 * 6 * 4 + 6 * 100 * 5
+    assert found.multiply_accumulates == macs
+    floats = 8 * 4 * 9 + 8 * 9 + 8 * 6 * 4 + 500
+    assert found.parameters == floats + 2
+    assert found.parameter_bytes == floats * 4 + 2 * 8
+    assert found.precision == "float32"
+    assert (found.schema or "").startswith("OpenVINO IR 1")
+    assert found.operators == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("face_landmark_with_attention.tflite", "Landmarks2TransformMatrix"),
+        ("microwakeword_okay_nabu.tflite", "RESOURCE"),
+        ("silero_vad_v6.onnx", "Conv"),
+    ],
+)
+def test_real_models_that_openvino_cannot_convert(target: Callable[..., Target], name: str, problem: str) -> None:
+    with pytest.raises(Error, match=problem) as caught:
+        runtime.describe(target(real_model(name)))
+    assert isinstance(caught.value, ModelNotSupported)
+
+
+def test_a_real_int8_model(target: Callable[..., Target]) -> None:
+    path = real_model("mlperf_tiny_resnet8_int8.tflite")
+    found = runtime.describe(target(path, input_1_int8=(1, 32, 32, 3)))
+    assert found.inputs[0].dtype == "int8"
+    assert found.inputs[0].shape == (None, 32, 32, 3)
+    assert (found.multiply_accumulates or 0) == 12_501_632
+    assert "int8" in (found.precision or "")
+
+
+def test_the_plug_in_imports_nothing_of_openvino() -> None:
+    code = "import sys, dynolab.runtimes.openvino as p; p.plugin.unavailable(); sys.exit('openvino' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
