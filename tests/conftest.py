@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from dynolab.testing.harness import Harness
 EXAMPLES = Path(__file__).parents[1] / "examples" / "models"
 
 
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test touches the user's records or workspaces."""
-    monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path_factory.mktemp("state")))
-    monkeypatch.setenv("DYNOLAB_WORKSPACE", str(tmp_path_factory.mktemp("workspaces")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DYNOLAB_STATE", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("DYNOLAB_WORKSPACE", str(tmp_path_factory.mktemp("workspaces")))
+        yield
 
 
 @pytest.fixture

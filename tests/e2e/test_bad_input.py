@@ -218,7 +218,15 @@ def test_the_memory_limit_without_control_groups(
 
 
 def test_interrupt_leaves_nothing(null_model: Callable[..., Path], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dynolab.cli.main", "profile", str(null_model(sleep_s=60)), "-o", str(tmp_path / "o")]
+    command = [
+        sys.executable,
+        "-m",
+        "dynolab.cli.main",
+        "profile",
+        str(null_model(sleep_s=60)),
+        "-o",
+        str(tmp_path / "o"),
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 30
     while not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("run-*/runs/001/request.json")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from dynolab import errors
@@ -30,6 +31,7 @@ from dynolab.measure.protocol import (
 )
 from dynolab.measure.timing import TimingPasses
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.profiles import ComputeUnit, Layer
 from dynolab.spec.tensors import TensorSpec
 
 
@@ -73,6 +75,7 @@ def layers(runner: Runner) -> None:
     runner.make_warm()
     iterations = plan.layer_iterations(runner.fastest_ns)
     result = runner.spawn(runner.request(RunKind.LAYERS, Measure.NOTHING, iterations=iterations)).result
+    check_units(result.layers, runner.options.compute_units)
     runner.note(
         layers=result.layers,
         layer_iterations=result.layer_iterations,
@@ -80,6 +83,18 @@ def layers(runner: Runner) -> None:
         layer_note=result.layer_note,
         layers_reason=result.layers_reason,
     )
+
+
+def check_units(found: Sequence[Layer], requested: Sequence[ComputeUnit]) -> None:
+    """Raise :class:`~dynolab.errors.ModelNotSupported` for layers on a unit that the request excludes."""
+    elsewhere = [layer for layer in found if requested and layer.compute_unit not in requested]
+    if elsewhere:
+        first, unit = elsewhere[0], elsewhere[0].compute_unit
+        raise errors.ModelNotSupported(
+            f"{len(elsewhere)} of {len(found)} layers ran on the {unit}, which --compute_unit "
+            f"{','.join(requested).lower()} excludes (such as {first.name}, {first.type})",
+            hint=f"--compute_unit {','.join([*requested, unit]).lower()} allows it, and reports every fallback",
+        )
 
 
 def floor(runner: Runner) -> None:

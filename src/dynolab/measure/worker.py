@@ -6,6 +6,7 @@ comes in where its import is measured.
 
 from __future__ import annotations
 
+import errno
 import gc
 import mmap
 import os
@@ -351,9 +352,11 @@ def main(arguments: list[str]) -> int:
         result = Run(folder, request).carry_out()
     except errors.Error as error:
         result = RunResult(PROTOCOL_VERSION, error=error.to_dict())
-    except MemoryError:
-        limit = errors.OutOfMemory("the worker reached its memory limit")
-        result = RunResult(PROTOCOL_VERSION, error=limit.to_dict())
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+            raise
+        lack = errors.OutOfMemory(f"there was no memory left: {error}")
+        result = RunResult(PROTOCOL_VERSION, error=lack.to_dict())
     write(result, folder / RESULT_FILE)
     sys.stdout.flush()
     os._exit(0)  # no library's exit handlers: they are not what is measured, and some hang

@@ -22,7 +22,7 @@ class NodeDataReport(Report):
     """Microseconds by layer name. Model Explorer finds a node by its id or by the name of a tensor that it puts out."""
 
     name = "nodedata"
-    file_name = "node_data.json"
+    file_name = "nodedata.json"
     description = "layer times for Model Explorer's graph view"
 
     def render(self, profiles: Sequence[Profile]) -> str:

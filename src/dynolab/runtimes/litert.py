@@ -2,64 +2,228 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from dynolab.errors import Error, InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing
-from dynolab.runtimes import _litert_c, _tflite_facts, _tflite_schema, _xnnpack
-from dynolab.runtimes._litert_c import Event
+from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing
+from dynolab.runtimes import _litert_c, _litert_layers, _tflite_facts, _tflite_schema
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
-from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.profiles import ComputeUnit, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 WEIGHT_CACHE = "xnnpack_weights.bin"
 DELEGATES = ("xnnpack",)
+LIBRARY_DEFAULT = 0  # CpuOptions.num_threads: "the LiteRT runtime will decide", which is 1 in 2.3.0
 WARM_UP_RUNS = 20
 WARM_UP_S = 1.0
 """Warm-up of the layer pass: at most so many runs, and no new one after so many seconds."""
 
 
 class LiteRtSession(Session):
-    """A CompiledModel with all its tensors allocated, and after :meth:`bind` with a buffer for each input and output."""
+    """A CompiledModel with all its tensors allocated; :meth:`bind` adds a buffer for each input and output."""
 
-    def __init__(self, model: Any, facts: Mapping[str, str]) -> None:
+    def __init__(self, model: Any, target: Target, facts: Mapping[str, str]) -> None:
         self._model, self._facts = model, facts
         self._key = str(model.get_signature_by_index(0)["key"])
-        self.inputs, self.outputs = self._specs()
         self._fed: list[Any] = []
         self._filled: list[Any] = []
-
-    def _specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        """Inputs and outputs as they are now. Asking for the outputs' shapes makes LiteRT allocate all tensors."""
-        details = self._model.get_input_tensor_details(self._key), self._model.get_output_tensor_details(self._key)
-        inputs, outputs = (
-            tuple(TensorSpec(name, str(item["dtype"]), tuple(item["shape"])) for name, item in side.items())
-            for side in details
-        )
-        return inputs, outputs
-
-    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Give inputs the shapes that differ from the file's."""
+        self.inputs = self._specs(model.get_input_tensor_details(self._key), target.model)
         for index, spec in enumerate(self.inputs):
-            if shapes.get(spec.name, spec.shape) != spec.shape:
-                self._model.resize_input_tensor(index, list(shapes[spec.name]))
-        self.inputs, self.outputs = self._specs()
+            if target.shapes.get(spec.name, spec.shape) != spec.shape:
+                model.resize_input_tensor(index, list(target.shapes[spec.name]))
+        self.inputs = self._specs(model.get_input_tensor_details(self._key), target.model)
+        # Asking for the outputs' shapes makes LiteRT allocate all tensors, which it else does in the first inference.
+        self.outputs = self._specs(model.get_output_tensor_details(self._key), target.model)
+
+    @staticmethod
+    def _specs(details: Mapping[str, Mapping[str, Any]], model: Path) -> tuple[TensorSpec, ...]:
+        dtypes = {name: str(item["dtype"]) for name, item in details.items()}
+        if "unknown" in dtypes.values():  # LiteRT 2.3.0 has no name for complex64 and uint64; the file has
+            tensors = _tflite_schema.read(model).main.tensors
+            dtypes = {name: tensors[item["index"]].dtype for name, item in details.items()}
+        return tuple(TensorSpec(name, dtypes[name], tuple(item["shape"])) for name, item in details.items())
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         """LiteRT's own buffers, which it uses in place. Written as bytes: ``TensorBuffer`` knows few element types."""
         self._fed, self._filled = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
         for spec, buffer in zip(self.inputs, self._fed, strict=True):
-            array = np.ascontiguousarray(inputs[spec.name])
-            if array.shape != spec.shape:
-                raise InferenceFailed(f"input {spec.name!r} is {spec.shape_text}, it was given {list(array.shape)}")
+            array = np.asarray(inputs[spec.name], order="C")
+            if array.shape != spec.shape or array.dtype.name != spec.dtype:
+                given = f"{array.dtype.name} {list(array.shape)}"
+                raise InferenceFailed(f"input {spec.name!r} is {spec.dtype} {spec.shape_text}, it was given {given}")
             buffer.write(array.reshape(-1).view(np.uint8))
+
+    def runner(self) -> Callable[[], object]:
+        """The call under ``CompiledModel.run_by_index``, without the two lists that it makes anew each time."""
+        call = self._model._model.RunByIndex
+        fed, filled = [buffer.capsule for buffer in self._fed], [buffer.capsule for buffer in self._filled]
+
+        def run() -> None:
+            try:
+                call(0, fed, filled)
+            except RuntimeError as error:
+                raise InferenceFailed(f"LiteRT could not run the model: {_words(error)}") from error
+
+        return run
+
+    def fetch(self) -> dict[str, Array]:
+        found = {}
+        for spec, buffer in zip(self.outputs, self._filled, strict=True):
+            dtype = np.dtype(spec.dtype)
+            content = buffer.read(int(np.prod(spec.sizes)) * dtype.itemsize, np.uint8)
+            found[spec.name] = content.view(dtype).reshape(spec.sizes)
+        return found
+
+    def effective(self) -> dict[str, str]:
+        return {
+            **self._facts,
+            "fully_delegated": str(self._model.is_fully_accelerated()).lower(),
+            "signature": self._key,
+        }
+
+    def close(self) -> None:
+        for buffer in (*self._fed, *self._filled):
+            buffer.destroy()
+        self._fed, self._filled = [], []
+        self._model.close()
+
+
+class LiteRt(Runtime):
+    """Nothing to compile on a CPU; XNNPACK keeps the weights that it packed in a file, for the next load."""
+
+    name = "litert"
+    formats = (ModelFormat.TFLITE,)
+    distributions = ("ai-edge-litert",)
+    units = (ComputeUnit.CPU,)
+    option_groups = ("tflite_options.number_of_threads", "tflite_delegates")
+    row = RuntimeRow(
+        artifact=None,
+        wiped="XNNPACK's weight cache: the file with the packed weights",
+        lazy="first touch of the mapped packed weights and of the tensors' memory; one-time initialisers (CALL_ONCE)",
+    )
+
+    def import_library(self) -> None:
+        """Import the library and make its environment, which loads the accelerators' libraries."""
+        try:
+            _environment()
+        except ModuleNotFoundError as error:
+            raise PluginMissing(f"the module {error.name} is missing", hint="pip install 'dynolab[litert]'") from error
+
+    def describe(self, target: Target) -> Description:
+        self._check(target.options)
+        return _tflite_facts.describe(target.model, target.shapes)
+
+    def load(self, target: Target) -> Session:
+        self._check(target.options)
+        from ai_edge_litert.compiled_model import CompiledModel, CpuOptions
+        from ai_edge_litert.compiled_model import Options as ModelOptions
+
+        file, before = target.cache_dir / WEIGHT_CACHE, _running_threads()
+        found = file.exists()
+        options = CpuOptions(num_threads=_threads(target.options), xnnpack_weight_cache_path=str(file))
+        try:
+            model = CompiledModel.from_file(
+                str(target.model), environment=_environment(), options=ModelOptions(cpu_options=options)
+            )
+            facts = self._facts(target.options, _running_threads() - before)
+            facts["xnnpack_weight_cache"] = "read" if found else "written" if file.exists() else "none"
+            return LiteRtSession(model, target, facts)
+        except (RuntimeError, ValueError) as error:
+            why = _words(error) + _explanation(target)
+            raise LoadFailed(f"LiteRT could not load {target.model.name}: {why}") from error
+
+    def _facts(self, options: Options, started: int) -> dict[str, str]:
+        """What is in effect; ``started``: threads that the load brought, which work beside the caller's own."""
+        asked = _threads(options)
+        threads = max(1 + started, 1) if _running_threads() else asked or 1
+        return {
+            "api": "CompiledModel",
+            "ai_edge_litert": self.versions().get(self.distributions[0], "unknown"),
+            "threads": f"{threads} (as asked)" if asked else f"{threads} (the library's default)",
+            "delegate": "XNNPACK",
+            "precision": "as in the file (no XNNPACK flag is set)",
+        }
+
+    def _check(self, options: Options) -> None:
+        check_units(options, self.units, self.name)
+        for delegate in options.listed("tflite_delegates"):
+            if delegate not in DELEGATES:
+                raise ModelNotSupported(
+                    f"LiteRT has no delegate {delegate!r} here (it has: {', '.join(DELEGATES)})",
+                    hint="leave --tflite_delegates out, or give xnnpack",
+                )
+
+    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+        """From the profiler of LiteRT's C API, which counts whole microseconds; threads and cache as in :meth:`load`."""
+        self._check(target.options)
+        version = self.versions().get(self.distributions[0])
+        if version not in _litert_c.TRIED:
+            tried = ", ".join(sorted(_litert_c.TRIED))
+            raise ModelNotSupported(
+                f"times of layers come from LiteRT's C API, whose layout changes between releases: "
+                f"tried with {tried}, here is {version}",
+                hint=f"pip install ai-edge-litert=={tried.split(', ')[-1]}",
+            )
+        file = _tflite_schema.read(target.model)
+        arrays = {name: inputs[name] for name in file.input_names}
+        cache_file = target.cache_dir / WEIGHT_CACHE
+        with _litert_c.profiled(target.model, threads=_threads(target.options), weight_cache=cache_file) as model:
+            model.bind(list(arrays.values()))
+            end = monotonic() + WARM_UP_S
+            for _ in range(WARM_UP_RUNS):
+                model.run()
+                if monotonic() > end:
+                    break
+            runs = [model.record() for _ in range(iterations)]
+        sized = _tflite_facts.shapes_hold(file, {name: array.shape for name, array in arrays.items()})
+        return _litert_layers.recording(runs, file.main, sized=sized)
+
+
+@cache
+def _environment() -> Any:
+    """The one environment of this process; CompiledModel is imported with it."""
+    from ai_edge_litert.compiled_model import Environment
+
+    return Environment.create()
+
+
+def _threads(options: Options) -> int:
+    """The number for CpuOptions: what was asked for, or its word for the library's own choice."""
+    return max(int(options.group("tflite_options").get("number_of_threads", LIBRARY_DEFAULT)), LIBRARY_DEFAULT)
+
+
+def _running_threads() -> int:
+    """Threads of this process; 0 where the system does not tell."""
+    tasks = Path("/proc/self/task")
+    return sum(1 for _ in tasks.iterdir()) if tasks.is_dir() else 0
+
+
+def _words(error: Exception) -> str:
+    """The library's message in one line, without the lines that only name its source files."""
+    lines = [line.strip(" └\t") for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith("ERROR: [")]
+    return "; ".join(telling or lines)
+
+
+def _explanation(target: Target) -> str:
+    """What the classic interpreter says to the same file and shapes: CompiledModel tells its log only."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(str(target.model))
+        for detail, shape in zip(interpreter.get_input_details(), target.shapes.values(), strict=False):
+            interpreter.resize_tensor_input(detail["index"], shape)
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        return f" ({_words(error)})"
+    return ""
+
+
+plugin = LiteRt()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dynolab.errors import InferenceFailed, ModelNotSupported, SpecInvalid
+from dynolab.errors import InferenceFailed, ModelNotSupported
 from dynolab.runtimes import _openvino_facts as facts
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.spec.models import Description, ModelFormat
@@ -46,8 +46,6 @@ LAYER_NOTE = (
     "OpenVINO counts in means over all runs since loading: each iteration is the second run after a load of its own, "
     "2 × (mean of both) − first"
 )
-
-_PRECISIONS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 
 class OpenVinoSession(Session):
@@ -114,6 +112,7 @@ class OpenVino(Runtime):
     formats = (ModelFormat.OPENVINO_IR, ModelFormat.ONNX, ModelFormat.TFLITE)
     distributions = ("openvino",)
     units = (ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU)
+    option_groups = (GROUP,)
     row = RuntimeRow(
         artifact="the exported compiled blob; a load does not read it, it compiles through cache_dir as an app does",
         wiped="cache_dir: the first load compiles and leaves its blob there, a warm load imports that",
@@ -214,15 +213,9 @@ def _device(core: Any, options: Options) -> str:
 
 
 def _asked(options: Options) -> dict[str, OptionValue]:
-    """OpenVINO's properties for the given options. Raises SpecInvalid for one that this runtime does not have."""
-    given: dict[str, OptionValue] = {"performance_hint": "LATENCY", **options.group(GROUP)}
-    unknown = sorted(set(given) - set(PROPERTIES))
-    if unknown:
-        raise SpecInvalid(f"--{GROUP} has no {unknown[0]!r}", hint=f"it has: {', '.join(PROPERTIES)}")
-    given["performance_hint"] = str(given["performance_hint"]).upper()
-    if "inference_precision" in given:
-        given["inference_precision"] = _PRECISIONS.get(str(given["inference_precision"]), given["inference_precision"])
-    return {PROPERTIES[name]: value for name, value in given.items()}
+    """OpenVINO's properties for what was asked for; the rest is left to OpenVINO."""
+    values = {key: options.value(GROUP, name) for name, key in PROPERTIES.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynolab.errors import Bug
@@ -94,7 +94,10 @@ def test_a_calm_pass_is_clean_and_every_rule_had_its_reading() -> None:
     found = judge_timing(CALM, best=BEST, warm=True)
     assert found.trust is Trust.CLEAN
     assert found.reasons == ()
-    assert {name for name, value in found.readings.items() if value is None} == {"cpu_stall_share"}
+    assert {name for name, value in found.readings.items() if value is None} == {
+        "cpu_stall_share",
+        "firmware_throttled",
+    }
 
 
 def test_a_busy_process_on_the_other_core_is_seen_by_its_cpu_time() -> None:
@@ -155,20 +158,21 @@ def test_steal() -> None:
     assert judge_timing(changed(steal__stolen_ns=10e6), best=BEST).trust is Trust.CLEAN  # one tick
 
 
-def test_a_slow_integer_kernel_on_both_sides_is_a_hidden_competitor() -> None:
-    slow = changed(reference_kernel__integer_worst_ns=180_000)
-    assert "the integer kernel took 1.67 x its best time" in reason(slow)
-    assert judge_timing(slow, best=BEST, threads=1).trust is Trust.CLEAN  # this thread's own CPU was fast
+def test_a_slow_integer_kernel_at_either_edge_is_a_hidden_competitor() -> None:
+    slow = changed(before=False, reference_kernel__integer_worst_ns=180_000)
+    assert "the integer kernel took 1.67 x its best time on this device, before or after the pass" in reason(slow)
+    assert judge_timing(changed(reference_kernel__integer_worst_ns=112_000), best=BEST).trust is Trust.CLEAN
 
 
-def test_one_calm_edge_is_enough_for_a_minimum_but_counts_for_the_choice_of_tries() -> None:
-    mixed = judge_timing(changed(before=False, reference_kernel__integer_worst_ns=180_000), best=BEST)
-    assert mixed.trust is Trust.CLEAN
-    assert best_try([mixed, judge_timing(CALM, best=BEST)]) == 1
+def test_of_two_noisy_tries_the_one_with_a_calm_edge_is_chosen() -> None:
+    one_edge = judge_timing(changed(before=False, reference_kernel__integer_worst_ns=180_000), best=BEST)
+    both_edges = judge_timing(changed(reference_kernel__integer_worst_ns=180_000), best=BEST)
+    assert best_try([both_edges, one_edge]) == 1
 
 
 def test_a_slow_copy() -> None:
     assert "the memory copy took 1.75 x" in reason(changed(reference_kernel__copy_ns=600_000))
+    assert judge_timing(changed(before=False, reference_kernel__copy_ns=600_000), best=BEST).trust is Trust.CLEAN
 
 
 def test_without_a_best_the_kernels_are_not_judged() -> None:
@@ -286,6 +290,7 @@ def scenes(draw: st.DrawFn) -> Witnesses:
 RANK = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 
 
+@settings(deadline=None)
 @given(
     base=scenes(),
     key=st.sampled_from([*COUNTERS, *GAUGES, "clock.max_hz"]),
@@ -324,6 +329,7 @@ verdicts = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(verdicts, min_size=1, max_size=5))
 def test_the_best_try_is_the_calmest_and_the_first_of_equals(tries: list[Verdict]) -> None:
     chosen = best_try(tries)

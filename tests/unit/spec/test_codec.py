@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynolab.errors import Bug, SpecInvalid
@@ -21,6 +21,8 @@ from dynolab.spec.codec import decode, encode
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.options import Options, parse
 from dynolab.spec.profiles import Profile, Range, Stage, Verdict
+
+BUSY = settings(deadline=None)  # other tests run beside this one: a slow example is no mistake
 
 
 def fill(kind: Any, random: Random) -> Any:
@@ -54,12 +56,14 @@ def through_json(value: object) -> Any:
     return json.loads(json.dumps(encode(value), allow_nan=False))
 
 
+@settings(BUSY, max_examples=40)
 @given(st.integers(0, 2**32))
 def test_a_whole_profile_reads_back_equal(seed: int) -> None:
     profile = fill(Profile, Random(seed))
     assert decode(Profile, through_json(profile)) == profile
 
 
+@BUSY
 @given(st.integers(0, 2**32))
 def test_a_profile_job_reads_back_equal(seed: int) -> None:
     spec = fill(ProfileSpec, Random(seed))
@@ -199,6 +203,7 @@ _JSON = st.recursive(
 )  # fmt: skip
 
 
+@BUSY
 @given(_JSON)
 def test_any_document_is_read_or_refused_as_invalid(document: object) -> None:
     try:

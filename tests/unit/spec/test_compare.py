@@ -248,6 +248,11 @@ def test_the_aa_floor_is_the_largest_difference_of_any_two_repeats() -> None:
     assert inference_of(compare(repeats[2], repeats[1], floors)).answer is not Answer.CHANGED
 
 
+def test_the_aa_floor_sees_medians_too() -> None:
+    floors = aa_floor([profile([[100, 200, 200]]), profile([[100, 300, 300]])])
+    assert floors == {"inference": pytest.approx(log(1.5))}
+
+
 def test_an_aa_floor_of_different_things_is_refused() -> None:
     other = replace(profile(A), device=replace(profile(A).device, name="phone"))
     with pytest.raises(SpecInvalid, match="phone"):

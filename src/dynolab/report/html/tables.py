@@ -153,6 +153,7 @@ def _row(profile: Profile) -> list[tuple[str, str]]:
 
 
 def witnesses(stage: Stage) -> WitnessTable | None:
+    """The readings of a stage's runs, timing passes first; None when it has none."""
     passes: list[tuple[str, TimingRun | MemoryRun]] = [(_run_title(run), run) for run in stage.timing_runs]
     passes += [(f"memory {run.process}", run) for run in (stage.memory.runs if stage.memory is not None else ())]
     if not passes:

@@ -1,0 +1,53 @@
+"""``dynolab doctor``: what on this machine would disturb a measurement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from dynolab.measure.doctor import Finding
+
+_MARKS = {"problem": ("✗", "red"), "warning": ("!", "yellow"), "unknown": ("?", "cyan"), "ok": ("✓", "green")}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> int:
+    """Look for what would disturb a measurement here: what it costs, and how to mend it.
+
+    Exit status 1 when there is a problem.
+    """
+    import json
+    from dataclasses import asdict
+
+    from dynolab.connections.local import workspace_root
+    from dynolab.measure.doctor import examine
+
+    place = next(folder for folder in (workspace_root(), *workspace_root().parents) if folder.exists())
+    findings = examine(workspace=place)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        _show(findings)
+    return int(any(finding.state == "problem" for finding in findings))
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for finding in findings:
+        mark, colour = _MARKS[finding.state]
+        lines = [escape(finding.found)]
+        if finding.state != "ok":
+            lines += [f"[dim]costs:[/dim] {escape(finding.cost)}"] * bool(finding.cost)
+            lines += [f"[dim]mend:[/dim]  {escape(finding.fix)}"] * bool(finding.fix)
+        table.add_row(f"[{colour}]{mark}[/{colour}]", finding.name, "\n".join(lines))
+    Console().print(table)

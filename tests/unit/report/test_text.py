@@ -1,0 +1,116 @@
+"""The reports for people in plain text: the terminal and Markdown."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from dynolab.report import markdown, text
+from dynolab.report.base import clean, crop, labels
+from dynolab.spec.profiles import Profile
+from dynolab.testing.sample import hostile_profile, noisy_profile, sample_profile, unmeasured_profile
+
+
+def other(name: str, profile: Profile | None = None) -> Profile:
+    profile = profile or sample_profile()
+    return replace(profile, runtime=replace(profile.runtime, name=name))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("make", [sample_profile, noisy_profile, unmeasured_profile, hostile_profile])
+def test_no_line_is_wider_than_the_terminal(width: int, make: object) -> None:
+    page = text.plugin.render([make()], width)  # type: ignore[operator]
+    assert max(len(row) for row in page.splitlines()) <= width
+
+
+def test_three_runtimes_fit_side_by_side() -> None:
+    page = text.plugin.render([sample_profile(), other("openvino"), other("litert", unmeasured_profile())], 100)
+    assert max(len(row) for row in page.splitlines()) <= 100
+    inference = page[page.index("Inference  ") :].splitlines()[:3]
+    assert [name in row for name, row in zip(("onnxruntime", "openvino", "litert"), inference, strict=True)] == [
+        True
+    ] * 3
+
+
+def test_a_full_profile_says_everything_once() -> None:
+    page = text.plugin.render([sample_profile()])
+    for said in ("sample (made up)", "onnxruntime 1.31.1", "61.6 - 75.8 MB", "214.6 - 268.9 MB", "✗ not met",
+                 "53 more", "ran on the CPU, not on the NPU"):  # fmt: skip
+        assert page.count(said) == 1, said
+
+
+def test_what_was_not_measured_is_a_dash_with_a_footnote() -> None:
+    page = text.plugin.render([unmeasured_profile()])
+    assert "Compile        -            -         -  not measured [1]" in page
+    assert "[1]  made up: nothing was measured" in page
+
+
+def test_a_verdict_has_its_reason_in_words() -> None:
+    page = text.plugin.render([noisy_profile()])
+    assert "noisy [1]" in page
+    assert "[1]  Inference: threads waited 6.2 % of the wall time" in page
+
+
+@pytest.mark.parametrize(("terminal", "coloured"), [(True, True), (False, False)])
+def test_colour_only_on_a_terminal(terminal: bool, coloured: bool) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=terminal, color_system="standard" if terminal else None)
+    console.print(text.plugin.renderable([sample_profile()]))
+    assert ("\x1b[" in out.getvalue()) is coloured
+
+
+def test_square_brackets_are_no_markup() -> None:
+    profile = sample_profile()
+    profile = replace(profile, model=replace(profile.model, name="[bold]net[/bold] [red]"))
+    assert "[bold]net[/bold] [red]" in text.plugin.render([profile])
+
+
+def test_bars() -> None:
+    assert text.bar(0) == ""
+    assert text.bar(1, 4) == "████"
+    assert text.bar(0.5, 4) == "██"
+    assert text.bar(2, 4) == "████"
+    assert text.bar(1 / 32, 4) == "▏"
+
+
+def test_labels_tell_profiles_apart() -> None:
+    assert labels([sample_profile()]) == ["onnxruntime"]
+    assert labels([sample_profile(), other("litert")]) == ["onnxruntime", "litert"]
+    assert labels([sample_profile(), sample_profile()]) == ["1: onnxruntime", "2: onnxruntime"]
+    newer = replace(sample_profile().runtime, versions={"onnxruntime": "2.0"})
+    assert labels([sample_profile(), sample_profile(runtime=newer)]) == ["onnxruntime 1.31.1", "onnxruntime 2.0"]
+
+
+def test_clean_spells_out_what_acts() -> None:
+    assert clean("a\x00b\x1b[31m\u202e\x9b\ud800\n\t") == "a\\x00b\\x1b[31m\\u202e\\x9b\\ud800\n\t"
+    assert clean("größe 模型 🧠") == "größe 模型 🧠"
+
+
+def test_crop_keeps_both_ends() -> None:
+    assert crop("/features/block_6/conv_0/Conv", 20) == "/fea…k_6/conv_0/Conv"
+    assert crop("short", 20) == "short"
+    assert len(crop("x" * 5000, 30)) == 30
+
+
+def test_markdown_is_a_table_and_decisions() -> None:
+    page = markdown.plugin.render([sample_profile()])
+    assert "| Inference | clean | 8.31 ms | 40.5 - 41.4 MB | 5.63 - 9.63 MB |" in page
+    assert "- ❌ **not met**: Warm load time is 93.4 ms; required: less than 80 ms." in page
+    assert "The clock governor" not in page
+
+
+def test_markdown_shows_markup_as_text() -> None:
+    page = markdown.plugin.render([hostile_profile()])
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;" in page
+    for row in page.splitlines():
+        if row.startswith("| "):
+            assert row.replace("\\|", "").count("|") in (3, 6)
+
+
+def test_markdown_holds_several_profiles() -> None:
+    page = markdown.plugin.render([sample_profile(), other("litert", unmeasured_profile())])
+    assert "| Inference, litert | not measured | - | - | - |" in page
+    assert "**litert**" in page

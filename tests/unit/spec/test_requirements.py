@@ -1,0 +1,198 @@
+"""Requirements: reading them, and deciding them no further than the numbers go."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynolab.errors import SpecInvalid
+from dynolab.spec.profiles import ColdProof, Profile, Range, Trust, Verdict
+from dynolab.spec.requirements import Outcome, decide, decide_all, parse, trust_of
+from dynolab.testing.sample import noisy_profile, sample_profile, unmeasured_profile
+
+MET, NOT_MET, CANNOT_TELL = Outcome.MET, Outcome.NOT_MET, Outcome.CANNOT_TELL
+
+
+def outcome(text: str, profile: Profile) -> Outcome:
+    return decide(parse(text), profile).outcome
+
+
+def with_peak(lower: int, upper: int) -> Profile:
+    profile = sample_profile()
+    assert profile.inference.memory is not None
+    memory = replace(profile.inference.memory, peak=Range(lower, upper))
+    return replace(profile, inference=replace(profile.inference, memory=memory))
+
+
+def with_trust(profile: Profile, stage: str, trust: Trust, runs: Trust | None = None) -> Profile:
+    """The stage's verdict set, and that of its timing runs."""
+    old, verdict = getattr(profile, stage), Verdict(trust, ("it was disturbed",))
+    timing = tuple(replace(run, verdict=Verdict(runs or trust)) for run in old.timing_runs)
+    return replace(profile, **{stage: replace(old, verdict=verdict, timing_runs=timing)})
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "limit"),
+    [
+        ("estimated_inference_time <= 33 ms", "estimated_inference_time", 33_000_000),
+        ("inference_time<0.5s", "estimated_inference_time", 500_000_000),
+        ("compile_time >= 250 us", "compile_time", 250_000),
+        ("compile_time > 250 µs", "compile_time", 250_000),
+        ("harness_floor <= 900 ns", "harness_floor", 900),
+        ("process_total_peak <= 512 MB", "process_total_peak_range", 512_000_000),
+        ("inference_memory_peak <= 512 MiB", "inference_memory_peak_range", 512 * 2**20),
+        ("inference_memory_increase_range <= 1 GiB", "inference_memory_increase_range", 2**30),
+        ("model_size <= 4096 B", "model_size", 4096),
+        ("npu_layer_share >= 90 %", "npu_layer_share", 0.9),
+        ("npu_layer_share >= 0.9", "npu_layer_share", 0.9),
+        ("layer_count <= 100", "layer_count", 100),
+        ("iterations_per_second >= 30 /s", "iterations_per_second", 30),
+        ("  iterations_per_second>=30 ", "iterations_per_second", 30),
+    ],
+)
+def test_a_requirement_is_read(text: str, key: str, limit: float) -> None:
+    requirement = parse(text)
+    assert (requirement.key, requirement.limit) == (key, limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("estimated_inference_tim <= 33 ms", "no figure named 'estimated_inference_tim'", "estimated_inference_time"),
+        ("estimated_inference_time 33 ms", "no comparison", "<=, <, >=, >"),
+        ("estimated_inference_time == 33 ms", "'==' is no comparison", "<="),
+        ("estimated_inference_time <=", "the limit is missing", "33 ms"),
+        ("estimated_inference_time <= fast", "'fast' is no number", "33 ms"),
+        ("estimated_inference_time <= 33", "33 needs a unit", "ns, us, µs, ms, s"),
+        ("estimated_inference_time <= 33 MB", "'MB' is no unit", "ms"),
+        ("process_total_peak <= 512 mb", "'mb' is no unit", "did you mean MB?"),
+        ("process_total_peak <= 512 %", "'%' is no unit", "MiB"),
+        ("layer_count <= 3 ms", "'ms' is no unit", "none"),
+        ("estimated_inference_time <= 1e999999 ms", "is no unit", "ms"),
+        ("<= 33 ms", "no figure named ''", "such as"),
+        ("", "no comparison", "<="),
+    ],
+)
+def test_the_part_that_does_not_fit_is_named(text: str, message: str, hint: str) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        parse(text)
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parse(text)
+    except SpecInvalid:
+        return
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("inference_memory_peak <= 60 MB", MET),
+        ("inference_memory_peak <= 50 MB", MET),
+        ("inference_memory_peak < 50 MB", CANNOT_TELL),
+        ("inference_memory_peak <= 45 MB", CANNOT_TELL),
+        ("inference_memory_peak <= 40 MB", CANNOT_TELL),
+        ("inference_memory_peak < 40 MB", NOT_MET),
+        ("inference_memory_peak <= 39 MB", NOT_MET),
+        ("inference_memory_peak >= 40 MB", MET),
+        ("inference_memory_peak > 40 MB", CANNOT_TELL),
+        ("inference_memory_peak >= 45 MB", CANNOT_TELL),
+        ("inference_memory_peak >= 51 MB", NOT_MET),
+        ("estimated_inference_peak_memory <= 50 MB", MET),
+        ("estimated_inference_peak_memory <= 49 MB", NOT_MET),
+    ],
+)
+def test_a_range_is_decided_by_both_its_ends(text: str, expected: Outcome) -> None:
+    assert outcome(text, with_peak(40_000_000, 50_000_000)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("estimated_inference_time <= 33 ms", MET),
+        ("estimated_inference_time <= 8 ms", CANNOT_TELL),
+        ("estimated_inference_time >= 8 ms", CANNOT_TELL),
+        ("estimated_inference_time >= 33 ms", NOT_MET),
+        ("inference_time_p90 <= 33 ms", MET),
+        ("inference_time_median <= 8 ms", CANNOT_TELL),
+        ("first_inference_time <= 33 ms", MET),
+        ("inference_time_mad <= 33 ms", CANNOT_TELL),
+        ("iterations_per_second >= 30", MET),
+        ("iterations_per_second >= 300", CANNOT_TELL),
+        ("iterations_per_second <= 30", NOT_MET),
+        ("inference_iterations >= 100", MET),
+        ("inference_memory_peak <= 60 MB", MET),  # a crowded processor takes no memory: its runs are clean
+        ("warm_load_time <= 33 ms", NOT_MET),
+    ],
+)
+def test_noise_only_adds(text: str, expected: Outcome) -> None:
+    assert outcome(text, noisy_profile()) is expected
+
+
+def test_a_stage_that_is_noisy_for_a_reason_of_its_own_leaves_memory_untold() -> None:
+    profile = with_trust(sample_profile(), "inference", Trust.NOISY, runs=Trust.CLEAN)
+    assert trust_of(profile.inference, "memory") is Trust.NOISY
+    assert outcome("inference_memory_peak <= 60 MB", profile) is CANNOT_TELL
+
+
+@pytest.mark.parametrize("text", ["estimated_inference_time <= 33 ms", "estimated_inference_time >= 33 ms"])
+def test_an_invalid_number_tells_nothing(text: str) -> None:
+    decision = decide(parse(text), with_trust(sample_profile(), "inference", Trust.INVALID))
+    assert decision.outcome is CANNOT_TELL
+    assert "The stage is invalid: it was disturbed." in decision.sentence
+
+
+@pytest.mark.parametrize(
+    ("trust", "slow", "fast"), [(Trust.CLEAN, NOT_MET, CANNOT_TELL), (Trust.NOISY, CANNOT_TELL, CANNOT_TELL)]
+)
+def test_a_first_load_that_was_perhaps_warm_may_have_been_faster_than_a_cold_one(
+    trust: Trust, slow: Outcome, fast: Outcome
+) -> None:
+    profile = with_trust(sample_profile(), "first_load", trust)
+    cold = ColdProof(False, "all of it was resident", 10, 10, 0, 0, "tmpfs")
+    profile = replace(profile, first_load=replace(profile.first_load, cold=cold))
+    assert outcome("first_load_time <= 100 ms", profile) is slow
+    assert outcome("first_load_time <= 900 ms", profile) is fast
+
+
+def test_a_median_whose_interval_holds_the_limit_cannot_be_told() -> None:
+    decision = decide(parse("inference_time_median <= 8.5 ms"), sample_profile())
+    assert decision.outcome is CANNOT_TELL
+    assert "95 % interval is 8.39 ms to 8.51 ms" in decision.sentence
+    assert outcome("inference_time_median <= 8.6 ms", sample_profile()) is MET
+
+
+def test_what_was_not_measured_cannot_be_told_and_says_why() -> None:
+    decision = decide(parse("compile_time <= 1 s"), unmeasured_profile())
+    assert decision.outcome is CANNOT_TELL
+    assert decision.sentence == "Compile time was not measured: made up: nothing was measured."
+
+
+def test_sentences_hold_the_numbers() -> None:
+    decision = decide(parse("estimated_inference_time <= 33 ms"), sample_profile())
+    assert decision.sentence == "Inference time is 8.31 ms; required: at most 33 ms."
+    close = decide(parse("estimated_inference_time <= 8.31 ms"), sample_profile())
+    assert close.outcome is NOT_MET
+    assert "8.31 ms (8,310,043 ns)" in close.sentence
+
+
+def test_a_share_of_exactly_the_limit_meets_it() -> None:
+    profile = sample_profile()
+    layers = profile.layers.layers
+    ten = tuple(replace(layer, compute_unit=layers[0].compute_unit) for layer in layers[:7]) + tuple(
+        replace(layer, compute_unit=layers[-1].compute_unit) for layer in layers[:3]
+    )
+    profile = replace(profile, layers=replace(profile.layers, layers=ten))
+    assert outcome("npu_layer_share >= 70 %", profile) is MET
+    assert outcome("npu_layer_share > 70 %", profile) is NOT_MET
+
+
+def test_a_profile_with_a_requirement_of_another_version_is_still_decided() -> None:
+    profile = sample_profile()
+    profile = replace(profile, request=replace(profile.request, requirements=("joules <= 3 J", "warm_load_time < 1 s")))
+    assert [decision.outcome for decision in decide_all(profile)] == [CANNOT_TELL, MET]

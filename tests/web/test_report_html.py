@@ -1,0 +1,175 @@
+"""The HTML report in a real Chromium: what a person reads, and what happens on a click or a key."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynolab.report import html
+from dynolab.spec.profiles import Profile
+from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install dynolab[test]")
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there: apt-get install chromium")
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
+    """Opens a report as a file; at the end, nothing was on the console and no request had left the file."""
+    said: list[str] = []
+    asked: list[str] = []
+    contexts = []
+
+    def open_report(*profiles: Profile, **options: Any) -> Any:
+        file = tmp_path / "report.html"
+        file.write_text(html.plugin.render(profiles), encoding="utf-8")
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        return page
+
+    yield open_report
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert [url for url in asked if not url.endswith("/report.html") and not url.startswith("data:")] == []
+
+
+def names(page: Any) -> list[str]:
+    """The layers' names in the order that they are shown."""
+    found: list[str] = page.locator("table.layers tbody tr td:nth-child(2)").all_inner_texts()
+    return found
+
+
+def test_a_person_reads_the_figures_with_their_units(opened: Open) -> None:
+    page = opened(sample_profile())
+    assert page.get_by_role("heading", level=1).inner_text() == "sample (made up)"
+    assert page.title() == "sample (made up) – dynolab"
+    card = page.get_by_role("region", name="Inference", exact=True)
+    text = " ".join(card.inner_text().split())
+    for words in ("✓ clean", "8.31 ms", "Memory peak 40.5 – 41.4 MB", "Memory increase 5.63 – 9.63 MB", "21.4 ms"):
+        assert words in text
+    required = page.get_by_role("region", name="Requirements")
+    assert required.get_by_text("not met", exact=False).count() == 1
+    assert "Warm load time is 93.4 ms; required: less than 80 ms." in required.inner_text()
+    assert page.get_by_role("alert").inner_text().startswith("Attention: 3 of 68 layers")
+
+
+def test_charts_say_in_words_what_they_show(opened: Open) -> None:
+    page = opened(sample_profile())
+    labels = [image.get_attribute("aria-label") for image in page.get_by_role("img").all()]
+    assert "120 iterations in 3 processes, 8.31 ms to 22.1 ms" in [str(label) for label in labels]
+    assert any(str(label).startswith("Inference: 40.5 – 41.4 MB") for label in labels)
+
+
+def test_a_noisy_stage_says_why(opened: Open) -> None:
+    card = opened(noisy_profile()).get_by_role("region", name="Inference", exact=True)
+    assert "≈ noisy" in card.inner_text()
+    assert "threads waited 6.2 % of the wall time" in card.inner_text()
+
+
+def test_a_click_sorts_and_another_turns_the_order_round(opened: Open) -> None:
+    page = opened(sample_profile())
+    head = page.get_by_role("columnheader", name="#")
+    assert page.get_by_role("columnheader", name="Time").get_attribute("aria-sort") == "descending"
+    page.get_by_role("button", name="#").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert names(page) == [layer.name for layer in sample_profile().layers.layers]
+    page.get_by_role("button", name="#").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert names(page) == [layer.name for layer in reversed(sample_profile().layers.layers)]
+    assert page.get_by_role("columnheader", name="Time").get_attribute("aria-sort") is None
+
+
+def test_the_keyboard_sorts(opened: Open) -> None:
+    page = opened(sample_profile())
+    page.get_by_role("button", name="Type").focus()
+    page.keyboard.press("Enter")
+    assert page.get_by_role("columnheader", name="Type").get_attribute("aria-sort") == "ascending"
+    kinds = page.locator("table.layers tbody tr td:nth-child(3)").all_inner_texts()
+    assert kinds == sorted(kinds)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.get_by_role("columnheader", name="Unit").get_attribute("aria-sort") == "ascending"
+
+
+def test_the_filter_keeps_what_holds_every_word(opened: Open) -> None:
+    page = opened(sample_profile())
+    page.get_by_role("searchbox", name="Filter").fill("cpu softmax")
+    page.get_by_role("status").get_by_text("1 of 68 layers").wait_for()
+    assert names(page) == [sample_profile().layers.layers[-1].name]
+    page.get_by_role("searchbox", name="Filter").fill("")
+    page.get_by_role("status").get_by_text("68 of 68 layers").wait_for()
+    assert len(names(page)) == 68
+
+
+def test_a_fallback_is_marked(opened: Open) -> None:
+    page = opened(sample_profile())
+    row = page.get_by_role("row").filter(has_text="Softmax")
+    assert "CPU fallback" in " ".join(row.inner_text().split())
+
+
+def test_a_figure_leads_to_its_definition(opened: Open) -> None:
+    page = opened(sample_profile())
+    page.get_by_role("link", name="Process total peak").first.click()
+    assert page.url.endswith("#def-process_total")
+    assert "whether an app would be killed" in page.locator(":target").inner_text()
+
+
+def test_markup_in_names_is_text(opened: Open) -> None:
+    page = opened(hostile_profile())
+    assert page.title() != "taken"
+    assert page.locator("img").count() == 0
+    assert any('<script>document.title="taken"</script>' in name for name in names(page))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_javascript_everything_is_there(opened: Open) -> None:
+    page = opened(sample_profile(), java_script_enabled=False)
+    assert len(names(page)) == 68
+    assert page.get_by_role("searchbox").count() == 0
+    assert page.get_by_role("button").count() == 0
+    assert page.get_by_role("region", name="Inference", exact=True).get_by_text("8.31 ms").is_visible()
+
+
+@pytest.mark.parametrize("profile", [sample_profile(), unmeasured_profile()], ids=["full", "unmeasured"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_without_scrolling_sideways(opened: Open, profile: Profile, scheme: str) -> None:
+    page = opened(profile, viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(21, 24, 27)") is (scheme == "dark")
+
+
+def test_several_profiles_stand_side_by_side(opened: Open) -> None:
+    page = opened(sample_profile(), noisy_profile())
+    row = page.get_by_role("row", name="Inference time").first
+    assert " ".join(row.inner_text().split()) == "Inference time 8.31 ms 8.31 ms ≈ noisy"
+    assert page.get_by_role("table", name="Layers").count() == 2
+    page.get_by_role("button", name="#").nth(1).click()
+    sorts = [head.get_attribute("aria-sort") for head in page.get_by_role("columnheader", name="#").all()]
+    assert sorts == [None, "ascending"]
+
+
+def test_ten_thousand_layers_open_sort_and_filter(opened: Open) -> None:
+    page = opened(sample_profile(layers=layer_table(10_000)))
+    page.get_by_role("button", name="#").click()
+    assert page.locator("table.layers tbody tr").count() == 10_000
+    assert page.locator("table.layers tbody tr td").first.inner_text() == "1"
+    page.get_by_role("searchbox", name="Filter").fill("softmax")
+    page.get_by_role("status").get_by_text("1 of 10,000 layers").wait_for()
