@@ -113,7 +113,7 @@ def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:
     return Stage(
         name=name,
         reason=None,
-        time=stats.summarise([run.values_ns for run in timing if run.chosen]),
+        time=stats.summarise([run.values_ns for run in timing if run.chosen], raised_by=_raised_by(name)),
         time_reason=None,
         timing_runs=timing,
         memory=_memory(measured, name),
@@ -124,6 +124,11 @@ def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:
         explanation=_explanation(measured) if name is StageName.FIRST_LOAD else None,
         accelerator=measured.accelerator.get(name, {}),
     )
+
+
+def _raised_by(name: StageName) -> str:
+    """The option that asks for more values of a stage."""
+    return "--max_profiler_iterations" if name is StageName.INFERENCE else "--repeats"
 
 
 def _time_verdict(timing: Sequence[TimingRun]) -> Verdict:

@@ -5,6 +5,7 @@ A pass is noisy when one sign (see ``verdict_rules``) is above its allowance. Mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from dynolab.errors import Bug
@@ -69,8 +70,8 @@ def judge_cold(cold: ColdProof) -> Verdict:
 def combine(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for several passes that all enter the figure: the worst wins.
 
-    Reasons of all that are not clean are kept, each once; the readings are those of the worst. Raises :class:`Bug` when
-    there are none.
+    Reasons of all are kept, the worst's first; where several differ in figures only, the worst's stands for all. The
+    readings are those of the worst. Raises :class:`Bug` when there are none.
     """
     if not verdicts:
         raise Bug("no verdicts to combine: a stage without a pass is unmeasured, not judged")
@@ -93,7 +94,7 @@ def judge_stage(runs: Sequence[TimingRun]) -> Verdict:
     if not disturbed:
         return calmest
     note = f"{len(disturbed)} of {len(verdicts)} processes were disturbed: the minimum stands, median and percentiles may not"
-    return Verdict(Trust.CLEAN, (note, *_reasons(disturbed)), calmest.readings)
+    return Verdict(Trust.CLEAN, (note, *_reasons(sorted(disturbed, key=_severity, reverse=True))), calmest.readings)
 
 
 def best_try(tries: Sequence[Verdict]) -> int:
@@ -118,12 +119,16 @@ def better(best: Mapping[str, float], witnesses: Witnesses) -> dict[str, float]:
     return improved
 
 
+_FIGURES = re.compile(r"[0-9.]+")
 _RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 
 
 def _reasons(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """The reasons of all, each once, in order."""
-    return tuple(dict.fromkeys(reason for verdict in verdicts for reason in verdict.reasons))
+    """The reasons of all in order; of those that differ in their figures only, the first."""
+    kept: dict[str, str] = {}
+    for reason in (reason for verdict in verdicts for reason in verdict.reasons):
+        kept.setdefault(_FIGURES.sub("", reason), reason)
+    return tuple(kept.values())
 
 
 def _impossible(witnesses: Witnesses) -> Verdict:

@@ -42,9 +42,6 @@ from dynolab.spec.models import FileFact
 from dynolab.spec.profiles import MemoryEdge, Witnesses
 from dynolab.spec.tensors import TensorSpec
 
-WARMUP_LIMIT_NS = 2_000_000_000
-"""Warm-up ends here at the latest (after one inference at least), settled or not."""
-WARMUP_MAX = 10_000
 
 
 class Window:
@@ -65,6 +62,8 @@ class Window:
             gc.disable()
         self._before = witnesses.snapshot(skip=self._skip)
         if self._measure is Measure.MEMORY:
+            memory.read_edge()  # the first reading brings in its own code and buffers: they are not the stage's
+            memory.release()
             start = memory.read_edge()
             memory.reset_high_water()
             self.edges = (start,)
@@ -131,6 +130,7 @@ class Run:
         reads_memory = self.request.measure is Measure.MEMORY
         edges: list[MemoryEdge] = []
         if reads_memory:
+            memory.read_edge()
             memory.release()
             edges.append(memory.read_edge())
             memory.reset_high_water()
@@ -259,6 +259,7 @@ class Run:
     def total(self) -> None:
         """One process from before the runtime's import to the end of the loop, as an app would go through it."""
         arrays = self._allocate()
+        memory.read_edge()
         memory.release()
         start = memory.read_edge()
         memory.reset_high_water()
@@ -289,7 +290,7 @@ class Durations:
             self._map[offset] = 0  # every page is there before the loop begins
         self._view = memoryview(self._map)
         self._cast = self._view.cast("q")
-        return self._cast, memoryview(bytearray(WARMUP_MAX * 8)).cast("q")
+        return self._cast, memoryview(bytearray(stats.WARMUP_MAX * 8)).cast("q")
 
     def __exit__(self, *_: object) -> None:
         self._cast.release()
@@ -319,7 +320,7 @@ def as_inference_error(error: Exception) -> errors.Error:
 
 def warm_up(run: Callable[[], object], durations: memoryview, limit_ns: int) -> int:
     """Run until the running median settles, within bounds; how many runs that took."""
-    end = now_ns() + min(WARMUP_LIMIT_NS, limit_ns)
+    end = now_ns() + min(stats.WARMUP_MAX_NS, limit_ns)
     done = 0
     for batch in (1, 2, 2, 5, 10, 20, 40, 80, 160, 320, 640):
         count = min(batch, len(durations) - done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -96,7 +97,8 @@ def threads_text(profile: Profile) -> str | None:
     known = [value for key, value in profile.runtime.effective.items() if "threads" in key]
     if not known:
         return None
-    return line(f"{known[0]} thread{'' if known[0] == '1' else 's'}")
+    count = line(known[0])
+    return f"{count} thread{'' if count == '1' else 's'}" if count.isdigit() else f"threads: {count}"
 
 
 def labels(profiles: Sequence[Profile]) -> list[str]:
@@ -120,6 +122,29 @@ def labels(profiles: Sequence[Profile]) -> list[str]:
 def stage_title(stage: Stage) -> str:
     """The stage's name as people read it: ``First load``."""
     return STAGE_TITLES[stage.name]
+
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def condensed(reasons: Sequence[str], most: int) -> list[str]:
+    """At most ``most`` reasons, and how many kinds there are beside them.
+
+    Several runs of a stage give the same reason with other numbers: of each kind the largest stands.
+    """
+    kinds: dict[str, str] = {}
+    for reason in map(line, reasons):
+        kind = _NUMBER.sub("#", reason)
+        kinds[kind] = max(reason, kinds.get(kind, reason), key=_numbers)
+    found = list(kinds.values())
+    rest = len(found) - most
+    if rest <= 1:
+        return found
+    return [*found[:most], f"{rest} other kinds of disturbance"]
+
+
+def _numbers(reason: str) -> list[float]:
+    return [float(number) for number in _NUMBER.findall(reason)]
 
 
 def gaps(profile: Profile, keys: Sequence[str]) -> dict[str, list[str]]:

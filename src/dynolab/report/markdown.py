@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dynolab.report.base import (
     Report,
+    condensed,
     crop,
     device_text,
     gaps,
@@ -99,7 +100,7 @@ def _remarks(profile: Profile, name: str | None) -> list[str]:
     lines = [f"- {_SIGNS[d.outcome]} **{d.outcome}**: {plain(d.sentence, 400)}" for d in decide_all(profile)]
     for stage in profile.stages:
         if stage.reason is None and stage.verdict.trust is not Trust.CLEAN:
-            reasons = "; ".join(stage.verdict.reasons) or "no reason was recorded"
+            reasons = "; ".join(condensed(stage.verdict.reasons, 2)) or "no reason was recorded"
             lines.append(f"- {stage_title(stage)} is **{stage.verdict.trust}**: {plain(reasons, 400)}")
     lines += [
         f"- {stage_title(stage)} was not measured: {plain(stage.reason)}" for stage in profile.stages if stage.reason

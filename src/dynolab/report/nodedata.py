@@ -2,7 +2,7 @@
 
 The schema is ``GraphNodeData`` of ``model_explorer/node_data_builder.py`` (ai-edge-model-explorer 0.1.34); a file with
 ``results`` at its top belongs to the graph that is shown. Open with
-``model-explorer MODEL --node_data_paths node_data.json``.
+``model-explorer MODEL --node_data_paths nodedata.json``.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dynolab.report.base import (
     Report,
+    condensed,
     crop,
     device_text,
     is_fallback,
@@ -68,7 +69,7 @@ class Page:
         self.names = labels(profiles)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        notes = Notes()
+        notes = Notes(most=2 if len(self.profiles) == 1 else 1)
         many = len(self.profiles) > 1
         yield from _heading(self.profiles)
         yield _stages(self.profiles, self.names, notes)
@@ -82,9 +83,10 @@ class Page:
 
 
 class Notes:
-    """Footnotes: each reason stands once, under a number."""
+    """Footnotes: each reason stands once, under a number; ``most`` kinds of reason for one verdict."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self._numbers: dict[str, int] = {}
 
     def mark(self, reason: str) -> str:
@@ -166,9 +168,9 @@ def _stage_cells(stage: Stage, notes: Notes) -> list[Text]:
 
 
 def _verdict(stage: Stage, notes: Notes) -> Text:
-    marks = "".join(notes.mark(f"{stage_title(stage)}: {reason}") for reason in stage.verdict.reasons)
-    if stage.verdict.trust is Trust.CLEAN:
-        marks = ""
+    marks = ""
+    if stage.verdict.trust is not Trust.CLEAN and stage.verdict.reasons:
+        marks = notes.mark("; ".join(condensed(stage.verdict.reasons, notes.most)))
     return Text(stage.verdict.trust.value, style=_TRUST[stage.verdict.trust]).append(marks, style="dim")
 
 
@@ -234,10 +236,14 @@ def _layers(profile: Profile, width: int) -> Iterator[RenderableType]:
         yield Text(f"\nNo layers: {line(table.reason or 'not measured')}", style="dim")
         return
     whole = sum(layer.time_ns for layer in table.layers)
-    over = "" if table.overhead is None else f", {show_share(table.overhead)} over the inference time"
+    over = "" if table.overhead is None else f", {_over(table.overhead)} the inference time"
     yield Text(f"\nLayers: {len(table.layers):,}, together {show_time(whole)}{over}", style="bold")
     yield _units(profile)
     yield Padding(_top_layers(profile, width, whole or 1), (1, 0, 0, 0))
+
+
+def _over(overhead: float) -> str:
+    return f"{show_share(abs(overhead))} {'over' if overhead >= 0 else 'below'}"
 
 
 def _units(profile: Profile) -> Table:

@@ -125,15 +125,17 @@ class LiteRt(Runtime):
         from ai_edge_litert.compiled_model import CompiledModel, CpuOptions
         from ai_edge_litert.compiled_model import Options as ModelOptions
 
-        file, before = target.cache_dir / WEIGHT_CACHE, _running_threads()
-        found = file.exists()
+        file = target.cache_dir / WEIGHT_CACHE
+        stamp, threads = _stamp(file), _running_threads()
         options = CpuOptions(num_threads=_threads(target.options), xnnpack_weight_cache_path=str(file))
         try:
             model = CompiledModel.from_file(
                 str(target.model), environment=_environment(), options=ModelOptions(cpu_options=options)
             )
-            facts = self._facts(target.options, _running_threads() - before)
-            facts["xnnpack_weight_cache"] = "read" if found else "written" if file.exists() else "none"
+            facts = self._facts(target.options, _running_threads() - threads)
+            facts["xnnpack_weight_cache"] = (
+                "none" if not _stamp(file) else "read" if _stamp(file) == stamp else "written"
+            )
             return LiteRtSession(model, target, facts)
         except (RuntimeError, ValueError) as error:
             why = _words(error) + _explanation(target)
@@ -203,6 +205,14 @@ def _running_threads() -> int:
     """Threads of this process; 0 where the system does not tell."""
     tasks = Path("/proc/self/task")
     return sum(1 for _ in tasks.iterdir()) if tasks.is_dir() else 0
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """What changes when a file is written; None when there is none."""
+    if not file.exists():
+        return None
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _words(error: Exception) -> str:

@@ -15,13 +15,15 @@ from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
 from dynolab.runtimes import _onnx_facts
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version, zeros
 from dynolab.spec.models import Description, ModelFormat
+from dynolab.spec.onnxfile import external_data
 from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 ARTIFACT = "optimized.onnx"
 ARTIFACT_WEIGHTS = "optimized.bin"
 LARGE_MODEL_BYTES = 1_000_000_000
-"""From here on the artifact's weights go to a file of their own: one protobuf message holds 2 GiB at most."""
+"""From here on, or when the model does so itself, the artifact's weights go to a file of their own: one protobuf message
+holds 2 GiB at most, and a model saved elsewhere would look for its external data in vain."""
 
 UNIT_OF_PROVIDER: Mapping[str, ComputeUnit] = {
     "CPUExecutionProvider": ComputeUnit.CPU,
@@ -144,11 +146,10 @@ class OnnxRuntime(Runtime):
     def compile(self, target: Target) -> None:
         options = _session_options(target)
         options.optimized_model_filepath = str(target.artifact_dir / ARTIFACT)
-        if _weight_bytes(target.model) > LARGE_MODEL_BYTES:
-            options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", ARTIFACT_WEIGHTS
-            )
-            options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+        if external_data(target.model) or target.model.stat().st_size > LARGE_MODEL_BYTES:
+            name = "session.optimized_model_external_initializers"
+            options.add_session_config_entry(f"{name}_file_name", ARTIFACT_WEIGHTS)
+            options.add_session_config_entry(f"{name}_min_size_in_bytes", "0")
         _open(target.model, options, self._providers(target))
 
     def load(self, target: Target) -> Session:
@@ -267,11 +268,6 @@ def _spec(node: Any) -> TensorSpec:
     """dynolab's description of an ONNX Runtime NodeArg."""
     inner = node.type.removeprefix("tensor(").removesuffix(")")
     return TensorSpec(node.name, _DTYPES.get(inner, inner), tuple(node.shape))
-
-
-def _weight_bytes(model: Path) -> int:
-    """Size of the model with the files of external data beside it."""
-    return sum(path.stat().st_size for path in model.parent.iterdir() if path.is_file())
 
 
 def _default_threads() -> int:

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from dynolab.errors import Error, InferenceFailed, ModelNotSupported, OutOfMemory, PluginMissing, SpecInvalid
+from dynolab.runtimes import _torch_facts as facts
 from dynolab.runtimes import _torch_files as files
+from dynolab.runtimes._torch_layers import record
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
-from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.profiles import ComputeUnit, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 GROUP = "torch_options"
@@ -27,9 +29,7 @@ ARTIFACT = "model.pt2"
 INPUTS_KEY = "dynolab_inputs"
 """Entry of the artifact's metadata with its inputs' names and element types in order: AOTInductor keeps none."""
 COMPILERS = ("g++", "clang++", "c++")
-LAYER_WARMUP = 5
-"""Runs before the layer pass: more than TorchScript's executor takes to settle (two, pytorch.org/docs, torch.jit)."""
-ITERATION = "dynolab_iteration"
+AOT = "AOTInductor"
 
 _LOADING_MODULES = (
     "torch.profiler",
@@ -149,7 +149,7 @@ class Torch(Runtime):
         wiped="nothing: TorchScript keeps no cache",
         lazy="profiling and specialising of the graph in the first runs, which are warm-up",
     )
-    rows: Mapping[ModelFormat, RuntimeRow] = {
+    rows: ClassVar[Mapping[ModelFormat, RuntimeRow]] = {
         ModelFormat.EXPORTED_PROGRAM: RuntimeRow(
             artifact="the AOTInductor package",
             wiped="nothing without the artifact; with it inductor's cache, where PyTorch compiles and keeps the programs "
@@ -168,8 +168,8 @@ class Torch(Runtime):
 
     def describe(self, target: Target) -> Description:
         if target.format is ModelFormat.TORCHSCRIPT:
-            return files.describe_torchscript(target.model, target.shapes, _input_types(target.options))
-        return files.describe_program(target.model, target.shapes)
+            return facts.describe_torchscript(target.model, target.shapes, _input_types(target.options))
+        return facts.describe_program(target.model, target.shapes)
 
     def load(self, target: Target) -> Session:
         device = _prepare(target.options)
@@ -186,7 +186,7 @@ class Torch(Runtime):
         device = _prepare(target.options)
         _check_compiler()
         program = _program(target, device)
-        inputs = [[name, str(value.dtype).removeprefix("torch.")] for name, value in files.user_tensors(program)]
+        inputs = [[name, str(value.dtype).removeprefix("torch.")] for name, value in facts.user_tensors(program)]
         settings: dict[str, Any] = {
             "max_autotune": bool(target.options.value(GROUP, "max_autotune")),
             "compile_threads": 1,
@@ -200,28 +200,15 @@ class Torch(Runtime):
             raise ModelNotSupported(f"AOTInductor cannot compile {target.model.name}: {files.useful(error)}") from error
 
     def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
-        """From PyTorch's profiler: the operators that each iteration calls itself, their inner ones included."""
-        from torch.profiler import ProfilerActivity, profile, record_function
-
+        """From PyTorch's profiler."""
         session = self.load(target)
-        assert isinstance(session, TorchSession)
         try:
             session.bind(inputs, {})
-            run = session.runner()
-            for _ in range(LAYER_WARMUP):
-                run()
-            on_gpu = "cuda" in session.effective()
-            activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
-            with files.quiet(), profile(activities=activities) as recording:
-                for _ in range(iterations):
-                    with record_function(ITERATION):
-                        run()
-            compiled = session.effective()["executor"] == "AOTInductor"
+            effective = session.effective()
+            compiled, on_gpu = effective["executor"] == AOT, "cuda" in effective
+            return record(session.runner(), iterations, on_gpu=on_gpu, compiled=compiled)
         finally:
             session.close()
-        rounds = [event for event in recording.events() if event.name == ITERATION and event.cpu_parent is None]
-        rows = [_layers(event, on_gpu=on_gpu, compiled=compiled) for event in rounds]
-        return LayerRecording(rows, resolution_ns=1, note=_layer_note(on_gpu=on_gpu, compiled=compiled))
 
 
 def _prepare(options: Options) -> str:
@@ -272,13 +259,13 @@ def _input_types(options: Options) -> dict[str, str]:
 
 def _torchscript(target: Target, device: str) -> Loaded:
     module = files.open_torchscript(target.model, device)
-    wanted, types = files.arguments(module), _input_types(target.options)
+    wanted, types = facts.arguments(module), _input_types(target.options)
 
     def arrange(tensors: Mapping[str, Any]) -> Arguments:
-        return [tensors[a.name].item() if a.kind in files.SCALARS else tensors[a.name] for a in wanted], {}
+        return [tensors[a.name].item() if a.kind in facts.SCALARS else tensors[a.name] for a in wanted], {}
 
     inputs = tuple(
-        TensorSpec(a.name, files.SCALARS.get(a.kind) or types.get(a.name, "float32"), target.shapes.get(a.name, ()))
+        TensorSpec(a.name, facts.SCALARS.get(a.kind) or types.get(a.name, "float32"), target.shapes.get(a.name, ()))
         for a in wanted
     )
     return Loaded(module, arrange, inputs, "TorchScript")
@@ -299,9 +286,9 @@ def _eager(target: Target, device: str) -> Loaded:
     program = _program(target, device)
     inputs = tuple(
         TensorSpec(name, str(value.dtype).removeprefix("torch."), target.shapes.get(name, ()))
-        for name, value in files.user_tensors(program)
+        for name, value in facts.user_tensors(program)
     )
-    arrange = partial(files.call_arguments, *files.call_plan(program))
+    arrange = partial(facts.call_arguments, *facts.call_plan(program))
     with files.quiet():
         return Loaded(program.module(), arrange, inputs, "eager")
 
@@ -357,44 +344,6 @@ def _array(tensor: Any) -> Array:
 
     tensor = tensor.detach().cpu()
     return np.array(tensor.float() if tensor.dtype is torch.bfloat16 else tensor)
-
-
-def _layers(iteration: Any, *, on_gpu: bool, compiled: bool) -> list[Layer]:
-    """The layers of one recorded iteration."""
-    layers = []
-    for index, event in enumerate(_operators(iteration)):
-        spent_us = event.device_time_total if on_gpu else event.cpu_time_total
-        if on_gpu and not spent_us:
-            continue
-        layers.append(
-            Layer(
-                name=f"{event.name.rpartition('::')[2]}_{index}",
-                type=event.name,
-                compute_unit=ComputeUnit.GPU if on_gpu else ComputeUnit.CPU,
-                time_ns=round(spent_us * 1000),
-            )
-        )
-    if compiled and not on_gpu:
-        rest_ns = round(iteration.cpu_time_total * 1000) - sum(layer.time_ns for layer in layers)
-        layers.append(Layer("compiled kernels", "AOTInductor", ComputeUnit.CPU, max(0, rest_ns), delegate="inductor"))
-    return layers
-
-
-def _operators(event: Any) -> Iterator[Any]:
-    """The outermost operators below an event, through frames that are no operators (such as ``forward``)."""
-    for child in event.cpu_children:
-        if "::" in child.name or not child.cpu_children:
-            yield child
-        else:
-            yield from _operators(child)
-
-
-def _layer_note(*, on_gpu: bool, compiled: bool) -> str:
-    if on_gpu:
-        return "Times are those of each operator's kernels on the GPU; operators without one are left out."
-    if compiled:
-        return "AOTInductor's own kernels are not told apart: they are one layer, what is left of the iteration."
-    return "Operators as the model calls them, inner ones included; the time between them is left out."
 
 
 plugin = Torch()

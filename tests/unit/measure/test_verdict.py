@@ -243,7 +243,12 @@ def test_combining_keeps_the_worst_and_all_reasons() -> None:
     noisy = Verdict(Trust.NOISY, ("hog",), {"a": 2.0})
     invalid = Verdict(Trust.INVALID, ("warm", "hog"), {"a": 3.0})
     assert combine([clean, noisy, invalid]) == Verdict(Trust.INVALID, ("warm", "hog"), {"a": 3.0})
-    assert combine([clean]) is not None
+    loud, quiet = (
+        replace(noisy, reasons=("0.9 of 2 cores",), readings={DISTURBANCE: 9.0}),
+        replace(noisy, reasons=("0.2 of 2 cores",)),
+    )
+    assert combine([quiet, loud]).reasons == ("0.9 of 2 cores",)
+    assert combine([clean]) == clean
     with pytest.raises(Bug, match="no verdicts"):
         combine([])
 

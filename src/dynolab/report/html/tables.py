@@ -46,6 +46,8 @@ class WitnessTable:
     title: str
     heads: list[tuple[str, Badge]]
     rows: list[tuple[str, str, list[str]]]
+    reasons: list[tuple[str, str]]
+    """Why a run is not clean: its title and its reasons."""
     unavailable: list[tuple[str, str]]
 
 
@@ -165,7 +167,8 @@ def witnesses(stage: Stage) -> WitnessTable | None:
         missing.update(run.witnesses.unavailable)
     rows.insert(0, ("wall", "how long the pass took", [show_time(run.witnesses.wall_ns) for _, run in passes]))
     heads = [(title, Badge(run.verdict.trust.value)) for title, run in passes]
-    return WitnessTable(stage_title(stage), heads, rows, sorted(missing.items()))
+    reasons = [(title, "; ".join(run.verdict.reasons)) for title, run in passes if run.verdict.reasons]
+    return WitnessTable(stage_title(stage), heads, rows, reasons, sorted(missing.items()))
 
 
 def _run_title(run: TimingRun) -> str:

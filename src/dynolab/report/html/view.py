@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dynolab.report.base import (
     clean,
+    condensed,
     crop,
     device_text,
     is_fallback,
@@ -51,7 +52,7 @@ class StageView:
     title: str
     anchor: str
     badge: Badge
-    reasons: tuple[str, ...]
+    reasons: list[str]
     time: Figure
     memory: list[Figure]
     more: list[Figure]
@@ -183,7 +184,7 @@ def _stage(profile: Profile, stage: Stage) -> StageView:
         title=stage_title(stage),
         anchor=fact(time).anchor,
         badge=Badge(stage.verdict.trust.value if measured else "not measured"),
-        reasons=stage.verdict.reasons if measured else (stage.reason or "",),
+        reasons=condensed(stage.verdict.reasons, 3) if measured else [stage.reason or ""],
         time=figure(profile, time, "Time"),
         memory=[
             figure(profile, f"{word}_memory_peak_range", "Peak"),
