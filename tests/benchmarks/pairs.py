@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 RESAMPLES = 2000
 
@@ -51,11 +49,3 @@ def bare(code: str, *arguments: str) -> float:
     """The last line that a fresh Python process prints, as a number."""
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
-
-
-def profile(model: Path, folder: Path, arguments: Sequence[str] = ()) -> dict[str, object]:
-    """The official dictionary's summary of one `dynolab profile` run, with its whole document under ``document``."""
-    command = [sys.executable, "-m", "dynolab.cli.main", "profile", str(model), "-o", str(folder), *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    document = json.loads((folder / "profile.json").read_text())
-    return {"document": document}

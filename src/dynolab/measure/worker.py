@@ -224,9 +224,9 @@ class Run:
         run = session.runner()
         with self._durations() as (durations, warmup):
             self.window.open()
+            deadline = now_ns() + self.request.time_limit_ns
             self.note(first_ns=first_inference(run))
             warmed = warm_up(run, warmup, self.request.time_limit_ns)
-            deadline = now_ns() + self.request.time_limit_ns
             count = loop(run, durations, self.request.iterations, deadline)
             self.window.close()
             self.note(values_ns=tuple(durations[:count]), warmup_ns=tuple(warmup[:warmed]))

@@ -13,7 +13,7 @@ from dynolab.spec.profiles import ComputeUnit, Layer, Profile, Stage
 
 
 class Report(ABC):
-    """One format. Instances are cheap; a vendor's library is imported when something is rendered."""
+    """One format."""
 
     name: ClassVar[str]
     file_name: ClassVar[str]

@@ -70,7 +70,6 @@ def describe_torchscript(path: Path, shapes: Shapes, types: Mapping[str, str]) -
             hint="give the sizes it was made for, as in " + " ".join(f"--input-shape {n}=1,3,224,224" for n in missing),
         )
     weights = _weights([*module.parameters(), *module.buffers()])
-    nodes = [node.kind() for node in module.inlined_graph.nodes()]
     return Description(
         inputs=tuple(inputs),
         outputs=(),
@@ -78,9 +77,16 @@ def describe_torchscript(path: Path, shapes: Shapes, types: Mapping[str, str]) -
         parameter_bytes=sum(weights[1].values()),
         precision=_shares(weights[1]),
         schema=_version(path),
-        operators=sum(kind not in _NOT_OPERATORS for kind in nodes),
+        operators=_operators(module.inlined_graph),
         unknown={"multiply_accumulates": "TorchScript keeps no shapes to count them by"},
     )
+
+
+def _operators(block: Any) -> int:
+    """Nodes of a TorchScript graph that compute, those in branches and loops included."""
+    nodes = list(block.nodes())
+    inner = sum(_operators(below) for node in nodes for below in node.blocks())
+    return inner + sum(node.kind() not in _NOT_OPERATORS for node in nodes)
 
 
 def describe_program(path: Path, shapes: Shapes) -> Description:

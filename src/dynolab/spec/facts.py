@@ -234,13 +234,12 @@ def _process_facts() -> list[Fact]:
             (stage.memory.resolution_bytes for stage in profile.stages if stage.memory is not None), default=None
         )
 
-    name, time, memory = "runtime_import", "Runtime import time", "Runtime import memory"
-    total, why_total = "process_total_peak", lambda p: p.process_total_reason
+    library, total = "runtime_import", "process_total_peak"
     return [
         _plain(f"{total}_range", "Process total peak", "range", "process_total", lambda p: p.process_total_peak, total,
-               why=why_total),
-        _plain(f"{name}_time", time, "time_ns", name, import_time),
-        _plain(f"{name}_memory_range", memory, "range", name, import_memory, f"{name}_memory"),
+               why=lambda p: p.process_total_reason),
+        _plain(f"{library}_time", "Runtime import time", "time_ns", library, import_time),
+        _plain(f"{library}_memory_range", "Runtime import memory", "range", library, import_memory, f"{library}_memory"),
         _plain("memory_resolution", "Memory resolution", "bytes", "resolution", resolution),
         _plain("harness_floor", "Harness floor", "time_ns", "harness_floor", lambda p: p.harness_floor_ns),
         _plain("profile_wall_time", "Wall time of the profile", "time_ns", "effort", lambda p: p.wall_ns),

@@ -31,12 +31,12 @@ DEFAULT_SEED = 20250
 
 WARMUP_WINDOW = 5
 """Iterations in each running median: two outliers in a window do not move it."""
-WARMUP_TOLERANCE = 0.02
+WARMUP_TOLERANCE = 0.05
 """The running median has settled when two neighbouring windows differ by no more than this share."""
 WARMUP_MAX = 1000
 """Iterations after which warm-up ends, settled or not: some models never settle (Barrett et al., Virtual Machine Warmup
 Blows Hot and Cold, OOPSLA 2017). It is large because it binds fast models only; the others meet the next bound first."""
-WARMUP_MAX_NS = 10_000_000_000
+WARMUP_MAX_NS = 2_000_000_000
 """Warm-up time after which it ends too: caches and clocks take far less, and slow models need their budget for timing."""
 
 

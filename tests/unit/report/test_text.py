@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from dynolab.report import markdown, text
-from dynolab.report.base import clean, crop, labels
+from dynolab.report.base import clean, condensed, crop, labels, threads_text
 from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import hostile_profile, noisy_profile, sample_profile, unmeasured_profile
 
@@ -49,7 +49,7 @@ def test_what_was_not_measured_is_a_dash_with_a_footnote() -> None:
 def test_a_verdict_has_its_reason_in_words() -> None:
     page = text.plugin.render([noisy_profile()])
     assert "noisy [1]" in page
-    assert "[1]  Inference: threads waited 6.2 % of the wall time" in page
+    assert "[1]  threads waited 6.2 % of the wall time" in page
 
 
 @pytest.mark.parametrize(("terminal", "coloured"), [(True, True), (False, False)])
@@ -114,3 +114,30 @@ def test_markdown_holds_several_profiles() -> None:
     page = markdown.plugin.render([sample_profile(), other("litert", unmeasured_profile())])
     assert "| Inference, litert | not measured | - | - | - |" in page
     assert "**litert**" in page
+
+
+def test_of_many_reasons_the_largest_of_each_kind_stands() -> None:
+    reasons = ["waited 4 ms, 9% (allowed 5%)", "waited 12 ms, 7% (allowed 5%)", "swapped 3 MB"]
+    assert condensed(reasons, 2) == ["waited 12 ms, 7% (allowed 5%)", "swapped 3 MB"]
+    more = [*reasons, "throttled 2 times", "preempted 200 times", "stolen 3%"]
+    assert condensed(more, 2) == ["waited 12 ms, 7% (allowed 5%)", "swapped 3 MB", "3 other kinds of disturbance"]
+    assert condensed([], 2) == []
+
+
+@pytest.mark.parametrize(
+    ("effective", "shown"),
+    [
+        ({"intra_op_num_threads": "4"}, "4 threads"),
+        ({"threads": "1"}, "1 thread"),
+        ({"threads": "0 (one per core: 2)"}, "threads: 0 (one per core: 2)"),
+        ({}, None),
+    ],
+)
+def test_threads_as_the_runtime_tells_them(effective: dict[str, str], shown: str | None) -> None:
+    profile = sample_profile()
+    assert threads_text(replace(profile, runtime=replace(profile.runtime, effective=effective))) == shown
+
+
+def test_a_layer_pass_may_be_faster_than_the_loop() -> None:
+    table = replace(sample_profile().layers, overhead=-0.059)
+    assert "5.9 % below the inference time" in text.plugin.render([sample_profile(layers=table)])
