@@ -180,9 +180,8 @@ def _explanation(measured: Measured) -> str:
     else:
         parts.append("the runtime left no cache files")
     cold = measured.cold[-1] if measured.cold else None
-    if cold is not None:
-        read = "unknown" if cold.blocks_read_bytes is None else f"{cold.blocks_read_bytes} bytes"
-        parts.append(f"{cold.reason}; read from the disk in it: {read}")
+    if cold is not None and cold.blocks_read_bytes is not None:
+        parts.append(f"the first load read {cold.blocks_read_bytes} bytes from the disk")
     return "; ".join(parts)
 
 

@@ -84,7 +84,7 @@ def memory_run(outcome: process.Outcome, index: int) -> MemoryRun:
     inside = memory.within(outcome.samples, start, end)
     peak, increase = memory.ranges(start, end, released, inside)
     return MemoryRun(
-        process=index,
+        process=index + 1,
         start=start,
         end=end,
         released=released,

@@ -70,7 +70,7 @@ class TimingPasses:
             raise errors.Bug("a timing run left no witnesses")
         warm = kind in (RunKind.WARM_LOAD, RunKind.INFERENCE)
         return TimingRun(
-            process=index,
+            process=index + 1,
             attempt=attempt,
             chosen=False,
             values_ns=result.values_ns,

@@ -29,8 +29,9 @@ WARM_UP_S = 1.0
 class LiteRtSession(Session):
     """A CompiledModel with all its tensors allocated; :meth:`bind` adds a buffer for each input and output."""
 
-    def __init__(self, model: Any, target: Target, facts: Mapping[str, str]) -> None:
-        self._model, self._facts = model, facts
+    def __init__(self, model: Any, target: Target, threads: int, stamp: Stamp) -> None:
+        """``threads``: that work in an inference; ``stamp``: of the weight cache before the load."""
+        self._model, self._target, self._threads, self._stamp = model, target, threads, stamp
         self._key = str(model.get_signature_by_index(0)["key"])
         self._fed: list[Any] = []
         self._filled: list[Any] = []
@@ -82,9 +83,15 @@ class LiteRtSession(Session):
         return found
 
     def effective(self) -> dict[str, str]:
+        stamp = _stamp(self._target.cache_dir / WEIGHT_CACHE)
+        whose = "as asked" if _threads(self._target.options) else "the library's default"
         return {
-            **self._facts,
+            "api": "CompiledModel",
+            "threads": f"{self._threads} ({whose})",
+            "delegate": "XNNPACK",
             "fully_delegated": str(self._model.is_fully_accelerated()).lower(),
+            "precision": "as in the file (no XNNPACK flag is set)",
+            "xnnpack_weight_cache": "none" if stamp is None else "read" if stamp == self._stamp else "written",
             "signature": self._key,
         }
 
@@ -125,33 +132,18 @@ class LiteRt(Runtime):
         from ai_edge_litert.compiled_model import CompiledModel, CpuOptions
         from ai_edge_litert.compiled_model import Options as ModelOptions
 
-        file = target.cache_dir / WEIGHT_CACHE
-        stamp, threads = _stamp(file), _running_threads()
-        options = CpuOptions(num_threads=_threads(target.options), xnnpack_weight_cache_path=str(file))
+        cache_file, options = target.cache_dir / WEIGHT_CACHE, target.options
+        cpu = CpuOptions(num_threads=_threads(options), xnnpack_weight_cache_path=str(cache_file))
+        stamp, threads = _stamp(cache_file), _running_threads()
         try:
             model = CompiledModel.from_file(
-                str(target.model), environment=_environment(), options=ModelOptions(cpu_options=options)
+                str(target.model), environment=_environment(), options=ModelOptions(cpu_options=cpu)
             )
-            facts = self._facts(target.options, _running_threads() - threads)
-            facts["xnnpack_weight_cache"] = (
-                "none" if not _stamp(file) else "read" if _stamp(file) == stamp else "written"
-            )
-            return LiteRtSession(model, target, facts)
+            threads = _running_threads() - threads + 1  # those that the load brought, and the caller's own
+            return LiteRtSession(model, target, threads, stamp)
         except (RuntimeError, ValueError) as error:
             why = _words(error) + _explanation(target)
             raise LoadFailed(f"LiteRT could not load {target.model.name}: {why}") from error
-
-    def _facts(self, options: Options, started: int) -> dict[str, str]:
-        """What is in effect; ``started``: threads that the load brought, which work beside the caller's own."""
-        asked = _threads(options)
-        threads = max(1 + started, 1) if _running_threads() else asked or 1
-        return {
-            "api": "CompiledModel",
-            "ai_edge_litert": self.versions().get(self.distributions[0], "unknown"),
-            "threads": f"{threads} (as asked)" if asked else f"{threads} (the library's default)",
-            "delegate": "XNNPACK",
-            "precision": "as in the file (no XNNPACK flag is set)",
-        }
 
     def _check(self, options: Options) -> None:
         check_units(options, self.units, self.name)
@@ -203,15 +195,21 @@ def _threads(options: Options) -> int:
 
 def _running_threads() -> int:
     """Threads of this process; 0 where the system does not tell."""
-    tasks = Path("/proc/self/task")
-    return sum(1 for _ in tasks.iterdir()) if tasks.is_dir() else 0
+    try:
+        return Path("/proc/self/task").stat().st_nlink - 2  # a folder has a link from each folder in it
+    except OSError:
+        return 0
 
 
-def _stamp(file: Path) -> tuple[int, int] | None:
+Stamp = tuple[int, int] | None
+
+
+def _stamp(file: Path) -> Stamp:
     """What changes when a file is written; None when there is none."""
-    if not file.exists():
+    try:
+        found = file.stat()
+    except FileNotFoundError:
         return None
-    found = file.stat()
     return found.st_mtime_ns, found.st_size
 
 

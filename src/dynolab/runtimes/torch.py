@@ -343,7 +343,8 @@ def _array(tensor: Any) -> Array:
     import torch
 
     tensor = tensor.detach().cpu()
-    return np.array(tensor.float() if tensor.dtype is torch.bfloat16 else tensor)
+    array: Array = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+    return array.copy()
 
 
 plugin = Torch()

@@ -81,7 +81,7 @@ class Witnesses:
 
 @dataclass(frozen=True, slots=True)
 class TimingRun:
-    """One fresh process of a timing pass; ``values_ns`` in order, warm-up apart.
+    """One fresh process of a timing pass, counted from 1; ``values_ns`` in order, warm-up apart.
 
     ``attempt`` counts the tries of a pass from 1; ``chosen`` says whether this try is the one that is reported.
     """

@@ -107,11 +107,12 @@ def program(tmp_path: Path) -> Path:
 
 def run(asked: Target, **values: Any) -> dict[str, Any]:
     session = runtime.load(asked)
-    session.bind(values, {})
-    session.runner()()
-    found = session.fetch()
-    session.close()
-    return found
+    try:
+        session.bind(values, {})
+        session.runner()()
+        return session.fetch()
+    finally:
+        session.close()
 
 
 def image(*shape: int) -> Any:
@@ -145,7 +146,7 @@ def test_outputs_of_torchscript_equal_a_direct_run(traced: Path, target: Callabl
 
 
 def test_shapes_that_nothing_tells_have_to_be_given(scripted: Path, target: Callable[..., Target]) -> None:
-    with pytest.raises(SpecInvalid, match="inputs: x$") as caught:
+    with pytest.raises(SpecInvalid, match=r"inputs: x$") as caught:
         runtime.describe(target(scripted))
     assert "--input-shape x=" in str(caught.value.hint)
     inputs = runtime.describe(target(scripted, x=(2, 5))).inputs
@@ -221,7 +222,7 @@ def test_silero(target: Callable[..., Target]) -> None:
     path = REAL_MODELS / "silero_vad.jit"
     if not path.exists():
         pytest.skip(f"{path} is not there")
-    with pytest.raises(SpecInvalid, match="inputs: x$"):
+    with pytest.raises(SpecInvalid, match=r"inputs: x$"):
         runtime.describe(target(path))
     asked = target(path, x=(1, 512))
     assert [spec.name for spec in runtime.describe(asked).inputs] == ["x", "sr"]
@@ -402,7 +403,7 @@ def test_a_device_that_is_not_there_is_an_error(
     traced: Path, target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelNotSupported, match="NPU|GPU|cuda:1"):
+    with pytest.raises(ModelNotSupported, match=r"NPU|GPU|cuda:1"):
         runtime.load(target(traced, text))
 
 
