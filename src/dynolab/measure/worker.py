@@ -43,7 +43,6 @@ from dynolab.spec.profiles import MemoryEdge, Witnesses
 from dynolab.spec.tensors import TensorSpec
 
 
-
 class Window:
     """What is read around one stage: its start, its end, and what it leaves when temporaries are given back."""
 

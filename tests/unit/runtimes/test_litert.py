@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from dynolab.errors import InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported
-from dynolab.runtimes import _litert_c, _litert_layers, _tflite_facts, _tflite_schema
 from dynolab.runtimes.base import Target
-from dynolab.runtimes.litert import WEIGHT_CACHE, plugin
+from dynolab.runtimes.litert import WEIGHT_CACHE, c_api, events, file_facts, plugin, schema
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.options import parse
 
@@ -252,7 +251,7 @@ def test_multiply_accumulates(tmp_path: Path, code: str, shapes: tuple[list[int]
     data, weights, out = (part.tensor(name, "FLOAT32", shape) for name, shape in zip("xwy", shapes, strict=True))
     part.inputs, part.outputs = [data, weights], [out]
     part.operator(code, [data, weights], [out])
-    assert _tflite_facts.describe(write(tmp_path / "m.tflite", part), {}).multiply_accumulates == expected
+    assert file_facts.describe(write(tmp_path / "m.tflite", part), {}).multiply_accumulates == expected
 
 
 def test_multiply_accumulates_of_a_transposed_convolution(tmp_path: Path) -> None:
@@ -261,7 +260,7 @@ def test_multiply_accumulates_of_a_transposed_convolution(tmp_path: Path) -> Non
     weights, data = part.tensor("w", "FLOAT32", [2, 3, 3, 5]), part.tensor("x", "FLOAT32", [1, 4, 4, 5])
     part.inputs, part.outputs = [data, weights], [part.tensor("y", "FLOAT32", [1, 8, 8, 2])]
     part.operator("TRANSPOSE_CONV", [sizes, weights, data], [*part.outputs])
-    found = _tflite_facts.describe(write(tmp_path / "m.tflite", part), {})
+    found = file_facts.describe(write(tmp_path / "m.tflite", part), {})
     assert found.multiply_accumulates == 4 * 4 * 5 * 3 * 3 * 2
 
 
@@ -294,7 +293,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
     for length in random.Random(1).sample(range(len(whole) - 4096), 40):
         cut.write_bytes(whole[:length])
         with pytest.raises(ModelInvalid):
-            _tflite_schema.read(cut)
+            schema.read(cut)
 
 
 def test_no_damage_leads_to_any_other_error(tmp_path: Path) -> None:
@@ -306,7 +305,7 @@ def test_no_damage_leads_to_any_other_error(tmp_path: Path) -> None:
             content[near_an_end] = source.choice((0, 1, 127, 255, source.randrange(256)))
         damaged.write_bytes(content)
         with suppress(ModelInvalid):
-            _tflite_schema.read(damaged)
+            schema.read(damaged)
 
 
 def test_an_index_that_points_nowhere_is_refused(tmp_path: Path) -> None:
@@ -314,7 +313,7 @@ def test_an_index_that_points_nowhere_is_refused(tmp_path: Path) -> None:
     part.inputs, part.outputs = [part.tensor("x", "FLOAT32", [3])], [part.tensor("y", "FLOAT32", [3])]
     part.operator("ABS", [77], [1])
     with pytest.raises(ModelInvalid, match="ABS reads tensor 77 of 2"):
-        _tflite_schema.read(write(tmp_path / "m.tflite", part))
+        schema.read(write(tmp_path / "m.tflite", part))
 
 
 # ---- what LiteRT cannot run ------------------------------------------------------------------------------------------
@@ -511,7 +510,7 @@ def test_layers_tell_who_ran_them_and_add_up(targeted: Callable[..., Target]) ->
 
 
 def test_layers_need_a_release_that_was_tried(targeted: Callable[..., Target], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_litert_c, "TRIED", frozenset({"1.0"}))
+    monkeypatch.setattr(c_api, "TRIED", frozenset({"1.0"}))
     with pytest.raises(ModelNotSupported, match="C API"):
         plugin.layers(targeted(KWS), {}, 1)
 
@@ -545,10 +544,10 @@ def test_a_loop_is_one_layer(tmp_path: Path, targeted: Callable[..., Target]) ->
     assert "WHILE" in found.unknown["multiply_accumulates"]
 
 
-def graph_of(*names: str, filter_side: int = 3) -> _tflite_schema.Graph:
-    weights = _tflite_schema.FileTensor("w", "float32", (8, filter_side, filter_side, 3), (), 0)
-    operations = tuple(_tflite_schema.Operation(name, False, (0, 0), (0,)) for name in names)
-    return _tflite_schema.Graph((weights,), (), (), operations)
+def graph_of(*names: str, filter_side: int = 3) -> schema.Graph:
+    weights = schema.FileTensor("w", "float32", (8, filter_side, filter_side, 3), (), 0)
+    operations = tuple(schema.Operation(name, False, (0, 0), (0,)) for name in names)
+    return schema.Graph((weights,), (), (), operations)
 
 
 @pytest.mark.parametrize(
@@ -571,12 +570,12 @@ def graph_of(*names: str, filter_side: int = 3) -> _tflite_schema.Graph:
 )
 def test_alignment(tags: list[str], operators: list[str], expected: list[int | None] | None) -> None:
     graph = graph_of(*operators)
-    assert _litert_layers.align(tags, graph, range(len(operators))) == expected
+    assert events.align(tags, graph, range(len(operators))) == expected
 
 
 def test_a_pointwise_convolution_may_be_a_matrix_product() -> None:
     graph = graph_of("CONV_2D", filter_side=1)
-    assert _litert_layers.align(["Fully Connected (NC, F32) GEMM"], graph, [0]) == [0]
+    assert events.align(["Fully Connected (NC, F32) GEMM"], graph, [0]) == [0]
 
 
 # ---- real models -----------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
-from dynolab.runtimes import _onnx_facts
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version, zeros
+from dynolab.runtimes.onnxruntime import file_facts
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.onnxfile import external_data
 from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
@@ -141,7 +141,7 @@ class OnnxRuntime(Runtime):
         onnxruntime.set_default_logger_severity(3)
 
     def describe(self, target: Target) -> Description:
-        return _onnx_facts.describe(target.model, target.shapes)
+        return file_facts.describe(target.model, target.shapes)
 
     def compile(self, target: Target) -> None:
         options = _session_options(target)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing
-from dynolab.runtimes import _litert_c, _litert_layers, _tflite_facts, _tflite_schema
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
+from dynolab.runtimes.litert import c_api, events, file_facts, schema
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import ComputeUnit, RuntimeRow
@@ -47,7 +47,7 @@ class LiteRtSession(Session):
     def _specs(details: Mapping[str, Mapping[str, Any]], model: Path) -> tuple[TensorSpec, ...]:
         dtypes = {name: str(item["dtype"]) for name, item in details.items()}
         if "unknown" in dtypes.values():  # LiteRT 2.3.0 has no name for complex64 and uint64; the file has
-            tensors = _tflite_schema.read(model).main.tensors
+            tensors = schema.read(model).main.tensors
             dtypes = {name: tensors[item["index"]].dtype for name, item in details.items()}
         return tuple(TensorSpec(name, dtypes[name], tuple(item["shape"])) for name, item in details.items())
 
@@ -84,10 +84,12 @@ class LiteRtSession(Session):
 
     def effective(self) -> dict[str, str]:
         stamp = _stamp(self._target.cache_dir / WEIGHT_CACHE)
-        whose = "as asked" if _threads(self._target.options) else "the library's default"
+        asked = _threads(self._target.options)
+        threads = self._threads if _running_threads() else asked or 1
+        whose = "as asked" if asked else "the library's default"
         return {
             "api": "CompiledModel",
-            "threads": f"{self._threads} ({whose})",
+            "threads": f"{threads} ({whose})",
             "delegate": "XNNPACK",
             "fully_delegated": str(self._model.is_fully_accelerated()).lower(),
             "precision": "as in the file (no XNNPACK flag is set)",
@@ -125,7 +127,7 @@ class LiteRt(Runtime):
 
     def describe(self, target: Target) -> Description:
         self._check(target.options)
-        return _tflite_facts.describe(target.model, target.shapes)
+        return file_facts.describe(target.model, target.shapes)
 
     def load(self, target: Target) -> Session:
         self._check(target.options)
@@ -158,17 +160,17 @@ class LiteRt(Runtime):
         """From the profiler of LiteRT's C API, which counts whole microseconds; threads and cache as in :meth:`load`."""
         self._check(target.options)
         version = self.versions().get(self.distributions[0])
-        if version not in _litert_c.TRIED:
-            tried = ", ".join(sorted(_litert_c.TRIED))
+        if version not in c_api.TRIED:
+            tried = ", ".join(sorted(c_api.TRIED))
             raise ModelNotSupported(
                 f"times of layers come from LiteRT's C API, whose layout changes between releases: "
                 f"tried with {tried}, here is {version}",
                 hint=f"pip install ai-edge-litert=={tried.split(', ')[-1]}",
             )
-        file = _tflite_schema.read(target.model)
+        file = schema.read(target.model)
         arrays = {name: inputs[name] for name in file.input_names}
         cache_file = target.cache_dir / WEIGHT_CACHE
-        with _litert_c.profiled(target.model, threads=_threads(target.options), weight_cache=cache_file) as model:
+        with c_api.profiled(target.model, threads=_threads(target.options), weight_cache=cache_file) as model:
             model.bind(list(arrays.values()))
             end = monotonic() + WARM_UP_S
             for _ in range(WARM_UP_RUNS):
@@ -176,8 +178,8 @@ class LiteRt(Runtime):
                 if monotonic() > end:
                     break
             runs = [model.record() for _ in range(iterations)]
-        sized = _tflite_facts.shapes_hold(file, {name: array.shape for name, array in arrays.items()})
-        return _litert_layers.recording(runs, file.main, sized=sized)
+        sized = file_facts.shapes_hold(file, {name: array.shape for name, array in arrays.items()})
+        return events.recording(runs, file.main, sized=sized)
 
 
 @cache

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from math import inf, prod
 
 from dynolab.errors import InferenceFailed
-from dynolab.runtimes._litert_c import BUILTIN, INNER, RESOLUTION_NS, Event
-from dynolab.runtimes._tflite_schema import Graph, Operation
 from dynolab.runtimes.base import LayerRecording
+from dynolab.runtimes.litert.c_api import BUILTIN, INNER, RESOLUTION_NS, Event
+from dynolab.runtimes.litert.schema import Graph, Operation
 from dynolab.spec.profiles import ComputeUnit, Layer
 from dynolab.spec.tensors import ELEMENT_BYTES
 

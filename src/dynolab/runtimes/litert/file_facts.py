@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 
 from dynolab.errors import ModelNotSupported
-from dynolab.runtimes._tflite_schema import FileTensor, Operation, TfliteFile, read
+from dynolab.runtimes.litert.schema import FileTensor, Operation, TfliteFile, read
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import TensorSpec
 
