@@ -52,7 +52,7 @@ def profile(
     found = measured.inspection
     if found is None or measured.plan is None:
         raise Bug("a campaign that ended well left no inspection or no plan")
-    compile_stage = _stage(measured, StageName.COMPILE, _compile_reason(found, row, request.runtime))
+    compile_stage = _stage(measured, StageName.COMPILE, _compile_reason(measured, found, request.runtime))
     first, warm = (_stage(measured, name, None) for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD))
     inference = _stage(measured, StageName.INFERENCE, None)
     layers = _layers(measured, inference.time)
@@ -91,12 +91,11 @@ def profile(
     )
 
 
-def _compile_reason(found: Inspection, row: RuntimeRow, runtime: str) -> str | None:
+def _compile_reason(measured: Measured, found: Inspection, runtime: str) -> str | None:
+    """Why the compile stage was not measured, or None."""
     if found.compiles:
         return None
-    return f"{runtime} has nothing to compile on the device for this model" + (
-        f" ({row.artifact})" if row.artifact else ""
-    )
+    return measured.compile_reason or f"{runtime} has nothing to compile on the device for this model"
 
 
 def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:

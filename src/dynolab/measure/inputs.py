@@ -40,6 +40,11 @@ CANDIDATES: tuple[Candidate, ...] = (
 """Tried in this order until one inference succeeds; the outcome is printed and stored."""
 
 
+def wished_shapes(wishes: InputWishes) -> dict[str, tuple[int, ...]]:
+    """The shapes that the user gave, by words or by files."""
+    return {**{name: load_file(Path(file)).shape for name, file in wishes.files.items()}, **wishes.shapes}
+
+
 def plan(
     declared: Sequence[TensorSpec], wishes: InputWishes, candidate: Candidate
 ) -> tuple[tuple[InputPlan, ...], list[str]]:

@@ -195,6 +195,8 @@ class Measured:
     best: dict[str, float]
     plan: Plan | None = None
     inspection: Inspection | None = None
+    compile_reason: str | None = None
+    """Why the model could not be compiled here, though its runtime would."""
     timing: dict[str, tuple[TimingRun, ...]] = field(default_factory=dict)
     memory: dict[str, tuple[MemoryRun, ...]] = field(default_factory=dict)
     memory_reason: str | None = None

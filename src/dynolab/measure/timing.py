@@ -27,7 +27,11 @@ class TimingPasses:
         """In the order of the stages; a cold load is followed by the warm one that uses what it left."""
         runner = self.runner
         if runner.inspection.compiles:
-            self._compile()
+            try:
+                self._compile()
+            except errors.PluginMissing as error:
+                runner.note(inspection=replace(runner.inspection, compiles=False))
+                runner.note(compile_reason=error.message + (f" ({error.hint})" if error.hint else ""))
         for index in range(runner.campaign.repeats):
             self._process(RunKind.FIRST_LOAD, index, runner.make_cold)
             self._process(RunKind.WARM_LOAD, index, runner.make_warm)

@@ -144,7 +144,7 @@ class Run:
 
     def inspect(self) -> None:
         """Read the model, bind its shapes, and find inputs that it accepts by running it once on each candidate."""
-        description = self.runtime.describe(self.target())
+        description = self.runtime.describe(self.target(shapes=inputs_module.wished_shapes(self.request.wishes)))
         problems: list[errors.Error] = []
         tried: set[object] = set()
         for index, candidate in inputs_module.candidates(self.request.first_candidate):

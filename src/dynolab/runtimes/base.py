@@ -25,9 +25,10 @@ Array = NDArray[Any]
 class Target:
     """What to compile or load: the files, the folders that the runtime may write to, options and bound input shapes.
 
-    ``shapes`` holds every input's whole shape, all dimensions bound. ``artifact_dir`` is empty until :meth:`compile`
-    filled it; a load uses the artifact if there is one and the model itself otherwise. ``cache_dir`` belongs to the
-    runtime's own caches: empty at a first load, left in place for a warm one.
+    ``shapes`` holds every input's whole shape, all dimensions bound (for :meth:`Runtime.describe`: what is known so far).
+    ``artifact_dir`` is empty until :meth:`Runtime.compile` filled it; a load uses the artifact where the runtime's way
+    of loading can, and the model itself otherwise. ``cache_dir`` belongs to the runtime's own caches: empty at a first
+    load, left in place for a warm one.
     """
 
     model: Path
@@ -138,7 +139,11 @@ class Runtime(ABC):
         return self.row_of(target.format).artifact is not None
 
     def compile(self, target: Target) -> None:
-        """Write the on-device artifact into ``target.artifact_dir`` and release the compiler."""
+        """Write the on-device artifact into ``target.artifact_dir`` and release the compiler.
+
+        Raises :class:`~dynolab.errors.PluginMissing` when a tool that it needs is not on the device: the stage is then
+        unmeasured, with that reason.
+        """
         raise Bug(f"runtime {self.name} compiles nothing for {target.format}, and was asked to")
 
     def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:

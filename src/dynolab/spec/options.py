@@ -274,6 +274,7 @@ _TORCH = [
          pattern=r"cpu|cuda(:\d{1,3})?"),
     _key("torch_options", "float32_matmul_precision", _WORD, "How exact float32 matrix products are.",
          allowed=("highest", "high", "medium")),
+    _key("torch_options", "input_types", _WORD, "Element types of a scripted module's inputs: `ids:int64,mask:int64`."),
     _key("torch_options", "max_autotune", _BOOL, "Whether the compiler times several kernels and keeps the fastest."),
 ]  # fmt: skip
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dynolab.runtimes import _torch_files as files
 from dynolab.runtimes.base import LayerRecording
+from dynolab.runtimes.torch import files
 from dynolab.spec.profiles import ComputeUnit, Layer
 
 WARMUP = 5

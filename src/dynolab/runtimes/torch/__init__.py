@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dynolab.errors import Error, InferenceFailed, ModelNotSupported, OutOfMemory, PluginMissing, SpecInvalid
-from dynolab.runtimes import _torch_facts as facts
-from dynolab.runtimes import _torch_files as files
-from dynolab.runtimes._torch_layers import record
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
+from dynolab.runtimes.torch import files
+from dynolab.runtimes.torch import model_facts as facts
+from dynolab.runtimes.torch.profiler import record
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import ComputeUnit, RuntimeRow

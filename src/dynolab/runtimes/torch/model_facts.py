@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab.errors import ModelNotSupported, SpecInvalid
-from dynolab.runtimes import _torch_files as files
+from dynolab.runtimes.torch import files
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import Dimension, TensorSpec
 

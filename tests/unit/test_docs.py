@@ -1,0 +1,369 @@
+"""What is offered is documented, and what is documented is there. Everything is discovered, nothing is listed by hand."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import click
+import pytest
+
+import dynolab
+from dynolab import errors, plugins
+from dynolab.cli import _output, _parse
+from dynolab.cli.main import cli
+from dynolab.measure import figures, inputs, plan, process, verdict_rules
+from dynolab.measure.readings.base import Reading
+from dynolab.report.base import Report
+from dynolab.runtimes.base import Runtime
+from dynolab.runtimes.null import NullModel
+from dynolab.spec import compare, facts, options, requirements, stats
+from dynolab.spec.models import EXTENSIONS
+from dynolab.spec.options import KnownOption, OptionValue
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+IDS = [page.name for page in PAGES]
+LIMITS: list[ModuleType] = [plan, process, figures, verdict_rules, stats, compare]
+"""Modules whose numbers decide what is reported."""
+
+Kind = TypeVar("Kind")
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+README, COMMANDS, MEASURING, STAGES, RUNTIMES = (
+    page(name)
+    for name in ("README.md", "docs/commands.md", "docs/measuring.md", "docs/how-it-works.md", "docs/runtimes.md")
+)
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next one of its level or above; "" when there is no such heading."""
+    level, lines, inside, fenced = heading.index(" "), [], False, False
+    for line in text.splitlines(keepends=True):
+        fenced ^= line.startswith("```")
+        marks = "" if fenced else line.partition(" ")[0]
+        if marks and not marks.strip("#"):
+            if inside and len(marks) <= level:
+                break
+            inside = inside or line.rstrip() == heading
+        elif inside:
+            lines.append(line)
+    return "".join(lines)
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Cells of all table rows by their first cell, without its backticks."""
+    lines = (line.strip("| ").split(" | ") for line in text.replace("|  |", "|   |").splitlines() if line[:1] == "|")
+    return {cells[0].strip().replace("`", ""): [cell.strip() for cell in cells] for cells in lines}
+
+
+def fences(text: str, language: str) -> list[str]:
+    """Contents of the code blocks in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def found(package: str, kind: type[Kind]) -> list[tuple[str, Kind]]:
+    plugged = [(name, plugins.load(package, name)) for name in plugins.names(package)]
+    return [(name, plugin) for name, plugin in plugged if isinstance(plugin, kind)]
+
+
+def missing(names: Iterable[str], text: str, wrap: Callable[[str], str] = lambda name: f"`{name}`") -> list[str]:
+    return [name for name in names if wrap(name) not in text]
+
+
+# ---- the command line ------------------------------------------------------------------------------------------------
+
+NAMES = cli.list_commands(click.Context(cli))
+
+
+def command(name: str) -> click.Command:
+    made = cli.get_command(click.Context(cli), name)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_and_option_is_named(name: str) -> None:
+    text = section(COMMANDS, f"## `dynolab {name}`")
+    assert text, f"docs/commands.md has no section for dynolab {name}"
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    for option in (param for param in command(name).params if isinstance(param, click.Option)):
+        line = next((line for line in lines if f"`{option.opts[-1]}`" in line), "")
+        assert not missing(option.opts, line), f"dynolab {name} {option.opts[-1]} is not documented"
+        if isinstance(option.default, int) and not option.is_flag:
+            assert f"| {option.default} |" in line
+
+
+def test_options_of_the_whole_command_are_named() -> None:
+    assert not missing([opt for param in cli.params for opt in param.opts], COMMANDS, lambda name: f"{name}`")
+
+
+def test_every_exit_status_is_named() -> None:
+    for text in (section(COMMANDS, "## Errors and exit codes"), section(README, "## Output")):
+        statuses = set(map(str, {kind.exit_code for kind in error_tree()} | {0, 1, 130}))
+        assert statuses <= set(rows(text))
+
+
+def test_public_names_and_arguments_are_named() -> None:
+    text = section(COMMANDS, "## From Python")
+    assert not missing(dynolab.__all__, text, lambda name: f"dynolab.{name}")
+    assert not missing(list(inspect.signature(dynolab.profile).parameters)[1:], text)
+
+
+# ---- options, figures, settings, errors ------------------------------------------------------------------------------
+
+
+def written(value: OptionValue | None) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@pytest.mark.parametrize("option", options.OPTIONS, ids=lambda option: option.path)
+def test_every_job_option_is_named(option: KnownOption) -> None:
+    heading = "### Options of their own" if option.group is None else f"### `--{option.group}`"
+    cells = rows(section(COMMANDS, heading)).get(option.name if option.group else f"--{option.name}", [])
+    assert cells, f"{option.written} is not documented"
+    assert not missing(option.allowed, cells[1])
+    assert cells[2:4] == [written(option.hub_default), written(option.default)]
+
+
+def test_every_figure_is_named() -> None:
+    table = rows(section(COMMANDS, "## Requirements and figures"))
+    for fact in facts.FACTS:
+        assert fact.key in table, f"the figure {fact.key} is not documented"
+        assert not missing(fact.aliases, table[fact.key][1])
+
+
+def test_every_environment_variable_is_named() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    used = {name for text in sources for name in re.findall(r"\bDYNOLAB_[A-Z_]+\b", text)}
+    assert used <= set(rows(section(COMMANDS, "## Settings")))
+
+
+def error_tree(root: type[errors.Error] = errors.Error) -> Iterator[type[errors.Error]]:
+    for child in root.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from error_tree(child)
+
+
+@pytest.mark.parametrize("kind", list(error_tree()), ids=lambda kind: kind.__name__)
+def test_every_error_is_named(kind: type[errors.Error]) -> None:
+    cells = rows(section(COMMANDS, "## Errors and exit codes")).get(kind.__name__, [])
+    assert cells[1:3] == [kind.blame, str(kind.exit_code)]
+
+
+# ---- plug-ins --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "runtime"), found("dynolab.runtimes", Runtime))
+def test_every_runtime_is_named(name: str, runtime: Runtime) -> None:
+    assert f"`{name}`" in README
+    assert section(RUNTIMES, f"## `{name}`"), f"docs/runtimes.md has no section for {name}"
+    extras = tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"]
+    assert f"`dynolab[{name}]`" in RUNTIMES or name not in extras
+    stages = [runtime.row_of(kind) for kind in runtime.formats]
+    told = [part for row in stages for part in (row.artifact, row.wiped, row.lazy) if part]
+    assert not missing(told, STAGES, str), "how-it-works.md tells the stages otherwise than the runtime does"
+
+
+def test_every_format_is_named() -> None:
+    assert not missing(EXTENSIONS, RUNTIMES)
+    assert not missing(EXTENSIONS, section(COMMANDS, "## `dynolab profile`"))
+    assert not missing([field.name for field in fields(NullModel)], section(RUNTIMES, "## `null`"))
+
+
+@pytest.mark.parametrize(("name", "report"), found("dynolab.report", Report))
+def test_every_report_is_named(name: str, report: Report) -> None:
+    cells = rows(section(COMMANDS, "## Reports")).get(name, [])
+    assert cells[1:3] == [f"`{report.file_name}`", report.description]
+    assert cells[-1] == ("yes" if name in _output.WRITTEN else "no")
+    wanted = report.file_name if name in _output.WRITTEN else name
+    assert f"`{wanted}`" in section(README, "## Output")
+
+
+@pytest.mark.parametrize(("name", "reading"), found("dynolab.measure.readings", Reading))
+def test_every_reading_is_named(name: str, reading: Reading) -> None:
+    table = rows(section(MEASURING, "### Readings"))
+    for field, about in reading.fields.items():
+        assert table.get(f"{name}.{field}", [])[1:] == [about.kind, about.unit, about.text]
+
+
+# ---- measuring.md ----------------------------------------------------------------------------------------------------
+
+
+def numbers(module: ModuleType) -> dict[str, int | float]:
+    """The module's public constants that are numbers."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+@pytest.mark.parametrize("module", LIMITS, ids=lambda module: module.__name__)
+def test_every_threshold_is_named_with_its_value(module: ModuleType) -> None:
+    table = section(MEASURING, "## 7. Thresholds")
+    for name, value in numbers(module).items():
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
+        assert f"| `{name}` | {shown} |" in table, f"{module.__name__}.{name} = {shown} is not in docs/measuring.md"
+
+
+def test_every_sign_is_named() -> None:
+    assert list(verdict_rules.TIMING_RULES) == [name for name in rows(section(MEASURING, "### Signs")) if "_" in name]
+
+
+def test_every_way_of_feeding_a_model_is_named() -> None:
+    table = rows(section(MEASURING, "### Inspection"))
+    for number, candidate in enumerate(inputs.CANDIDATES, 1):
+        low, high = candidate.integers
+        assert table.get(str(number), [])[1:] == [f"{low} to {high}", str(candidate.sequence)]
+
+
+# ---- links -----------------------------------------------------------------------------------------------------------
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", without_code(path.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title).lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_relative_links_lead_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), f"{path.name}: {link} leads nowhere"
+        assert target.is_relative_to(ROOT), f"{path.name}: {link} leads out of the repository"
+        assert not anchor or anchor in anchors(target), f"{path.name}: {link} names no heading"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_every_page_is_reached_from_the_readme(path: Path) -> None:
+    assert path.name == "README.md" or f"]({path.relative_to(ROOT).as_posix()}" in README
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_extras_that_are_named_exist(path: Path) -> None:
+    extras = tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"]
+    assert set(re.findall(r"dynolab\[(\w+)\]", path.read_text(encoding="utf-8"))) <= set(extras)
+
+
+# ---- code blocks -----------------------------------------------------------------------------------------------------
+
+
+def shell_lines() -> list[tuple[str, str]]:
+    """Page and command of every line in the shell blocks; lines that a backslash continues are one."""
+    return [
+        (path.name, line)
+        for path in PAGES
+        for block in fences(path.read_text(encoding="utf-8"), "sh")
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+
+
+def test_there_are_shell_lines() -> None:
+    assert len([line for name, line in shell_lines() if name == "README.md"]) >= 8
+
+
+@pytest.mark.parametrize(("name", "line"), shell_lines())
+def test_shell_lines_name_what_is_there(name: str, line: str) -> None:
+    words = shlex.split(line, comments=True)
+    words = words[: next((index for index, word in enumerate(words) if word in ("|", ">")), len(words))]
+    if words[0].startswith("script/"):
+        text = page(words[0])
+        assert all(word in text for word in words[1:] if word.startswith("--"))
+    elif words[0] == "dynolab" and "[OPTIONS]" not in words:
+        check_command(words[1:])
+
+
+def check_command(words: list[str]) -> None:
+    """Parse a command line as click does, and then what it hands on."""
+    assert words[0] in NAMES
+    given = command(words[0]).make_context(words[0], words[1:]).params
+    options.parse(given.get("options") or "")
+    _parse.shapes(given.get("shapes", ())), _parse.ranges(given.get("ranges", ())), _parse.files(given.get("files", ()))
+    _parse.size(given.get("memory_limit") or "1MB")
+    for text in given.get("requirements", ()):
+        requirements.parse(text)
+    assert set(given.get("runtimes", ())) <= {*plugins.names("dynolab.runtimes"), "reference"}
+    assert given.get("form", "text") in plugins.names("dynolab.report")
+    model = str(given.get("model", ""))
+    assert not model.startswith("examples/") or (ROOT / model).is_file()
+
+
+def test_options_in_prose_can_be_read() -> None:
+    for path in PAGES:
+        for text in re.findall(r"`--options ('[^`]*'|\"[^`]*\")`", path.read_text(encoding="utf-8")):
+            options.parse(shlex.split(text)[0])
+        for text in re.findall(r'`--require "([^`]*[0-9][^`]*)"`', path.read_text(encoding="utf-8")):
+            requirements.parse(text)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_python_blocks_are_python_and_call_what_is_there(path: Path) -> None:
+    known = set(inspect.signature(dynolab.profile).parameters)
+    for block in fences(path.read_text(encoding="utf-8"), "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "dynolab.profile":
+                assert {keyword.arg for keyword in node.keywords} <= known
+
+
+# ---- the runtime in docs/runtimes.md ---------------------------------------------------------------------------------
+
+OWN = section(RUNTIMES, "## Write your own runtime in one file")
+
+
+def test_the_runtime_on_the_page_is_one() -> None:
+    space: dict[str, object] = {}
+    exec(compile(fences(OWN, "python")[0], "runtimes.md", "exec"), space)
+    assert isinstance(space["plugin"], Runtime)
+    assert 'reference = "dynolab_reference:plugin"' in fences(OWN, "toml")[0]
+
+
+@pytest.mark.slow
+def test_the_runtime_on_the_page_keeps_the_contract(tmp_path: Path) -> None:
+    """As an outside distribution: a module and its metadata in a folder on PYTHONPATH."""
+    pytest.importorskip("onnx")
+    runtime, suite = fences(OWN, "python")
+    (tmp_path / "dynolab_reference.py").write_text(runtime, encoding="utf-8")
+    (tmp_path / "test_reference.py").write_text(suite, encoding="utf-8")
+    metadata = tmp_path / "dynolab_reference-0.1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: dynolab-reference\nVersion: 0.1\n")
+    points = tomllib.loads(fences(OWN, "toml")[0])["project"]["entry-points"]
+    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in values.items()) for group, values in points.items()]
+    (metadata / "entry_points.txt").write_text("\n".join(lines))
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_reference.py")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
