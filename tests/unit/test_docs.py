@@ -213,12 +213,10 @@ def test_every_reading_is_named(name: str, reading: Reading) -> None:
 
 
 def numbers(module: ModuleType) -> dict[str, int | float]:
-    """The module's public constants that are numbers."""
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    """The public constants of a module that are numbers and its own."""
+    own = set(re.findall(r"^([A-Z][A-Z0-9_]*)(?:: .*)? = ", inspect.getsource(module), flags=re.MULTILINE))
+    values = {name: getattr(module, name) for name in own}
+    return {name: value for name, value in values.items() if type(value) in (int, float)}
 
 
 @pytest.mark.parametrize("module", LIMITS, ids=lambda module: module.__name__)
@@ -246,7 +244,9 @@ def test_every_way_of_feeding_a_model_is_named() -> None:
 def anchors(path: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", without_code(path.read_text(encoding="utf-8")), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title).lower()).replace(" ", "-") for title in titles}
+    return {
+        re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title).lower()).replace(" ", "-") for title in titles
+    }
 
 
 @pytest.mark.parametrize("path", PAGES, ids=IDS)

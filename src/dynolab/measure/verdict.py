@@ -19,7 +19,6 @@ from dynolab.measure.verdict_rules import (
     TIMING_RULES,
     Pass,
     Rule,
-    Sign,
 )
 from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict, Witnesses
 
@@ -140,15 +139,15 @@ def _severity(verdict: Verdict) -> tuple[int, float]:
 
 
 def _verdict(seen: Pass, rules: Mapping[str, Rule], needed: Sequence[str] = ()) -> Verdict:
-    """All rules applied. With ``needed``, at least one of these readings has to be there for a clean verdict."""
-    readings: dict[str, float | None] = {}
-    signs: list[Sign] = []
-    for name, rule in rules.items():
-        found = list(rule(seen))
-        readings[name] = found[0].value if found else None
-        signs += found
-    reasons = [sign.reason for sign in sorted(signs, key=lambda sign: -sign.score) if sign.over]
+    """All rules applied, each giving one reason at most.
+
+    With ``needed``, at least one of these readings has to be there for a clean verdict.
+    """
+    signs = {name: sorted(rule(seen), key=lambda sign: -sign.value) for name, rule in rules.items()}
+    readings: dict[str, float | None] = {name: found[0].value if found else None for name, found in signs.items()}
+    largest = sorted((found[0] for found in signs.values() if found), key=lambda sign: -sign.score)
+    reasons = [sign.reason for sign in largest if sign.over]
     if needed and all(readings[name] is None for name in needed):
         reasons.append("nothing on this system tells whether others used the CPU during the pass")
-    readings[DISTURBANCE] = sum(sign.score for sign in signs)
+    readings[DISTURBANCE] = sum(sign.score for found in signs.values() for sign in found)
     return Verdict(Trust.NOISY if reasons else Trust.CLEAN, tuple(reasons), readings)

@@ -43,6 +43,8 @@ MEMORY_STALL_SHARE_ALLOWED = 0.01
 """PSI memory ``some``: any reclaim at all changes what is resident, and stalls whoever needs a page."""
 INTEGER_SLOWDOWN_ALLOWED = 1.05
 """Reference kernel over the best seen on this device, at the worse edge: see :func:`_integer`."""
+PARALLEL_FROM = 1.1
+"""Threads that ran or waited to, on average, from which a pass counts as parallel."""
 COPY_SLOWDOWN_ALLOWED = 1.20
 """Memory copy over the best seen on this device, at the better edge: see :func:`_copy`."""
 CLOCK_DROP_ALLOWED = 0.10
@@ -202,15 +204,22 @@ def _memory_stall(seen: Pass) -> Iterator[Sign]:
 
 
 def _integer(seen: Pass) -> Iterator[Sign]:
-    """The integer kernel on the slowest CPU that was looked at, at the worse of both edges.
+    """The integer kernel at the worse of both edges: on this thread's CPU, and for a parallel pass on the slowest too.
 
     Its times come in two kinds: within a few percent of the best, or, with a busy sibling hyper-thread or a lower clock,
     half as long again and more. Such spells last from milliseconds to seconds, so one bad edge may stand for most of a
-    pass; and threads wander, so any CPU counts.
+    pass.
     """
-    yield from _slowdown(
-        seen, INTEGER_WORST_KEY, max, "integer_slowdown", "the integer kernel", INTEGER_SLOWDOWN_ALLOWED
-    )
+    keys = (INTEGER_KEY, INTEGER_WORST_KEY) if _is_parallel(seen) else (INTEGER_KEY,)
+    for key in keys:
+        yield from _slowdown(seen, key, max, "integer_slowdown", "the integer kernel", INTEGER_SLOWDOWN_ALLOWED)
+
+
+def _is_parallel(seen: Pass) -> bool:
+    """Whether more than one thread ran or wanted to, on the average of the pass; taken for granted where nothing tells."""
+    wanted = [seen.grown(key) for key in ("run_queue.on_cpu_ns", "run_queue.delay_ns")]
+    known = [value for value in wanted if value is not None]
+    return not known or sum(known) > PARALLEL_FROM * seen.witnesses.wall_ns
 
 
 def _copy(seen: Pass) -> Iterator[Sign]:

@@ -7,8 +7,6 @@ comes in where its import is measured.
 from __future__ import annotations
 
 import errno
-import gc
-import mmap
 import os
 import resource
 import sys
@@ -19,7 +17,7 @@ from typing import Any
 
 from dynolab import errors, plugins
 from dynolab.measure import inputs as inputs_module
-from dynolab.measure import lifeline, memory, pagecache, witnesses
+from dynolab.measure import lifeline, memory, pagecache
 from dynolab.measure.clock import loop, now_ns
 from dynolab.measure.protocol import (
     CANDIDATE_FILE,
@@ -35,48 +33,13 @@ from dynolab.measure.protocol import (
     read,
     write,
 )
+from dynolab.measure.window import Durations, Window
 from dynolab.runtimes.base import Array, Runtime, Session, Target
 from dynolab.spec import options as options_module
 from dynolab.spec import stats
 from dynolab.spec.models import FileFact
-from dynolab.spec.profiles import MemoryEdge, Witnesses
+from dynolab.spec.profiles import MemoryEdge
 from dynolab.spec.tensors import TensorSpec
-
-
-class Window:
-    """What is read around one stage: its start, its end, and what it leaves when temporaries are given back."""
-
-    def __init__(self, measure: Measure) -> None:
-        self._measure = measure
-        self._skip = ("reference_kernel",) if measure is Measure.MEMORY else ()
-        self.edges: tuple[MemoryEdge, ...] = ()
-        self.witnesses: Witnesses | None = None
-        self._before: Any = None
-
-    def open(self) -> None:
-        """Start of the stage: collected, trimmed, the high-water mark reset."""
-        memory.release()
-        if self._measure is Measure.TIME:
-            gc.freeze()
-            gc.disable()
-        self._before = witnesses.snapshot(skip=self._skip)
-        if self._measure is Measure.MEMORY:
-            memory.read_edge()  # the first reading brings in its own code and buffers: they are not the stage's
-            memory.release()
-            start = memory.read_edge()
-            memory.reset_high_water()
-            self.edges = (start,)
-
-    def close(self) -> None:
-        """End of the stage."""
-        if self._measure is Measure.MEMORY:
-            end = memory.read_edge()
-            self.witnesses = witnesses.between(self._before, witnesses.snapshot(skip=self._skip, closing=True))
-            memory.release()
-            self.edges = (*self.edges, end, memory.read_edge())
-        else:
-            self.witnesses = witnesses.between(self._before, witnesses.snapshot(skip=self._skip, closing=True))
-            gc.enable()
 
 
 class Run:
@@ -272,29 +235,6 @@ class Run:
             end = memory.read_edge()
         self.note(edges=(start, end, end))
         session.close()
-
-
-class Durations:
-    """Room for the loop's durations, in a file that others may look into, and for the warm-up's."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        self._path, self._count = path, count
-
-    def __enter__(self) -> tuple[memoryview, memoryview]:
-        size = self._count * 8
-        with self._path.open("w+b") as file:
-            file.truncate(size)
-            self._map = mmap.mmap(file.fileno(), size)
-        for offset in range(0, size, mmap.PAGESIZE):
-            self._map[offset] = 0  # every page is there before the loop begins
-        self._view = memoryview(self._map)
-        self._cast = self._view.cast("q")
-        return self._cast, memoryview(bytearray(stats.WARMUP_MAX * 8)).cast("q")
-
-    def __exit__(self, *_: object) -> None:
-        self._cast.release()
-        self._view.release()
-        self._map.close()
 
 
 def first_inference(run: Callable[[], object]) -> int:

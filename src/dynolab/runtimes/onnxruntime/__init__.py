@@ -13,7 +13,8 @@ import numpy as np
 
 from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version, zeros
-from dynolab.runtimes.onnxruntime import file_facts
+from dynolab.runtimes.onnxruntime import file_facts, trace
+from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.onnxfile import external_data
 from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
@@ -25,21 +26,6 @@ LARGE_MODEL_BYTES = 1_000_000_000
 """From here on, or when the model does so itself, the artifact's weights go to a file of their own: one protobuf message
 holds 2 GiB at most, and a model saved elsewhere would look for its external data in vain."""
 
-UNIT_OF_PROVIDER: Mapping[str, ComputeUnit] = {
-    "CPUExecutionProvider": ComputeUnit.CPU,
-    "DnnlExecutionProvider": ComputeUnit.CPU,
-    "XnnpackExecutionProvider": ComputeUnit.CPU,
-    "CUDAExecutionProvider": ComputeUnit.GPU,
-    "TensorrtExecutionProvider": ComputeUnit.GPU,
-    "NvTensorRTRTXExecutionProvider": ComputeUnit.GPU,
-    "ROCMExecutionProvider": ComputeUnit.GPU,
-    "MIGraphXExecutionProvider": ComputeUnit.GPU,
-    "DmlExecutionProvider": ComputeUnit.GPU,
-    "WebGpuExecutionProvider": ComputeUnit.GPU,
-    "QNNExecutionProvider": ComputeUnit.NPU,
-    "VitisAIExecutionProvider": ComputeUnit.NPU,
-}
-"""Providers that run a whole graph by themselves; others (CoreML, NNAPI, OpenVINO) are asked for by name."""
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-qnn", "onnxruntime-directml")
 _SHORT_NAMES = {"qnn": "QNNExecutionProvider", "qnn-gpu": "QNNExecutionProvider", "directml": "DmlExecutionProvider"}
 _DTYPES = {"float": "float32", "double": "float64"}
@@ -195,10 +181,10 @@ class OnnxRuntime(Runtime):
             run = session.runner()
             for _ in range(iterations):
                 run()
-            trace = Path(session._session.end_profiling())
+            file = Path(session._session.end_profiling())
             session.close()
-            events = json.loads(trace.read_text(encoding="utf-8"))
-        return LayerRecording(list(_iterations(events)), resolution_ns=1000)
+            events = json.loads(file.read_text(encoding="utf-8"))
+        return LayerRecording(list(trace.iterations(events)), resolution_ns=1000)
 
 
 def _session_options(target: Target) -> Any:
@@ -275,49 +261,6 @@ def _default_threads() -> int:
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _iterations(events: list[dict[str, Any]]) -> Iterable[list[Layer]]:
-    """Layers of each run: the kernel events between one ``model_run`` event's beginning and end."""
-    runs = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e.get("name") == "model_run")
-    kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
-    kernels.sort(key=lambda event: (event["ts"], -event["dur"]))
-    position = 0
-    for start, end in runs:
-        inside = []
-        while position < len(kernels) and kernels[position]["ts"] <= end:
-            if kernels[position]["ts"] >= start:
-                inside.append(kernels[position])
-            position += 1
-        yield _own_times(inside)
-
-
-def _own_times(kernels: list[dict[str, Any]]) -> list[Layer]:
-    """A layer for each kernel with its own time: kernels of a subgraph run inside their If, Loop or Scan."""
-    own = [int(kernel["dur"]) for kernel in kernels]
-    open_ones: list[int] = []
-    for index, kernel in enumerate(kernels):
-        end = kernel["ts"] + kernel["dur"]
-        while open_ones and kernels[open_ones[-1]]["ts"] + kernels[open_ones[-1]]["dur"] < end:
-            open_ones.pop()
-        if open_ones and kernel["ts"] < kernels[open_ones[-1]]["ts"] + kernels[open_ones[-1]]["dur"]:
-            own[open_ones[-1]] -= int(kernel["dur"])
-        open_ones.append(index)
-    return [_layer(kernel, max(0, time)) for kernel, time in zip(kernels, own, strict=True)]
-
-
-def _layer(event: dict[str, Any], time_us: int) -> Layer:
-    details = event["args"]
-    provider = details.get("provider", "")
-    size = details.get("output_size", "")
-    return Layer(
-        name=event["name"].removesuffix("_kernel_time"),
-        type=details.get("op_name", "?"),
-        compute_unit=UNIT_OF_PROVIDER.get(provider, ComputeUnit.CPU),
-        time_ns=time_us * 1000,
-        output_bytes=int(size) if str(size).isdigit() else None,
-        delegate=provider.removesuffix("ExecutionProvider") or None,
-    )
 
 
 plugin = OnnxRuntime()
