@@ -50,13 +50,16 @@ def _show(found: Comparison) -> None:
 
     console = Console()
     table = Table(box=None, pad_edge=False)
-    for title in ("stage", "answer", "minimum", "median", ""):
+    for title in ("stage", "answer", "minimum", "median"):
         table.add_column(title, overflow="fold")
     for stage in found.stages:
         colour = _COLOURS[stage.answer.value]
         answer = f"[{colour}]{stage.answer.value}[/{colour}]"
-        table.add_row(stage.name.value, answer, _ratio(stage.minimum), _ratio(stage.median), escape(stage.sentence))
+        table.add_row(stage.name.value, answer, _ratio(stage.minimum), _ratio(stage.median))
     console.print(table)
+    console.print()
+    for stage in found.stages:
+        console.print(f"[bold]{stage.name.value}[/bold]: {escape(stage.sentence)}", highlight=False)
     for line in (found.basis, *found.differences):
         console.print(f"[dim]{escape(line)}[/dim]")
     layers = [layer for layer in found.layers.layers if layer.ratio is not None and layer.a_ns != layer.b_ns]

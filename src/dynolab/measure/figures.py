@@ -13,6 +13,7 @@ from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import (
     SCHEMA_VERSION,
+    ColdProof,
     ComputeUnit,
     ImportCost,
     LayerTable,
@@ -104,7 +105,7 @@ def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:
         nothing = Verdict(Trust.CLEAN, (), {})
         return Stage(name, reason, None, reason, (), None, reason, nothing)
     timing = measured.timing.get(name, ())
-    cold = measured.cold[-1] if name is StageName.FIRST_LOAD and measured.cold else None
+    cold = _least_cold(measured) if name is StageName.FIRST_LOAD else None
     parts = [_time_verdict(timing)]
     parts += [run.verdict for run in measured.memory.get(name, ())]
     if cold is not None:
@@ -123,6 +124,12 @@ def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:
         explanation=_explanation(measured) if name is StageName.FIRST_LOAD else None,
         accelerator=measured.accelerator.get(name, {}),
     )
+
+
+def _least_cold(measured: Measured) -> ColdProof | None:
+    """The first load that had most of its files in memory: the stage is as cold as that one."""
+    unproven = [proof for proof in measured.cold if not proof.proven]
+    return max(unproven or measured.cold, key=lambda proof: proof.resident_before_bytes or 0, default=None)
 
 
 def _raised_by(name: StageName) -> str:
@@ -178,7 +185,7 @@ def _explanation(measured: Measured) -> str:
         )
     else:
         parts.append("the runtime left no cache files")
-    cold = measured.cold[-1] if measured.cold else None
+    cold = _least_cold(measured)
     if cold is not None and cold.blocks_read_bytes is not None:
         parts.append(f"the first load read {cold.blocks_read_bytes} bytes from the disk")
     return "; ".join(parts)
@@ -219,6 +226,9 @@ def _layers(measured: Measured, inference: TimeSummary | None) -> LayerTable:
 def _notices(measured: Measured, found: Inspection, layers: LayerTable, options: Options) -> list[Notice]:
     notices = [Notice("info", "default-shape", note) for note in found.notes]
     notices += _fallbacks(layers, options.compute_units)
+    if measured.layers_verdict is not None and measured.layers_verdict.trust is not Trust.CLEAN:
+        why = "; ".join(measured.layers_verdict.reasons)
+        notices.append(Notice("warning", "layer-pass-disturbed", f"the layer pass was disturbed: {why}"))
     negative = [
         name
         for name, runs in measured.memory.items()

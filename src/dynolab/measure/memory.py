@@ -20,6 +20,8 @@ def unavailable() -> str | None:
     for path in ("/proc/self/smaps_rollup", "/proc/self/status"):
         if not os.access(path, os.R_OK):
             return f"{path} cannot be read here: memory is measured on Linux with /proc only"
+    if "Pss_Anon" not in _read("self", "smaps_rollup"):
+        return "this kernel's smaps_rollup does not tell anonymous from file-backed shares (Linux 5.4 and later do)"
     try:
         reset_high_water()
     except OSError as error:

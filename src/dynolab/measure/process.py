@@ -30,8 +30,8 @@ from dynolab.spec.profiles import MemoryEdge
 
 SAMPLE_EVERY_S = 0.004
 """In memory passes only. VmHWM catches every spike; samples tell which part of a peak was file-backed."""
-WATCH_EVERY_S = 0.02
-"""With a memory limit."""
+WATCH_EVERY_S = 0.1
+"""With a memory limit that no control group keeps; RLIMIT_DATA catches what is faster."""
 LOOK_EVERY_S = 0.25
 """For progress, in timing passes: nothing runs on the device's cores more often than this."""
 LOG_TAIL_BYTES = 4_000

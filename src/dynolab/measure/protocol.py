@@ -23,6 +23,7 @@ from dynolab.spec.profiles import (
     Plan,
     Range,
     TimingRun,
+    Verdict,
     Witnesses,
 )
 from dynolab.spec.tensors import TensorSpec
@@ -216,6 +217,7 @@ class Measured:
     layer_resolution_ns: int | None = None
     layer_note: str | None = None
     layers_reason: str | None = None
+    layers_verdict: Verdict | None = None
 
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynolab import errors
-from dynolab.measure import lifeline, plan
+from dynolab.measure import lifeline, plan, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.footprint import MemoryPasses
 from dynolab.measure.protocol import (
@@ -26,12 +26,13 @@ from dynolab.measure.protocol import (
     Measure,
     Measured,
     RunKind,
+    RunResult,
     read,
     write,
 )
 from dynolab.measure.timing import TimingPasses
 from dynolab.spec.models import ModelFormat
-from dynolab.spec.profiles import ComputeUnit, Layer
+from dynolab.spec.profiles import ComputeUnit, Layer, Verdict
 from dynolab.spec.tensors import TensorSpec
 
 
@@ -74,7 +75,7 @@ def layers(runner: Runner) -> None:
     emit(event="stage", stage="layers", text="time of each layer")
     runner.make_warm()
     iterations = plan.layer_iterations(runner.fastest_ns)
-    result = runner.spawn(runner.request(RunKind.LAYERS, Measure.NOTHING, iterations=iterations)).result
+    result = runner.spawn(runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations)).result
     check_units(result.layers, runner.options.compute_units)
     runner.note(
         layers=result.layers,
@@ -82,7 +83,14 @@ def layers(runner: Runner) -> None:
         layer_resolution_ns=result.layer_resolution_ns,
         layer_note=result.layer_note,
         layers_reason=result.layers_reason,
+        layers_verdict=_layers_verdict(runner, result),
     )
+
+
+def _layers_verdict(runner: Runner, result: RunResult) -> Verdict | None:
+    if result.witnesses is None:
+        return None
+    return verdict.judge_timing(result.witnesses, best=runner.measured.best)
 
 
 def check_units(found: Sequence[Layer], requested: Sequence[ComputeUnit]) -> None:

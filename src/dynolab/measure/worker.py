@@ -205,11 +205,14 @@ class Run:
     def layers(self) -> None:
         """The layer pass: all layers of the one fastest iteration."""
         arrays = self._allocate()
+        self.window.open()
         try:
             recording = self.runtime.layers(self.target(), arrays, self.request.iterations)
         except errors.ModelNotSupported as error:
             self.note(layers_reason=error.message)
             return
+        self.window.close()
+        self._close_window()
         passes = [layers for layers in recording.iterations if layers]
         if not passes:
             self.note(layers_reason="the runtime recorded no layer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -17,7 +18,7 @@ from dynolab.runtimes.onnxruntime import file_facts, trace
 from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.onnxfile import external_data
-from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.profiles import ComputeUnit, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 ARTIFACT = "optimized.onnx"
@@ -258,9 +259,13 @@ def _spec(node: Any) -> TensorSpec:
 
 def _default_threads() -> int:
     """ONNX Runtime's own default: one thread for each physical core that it may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    cores = set()
+    for processor in os.sched_getaffinity(0):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list")
+        cores.add(siblings.read_text() if siblings.exists() else str(processor))
+    return len(cores)
 
 
 plugin = OnnxRuntime()
