@@ -249,13 +249,19 @@ def _obstacle(a: Stage, b: Stage, minimum: Ratio | None, middle: Ratio | None) -
 
 
 def _trouble(a: Stage, b: Stage, trust: Trust) -> str | None:
-    """Which side the verdict calls ``trust``, with its reasons, or None."""
+    """Which side the verdict calls ``trust``, with its first reason, or None."""
     found = [
-        f"{side} is {trust} ({', '.join(stage.verdict.reasons) or 'no reason given'})"
+        f"{side} is {trust} ({_first(stage.verdict.reasons)})"
         for side, stage in (("a", a), ("b", b))
         if stage.verdict.trust is trust
     ]
     return " and ".join(found) or None
+
+
+def _first(reasons: Sequence[str]) -> str:
+    """The first reason, and how many others there are."""
+    more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return (reasons[0] if reasons else "no reason given") + more
 
 
 def _direction(ratio: Ratio, floor: float) -> int:
