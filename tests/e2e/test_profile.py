@@ -130,3 +130,22 @@ def test_two_runtimes_stand_side_by_side(tmp_path: Path) -> None:
     assert (tmp_path / "onnxruntime" / "profile.json").exists()
     assert (tmp_path / "openvino" / "profile.json").exists()
     assert (tmp_path / "report.html").exists()
+
+
+def test_a_minimum_that_the_device_has_beaten_before_is_not_clean(
+    null_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path / "state"))
+    model = null_model(busy_ns=150_000)
+    first = dynolab.profile(model, repeats=1)
+    assert not any("faster before" in reason for reason in first.inference.verdict.reasons)
+    (record,) = (tmp_path / "state" / "devices").glob("*.json")
+    document = json.loads(record.read_text())
+    (known,) = (name for name in document["best"] if name.startswith("inference_ns:"))
+    assert first.inference.time is not None
+    assert document["best"][known] == first.inference.time.minimum_ns
+    document["best"][known] /= 2
+    record.write_text(json.dumps(document))
+    again = dynolab.profile(model, repeats=1)
+    assert again.inference.verdict.trust is Trust.NOISY
+    assert any("faster before" in reason for reason in again.inference.verdict.reasons)

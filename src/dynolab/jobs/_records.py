@@ -1,4 +1,4 @@
-"""What this machine remembers of a device between jobs: the best values of the reference readings."""
+"""What this machine remembers of a device between jobs: the smallest values of its reference readings and of its models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 
 import platformdirs
 
+from dynolab.measure.protocol import Measured
+from dynolab.spec import codec
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.options import Options
 
 
 def folder() -> Path:
@@ -30,12 +33,27 @@ def key(device: DeviceFacts) -> str:
 
 
 def best(device: str) -> dict[str, float]:
-    """The best values seen on a device, by reading name; empty when nothing (or nothing readable) is on record."""
+    """The smallest values seen on a device, by name; empty when nothing (or nothing readable) is on record."""
     try:
         document = json.loads(_path(device).read_text(encoding="utf-8"))
         return {str(name): float(value) for name, value in document["best"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
+
+
+def model_key(sha256: str, measured: Measured, options: Options) -> str:
+    """A name for one model under the same conditions: runtime versions, inputs, options but the budget, kernel."""
+    inputs = measured.inspection.inputs if measured.inspection else ()
+    conditions = (
+        sha256,
+        sorted(measured.versions.items()),
+        [codec.encode(item) for item in inputs],
+        [str(unit) for unit in options.compute_units],
+        sorted((group, sorted(values.items())) for group, values in options.groups.items()),
+        sorted(options.plain.items()),
+        measured.device.kernel,
+    )
+    return "inference_ns:" + hashlib.sha256(repr(conditions).encode()).hexdigest()[:24]
 
 
 def remember(device: str, seen: dict[str, float]) -> None:

@@ -113,7 +113,11 @@ class ProfileJob(JobType[ProfileSpec, Profile]):
             error = errors.from_dict(measured.error)
             error.details.setdefault("log", measured.log)
             raise error
-        return self._profile(spec, source, runtime, measured)
+        known = records.model_key(source.sha256, measured, options_module.parse(spec.options))
+        profile = self._profile(spec, source, runtime, measured, records.best(device).get(known))
+        if profile.inference.time is not None:
+            records.remember(device, {known: profile.inference.time.minimum_ns})
+        return profile
 
     def _measure(
         self, spec: ProfileSpec, source: ModelSource, runtime: Runtime, context: Context, best: dict[str, float]
@@ -146,7 +150,9 @@ class ProfileJob(JobType[ProfileSpec, Profile]):
             connection.push(Path(path), files[name])
         return InputWishes(dict(spec.input_shapes), dict(spec.input_ranges), files)
 
-    def _profile(self, spec: ProfileSpec, source: ModelSource, runtime: Runtime, measured: Measured) -> Profile:
+    def _profile(
+        self, spec: ProfileSpec, source: ModelSource, runtime: Runtime, measured: Measured, seen_ns: float | None
+    ) -> Profile:
         options = options_module.parse(spec.options)
         return figures.profile(
             measured,
@@ -155,6 +161,7 @@ class ProfileJob(JobType[ProfileSpec, Profile]):
             row=runtime.row_of(source.format),
             options=options,
             notices=_unused(options, runtime),
+            seen_ns=seen_ns,
             version=metadata.version("dynolab"),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
