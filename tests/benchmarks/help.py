@@ -24,7 +24,9 @@ def main() -> None:
         start = time.perf_counter()
         subprocess.run([COMMAND, "--help"], check=True, stdout=subprocess.DEVNULL)
         times.append(time.perf_counter() - start)
-    print(f"| dynolab --help | minimum {min(times):.3f} s, median {statistics.median(times):.3f} s, {len(times)} runs |")
+    print(
+        f"| dynolab --help | minimum {min(times):.3f} s, median {statistics.median(times):.3f} s, {len(times)} runs |"
+    )
 
 
 if __name__ == "__main__":

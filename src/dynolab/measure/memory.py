@@ -13,6 +13,7 @@ from dynolab.spec.profiles import MemoryEdge, Range
 
 METHOD = "procfs: smaps_rollup at the edges, VmHWM reset by clear_refs, /proc/<pid>/status sampled"
 _KIB = 1024
+RESIDENT_COUNTERS = 3
 
 
 def unavailable() -> str | None:
@@ -30,12 +31,13 @@ def unavailable() -> str | None:
 
 
 def resolution_bytes() -> int:
-    """How far the kernel's resident counters may lag: the batch that each CPU keeps to itself.
+    """How far ``VmHWM`` may lag behind: the batches that each CPU keeps to itself, in each of the three counters it sums.
 
-    max(32, 2 x CPUs) pages for each CPU (``percpu_counter_batch``, lib/percpu_counter.c of Linux 6.2 and later).
+    max(32, 2 x CPUs) pages for each CPU (``percpu_counter_batch``, lib/percpu_counter.c of Linux 6.2 and later), for
+    anonymous, file-backed and shared pages (``get_mm_rss``, include/linux/mm.h).
     """
     processors = os.cpu_count() or 1
-    return max(32, 2 * processors) * processors * os.sysconf("SC_PAGE_SIZE")
+    return RESIDENT_COUNTERS * max(32, 2 * processors) * processors * os.sysconf("SC_PAGE_SIZE")
 
 
 def reset_high_water(pid: int | str = "self") -> None:

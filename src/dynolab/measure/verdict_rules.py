@@ -204,15 +204,15 @@ def _memory_stall(seen: Pass) -> Iterator[Sign]:
 
 
 def _integer(seen: Pass) -> Iterator[Sign]:
-    """The integer kernel at the worse of both edges: on this thread's CPU, and for a parallel pass on the slowest too.
+    """The integer kernel on this thread's CPU at the worse edge, and on the slowest CPU.
 
     Its times come in two kinds: within a few percent of the best, or, with a busy sibling hyper-thread or a lower clock,
     half as long again and more. Such spells last from milliseconds to seconds, so one bad edge may stand for most of a
-    pass.
+    pass. For a pass of one thread another CPU counts at its better edge only: slow at both, it tells of a busy package.
     """
-    keys = (INTEGER_KEY, INTEGER_WORST_KEY) if _is_parallel(seen) else (INTEGER_KEY,)
-    for key in keys:
-        yield from _slowdown(seen, key, max, "integer_slowdown", "the integer kernel", INTEGER_SLOWDOWN_ALLOWED)
+    rules = ((INTEGER_KEY, max), (INTEGER_WORST_KEY, max if _is_parallel(seen) else min))
+    for key, edge in rules:
+        yield from _slowdown(seen, key, edge, "integer_slowdown", "the integer kernel", INTEGER_SLOWDOWN_ALLOWED)
 
 
 def _is_parallel(seen: Pass) -> bool:

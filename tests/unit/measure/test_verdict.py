@@ -164,10 +164,11 @@ def test_a_slow_integer_kernel_at_either_edge_is_a_hidden_competitor() -> None:
     assert judge_timing(changed(reference_kernel__integer_ns=112_000), best=BEST).trust is Trust.CLEAN
 
 
-def test_another_cpu_that_is_slow_matters_to_a_parallel_pass_only() -> None:
-    slow = changed(reference_kernel__integer_worst_ns=180_000)
-    assert judge_timing(slow, best=BEST).trust is Trust.CLEAN
-    assert "the integer kernel took 1.67 x" in reason(changed(slow, run_queue__on_cpu_ns=490e6))
+def test_another_cpu_that_is_slow_at_one_edge_matters_to_a_parallel_pass_only() -> None:
+    one_edge = changed(before=False, reference_kernel__integer_worst_ns=180_000)
+    assert judge_timing(one_edge, best=BEST).trust is Trust.CLEAN
+    assert "the integer kernel took 1.67 x" in reason(changed(one_edge, run_queue__on_cpu_ns=490e6))
+    assert "before and after the pass" in reason(changed(reference_kernel__integer_worst_ns=180_000))
 
 
 def test_of_two_noisy_tries_the_one_with_a_calm_edge_is_chosen() -> None:

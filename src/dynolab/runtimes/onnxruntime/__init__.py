@@ -55,8 +55,11 @@ class OnnxSession(Session):
         binding = self._session.io_binding()
         self._held = []
         for node in self.inputs:
-            value = OrtValue.ortvalue_from_numpy(inputs[node.name], self._device, 0)
-            self._held += [inputs[node.name], value]  # on the CPU the value borrows the array's memory
+            # Models before IR 4 list their weights as inputs; of those that ONNX Runtime folded away, its saved model keeps
+            # the input, which nothing reads any more.
+            array = inputs[node.name] if node.name in inputs else zeros(node)
+            value = OrtValue.ortvalue_from_numpy(array, self._device, 0)
+            self._held += [array, value]  # on the CPU the value borrows the array's memory
             binding.bind_ortvalue_input(node.name, value)
         for node in self.outputs:
             known = outputs.get(node.name)
