@@ -295,3 +295,15 @@ def test_a_real_int8_model(target: Callable[..., Target]) -> None:
 def test_the_plug_in_imports_nothing_of_openvino() -> None:
     code = "import sys, dynolab.runtimes.openvino as p; p.plugin.unavailable(); sys.exit('openvino' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_import_sends_no_telemetry() -> None:
+    code = """
+import sys
+from dynolab.runtimes.openvino import plugin
+plugin.import_library()
+assert "openvino" in sys.modules
+print(sys.modules.get("openvino_telemetry"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None"]
