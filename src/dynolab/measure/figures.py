@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dynolab.errors import Bug
 from dynolab.measure import memory, verdict
+from dynolab.measure.plan import CALM_PROCESSES
 from dynolab.measure.protocol import Inspection, Measured
 from dynolab.spec import stats
 from dynolab.spec.models import FileFact, ModelFacts
@@ -38,9 +39,6 @@ REPRODUCED_WITHIN = 0.02
 """A loop's minimum that only one process reached may be that process's luck; the second best must come this near."""
 RECORD_WITHIN = 0.03
 """A minimum this far above the smallest ever seen for the same model, versions, inputs and options on the device is none."""
-CALM_PROCESSES = 2
-"""Processes of the loop that must have run undisturbed: tests/benchmarks/verdicts.py shows minima of single calm ones more
-than 3 % above the best, and none of two calm ones that agree."""
 
 
 def profile(

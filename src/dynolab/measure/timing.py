@@ -96,6 +96,9 @@ class TimingPasses:
         if last.verdict.trust is Trust.CLEAN:
             self._noisy_in_a_row = 0
             return False
+        calm = sum(run.chosen and run.verdict.trust is Trust.CLEAN for run in self.runner.measured.timing.get(kind, ()))
+        if calm >= (plan.CALM_PROCESSES if kind is RunKind.INFERENCE else 1):
+            return False  # the stage's minimum has its calm processes already
         self._noisy_in_a_row += 1
         if self._noisy_in_a_row >= plan.HOPELESS_TRIES:
             return False
