@@ -15,8 +15,8 @@ MAX_ITERATIONS_PER_PROCESS = 10_000_000
 MAX_TRIES = 3
 """A noisy timing pass is repeated up to this many tries in all."""
 CALM_PROCESSES = 2
-"""Processes of the loop that must have run undisturbed: tests/benchmarks/verdicts.py shows minima of single calm ones more
-than 3 % above the best, and none of two calm ones that agree."""
+"""Processes of the loop that must have run undisturbed: a single calm one proves little on a host that changes its speed.
+Two that agree are no proof either (docs/benchmarks.md, verdict beside a CPU hog)."""
 HOPELESS_TRIES = 5
 """After so many noisy tries in a row the device is plainly busy: further retries cost time and bring nothing."""
 MEMORY_ITERATIONS = 10

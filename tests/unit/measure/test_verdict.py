@@ -85,7 +85,7 @@ def changed(base: Witnesses = CALM, *, wall_ns: int | None = None, before: bool 
 
 
 def reason(witnesses: Witnesses, **context: object) -> str:
-    found = judge_timing(witnesses, **{"best": BEST, **context})  # type: ignore[arg-type]
+    found = judge_timing(witnesses, **{"best": BEST, **context})  # type: ignore[arg-type] # mixed keywords
     assert found.trust is Trust.NOISY
     return "; ".join(found.reasons)
 

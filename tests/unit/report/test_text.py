@@ -20,7 +20,7 @@ def other(name: str, profile: Profile | None = None) -> Profile:
 @pytest.mark.parametrize("width", [80, 100, 120])
 @pytest.mark.parametrize("make", [sample_profile, noisy_profile, unmeasured_profile, hostile_profile])
 def test_no_line_is_wider_than_the_terminal(width: int, make: object) -> None:
-    page = text.plugin.render([make()], width)  # type: ignore[operator]
+    page = text.plugin.render([make()], width)  # type: ignore[operator] # pytest passes it as object
     assert max(len(row) for row in page.splitlines()) <= width
 
 

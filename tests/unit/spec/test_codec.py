@@ -38,7 +38,7 @@ def fill(kind: Any, random: Random) -> Any:
         return {fill(arguments[0], random): fill(arguments[1], random) for _ in range(random.randrange(4))}
     if is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return kind(**{each.name: fill(hints[each.name], random) for each in fields(kind)})  # type: ignore[operator]
+        return kind(**{each.name: fill(hints[each.name], random) for each in fields(kind)})  # type: ignore[operator] # a class found at run time
     if issubclass(kind, Enum):
         return random.choice(list(kind))
     simple = {
@@ -182,7 +182,7 @@ def test_a_missing_field_of_a_nested_stage_is_found() -> None:
 @pytest.mark.parametrize(
     ("value", "place"),
     [
-        (Range(1, {2}), "document.upper: {2} (set)"),  # type: ignore[arg-type]
+        (Range(1, {2}), "document.upper: {2} (set)"),  # type: ignore[arg-type] # wrong on purpose
         ({"a": [1, b"x"]}, "document.a[1]: b'x' (bytes)"),
         (Leaf(1, float("nan")), "document.share: nan"),
         ((float("-inf"),), "document[0]: -inf"),

@@ -57,7 +57,7 @@ def test_mad_ignores_an_outlier() -> None:
 @pytest.mark.parametrize("call", [stats.median, stats.mad, stats.summarise, stats.median_range,
                                   lambda empty: stats.spread(empty, empty),
                                   lambda empty: stats.percentile(empty, 50)])  # fmt: skip
-def test_no_values_are_a_bug_of_the_caller(call) -> None:  # type: ignore[no-untyped-def]
+def test_no_values_are_a_bug_of_the_caller(call) -> None:  # type: ignore[no-untyped-def] # any callable
     with pytest.raises(Bug):
         call([])
 
