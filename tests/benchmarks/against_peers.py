@@ -18,6 +18,7 @@ from pathlib import Path
 from pairs import interleave
 
 from dynolab.measure.protocol import InputWishes, Measure, RunKind
+from dynolab.spec.measurements import StageName
 from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.harness import Harness
 
@@ -83,7 +84,7 @@ def main() -> None:
             result = harness.good(
                 RunKind.INFERENCE, Measure.TIME, iterations=asked.iterations, time_limit_ns=60 * 10**9
             )
-            return float(min(result.values_ns))
+            return float(min(result.stages[StageName.INFERENCE].values_ns))
 
         same, _, _ = interleave(peer, lambda: peer(), asked.pairs)
         ratios, dyno_ns, peer_ns = interleave(dyno, peer, asked.pairs)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pairs import bare, interleave
 
 from dynolab.measure.protocol import Measure, RunKind
+from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
 
@@ -43,16 +44,13 @@ def main() -> None:
         folder = Path(name)
         (folder / "floor.null").write_text(json.dumps({}))
         null = Harness(folder / "null", folder / "floor.null", ModelFormat.NULL, "null")
-        null.inspect()
-        floors = [
-            min(null.good(RunKind.INFERENCE, Measure.TIME, iterations=2000).values_ns) for _ in range(asked.pairs)
-        ]
+        floors = [null.inspect().floor_ns for _ in range(asked.pairs)]
         litert = Harness(folder / "kws", MODEL, ModelFormat.TFLITE, "litert", '--tflite_options "number_of_threads=1"')
         litert.inspect()
 
         def dyno() -> float:
             result = litert.good(RunKind.INFERENCE, Measure.TIME, iterations=5000, time_limit_ns=10**10)
-            return float(min(result.values_ns))
+            return float(min(result.stages[StageName.INFERENCE].values_ns))
 
         ratios, dyno_ns, bare_ns = interleave(dyno, lambda: bare(BARE, str(MODEL)), asked.pairs)
     print(f"| null runtime, minimum | {min(floors)} - {max(floors)} ns over {asked.pairs} processes |")

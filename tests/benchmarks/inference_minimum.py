@@ -12,6 +12,7 @@ from pathlib import Path
 from pairs import bare, interleave
 
 from dynolab.measure.protocol import Measure, RunKind
+from dynolab.spec.measurements import StageName
 from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.harness import Harness
 
@@ -66,7 +67,7 @@ def main() -> None:
             result = harness.good(
                 RunKind.INFERENCE, Measure.TIME, iterations=asked.iterations, time_limit_ns=60 * 10**9
             )
-            return float(min(result.values_ns))
+            return float(min(result.stages[StageName.INFERENCE].values_ns))
 
         def loop() -> float:
             return bare(BARE_ONNX, str(asked.model), str(asked.iterations), str(asked.threads), shapes)

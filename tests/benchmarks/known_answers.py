@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from dynolab.measure import memory
-from dynolab.measure.protocol import RunKind
+from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
 
@@ -39,7 +39,7 @@ def main() -> None:
             (folder / "model.null").write_text(json.dumps(content))
             harness = Harness(folder / "h", folder / "model.null", ModelFormat.NULL, "null")
             harness.inspect()
-            peak, increase = harness.memory(RunKind.WARM_LOAD)
+            peak, increase = harness.memory(StageName.WARM_LOAD)
         found = (increase.lower, increase.upper, peak.lower, peak.upper)
         truth = (kept, kept + mapped, kept + spike, kept + mapped + spike)
         gaps = [abs(seen - right) for seen, right in zip(found, truth, strict=True)]

@@ -11,15 +11,19 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from dynolab.measure.protocol import VALUES_FILE
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 ONNX = EXAMPLES / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 TFLITE = EXAMPLES / "mlperf_tiny_kws_int8.tflite"
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,20 @@ def dynolab(*arguments: str | Path, cwd: Path | None = None) -> Answer:
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
+def processes(module: str = "") -> list[int]:
+    """Processes of a measurement, all or those that run one module."""
+    mine, found = os.environ["DYNOLAB_WORKSPACE"].encode(), []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            command = path.read_bytes()
+            if mine in command and module.encode() in command:
+                found.append(int(path.parent.name))
+    return found
+
+
 def nothing_left() -> bool:
     """No workspace, and no process of a measurement."""
-    left = list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("run-*"))
-    commands = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            commands.append(path.read_bytes())
-        except OSError:
-            continue
-    mine = os.environ["DYNOLAB_WORKSPACE"].encode()
-    return not left and not any(mine in command for command in commands)
+    return not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("run-*")) and not processes()
 
 
 def refused(answer: Answer, *words: str) -> None:
@@ -217,43 +224,88 @@ def test_the_memory_limit_without_control_groups(
     refused(answer, "memory limit of 200 MB was reached")
 
 
-def test_interrupt_leaves_nothing(null_model: Callable[..., Path], tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "dynolab.cli.main",
-        "profile",
-        str(null_model(sleep_s=60)),
-        "-o",
-        str(tmp_path / "o"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 30
-    while not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("run-*/runs/001/request.json")):
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a profile; what a failed test leaves of it is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "dynolab.cli.main", "profile", *map(str, arguments)]
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+    for left in processes():
+        with suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL)
+
+
+def wait_until(holds: Callable[[], object], patience_s: float = 30) -> None:
+    deadline = time.monotonic() + patience_s
+    while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def a_worker_has_started() -> bool:
+    return any(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("run-*/runs/001/request.json"))
+
+
+def a_worker_is_in_the_loop() -> bool:
+    """Durations come to the file one by one; 0 stands where there is none yet."""
+    files = Path(os.environ["DYNOLAB_WORKSPACE"]).glob(f"run-*/runs/*/{VALUES_FILE}")
+    return any(any(path.read_bytes()[:8]) for path in files)
+
+
+def test_interrupt_leaves_nothing(start: Start, null_model: Callable[..., Path], tmp_path: Path) -> None:
+    process = start(null_model(sleep_s=60), "-o", tmp_path / "o")
+    wait_until(a_worker_has_started)
     process.send_signal(signal.SIGINT)
     _, text = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "stopped: nothing was kept" in text
     assert not (tmp_path / "o").exists()
-    assert nothing_left()
+    wait_until(nothing_left, patience_s=5)
 
 
-def test_a_killed_command_leaves_no_process_and_the_next_one_sweeps(null_model: Callable[..., Path]) -> None:
-    command = [sys.executable, "-m", "dynolab.cli.main", "profile", str(null_model(sleep_s=60))]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    root = Path(os.environ["DYNOLAB_WORKSPACE"])
-    deadline = time.monotonic() + 30
-    while not list(root.glob("run-*/runs/001/request.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_a_killed_command_leaves_no_process_and_the_next_one_sweeps(
+    start: Start, null_model: Callable[..., Path]
+) -> None:
+    process = start(null_model(sleep_s=60))
+    wait_until(a_worker_has_started)
     process.kill()
     process.wait()
     dynolab("profile", null_model(crash=int(signal.SIGABRT)))
-    while not nothing_left():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(nothing_left)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "number"),
+    [("null", signal.SIGTERM), ("null", signal.SIGKILL), ("onnxruntime", signal.SIGKILL)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_killed_supervisor_takes_its_worker_along(
+    start: Start, null_model: Callable[..., Path], tmp_path: Path, runtime: str, number: signal.Signals
+) -> None:
+    model = null_model(busy_ns=1_000_000)
+    if runtime == "onnxruntime":
+        pytest.importorskip("onnxruntime")
+        model = ONNX
+    asked = ("-r", runtime, "--repeats", "1", "--options", "--max_profiler_iterations 1000000")
+    process = start(model, *asked, "-o", tmp_path / "o")
+    wait_until(a_worker_is_in_the_loop)
+    (supervisor,), (worker,) = processes("dynolab.measure.supervisor"), processes("dynolab.measure.worker")
+    os.kill(supervisor, number)
+    wait_until(lambda: worker not in processes(), patience_s=5)
+    _, text = process.communicate(timeout=10)
+    assert process.returncode == 2, text
+    assert f"the supervisor was ended by {number.name}" in text
+    assert "Traceback" not in text
+    assert not (tmp_path / "o").exists()
+    wait_until(nothing_left, patience_s=5)
 
 
 def test_a_profile_that_is_none(tmp_path: Path) -> None:

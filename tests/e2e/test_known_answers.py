@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dynolab.measure import memory
+from dynolab.measure import memory, pagecache
 from dynolab.measure.protocol import RunKind
+from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
-from dynolab.testing import models
+from dynolab.testing import models, tflite
 from dynolab.testing.harness import Harness
 
 pytestmark = pytest.mark.skipif(memory.unavailable() is not None, reason=str(memory.unavailable()))
 
+HUGE_PAGE_BYTES = 2 << 20
+"""What one look into a mapped file brings in at most: a huge page, where the file system keeps the file in such."""
+LIBRARY_BYTES = 16 << 20
+"""A runtime's own code and tables, which a load or a first inference brings in beside the weights."""
 SIZES = [pytest.param(40 << 20, id="40MB"), pytest.param(200 << 20, id="200MB", marks=pytest.mark.slow)]
 
 
@@ -29,11 +35,11 @@ def test_onnxruntime_holds_the_weights(tmp_path: Path, size: int, external: str 
     harness.inspect()
     if compiled:
         harness.good(RunKind.COMPILE)
-    peak, increase = harness.memory(RunKind.WARM_LOAD)
+    peak, increase = harness.memory(StageName.WARM_LOAD)
     assert increase.lower >= size * 0.99
     assert increase.upper <= size * 2.5 + (64 << 20)
     assert peak.upper >= increase.upper
-    inference_peak, inference = harness.memory(RunKind.INFERENCE)
+    inference_peak, inference = harness.memory(StageName.INFERENCE)
     assert inference.lower <= size * 0.1 + (16 << 20), "the weights belong to the load"
     assert inference_peak.upper < size
 
@@ -45,5 +51,45 @@ def test_openvino_holds_the_weights(tmp_path: Path, size: int) -> None:
     model = models.onnx_net(tmp_path / "net.onnx", weight_bytes=size)
     harness = Harness(tmp_path / "harness", model, ModelFormat.ONNX, "openvino")
     harness.inspect()
-    _, increase = harness.memory(RunKind.FIRST_LOAD)
+    _, increase = harness.memory(StageName.FIRST_LOAD)
     assert increase.upper >= size * 0.49, "bf16 halves them at most"
+
+
+def litert_harness(folder: Path, maker: Callable[..., Path], size: int) -> Harness:
+    """An inspected model of so many bytes of weights, mapped from a file that the system may drop."""
+    pytest.importorskip("ai_edge_litert")
+    model = maker(folder / "net.tflite", weight_bytes=size)
+    if pagecache.file_system(model) == "tmpfs":
+        pytest.skip("the temporary folder is tmpfs: only swap could take its pages")
+    harness = Harness(folder / "harness", model, ModelFormat.TFLITE, "litert")
+    harness.inspect()
+    return harness
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_litert_maps_the_weights_and_an_inference_brings_them_in(tmp_path: Path, size: int) -> None:
+    """Weights that nothing packs stay in the file: no part of the lower end, all of the upper one."""
+    harness = litert_harness(tmp_path, tflite.column, size)
+    _, load = harness.memory(StageName.FIRST_LOAD)
+    assert load.upper <= LIBRARY_BYTES, "a load maps the file and reads its tables"
+    _, inference = harness.memory(StageName.INFERENCE)
+    assert inference.lower <= size * 0.01 + (1 << 20)
+    # What stands beside the tables at either end of the file came in with the load.
+    assert inference.upper - inference.lower >= size - 2 * HUGE_PAGE_BYTES
+    assert inference.upper <= size + LIBRARY_BYTES
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_litert_reads_the_mapped_weights_to_pack_them(tmp_path: Path, size: int) -> None:
+    """XNNPACK packs them in the first load, into memory and the cache's file; later loads map that file."""
+    harness = litert_harness(tmp_path, tflite.product, size)
+    harness.wipe()
+    peak, increase = harness.memory(StageName.FIRST_LOAD)
+    assert peak.upper - peak.lower >= size * 0.99, "the mapped weights, which are let go when they are packed"
+    assert increase.lower >= size * 0.99, "the packed weights"
+    assert increase.upper - increase.lower <= LIBRARY_BYTES
+    _, warm = harness.memory(StageName.WARM_LOAD)
+    assert warm.upper <= LIBRARY_BYTES
+    _, inference = harness.memory(StageName.INFERENCE)
+    assert inference.lower <= size * 0.01 + (1 << 20)
+    assert inference.upper - inference.lower >= size * 0.99, "the packed weights, mapped from the cache's file"

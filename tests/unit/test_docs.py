@@ -23,7 +23,7 @@ import dynolab
 from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
-from dynolab.measure import figures, inputs, plan, process, verdict_rules
+from dynolab.measure import figures, inputs, plan, process, verdict_rules, warmup
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import Report
 from dynolab.runtimes.base import Runtime
@@ -35,7 +35,7 @@ from dynolab.spec.options import KnownOption, OptionValue
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 IDS = [page.name for page in PAGES]
-LIMITS: list[ModuleType] = [plan, process, figures, verdict_rules, stats, compare]
+LIMITS: list[ModuleType] = [plan, process, figures, verdict_rules, warmup, stats, compare]
 """Modules whose numbers decide what is reported."""
 
 Kind = TypeVar("Kind")
@@ -144,7 +144,17 @@ def test_every_job_option_is_named(option: KnownOption) -> None:
     cells = rows(section(COMMANDS, heading)).get(option.name if option.group else f"--{option.name}", [])
     assert cells, f"{option.written} is not documented"
     assert not missing(option.allowed, cells[1])
-    assert cells[2:4] == [written(option.hub_default), written(option.default)]
+    assert cells[2:4] == [written(option.hub_default), options.NO_EFFECT if option.idle else written(option.default)]
+    assert cells[4] == readers(option)
+
+
+def readers(option: KnownOption) -> str:
+    """The runtimes that say they read an option."""
+    if option.name in ("compute_unit", "max_profiler_iterations", "max_profiler_time"):
+        return "all runtimes"
+    named = [name for name, runtime in found("dynolab.runtimes", Runtime) if option.read_by(runtime.option_groups)]
+    assert bool(named) != option.idle
+    return ", ".join(named) or "none here" + (f" (needs {option.needs})" if option.needs else "")
 
 
 def test_every_figure_is_named() -> None:

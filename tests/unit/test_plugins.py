@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def offer(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     """Entry points of outside distributions, name by name."""
     points = [EntryPoint(name, value, PACKAGE) for name, value in values.items()]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point for point in points if point.group == group])
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point for point in points if point.group == group])
 
 
 def test_every_file_is_a_plugin_save_base_and_private_ones(folder: Path) -> None:

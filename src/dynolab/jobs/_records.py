@@ -10,7 +10,8 @@ from pathlib import Path
 
 import platformdirs
 
-from dynolab.measure.protocol import Measured
+from dynolab.measure.orders import Measured
+from dynolab.measure.readings import reference_kernel
 from dynolab.spec import codec
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.options import Options
@@ -27,8 +28,9 @@ def _path(device: str) -> Path:
 
 
 def key(device: DeviceFacts) -> str:
-    """A name for the device's record, made of what does not change from boot to boot."""
-    text = f"{device.name}|{device.processor}|{device.cores}|{device.memory_bytes}|{device.architecture}"
+    """A name for the device's record, made of what does not change from boot to boot, and of what its readings time."""
+    facts = (device.name, device.processor, device.cores, device.memory_bytes, device.architecture)
+    text = "|".join(map(str, (*facts, reference_kernel.identity())))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

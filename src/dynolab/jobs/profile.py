@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,16 +18,8 @@ from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, JobType, Progress
 from dynolab.measure import environment, figures
-from dynolab.measure.protocol import (
-    CAMPAIGN_FILE,
-    MEASURED_FILE,
-    PROTOCOL_VERSION,
-    Campaign,
-    InputWishes,
-    Measured,
-    read,
-    write,
-)
+from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
+from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read, write
 from dynolab.runtimes.base import Runtime
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements
@@ -187,9 +180,21 @@ def _campaign(campaign: Campaign, connection: Connection, workspace: str, progre
         arguments = [connection.python, "-m", "dynolab.measure.supervisor", workspace]
         code, text = connection.run(arguments, lambda line: progress(json.loads(line)))
         if code:
-            raise errors.Bug(f"the supervisor ended with code {code}", details={"log": text})
+            raise _supervisor_ended(code, text)
         connection.pull(f"{workspace}/{MEASURED_FILE}", folder / MEASURED_FILE)
         return read(Measured, folder / MEASURED_FILE)
+
+
+def _supervisor_ended(code: int, log: str) -> errors.Error:
+    """The error for a supervisor that ended before it was through; one that was told to end is no bug of ours."""
+    number = -code if code < 0 else code - 128  # the supervisor's own way to say SIGTERM, and a shell's of any signal
+    if number in (signal.SIGKILL, signal.SIGTERM):
+        return errors.DeviceLost(
+            f"the supervisor was ended by {signal.Signals(number).name} before it was through: nothing was kept",
+            hint="if nobody stopped it, the system may have run out of memory: see `dmesg`; then run it again",
+            details={"log": log},
+        )
+    return errors.Bug(f"the supervisor ended with code {code}", details={"log": log})
 
 
 def _request(spec: ProfileSpec, runtime: str) -> Request:
@@ -235,7 +240,7 @@ def _unused(options: Options, runtime: Runtime) -> list[Notice]:
     """A notice for each option that has no effect on this runtime."""
     unused = options.unused_by(runtime.option_groups)
     return [
-        Notice("warning", "option-without-effect", f"{name} has no effect on runtime {runtime.name}") for name in unused
+        Notice("warning", "option-without-effect", options_module.without_effect(name, runtime.name)) for name in unused
     ]
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dynolab import errors
-from dynolab.spec.profiles import MemoryEdge
+from dynolab.spec.measurements import MemoryEdge
 
 _ROOT = Path("/sys/fs/cgroup")
 
@@ -55,7 +55,7 @@ class GroupCage(Cage):
 
     def __init__(self, folder: Path, limit_bytes: int, version: int) -> None:
         self.method = f"control group (version {version})"
-        self._folder, self._limit_bytes, self._version = folder, limit_bytes, version
+        self.folder, self._limit_bytes, self._version = folder, limit_bytes, version
         folder.mkdir()
         try:
             names = ("memory.max", "memory.swap.max") if version == 2 else ("memory.limit_in_bytes",)
@@ -68,18 +68,18 @@ class GroupCage(Cage):
             raise
 
     def admit(self, pid: int) -> None:
-        (self._folder / "cgroup.procs").write_text(str(pid))
+        (self.folder / "cgroup.procs").write_text(str(pid))
 
     def verdict(self) -> errors.Error | None:
         name = "memory.events" if self._version == 2 else "memory.oom_control"
-        counters = dict(line.split()[:2] for line in (self._folder / name).read_text().splitlines())
+        counters = dict(line.split()[:2] for line in (self.folder / name).read_text().splitlines())
         if int(counters.get("oom_kill", 0)):
             return _limit_error(self._limit_bytes, "the kernel killed the worker")
         return None
 
     def close(self) -> None:
         with suppress(OSError):
-            self._folder.rmdir()
+            self.folder.rmdir()
 
 
 def _limit_error(limit_bytes: int, why: str) -> errors.OutOfMemory:
@@ -99,11 +99,20 @@ def make(limit_bytes: int | None) -> Cage:
     if os.environ.get("DYNOLAB_NO_CGROUP"):
         return WatchedCage(limit_bytes)
     for folder, version in _places():
+        _sweep(folder)
         try:
             return GroupCage(folder / f"dynolab-{os.getpid()}", limit_bytes, version)
         except OSError:
             continue
     return WatchedCage(limit_bytes)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the groups of supervisors that were killed before they could: those whose process is gone."""
+    for left in folder.glob("dynolab-*"):
+        if not Path("/proc", left.name.removeprefix("dynolab-")).exists():
+            with suppress(OSError):
+                left.rmdir()
 
 
 def _places() -> list[tuple[Path, int]]:

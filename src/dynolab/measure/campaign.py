@@ -12,19 +12,19 @@ from typing import Any
 
 from dynolab import errors
 from dynolab.measure import cage as cage_module
-from dynolab.measure import environment, memory, pagecache, process, verdict
+from dynolab.measure import environment, memory, pagecache, process, verdict, witnesses
 from dynolab.measure.clock import now_ns
+from dynolab.measure.orders import Campaign, Measured
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
-    Campaign,
     Inspection,
     Measure,
-    Measured,
     RunKind,
     RunRequest,
     RunResult,
 )
 from dynolab.spec import options as options_module
+from dynolab.spec.measurements import StageName
 
 LOG_KEPT_BYTES = 20_000
 
@@ -48,6 +48,7 @@ class Runner:
         self.artifact_dir, self.cache_dir = folder / "artifact", folder / "cache"
         for place in (self.artifact_dir, self.cache_dir):
             place.mkdir()
+        self.readings = witnesses.all_names()
         self.runs = 0
         self.logs: list[str] = []
         self.measured = Measured(
@@ -83,7 +84,7 @@ class Runner:
     @property
     def fastest_ns(self) -> int:
         """The inference's minimum so far."""
-        runs = self.measured.timing[RunKind.INFERENCE]
+        runs = self.measured.timing[StageName.INFERENCE]
         return min(min(run.values_ns) for run in runs if run.chosen)
 
     # -- runs ---------------------------------------------------------------------------------------------------
@@ -108,6 +109,7 @@ class Runner:
             time_limit_ns=int(self.options.max_profiler_time_s * 1e9),
             memory_limit_bytes=campaign.memory_limit_bytes if self.cage.watches else None,
             cold_files=(*campaign.files, *map(str, self.artifact_files())),
+            readings=self.readings,
         )
         return replace(request, **changes)
 
@@ -129,8 +131,7 @@ class Runner:
             self.logs.append(f"--- {request.kind} ({request.measure}), run {self.runs}\n{outcome.log.rstrip()}\n")
         if outcome.result.error is not None:
             raise errors.from_dict(outcome.result.error)
-        if request.runtime == self.campaign.runtime:
-            self._learn(outcome.result)
+        self._learn(outcome.result)
         return outcome
 
     def _learn(self, result: RunResult) -> None:
@@ -141,8 +142,9 @@ class Runner:
             self.note(import_times_ns=(*self.measured.import_times_ns, result.import_ns))
         if result.effective:
             self.note(effective=result.effective)
-        if result.witnesses is not None:
-            self.note(best=verdict.better(self.measured.best, result.witnesses))
+        for seen in (*result.stages.values(), result.layer_pass):
+            if seen is not None and seen.witnesses is not None:
+                self.note(best=verdict.better(self.measured.best, seen.witnesses))
 
     # -- files --------------------------------------------------------------------------------------------------
 

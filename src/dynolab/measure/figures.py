@@ -7,26 +7,24 @@ from dataclasses import replace
 
 from dynolab.errors import Bug
 from dynolab.measure import memory, verdict
+from dynolab.measure.orders import Measured
 from dynolab.measure.plan import CALM_PROCESSES
-from dynolab.measure.protocol import Inspection, Measured
+from dynolab.measure.protocol import Inspection
 from dynolab.spec import stats
+from dynolab.spec.measurements import ComputeUnit, Range, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import (
     SCHEMA_VERSION,
     ColdProof,
-    ComputeUnit,
     ImportCost,
     LayerTable,
     MemorySummary,
     Notice,
     Profile,
-    Range,
     Request,
     RuntimeFacts,
-    RuntimeRow,
     Stage,
-    StageName,
     Tensor,
     TimeSummary,
     TimingRun,
@@ -238,17 +236,18 @@ def _first_inference(measured: Measured) -> int | None:
 
 
 def _layers(measured: Measured, inference: TimeSummary | None) -> LayerTable:
-    if not measured.layers:
-        return LayerTable((), measured.layers_reason or "no layer was recorded", None, None, 0, None)
-    total = sum(layer.time_ns for layer in measured.layers)
+    found = measured.layer_pass
+    if found is None or found.reason is not None:
+        return LayerTable((), found.reason if found else "there was no layer pass", None, None, 0, None)
+    total = sum(layer.time_ns for layer in found.layers)
     return LayerTable(
-        layers=measured.layers,
+        layers=found.layers,
         reason=None,
         total_ns=total,
         overhead=total / inference.minimum_ns - 1 if inference and inference.minimum_ns else None,
-        iterations=measured.layer_iterations,
-        resolution_ns=measured.layer_resolution_ns,
-        note=measured.layer_note,
+        iterations=found.iterations,
+        resolution_ns=found.resolution_ns,
+        note=found.note,
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dynolab import errors
 from dynolab.measure import memory, plan, process, verdict
 from dynolab.measure.campaign import Runner, emit
-from dynolab.measure.protocol import Measure, RunKind
-from dynolab.spec.profiles import MemoryRun, Range
+from dynolab.measure.protocol import Measure, RunKind, StagePass
+from dynolab.spec.measurements import MemoryEdge, Range, StageName
+from dynolab.spec.profiles import MemoryRun
 
 
 class MemoryPasses:
@@ -25,12 +26,11 @@ class MemoryPasses:
         if runner.measured.memory_reason is not None or chosen is None:
             return
         count = chosen.memory_runs
-        if count[RunKind.COMPILE]:
-            self._compile(count[RunKind.COMPILE])
-        for index in range(count[RunKind.FIRST_LOAD]):
+        if count[StageName.COMPILE]:
+            self._compile(count[StageName.COMPILE])
+        for index in range(count[StageName.FIRST_LOAD]):
             self._process(RunKind.FIRST_LOAD, index, runner.make_cold)
-            self._process(RunKind.WARM_LOAD, index, runner.make_warm)
-        for index in range(count[RunKind.INFERENCE]):
+        for index in range(count[StageName.INFERENCE]):
             self._process(RunKind.INFERENCE, index, runner.make_warm, iterations=plan.MEMORY_ITERATIONS)
         self._total()
 
@@ -48,10 +48,12 @@ class MemoryPasses:
         prepare()
         emit(event="stage", stage=kind, text="memory", process=index + 1, attempt=1)
         outcome = self.runner.spawn(self.runner.request(kind, Measure.MEMORY, **changes))
-        if kind is RunKind.WARM_LOAD and index == 0:
+        if kind is RunKind.INFERENCE and index == 0:
             self.runner.note(import_memory=_import_increase(outcome))
-        found = self.runner.measured.memory
-        self.runner.note(memory={**found, kind: (*found.get(kind, ()), memory_run(outcome, index))})
+        found = dict(self.runner.measured.memory)
+        for stage, seen in outcome.result.stages.items():
+            found[stage] = (*found.get(stage, ()), memory_run(seen, outcome.samples, index))
+        self.runner.note(memory=found)
 
     def _total(self) -> None:
         """The one plain figure: the peak of a whole app's way through, in one process."""
@@ -60,8 +62,8 @@ class MemoryPasses:
         outcome = self.runner.spawn(
             self.runner.request(RunKind.TOTAL, Measure.MEMORY, iterations=plan.MEMORY_ITERATIONS)
         )
-        start, end, released = outcome.result.edges
-        peak, _ = memory.ranges(start, end, released, memory.within(outcome.samples, start, end))
+        start, end = outcome.result.total_edges
+        peak, _ = memory.ranges(start, end, end, memory.within(outcome.samples, start, end))
         self.runner.note(total_peak=_shown(peak))
 
 
@@ -75,13 +77,12 @@ def _import_increase(outcome: process.Outcome) -> Range:
     return _shown(memory.ranges(before, after, released, inside)[1])
 
 
-def memory_run(outcome: process.Outcome, index: int) -> MemoryRun:
+def memory_run(seen: StagePass, samples: Sequence[MemoryEdge], index: int) -> MemoryRun:
     """The raw ends of one memory pass, from the worker's edges and the supervisor's samples joined by time."""
-    result = outcome.result
-    start, end, released = result.edges
-    if result.witnesses is None:
+    start, end, released = seen.edges
+    if seen.witnesses is None:
         raise errors.Bug("a memory run left no witnesses")
-    inside = memory.within(outcome.samples, start, end)
+    inside = memory.within(samples, start, end)
     peak, increase = memory.ranges(start, end, released, inside)
     return MemoryRun(
         process=index + 1,
@@ -92,7 +93,7 @@ def memory_run(outcome: process.Outcome, index: int) -> MemoryRun:
         largest_file_bytes=memory.largest_file_bytes([start, end, released, *inside]),
         peak_raw=peak,
         increase_raw=increase,
-        io_bytes=result.io_bytes,
-        witnesses=result.witnesses,
-        verdict=verdict.judge_memory(result.witnesses),
+        io_bytes=seen.io_bytes,
+        witnesses=seen.witnesses,
+        verdict=verdict.judge_memory(seen.witnesses),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dynolab.measure.clock import now_ns
-from dynolab.spec.profiles import MemoryEdge, Range
+from dynolab.spec.measurements import MemoryEdge, Range
 
 METHOD = "procfs: smaps_rollup at the edges, VmHWM reset by clear_refs, /proc/<pid>/status sampled"
 _KIB = 1024

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dynolab.measure.protocol import Campaign, Measured, RunKind
+from dynolab.measure.orders import Campaign, Measured
 from dynolab.spec import stats
+from dynolab.spec.measurements import StageName
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import Plan
 
@@ -23,7 +24,6 @@ MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
 LAYER_ITERATIONS = 20
 LAYER_TIME_LIMIT_NS = 20_000_000_000
-FLOOR_ITERATIONS = 2_000
 CANDIDATE_TRIES = 10
 """Ways of feeding a model that an inspection tries at most."""
 
@@ -48,12 +48,12 @@ def effective(measured: Measured, campaign: Campaign, options: Options, limit_me
     """The plan as it is carried out, once the timing passes are done."""
     repeats = 0 if measured.memory_reason else campaign.repeats
     compiles = measured.inspection is not None and measured.inspection.compiles
-    fastest_ns = min(min(run.values_ns) for run in measured.timing[RunKind.INFERENCE] if run.chosen)
+    fastest_ns = min(min(run.values_ns) for run in measured.timing[StageName.INFERENCE] if run.chosen)
     return Plan(
         timing_runs={str(kind): len({run.process for run in runs}) for kind, runs in measured.timing.items()},
         memory_runs={
-            str(RunKind.COMPILE): int(bool(repeats and compiles)),
-            **{str(kind): repeats for kind in (RunKind.FIRST_LOAD, RunKind.WARM_LOAD, RunKind.INFERENCE)},
+            str(StageName.COMPILE): int(bool(repeats and compiles)),
+            **{str(name): repeats for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD, StageName.INFERENCE)},
         },
         layer_iterations=layer_iterations(fastest_ns),
         max_iterations=options.max_profiler_iterations,

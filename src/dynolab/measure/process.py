@@ -26,7 +26,7 @@ from dynolab.measure.protocol import (
     read,
     write,
 )
-from dynolab.spec.profiles import MemoryEdge
+from dynolab.spec.measurements import MemoryEdge
 
 SAMPLE_EVERY_S = 0.004
 """In memory passes only. VmHWM catches every spike; samples tell which part of a peak was file-backed."""

@@ -13,30 +13,17 @@ from typing import TypeVar
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec import codec
-from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.measurements import Layer, MemoryEdge, Witnesses
 from dynolab.spec.models import Description, FileFact, ModelFormat
-from dynolab.spec.profiles import (
-    ColdProof,
-    Layer,
-    MemoryEdge,
-    MemoryRun,
-    Plan,
-    Range,
-    TimingRun,
-    Verdict,
-    Witnesses,
-)
 from dynolab.spec.tensors import TensorSpec
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
 VALUES_FILE = "values.bin"
 """int64, native byte order: the durations of the timed loop in ns, written as they come, 0 where none came yet."""
 CANDIDATE_FILE = "candidate"
 LOG_FILE = "log.txt"
-CAMPAIGN_FILE = "campaign.json"
-MEASURED_FILE = "measured.json"
 
 
 class RunKind(StrEnum):
@@ -45,8 +32,8 @@ class RunKind(StrEnum):
     INSPECT = "inspect"
     COMPILE = "compile"
     FIRST_LOAD = "first_load"
-    WARM_LOAD = "warm_load"
     INFERENCE = "inference"
+    """A warm load, then the loop: two stages, each with a start of its own."""
     LAYERS = "layers"
     TOTAL = "total"
     """From before the runtime's import through load, first inference and loop, without trimming in between."""
@@ -110,6 +97,8 @@ class RunRequest:
     memory_limit_bytes: int | None = None
     cold_files: tuple[str, ...] = ()
     """Files whose residency is read just before a first load."""
+    readings: tuple[str, ...] = ()
+    """Witnesses to ask; finding out which there are costs a worker more than asking them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +122,9 @@ class Residency:
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
-    """What one run found; ``error`` is an :class:`dynolab.errors.Error` as a dict."""
+class StagePass:
+    """What one run read of one stage that it went through."""
 
-    protocol: int
-    error: dict[str, object] | None = None
-    import_ns: int | None = None
-    import_edges: tuple[MemoryEdge, ...] = ()
-    """Memory pass: before the import, after it, after trimming."""
-    inspection: Inspection | None = None
     values_ns: tuple[int, ...] = ()
     """The stage's duration (one value), or the loop's iterations in order."""
     warmup_ns: tuple[int, ...] = ()
@@ -149,75 +132,44 @@ class RunResult:
     edges: tuple[MemoryEdge, ...] = ()
     """Memory pass: start, end, released."""
     io_bytes: int = 0
-    residency: Residency | None = None
     witnesses: Witnesses | None = None
-    effective: dict[str, str] = field(default_factory=dict)
-    accelerator: dict[str, int] = field(default_factory=dict)
-    layers: tuple[Layer, ...] = ()
-    layer_iterations: int = 0
-    layer_resolution_ns: int | None = None
-    layer_note: str | None = None
-    layers_reason: str | None = None
     files: tuple[FileFact, ...] = ()
-    versions: dict[str, str] = field(default_factory=dict)
+    """Files that the stage left in its folder: the artifact's, or the caches'."""
+    accelerator: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Campaign:
-    """What the supervisor is to measure: one model under one runtime. Paths are the device's own."""
+class LayerPass:
+    """The layers of the one fastest iteration, or the reason why there are none."""
 
-    protocol: int
-    runtime: str
-    model: str
-    format: ModelFormat
-    files: tuple[str, ...]
-    """All files that the model consists of."""
-    options_text: str
-    wishes: InputWishes
-    repeats: int
-    seed: int
-    timeout_s: float | None = None
-    memory_limit_bytes: int | None = None
-    best: dict[str, float] = field(default_factory=dict)
-    """The best (smallest) value seen on this device by reading name, to judge today's by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """All that a campaign found on the device; figures are made of it elsewhere."""
-
-    protocol: int
-    error: dict[str, object] | None
-    log: str
-    wall_ns: int
-    work_ns: int
-    device: DeviceFacts
-    environment: dict[str, str]
-    best: dict[str, float]
-    plan: Plan | None = None
-    inspection: Inspection | None = None
-    compile_reason: str | None = None
-    """Why the model could not be compiled here, though its runtime would."""
-    timing: dict[str, tuple[TimingRun, ...]] = field(default_factory=dict)
-    memory: dict[str, tuple[MemoryRun, ...]] = field(default_factory=dict)
-    memory_reason: str | None = None
-    memory_resolution_bytes: int = 0
-    cold: tuple[ColdProof, ...] = ()
-    files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
-    """Files written, by stage."""
-    effective: dict[str, str] = field(default_factory=dict)
-    accelerator: dict[str, dict[str, int]] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    import_times_ns: tuple[int, ...] = ()
-    import_memory: Range | None = None
-    total_peak: Range | None = None
-    floor_ns: int | None = None
     layers: tuple[Layer, ...] = ()
-    layer_iterations: int = 0
-    layer_resolution_ns: int | None = None
-    layer_note: str | None = None
-    layers_reason: str | None = None
-    layers_verdict: Verdict | None = None
+    reason: str | None = None
+    iterations: int = 0
+    resolution_ns: int | None = None
+    note: str | None = None
+    witnesses: Witnesses | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one run found; ``error`` is an :class:`dynolab.errors.Error` as a dict."""
+
+    protocol: int
+    error: dict[str, object] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    import_ns: int | None = None
+    import_edges: tuple[MemoryEdge, ...] = ()
+    """Memory pass: before the import, after it, after trimming."""
+    inspection: Inspection | None = None
+    floor_ns: int | None = None
+    """Inspection: the smallest iteration of a loop around nothing, which is what the harness itself costs."""
+    stages: dict[str, StagePass] = field(default_factory=dict)
+    """By stage name. An inference run loads the model first: it went through a warm load as well."""
+    residency: Residency | None = None
+    effective: dict[str, str] = field(default_factory=dict)
+    layer_pass: LayerPass | None = None
+    total_edges: tuple[MemoryEdge, ...] = ()
+    """Whole way through: before the runtime's import, and at the end of the loop."""
 
 
 T = TypeVar("T")

@@ -16,24 +16,10 @@ from dynolab import errors
 from dynolab.measure import lifeline, plan, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.footprint import MemoryPasses
-from dynolab.measure.protocol import (
-    CAMPAIGN_FILE,
-    CANDIDATE_FILE,
-    MEASURED_FILE,
-    Campaign,
-    InputPlan,
-    Inspection,
-    Measure,
-    Measured,
-    RunKind,
-    RunResult,
-    read,
-    write,
-)
+from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
+from dynolab.measure.protocol import CANDIDATE_FILE, Inspection, Measure, RunKind, read, write
 from dynolab.measure.timing import TimingPasses
-from dynolab.spec.models import ModelFormat
-from dynolab.spec.profiles import ComputeUnit, Layer, Verdict
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.measurements import ComputeUnit, Layer
 
 
 def carry_out(folder: Path, campaign: Campaign) -> Measured:
@@ -45,7 +31,6 @@ def carry_out(folder: Path, campaign: Campaign) -> Measured:
         runner.note(plan=plan.effective(runner.measured, campaign, runner.options, runner.cage.method))
         MemoryPasses(runner).carry_out()
         layers(runner)
-        floor(runner)
     except errors.Error as error:
         runner.note(error=error.to_dict())
     return runner.finish()
@@ -59,7 +44,9 @@ def inspect(runner: Runner) -> None:
     while found is None:
         request = runner.request(RunKind.INSPECT, Measure.NOTHING, first_candidate=candidate)
         try:
-            found = runner.spawn(request).result.inspection
+            result = runner.spawn(request).result
+            found = result.inspection
+            runner.note(floor_ns=result.floor_ns)
         except errors.WorkerCrashed:
             marker = runner.last_folder() / CANDIDATE_FILE
             candidate = int(marker.read_text()) + 1 if marker.exists() else plan.CANDIDATE_TRIES
@@ -75,22 +62,12 @@ def layers(runner: Runner) -> None:
     emit(event="stage", stage="layers", text="time of each layer")
     runner.make_warm()
     iterations = plan.layer_iterations(runner.fastest_ns)
-    result = runner.spawn(runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations)).result
-    check_units(result.layers, runner.options.compute_units)
-    runner.note(
-        layers=result.layers,
-        layer_iterations=result.layer_iterations,
-        layer_resolution_ns=result.layer_resolution_ns,
-        layer_note=result.layer_note,
-        layers_reason=result.layers_reason,
-        layers_verdict=_layers_verdict(runner, result),
-    )
-
-
-def _layers_verdict(runner: Runner, result: RunResult) -> Verdict | None:
-    if result.witnesses is None:
-        return None
-    return verdict.judge_timing(result.witnesses, best=runner.measured.best)
+    found = runner.spawn(runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations)).result.layer_pass
+    if found is None:
+        raise errors.Bug("a layer pass left no layers and no reason")
+    check_units(found.layers, runner.options.compute_units)
+    judged = found.witnesses and verdict.judge_timing(found.witnesses, best=runner.measured.best)
+    runner.note(layer_pass=found, layers_verdict=judged)
 
 
 def check_units(found: Sequence[Layer], requested: Sequence[ComputeUnit]) -> None:
@@ -103,25 +80,6 @@ def check_units(found: Sequence[Layer], requested: Sequence[ComputeUnit]) -> Non
             f"{','.join(requested).lower()} excludes (such as {first.name}, {first.type})",
             hint=f"--compute_unit {','.join([*requested, unit]).lower()} allows it, and reports every fallback",
         )
-
-
-def floor(runner: Runner) -> None:
-    """What the harness itself costs: the same loop around a model that does nothing."""
-    emit(event="stage", stage="floor", text="the harness's own cost")
-    model = runner.folder / "floor.null"
-    model.write_text("{}", encoding="utf-8")
-    request = runner.request(
-        RunKind.INFERENCE,
-        Measure.TIME,
-        runtime="null",
-        model=str(model),
-        format=ModelFormat.NULL,
-        options_text="",
-        inputs=(InputPlan(TensorSpec("x", "float32", (1,)), 0.0, 1.0),),
-        outputs=(),
-        iterations=plan.FLOOR_ITERATIONS,
-    )
-    runner.note(floor_ns=min(runner.spawn(request).result.values_ns))
 
 
 def main(arguments: list[str]) -> int:

@@ -1,9 +1,9 @@
-"""The timing passes of a campaign: compile, cold and warm loads in pairs, the loop's processes; noisy ones again."""
+"""The timing passes of a campaign: compile, cold loads, warm loads with the loop after them; noisy ones again."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from dynolab import errors
 from dynolab.measure import pagecache, plan, verdict
 from dynolab.measure.campaign import Runner, emit
-from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult
+from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass
+from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import ColdProof, TimingRun, Trust
 
 
@@ -24,7 +25,7 @@ class TimingPasses:
         self._noisy_in_a_row = 0
 
     def carry_out(self) -> None:
-        """In the order of the stages; a cold load is followed by the warm one that uses what it left."""
+        """In the order of the stages: the warm loads come with the loop's processes, after the last cold one."""
         runner = self.runner
         if runner.inspection.compiles:
             try:
@@ -34,12 +35,11 @@ class TimingPasses:
                 runner.note(compile_reason=error.message + (f" ({error.hint})" if error.hint else ""))
         for index in range(runner.campaign.repeats):
             self._process(RunKind.FIRST_LOAD, index, runner.make_cold)
-            self._process(RunKind.WARM_LOAD, index, runner.make_warm)
         self._inference()
 
     def _compile(self) -> None:
         self._process(RunKind.COMPILE, 0, self.runner.wipe)
-        first = self.runner.measured.timing[RunKind.COMPILE][0].values_ns[0]
+        first = self.runner.measured.timing[StageName.COMPILE][0].values_ns[0]
         for index in range(1, plan.compile_runs(first, self.runner.campaign.repeats)):
             self._process(RunKind.COMPILE, index, self.runner.wipe)
 
@@ -53,68 +53,84 @@ class TimingPasses:
             self._process(RunKind.INFERENCE, index, self.runner.make_warm, **changes)
 
     def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
-        """One process of a timing pass, tried again while its witnesses call it noisy; all tries are kept."""
-        tries: list[TimingRun] = []
+        """One process of a timing pass, tried again while its witnesses call it noisy; all tries are kept.
+
+        Each stage that the process goes through chooses its own try.
+        """
+        tries: dict[str, list[TimingRun]] = {}
         for attempt in range(1, plan.MAX_TRIES + 1):
             prepare()
             emit(event="stage", stage=kind, text="time", process=index + 1, attempt=attempt)
             request = self.runner.request(kind, Measure.TIME, **changes)
             result = self.runner.spawn(request, self._progress(request)).result
-            tries.append(self._judged(kind, result, index, attempt))
-            self._note(kind, result)
-            if not self._another(kind, tries):
+            for stage, seen in result.stages.items():
+                tries.setdefault(stage, []).append(self._judged(stage, seen, index, attempt))
+                self._note(stage, seen)
+            if kind is RunKind.FIRST_LOAD:
+                self._note_cold(result)
+            if not self._another({stage: runs[-1] for stage, runs in tries.items()}):
                 break
-        best = verdict.best_try([run.verdict for run in tries])
-        chosen = tuple(replace(run, chosen=number == best) for number, run in enumerate(tries))
-        timing = self.runner.measured.timing
-        self.runner.note(timing={**timing, kind: (*timing.get(kind, ()), *chosen)})
+        timing = dict(self.runner.measured.timing)
+        for stage, runs in tries.items():
+            best = verdict.best_try([run.verdict for run in runs])
+            chosen = (replace(run, chosen=number == best) for number, run in enumerate(runs))
+            timing[stage] = (*timing.get(stage, ()), *chosen)
+        self.runner.note(timing=timing)
 
-    def _judged(self, kind: RunKind, result: RunResult, index: int, attempt: int) -> TimingRun:
-        if result.witnesses is None:
+    def _judged(self, stage: str, seen: StagePass, index: int, attempt: int) -> TimingRun:
+        if seen.witnesses is None:
             raise errors.Bug("a timing run left no witnesses")
-        warm = kind in (RunKind.WARM_LOAD, RunKind.INFERENCE)
+        warm = stage in (StageName.WARM_LOAD, StageName.INFERENCE)
         return TimingRun(
             process=index + 1,
             attempt=attempt,
             chosen=False,
-            values_ns=result.values_ns,
-            warmup_ns=result.warmup_ns,
-            first_ns=result.first_ns,
-            witnesses=result.witnesses,
-            verdict=verdict.judge_timing(result.witnesses, best=self.runner.measured.best, warm=warm),
+            values_ns=seen.values_ns,
+            warmup_ns=seen.warmup_ns,
+            first_ns=seen.first_ns,
+            witnesses=seen.witnesses,
+            verdict=verdict.judge_timing(seen.witnesses, best=self.runner.measured.best, warm=warm),
         )
 
-    def _another(self, kind: RunKind, tries: Sequence[TimingRun]) -> bool:
-        """Whether to try again: the last was noisy, a calmer moment is likely, and the budget allows it.
+    def _another(self, last: Mapping[str, TimingRun]) -> bool:
+        """Whether to try a process again: a stage of it needs a calm one, a calmer moment is likely, the budget allows it.
 
-        Retries of the loop count against its time budget; a long compilation is never repeated.
+        Retries of the loop count against its time budget; what takes as long as a long compilation is never repeated.
         """
-        last = tries[-1]
-        used_ns = sum(last.values_ns) + sum(last.warmup_ns)
-        if kind is RunKind.INFERENCE:
-            self._spent_ns += used_ns
-        if last.verdict.trust is Trust.CLEAN:
+        used_ns = sum(sum(run.values_ns) + sum(run.warmup_ns) for run in last.values())
+        loop = last.get(StageName.INFERENCE)
+        loop_ns = sum(loop.values_ns) + sum(loop.warmup_ns) if loop else 0
+        self._spent_ns += loop_ns
+        if all(run.verdict.trust is Trust.CLEAN for run in last.values()):
             self._noisy_in_a_row = 0
             return False
-        calm = sum(run.chosen and run.verdict.trust is Trust.CLEAN for run in self.runner.measured.timing.get(kind, ()))
-        if calm >= (plan.CALM_PROCESSES if kind is RunKind.INFERENCE else 1):
-            return False  # the stage's minimum has its calm processes already
+        if not any(self._lacks_calm(stage, run) for stage, run in last.items()):
+            return False
         self._noisy_in_a_row += 1
         if self._noisy_in_a_row >= plan.HOPELESS_TRIES:
             return False
-        if kind is RunKind.INFERENCE:
-            return self._spent_ns + used_ns < int(self.runner.options.max_profiler_time_s * 1e9)
+        if loop:
+            return self._spent_ns + loop_ns < int(self.runner.options.max_profiler_time_s * 1e9)
         return used_ns < plan.SHORT_COMPILE_NS
 
-    def _note(self, kind: RunKind, result: RunResult) -> None:
-        """What a run shows besides its time: files that it left, accelerator memory, cold or not."""
+    def _lacks_calm(self, stage: str, last: TimingRun) -> bool:
+        """Whether this run of a stage was disturbed, and the stage has not enough undisturbed ones already."""
+        if last.verdict.trust is Trust.CLEAN:
+            return False
+        runs = self.runner.measured.timing.get(stage, ())
+        calm = sum(run.chosen and run.verdict.trust is Trust.CLEAN for run in runs)
+        return calm < (plan.CALM_PROCESSES if stage == StageName.INFERENCE else 1)
+
+    def _note(self, stage: str, seen: StagePass) -> None:
+        """What a run shows besides its time: files that it left, accelerator memory."""
         measured = self.runner.measured
-        self.runner.note(files={**measured.files, kind: result.files or measured.files.get(kind, ())})
-        if result.accelerator:
-            self.runner.note(accelerator={**measured.accelerator, kind: result.accelerator})
-        if kind is RunKind.FIRST_LOAD:
-            proof = cold_proof(result, pagecache.file_system(Path(self.runner.campaign.model)))
-            self.runner.note(cold=(*measured.cold, proof))
+        self.runner.note(files={**measured.files, stage: seen.files or measured.files.get(stage, ())})
+        if seen.accelerator:
+            self.runner.note(accelerator={**measured.accelerator, stage: seen.accelerator})
+
+    def _note_cold(self, result: RunResult) -> None:
+        proof = cold_proof(result, pagecache.file_system(Path(self.runner.campaign.model)))
+        self.runner.note(cold=(*self.runner.measured.cold, proof))
 
     def _progress(self, request: RunRequest) -> Callable[[], None] | None:
         if request.kind is not RunKind.INFERENCE:
@@ -131,7 +147,8 @@ class TimingPasses:
 
 def cold_proof(result: RunResult, file_system: str | None) -> ColdProof:
     """What one first load shows of its coldness: residency just before it, blocks read and major faults in it."""
-    found, grown = result.residency, result.witnesses.grown if result.witnesses else {}
+    found, witnesses = result.residency, result.stages[StageName.FIRST_LOAD].witnesses
+    grown = witnesses.grown if witnesses else {}
     if found is None:
         raise errors.Bug("a first load left no residency")
     resident, total = found.resident_bytes, found.total_bytes

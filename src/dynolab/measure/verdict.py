@@ -20,7 +20,8 @@ from dynolab.measure.verdict_rules import (
     Pass,
     Rule,
 )
-from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict, Witnesses
+from dynolab.spec.measurements import Witnesses
+from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict
 
 DISTURBANCE = "disturbance"
 """Key in ``Verdict.readings``: the sum over all signs of value / allowance, by which :func:`best_try` chooses."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dynolab.spec.profiles import Witnesses
+from dynolab.spec.measurements import Witnesses
 
 INTEGER_KEY = "reference_kernel.integer_ns"
 INTEGER_WORST_KEY = "reference_kernel.integer_worst_ns"

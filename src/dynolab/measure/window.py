@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import gc
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dynolab.measure import memory, witnesses
 from dynolab.measure.protocol import Measure
-from dynolab.spec import stats
-from dynolab.spec.profiles import MemoryEdge, Witnesses
+from dynolab.measure.warmup import WARMUP_MAX
+from dynolab.spec.measurements import MemoryEdge, Witnesses
 
 
 class Window:
     """What is read around one stage: its start, its end, and what it leaves when temporaries are given back."""
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: Measure, readings: Sequence[str]) -> None:
         self._measure = measure
+        self._readings = tuple(readings)
         self._skip = ("reference_kernel",) if measure is Measure.MEMORY else ()
         self.edges: tuple[MemoryEdge, ...] = ()
         self.witnesses: Witnesses | None = None
@@ -29,7 +31,7 @@ class Window:
         if self._measure is Measure.TIME:
             gc.freeze()
             gc.disable()
-        self._before = witnesses.snapshot(skip=self._skip)
+        self._before = witnesses.snapshot(self._readings, skip=self._skip)
         if self._measure is Measure.MEMORY:
             memory.read_edge()  # the first reading brings in its own code and buffers: they are not the stage's
             memory.release()
@@ -41,12 +43,15 @@ class Window:
         """End of the stage."""
         if self._measure is Measure.MEMORY:
             end = memory.read_edge()
-            self.witnesses = witnesses.between(self._before, witnesses.snapshot(skip=self._skip, closing=True))
+            self.witnesses = self._between()
             memory.release()
             self.edges = (*self.edges, end, memory.read_edge())
         else:
-            self.witnesses = witnesses.between(self._before, witnesses.snapshot(skip=self._skip, closing=True))
+            self.witnesses = self._between()
             gc.enable()
+
+    def _between(self) -> Witnesses:
+        return witnesses.between(self._before, witnesses.snapshot(self._readings, skip=self._skip, closing=True))
 
 
 class Durations:
@@ -64,7 +69,7 @@ class Durations:
             self._map[offset] = 0  # every page is there before the loop begins
         self._view = memoryview(self._map)
         self._cast = self._view.cast("q")
-        return self._cast, memoryview(bytearray(stats.WARMUP_MAX * 8)).cast("q")
+        return self._cast, memoryview(bytearray(WARMUP_MAX * 8)).cast("q")
 
     def __exit__(self, *_: object) -> None:
         self._cast.release()

@@ -11,7 +11,7 @@ from pathlib import Path
 from dynolab import plugins
 from dynolab.errors import Bug
 from dynolab.measure.readings.base import Reading, Unavailable
-from dynolab.spec.profiles import Witnesses
+from dynolab.spec.measurements import Witnesses
 
 PACKAGE = "dynolab.measure.readings"
 SKIPPED = "left out of this pass"
@@ -19,18 +19,21 @@ SKIPPED = "left out of this pass"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All readings at one instant: values by ``reading.field``, and the reason for each reading that is missing.
+    """The readings named, at one instant: values by ``reading.field``, and the reason for each reading that is missing.
 
     ``at_ns`` is the monotonic clock on the side of the pass: after an opening snapshot, before a closing one.
     """
 
+    names: tuple[str, ...]
     at_ns: int
     values: dict[str, float]
     unavailable: dict[str, str]
 
 
-def snapshot(*, skip: Collection[str] = (), closing: bool = False, root: Path = Path("/")) -> Snapshot:
-    """Every reading now, but those named in ``skip``.
+def snapshot(
+    names: tuple[str, ...], *, skip: Collection[str] = (), closing: bool = False, root: Path = Path("/")
+) -> Snapshot:
+    """Every reading named now, but those in ``skip``; :func:`all_names` tells which there are.
 
     An opening snapshot (``closing=False``) reads the exact counters last, a closing one reads them first, so that they
     span the pass and little else. Readings that keep a clock of their own stand on the outside: their window is wider.
@@ -38,7 +41,7 @@ def snapshot(*, skip: Collection[str] = (), closing: bool = False, root: Path = 
     """
     values: dict[str, float] = {}
     unavailable: dict[str, str] = {}
-    readings = _readings()[::-1] if closing else _readings()
+    readings = _readings(names)[::-1] if closing else _readings(names)
     at_ns = time.monotonic_ns()
     for reading in readings:
         if reading.name in skip:
@@ -50,7 +53,7 @@ def snapshot(*, skip: Collection[str] = (), closing: bool = False, root: Path = 
             unavailable[reading.name] = str(error)
         except (OSError, ValueError, LookupError) as error:
             unavailable[reading.name] = f"not understood: {type(error).__name__}: {error}"
-    return Snapshot(at_ns if closing else time.monotonic_ns(), values, unavailable)
+    return Snapshot(names, at_ns if closing else time.monotonic_ns(), values, unavailable)
 
 
 def between(before: Snapshot, after: Snapshot) -> Witnesses:
@@ -58,8 +61,8 @@ def between(before: Snapshot, after: Snapshot) -> Witnesses:
 
     A counter that fell (a thread exited and took its share along) grew by 0.
     """
-    counters = {key for reading in _readings() for key in _keys(reading, "counter")}
-    gauges = {key for reading in _readings() for key in _keys(reading, "gauge")}
+    counters = {key for reading in _readings(before.names) for key in _keys(reading, "counter")}
+    gauges = {key for reading in _readings(before.names) for key in _keys(reading, "gauge")}
     unknown = (before.values.keys() | after.values.keys()) - counters - gauges
     if unknown:
         raise Bug(f"readings gave values that their fields do not name: {', '.join(sorted(unknown))}")
@@ -77,13 +80,16 @@ def _keys(reading: Reading, kind: str) -> list[str]:
     return [f"{reading.name}.{name}" for name, field in reading.fields.items() if field.kind == kind]
 
 
+def all_names() -> tuple[str, ...]:
+    """The readings that are installed, ours and others'. Looking for others' takes tens of milliseconds: ask once."""
+    return tuple(plugins.names(PACKAGE))
+
+
 @lru_cache(maxsize=1)
-def _readings() -> tuple[Reading, ...]:
-    """All readings in opening order; imported once, since looking for entry points takes milliseconds."""
+def _readings(names: tuple[str, ...]) -> tuple[Reading, ...]:
+    """The readings in opening order, imported once."""
     found = []
-    for name in reversed(
-        plugins.names(PACKAGE)
-    ):  # reversed: the reference kernel wakes the CPU before its clock is read
+    for name in sorted(names, reverse=True):  # reversed: the reference kernel wakes the CPU before its clock is read
         reading = plugins.load(PACKAGE, name)
         if not isinstance(reading, Reading):
             raise Bug(f"{PACKAGE}.{name} holds no Reading, but {type(reading).__name__}")

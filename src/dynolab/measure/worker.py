@@ -25,21 +25,26 @@ from dynolab.measure.protocol import (
     REQUEST_FILE,
     RESULT_FILE,
     VALUES_FILE,
+    InputPlan,
     Inspection,
+    LayerPass,
     Measure,
     RunKind,
     RunRequest,
     RunResult,
+    StagePass,
     read,
     write,
 )
+from dynolab.measure.warmup import warm_up
 from dynolab.measure.window import Durations, Window
 from dynolab.runtimes.base import Array, Runtime, Session, Target
 from dynolab.spec import options as options_module
-from dynolab.spec import stats
-from dynolab.spec.models import FileFact
-from dynolab.spec.profiles import MemoryEdge
+from dynolab.spec.measurements import MemoryEdge, StageName
+from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
+
+FLOOR_ITERATIONS = 2_000
 
 
 class Run:
@@ -50,8 +55,7 @@ class Run:
         self.request = request
         self.options = options_module.parse(request.options_text)
         self.runtime: Runtime = plugins.load("dynolab.runtimes", request.runtime)  # type: ignore[assignment] # a plug-in's type is known by its folder only
-        self.result = RunResult(PROTOCOL_VERSION, versions=self.runtime.versions())
-        self.window = Window(request.measure)
+        self.result = RunResult(PROTOCOL_VERSION)
 
     def note(self, **changes: Any) -> None:
         """Add to the result."""
@@ -79,8 +83,7 @@ class Run:
             steps: Mapping[RunKind, Callable[[], None]] = {
                 RunKind.INSPECT: self.inspect,
                 RunKind.COMPILE: self.compile,
-                RunKind.FIRST_LOAD: self.load,
-                RunKind.WARM_LOAD: self.load,
+                RunKind.FIRST_LOAD: self.first_load,
                 RunKind.INFERENCE: self.inference,
                 RunKind.LAYERS: self.layers,
             }
@@ -107,6 +110,7 @@ class Run:
 
     def inspect(self) -> None:
         """Read the model, bind its shapes, and find inputs that it accepts by running it once on each candidate."""
+        self.note(versions=self.runtime.versions(), floor_ns=self.floor())
         description = self.runtime.describe(self.target(shapes=inputs_module.wished_shapes(self.request.wishes)))
         problems: list[errors.Error] = []
         tried: set[object] = set()
@@ -143,87 +147,109 @@ class Run:
     def compile(self) -> None:
         """The compile stage: ends when the artifact is on disk and the compiler's objects are released."""
         target = self.target()
-        self.window.open()
+        window = self._open()
         before = now_ns()
         self.runtime.compile(target)
         taken = now_ns() - before
-        self.window.close()
-        self.note(values_ns=(taken,), files=files_in(target.artifact_dir))
-        self._close_window()
+        window.close()
+        self._note_stage(StageName.COMPILE, window, values_ns=(taken,), files=files_in(target.artifact_dir))
 
-    def load(self) -> None:
-        """A load stage: ends when the session is ready to infer."""
+    def first_load(self) -> None:
+        """A cold load, and nothing after it."""
+        session, _ = self._load(StageName.FIRST_LOAD)
+        session.close()
+
+    def inference(self) -> None:
+        """A warm load; then first inference, warm-up, and the tight loop: nothing else happens in between those."""
+        session, arrays = self._load(StageName.WARM_LOAD)
+        session.bind(arrays, {spec.name: spec for spec in self.request.outputs})
+        run = session.runner()
+        with self._durations() as (durations, warmup):
+            window = self._open()
+            deadline = now_ns() + self.request.time_limit_ns
+            first_ns = first_inference(run)
+            warmed = warm_up(run, warmup, self.request.time_limit_ns)
+            count = loop(run, durations, self.request.iterations, deadline)
+            window.close()
+            self._note_stage(
+                StageName.INFERENCE,
+                window,
+                values_ns=tuple(durations[:count]),
+                warmup_ns=tuple(warmup[:warmed]),
+                first_ns=first_ns,
+                accelerator=session.accelerator_memory(),
+            )
+        self.note(effective=session.effective())
+        session.close()
+
+    def _load(self, stage: StageName) -> tuple[Session, dict[str, Array]]:
+        """A session that is ready to infer, loaded in a window of its own, and the inputs, allocated before it."""
         target = self.target()
-        arrays = self._allocate()
-        if self.request.kind is RunKind.FIRST_LOAD:
+        arrays = inputs_module.make(self.request.inputs, self.request.seed)
+        if stage is StageName.FIRST_LOAD:
             self.note(residency=pagecache.residency(Path(file) for file in self.request.cold_files))
-        self.window.open()
+        window = self._open()
         before = now_ns()
         session = self.runtime.load(target)
         taken = now_ns() - before
-        self.window.close()
-        self.note(values_ns=(taken,), files=files_in(target.cache_dir), effective=session.effective())
-        self.note(accelerator=session.accelerator_memory())
-        self._close_window()
-        del arrays
-        session.close()
+        window.close()
+        accelerator = session.accelerator_memory()
+        self._note_stage(stage, window, values_ns=(taken,), files=files_in(target.cache_dir), accelerator=accelerator)
+        self.note(effective=session.effective())
+        return session, arrays
 
-    def _allocate(self) -> dict[str, Array]:
-        """The inputs, allocated before the stage starts; their bytes and the outputs' are stored apart."""
-        arrays = inputs_module.make(self.request.inputs, self.request.seed)
-        size = sum(array.nbytes for array in arrays.values()) + sum(spec.bytes or 0 for spec in self.request.outputs)
-        self.note(io_bytes=size)
-        return arrays
+    def _open(self) -> Window:
+        window = Window(self.request.measure, self.request.readings)
+        window.open()
+        return window
 
-    def _bound_session(self) -> Session:
-        session = self.runtime.load(self.target())
-        session.bind(self._allocate(), {spec.name: spec for spec in self.request.outputs})
-        return session
-
-    def inference(self) -> None:
-        """First inference, warm-up, and the tight loop; nothing else happens in between."""
-        session = self._bound_session()
-        run = session.runner()
-        with self._durations() as (durations, warmup):
-            self.window.open()
-            deadline = now_ns() + self.request.time_limit_ns
-            self.note(first_ns=first_inference(run))
-            warmed = warm_up(run, warmup, self.request.time_limit_ns)
-            count = loop(run, durations, self.request.iterations, deadline)
-            self.window.close()
-            self.note(values_ns=tuple(durations[:count]), warmup_ns=tuple(warmup[:warmed]))
-        self.note(effective=session.effective(), accelerator=session.accelerator_memory())
-        self._close_window()
-        session.close()
+    def _note_stage(self, stage: StageName, window: Window, **found: Any) -> None:
+        """What was read of one stage; the bytes of its inputs and outputs are stored apart."""
+        inputs = sum(item.spec.bytes or 0 for item in self.request.inputs)
+        outputs = sum(spec.bytes or 0 for spec in self.request.outputs)
+        seen = StagePass(edges=window.edges, witnesses=window.witnesses, io_bytes=inputs + outputs, **found)
+        self.note(stages={**self.result.stages, stage: seen})
 
     def _durations(self) -> Durations:
         return Durations(self.folder / VALUES_FILE, self.request.iterations)
 
-    def _close_window(self) -> None:
-        self.note(edges=self.window.edges, witnesses=self.window.witnesses)
-
     def layers(self) -> None:
         """The layer pass: all layers of the one fastest iteration."""
-        arrays = self._allocate()
-        self.window.open()
+        arrays = inputs_module.make(self.request.inputs, self.request.seed)
+        window = self._open()
         try:
             recording = self.runtime.layers(self.target(), arrays, self.request.iterations)
         except errors.ModelNotSupported as error:
-            self.note(layers_reason=error.message)
+            self.note(layer_pass=LayerPass(reason=error.message))
             return
-        self.window.close()
-        self._close_window()
+        window.close()
         passes = [layers for layers in recording.iterations if layers]
-        if not passes:
-            self.note(layers_reason="the runtime recorded no layer")
-            return
-        fastest = min(passes, key=lambda layers: sum(layer.time_ns for layer in layers))
-        self.note(layers=tuple(fastest), layer_iterations=len(passes))
-        self.note(layer_resolution_ns=recording.resolution_ns, layer_note=recording.note)
+        found = LayerPass(
+            layers=tuple(min(passes, key=lambda layers: sum(layer.time_ns for layer in layers), default=())),
+            reason=None if passes else "the runtime recorded no layer",
+            iterations=len(passes),
+            resolution_ns=recording.resolution_ns,
+            note=recording.note,
+            witnesses=window.witnesses,
+        )
+        self.note(layer_pass=found)
+
+    def floor(self) -> int:
+        """What the harness itself costs, in ns: the smallest iteration of the loop around a model that does nothing."""
+        model = self.folder / "floor.null"
+        model.write_text("{}", encoding="utf-8")
+        null: Runtime = plugins.load("dynolab.runtimes", "null")  # type: ignore[assignment] # a plug-in's type is known by its folder only
+        spec = TensorSpec("x", "float32", (1,))
+        session = null.load(self.target(model=model, format=ModelFormat.NULL, shapes={spec.name: spec.sizes}))
+        session.bind(inputs_module.make((InputPlan(spec, 0.0, 1.0),), self.request.seed), {})
+        durations = memoryview(bytearray(FLOOR_ITERATIONS * 8)).cast("q")
+        loop(session.runner(), durations, FLOOR_ITERATIONS, now_ns() + self.request.time_limit_ns)
+        session.close()
+        return min(durations)
 
     def total(self) -> None:
         """One process from before the runtime's import to the end of the loop, as an app would go through it."""
-        arrays = self._allocate()
+        arrays = inputs_module.make(self.request.inputs, self.request.seed)
         memory.read_edge()
         memory.release()
         start = memory.read_edge()
@@ -236,7 +262,7 @@ class Run:
         with self._durations() as (durations, _):
             loop(run, durations, self.request.iterations, now_ns() + self.request.time_limit_ns)
             end = memory.read_edge()
-        self.note(edges=(start, end, end))
+        self.note(total_edges=(start, end))
         session.close()
 
 
@@ -258,18 +284,6 @@ def as_inference_error(error: Exception) -> errors.Error:
         return errors.OutOfMemory("there was no memory left in an inference")
     text = str(error).strip().splitlines()
     return errors.InferenceFailed(f"the inference failed: {text[0] if text else type(error).__name__}")
-
-
-def warm_up(run: Callable[[], object], durations: memoryview, limit_ns: int) -> int:
-    """Run until the running median settles, within bounds; how many runs that took."""
-    end = now_ns() + min(stats.WARMUP_MAX_NS, limit_ns)
-    done = 0
-    for batch in (1, 2, 2, 5, 10, 20, 40, 80, 160, 320, 640):
-        count = min(batch, len(durations) - done)
-        done += loop(run, durations[done:], count, end)
-        if now_ns() >= end or stats.settled(tuple(durations[:done])):
-            break
-    return done
 
 
 def files_in(folder: Path) -> tuple[FileFact, ...]:

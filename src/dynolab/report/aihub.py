@@ -8,7 +8,8 @@ from typing import Any
 
 from dynolab.report.base import Report, only
 from dynolab.spec.facts import fact
-from dynolab.spec.profiles import Layer, Profile, Range, StageName
+from dynolab.spec.measurements import Layer, Range, StageName
+from dynolab.spec.profiles import Profile
 
 
 class AiHubReport(Report):

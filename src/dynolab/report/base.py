@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.facts import STAGE_TITLES, fact
-from dynolab.spec.profiles import ComputeUnit, Layer, Profile, Stage
+from dynolab.spec.measurements import ComputeUnit, Layer
+from dynolab.spec.profiles import Profile, Stage
 
 
 class Report(ABC):

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from dynolab.report.base import Report, labels, line, some
 from dynolab.spec.facts import fact
-from dynolab.spec.profiles import Profile, Range
+from dynolab.spec.measurements import Range
+from dynolab.spec.profiles import Profile
 
 _LONGEST_NAME = 1024 - 1  # Bencher's limit for a benchmark's name
 _PLAIN = {

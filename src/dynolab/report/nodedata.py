@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynolab.report.base import Report, only
-from dynolab.spec.profiles import Layer, Profile
+from dynolab.spec.measurements import Layer
+from dynolab.spec.profiles import Profile
 
 _GRADIENT = [{"stop": 0, "bgColor": "#ffffff"}, {"stop": 0.5, "bgColor": "#f6c667"}, {"stop": 1, "bgColor": "#d9480f"}]
 _RESERVED = "results"  # as a node's key, Model Explorer would take the file for one that holds several graphs

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynolab.errors import Bug, ModelNotSupported
+from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
-from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 Array = NDArray[Any]
@@ -108,9 +107,12 @@ class Runtime(ABC):
 
     def unavailable(self) -> str | None:
         """Why the runtime cannot be used here (with the way out), or None. Imports nothing."""
-        if installed_version(self.distributions[0]) is None:
-            return f"{self.distributions[0]} is not installed: pip install 'dynolab[{self.name}]'"
-        return None
+        vendor = self.distributions[0]
+        if installed_version(vendor) is not None:
+            return None
+        ours = type(self).__module__.startswith(f"{__package__}.")  # else of an outside distribution: no extra has it
+        wanted = f"'dynolab[{self.name}]'" if ours else vendor
+        return f"{vendor} is not installed: pip install {wanted}"
 
     def versions(self) -> dict[str, str]:
         """Version of each distribution that is installed, by name."""
@@ -153,6 +155,8 @@ class Runtime(ABC):
 
 def installed_version(distribution: str) -> str | None:
     """The version of an installed distribution, or None."""
+    from importlib import metadata  # a tenth of a worker's imports: only where it is needed
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

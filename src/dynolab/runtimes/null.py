@@ -25,8 +25,8 @@ import numpy as np
 
 from dynolab.errors import ModelInvalid
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, zeros
+from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
-from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 

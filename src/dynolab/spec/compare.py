@@ -10,7 +10,8 @@ from math import expm1, isfinite, log
 from random import Random
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.profiles import LayerTable, Profile, Stage, StageName, Trust
+from dynolab.spec.measurements import StageName
+from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
 from dynolab.spec.stats import DEFAULT_SEED, RESAMPLES, bootstrap_medians, median, percentile_interval
 
 CONFIDENCE = 0.95

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dynolab.spec.glossary import DEFINITIONS, Definition
-from dynolab.spec.profiles import ComputeUnit, LayerTable, MemorySummary, Profile, Stage, StageName, TimeSummary
+from dynolab.spec.measurements import ComputeUnit, StageName
+from dynolab.spec.profiles import LayerTable, MemorySummary, Profile, Stage, TimeSummary
 from dynolab.spec.show import Kind, Value, show
 
 NOT_MEASURED = "not measured"

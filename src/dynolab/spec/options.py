@@ -16,7 +16,7 @@ from enum import StrEnum
 from math import isfinite
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.profiles import ComputeUnit
+from dynolab.spec.measurements import ComputeUnit
 
 OptionValue = int | float | bool | str
 
@@ -55,6 +55,19 @@ class KnownOption:
     """A number must be greater than this."""
     needs: str | None = None
     """The vendor stack without which it has no effect: ``qnn``, ``gpu`` (TFLite's GPU delegate) or ``nnapi``."""
+    read: bool = True
+    """False: AI Hub has it, and no runtime here reads it though none of these stacks is needed."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is only accepted, so that options written for AI Hub work, and no runtime here reads it."""
+        return not self.read or self.needs is not None
+
+    def read_by(self, used: Collection[str]) -> bool:
+        """Whether it has an effect for a runtime that reads ``used`` (see :meth:`Options.unused_by`)."""
+        if self.group is None:
+            return any(word.partition(".")[0] == self.name for word in used)
+        return self.path in used or (self.group in used and (self.needs is None or self.needs in used))
 
     @property
     def path(self) -> str:
@@ -110,17 +123,14 @@ class Options:
 
         ``used`` holds top-level names (``onnx_options``, ``onnx_execution_providers``), single keys
         (``tflite_options.number_of_threads``) and vendor stacks (``qnn``). A group's name covers its keys, save those
-        that need a vendor stack which ``used`` does not hold. A group without any effect is named once, without keys.
+        that need a vendor stack which ``used`` does not hold. A group of which the runtime reads nothing is named once,
+        without keys.
         """
         unused = [name for name in self.plain if name not in used]
         for group, given in self.groups.items():
-            idle = [key for key in given if not _has_effect(_KEYS[group][key], used)]
-            unused += [group] if len(idle) == len(given) else [f"{group}.{key}" for key in idle]
+            idle = [f"{group}.{key}" for key in given if not _KEYS[group][key].read_by(used)]
+            unused += idle if _TOP_LEVEL[group].read_by(used) else [group]
         return tuple(unused)
-
-
-def _has_effect(option: KnownOption, used: Collection[str]) -> bool:
-    return option.path in used or (option.group in used and (option.needs is None or option.needs in used))
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -136,15 +146,17 @@ _PROVIDERS = (
 def _top(
     name: str, kind: Kind, text: str, hub: OptionValue | None = None, *, ours: OptionValue | None = None,
     allowed: tuple[str, ...] = (), minimum: float | None = None, above: float | None = None, needs: str | None = None,
+    read: bool = True,
 ) -> KnownOption:  # fmt: skip
-    return KnownOption(name, kind, text, None, hub, ours, allowed, None, minimum, above, needs)
+    return KnownOption(name, kind, text, None, hub, ours, allowed, None, minimum, above, needs, read)
 
 
 def _key(
     group: str, name: str, kind: Kind, text: str, hub: OptionValue | None = None, *, ours: OptionValue | None = None,
     allowed: tuple[str, ...] = (), pattern: str | None = None, minimum: float | None = None,
+    read: bool = True,
 ) -> KnownOption:  # fmt: skip
-    return KnownOption(name, kind, text, group, hub, ours, allowed, pattern, minimum)
+    return KnownOption(name, kind, text, group, hub, ours, allowed, pattern, minimum, read=read)
 
 
 def _vendor_keys(group: str, needs: str, *rows: tuple[str, Kind, OptionValue | None, str]) -> list[KnownOption]:
@@ -158,9 +170,10 @@ _TOP = [
     _top("max_profiler_iterations", _INT, "Most timed iterations, all processes together.", 100, ours=100, minimum=1),
     _top("max_profiler_time", _NUMBER, "Most seconds for warm-up and timed iterations, all processes together.", 600.0,
          ours=600.0, above=0),
-    _top("dequantize_outputs", _BOOL, "Whether quantised outputs come back as floating-point numbers.", True),
+    _top("dequantize_outputs", _BOOL, "Whether quantised outputs come back as floating-point numbers.", True,
+         read=False),
     _top("qairt_version", _WORD, "Version of Qualcomm's AI Runtime: major.minor, default or latest.", needs="qnn"),
-    _top("runtime_debug", _BOOL, "Whether the runtime logs more than usual."),
+    _top("runtime_debug", _BOOL, "Whether the runtime logs more than usual.", read=False),
     _top("tflite_delegates", _WORDS, "TFLite delegates, in order of preference.", allowed=_DELEGATES),
     _top("onnx_execution_providers", _WORDS, "ONNX Runtime's execution providers, in order of preference (AI Hub knows "
          "the first three).", allowed=_PROVIDERS),
@@ -195,13 +208,13 @@ _ONNX = [
 
 _TFLITE = [
     _key("tflite_options", "enable_fallback", _BOOL, "Whether the CPU may take what a delegate refuses.", True,
-         ours=True),
+         read=False),
     _key("tflite_options", "invoke_interpreter_on_cold_load", _BOOL, "Whether the first load also runs once.", False,
-         ours=False),
+         read=False),
     _key("tflite_options", "number_of_threads", _INT, "Threads of the CPU kernels; -1: the runtime's choice.", -1,
          ours=-1, minimum=-1),
     _key("tflite_options", "release_dynamic_tensors", _BOOL, "Whether dynamic tensors are freed after use.", False,
-         ours=False),
+         read=False),
     *_vendor_keys("tflite_options", "gpu",
            ("allow_fp32_as_fp16", _BOOL, True, "Whether the GPU may compute float32 as float16."),
            ("force_opengl", _BOOL, False, "Whether the GPU delegate must use OpenGL."),
@@ -288,6 +301,18 @@ _KEYS: dict[str, dict[str, KnownOption]] = {
     if group.kind is Kind.GROUP
 }
 _OWN_FIELDS = ("compute_unit", "max_profiler_iterations", "max_profiler_time")
+NO_EFFECT = "accepted, no effect"
+"""What stands for dynolab's default where an option is idle."""
+
+
+def without_effect(name: str, runtime: str) -> str:
+    """The sentence for an option that :meth:`Options.unused_by` names: whose doing it is that it has no effect."""
+    group, _, key = name.partition(".")
+    option = _KEYS[group][key] if key else _TOP_LEVEL[name]
+    if not option.idle:
+        return f"{name} has no effect on runtime {runtime}"
+    why = f"it needs {option.needs}, which no runtime here brings" if option.needs else "no runtime here reads it"
+    return f"{name} is accepted for compatibility with AI Hub and has no effect: {why}"
 
 
 # ---- text to options -------------------------------------------------------------------------------------------------

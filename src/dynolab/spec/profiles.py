@@ -10,19 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Range, RuntimeRow, StageName, Witnesses
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.tensors import TensorSpec
 
 SCHEMA_VERSION = 1
-
-
-class StageName(StrEnum):
-    """The four stages, in their order."""
-
-    COMPILE = "compile"
-    FIRST_LOAD = "first_load"
-    WARM_LOAD = "warm_load"
-    INFERENCE = "inference"
 
 
 class Trust(StrEnum):
@@ -31,22 +23,6 @@ class Trust(StrEnum):
     CLEAN = "clean"
     NOISY = "noisy"
     INVALID = "invalid"
-
-
-class ComputeUnit(StrEnum):
-    """Where a layer ran."""
-
-    CPU = "CPU"
-    GPU = "GPU"
-    NPU = "NPU"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Bytes, from what only swap could take (lower) to all that is resident (upper)."""
-
-    lower: int
-    upper: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +41,6 @@ class Notice:
     level: str
     code: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Witnesses:
-    """Readings around one pass: how much each counter grew, gauges before and after, and what is not to be had."""
-
-    wall_ns: int
-    grown: dict[str, float] = field(default_factory=dict)
-    before: dict[str, float] = field(default_factory=dict)
-    after: dict[str, float] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
-    """Reason by reading name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +74,6 @@ class TimeSummary:
     median_interval_ns: tuple[int, int] | None
     """95 % confidence interval of the median, by bootstrap over processes and iterations."""
     per_second: float
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryEdge:
-    """The memory of the worker's process tree at one instant (monotonic clock)."""
-
-    at_ns: int
-    resident_bytes: int
-    anonymous_bytes: int
-    file_bytes: int
-    shared_bytes: int
-    swap_bytes: int
-    huge_bytes: int
-    high_water_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,20 +153,6 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """One layer of the fastest iteration of the layer pass."""
-
-    name: str
-    type: str
-    compute_unit: ComputeUnit
-    time_ns: int
-    cycles: int | None = None
-    output_bytes: int | None = None
-    delegate: str | None = None
-    """Who ran it inside the runtime (an execution provider, a delegate, a kernel's name)."""
-
-
-@dataclass(frozen=True, slots=True)
 class LayerTable:
     """All layers of one iteration; ``overhead`` is their iteration's total over the inference minimum, less 1."""
 
@@ -238,15 +174,6 @@ class Tensor:
     spec: TensorSpec
     source: str
     """Such as ``random uniform [0, 1), seed 1`` or ``x.npy``."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeRow:
-    """What the four stages mean for one runtime (measuring.md section 1)."""
-
-    artifact: str | None
-    wiped: str
-    lazy: str
 
 
 @dataclass(frozen=True, slots=True)

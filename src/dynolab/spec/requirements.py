@@ -18,7 +18,8 @@ from typing import Literal
 from dynolab.errors import SpecInvalid
 from dynolab.spec import facts
 from dynolab.spec.facts import Fact
-from dynolab.spec.profiles import MemoryRun, Profile, Range, Stage, StageName, TimingRun, Trust
+from dynolab.spec.measurements import Range, StageName
+from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun, Trust
 from dynolab.spec.show import Kind, Value, show
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from dynolab.spec.profiles import Range
+from dynolab.spec.measurements import Range
 
 Kind = Literal["time_ns", "bytes", "range", "ratio", "count", "rate"]
 """``range`` is a pair of bytes, ``ratio`` a share of 1, ``rate`` a count per second."""

@@ -11,7 +11,8 @@ from random import Random
 from typing import TypeVar
 
 from dynolab.errors import Bug
-from dynolab.spec.profiles import Range, Spread, TimeSummary
+from dynolab.spec.measurements import Range
+from dynolab.spec.profiles import Spread, TimeSummary
 
 Number = TypeVar("Number", int, float)
 
@@ -28,16 +29,6 @@ DIRECT_MAX = 30
 POOL_MAX = 3000
 """Values that one resample is read from at most: larger pools are represented by evenly spaced order statistics."""
 DEFAULT_SEED = 20250
-
-WARMUP_WINDOW = 5
-"""Iterations in each running median: two outliers in a window do not move it."""
-WARMUP_TOLERANCE = 0.05
-"""The running median has settled when two neighbouring windows differ by no more than this share."""
-WARMUP_MAX = 1000
-"""Iterations after which warm-up ends, settled or not: some models never settle (Barrett et al., Virtual Machine Warmup
-Blows Hot and Cold, OOPSLA 2017). It is large because it binds fast models only; the others meet the next bound first."""
-WARMUP_MAX_NS = 2_000_000_000
-"""Warm-up time after which it ends too: caches and clocks take far less, and slow models need their budget for timing."""
 
 
 def median(values: Sequence[int]) -> int:
@@ -191,21 +182,6 @@ def summarise(
         median_interval_ns=bootstrap_median_interval(processes, seed=seed),
         per_second=count * 1e9 / max(sum(values), 1),
     )
-
-
-def settled(warmup_ns: Sequence[int]) -> bool:
-    """Whether warm-up is over, given its times so far, in order (nanoseconds).
-
-    It is when the running median (over :data:`WARMUP_WINDOW` iterations) has settled: the last window and the one before
-    differ by at most :data:`WARMUP_TOLERANCE` of the earlier one. It is in any case after :data:`WARMUP_MAX` iterations
-    or :data:`WARMUP_MAX_NS`. The rule is dynolab's own; its thresholds are the named constants.
-    """
-    if len(warmup_ns) >= WARMUP_MAX or sum(warmup_ns) >= WARMUP_MAX_NS:
-        return True
-    if len(warmup_ns) < 2 * WARMUP_WINDOW:
-        return False
-    before = median(warmup_ns[-2 * WARMUP_WINDOW : -WARMUP_WINDOW])
-    return abs(median(warmup_ns[-WARMUP_WINDOW:]) - before) <= WARMUP_TOLERANCE * before
 
 
 def share_of_iterations(total: int, processes: int) -> list[int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dynolab.measure import cage, memory, process
+from dynolab.measure import cage, memory, process, witnesses
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     InputWishes,
@@ -16,8 +17,8 @@ from dynolab.measure.protocol import (
     RunRequest,
     RunResult,
 )
+from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.models import ModelFormat
-from dynolab.spec.profiles import Range
 
 
 @dataclass(slots=True)
@@ -57,10 +58,16 @@ class Harness:
             "wishes": self.wishes,
             "iterations": 3,
             "time_limit_ns": 10**10,
+            "readings": witnesses.all_names(),
             **changes,
         }
         place = self.folder / f"run{self.runs}"
         return process.run(place, RunRequest(**arguments), deadline_ns=None, cage=cage.Cage())
+
+    def wipe(self) -> None:
+        """Empty the caches' folder, as it is before a first load."""
+        shutil.rmtree(self.folder / "cache")
+        (self.folder / "cache").mkdir()
 
     def inspect(self) -> RunResult:
         """The inspection, kept for the runs that follow; fails the test when the model failed."""
@@ -75,9 +82,10 @@ class Harness:
         assert outcome.result.error is None, (outcome.result.error, outcome.log)
         return outcome.result
 
-    def memory(self, kind: RunKind, **changes: Any) -> tuple[Range, Range]:
-        """Raw peak and increase of one memory pass, in bytes."""
+    def memory(self, stage: StageName, **changes: Any) -> tuple[Range, Range]:
+        """Raw peak and increase of one stage in one memory pass, in bytes."""
+        kind = RunKind.INFERENCE if stage is StageName.WARM_LOAD else RunKind(stage)
         outcome = self.run(kind, Measure.MEMORY, **changes)
         assert outcome.result.error is None, (outcome.result.error, outcome.log)
-        start, end, released = outcome.result.edges
+        start, end, released = outcome.result.stages[stage].edges
         return memory.ranges(start, end, released, memory.within(outcome.samples, start, end))

@@ -7,31 +7,25 @@ from random import Random
 from typing import Any
 
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Range, RuntimeRow, StageName, Witnesses
 from dynolab.spec.models import FileFact, ModelFacts, ModelFormat
 from dynolab.spec.profiles import (
     SCHEMA_VERSION,
     ColdProof,
-    ComputeUnit,
     ImportCost,
-    Layer,
     LayerTable,
-    MemoryEdge,
     MemoryRun,
     MemorySummary,
     Notice,
     Plan,
     Profile,
-    Range,
     Request,
     RuntimeFacts,
-    RuntimeRow,
     Stage,
-    StageName,
     Tensor,
     TimingRun,
     Trust,
     Verdict,
-    Witnesses,
 )
 from dynolab.spec.stats import median_range, spread, summarise
 from dynolab.spec.tensors import TensorSpec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,28 +11,15 @@ from dynolab.measure import doctor, pagecache
 from dynolab.measure.doctor import Finding, examine
 from dynolab.measure.protocol import Residency
 
-DEVICES = Path(__file__).parents[2] / "data" / "devices"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "root"
-
-
-def tree(folder: Path, device: str) -> Path:
-    for name, content in json.loads((DEVICES / f"{device}.json").read_text(encoding="utf-8")).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    return folder
+Recorded = Callable[[str], Path]
 
 
 def findings(root: Path) -> dict[str, Finding]:
     return {finding.name: finding for finding in examine(root, workspace=root.parent, sample_s=0.001)}
 
 
-def test_a_hot_laptop_on_battery(root: Path) -> None:
-    found = findings(tree(root, "laptop"))
+def test_a_hot_laptop_on_battery(recorded: Recorded) -> None:
+    found = findings(recorded("laptop"))
     assert found["governor"].state == "warning"
     assert found["governor"].fix.startswith("echo performance | sudo tee /sys/")
     assert found["turbo"].fix == "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"
@@ -45,8 +32,8 @@ def test_a_hot_laptop_on_battery(root: Path) -> None:
     assert found["clock source"].state == "problem"
 
 
-def test_a_raspberry_pi_that_is_held_back(root: Path) -> None:
-    found = findings(tree(root, "raspberry_pi"))
+def test_a_raspberry_pi_that_is_held_back(recorded: Recorded) -> None:
+    found = findings(recorded("raspberry_pi"))
     assert found["temperature"].state == "problem"
     assert found["turbo"].state == "ok"
     assert found["clock source"].state == "ok"
@@ -54,8 +41,8 @@ def test_a_raspberry_pi_that_is_held_back(root: Path) -> None:
     assert found["swap"].state == "ok"
 
 
-def test_a_virtual_machine_in_a_container_with_half_a_cpu(root: Path) -> None:
-    found = findings(tree(root, "virtual_machine"))
+def test_a_virtual_machine_in_a_container_with_half_a_cpu(recorded: Recorded) -> None:
+    found = findings(recorded("virtual_machine"))
     assert found["governor"].state == "unknown"
     assert found["temperature"].state == "unknown"
     assert found["CPU quota"].state == "problem"
@@ -71,8 +58,8 @@ def test_an_empty_tree_is_unknown_and_no_failure(root: Path) -> None:
     assert found["swap"].state == "unknown"
 
 
-def test_worst_first_and_every_trouble_names_its_cost(root: Path) -> None:
-    found = examine(tree(root, "laptop"), workspace=root.parent, sample_s=0.001)
+def test_worst_first_and_every_trouble_names_its_cost(recorded: Recorded, root: Path) -> None:
+    found = examine(recorded("laptop"), workspace=root.parent, sample_s=0.001)
     order = ["problem", "warning", "unknown", "ok"]
     states = [order.index(finding.state) for finding in found]
     assert states == sorted(states)

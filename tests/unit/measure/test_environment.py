@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dynolab.measure import environment
 
-DEVICES = Path(__file__).parents[2] / "data" / "devices"
+Recorded = Callable[[str], Path]
 
 
-def tree(folder: Path, device: str) -> Path:
-    for name, content in json.loads((DEVICES / f"{device}.json").read_text(encoding="utf-8")).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    return folder
-
-
-def test_a_laptop(tmp_path: Path) -> None:
-    root = tree(tmp_path, "laptop")
+def test_a_laptop(recorded: Recorded) -> None:
+    root = recorded("laptop")
     facts, found = environment.device_facts(root), environment.environment(root)
     assert facts.name == "LENOVO 20L5S00000"
     assert (facts.os, facts.os_version) == ("Ubuntu", "24.04")
@@ -37,16 +29,16 @@ def test_a_laptop(tmp_path: Path) -> None:
     assert found["swap_total_bytes"] == str(2_000_000 * 1024)
 
 
-def test_a_raspberry_pi(tmp_path: Path) -> None:
-    root = tree(tmp_path, "raspberry_pi")
+def test_a_raspberry_pi(recorded: Recorded) -> None:
+    root = recorded("raspberry_pi")
     facts = environment.device_facts(root)
     assert facts.name == "Raspberry Pi 5 Model B Rev 1.0"
     assert facts.processor == "cortex-a76"
     assert environment.environment(root)["turbo"] == "off"
 
 
-def test_a_virtual_machine_with_a_container_of_control_groups_v1(tmp_path: Path) -> None:
-    root = tree(tmp_path, "virtual_machine")
+def test_a_virtual_machine_with_a_container_of_control_groups_v1(recorded: Recorded) -> None:
+    root = recorded("virtual_machine")
     found = environment.environment(root)
     assert "hypervisor bit" in found["virtualisation"]
     assert found["governor"] == "not available: no cpufreq"
@@ -54,8 +46,8 @@ def test_a_virtual_machine_with_a_container_of_control_groups_v1(tmp_path: Path)
     assert found["cgroup_memory_limit_bytes"] == str(2 << 30)
 
 
-def test_the_smallest_limit_up_the_hierarchy_counts(tmp_path: Path) -> None:
-    root = tree(tmp_path, "laptop")
+def test_the_smallest_limit_up_the_hierarchy_counts(recorded: Recorded) -> None:
+    root = recorded("laptop")
     assert environment.memory_limit_bytes(root) == 6_000_000_000
     assert environment.cpu_quota(root) is None
     (root / "sys/fs/cgroup/user.slice/cpu.max").write_text("150000 100000\n")

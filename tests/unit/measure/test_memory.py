@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.measure import memory
-from dynolab.measure.protocol import RunKind
 from dynolab.spec import stats
-from dynolab.spec.profiles import MemoryEdge, Range
+from dynolab.spec.measurements import MemoryEdge, Range, StageName
 from dynolab.testing.harness import Harness
 
 pytestmark = pytest.mark.skipif(memory.unavailable() is not None, reason=str(memory.unavailable()))
@@ -71,7 +70,7 @@ def known_answer(make: MakeHarness, folder: Path, seed: int, largest: int) -> No
         spike_bytes=spike,
         threads=source.choice([1, 2]),
     )
-    peak, increase = harness.memory(RunKind.WARM_LOAD)
+    peak, increase = harness.memory(StageName.WARM_LOAD)
     assert_close(increase, kept, kept + mapped)
     assert_close(peak, kept + spike, kept + mapped + spike)
 
@@ -88,7 +87,7 @@ def test_known_answers_up_to_half_a_gigabyte(null_harness: MakeHarness, tmp_path
 
 
 def test_heap_freed_before_the_end_is_no_increase(null_harness: MakeHarness) -> None:
-    peak, increase = null_harness(freed_bytes=64 * MIB).memory(RunKind.WARM_LOAD)
+    peak, increase = null_harness(freed_bytes=64 * MIB).memory(StageName.WARM_LOAD)
     assert increase.lower <= 256 * KIB
     assert peak.lower >= 64 * MIB * 0.98
 
@@ -99,22 +98,22 @@ def test_a_file_on_tmpfs_cannot_be_taken_back(null_harness: MakeHarness) -> None
         pytest.skip("there is no /dev/shm")
     try:
         path.write_bytes(b"1" * (32 * MIB))
-        _, increase = null_harness(file=str(path), file_bytes=32 * MIB).memory(RunKind.WARM_LOAD)
+        _, increase = null_harness(file=str(path), file_bytes=32 * MIB).memory(StageName.WARM_LOAD)
     finally:
         path.unlink(missing_ok=True)
     assert_close(increase, 32 * MIB, 32 * MIB)
 
 
 def test_a_child_process_counts(null_harness: MakeHarness) -> None:
-    bare = null_harness(child_bytes=4096).memory(RunKind.WARM_LOAD)[1]
-    _, increase = null_harness(child_bytes=48 * MIB).memory(RunKind.WARM_LOAD)
+    bare = null_harness(child_bytes=4096).memory(StageName.WARM_LOAD)[1]
+    _, increase = null_harness(child_bytes=48 * MIB).memory(StageName.WARM_LOAD)
     assert_close(Range(increase.lower - bare.lower, increase.upper - bare.upper), 48 * MIB, 48 * MIB)
 
 
 def test_what_the_first_inference_allocates_belongs_to_inference(null_harness: MakeHarness) -> None:
     harness = null_harness(inference_bytes=24 * MIB)
-    _, load = harness.memory(RunKind.WARM_LOAD)
-    peak, inference = harness.memory(RunKind.INFERENCE)
+    _, load = harness.memory(StageName.WARM_LOAD)
+    peak, inference = harness.memory(StageName.INFERENCE)
     assert load.upper <= 512 * KIB
     assert_close(inference, 24 * MIB, 24 * MIB)
     assert_close(peak, 24 * MIB, 24 * MIB)

@@ -31,6 +31,7 @@ from dynolab.measure.readings.base import Reading, Unavailable
 
 DEVICES = Path(__file__).parents[2] / "data" / "devices"
 PACKAGE = "dynolab.measure.readings"
+NAMES = witnesses.all_names()
 
 
 def tree(folder: Path, device: str) -> Path:
@@ -86,7 +87,7 @@ def test_every_reading_of_an_empty_tree_is_unavailable_or_from_a_system_call(nam
 @pytest.mark.parametrize("name", plugins.names(PACKAGE))
 @pytest.mark.parametrize("device", ["laptop", "raspberry_pi", "virtual_machine"])
 def test_every_reading_understands_every_recorded_device(name: str, device: str, tmp_path: Path) -> None:
-    taken = witnesses.snapshot(root=tree(tmp_path, device), skip=set(plugins.names(PACKAGE)) - {name})
+    taken = witnesses.snapshot(NAMES, root=tree(tmp_path, device), skip=set(plugins.names(PACKAGE)) - {name})
     assert "not understood" not in taken.unavailable.get(name, "")
 
 
@@ -217,11 +218,11 @@ def test_the_reference_kernel_leaves_no_memory_behind() -> None:
 
 
 def test_between_grows_counters_and_keeps_gauges(laptop: Path) -> None:
-    before = witnesses.snapshot(root=laptop, skip=("reference_kernel",))
+    before = witnesses.snapshot(NAMES, root=laptop, skip=("reference_kernel",))
     write(laptop, "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "17\n")
     write(laptop, "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "2000000\n")
     (laptop / "proc/self/task/101/schedstat").unlink()
-    after = witnesses.snapshot(root=laptop, skip=("reference_kernel",), closing=True)
+    after = witnesses.snapshot(NAMES, root=laptop, skip=("reference_kernel",), closing=True)
     found = witnesses.between(before, after)
     assert found.wall_ns > 0
     assert found.grown["thermal.throttle_events"] == 7
@@ -232,20 +233,20 @@ def test_between_grows_counters_and_keeps_gauges(laptop: Path) -> None:
 
 def test_a_file_in_an_unknown_form_makes_its_reading_unavailable_and_no_other(laptop: Path) -> None:
     write(laptop, "proc/self/task/100/schedstat", "many few\n")
-    found = witnesses.snapshot(root=laptop, skip=("reference_kernel",))
+    found = witnesses.snapshot(NAMES, root=laptop, skip=("reference_kernel",))
     assert "not understood: ValueError" in found.unavailable["run_queue"]
     assert "swap.own_bytes" in found.values
 
 
 def test_a_value_without_a_field_is_a_bug() -> None:
-    odd = witnesses.Snapshot(0, {"steal.wrong": 1.0}, {})
+    odd = witnesses.Snapshot(NAMES, 0, {"steal.wrong": 1.0}, {})
     with pytest.raises(Bug, match=r"steal\.wrong"):
         witnesses.between(odd, odd)
 
 
 def test_counters_are_read_next_to_the_pass(laptop: Path) -> None:
-    order = list(witnesses.snapshot(root=laptop).values)
-    closing = list(witnesses.snapshot(root=laptop, closing=True).values)
+    order = list(witnesses.snapshot(NAMES, root=laptop).values)
+    closing = list(witnesses.snapshot(NAMES, root=laptop, closing=True).values)
     assert order.index("neighbours.others_cpu_ns") < order.index("reference_kernel.integer_ns")
     assert order.index("reference_kernel.integer_ns") < order.index("run_queue.delay_ns")
     assert closing.index("run_queue.delay_ns") < closing.index("reference_kernel.integer_ns")

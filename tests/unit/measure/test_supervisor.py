@@ -6,8 +6,8 @@ import pytest
 
 from dynolab.errors import ModelNotSupported
 from dynolab.measure import plan, supervisor
+from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.options import parse
-from dynolab.spec.profiles import ComputeUnit, Layer
 
 CPU, GPU, NPU = ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU
 

@@ -20,7 +20,8 @@ from dynolab.measure.verdict import (
     judge_stage,
     judge_timing,
 )
-from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict, Witnesses
+from dynolab.spec.measurements import Witnesses
+from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict
 
 BEST = {
     "reference_kernel.integer_ns": 107_000.0,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dynolab.measure.protocol import RESULT_FILE, Measure, RunKind, RunResult, read
+from dynolab.spec.measurements import StageName
 from dynolab.testing.harness import Harness
 
 MakeHarness = Callable[..., Harness]
@@ -18,7 +19,7 @@ def test_importing_the_worker_brings_in_the_standard_library_and_numpy_only() ->
 import sys
 import dynolab.measure.worker
 from dynolab.measure import witnesses
-witnesses.snapshot()
+witnesses.snapshot(witnesses.all_names())
 print(*sorted({name.partition(".")[0] for name, module in sys.modules.items() if getattr(module, "__file__", None)}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -29,29 +30,42 @@ print(*sorted({name.partition(".")[0] for name, module in sys.modules.items() if
 
 def test_a_result_is_there_whole_or_not_at_all(null_harness: MakeHarness) -> None:
     harness = null_harness()
-    harness.good(RunKind.WARM_LOAD, Measure.TIME)
+    harness.good(RunKind.FIRST_LOAD, Measure.TIME)
     folder = harness.folder / f"run{harness.runs}"
-    assert read(RunResult, folder / RESULT_FILE).values_ns
+    assert read(RunResult, folder / RESULT_FILE).stages[StageName.FIRST_LOAD].values_ns
     assert not list(folder.glob("*.partial"))
 
 
 def test_time_and_memory_never_come_from_one_process(null_harness: MakeHarness) -> None:
     harness = null_harness()
-    assert harness.good(RunKind.WARM_LOAD, Measure.TIME).edges == ()
-    memory = harness.good(RunKind.WARM_LOAD, Measure.MEMORY)
-    assert len(memory.edges) == 3
-    assert "reference_kernel.copy_ns" not in (memory.witnesses.before if memory.witnesses else {})
+    for stage, seen in harness.good(RunKind.INFERENCE, Measure.TIME).stages.items():
+        assert seen.edges == (), stage
+    for stage, seen in harness.good(RunKind.INFERENCE, Measure.MEMORY).stages.items():
+        assert len(seen.edges) == 3, stage
+        assert "reference_kernel.copy_ns" not in (seen.witnesses.before if seen.witnesses else {}), stage
+
+
+def test_an_inference_run_goes_through_a_warm_load_with_a_start_of_its_own(null_harness: MakeHarness) -> None:
+    stages = null_harness().good(RunKind.INFERENCE, Measure.MEMORY).stages
+    assert list(stages) == [StageName.WARM_LOAD, StageName.INFERENCE]
+    assert stages[StageName.WARM_LOAD].edges[-1].at_ns < stages[StageName.INFERENCE].edges[0].at_ns
+
+
+def test_the_floor_is_what_a_loop_around_nothing_takes(null_harness: MakeHarness) -> None:
+    floor_ns = null_harness().inspect().floor_ns
+    assert floor_ns is not None
+    assert 0 < floor_ns < 1_000_000
 
 
 def test_a_busy_model_takes_the_time_it_takes(null_harness: MakeHarness) -> None:
     result = null_harness(busy_ns=200_000).good(RunKind.INFERENCE, Measure.TIME, iterations=50)
-    assert min(result.values_ns) >= 200_000
+    assert min(result.stages[StageName.INFERENCE].values_ns) >= 200_000
 
 
 def test_a_crash_names_signal_and_log(null_harness: MakeHarness, null_model: Callable[..., Path]) -> None:
     harness = null_harness()
     null_model(crash=6, at="load")
-    outcome = harness.run(RunKind.WARM_LOAD, Measure.TIME)
+    outcome = harness.run(RunKind.FIRST_LOAD, Measure.TIME)
     assert outcome.result.error is not None
     assert outcome.result.error["code"] == "WorkerCrashed"
     assert "SIGABRT" in str(outcome.result.error["message"])
@@ -59,6 +73,6 @@ def test_a_crash_names_signal_and_log(null_harness: MakeHarness, null_model: Cal
 
 
 def test_another_protocol_version_is_refused(null_harness: MakeHarness) -> None:
-    outcome = null_harness().run(RunKind.WARM_LOAD, Measure.TIME, protocol=99)
+    outcome = null_harness().run(RunKind.FIRST_LOAD, Measure.TIME, protocol=99)
     assert outcome.result.error is not None
     assert "protocol 99" in str(outcome.result.error["message"])

@@ -14,7 +14,8 @@ from dynolab.errors import SpecInvalid
 from dynolab.report.aihub import dictionary
 from dynolab.report.base import Report
 from dynolab.report.json import load
-from dynolab.spec.profiles import Profile, StageName
+from dynolab.spec.measurements import StageName
+from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import hostile_profile, layer_table, sample_profile, unmeasured_profile
 
 FORMATS = plugins.names("dynolab.report")

@@ -14,7 +14,8 @@ from dynolab.report import html
 from dynolab.report.html.charts import iteration_charts, memory_chart
 from dynolab.report.html.svg import element, nice_ticks, percent
 from dynolab.spec.glossary import DEFINITIONS
-from dynolab.spec.profiles import Profile, Range
+from dynolab.spec.measurements import Range
+from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
 
 VOID = {"meta", "link", "br", "input", "col", "img"}

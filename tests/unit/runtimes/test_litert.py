@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import pytest
 from dynolab.errors import InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported
 from dynolab.runtimes.base import Target
 from dynolab.runtimes.litert import WEIGHT_CACHE, c_api, events, file_facts, plugin, schema
-from dynolab.spec.models import ModelFormat
-from dynolab.spec.options import parse
+from dynolab.testing.tflite import Part, write
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "models"
 SHARED = Path(__file__).parents[3].parent / "shared" / "models"
@@ -26,91 +25,6 @@ KWS = EXAMPLES / "mlperf_tiny_kws_int8.tflite"
 ROCK_PAPER_SCISSORS = EXAMPLES / "rock_paper_scissors_float32.tflite"
 
 pytestmark = pytest.mark.skipif(plugin.unavailable() is not None, reason=str(plugin.unavailable()))
-
-
-@dataclass
-class Part:
-    """One graph of a model to make: tensors, operators, inputs and outputs, by number."""
-
-    tensors: list[tuple[Any, ...]] = field(default_factory=list)
-    operators: list[tuple[Any, ...]] = field(default_factory=list)
-    inputs: Sequence[int] = ()
-    outputs: Sequence[int] = ()
-
-    def tensor(
-        self, name: str, kind: str, shape: Sequence[int], *, declared: Sequence[int] | None = None, value: Any = None
-    ) -> int:
-        self.tensors.append((name, kind, list(shape), declared, value))
-        return len(self.tensors) - 1
-
-    def operator(self, code: str, inputs: list[int], outputs: list[int], **options: Any) -> None:
-        """``code``: a builtin operator's name, or ``custom:Name``; options go to the table named by ``table``."""
-        self.operators.append((code, inputs, outputs, options))
-
-
-def write(path: Path, *parts: Part, names: tuple[dict[int, str], dict[int, str]] | None = None) -> Path:
-    """A .tflite file, made with the schema that LiteRT brings; ``names``: a signature's, by tensor."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT()
-    model.version, model.description, model.buffers, model.operatorCodes = 3, "made by a test", [schema.BufferT()], []
-    codes: dict[str, int] = {}
-
-    def made_tensor(name: str, kind: str, shape: list[int], declared: Sequence[int] | None, value: Any) -> Any:
-        tensor = schema.TensorT()
-        tensor.name, tensor.type, tensor.shape, tensor.buffer = name, getattr(schema.TensorType, kind), shape, 0
-        tensor.shapeSignature = None if declared is None else list(declared)
-        if value is not None:
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(value.tobytes(), np.uint8)
-            model.buffers.append(buffer)
-            tensor.buffer = len(model.buffers) - 1
-        return tensor
-
-    def made_code(name: str) -> Any:
-        code = schema.OperatorCodeT()
-        custom = name.partition(":")[2]
-        code.builtinCode = schema.BuiltinOperator.CUSTOM if custom else getattr(schema.BuiltinOperator, name)
-        code.deprecatedBuiltinCode, code.customCode, code.version = min(code.builtinCode, 127), custom or None, 1
-        return code
-
-    def made_operator(code: str, inputs: list[int], outputs: list[int], options: dict[str, Any]) -> Any:
-        if code not in codes:
-            codes[code] = len(codes)
-            model.operatorCodes.append(made_code(code))
-        operator = schema.OperatorT()
-        operator.opcodeIndex, operator.inputs, operator.outputs = codes[code], inputs, outputs
-        if options:
-            table = options.pop("table")
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, table)
-            operator.builtinOptions = getattr(schema, f"{table}T")()
-            for name, value in options.items():
-                setattr(operator.builtinOptions, name, value)
-        return operator
-
-    def made_part(part: Part) -> Any:
-        graph = schema.SubGraphT()
-        graph.tensors = [made_tensor(*tensor) for tensor in part.tensors]
-        graph.operators = [made_operator(*operator) for operator in part.operators]
-        graph.inputs, graph.outputs = list(part.inputs), list(part.outputs)
-        return graph
-
-    def made_map(tensor: int, name: str) -> Any:
-        item = schema.TensorMapT()
-        item.tensorIndex, item.name = tensor, name
-        return item
-
-    model.subgraphs = [made_part(part) for part in parts]
-    if names is not None:
-        signature = schema.SignatureDefT()
-        signature.signatureKey, signature.subgraphIndex = "serve", 0
-        signature.inputs, signature.outputs = ([made_map(*item) for item in side.items()] for side in names)
-        model.signatureDefs = [signature]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
-    return path
 
 
 def reshaping(path: Path, kind: str) -> Path:
@@ -132,19 +46,6 @@ def adding(path: Path) -> Path:
     part.operator("ADD", [source, one], [*part.outputs], table="AddOptions")
     part.inputs = [source]
     return write(path, part)
-
-
-@pytest.fixture
-def targeted(tmp_path: Path) -> Callable[..., Target]:
-    """A target in a folder of its own, with an empty cache."""
-
-    def make(model: Path, options: str = "", **shapes: tuple[int, ...]) -> Target:
-        folders = [tmp_path / name for name in ("artifact", "cache")]
-        for folder in folders:
-            folder.mkdir(exist_ok=True)
-        return Target(model, ModelFormat.TFLITE, *folders, parse(options), shapes)
-
-    return make
 
 
 def random_inputs(specs: Sequence[Any]) -> dict[str, Any]:
@@ -189,9 +90,9 @@ def bound(target: Target) -> Target:
 # ---- what a file says ------------------------------------------------------------------------------------------------
 
 
-def test_facts_of_a_known_model(targeted: Callable[..., Target]) -> None:
-    target = bound(targeted(KWS))
-    found = plugin.describe(target)
+def test_facts_of_a_known_model(target: Callable[..., Target]) -> None:
+    asked = bound(target(KWS))
+    found = plugin.describe(asked)
     assert [(spec.name, spec.dtype, spec.shape) for spec in found.inputs] == [("input_1", "float32", (None, 50, 10, 1))]
     assert [(spec.name, spec.shape) for spec in found.outputs] == [("Identity", (None, 12))]
     assert found.parameters == 22_606
@@ -203,37 +104,37 @@ def test_facts_of_a_known_model(targeted: Callable[..., Target]) -> None:
     assert found.schema.startswith("TFLite schema 3")
 
 
-def test_macs_need_the_shapes_that_the_file_was_written_for(targeted: Callable[..., Target]) -> None:
+def test_macs_need_the_shapes_that_the_file_was_written_for(target: Callable[..., Target]) -> None:
     for shapes in ({}, {"input_1": (2, 50, 10, 1)}):
-        found = plugin.describe(targeted(KWS, **shapes))
+        found = plugin.describe(target(KWS, **shapes))
         assert found.multiply_accumulates is None
         assert found.unknown is not None
         assert "shapes" in found.unknown["multiply_accumulates"]
 
 
-def test_names_are_the_signatures_in_the_graphs_order(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_names_are_the_signatures_in_the_graphs_order(tmp_path: Path, target: Callable[..., Target]) -> None:
     part = Part()
     first, second = part.tensor("p", "FLOAT32", [3]), part.tensor("q", "FLOAT32", [3])
     part.inputs, part.outputs = [first, second], [part.tensor("u", "FLOAT32", [3]), part.tensor("v", "FLOAT32", [3])]
     part.operator("ABS", [first], [part.outputs[0]])
     part.operator("NEG", [second], [part.outputs[1]])
-    target = targeted(write(tmp_path / "m.tflite", part, names=({1: "a", 0: "z"}, {3: "b", 2: "y"})))
-    described, session = plugin.describe(target), plugin.load(target)
+    asked = target(write(tmp_path / "m.tflite", part, names=({1: "a", 0: "z"}, {3: "b", 2: "y"})))
+    described, session = plugin.describe(asked), plugin.load(asked)
     assert [spec.name for spec in described.inputs] == [spec.name for spec in session.inputs] == ["z", "a"]
     assert [spec.name for spec in described.outputs] == [spec.name for spec in session.outputs] == ["y", "b"]
     session.close()
-    found = outputs_of(target, {"a": np.full(3, 5, np.float32), "z": np.full(3, -2, np.float32)})
+    found = outputs_of(asked, {"a": np.full(3, 5, np.float32), "z": np.full(3, -2, np.float32)})
     assert found["y"].tolist() == [2, 2, 2]
     assert found["b"].tolist() == [-5, -5, -5]
 
 
-def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, target: Callable[..., Target]) -> None:
     part = Part()
     part.inputs = [part.tensor("x", "FLOAT32", [3]), part.tensor("x", "FLOAT32", [3])]
     part.outputs = [part.tensor("y", "FLOAT32", [3])]
     part.operator("ADD", [*part.inputs], [*part.outputs], table="AddOptions")
     with pytest.raises(ModelNotSupported, match="share a name"):
-        plugin.describe(targeted(write(tmp_path / "m.tflite", part)))
+        plugin.describe(target(write(tmp_path / "m.tflite", part)))
 
 
 @pytest.mark.parametrize(
@@ -278,12 +179,12 @@ def test_multiply_accumulates_of_a_transposed_convolution(tmp_path: Path) -> Non
     ],
 )
 def test_what_is_no_sound_file_is_refused(
-    tmp_path: Path, targeted: Callable[..., Target], content: bytes, said: str
+    tmp_path: Path, target: Callable[..., Target], content: bytes, said: str
 ) -> None:
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(content)
     with pytest.raises(ModelInvalid, match=said) as caught:
-        plugin.describe(targeted(broken))
+        plugin.describe(target(broken))
     assert "broken.tflite" in caught.value.message
     assert caught.value.hint
 
@@ -319,49 +220,49 @@ def test_an_index_that_points_nowhere_is_refused(tmp_path: Path) -> None:
 # ---- what LiteRT cannot run ------------------------------------------------------------------------------------------
 
 
-def test_an_unresolved_custom_operator_is_named(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_an_unresolved_custom_operator_is_named(tmp_path: Path, target: Callable[..., Target]) -> None:
     part = Part()
     part.inputs, part.outputs = [part.tensor("x", "FLOAT32", [3])], [part.tensor("y", "FLOAT32", [3])]
     part.operator("custom:Landmarks2TransformMatrix", [*part.inputs], [*part.outputs])
-    target = targeted(write(tmp_path / "m.tflite", part))
+    asked = target(write(tmp_path / "m.tflite", part))
     with pytest.raises(ModelNotSupported, match="Landmarks2TransformMatrix"):
-        plugin.describe(target)
+        plugin.describe(asked)
     with pytest.raises(LoadFailed, match="Landmarks2TransformMatrix"):  # the library's own words
-        plugin.load(target)
+        plugin.load(asked)
 
 
 @pytest.mark.parametrize("kind", ["STRING", "RESOURCE", "INT4"])
-def test_element_types_that_cannot_be_fed(tmp_path: Path, targeted: Callable[..., Target], kind: str) -> None:
+def test_element_types_that_cannot_be_fed(tmp_path: Path, target: Callable[..., Target], kind: str) -> None:
     with pytest.raises(ModelNotSupported, match=f"'x' is a {kind.lower()} tensor"):
-        plugin.describe(targeted(reshaping(tmp_path / "m.tflite", kind)))
+        plugin.describe(target(reshaping(tmp_path / "m.tflite", kind)))
 
 
-def test_units_and_delegates_that_are_not_here(targeted: Callable[..., Target]) -> None:
+def test_units_and_delegates_that_are_not_here(target: Callable[..., Target]) -> None:
     for call in (plugin.describe, plugin.load):
         with pytest.raises(ModelNotSupported, match="no NPU on this machine"):
-            call(targeted(KWS, "--compute_unit npu"))
+            call(target(KWS, "--compute_unit npu"))
         with pytest.raises(ModelNotSupported, match="no delegate 'gpu' here \\(it has: xnnpack\\)"):
-            call(targeted(KWS, "--tflite_delegates gpu"))
+            call(target(KWS, "--tflite_delegates gpu"))
 
 
-def test_a_shape_that_does_not_fit_fails_in_load(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_a_shape_that_does_not_fit_fails_in_load(tmp_path: Path, target: Callable[..., Target]) -> None:
     with pytest.raises(LoadFailed, match="not compatible"):
-        plugin.load(targeted(adding(tmp_path / "m.tflite"), x=(4, 4)))
+        plugin.load(target(adding(tmp_path / "m.tflite"), x=(4, 4)))
 
 
 def test_an_output_whose_shape_depends_on_values_fails_in_the_run(
-    tmp_path: Path, targeted: Callable[..., Target]
+    tmp_path: Path, target: Callable[..., Target]
 ) -> None:
     part = Part()
     part.inputs = [part.tensor("x", "BOOL", [4])]
     part.outputs = [part.tensor("y", "INT64", [4, 1], declared=[-1, 1])]
     part.operator("WHERE", [*part.inputs], [*part.outputs])
     with pytest.raises(InferenceFailed, match="output tensor"):
-        outputs_of(targeted(write(tmp_path / "m.tflite", part)))
+        outputs_of(target(write(tmp_path / "m.tflite", part)))
 
 
-def test_inputs_must_be_what_was_loaded(tmp_path: Path, targeted: Callable[..., Target]) -> None:
-    session = plugin.load(targeted(adding(tmp_path / "m.tflite")))
+def test_inputs_must_be_what_was_loaded(tmp_path: Path, target: Callable[..., Target]) -> None:
+    session = plugin.load(target(adding(tmp_path / "m.tflite")))
     for wrong in (np.zeros((2, 3), np.float32), np.zeros((1, 3), np.float64)):
         with pytest.raises(InferenceFailed, match="is float32"):
             session.bind({"x": wrong}, {})
@@ -372,12 +273,12 @@ def test_inputs_must_be_what_was_loaded(tmp_path: Path, targeted: Callable[..., 
 
 
 @pytest.mark.parametrize("model", [KWS, ROCK_PAPER_SCISSORS], ids=lambda path: path.stem)
-def test_outputs_are_the_classic_interpreters_bit_by_bit(model: Path, targeted: Callable[..., Target]) -> None:
-    target = bound(targeted(model))
-    session = plugin.load(target)
+def test_outputs_are_the_classic_interpreters_bit_by_bit(model: Path, target: Callable[..., Target]) -> None:
+    asked = bound(target(model))
+    session = plugin.load(asked)
     inputs = random_inputs(session.inputs)
     session.close()
-    found = outputs_of(target, inputs)
+    found = outputs_of(asked, inputs)
     for mine, theirs in zip(found.values(), classic(model, inputs), strict=True):
         assert mine.dtype == theirs.dtype
         assert np.array_equal(mine, theirs)
@@ -400,37 +301,37 @@ def test_outputs_are_the_classic_interpreters_bit_by_bit(model: Path, targeted: 
         "COMPLEX64",
     ],
 )
-def test_every_element_type_comes_through(tmp_path: Path, targeted: Callable[..., Target], kind: str) -> None:
-    target = targeted(reshaping(tmp_path / "m.tflite", kind))
-    spec = plugin.describe(target).inputs[0]
+def test_every_element_type_comes_through(tmp_path: Path, target: Callable[..., Target], kind: str) -> None:
+    asked = target(reshaping(tmp_path / "m.tflite", kind))
+    spec = plugin.describe(asked).inputs[0]
     assert spec.dtype == kind.lower()
     inputs = random_inputs([spec])
-    found = outputs_of(target, inputs)["y"]
+    found = outputs_of(asked, inputs)["y"]
     assert found.dtype == np.dtype(spec.dtype)
     assert np.array_equal(found, inputs["x"].reshape(3, 2))
 
 
-def test_a_scalar_input(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_a_scalar_input(tmp_path: Path, target: Callable[..., Target]) -> None:
     part = Part()
     part.inputs = [part.tensor("x", "FLOAT32", []), part.tensor("v", "FLOAT32", [3])]
     part.outputs = [part.tensor("y", "FLOAT32", [3])]
     part.operator("MUL", [*part.inputs], [*part.outputs], table="MulOptions")
     inputs = {"x": np.array(3, np.float32), "v": np.ones(3, np.float32)}
-    assert outputs_of(targeted(write(tmp_path / "m.tflite", part)), inputs)["y"].tolist() == [3, 3, 3]
+    assert outputs_of(target(write(tmp_path / "m.tflite", part)), inputs)["y"].tolist() == [3, 3, 3]
 
 
-def test_an_unbound_dimension_takes_the_size_given(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_an_unbound_dimension_takes_the_size_given(tmp_path: Path, target: Callable[..., Target]) -> None:
     model = adding(tmp_path / "m.tflite")
-    assert plugin.describe(targeted(model)).inputs[0].shape == (None, 3)
-    target = targeted(model, x=(4, 3))
+    assert plugin.describe(target(model)).inputs[0].shape == (None, 3)
+    asked = target(model, x=(4, 3))
     inputs = {"x": np.arange(12, dtype=np.float32).reshape(4, 3)}
-    found = outputs_of(target, inputs)["y"]
+    found = outputs_of(asked, inputs)["y"]
     assert np.array_equal(found, inputs["x"] + 1)
-    recording = plugin.layers(target, inputs, 2)
+    recording = plugin.layers(asked, inputs, 2)
     assert [layer.type for layer in recording.iterations[0]] == ["ADD"]
 
 
-def test_state_is_kept_between_runs(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_state_is_kept_between_runs(tmp_path: Path, target: Callable[..., Target]) -> None:
     main, start = Part(), Part()
     for part in (main, start):
         part.tensor("handle", "RESOURCE", [])
@@ -444,14 +345,14 @@ def test_state_is_kept_between_runs(tmp_path: Path, targeted: Callable[..., Targ
     main.operator("READ_VARIABLE", [0], [kept])
     main.operator("ADD", [main.inputs[0], kept], [*main.outputs], table="AddOptions")
     main.operator("ASSIGN_VARIABLE", [0, main.outputs[0]], [])
-    target = targeted(write(tmp_path / "m.tflite", main, start))
-    assert outputs_of(target, {"x": np.full(3, 2, np.float32)}, runs=5)["y"].tolist() == [10, 10, 10]
+    asked = target(write(tmp_path / "m.tflite", main, start))
+    assert outputs_of(asked, {"x": np.full(3, 2, np.float32)}, runs=5)["y"].tolist() == [10, 10, 10]
 
 
 @pytest.mark.parametrize(("options", "threads"), [("", 1), ("-1", 1), ("1", 1), ("2", 2)])
-def test_effective_threads(targeted: Callable[..., Target], options: str, threads: int) -> None:
+def test_effective_threads(target: Callable[..., Target], options: str, threads: int) -> None:
     text = f"--tflite_options number_of_threads={options}" if options else ""
-    session = plugin.load(targeted(KWS, f"--tflite_delegates xnnpack {text}"))
+    session = plugin.load(target(KWS, f"--tflite_delegates xnnpack {text}"))
     effective = session.effective()
     session.close()
     assert effective["threads"].split()[0] == str(threads)
@@ -459,12 +360,12 @@ def test_effective_threads(targeted: Callable[..., Target], options: str, thread
     assert effective["fully_delegated"] == "false"  # its pooling and softmax are TFLite's own
 
 
-def test_the_weight_cache_is_written_then_read(targeted: Callable[..., Target]) -> None:
-    target = targeted(ROCK_PAPER_SCISSORS)
-    file = target.cache_dir / WEIGHT_CACHE
+def test_the_weight_cache_is_written_then_read(target: Callable[..., Target]) -> None:
+    asked = target(ROCK_PAPER_SCISSORS)
+    file = asked.cache_dir / WEIGHT_CACHE
     found = []
     for expected in ("written", "read"):
-        session = plugin.load(target)
+        session = plugin.load(asked)
         assert session.effective()["xnnpack_weight_cache"] == expected
         inputs = random_inputs(session.inputs)
         session.bind(inputs, {})
@@ -472,10 +373,10 @@ def test_the_weight_cache_is_written_then_read(targeted: Callable[..., Target]) 
         found.append(session.fetch()["dense_1"])
         session.close()
     stamp = file.stat().st_mtime_ns
-    plugin.layers(target, inputs, 1)
+    plugin.layers(asked, inputs, 1)
     assert file.stat().st_mtime_ns == stamp  # the layer pass reads the same file
     file.write_bytes(file.read_bytes()[:1000])
-    found.append(outputs_of(target, inputs)["dense_1"])
+    found.append(outputs_of(asked, inputs)["dense_1"])
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
 
@@ -483,9 +384,9 @@ def test_the_weight_cache_is_written_then_read(targeted: Callable[..., Target]) 
 # ---- layers ----------------------------------------------------------------------------------------------------------
 
 
-def test_layers_tell_who_ran_them_and_add_up(targeted: Callable[..., Target]) -> None:
-    target = bound(targeted(KWS))
-    session = plugin.load(target)
+def test_layers_tell_who_ran_them_and_add_up(target: Callable[..., Target]) -> None:
+    asked = bound(target(KWS))
+    session = plugin.load(asked)
     inputs = random_inputs(session.inputs)
     session.bind(inputs, {})
     run, walls = session.runner(), []
@@ -494,7 +395,7 @@ def test_layers_tell_who_ran_them_and_add_up(targeted: Callable[..., Target]) ->
         run()
         walls.append(time.perf_counter_ns() - before)
     session.close()
-    recording = plugin.layers(target, inputs, 50)
+    recording = plugin.layers(asked, inputs, 50)
     assert recording.resolution_ns == 1000
     assert len(recording.iterations) == 50
     total = min(sum(layer.time_ns for layer in layers) for layers in recording.iterations)
@@ -509,13 +410,13 @@ def test_layers_tell_who_ran_them_and_add_up(targeted: Callable[..., Target]) ->
     assert "3 partitions" in recording.note
 
 
-def test_layers_need_a_release_that_was_tried(targeted: Callable[..., Target], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_need_a_release_that_was_tried(target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c_api, "TRIED", frozenset({"1.0"}))
     with pytest.raises(ModelNotSupported, match="C API"):
-        plugin.layers(targeted(KWS), {}, 1)
+        plugin.layers(target(KWS), {}, 1)
 
 
-def test_a_loop_is_one_layer(tmp_path: Path, targeted: Callable[..., Target]) -> None:
+def test_a_loop_is_one_layer(tmp_path: Path, target: Callable[..., Target]) -> None:
     """What runs inside is in its time already: it would count twice."""
     main, condition, body = Part(), Part(), Part()
     for part in (condition, body):
@@ -534,11 +435,11 @@ def test_a_loop_is_one_layer(tmp_path: Path, targeted: Callable[..., Target]) ->
         "WHILE", [*main.inputs], [done, value], table="WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2
     )
     main.operator("NEG", [value], [*main.outputs])
-    target = targeted(write(tmp_path / "m.tflite", main, condition, body))
+    asked = target(write(tmp_path / "m.tflite", main, condition, body))
     inputs = {"i": np.array(0, np.int32), "x": np.ones((1, 64), np.float32)}
-    assert outputs_of(target, inputs)["y"][0, 0] == -8
-    assert [layer.type for layer in plugin.layers(target, inputs, 2).iterations[0]] == ["WHILE", "NEG"]
-    found = plugin.describe(target)
+    assert outputs_of(asked, inputs)["y"][0, 0] == -8
+    assert [layer.type for layer in plugin.layers(asked, inputs, 2).iterations[0]] == ["WHILE", "NEG"]
+    found = plugin.describe(asked)
     assert found.multiply_accumulates is None
     assert found.unknown is not None
     assert "WHILE" in found.unknown["multiply_accumulates"]
@@ -582,18 +483,18 @@ def test_a_pointwise_convolution_may_be_a_matrix_product() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SHARED.glob("*.tflite")), ids=lambda path: path.stem)
-def test_real_models(path: Path, tmp_path: Path, targeted: Callable[..., Target]) -> None:
-    target = targeted(Path(shutil.copy(path, tmp_path)))
+def test_real_models(path: Path, tmp_path: Path, target: Callable[..., Target]) -> None:
+    asked = target(Path(shutil.copy(path, tmp_path)))
     if path.stem == "face_landmark_with_attention":
         with pytest.raises(ModelNotSupported, match="Landmarks2TransformMatrix"):
-            plugin.describe(target)
+            plugin.describe(asked)
         return
-    target = bound(target)
-    session = plugin.load(target)
+    asked = bound(asked)
+    session = plugin.load(asked)
     inputs = random_inputs(session.inputs)
     session.close()
-    for mine, theirs in zip(outputs_of(target, inputs).values(), classic(path, inputs), strict=True):
+    for mine, theirs in zip(outputs_of(asked, inputs).values(), classic(path, inputs), strict=True):
         assert np.array_equal(mine, theirs)
-    recording = plugin.layers(target, inputs, 2)
+    recording = plugin.layers(asked, inputs, 2)
     named = [layer for layer in recording.iterations[0] if "(" not in layer.name]
     assert len(named) > len(recording.iterations[0]) * 0.7

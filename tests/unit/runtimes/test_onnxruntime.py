@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dynolab.measure.protocol import Measure, RunKind
+from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing import models
 from dynolab.testing.harness import Harness
@@ -44,7 +45,7 @@ def test_weights_repeated_as_inputs_are_none(tmp_path: Path) -> None:
     assert made.inspection is not None
     assert [item.spec.name for item in made.inspection.inputs] == ["x"]
     made.good(RunKind.COMPILE)
-    assert made.good(RunKind.INFERENCE, Measure.TIME).values_ns
+    assert made.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.INFERENCE].values_ns
 
 
 def test_layers_of_a_branch_are_not_counted_twice(tmp_path: Path) -> None:
@@ -61,7 +62,8 @@ def test_layers_of_a_branch_are_not_counted_twice(tmp_path: Path) -> None:
     node = helper.make_node("If", ["c"], ["y"], "choice", then_branch=made_of["then"], else_branch=made_of["other"])
     path = models.onnx_nodes(tmp_path / "if.onnx", [node], {"x": (FLOAT, (300, 300)), "c": (9, ())}, ["y"])
     result = harness(tmp_path, path).good(RunKind.LAYERS, Measure.TIME, iterations=5)
-    times = {layer.type: layer.time_ns for layer in result.layers}
+    assert result.layer_pass is not None
+    times = {layer.type: layer.time_ns for layer in result.layer_pass.layers}
     assert times["MatMul"] > times["If"], "the If's own time is what its branch leaves"
 
 
@@ -76,7 +78,7 @@ def test_a_scalar_and_a_length_do_not_crash_it(tmp_path: Path) -> None:
 def test_options_are_in_effect(tmp_path: Path) -> None:
     path = models.onnx_net(tmp_path / "net.onnx")
     options = '--onnx_options "intra_op_num_threads=1;graph_optimization_level=ENABLE_BASIC;allow_spinning=false"'
-    effective = harness(tmp_path, path, options).good(RunKind.WARM_LOAD, Measure.TIME).effective
+    effective = harness(tmp_path, path, options).good(RunKind.FIRST_LOAD, Measure.TIME).effective
     assert effective["intra_op_num_threads"].startswith("1")
     assert effective["graph_optimization_level"] == "ORT_ENABLE_BASIC"
 

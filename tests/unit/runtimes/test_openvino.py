@@ -14,35 +14,11 @@ import pytest
 from dynolab.errors import Error, InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
 from dynolab.runtimes.base import Target
 from dynolab.runtimes.openvino import OpenVino, OpenVinoSession
-from dynolab.spec import options
-from dynolab.spec.models import ModelFormat
-from dynolab.spec.profiles import ComputeUnit
+from dynolab.spec.measurements import ComputeUnit
 
 ov = pytest.importorskip("openvino", reason="openvino is not installed: pip install 'dynolab[openvino]'")
 
-REAL_MODELS = Path(__file__).parents[3].parent / "shared" / "models"
 runtime = OpenVino()
-
-
-def real_model(name: str) -> Path:
-    path = REAL_MODELS / name
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    return path
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Callable[..., Target]:
-    """Makes a target with folders of its own."""
-
-    def make(model: Path, text: str = "", **shapes: tuple[int, ...]) -> Target:
-        folders = [tmp_path / name for name in ("artifact", "cache")]
-        for folder in folders:
-            folder.mkdir(exist_ok=True)
-        kind = {".xml": ModelFormat.OPENVINO_IR, ".onnx": ModelFormat.ONNX, ".tflite": ModelFormat.TFLITE}[model.suffix]
-        return Target(model, kind, *folders, options.parse(text), shapes)
-
-    return make
 
 
 def save(path: Path, inputs: list[Any], outputs: list[Any]) -> Path:
@@ -277,24 +253,21 @@ def test_the_facts_count_weights_and_multiply_accumulates(tmp_path: Path, target
         ("silero_vad_v6.onnx", "Conv"),
     ],
 )
-def test_real_models_that_openvino_cannot_convert(target: Callable[..., Target], name: str, problem: str) -> None:
+def test_real_models_that_openvino_cannot_convert(
+    target: Callable[..., Target], real_model: Callable[[str], Path], name: str, problem: str
+) -> None:
     with pytest.raises(Error, match=problem) as caught:
         runtime.describe(target(real_model(name)))
     assert isinstance(caught.value, ModelNotSupported)
 
 
-def test_a_real_int8_model(target: Callable[..., Target]) -> None:
+def test_a_real_int8_model(target: Callable[..., Target], real_model: Callable[[str], Path]) -> None:
     path = real_model("mlperf_tiny_resnet8_int8.tflite")
     found = runtime.describe(target(path, input_1_int8=(1, 32, 32, 3)))
     assert found.inputs[0].dtype == "int8"
     assert found.inputs[0].shape == (None, 32, 32, 3)
     assert (found.multiply_accumulates or 0) == 12_501_632
     assert "int8" in (found.precision or "")
-
-
-def test_the_plug_in_imports_nothing_of_openvino() -> None:
-    code = "import sys, dynolab.runtimes.openvino as p; p.plugin.unavailable(); sys.exit('openvino' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_import_sends_no_telemetry() -> None:

@@ -6,8 +6,6 @@ import io
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,14 +19,12 @@ from dynolab.runtimes import torch as plug_in
 from dynolab.runtimes.base import Target
 from dynolab.runtimes.torch import Torch
 from dynolab.spec import options
-from dynolab.spec.models import ModelFormat
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'dynolab[torch]'")
 
 # TorchScript is deprecated as a whole, and every call to make such a model for a test says so.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
-REAL_MODELS = Path(__file__).parents[3].parent / "shared" / "models"
 runtime = Torch()
 
 
@@ -39,20 +35,6 @@ def _own_settings() -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(precision)
     assert not torch.is_inference_mode_enabled()
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Callable[..., Target]:
-    """Makes a target with folders of its own."""
-
-    def make(model: Path, text: str = "", **shapes: tuple[int, ...]) -> Target:
-        folders = [tmp_path / name for name in ("artifact", "cache")]
-        for folder in folders:
-            folder.mkdir(exist_ok=True)
-        kind = ModelFormat.EXPORTED_PROGRAM if model.suffix == ".pt2" else ModelFormat.TORCHSCRIPT
-        return Target(model, kind, *folders, options.parse(text), shapes)
-
-    return make
 
 
 class Net(torch.nn.Module):
@@ -218,10 +200,8 @@ def test_layers_are_the_operators_of_each_iteration(traced: Path, target: Callab
     assert all(layer.time_ns > 0 for layers in recording.iterations for layer in layers)
 
 
-def test_silero(target: Callable[..., Target]) -> None:
-    path = REAL_MODELS / "silero_vad.jit"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
+def test_silero(target: Callable[..., Target], real_model: Callable[[str], Path]) -> None:
+    path = real_model("silero_vad.jit")
     with pytest.raises(SpecInvalid, match=r"inputs: x$"):
         runtime.describe(target(path))
     asked = target(path, x=(1, 512))
@@ -448,8 +428,3 @@ def test_bfloat16_comes_back_as_float32(tmp_path: Path, target: Callable[..., Ta
     found = run(target(tmp_path / "half.pt"), x=np.ones(3, np.float32))["output_0"]
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.ones(3))
-
-
-def test_the_plug_in_imports_nothing_of_pytorch() -> None:
-    code = "import sys, dynolab.runtimes.torch as p; p.plugin.unavailable(); sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

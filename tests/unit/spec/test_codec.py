@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from dynolab.errors import Bug, SpecInvalid
 from dynolab.spec.codec import decode, encode
 from dynolab.spec.jobs import ProfileSpec
+from dynolab.spec.measurements import Range
 from dynolab.spec.options import Options, parse
-from dynolab.spec.profiles import Profile, Range, Stage, Verdict
+from dynolab.spec.profiles import Profile, Stage, Verdict
 
 BUSY = settings(deadline=None)  # other tests run beside this one: a slow example is no mistake
 

@@ -14,25 +14,20 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec import codec
 from dynolab.spec.compare import Answer, Comparison, StageComparison, aa_floor, compare, compare_layers
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.measurements import ComputeUnit, Layer, Range, RuntimeRow, StageName, Witnesses
 from dynolab.spec.models import ModelFacts, ModelFormat
 from dynolab.spec.profiles import (
-    ComputeUnit,
-    Layer,
     LayerTable,
     MemorySummary,
     Plan,
     Profile,
-    Range,
     Request,
     RuntimeFacts,
-    RuntimeRow,
     Spread,
     Stage,
-    StageName,
     TimingRun,
     Trust,
     Verdict,
-    Witnesses,
 )
 from dynolab.spec.stats import summarise
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dynolab.report.aihub import dictionary
 from dynolab.spec import facts
 from dynolab.spec.glossary import DEFINITIONS
-from dynolab.spec.profiles import ComputeUnit, Range, StageName
+from dynolab.spec.measurements import ComputeUnit, Range, StageName
 from dynolab.spec.show import (
     show_bytes,
     show_count,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.options import OPTIONS, Kind, KnownOption, Options, format_options, parse
-from dynolab.spec.profiles import ComputeUnit
+from dynolab.spec.measurements import ComputeUnit
+from dynolab.spec.options import OPTIONS, Kind, KnownOption, Options, format_options, parse, without_effect
 
 BUSY = settings(deadline=None)  # other tests run beside this one: a slow example is no mistake
 
@@ -169,6 +169,33 @@ def test_options_of_another_runtime_or_vendor_are_named_as_unused() -> None:
     }
     everything = {"qairt_version", "onnx_execution_providers", "qnn", *GROUPS}
     assert options.unused_by(everything) == ()
+
+
+def test_a_group_is_named_for_its_keys_where_the_runtime_reads_others() -> None:
+    options = parse("--tflite_options release_dynamic_tensors=true")
+    assert options.unused_by(["tflite_options.number_of_threads"]) == ("tflite_options.release_dynamic_tensors",)
+    assert options.unused_by(["onnx_options"]) == ("tflite_options",)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tflite_options.enable_fallback", "is accepted for compatibility with AI Hub and has no effect: no runtime"),
+        ("runtime_debug", "is accepted for compatibility with AI Hub and has no effect: no runtime"),
+        ("qnn_options", "is accepted for compatibility with AI Hub and has no effect: it needs qnn"),
+        (
+            "onnx_options.qnn_htp_performance_mode",
+            "is accepted for compatibility with AI Hub and has no effect: it needs",
+        ),
+        ("onnx_options", "has no effect on runtime litert"),
+    ],
+)
+def test_why_an_option_has_no_effect(name: str, said: str) -> None:
+    assert without_effect(name, "litert").startswith(f"{name} {said}")
+
+
+def test_an_option_without_effect_has_no_default() -> None:
+    assert not [option.path for option in OPTIONS if option.idle and option.default is not None]
 
 
 # ---- round trip ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.profiles import ColdProof, Profile, Range, Trust, Verdict
+from dynolab.spec.measurements import Range
+from dynolab.spec.profiles import ColdProof, Profile, Trust, Verdict
 from dynolab.spec.requirements import Outcome, decide, decide_all, parse, trust_of
 from dynolab.testing.sample import noisy_profile, sample_profile, unmeasured_profile
 

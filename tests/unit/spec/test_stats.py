@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dynolab.errors import Bug
 from dynolab.spec import stats
-from dynolab.spec.profiles import Range
+from dynolab.spec.measurements import Range
 
 BUSY = settings(deadline=None)  # other tests run beside this one: a slow example is no mistake
 
@@ -175,32 +175,7 @@ def test_times_of_zero_still_have_a_finite_rate() -> None:
     assert stats.summarise([[0, 0, 0]]).per_second < float("inf")
 
 
-# ---- warm-up and shares ----------------------------------------------------------------------------------------------
-
-
-def test_warm_up_ends_when_the_running_median_settles() -> None:
-    falling = [1865, 900, 400, 200, 150, 120, 110, 104, 102, 101]
-    steady = [100, 101, 99, 100, 100, 101, 99, 100, 5000, 100]
-    times = falling + steady
-    ended = next(count for count in range(len(times) + 1) if stats.settled(times[:count]))
-    assert len(falling) + 5 <= ended < len(times) + 1
-
-
-def test_one_outlier_does_not_keep_warm_up_going() -> None:
-    assert stats.settled([100] * 5 + [100, 100, 90_000, 100, 100])
-
-
-def test_warm_up_needs_two_windows_unless_iterations_are_long() -> None:
-    assert not stats.settled([])
-    assert not stats.settled([100] * (2 * stats.WARMUP_WINDOW - 1))
-    assert stats.settled([stats.WARMUP_MAX_NS])
-
-
-def test_warm_up_that_never_settles_is_bounded() -> None:
-    times = [2**index % 1009 + 1 for index in range(stats.WARMUP_MAX)]
-    restless = [time * (1000 if index // 5 % 2 else 1) for index, time in enumerate(times)]
-    assert not stats.settled(restless[:-5])
-    assert stats.settled(restless)
+# ---- shares ----------------------------------------------------------------------------------------------
 
 
 @BUSY

@@ -11,7 +11,8 @@ from markupsafe import Markup
 from dynolab.report.base import stage_title
 from dynolab.report.html.svg import element, linear, nice_ticks, percent, picture, quantile
 from dynolab.spec.facts import UnitTotal
-from dynolab.spec.profiles import MemoryRun, MemorySummary, Profile, Range, Stage
+from dynolab.spec.measurements import Range
+from dynolab.spec.profiles import MemoryRun, MemorySummary, Profile, Stage
 from dynolab.spec.show import show_bytes, show_range, show_share, show_time
 
 # ---- memory ---------------------------------------------------------------------------------------------------------

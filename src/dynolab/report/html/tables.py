@@ -10,7 +10,8 @@ from dynolab import plugins
 from dynolab.errors import NotFound
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import crop, stage_title
-from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun, Witnesses
+from dynolab.spec.measurements import Witnesses
+from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun
 from dynolab.spec.show import show_bytes, show_count, show_reading, show_time
 
 _SIGNS = {

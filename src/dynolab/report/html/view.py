@@ -19,8 +19,9 @@ from dynolab.report.base import (
 from dynolab.report.html.charts import IterationCharts, MemoryChart, iteration_charts, load_bar, memory_chart, unit_bar
 from dynolab.report.html.tables import Badge, WitnessTable, tables, witnesses
 from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
+from dynolab.spec.measurements import ComputeUnit
 from dynolab.spec.models import FileFact
-from dynolab.spec.profiles import ComputeUnit, Profile, Stage, Trust
+from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Decision, decide_all, trust_of
 from dynolab.spec.show import show_bytes, show_share, show_time
 

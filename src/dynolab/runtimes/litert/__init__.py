@@ -13,9 +13,9 @@ import numpy as np
 from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.runtimes.litert import c_api, events, file_facts, schema
+from dynolab.spec.measurements import ComputeUnit, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
-from dynolab.spec.profiles import ComputeUnit, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 WEIGHT_CACHE = "xnnpack_weights.bin"

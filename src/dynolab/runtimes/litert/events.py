@@ -14,7 +14,7 @@ from dynolab.errors import InferenceFailed
 from dynolab.runtimes.base import LayerRecording
 from dynolab.runtimes.litert.c_api import BUILTIN, INNER, RESOLUTION_NS, Event
 from dynolab.runtimes.litert.schema import Graph, Operation
-from dynolab.spec.profiles import ComputeUnit, Layer
+from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.tensors import ELEMENT_BYTES
 
 _ORIGINS: Mapping[str, set[str]] = {

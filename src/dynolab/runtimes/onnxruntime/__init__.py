@@ -16,9 +16,9 @@ from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version, zeros
 from dynolab.runtimes.onnxruntime import file_facts, trace
 from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
+from dynolab.spec.measurements import ComputeUnit, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.onnxfile import external_data
-from dynolab.spec.profiles import ComputeUnit, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 ARTIFACT = "optimized.onnx"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dynolab.spec.profiles import ComputeUnit
+from dynolab.spec.measurements import ComputeUnit
 
 UNIT_OF_PROVIDER: Mapping[str, ComputeUnit] = {
     "CPUExecutionProvider": ComputeUnit.CPU,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
-from dynolab.spec.profiles import ComputeUnit, Layer
+from dynolab.spec.measurements import ComputeUnit, Layer
 
 
 def iterations(events: list[dict[str, Any]]) -> Iterable[list[Layer]]:

@@ -14,9 +14,9 @@ import numpy as np
 from dynolab.errors import InferenceFailed, ModelNotSupported
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.runtimes.openvino import model_facts as facts
+from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options, OptionValue
-from dynolab.spec.profiles import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 GROUP = "openvino_options"

@@ -19,9 +19,9 @@ from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Targe
 from dynolab.runtimes.torch import files
 from dynolab.runtimes.torch import model_facts as facts
 from dynolab.runtimes.torch.profiler import record
+from dynolab.spec.measurements import ComputeUnit, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
-from dynolab.spec.profiles import ComputeUnit, RuntimeRow
 from dynolab.spec.tensors import TensorSpec
 
 GROUP = "torch_options"

@@ -7,7 +7,7 @@ from typing import Any
 
 from dynolab.runtimes.base import LayerRecording
 from dynolab.runtimes.torch import files
-from dynolab.spec.profiles import ComputeUnit, Layer
+from dynolab.spec.measurements import ComputeUnit, Layer
 
 WARMUP = 5
 """Runs before the recording: more than TorchScript's executor takes to settle (two, pytorch.org/docs, torch.jit)."""

@@ -1,0 +1,68 @@
+"""What the supervisor is sent out with and what it brings back: ``campaign.json`` and ``measured.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dynolab.measure.protocol import InputWishes, Inspection, LayerPass
+from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.measurements import Range
+from dynolab.spec.models import FileFact, ModelFormat
+from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, Verdict
+
+CAMPAIGN_FILE = "campaign.json"
+MEASURED_FILE = "measured.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What the supervisor is to measure: one model under one runtime. Paths are the device's own."""
+
+    protocol: int
+    runtime: str
+    model: str
+    format: ModelFormat
+    files: tuple[str, ...]
+    """All files that the model consists of."""
+    options_text: str
+    wishes: InputWishes
+    repeats: int
+    seed: int
+    timeout_s: float | None = None
+    memory_limit_bytes: int | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    """The best (smallest) value seen on this device by reading name, to judge today's by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that a campaign found on the device; figures are made of it elsewhere."""
+
+    protocol: int
+    error: dict[str, object] | None
+    log: str
+    wall_ns: int
+    work_ns: int
+    device: DeviceFacts
+    environment: dict[str, str]
+    best: dict[str, float]
+    plan: Plan | None = None
+    inspection: Inspection | None = None
+    compile_reason: str | None = None
+    """Why the model could not be compiled here, though its runtime would."""
+    timing: dict[str, tuple[TimingRun, ...]] = field(default_factory=dict)
+    memory: dict[str, tuple[MemoryRun, ...]] = field(default_factory=dict)
+    memory_reason: str | None = None
+    memory_resolution_bytes: int = 0
+    cold: tuple[ColdProof, ...] = ()
+    files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
+    """Files written, by stage."""
+    effective: dict[str, str] = field(default_factory=dict)
+    accelerator: dict[str, dict[str, int]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    import_times_ns: tuple[int, ...] = ()
+    import_memory: Range | None = None
+    total_peak: Range | None = None
+    floor_ns: int | None = None
+    layer_pass: LayerPass | None = None
+    layers_verdict: Verdict | None = None

@@ -1,0 +1,83 @@
+"""What one run reads on the device: instants of memory, witnesses, layers. Apart from profiles: a worker imports it.
+
+Times are integers in nanoseconds, memory integers in bytes, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class StageName(StrEnum):
+    """The four stages, in their order."""
+
+    COMPILE = "compile"
+    FIRST_LOAD = "first_load"
+    WARM_LOAD = "warm_load"
+    INFERENCE = "inference"
+
+
+class ComputeUnit(StrEnum):
+    """Where a layer ran."""
+
+    CPU = "CPU"
+    GPU = "GPU"
+    NPU = "NPU"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes, from what only swap could take (lower) to all that is resident (upper)."""
+
+    lower: int
+    upper: int
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Readings around one pass: how much each counter grew, gauges before and after, and what is not to be had."""
+
+    wall_ns: int
+    grown: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Reason by reading name."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEdge:
+    """The memory of the worker's process tree at one instant (monotonic clock)."""
+
+    at_ns: int
+    resident_bytes: int
+    anonymous_bytes: int
+    file_bytes: int
+    shared_bytes: int
+    swap_bytes: int
+    huge_bytes: int
+    high_water_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of the fastest iteration of the layer pass."""
+
+    name: str
+    type: str
+    compute_unit: ComputeUnit
+    time_ns: int
+    cycles: int | None = None
+    output_bytes: int | None = None
+    delegate: str | None = None
+    """Who ran it inside the runtime (an execution provider, a delegate, a kernel's name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRow:
+    """What the four stages mean for one runtime (measuring.md section 1)."""
+
+    artifact: str | None
+    wiped: str
+    lazy: str
