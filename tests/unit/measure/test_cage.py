@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +22,11 @@ def test_groups_of_dead_supervisors_are_swept_and_those_of_living_ones_stay() ->
         text=True,
         check=True,
     ).stdout.strip()
-    assert os.path.isdir(dead)
+    folder = Path(dead)
+    assert folder.is_dir()
     try:
         cage.make(256 << 20)  # mine exists already, so nothing new is made; but what is dead goes
-        assert not os.path.isdir(dead)
+        assert not folder.is_dir()
         assert mine.is_dir()
     finally:
         made.close()
