@@ -240,7 +240,9 @@ class Run:
         model.write_text("{}", encoding="utf-8")
         null: Runtime = plugins.load("dynolab.runtimes", "null")  # type: ignore[assignment] # a plug-in's type is known by its folder only
         spec = TensorSpec("x", "float32", (1,))
-        session = null.load(self.target(model=model, format=ModelFormat.NULL, shapes={spec.name: spec.sizes}))
+        options = options_module.parse("")  # the user's are not for this model: they may ask for another unit
+        shapes = {spec.name: spec.sizes}
+        session = null.load(self.target(model=model, format=ModelFormat.NULL, options=options, shapes=shapes))
         session.bind(inputs_module.make((InputPlan(spec, 0.0, 1.0),), self.request.seed), {})
         durations = memoryview(bytearray(FLOOR_ITERATIONS * 8)).cast("q")
         loop(session.runner(), durations, FLOOR_ITERATIONS, now_ns() + self.request.time_limit_ns)
