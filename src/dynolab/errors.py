@@ -1,7 +1,8 @@
 """Every error of dynolab: what was wrong, whose fault it is, and the way out.
 
 Error
-|- UserError       blame=user    SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden RateLimited
+|- UserError       blame=user    SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden Unauthorized
+|                                TooLarge Outdated RateLimited
 |- DeviceError     blame=device  DeviceLost DeviceBusy TransferFailed DeviceUnstable
 |- WorkerError     blame=model   LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory
 |- PluginMissing   blame=setup
@@ -82,6 +83,24 @@ class Forbidden(UserError):
     """The caller may not do this."""
 
     http_status = 403
+
+
+class Unauthorized(UserError):
+    """The caller did not say who it is, or nobody here knows it."""
+
+    http_status = 401
+
+
+class TooLarge(UserError):
+    """More bytes than are taken here."""
+
+    http_status = 413
+
+
+class Outdated(UserError):
+    """The caller's program is older than this hub takes."""
+
+    http_status = 426
 
 
 class RateLimited(UserError):

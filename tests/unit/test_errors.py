@@ -19,7 +19,8 @@ def _tree(root: type[Error]) -> list[type[Error]]:
 
 ALL = _tree(Error)
 BRANCHES = {
-    errors.UserError: "SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden RateLimited",
+    errors.UserError: "SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden "
+    "Unauthorized TooLarge Outdated RateLimited",
     errors.DeviceError: "DeviceLost DeviceBusy TransferFailed DeviceUnstable",
     errors.WorkerError: "LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory",
 }

@@ -30,6 +30,10 @@ class Campaign:
     seed: int
     timeout_s: float | None = None
     memory_limit_bytes: int | None = None
+    batches: tuple[dict[str, str], ...] = ()
+    """Inputs to infer from, if that is asked for: for each batch the .npy file of each input."""
+    measures: bool = True
+    """Whether the four stages are measured."""
     best: dict[str, float] = field(default_factory=dict)
     """The best (smallest) value seen on this device by reading name, to judge today's by."""
 
@@ -48,6 +52,8 @@ class Measured:
     best: dict[str, float]
     plan: Plan | None = None
     inspection: Inspection | None = None
+    outputs: tuple[dict[str, str], ...] = ()
+    """What was inferred: for each batch the .npy file of each output, on the device."""
     compile_reason: str | None = None
     """Why the model could not be compiled here, though its runtime would."""
     timing: dict[str, tuple[TimingRun, ...]] = field(default_factory=dict)

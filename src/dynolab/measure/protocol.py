@@ -34,6 +34,8 @@ class RunKind(StrEnum):
     FIRST_LOAD = "first_load"
     INFERENCE = "inference"
     """A warm load, then the loop: two stages, each with a start of its own."""
+    INFER = "infer"
+    """One inference for each batch of given inputs; the outputs are kept, nothing is measured."""
     LAYERS = "layers"
     TOTAL = "total"
     """From before the runtime's import through load, first inference and loop, without trimming in between."""
@@ -97,6 +99,8 @@ class RunRequest:
     memory_limit_bytes: int | None = None
     cold_files: tuple[str, ...] = ()
     """Files whose residency is read just before a first load."""
+    batches: tuple[dict[str, str], ...] = ()
+    """Inputs to infer from: for each batch the .npy file of each input."""
     readings: tuple[str, ...] = ()
     """Witnesses to ask; finding out which there are costs a worker more than asking them."""
 
@@ -168,6 +172,8 @@ class RunResult:
     residency: Residency | None = None
     effective: dict[str, str] = field(default_factory=dict)
     layer_pass: LayerPass | None = None
+    outputs: tuple[dict[str, str], ...] = ()
+    """What was inferred: for each batch the .npy file of each output."""
     total_edges: tuple[MemoryEdge, ...] = ()
     """Whole way through: before the runtime's import, and at the end of the loop."""
 

@@ -27,13 +27,29 @@ def carry_out(folder: Path, campaign: Campaign) -> Measured:
     runner = Runner(folder, campaign)
     try:
         inspect(runner)
-        TimingPasses(runner).carry_out()
-        runner.note(plan=plan.effective(runner.measured, campaign, runner.options, runner.cage.method))
-        MemoryPasses(runner).carry_out()
-        layers(runner)
+        if campaign.batches:
+            infer(runner)
+        if campaign.measures:
+            measure(runner)
     except errors.Error as error:
         runner.note(error=error.to_dict())
     return runner.finish()
+
+
+def measure(runner: Runner) -> None:
+    """The four stages, and the layers."""
+    TimingPasses(runner).carry_out()
+    runner.note(plan=plan.effective(runner.measured, runner.campaign, runner.options, runner.cage.method))
+    MemoryPasses(runner).carry_out()
+    layers(runner)
+
+
+def infer(runner: Runner) -> None:
+    """One inference for each batch."""
+    batches = runner.campaign.batches
+    emit(event="stage", stage="infer", text=f"inference of {len(batches)} batches")
+    request = runner.request(RunKind.INFER, Measure.NOTHING, batches=batches)
+    runner.note(outputs=runner.spawn(request).result.outputs)
 
 
 def inspect(runner: Runner) -> None:

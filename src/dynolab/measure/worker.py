@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dynolab import errors, plugins
 from dynolab.measure import inputs as inputs_module
 from dynolab.measure import lifeline, memory, pagecache
@@ -85,6 +87,7 @@ class Run:
                 RunKind.COMPILE: self.compile,
                 RunKind.FIRST_LOAD: self.first_load,
                 RunKind.INFERENCE: self.inference,
+                RunKind.INFER: self.infer,
                 RunKind.LAYERS: self.layers,
             }
             steps[self.request.kind]()
@@ -212,6 +215,25 @@ class Run:
 
     def _durations(self) -> Durations:
         return Durations(self.folder / VALUES_FILE, self.request.iterations)
+
+    def infer(self) -> None:
+        """One inference for each batch of the request; its outputs go to files of this run's folder."""
+        session = self.runtime.load(self.target())
+        kept = []
+        for number, files in enumerate(self.request.batches):
+            plans = tuple(replace(item, file=files[item.spec.name]) for item in self.request.inputs)
+            session.bind(inputs_module.make(plans, self.request.seed), {})
+            first_inference(session.runner())
+            kept.append(
+                {name: self._keep(array, f"{number}-{i}") for i, (name, array) in enumerate(session.fetch().items())}
+            )
+        self.note(outputs=tuple(kept), effective=session.effective())
+        session.close()
+
+    def _keep(self, array: Array, name: str) -> str:
+        path = self.folder / f"output-{name}.npy"
+        np.save(path, array)
+        return str(path)
 
     def layers(self) -> None:
         """The layer pass: all layers of the one fastest iteration."""

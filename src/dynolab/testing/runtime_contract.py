@@ -8,9 +8,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from dynolab import plugins
+from dynolab.measure import inputs
 from dynolab.measure.protocol import InputWishes, Measure, RunKind
 from dynolab.runtimes.base import Runtime
 from dynolab.spec.measurements import ComputeUnit, StageName
@@ -88,6 +90,22 @@ class RuntimeContract:
         assert inference.first_ns is not None
         assert inference.warmup_ns
         assert any("thread" in key for key in result.effective)
+
+    def test_every_batch_is_inferred_from_its_own_inputs(self, harness: Harness, tmp_path: Path) -> None:
+        """A session can be bound again: the same inputs give the same outputs, whatever came between."""
+        assert harness.inspection is not None
+        batches = []
+        for number, seed in enumerate((1, 2, 1)):
+            arrays = inputs.make(harness.inspection.inputs, seed)
+            files = {name: tmp_path / f"{number}-{i}.npy" for i, name in enumerate(arrays)}
+            for name, path in files.items():
+                np.save(path, arrays[name])
+            batches.append({name: str(path) for name, path in files.items()})
+        found = harness.good(RunKind.INFER, batches=tuple(batches)).outputs
+        first, _, third = ({name: np.load(path) for name, path in outputs.items()} for outputs in found)
+        assert first.keys() == third.keys() == {spec.name for spec in harness.inspection.outputs}
+        for name, array in first.items():
+            assert np.array_equal(array, third[name], equal_nan=array.dtype.kind == "f")
 
     def test_the_time_limit_ends_the_loop(self, harness: Harness) -> None:
         result = harness.good(RunKind.INFERENCE, Measure.TIME, iterations=10_000_000, time_limit_ns=20_000_000)

@@ -1,0 +1,88 @@
+"""One attempt in a process of its own: ``python -m dynolab.agent.attempt FOLDER`` reads ``assignment.json`` there.
+
+It leaves ``outcome.json``, and what the job made: ``profile.json``, ``log.txt``. Events of its progress go to standard
+output, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dynolab import errors
+from dynolab.connections.local import plugin as local
+from dynolab.jobs.base import Context
+from dynolab.jobs.profile import plugin as profile_job
+from dynolab.spec import codec
+from dynolab.spec.agents import Assignment, Outcome
+from dynolab.spec.jobs import ProfileSpec
+
+ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
+RESULT_FILE, LOG_FILE = "profile.json", "log.txt"
+
+
+def carry_out(folder: Path, assignment: Assignment) -> Outcome:
+    """The outcome; an error of the model, the user or the device is one."""
+    spec = ProfileSpec(model=folder / assignment.model.name, options=assignment.options)
+    log = Narration(folder / LOG_FILE)
+    log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
+    try:
+        if assignment.kind != "profile":
+            raise errors.SpecInvalid(f"this agent carries out no jobs of kind {assignment.kind!r}")
+        profile = profile_job.run(profile_job.validate(spec), Context(local, log.follow))
+    except errors.Error as error:
+        log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+        log.add(str(error.details.get("log") or ""))
+        return Outcome(error=error.to_dict())
+    (folder / RESULT_FILE).write_text(json.dumps(codec.encode(profile)), encoding="utf-8")
+    for stage in profile.stages:
+        log.say(f"{stage.name}: {'; '.join((stage.verdict.trust, *stage.verdict.reasons))}")
+    log.say("done")
+    log.add(profile.log)
+    return Outcome(summary=profile_job.summary(profile))
+
+
+class Narration:
+    """The attempt's log: what happened when, in words; events go to standard output as well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def say(self, text: str) -> None:
+        """One line, with the time (UTC)."""
+        self.add(f"{datetime.now(UTC).strftime('%H:%M:%S')} {text}")
+
+    def add(self, text: str) -> None:
+        """Text as it is."""
+        if text:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text.rstrip("\n") + "\n")
+
+    def follow(self, event: Mapping[str, Any]) -> None:
+        """An event of the job's progress."""
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
+        if event["event"] == "stage":
+            number = f" {event['process']}" if "process" in event else ""
+            self.say(f"{event['stage']}: {event['text']}{number}")
+        elif event["event"] == "note":
+            self.say(event["text"])
+
+
+def main(folder: Path) -> None:
+    """Carry out the assignment in the folder; a terminate signal ends it and its workers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    assignment = codec.decode(Assignment, json.loads((folder / ASSIGNMENT_FILE).read_text(encoding="utf-8")))
+    outcome = carry_out(folder, assignment)
+    partial = folder / (OUTCOME_FILE + ".partial")
+    partial.write_text(json.dumps(codec.encode(outcome)), encoding="utf-8")
+    partial.replace(folder / OUTCOME_FILE)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,100 @@
+"""The agent's HTTP: the one file of this room that knows the library. Failures of the way are retried here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from dynolab import errors
+from dynolab.spec import codec
+from dynolab.spec.agents import Assignment, ClaimRequest, FileLink, Outcome, Renewal, RenewalAnswer
+
+CHUNK_BYTES = 1 << 20
+RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
+T = TypeVar("T")
+Unreachable = httpx.TransportError
+"""What a call raises when there is no hub at the other end, or none that answers in time."""
+
+
+class HubDoor:
+    """The hub as an agent sees it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._base = url.rstrip("/") + "/api/agent/v1"
+        self._client = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=httpx.Timeout(60, connect=5))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def claim(self, request: ClaimRequest) -> Assignment | None:
+        """A job, or None when none came in time. Raises what the hub refused with, and :data:`Unreachable`."""
+        answer = self._post("claim", codec.encode(request))
+        return None if answer is None else codec.decode(Assignment, answer, "the hub's assignment")
+
+    def renew(self, attempt: str, renewal: Renewal) -> RenewalAnswer:
+        """Start the lease anew. Raises :class:`~dynolab.errors.Conflict` when the attempt is over."""
+        answer = self._post(f"attempts/{attempt}/renew", codec.encode(renewal))
+        return codec.decode(RenewalAnswer, answer, "the hub's answer")
+
+    def finish(self, attempt: str, outcome: Outcome) -> None:
+        """Say how the attempt ended; tried until the hub answers. Raises what it refused with."""
+        again(lambda: self._post(f"attempts/{attempt}/finish", codec.encode(outcome)))
+
+    def fetch(self, link: FileLink, folder: Path) -> Path:
+        """The file of a link, in the folder. Raises :class:`~dynolab.errors.TransferFailed` when not all of it came."""
+        return again(lambda: self._fetch(link, folder / Path(link.name).name))
+
+    def store(self, url: str, path: Path) -> None:
+        """Send a file to an address."""
+
+        def chunks() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+
+        length = {"Content-Length": str(path.stat().st_size)}
+        again(lambda: _checked(httpx.put(url, content=chunks(), headers=length, timeout=60)))
+
+    def _fetch(self, link: FileLink, target: Path) -> Path:
+        with httpx.stream("GET", link.url, timeout=60) as answer:
+            _checked(answer)
+            with target.open("wb") as file:
+                for chunk in answer.iter_bytes(CHUNK_BYTES):
+                    file.write(chunk)
+        if target.stat().st_size != link.bytes:
+            raise errors.TransferFailed(f"{target.stat().st_size} of {link.bytes} bytes of {link.name} came")
+        return target
+
+    def _post(self, path: str, document: Any) -> Any:
+        answer = _checked(self._client.post(f"{self._base}/{path}", json=document))
+        return answer.json() if answer.status_code == httpx.codes.OK else None
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    """The answer, if it is a good one; else the error that it holds."""
+    if answer.is_success:
+        return answer
+    answer.read()
+    try:
+        document = answer.json()
+    except ValueError:
+        document = {}
+    if answer.is_server_error or not isinstance(document, dict) or "code" not in document:
+        raise errors.DeviceLost(f"the hub answered {answer.status_code} to {answer.request.url.path}")
+    raise errors.from_dict(document)
+
+
+def again(call: Callable[[], T]) -> T:
+    """The outcome of a call that is tried again, ever more slowly, as long as the hub cannot be reached."""
+    pause_s = RETRY_FIRST_S
+    while True:
+        try:
+            return call()
+        except (Unreachable, errors.DeviceLost):
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_MOST_S)

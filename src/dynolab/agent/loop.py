@@ -1,0 +1,157 @@
+"""Claim, carry out, finish, again: one job at a time, since one device is one slot."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from dynolab import errors
+from dynolab.agent.http import HubDoor, Unreachable
+from dynolab.spec import codec
+from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
+
+WAIT_S = 20.0
+RENEWALS_PER_LEASE = 3
+STOP_WITHIN_S = 10.0
+FILES = {"result": "profile.json", "log": "log.txt"}
+"""What an attempt's process leaves, by the address that it goes to."""
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """Serves one device until it is told to stop."""
+
+    def __init__(self, door: HubDoor, device: DeviceOffer) -> None:
+        self._door, self._device = door, device
+        self._stopped = threading.Event()
+        self._asking = False
+
+    def stop(self) -> None:
+        """Take no further job; the one that runs is given up. Called by the main thread's signal handler."""
+        self._stopped.set()
+        if self._asking:
+            raise SystemExit(0)  # out of the long question: the hub sees us hang up
+
+    def serve(self) -> None:
+        """Until :meth:`stop`. Raises what the hub refuses for good: a token, a protocol, a device of somebody else's."""
+        request = ClaimRequest(AGENT_PROTOCOL, self._device, WAIT_S)
+        while not self._stopped.is_set():
+            try:
+                self._asking = True
+                assignment = self._door.claim(request)
+                self._asking = False
+            except (Unreachable, errors.DeviceLost) as error:
+                log.warning("the hub cannot be reached (%s)", error)
+                self._stopped.wait(1.0)
+                continue
+            if assignment is not None:
+                self._carry_out(assignment)
+
+    def _carry_out(self, assignment: Assignment) -> None:
+        log.info("job %s, attempt %s", assignment.job, assignment.number)
+        with tempfile.TemporaryDirectory(prefix="dynolab-job-") as name:
+            folder = Path(name)
+            run = Attempt(self._door, assignment, folder, self._stopped)
+            try:
+                outcome = run.carry_out()
+                for verb, file in FILES.items():
+                    if (folder / file).exists():
+                        self._door.store(assignment.uploads[verb], folder / file)
+                self._door.finish(assignment.attempt, outcome)
+            except errors.Conflict as error:
+                log.warning("job %s is not ours any more: %s", assignment.job, error)
+                return
+        log.info("job %s: %s", assignment.job, "failed" if outcome.error else "done")
+
+
+class Attempt:
+    """One attempt: its files fetched, its process watched, its lease renewed meanwhile."""
+
+    def __init__(self, door: HubDoor, assignment: Assignment, folder: Path, stopped: threading.Event) -> None:
+        self._door, self._assignment, self._folder, self._stopped = door, assignment, folder, stopped
+        self._progress: dict[str, Any] | None = {"event": "stage", "stage": "fetch", "text": "fetching the model"}
+        self._over = threading.Event()
+        self._refused: errors.Error | None = None
+        self._cancelled = False
+
+    def carry_out(self) -> Outcome:
+        """The outcome. Raises :class:`~dynolab.errors.Conflict` when the hub gave the job to somebody else."""
+        renewing = threading.Thread(target=self._renew, daemon=True)
+        renewing.start()
+        try:
+            self._door.fetch(self._assignment.model, self._folder)
+            outcome = self._run()
+        except errors.TransferFailed as error:
+            outcome = Outcome(error=error.to_dict())
+        finally:
+            self._over.set()
+            renewing.join()
+        if self._refused is not None:
+            raise self._refused
+        return outcome
+
+    def _renew(self) -> None:
+        """Say that we are still at it, until it is over, the hub refuses, or the job is cancelled."""
+        pause_s = self._assignment.lease_s / RENEWALS_PER_LEASE
+        while not self._over.is_set():
+            try:
+                answer = self._door.renew(self._assignment.attempt, Renewal(self._progress))
+                self._cancelled = answer.cancel
+            except errors.Conflict as error:
+                self._refused = error
+            except (Unreachable, errors.DeviceLost) as error:
+                log.warning("the lease could not be renewed: %s", error)
+            if self._refused is not None or self._cancelled:
+                return
+            self._over.wait(pause_s)
+
+    def _run(self) -> Outcome:
+        """The process of the attempt, with its events as progress, ended early when there is reason to."""
+        (self._folder / "assignment.json").write_text(json.dumps(codec.encode(self._assignment)), encoding="utf-8")
+        command = [sys.executable, "-m", "dynolab.agent.attempt", str(self._folder)]
+        with (self._folder / "stderr.txt").open("wb") as stderr:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+            listening = threading.Thread(target=self._listen, args=(process,), daemon=True)
+            listening.start()
+            try:
+                while process.poll() is None:
+                    if self._stopped.is_set() or self._cancelled or self._refused is not None:
+                        return self._end(process)
+                    self._over.wait(0.05)
+            finally:
+                _kill(process)
+                listening.join()
+        path = self._folder / "outcome.json"
+        if not path.exists():
+            text = (self._folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")[-4000:]
+            bug = errors.Bug(f"the attempt's process ended with code {process.returncode}", details={"log": text})
+            return Outcome(error=bug.to_dict())
+        return codec.decode(Outcome, json.loads(path.read_text(encoding="utf-8")), "the attempt's outcome")
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        for line in process.stdout or ():
+            self._progress = json.loads(line)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> Outcome:
+        """End the process, its workers with it, in good order where it heeds the signal."""
+        process.terminate()
+        try:
+            process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            log.warning("the attempt's process did not heed the signal; it is killed")
+        reason = (
+            errors.Conflict("the job was cancelled") if self._cancelled else errors.DeviceLost("the agent was stopped")
+        )
+        return Outcome(error=reason.to_dict())
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()

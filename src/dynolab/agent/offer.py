@@ -1,0 +1,81 @@
+"""What this machine offers to a hub: ``python -m dynolab.agent.offer`` prints it.
+
+In a process of its own, because finding out imports what the agent then need not carry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import platformdirs
+
+from dynolab import plugins
+from dynolab.measure import environment
+from dynolab.runtimes.base import Runtime
+from dynolab.spec import codec
+from dynolab.spec.agents import DeviceOffer
+from dynolab.spec.models import ModelFormat
+
+FRAMEWORKS = {ModelFormat.ONNX: "onnx", ModelFormat.TFLITE: "tflite"}
+"""AI Hub's attribute ``framework:`` by the format that a runtime reads."""
+
+
+def offer(name: str | None = None) -> DeviceOffer:
+    """This machine's offer; ``name`` None: its host name."""
+    facts = environment.device_facts()
+    runtimes = _runtimes()
+    processor = facts.processor or facts.architecture
+    formats = {kind for runtime in runtimes for kind in runtime.formats}
+    attributes = [
+        f"os:{facts.os.split()[0].lower()}",
+        "format:computer",
+        f"abi:{facts.architecture}",
+        f"chipset:{_slug(processor)}",
+        *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats),
+    ]
+    memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes else ""
+    return DeviceOffer(
+        id=_identity(),
+        name=name or facts.name,
+        os=".".join(re.findall(r"\d+", facts.os_version or facts.kernel)[:2]) or "0",
+        attributes=tuple(attributes),
+        description=f"{processor}, {facts.cores} cores{memory}",
+        frameworks={key: value for runtime in runtimes for key, value in runtime.versions().items()},
+    )
+
+
+def ask(name: str | None = None) -> DeviceOffer:
+    """The same, found out in a process of its own."""
+    command = [sys.executable, "-m", "dynolab.agent.offer", *([name] if name else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return codec.decode(DeviceOffer, json.loads(done.stdout), "this machine's offer")
+
+
+def _runtimes() -> list[Runtime]:
+    found = (plugins.load("dynolab.runtimes", name) for name in plugins.names("dynolab.runtimes") if name != "null")
+    return [runtime for runtime in found if isinstance(runtime, Runtime) and runtime.unavailable() is None]
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unknown"
+
+
+def _identity() -> str:
+    """This device's id, made when it is first needed."""
+    named = os.environ.get("DYNOLAB_STATE")
+    folder = Path(named) if named else platformdirs.user_state_path("dynolab")
+    path = folder / "device-id"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(uuid.uuid4()), encoding="ascii")
+    return path.read_text(encoding="ascii").strip()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(codec.encode(offer(sys.argv[1] if len(sys.argv) > 1 else None))) + "\n")

@@ -1,0 +1,54 @@
+"""``dynolab agent``: serve this machine to a hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("agent")
+@click.option("--hub", "url", required=True, metavar="URL", help="The hub's address.")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path), help="File with the agent's token; or DYNOLAB_AGENT_TOKEN."
+)
+@click.option("--name", help="The device's name. Default: the host's.")
+@click.option("--parent", type=int, hidden=True, help="End when this process ends.")
+def command(url: str, token_file: Path | None, name: str | None, parent: int | None) -> None:
+    """Serve this machine as a device: take jobs from a hub, one at a time.
+
+    \b
+    dynolab agent --hub http://hub.example:8000 --token-file agent.token
+    """  # noqa: D301 - click wants the backspace character itself
+    import logging
+    import signal
+
+    from dynolab.agent import offer
+    from dynolab.agent.http import HubDoor
+    from dynolab.agent.loop import Agent
+    from dynolab.measure import lifeline
+
+    if parent is not None:
+        lifeline.hold(parent)
+    logging.basicConfig(level=logging.INFO, format="agent: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    agent = Agent(HubDoor(url, _token(token_file)), offer.ask(name))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    agent.serve()
+
+
+def _token(path: Path | None) -> str:
+    """The agent's token. Raises :class:`~dynolab.errors.SpecInvalid` when there is none."""
+    import os
+
+    from dynolab.errors import NotFound, SpecInvalid
+
+    if path is None:
+        token = os.environ.get("DYNOLAB_AGENT_TOKEN", "")
+        if not token:
+            raise SpecInvalid("an agent needs a token", hint="--token-file FILE, or DYNOLAB_AGENT_TOKEN")
+        return token
+    if not path.is_file():
+        raise NotFound(f"there is no token file {path}")
+    return path.read_text(encoding="utf-8").strip()

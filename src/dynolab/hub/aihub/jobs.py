@@ -1,0 +1,264 @@
+"""Jobs: submitted, polled, listed, and their results."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Row
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dynolab.errors import NotFound, SpecInvalid
+from dynolab.hub.aihub.models import NUMBERS
+from dynolab.hub.aihub.profiles import detail, microseconds
+from dynolab.hub.aihub.replies import body, created, number, protobuf, timestamp, who
+from dynolab.hub.aihub.states import our_states, shown_as_profile, state_number
+from dynolab.hub.aihub.versions import Version, client_version
+from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.hub.store.links import Link
+from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
+from dynolab.hub.usecases.read_blob import read_all
+from dynolab.hub.usecases.rename_job import rename_job
+from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.spec import codec
+from dynolab.spec.profiles import Profile
+
+FAILURES = {
+    "OutOfMemory": pb.JOB_FAILURE_TYPE_RUNTIME_DEVICE_OOM,
+    "WorkerTimeout": pb.JOB_FAILURE_TYPE_RUNTIME_TIMEOUT,
+    "WorkerCrashed": pb.JOB_FAILURE_TYPE_RUNTIME_CRASH,
+    "InferenceFailed": pb.JOB_FAILURE_TYPE_INVALID_INPUTS,
+    "LoadFailed": pb.JOB_FAILURE_TYPE_MODEL_INVALID,
+    "ModelInvalid": pb.JOB_FAILURE_TYPE_MODEL_CORRUPT,
+    "SpecInvalid": pb.JOB_FAILURE_TYPE_INVALID_ARGUMENT,
+}
+"""The protocol's JobFailureType by code of our errors."""
+
+
+async def submit(request: Request) -> Response:
+    """``POST jobs/``. Kinds that no agent offers a toolchain for are refused with a text."""
+    hub, account = await who(request)
+    asked = await body(request, pb.Job())
+    kind = asked.WhichOneof("job")
+    if kind not in ("profile_job", "inference_job"):
+        name = (kind or "empty").replace("_", " ")
+        raise SpecInvalid(
+            f"this hub takes no {name}: no agent offers a toolchain for it", hint="profile and inference jobs run"
+        )
+    project = request.path_params.get("project", "")
+    new_id, at = await submit_job(hub, account, _request(asked, kind, project))
+    return created(new_id, at)
+
+
+def _request(asked: pb.Job, kind: str, project: str) -> JobRequest:
+    """What either message asks for. Without a dataset, an inference job that measures is a profile job."""
+    message: Any = asked.profile_job if kind == "profile_job" else asked.inference_job
+    data = message.dataset.dataset_id or None
+    measures = kind == "profile_job" or message.is_profiling_on
+    if data is None and not measures:
+        raise SpecInvalid("an inference job without inputs and without profiling has nothing to do")
+    return JobRequest(
+        kind="profile" if data is None else "inference",
+        model_id=message.model.model_id,
+        device_name=message.device.name,
+        device_os=message.device.os,
+        device_attributes=tuple(message.device.attributes),
+        name=message.name,
+        options=message.options,
+        dataset_id=data,
+        project_id=project,
+    )
+
+
+async def show(request: Request) -> Response:
+    """``GET jobs/ID/``: what the client polls. Log and end come in one reply."""
+    hub, account = await who(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    return protobuf(message(row, client_version(request)))
+
+
+def message(row: Row[Any], version: Version) -> pb.Job:
+    """A job, under the name that the client's version knows it by."""
+    found = pb.Job(hub_version="dynolab")
+    profile = shown_as_profile(row.kind, version)
+    inner: Any = found.profile_job if profile else found.inference_job
+    if profile:
+        inner.profile_job_id = row.id
+    else:
+        inner.inference_job_id = row.id
+        inner.is_profiling_on = row.kind == "profile"
+    inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
+    inner.user_id, inner.name, inner.options, inner.project_id = row.account_id, row.name, row.options, row.project_id
+    inner.job_state = state_number(row.state, profiles=row.kind == "profile", version=version)
+    inner.model.CopyFrom(_model(row))
+    inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=row.device_attributes))
+    if row.dataset_id is not None:
+        inner.dataset.dataset_id = row.dataset_id
+    for field, at in _instants(row).items():
+        getattr(inner, field).CopyFrom(timestamp(at))
+    _outcome(found, inner, row)
+    return found
+
+
+def _model(row: Row[Any]) -> pb.Model:
+    found = pb.Model(
+        model_id=row.model_id,
+        name=row.model_name,
+        is_directory=row.model_is_directory,
+        creation_time=timestamp(row.model_created_at),
+        file_upload_complete=True,
+    )
+    if row.model_kind in NUMBERS:
+        found.model_type = NUMBERS[row.model_kind]
+    return found
+
+
+def _instants(row: Row[Any]) -> dict[str, Any]:
+    """The instants that are known, by the protocol's field."""
+    named = {
+        "creation_time": row.created_at,
+        "queued_time": row.created_at,
+        "start_time": row.started_at,
+        "completion_time": row.finished_at,
+        "last_updated_time": row.updated_at,
+    }
+    return {name: at for name, at in named.items() if at is not None}
+
+
+def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
+    """What a job that is over leaves: its failure in words, its headline figures, its log."""
+    if row.finished_at is None:
+        return
+    if row.log_blob_id is not None:
+        found.available_artifacts.append(pb.JOB_ARTIFACT_TYPE_DEVICE_LOG)
+    if row.failure is not None:
+        inner.failure_reason = _words(row.failure)
+        found.failure_type = FAILURES.get(row.failure.get("code", ""), pb.JOB_FAILURE_TYPE_UNKNOWN)
+        return
+    found.failure_type = pb.JOB_FAILURE_TYPE_SUCCESS
+    time_ns = (row.summary or {}).get("estimated_inference_time_ns")
+    if time_ns is not None:
+        inner.execution_time = microseconds(time_ns)
+
+
+def _words(failure: dict[str, Any]) -> str:
+    """An error as the job's page and client show it."""
+    hint = failure.get("hint")
+    return f"{failure.get('message')}" + (f" ({hint})" if hint else "")
+
+
+async def result(request: Request) -> Response:
+    """``GET jobs/ID/result/``: 404 until the job is done."""
+    hub, account = await who(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    if row.state != "done":
+        raise NotFound(f"the job {row.id} has no result: it is {row.state}")
+    answer = pb.JobResult()
+    profile = None
+    if row.result_blob_id is not None:
+        document = json.loads(await read_all(hub, row.result_blob_id))
+        profile = detail(codec.decode(Profile, document, f"the profile of {row.id}"))
+    if shown_as_profile(row.kind, client_version(request)):
+        answer.profile_job_result.profile_job_id = row.id
+        if profile is not None:
+            answer.profile_job_result.profile.CopyFrom(profile)
+    else:
+        answer.inference_job_result.inference_job_id = row.id
+        answer.inference_job_result.output_dataset_id = row.output_dataset_id or ""
+        if profile is not None:
+            answer.inference_job_result.detail.CopyFrom(profile)
+    return protobuf(answer)
+
+
+async def rename(request: Request) -> Response:
+    """``PATCH jobs/ID/``."""
+    hub, account = await who(request)
+    asked = await body(request, pb.JobPublicUpdate())
+    await rename_job(hub, account, request.path_params["id"], asked.name)
+    return protobuf(pb.CreateUpdateResponse(id=request.path_params["id"]))
+
+
+async def summaries(request: Request) -> Response:
+    """``GET job_summaries/``."""
+    rows, total, version = await _page(request)
+    answer = pb.JobSummaryList(total_query_count=total)
+    for row in rows:
+        found = answer.job_summaries.add()
+        profile = shown_as_profile(row.kind, version)
+        inner: Any = found.profile_job_summary if profile else found.inference_job_summary
+        inner.job_id, inner.name, inner.project_id = row.id, row.name, row.project_id
+        inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
+        inner.job_state = state_number(row.state, profiles=row.kind == "profile", version=version)
+        inner.device_name, inner.device_os_version = row.device_name, row.device_os
+        for field, at in _instants(row).items():
+            getattr(inner, field).CopyFrom(timestamp(at))
+        if not profile:
+            inner.is_profiling_on = row.kind == "profile"
+        time_ns = (row.summary or {}).get("estimated_inference_time_ns")
+        if time_ns is not None:
+            inner.execution_time = microseconds(time_ns)
+    return protobuf(answer)
+
+
+async def listing(request: Request) -> Response:
+    """``GET jobs/``: whole jobs, for clients that ask for them."""
+    rows, total, version = await _page(request)
+    return protobuf(pb.JobList(jobs=[message(row, version) for row in rows], total_query_count=total))
+
+
+async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
+    hub, account = await who(request)
+    version, query = client_version(request), request.query_params
+    try:
+        states = our_states([int(text) for text in query.get("state", "").split(",") if text])
+    except ValueError as error:
+        raise SpecInvalid(f"state={query['state']!r} is no list of state numbers") from error
+    kinds = _kinds(query.get("type", ""), version)
+    if kinds == () or (query.get("state") and not states):
+        return [], 0, version
+    wanted = JobFilter(states, kinds or (), query.get("creator", ""), request.path_params.get("project", ""))
+    limit, offset = number(request, "limit", 50, 1000), number(request, "offset", 0, 1 << 31)
+    rows, total = await find_jobs(hub, account, wanted, limit=limit, offset=offset)
+    return rows, total, version
+
+
+def _kinds(text: str, version: Version) -> tuple[str, ...] | None:
+    """Our kinds that the client means by ``type``: None is any, an empty tuple none."""
+    named = {"1": "profile", "2": "inference"}.get(text, text)
+    if not named:
+        return None
+    if named == "inference":
+        return ("inference",) if shown_as_profile("profile", version) else ("inference", "profile")
+    return ("profile",) if named == "profile" and shown_as_profile("profile", version) else ()
+
+
+async def artifacts(request: Request) -> Response:
+    """``GET jobs/ID/device_runs/N/artifact_list/TYPE/``: the log of a job that is over."""
+    hub, account = await who(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    answer = pb.NamedArtifactDownloadURLList()
+    if (
+        request.path_params["type"] == str(pb.JOB_ARTIFACT_TYPE_DEVICE_LOG)
+        and row.log_blob_id is not None
+        and row.finished_at is not None
+    ):
+        token = hub.links.sign(Link("read", row.log_blob_id))
+        url = f"{request.app.state.base_url(request)}files/blobs/{token}/device.log"
+        answer.artifacts.add(url=url, filename=f"{row.id}_device.log", name="device log")
+    return protobuf(answer)
+
+
+routes = [
+    Route("/jobs/", submit, methods=["POST"]),
+    Route("/jobs/", listing),
+    Route("/projects/{project}/jobs/", submit, methods=["POST"]),
+    Route("/projects/{project}/jobs/", listing),
+    Route("/job_summaries/", summaries),
+    Route("/projects/{project}/job_summaries/", summaries),
+    Route("/jobs/{id}/", show),
+    Route("/jobs/{id}/", rename, methods=["PATCH"]),
+    Route("/jobs/{id}/result/", result),
+    Route("/jobs/{id}/device_runs/{run}/artifact_list/{type}/", artifacts),
+]

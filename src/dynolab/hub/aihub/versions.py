@@ -1,0 +1,18 @@
+"""Which version of the official client asks: some replies depend on it."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+
+Version = tuple[int, int]
+MERGED_JOBS: Version = (0, 56)
+"""From here on a profile job is an inference job with ``is_profiling_on``; older clients know profile jobs only."""
+
+
+def client_version(request: Request) -> Version:
+    """Major and minor of ``Client-Version`` (0.45 and later) or ``User-Agent``; (0, 0) when neither tells."""
+    text = request.headers.get("client-version") or request.headers.get("user-agent", "")
+    found = re.search(r"(\d+)\.(\d+)", text if "/" not in text or "qai_hub" in text else "")
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,0 +1,113 @@
+"""Dataset files: named tensors in batches, in HDF5 as the official client writes and reads it.
+
+``/data/<i>`` is a group for each tensor, with the attributes ``name``, ``batch_count`` and ``order`` (= i); in it are the
+datasets ``batch_0``, ``batch_1``, ...
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from signal import Signals
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from dynolab.errors import Bug, SpecInvalid, from_dict
+
+Array = NDArray[Any]
+
+DTYPES = ("bool", "float16", "float32", "int8", "int16", "int32", "int64", "uint8", "uint16")
+"""Those that the official client takes."""
+MAX_BYTES = 2 << 30
+"""What :func:`read` unpacks unless told otherwise."""
+MAX_S = 120
+"""How long it takes at most. Noise, which is the slowest to inflate, came at 40 MB/s on one core of a small machine."""
+WAY_OUT = "write the file with the client's upload_dataset, given a dict of lists of arrays"
+ANSWER_FILE = "answer.json"
+_CHILD = ("-m", "dynolab.hub.aihub.wire.h5_child")
+
+
+def write(place: Path | BinaryIO, tensors: Mapping[str, Sequence[Array]]) -> None:
+    """A file of the tensors given, each a list of batches. Raises :class:`SpecInvalid` for what the format cannot hold."""
+    check_counts({name: len(batches) for name, batches in tensors.items()})
+    for name, batches in tensors.items():
+        if not name or "\0" in name:
+            raise SpecInvalid(f"{name!r} is no name for a tensor", hint="give it a name, without NUL characters")
+        for batch in batches:
+            check_dtype(batch.dtype, f"tensor {name!r}")
+    with h5py.File(place, "w") as file:
+        for index, (name, batches) in enumerate(tensors.items()):
+            group = file.create_group(f"data/{index}")
+            group.attrs.update(name=name, batch_count=len(batches), order=index)
+            for number, batch in enumerate(batches):
+                native = batch.astype(batch.dtype.newbyteorder("="), copy=False)
+                # HDF5 compresses chunks, which an array without axes or elements does not have.
+                compression = "gzip" if native.ndim and native.size else None
+                group.create_dataset(f"batch_{number}", data=native, compression=compression)
+
+
+def read(path: Path, *, max_bytes: int = MAX_BYTES, max_s: float = MAX_S) -> dict[str, list[Array]]:
+    """The tensors of a file in their order: for each name its batches, of the machine's byte order.
+
+    The file may come from anybody. A process of its own reads it, because HDF5 cannot be trusted with such: in version 2.0
+    one changed byte of a file makes it loop for ever (H5HG__cache_heap_deserialize), others crash it.
+    Raises :class:`SpecInvalid` for a file that is not of this form, :class:`TooLarge` past ``max_bytes``.
+    """
+    with path.open("rb"):  # whether it can be opened at all is not the file's fault
+        pass
+    with TemporaryDirectory(prefix="dynolab-h5-") as place:
+        folder = Path(place)
+        answer = _ask_child(path, folder, max_bytes, max_s)
+        return {
+            name: [np.load(folder / file, allow_pickle=False) for file in files]
+            for name, files in answer["tensors"].items()
+        }
+
+
+def _ask_child(path: Path, folder: Path, max_bytes: int, max_s: float) -> dict[str, Any]:
+    command = [sys.executable, *_CHILD, str(path), str(folder), str(max_bytes), str(max_s)]
+    try:
+        child = subprocess.run(
+            command,
+            env={**os.environ, "HDF5_PLUGIN_PRELOAD": "::"},  # no filters from shared libraries
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=max_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SpecInvalid(f"{path.name} is not read within {max_s:g} s", hint=WAY_OUT) from error
+    if child.returncode < 0:
+        name = Signals(-child.returncode).name
+        raise SpecInvalid(f"{path.name} is broken: whoever reads it ends by {name}", hint=WAY_OUT)
+    if child.returncode:
+        raise Bug(f"{path.name} was not read: {child.stderr.decode(errors='replace')[-2000:]}")
+    answer: dict[str, Any] = json.loads((folder / ANSWER_FILE).read_text(encoding="utf-8"))
+    if "error" in answer:
+        raise from_dict(answer["error"])
+    return answer
+
+
+def check_counts(batches: Mapping[str, int]) -> None:
+    """Are there tensors, each with as many batches as the others? Raises :class:`SpecInvalid`."""
+    if not batches:
+        raise SpecInvalid("a dataset needs one tensor or more, this one has none", hint=WAY_OUT)
+    if len(set(batches.values())) > 1 or 0 in batches.values():
+        raise SpecInvalid(
+            f"tensors have no batches or not equally many: {', '.join(f'{k!r} {v}' for k, v in batches.items())}",
+            hint="give every tensor one array for each sample",
+        )
+
+
+def check_dtype(dtype: np.dtype[Any], where: str) -> None:
+    """Is it one of :data:`DTYPES`? Raises :class:`SpecInvalid`."""
+    if dtype.name not in DTYPES:
+        raise SpecInvalid(f"{where} is of type {dtype.name}", hint=f"convert it to one of {', '.join(DTYPES)}")

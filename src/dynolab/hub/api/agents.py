@@ -1,0 +1,126 @@
+"""The agents' door: claim, renew, finish. Bodies are the documents of :mod:`dynolab.spec.agents`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dynolab.errors import NotFound, SpecInvalid
+from dynolab.hub.store.links import Link
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
+from dynolab.hub.usecases.end_attempt import finish_attempt
+from dynolab.hub.usecases.renew_attempt import renew_attempt
+from dynolab.hub.usecases.sign_in import sign_in
+from dynolab.spec import codec
+from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, FileLink, Outcome, Renewal
+
+BODY_MAX_BYTES = 1 << 20
+T = TypeVar("T")
+
+
+async def claim(request: Request) -> Response:
+    """``POST claim``: an :class:`Assignment`, or 204 when no job came in time.
+
+    An agent that hangs up while it waits must not be given a job: the wait is raced against the end of the connection.
+    """
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    asked = await _body(request, ClaimRequest)
+    waiting = asyncio.create_task(claim_attempt(hub, agent, asked))
+    gone = asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            return Response(status_code=499)
+        found = waiting.result()
+    finally:
+        for task in (waiting, gone):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+    if found is None:
+        return Response(status_code=204)
+    return JSONResponse(codec.encode(_assignment(request, hub, found)))
+
+
+async def renew(request: Request) -> Response:
+    """``POST attempts/ID/renew``: a :class:`RenewalAnswer`; 409 when the attempt is over."""
+    hub: Hub = request.app.state.hub
+    await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    answer = await renew_attempt(hub, _attempt(request), await _body(request, Renewal))
+    return JSONResponse(codec.encode(answer))
+
+
+async def finish(request: Request) -> Response:
+    """``POST attempts/ID/finish``: 204; 409 when the attempt is over."""
+    hub: Hub = request.app.state.hub
+    await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    await finish_attempt(hub, _attempt(request), await _body(request, Outcome))
+    return Response(status_code=204)
+
+
+def _attempt(request: Request) -> uuid.UUID:
+    try:
+        return uuid.UUID(request.path_params["attempt"])
+    except ValueError as error:
+        raise NotFound(f"{request.path_params['attempt']!r} is no attempt") from error
+
+
+async def _body(request: Request, kind: type[T]) -> T:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > BODY_MAX_BYTES:
+            raise SpecInvalid(f"the body has more than {BODY_MAX_BYTES} bytes")
+    try:
+        document = json.loads(bytes(content))
+    except ValueError as error:
+        raise SpecInvalid(f"the body is no JSON: {error}") from error
+    return codec.decode(kind, document, kind.__name__)
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _assignment(request: Request, hub: Hub, found: Claim) -> Assignment:
+    base = request.app.state.base_url(request)
+
+    def fetch(blob_id: str, name: str, size: int) -> FileLink:
+        token = hub.links.sign(Link("read", blob_id))
+        return FileLink(f"{base}files/blobs/{token}/{name}", name, size)
+
+    def put(verb: str) -> str:
+        return f"{base}files/attempts/{verb}/{hub.links.sign(Link(verb, str(found.attempt_id)))}"
+
+    row: Any = found.job
+    data = found.dataset
+    return Assignment(
+        protocol=AGENT_PROTOCOL,
+        attempt=str(found.attempt_id),
+        number=found.number,
+        job=row.id,
+        kind=row.kind,
+        options=row.options,
+        lease_s=hub.limits.lease_s,
+        model=fetch(found.model.blob_id, found.file_name, found.model_bytes),
+        dataset=fetch(data.blob_id, "dataset.h5", found.dataset_bytes) if data is not None else None,
+        with_profile=row.kind == "profile",
+        uploads={verb: put(verb) for verb in ("result", "output", "log")},
+    )
+
+
+routes = [
+    Route("/claim", claim, methods=["POST"]),
+    Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
+    Route("/attempts/{attempt}/finish", finish, methods=["POST"]),
+]

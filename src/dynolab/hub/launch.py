@@ -1,0 +1,149 @@
+"""A hub in a data folder: its own PostgreSQL, the server, an agent for this machine; all of it started and ended here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from dynolab.errors import Conflict, SpecInvalid
+from dynolab.hub.app import create, open_hub
+from dynolab.hub.settings import Settings
+from dynolab.hub.store.postgres import Postgres
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.make_token import make_token
+
+GRACE_S = 3
+"""How long open requests may take when the hub ends."""
+AGENT_STOP_S = 15.0
+LOCAL_USER = "admin@localhost"
+Tell = Callable[[str], None]
+
+
+def serve(settings: Settings, tell: Tell, *, with_agent: bool = True) -> None:
+    """Run a hub until it is told to end, by Ctrl-C or SIGTERM. ``tell`` receives what a person should read."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
+    settings.data.mkdir(parents=True, exist_ok=True)
+    listening = _listen(settings)
+    settings = replace(settings, port=listening.getsockname()[1])
+    postgres = None if settings.database_url else Postgres.start(settings.data / "postgres")
+    try:
+        url, dsn = (postgres.url, postgres.dsn) if postgres else _urls(str(settings.database_url))
+        asyncio.run(_serve(settings, url, dsn, listening, tell, with_agent))
+    except KeyboardInterrupt:
+        tell("hub stopped")
+    finally:
+        if postgres is not None:
+            postgres.stop()
+
+
+def _urls(url: str) -> tuple[str, str]:
+    """SQLAlchemy's form of a database's address, and the plain one."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise SpecInvalid(f"DYNOLAB_DATABASE_URL={url!r} is no PostgreSQL address", hint="postgresql://user@host/name")
+    return f"postgresql+asyncpg://{rest}", f"postgresql://{rest}"
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise Conflict(
+            f"the address {settings.host}:{settings.port} cannot be listened at: {error.strerror}",
+            hint="another program has it, perhaps another hub: choose another with --port",
+        ) from error
+    return listening
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which sends those who wait for a job away first: their questions would hold the end up."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self.hub = hub
+        self.agent: subprocess.Popen[bytes] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.agent is not None and self.agent.poll() is None:
+            self.agent.terminate()
+        self.hub.wakeups.close()
+        super().handle_exit(sig, frame)
+
+
+async def _serve(
+    settings: Settings, url: str, dsn: str, listening: socket.socket, tell: Tell, with_agent: bool
+) -> None:
+    hub = await open_hub(settings, url, dsn)
+    address = f"http://{_shown(settings.host)}:{settings.port}"
+    agent_token = await _first_start(hub, settings, address, tell)
+    config = uvicorn.Config(
+        create(settings, hub), log_level="warning", timeout_graceful_shutdown=GRACE_S, server_header=False
+    )
+    server = Server(config, hub)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    try:
+        if with_agent and not serving.done():
+            server.agent = _start_agent(address, agent_token)
+        tell(f"hub ready at {address}")
+        await serving
+    finally:
+        if server.agent is not None:
+            _end(server.agent)
+
+
+def _shown(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+
+
+async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell) -> Path:
+    """At the first start: tokens and a ``client.ini``, for the owner's eyes only. The file with the agent's token."""
+    ini, agent_token = settings.data / "client.ini", settings.data / "agent.token"
+    if not ini.exists():
+        token = await make_token(hub, email=LOCAL_USER, kind="user", label="made at the first start")
+        _write(ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n")
+        tell(f"API token (shown this once): {token}")
+        tell(f"for the official client: export QAIHUB_CLIENT_INI={ini}")
+    if not agent_token.exists():
+        _write(agent_token, await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent"))
+    return agent_token
+
+
+def _write(path: Path, text: str) -> None:
+    """A file that its owner alone may read, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+def _start_agent(address: str, token_file: Path) -> subprocess.Popen[bytes]:
+    """The agent of this machine, in a session of its own: Ctrl-C reaches it through us."""
+    command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", address, "--token-file", str(token_file)]
+    return subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _end(agent: subprocess.Popen[bytes]) -> None:
+    if agent.poll() is None:
+        agent.terminate()
+    try:
+        agent.wait(AGENT_STOP_S)
+    except subprocess.TimeoutExpired:
+        agent.kill()
+        agent.wait()

@@ -1,0 +1,1 @@
+"""Who runs what next: the queue, and waking those who wait for it."""

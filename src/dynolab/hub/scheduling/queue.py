@@ -1,0 +1,108 @@
+"""The queue of jobs: five verbs, each inside the caller's own transaction. Built on PgQueuer's ``Queries``.
+
+The lease of a claimed entry is its heartbeat in the database: nobody holds it in memory, so that any replica may renew
+it, and the next claim takes over an entry whose lease ran out.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, cast
+
+from pgqueuer.domain.models import Job
+from pgqueuer.domain.types import JOB_STATUS, JobId, QueueEntrypoint, QueueManagerId
+from pgqueuer.ports.driver import Driver
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+from pgqueuer.queries import Queries
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+CHANNEL = "dynolab_queue"
+"""Notified with a queue's name in the transaction that puts something into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An entry that the claimant holds for one lease."""
+
+    entry: int
+    payload: str
+
+
+class Queue(Protocol):
+    """What the hub asks of a queue. All calls take part in the connection's transaction."""
+
+    async def enqueue(self, connection: AsyncConnection, queue: str, payload: str, priority: int) -> int:
+        """Put a payload into a queue and wake who waits for it; the entry's number. Higher priorities come first."""
+
+    async def claim(
+        self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID, lease_s: float
+    ) -> Claimed | None:
+        """The next entry of these queues, or one whose lease ran out; None when there is none."""
+
+    async def renew(self, connection: AsyncConnection, entry: int) -> None:
+        """Start the entry's lease anew."""
+
+    async def finish(self, connection: AsyncConnection, entry: int) -> None:
+        """Take a claimed entry out."""
+
+    async def withdraw(self, connection: AsyncConnection, entry: int) -> None:
+        """Take an entry out that nobody has claimed yet."""
+
+
+class PgQueue:
+    """The queue on PgQueuer's tables."""
+
+    async def enqueue(self, connection: AsyncConnection, queue: str, payload: str, priority: int) -> int:
+        queries = _queries(connection)
+        [entry] = await queries.enqueue(queue, payload.encode(), priority)
+        await queries.driver.notify(CHANNEL, queue)
+        return int(entry)
+
+    async def claim(
+        self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID, lease_s: float
+    ) -> Claimed | None:
+        wanted = {QueueEntrypoint(queue): EntrypointExecutionParameter(0) for queue in queues}
+        found = await _queries(connection).dequeue(
+            1, wanted, QueueManagerId(claimant), None, timedelta(seconds=lease_s)
+        )
+        return Claimed(int(found[0].id), (found[0].payload or b"").decode()) if found else None
+
+    async def renew(self, connection: AsyncConnection, entry: int) -> None:
+        await _queries(connection).update_heartbeat([JobId(entry)])
+
+    async def finish(self, connection: AsyncConnection, entry: int) -> None:
+        await self._out(connection, entry, "successful")
+
+    async def withdraw(self, connection: AsyncConnection, entry: int) -> None:
+        await self._out(connection, entry, "deleted")
+
+    async def _out(self, connection: AsyncConnection, entry: int, status: JOB_STATUS) -> None:
+        await _queries(connection).log_jobs([(Job.model_construct(id=JobId(entry)), status, None)])
+
+
+def _queries(connection: AsyncConnection) -> Queries:
+    return Queries(cast(Driver, _Driver(connection)))
+
+
+class _Driver:
+    """PgQueuer's driver port over a connection of SQLAlchemy: its statements join the transaction at hand.
+
+    Of the port there is what these statements use; listening and the life of the connection are not its business.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        result = await self._connection.exec_driver_sql(query, args)
+        return [dict(row) for row in result.mappings()]
+
+    async def execute(self, query: str, *args: object) -> str:
+        result = await self._connection.exec_driver_sql(query, args)
+        return f"{result.rowcount}"
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._connection.exec_driver_sql("SELECT pg_notify($1, $2)", (channel, payload))

@@ -1,0 +1,1 @@
+"""What the hub keeps: tables in PostgreSQL, blobs in an object store."""

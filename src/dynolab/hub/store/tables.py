@@ -1,0 +1,196 @@
+"""The hub's tables. Instants are UTC; ids of jobs, models and datasets are opaque, ``j``, ``m`` or ``d`` first."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _instant(name: str, *, known: bool = False) -> sa.Column[object]:
+    """An instant in UTC; ``known``: set by the database when the row is made."""
+    if known:
+        return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now())
+    return sa.Column(name, sa.DateTime(timezone=True))
+
+
+def _owner() -> sa.Column[object]:
+    return sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False)
+
+
+setting = sa.Table(
+    "setting",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+"""What all replicas share, such as the secret that signs file addresses."""
+
+account = sa.Table(
+    "account",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    _instant("created_at", known=True),
+)
+
+token = sa.Table(
+    "token",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("label", sa.Text, nullable=False, server_default=""),
+    _instant("created_at", known=True),
+    _instant("revoked_at"),
+    sa.CheckConstraint("kind IN ('user', 'agent')", name="token_kind"),
+)
+"""Only digests are kept. A token opens either the users' doors or the agents', never both."""
+
+device = sa.Table(
+    "device",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("token_id", sa.Text, sa.ForeignKey("token.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("os", sa.Text, nullable=False),
+    sa.Column("attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("description", sa.Text, nullable=False, server_default=""),
+    sa.Column("frameworks", JSONB, nullable=False, server_default="[]"),
+    sa.Column("attempt_id", UUID(as_uuid=True)),
+    _instant("created_at", known=True),
+    _instant("seen_at", known=True),
+)
+"""One physical device, which is one slot: ``attempt_id`` is the attempt that holds it now."""
+
+blob = sa.Table(
+    "blob",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("keys", ARRAY(sa.Text), nullable=False),
+    _instant("created_at", known=True),
+)
+"""A sequence of bytes: the objects ``keys`` of the blob store, one after the other."""
+
+upload = sa.Table(
+    "upload",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("target_id", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("part_bytes", sa.BigInteger),
+    _instant("created_at", known=True),
+    _instant("completed_at"),
+)
+"""An upload that was begun; ``bytes`` is None where the client did not say how many will come."""
+
+upload_part = sa.Table(
+    "upload_part",
+    metadata,
+    sa.Column("upload_id", sa.Text, sa.ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.Text, nullable=False),
+)
+
+model = sa.Table(
+    "model",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("is_directory", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("project_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("producer_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    _instant("created_at", known=True),
+)
+"""``kind`` is one of :data:`dynolab.hub.usecases.create_model.ENDINGS`; ``blob_id`` is None until the upload is complete."""
+
+dataset = sa.Table(
+    "dataset",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("project_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    _instant("created_at", known=True),
+    _instant("expires_at"),
+)
+
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("project_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("model_id", sa.Text, sa.ForeignKey("model.id"), nullable=False),
+    sa.Column("dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
+    sa.Column("device_name", sa.Text, nullable=False),
+    sa.Column("device_os", sa.Text, nullable=False),
+    sa.Column("device_attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("options", sa.Text, nullable=False, server_default=""),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("queue_entry", sa.BigInteger),
+    sa.Column("failure", JSONB),
+    sa.Column("summary", JSONB),
+    sa.Column("result_blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    sa.Column("output_dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
+    _instant("created_at", known=True),
+    _instant("started_at"),
+    _instant("finished_at"),
+    _instant("updated_at", known=True),
+    _instant("cancelled_at"),
+    sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
+)
+"""``failure`` is an error as a dict; ``summary`` the headline figures; ``cancelled_at`` when a cancel was asked for."""
+sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
+
+attempt = sa.Table(
+    "attempt",
+    metadata,
+    sa.Column("id", UUID(as_uuid=True), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("job.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("device_id", sa.Text, sa.ForeignKey("device.id"), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("progress", JSONB),
+    sa.Column("failure", JSONB),
+    sa.Column("result_blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    sa.Column("output_blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    sa.Column("log_blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    _instant("started_at", known=True),
+    _instant("renewed_at", known=True),
+    _instant("finished_at"),
+    sa.UniqueConstraint("job_id", "number"),
+    sa.CheckConstraint("state IN ('running', 'done', 'failed', 'lost', 'cancelled')", name="attempt_state"),
+)
+"""One try of a job on one device. Its id is the fence: whoever finishes it must name it, and only once."""
+sa.Index("ix_attempt_running", attempt.c.renewed_at, postgresql_where=attempt.c.state == "running")
+
+share = sa.Table(
+    "share",
+    metadata,
+    sa.Column("target_id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, primary_key=True),
+)
+"""Whom the owner of a job, model or dataset shares it with."""

@@ -1,0 +1,1 @@
+"""What can be done with the hub, one verb a file; every door (API, official protocol, pages) calls these."""

@@ -1,0 +1,43 @@
+"""An upload is complete: its parts become the model's or dataset's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Table, func, insert, select, update
+
+from dynolab.errors import Conflict, SpecInvalid
+from dynolab.hub.store.tables import blob, upload, upload_part
+from dynolab.hub.usecases.base import Account, Hub, new_id, one
+
+
+async def complete_upload(
+    hub: Hub, account: Account, table: Table, target_id: str, *, upload_id: str | None = None, etags: Sequence[str] = ()
+) -> None:
+    """Join the parts; said twice it is done once. ``upload_id`` None: the last upload that has parts.
+
+    Raises :class:`Conflict` when parts are missing, :class:`SpecInvalid` when a part's tag is not the one it was given.
+    """
+    async with hub.database.begin() as connection:
+        target = await one(connection, table, target_id, account)
+        chosen = select(upload).where(upload.c.target_id == target_id).order_by(upload.c.created_at.desc())
+        if upload_id is not None:
+            chosen = chosen.where(upload.c.id == upload_id)
+        found = (await connection.execute(chosen.limit(1).with_for_update())).one_or_none()
+        if found is None:
+            raise Conflict(f"no upload was begun for the {table.name} {target_id}", hint="upload it first")
+        if target.blob_id is not None:
+            return
+        rows = select(upload_part).where(upload_part.c.upload_id == found.id).order_by(upload_part.c.number)
+        parts = (await connection.execute(rows)).all()
+        size = sum(part.bytes for part in parts)
+        if not parts or [part.number for part in parts] != list(range(len(parts))) or found.bytes not in (None, size):
+            expected = "all" if found.bytes is None else f"{found.bytes}"
+            raise Conflict(f"{size} bytes in {len(parts)} parts have arrived, {expected} were announced")
+        for part, etag in zip(parts, etags, strict=False):
+            if etag.strip('"') != part.etag:
+                raise SpecInvalid(f"part {part.number} has the tag {part.etag}, not {etag}", hint="send the part again")
+        values = {"id": new_id("b"), "bytes": size, "keys": [part.key for part in parts]}
+        await connection.execute(insert(blob).values(values))
+        await connection.execute(update(table).where(table.c.id == target_id).values(blob_id=values["id"]))
+        await connection.execute(update(upload).where(upload.c.id == found.id).values(completed_at=func.now()))

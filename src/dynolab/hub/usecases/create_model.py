@@ -1,0 +1,56 @@
+"""A model is made known; its bytes come with an upload."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import insert
+
+from dynolab.errors import SpecInvalid
+from dynolab.hub.store.tables import model
+from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
+
+ENDINGS = {
+    "torchscript": ".pt",
+    "exported_program": ".pt2",
+    "onnx": ".onnx",
+    "ort": ".ort",
+    "tflite": ".tflite",
+    "mlmodel": ".mlmodel",
+    "mlmodelc": ".mlmodelc",
+    "mlpackage": ".mlpackage",
+    "tensorrt": ".trtmodel",
+    "qnn_lib_aarch64_android": ".so",
+    "qnn_lib_x86_64_linux": ".so",
+    "qnn_context_binary": ".bin",
+    "qnn_dlc": ".dlc",
+    "aimet_onnx": ".aimet",
+    "aimet_pt": ".aimet",
+    "openvino_ir": ".xml",
+}
+"""Kinds of models and how their files end; those that are folders come as ``.zip``. The hub keeps all of them: whether
+one runs is a question to a device."""
+
+
+def file_name(model_id: str, kind: str, is_directory: bool) -> str:
+    """What to call a model's file where it is unpacked or opened: its ending tells the format."""
+    return model_id + (".zip" if is_directory else ENDINGS[kind])
+
+
+async def create_model(
+    hub: Hub, account: Account, *, name: str, kind: str, is_directory: bool, project_id: str = ""
+) -> tuple[str, datetime]:
+    """The new model's id and instant. Raises :class:`SpecInvalid` for a kind that is none of :data:`ENDINGS`."""
+    if kind not in ENDINGS:
+        raise SpecInvalid(f"the model kind {kind!r} is not known", hint=f"known: {', '.join(sorted(ENDINGS))}")
+    values = {
+        "id": new_id("m"),
+        "account_id": account.id,
+        "name": checked_name(name, "model") or "model",
+        "kind": kind,
+        "is_directory": is_directory,
+        "project_id": project_id,
+    }
+    async with hub.database.begin() as connection:
+        row = (await connection.execute(insert(model).values(values).returning(model.c.id, model.c.created_at))).one()
+    return row.id, row.created_at

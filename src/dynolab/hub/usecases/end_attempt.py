@@ -1,0 +1,108 @@
+"""How attempts end: finished by their agent, or lost with it. An attempt ends once; a late word is refused."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dynolab import errors
+from dynolab.hub.store.tables import attempt, device, job
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.find_devices import pool
+from dynolab.spec.agents import Outcome
+
+MAX_ATTEMPTS = 3
+
+
+async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> None:
+    """Result and end of a job in one transaction. What the device failed with goes to another attempt, up to three.
+
+    Raises :class:`Conflict` when the attempt is over already: somebody else has the job, or it was cancelled.
+    """
+    state = "failed" if outcome.error else "done"
+    async with hub.database.begin() as connection:
+        ended = await _end(connection, attempt_id, state, outcome.error)
+        row = (await connection.execute(select(job).where(job.c.id == ended.job_id).with_for_update())).one()
+        error = errors.from_dict(outcome.error) if outcome.error else None
+        if row.cancelled_at is not None:
+            await conclude_cancelled(hub, connection, row.id)
+        elif error is not None and error.retriable and row.attempts < MAX_ATTEMPTS:
+            await _again(hub, connection, row.id)
+        elif error is not None:
+            await fail_job(hub, connection, row.id, error)
+        else:
+            changes = {"summary": outcome.summary, "result_blob_id": ended.result_blob_id}
+            await _conclude(hub, connection, row.id, "done", changes)
+
+
+async def lose_attempts(connection: AsyncConnection, job_id: str) -> None:
+    """Call the running attempts of a job lost, and free their devices."""
+    running = (attempt.c.job_id == job_id, attempt.c.state == "running")
+    lost = update(attempt).where(*running).values(state="lost", finished_at=func.now()).returning(attempt.c.id)
+    ids = list((await connection.execute(lost)).scalars())
+    if ids:
+        await connection.execute(update(device).where(device.c.attempt_id.in_(ids)).values(attempt_id=None))
+
+
+async def fail_job(hub: Hub, connection: AsyncConnection, job_id: str, error: errors.Error) -> None:
+    """End a job with an error, and take it out of the queue."""
+    await _conclude(hub, connection, job_id, "failed", {"failure": error.to_dict()})
+
+
+async def conclude_cancelled(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
+    """End a job whose owner does not want it any more, once nobody runs it."""
+    await _conclude(hub, connection, job_id, "cancelled", {"failure": errors.Conflict("cancelled").to_dict()})
+
+
+async def sweep_leases(hub: Hub) -> None:
+    """Give back what lost agents held: their jobs are queued again, or failed after too many attempts; waiters are woken."""
+    stale = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, hub.limits.lease_s)
+    overdue = select(attempt.c.job_id).where(attempt.c.state == "running", stale).with_for_update(skip_locked=True)
+    async with hub.database.begin() as connection:
+        for job_id in (await connection.execute(overdue)).scalars().all():
+            await lose_attempts(connection, job_id)
+            row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
+            if row.cancelled_at is not None:
+                await conclude_cancelled(hub, connection, job_id)
+            elif row.attempts >= MAX_ATTEMPTS:
+                await fail_job(
+                    hub, connection, job_id, errors.DeviceLost(f"{MAX_ATTEMPTS} agents took this job and were lost")
+                )
+            else:
+                await _again(hub, connection, job_id)
+
+
+async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Row[Any]:
+    """Close the attempt, whose id is the fence, and free its device."""
+    running = (attempt.c.id == attempt_id, attempt.c.state == "running")
+    changes = {"state": state, "failure": failure, "finished_at": func.now()}
+    closed = update(attempt).where(*running).values(changes).returning(attempt)
+    ended: Row[Any] | None = (await connection.execute(closed)).one_or_none()
+    if ended is None:
+        raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
+    await connection.execute(update(device).where(device.c.attempt_id == attempt_id).values(attempt_id=None))
+    return ended
+
+
+async def _again(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
+    """Queue a job for another attempt."""
+    row = (await connection.execute(select(job).where(job.c.id == job_id))).one()
+    await hub.queue.finish(connection, row.queue_entry)
+    entry = await hub.queue.enqueue(connection, pool(row.device_name, row.device_os), job_id, row.priority + 1)
+    changes = {"state": "queued", "queue_entry": entry, "updated_at": func.now()}
+    await connection.execute(update(job).where(job.c.id == job_id).values(changes))
+
+
+async def _conclude(hub: Hub, connection: AsyncConnection, job_id: str, state: str, changes: dict[str, object]) -> None:
+    row = (
+        await connection.execute(
+            update(job)
+            .where(job.c.id == job_id)
+            .values(state=state, finished_at=func.now(), updated_at=func.now(), **changes)
+            .returning(job.c.queue_entry)
+        )
+    ).one()
+    await hub.queue.finish(connection, row.queue_entry)

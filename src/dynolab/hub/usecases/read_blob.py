@@ -1,0 +1,26 @@
+"""The bytes of a blob."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy import select
+
+from dynolab.errors import NotFound
+from dynolab.hub.store.tables import blob
+from dynolab.hub.usecases.base import Hub
+
+
+async def read_blob(hub: Hub, blob_id: str) -> tuple[int, AsyncIterator[bytes]]:
+    """Size and bytes. Raises :class:`NotFound`."""
+    async with hub.database.begin() as connection:
+        row = (await connection.execute(select(blob).where(blob.c.id == blob_id))).one_or_none()
+    if row is None:
+        raise NotFound("this file is gone")
+    return row.bytes, hub.blobs.stream(row.keys)
+
+
+async def read_all(hub: Hub, blob_id: str) -> bytes:
+    """All bytes of a small blob, such as a result."""
+    _, chunks = await read_blob(hub, blob_id)
+    return b"".join([chunk async for chunk in chunks])

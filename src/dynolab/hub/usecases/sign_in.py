@@ -1,0 +1,38 @@
+"""Who a token belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import select
+
+from dynolab.errors import Unauthorized
+from dynolab.hub.store.tables import account, token
+from dynolab.hub.usecases.base import Account, Hub
+
+
+def digest(secret: str) -> str:
+    """What is kept of a token: it has 160 random bits, so a plain hash cannot be guessed backwards."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
+    """The account that a header ``Authorization: token SECRET`` (or ``Bearer SECRET``) stands for.
+
+    ``kind`` is the door: ``user`` or ``agent``. Raises :class:`Unauthorized`, whatever is wrong with it.
+    """
+    scheme, _, secret = authorization.strip().partition(" ")
+    if scheme.lower() not in ("token", "bearer") or not secret:
+        raise Unauthorized("no token was sent", hint="send the header `Authorization: token YOUR_TOKEN`")
+    statement = (
+        select(account.c.id, account.c.email, account.c.name, token.c.id.label("token_id"))
+        .join(token, token.c.account_id == account.c.id)
+        .where(token.c.digest == digest(secret.strip()), token.c.kind == kind, token.c.revoked_at.is_(None))
+    )
+    async with hub.database.begin() as connection:
+        row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise Unauthorized(
+            "the token is not known here, or for another door", hint="`dynolab hub token` makes a new one"
+        )
+    return Account(row.id, row.email, row.name, row.token_id)

@@ -1,0 +1,53 @@
+"""One part of an upload arrives."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterable
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from dynolab.errors import Conflict, NotFound, SpecInvalid
+from dynolab.hub.store.blobs import Stored
+from dynolab.hub.store.links import Link
+from dynolab.hub.store.tables import upload, upload_part
+from dynolab.hub.usecases.base import Hub
+
+
+async def store_part(hub: Hub, link: Link, chunks: AsyncIterable[bytes], *, length: int | None) -> Stored:
+    """Write the part and note it; one that is sent again replaces what came before.
+
+    Raises :class:`SpecInvalid` when other than ``length`` bytes came, or others than the upload's size leaves for it.
+    """
+    async with hub.database.begin() as connection:
+        row = (await connection.execute(select(upload).where(upload.c.id == link.target))).one_or_none()
+    if row is None:
+        raise NotFound("this upload is not known, or was swept")
+    if row.completed_at is not None:
+        raise Conflict("this upload is complete already")
+    stored = await hub.blobs.put(f"uploads/{link.target}/{link.number:05d}-{secrets.token_hex(4)}", chunks)
+    expected = _expected(row.bytes, row.part_bytes, link.number)
+    wrong = next((size for size in (length, expected) if size is not None and size != stored.bytes), None)
+    if wrong is not None:
+        await hub.blobs.delete([stored.key])
+        raise SpecInvalid(f"part {link.number} has {stored.bytes} bytes, {wrong} were expected", hint="send it again")
+    values = {"key": stored.key, "bytes": stored.bytes, "etag": stored.etag}
+    async with hub.database.begin() as connection:
+        same = (upload_part.c.upload_id == link.target, upload_part.c.number == link.number)
+        before = await connection.scalar(select(upload_part.c.key).where(*same).with_for_update())
+        await connection.execute(
+            insert(upload_part)
+            .values(upload_id=link.target, number=link.number, **values)
+            .on_conflict_do_update(index_elements=["upload_id", "number"], set_=values)
+        )
+    if before is not None:
+        await hub.blobs.delete([before])
+    return stored
+
+
+def _expected(size: int | None, part_bytes: int | None, number: int) -> int | None:
+    """How many bytes a part must have, or None where the upload's size is not known."""
+    if size is None or part_bytes is None:
+        return size
+    return max(0, min(part_bytes, size - number * part_bytes))

@@ -1,0 +1,82 @@
+"""What a hub and its agents tell each other: JSON documents over HTTP, each way at the agent's own asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+AGENT_PROTOCOL = 1
+"""Hub and agent refuse each other when theirs differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOffer:
+    """One physical device that an agent serves. ``attributes`` are ``key:value``, as AI Hub's are."""
+
+    id: str
+    """The same each time the agent starts on this device."""
+    name: str
+    os: str
+    """The system's version, numbers and dots."""
+    attributes: tuple[str, ...] = ()
+    description: str = ""
+    frameworks: dict[str, str] = field(default_factory=dict)
+    """Version by name of what it can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """An agent asks for a job for its device, and is willing to wait for one."""
+
+    protocol: int
+    device: DeviceOffer
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """A file to fetch: an address that needs no token, the name to give it, and its size."""
+
+    url: str
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A job for the agent's device. ``attempt`` must be named in everything that is said of it."""
+
+    protocol: int
+    attempt: str
+    number: int
+    job: str
+    kind: str
+    options: str
+    lease_s: float
+    model: FileLink
+    dataset: FileLink | None = None
+    with_profile: bool = True
+    uploads: dict[str, str] = field(default_factory=dict)
+    """Addresses to PUT to, by what goes there: ``result`` (the profile document), ``output``, ``log``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The agent is still at it, and how far it is."""
+
+    progress: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalAnswer:
+    """Whether the agent has to stop."""
+
+    cancel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: with ``error`` (an :class:`dynolab.errors.Error` as a dict), or well and with figures."""
+
+    error: dict[str, object] | None = None
+    summary: dict[str, Any] = field(default_factory=dict)

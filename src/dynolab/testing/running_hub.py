@@ -1,0 +1,100 @@
+"""A real hub in a process of its own, for tests: started on a free port, waited for, and ended with all that it started."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+READY_WITHIN_S = 60.0
+END_WITHIN_S = 30.0
+
+
+@dataclass
+class RunningHub:
+    """One running hub: its address, its data folder, and everything that it printed."""
+
+    process: subprocess.Popen[str]
+    data: Path
+    url: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def ini(self) -> Path:
+        """The official client's configuration for this hub."""
+        return self.data / "client.ini"
+
+    @property
+    def token(self) -> str:
+        """The API token of the first user."""
+        parser = configparser.ConfigParser()
+        parser.read(self.ini, encoding="utf-8")
+        return parser["api"]["api_token"]
+
+    @property
+    def agent_token(self) -> str:
+        """The token of this machine's agent."""
+        return (self.data / "agent.token").read_text(encoding="utf-8").strip()
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        """Send a signal, wait for the end, and tell the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(END_WITHIN_S)
+
+
+@contextmanager
+def running_hub(
+    data: Path, *arguments: str, port: int = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningHub]:
+    """A hub with its data in a folder; its output is printed when the block fails."""
+    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(data), "--port", str(port), *arguments]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    hub = RunningHub(process, data)
+    ready = threading.Event()
+    reading = threading.Thread(target=_read, args=(hub, ready), daemon=True)
+    reading.start()
+    try:
+        if not ready.wait(READY_WITHIN_S) or not hub.url:
+            raise RuntimeError(f"the hub was not ready within {READY_WITHIN_S:.0f} s")
+        yield hub
+    except BaseException:
+        sys.stderr.write("".join(hub.lines))
+        raise
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        reading.join(5)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _read(hub: RunningHub, ready: threading.Event) -> None:
+    for line in hub.process.stdout or ():
+        hub.lines.append(line)
+        found = re.match(r"hub ready at (\S+)", line)
+        if found:
+            hub.url = found[1]
+            ready.set()
+    ready.set()

@@ -1,0 +1,66 @@
+"""The schema's history leads to the tables that the code knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from dynolab.hub.store.database import Database, newest
+from dynolab.hub.store.postgres import Postgres
+from dynolab.hub.store.tables import metadata
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres.start(Path(tmp_path_factory.mktemp("hub")) / "postgres")
+    yield server
+    server.stop()
+
+
+def test_migrations_make_the_tables_that_the_code_knows(postgres: Postgres) -> None:
+    async def differences() -> tuple[str | None, list[object]]:
+        database = Database(postgres.url)
+        for _ in range(2):  # a second time changes nothing
+            await database.upgrade()
+        await database.close()
+        engine = create_async_engine(postgres.url)
+        async with engine.connect() as connection:
+            version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            found = await connection.run_sync(_differences)
+        await engine.dispose()
+        return version, found
+
+    version, found = asyncio.run(differences())
+    assert version == newest()
+    assert found == []
+
+
+def _differences(connection: Connection) -> list[object]:
+    """What Alembic would change, save for the queue's own tables."""
+
+    def ours(item: object, name: str | None, kind: str, *_: object) -> bool:
+        table = name if kind == "table" else getattr(getattr(item, "table", None), "name", "")
+        return not str(table).startswith("pgqueuer")
+
+    context = MigrationContext.configure(connection, opts={"include_object": ours})
+    return list(compare_metadata(context, metadata))
+
+
+def test_replicas_that_start_at_once_upgrade_once(postgres: Postgres) -> None:
+    async def together() -> None:
+        databases = [Database(postgres.url) for _ in range(4)]
+        await asyncio.gather(*(database.upgrade() for database in databases))
+        for database in databases:
+            await database.close()
+
+    asyncio.run(together())
