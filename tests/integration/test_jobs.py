@@ -57,8 +57,8 @@ class User:
         assert answer.is_success, answer.text
         return pb.CreateUpdateResponse.FromString(answer.content)
 
-    def model(self, content: bytes = CONTENT) -> str:
-        model_id = self.post("models/", pb.Model(name="net", model_type=pb.MODEL_TYPE_ONNX)).id
+    def model(self, content: bytes = CONTENT, kind: pb.ModelType.ValueType = pb.MODEL_TYPE_ONNX) -> str:
+        model_id = self.post("models/", pb.Model(name="net", model_type=kind)).id
         answer = self.http.get(f"models/{model_id}/multipart_upload/", params={"file_size": len(content)})
         begun = pb.FileMultipartUploadURL.FromString(answer.content)
         etags = [httpx.put(url, content=content).headers["etag"] for url in begun.urls]

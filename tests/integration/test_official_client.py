@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pgqueuer")
@@ -16,6 +17,8 @@ pytest.importorskip("pgqueuer")
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .official import environment
+
+onnxruntime = pytest.importorskip("onnxruntime")
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 PUBLISHED = [
@@ -30,6 +33,10 @@ PUBLISHED = [
     ),
 ]
 """The twelve keys that AI Hub documents."""
+
+
+INPUT, OUTPUT = "x", "save_infer_model/scale_0.tmp_1"
+"""The example model's tensors."""
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +97,21 @@ def test_a_profile_job_end_to_end(hub: RunningHub, device: str, version: str) ->
     assert "not available" in errors["device"] or "no device" in errors["device"]
     assert "no_such_option" in errors["options"]
     assert "no compile job" in errors["compile"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_datasets_and_an_inference_job_end_to_end(hub: RunningHub, device: str, version: str, tmp_path: Path) -> None:
+    """The outputs are those of ONNX Runtime, called here without any hub."""
+    question = {"model": str(MODEL), "input": INPUT, "device": device, "folder": str(tmp_path)}
+    seen = script(hub, version, "official_inference.py", question)
+    assert seen["dataset"] == ["three batches", "Not Expired"]
+    assert seen["same"]
+    assert seen["listed"]
+    assert seen["wait"] == "SUCCESS"
+    assert seen["outputs"] == {OUTPUT: 3}
+    session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
+    for number in range(3):
+        expected = session.run([OUTPUT], {INPUT: np.load(tmp_path / f"input-{number}.npy")})[0]
+        np.testing.assert_allclose(np.load(tmp_path / f"output-{number}.npy"), expected, rtol=1e-5, atol=1e-6)
+    assert seen["wrong"][0] == "FAILED"
+    assert "nonsense" in seen["wrong"][1]

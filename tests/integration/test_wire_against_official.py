@@ -18,8 +18,8 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from dynolab.hub.aihub.wire import h5
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.jobs._datasets import h5
 
 from .official import ask
 

@@ -17,34 +17,52 @@ from typing import Any
 from dynolab import errors
 from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
+from dynolab.jobs.inference import plugin as inference_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.spec import codec
 from dynolab.spec.agents import Assignment, Outcome
-from dynolab.spec.jobs import ProfileSpec
+from dynolab.spec.jobs import InferenceSpec, ProfileSpec
+from dynolab.spec.profiles import Profile
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
-RESULT_FILE, LOG_FILE = "profile.json", "log.txt"
+RESULT_FILE, OUTPUT_FILE, LOG_FILE = "profile.json", "outputs.h5", "log.txt"
 
 
 def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     """The outcome; an error of the model, the user or the device is one."""
-    spec = ProfileSpec(model=folder / assignment.model.name, options=assignment.options)
     log = Narration(folder / LOG_FILE)
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
     try:
-        if assignment.kind != "profile":
-            raise errors.SpecInvalid(f"this agent carries out no jobs of kind {assignment.kind!r}")
-        profile = profile_job.run(profile_job.validate(spec), Context(local, log.follow))
+        profile = _run(folder, assignment, Context(local, log.follow))
     except errors.Error as error:
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
         log.add(str(error.details.get("log") or ""))
         return Outcome(error=error.to_dict())
+    if profile is None:
+        log.say("done")
+        return Outcome()
     (folder / RESULT_FILE).write_text(json.dumps(codec.encode(profile)), encoding="utf-8")
     for stage in profile.stages:
         log.say(f"{stage.name}: {'; '.join((stage.verdict.trust, *stage.verdict.reasons))}")
     log.say("done")
     log.add(profile.log)
     return Outcome(summary=profile_job.summary(profile))
+
+
+def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | None:
+    """The job of the assignment's kind; an inference job leaves its outputs in the folder."""
+    model = ProfileSpec(model=folder / assignment.model.name, options=assignment.options)
+    if assignment.kind == "profile":
+        return profile_job.run(profile_job.validate(model), context)
+    if assignment.kind != "inference" or assignment.dataset is None:
+        raise errors.SpecInvalid(f"this agent carries out no jobs of kind {assignment.kind!r}")
+    spec = InferenceSpec(
+        model=model,
+        dataset=folder / assignment.dataset.name,
+        outputs=folder / OUTPUT_FILE,
+        measures=assignment.with_profile,
+    )
+    return inference_job.run(inference_job.validate(spec), context)
 
 
 class Narration:

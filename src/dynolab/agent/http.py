@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,15 +21,21 @@ Unreachable = httpx.TransportError
 
 
 class HubDoor:
-    """The hub as an agent sees it."""
+    """The hub as an agent sees it. Threads may share one."""
 
     def __init__(self, url: str, token: str) -> None:
         self._base = url.rstrip("/") + "/api/agent/v1"
-        self._client = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=httpx.Timeout(60, connect=5))
+        self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5))
+        self._token = {"Authorization": f"Bearer {token}"}  # not for files: their addresses authorise themselves
+        self._given_up = threading.Event()
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def give_up(self) -> None:
+        """From now on a call that fails is not tried again: it raises."""
+        self._given_up.set()
 
     def claim(self, request: ClaimRequest) -> Assignment | None:
         """A job, or None when none came in time. Raises what the hub refused with, and :data:`Unreachable`."""
@@ -43,11 +49,11 @@ class HubDoor:
 
     def finish(self, attempt: str, outcome: Outcome) -> None:
         """Say how the attempt ended; tried until the hub answers. Raises what it refused with."""
-        again(lambda: self._post(f"attempts/{attempt}/finish", codec.encode(outcome)))
+        self._again(lambda: self._post(f"attempts/{attempt}/finish", codec.encode(outcome)))
 
     def fetch(self, link: FileLink, folder: Path) -> Path:
         """The file of a link, in the folder. Raises :class:`~dynolab.errors.TransferFailed` when not all of it came."""
-        return again(lambda: self._fetch(link, folder / Path(link.name).name))
+        return self._again(lambda: self._fetch(link, folder / Path(link.name).name))
 
     def store(self, url: str, path: Path) -> None:
         """Send a file to an address."""
@@ -58,10 +64,10 @@ class HubDoor:
                     yield chunk
 
         length = {"Content-Length": str(path.stat().st_size)}
-        again(lambda: _checked(httpx.put(url, content=chunks(), headers=length, timeout=60)))
+        self._again(lambda: _checked(self._client.put(url, content=chunks(), headers=length)))
 
     def _fetch(self, link: FileLink, target: Path) -> Path:
-        with httpx.stream("GET", link.url, timeout=60) as answer:
+        with self._client.stream("GET", link.url) as answer:
             _checked(answer)
             with target.open("wb") as file:
                 for chunk in answer.iter_bytes(CHUNK_BYTES):
@@ -70,8 +76,11 @@ class HubDoor:
             raise errors.TransferFailed(f"{target.stat().st_size} of {link.bytes} bytes of {link.name} came")
         return target
 
+    def _again(self, call: Callable[[], T]) -> T:
+        return again(call, self._given_up)
+
     def _post(self, path: str, document: Any) -> Any:
-        answer = _checked(self._client.post(f"{self._base}/{path}", json=document))
+        answer = _checked(self._client.post(f"{self._base}/{path}", json=document, headers=self._token))
         return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
@@ -89,12 +98,16 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     raise errors.from_dict(document)
 
 
-def again(call: Callable[[], T]) -> T:
-    """The outcome of a call that is tried again, ever more slowly, as long as the hub cannot be reached."""
-    pause_s = RETRY_FIRST_S
+def again(call: Callable[[], T], given_up: threading.Event | None = None) -> T:
+    """The outcome of a call that is tried again, ever more slowly, as long as the hub cannot be reached.
+
+    Once ``given_up`` is set, the call's own error is raised.
+    """
+    pause_s, given_up = RETRY_FIRST_S, given_up or threading.Event()
     while True:
         try:
             return call()
         except (Unreachable, errors.DeviceLost):
-            time.sleep(pause_s)
+            if given_up.wait(pause_s):
+                raise
             pause_s = min(2 * pause_s, RETRY_MOST_S)

@@ -19,7 +19,7 @@ from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, Device
 WAIT_S = 20.0
 RENEWALS_PER_LEASE = 3
 STOP_WITHIN_S = 10.0
-FILES = {"result": "profile.json", "log": "log.txt"}
+FILES = {"result": "profile.json", "output": "outputs.h5", "log": "log.txt"}
 """What an attempt's process leaves, by the address that it goes to."""
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,8 @@ class Attempt:
         renewing.start()
         try:
             self._door.fetch(self._assignment.model, self._folder)
+            if self._assignment.dataset is not None:
+                self._door.fetch(self._assignment.dataset, self._folder)
             outcome = self._run()
         except errors.TransferFailed as error:
             outcome = Outcome(error=error.to_dict())

@@ -28,6 +28,8 @@ class Settings:
     """``DYNOLAB_LEASE_S``: after this long without a heartbeat a job goes to another agent."""
     part_bytes: int = 64 * MIB
     model_max_bytes: int = 64 * 1024 * MIB
+    data_max_bytes: int | None = None
+    """``DYNOLAB_DATA_MAX_BYTES``: uploads that would pass this many bytes in all are refused; None: no bound."""
     dataset_life_days: int = 30
     """As AI Hub keeps datasets."""
     minimum_client: tuple[int, int] = (0, 46)
@@ -45,6 +47,9 @@ class Settings:
             raise SpecInvalid(f"DYNOLAB_LEASE_S={lease!r} is no number of seconds") from error
         if lease_s < 1:
             raise SpecInvalid(f"DYNOLAB_LEASE_S={lease}: at least 1 second is needed")
+        most = os.environ.get("DYNOLAB_DATA_MAX_BYTES") or None
+        if most is not None and not (most.isascii() and most.isdecimal()):
+            raise SpecInvalid(f"DYNOLAB_DATA_MAX_BYTES={most!r} is no whole number of bytes")
         return cls(
             data=data,
             host=host,
@@ -53,4 +58,5 @@ class Settings:
             blobs_url=os.environ.get("DYNOLAB_BLOBS_URL") or None,
             public_url=os.environ.get("DYNOLAB_PUBLIC_URL") or None,
             lease_s=lease_s,
+            data_max_bytes=None if most is None else int(most),
         )

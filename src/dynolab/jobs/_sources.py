@@ -45,6 +45,8 @@ def open_source(path: Path) -> Iterator[ModelSource]:
         raise NotFound(f"there is no model at {path}", hint="check the path; a file, a folder or a .zip is expected")
     if path.is_dir():
         yield _in_folder(path, path.name)
+    elif not path.is_file():
+        raise ModelInvalid(f"{path} is no regular file", hint="a file, a folder or a .zip is expected")
     elif path.suffix.lower() == ".zip":
         with tempfile.TemporaryDirectory(prefix="dynolab-zip-") as folder:
             _unpack(path, Path(folder))

@@ -10,6 +10,7 @@ from dynolab.measure import memory, verdict
 from dynolab.measure.orders import Measured
 from dynolab.measure.plan import CALM_PROCESSES
 from dynolab.measure.protocol import Inspection
+from dynolab.measure.verdict_rules import percent
 from dynolab.spec import stats
 from dynolab.spec.measurements import ComputeUnit, Range, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
@@ -31,6 +32,7 @@ from dynolab.spec.profiles import (
     Trust,
     Verdict,
 )
+from dynolab.spec.show import show_bytes, show_share, show_time
 
 SHOWN_CACHE_FILES = 5
 REPRODUCED_WITHIN = 0.02
@@ -124,7 +126,7 @@ def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:
         timing_runs=timing,
         memory=_memory(measured, name),
         memory_reason=measured.memory_reason,
-        verdict=verdict.combine(parts),
+        verdict=verdict.consistent(verdict.combine(parts)),
         cold=cold,
         files_written=_files(measured, name),
         explanation=_explanation(measured) if name is StageName.FIRST_LOAD else None,
@@ -146,12 +148,13 @@ def _against_record(stage: Stage, seen_ns: float | None) -> Stage:
     readings = {**stage.verdict.readings, "over_record": excess}
     if excess <= RECORD_WITHIN:
         return replace(stage, verdict=replace(stage.verdict, readings=readings))
+    more, allowed = percent(excess, RECORD_WITHIN)
     reason = (
-        f"this device ran the same model {excess:.1%} faster before, in {seen_ns / 1e6:.3f} ms "
-        f"(allowed {RECORD_WITHIN:.0%}): the device is slower now, or something disturbs it that leaves no other trace"
+        f"this is {more} slower than the {show_time(seen_ns)} seen before of the same model on this device "
+        f"(allowed {allowed}): the device is slower now, or something disturbs it that leaves no other trace"
     )
     trust = Trust.NOISY if stage.verdict.trust is Trust.CLEAN else stage.verdict.trust
-    return replace(stage, verdict=Verdict(trust, (reason, *stage.verdict.reasons), readings))
+    return replace(stage, verdict=verdict.consistent(Verdict(trust, (reason, *stage.verdict.reasons), readings)))
 
 
 def _raised_by(name: StageName) -> str:
@@ -171,7 +174,8 @@ def _time_verdict(timing: Sequence[TimingRun]) -> Verdict:
     readings = {**found.readings, "minimum_gap": gap, "calm_processes": float(calm)}
     reasons = []
     if gap > REPRODUCED_WITHIN:
-        reasons.append(f"no other process came nearer to the minimum than {gap:.1%} (allowed {REPRODUCED_WITHIN:.0%})")
+        nearest, allowed = percent(gap, REPRODUCED_WITHIN)
+        reasons.append(f"no other process came nearer to the minimum than {nearest} (allowed {allowed})")
     if calm < min(CALM_PROCESSES, len(chosen)):
         reasons.append(f"{calm} of {len(chosen)} processes ran undisturbed (needed: {CALM_PROCESSES})")
     if not reasons:
@@ -203,19 +207,17 @@ def _files(measured: Measured, name: StageName) -> tuple[FileFact, ...]:
 def _explanation(measured: Measured) -> str:
     """Why the first load differs from a warm one, in words, with the cache files and their bytes."""
     files = measured.files.get(StageName.FIRST_LOAD, ())
-    parts = []
-    if files:
-        listed = ", ".join(f"{file.path} ({file.bytes} bytes)" for file in files[:SHOWN_CACHE_FILES])
-        more = len(files) - SHOWN_CACHE_FILES
-        parts.append(
-            f"it left {listed}" + (f" and {more} more" if more > 0 else "") + " in the cache for the warm load"
-        )
-    else:
-        parts.append("the runtime left no cache files")
+    listed = ", ".join(f"{file.path} ({show_bytes(file.bytes)})" for file in files[:SHOWN_CACHE_FILES])
+    more = len(files) - SHOWN_CACHE_FILES
+    if more > 0:
+        listed += f" and {more} more"
+    left = (
+        f"The first load left {listed} in the cache for the warm load." if files else "The runtime left no cache files."
+    )
     cold = _least_cold(measured)
-    if cold is not None and cold.blocks_read_bytes is not None:
-        parts.append(f"the first load read {cold.blocks_read_bytes} bytes from the disk")
-    return "; ".join(parts)
+    if cold is None or cold.blocks_read_bytes is None:
+        return left
+    return f"{left} The first load read {show_bytes(cold.blocks_read_bytes)} from the disk."
 
 
 def _import_cost(measured: Measured) -> ImportCost | None:
@@ -277,5 +279,8 @@ def _fallbacks(layers: LayerTable, requested: tuple[ComputeUnit, ...]) -> list[N
     if not elsewhere:
         return []
     share = sum(layer.time_ns for layer in elsewhere) / max(1, layers.total_ns or 0)
-    text = f"{len(elsewhere)} of {len(layers.layers)} layers ({share:.0%} of the time) ran on another unit than {requested[0]}"
+    text = (
+        f"{len(elsewhere)} of {len(layers.layers)} layers ({show_share(share)} of the time) ran on another unit than "
+        f"{requested[0]}"
+    )
     return [Notice("loud", "fallback", text)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dynolab.errors import ModelNotSupported, SpecInvalid
 from dynolab.measure.protocol import InputPlan, InputWishes
+from dynolab.spec.show import show_bytes
 from dynolab.spec.tensors import TensorSpec, bind
 
 Array = NDArray[Any]
@@ -60,9 +62,11 @@ def plan(
     for name in wishes.ranges:
         _check_name(name, known)
     bound, notes = bind(declared, shapes, sequence=candidate.sequence)
+    _check_room(bound)
     plans = []
     for spec in bound:
         low, high = wishes.ranges.get(spec.name) or default_range(spec, candidate)
+        _check_range(spec, low, high)
         plans.append(InputPlan(spec, low, high, wishes.files.get(spec.name)))
     return tuple(plans), notes
 
@@ -71,6 +75,39 @@ def _check_name(name: str, known: Mapping[str, TensorSpec]) -> None:
     if name not in known:
         raise SpecInvalid(
             f"the model has no input named {name!r}", hint=f"its inputs are: {', '.join(known) or 'none'}"
+        )
+
+
+def _check_range(spec: TensorSpec, low: float, high: float) -> None:
+    """Raise :class:`SpecInvalid` for a range that the input's type has no value in, or no room for."""
+    try:
+        kind = np.dtype(spec.dtype)
+    except TypeError:
+        return
+    if kind.kind in "iu":
+        least, most = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
+        fits = low <= most and high >= least and int(max(high, least)) >= low
+    elif kind.kind == "f":
+        least, most = float(np.finfo(kind).min), float(np.finfo(kind).max)
+        fits = least <= low <= high <= most
+    else:
+        return
+    if not fits:
+        raise SpecInvalid(
+            f"--input-range {spec.name}={low:g},{high:g}: input {spec.name!r} is {spec.dtype}, from {least:g} to {most:g}"
+        )
+
+
+def _check_room(bound: Sequence[TensorSpec]) -> None:
+    """Raise :class:`SpecInvalid` for inputs that this machine's memory cannot hold."""
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    sizes = {spec: spec.bytes or 0 for spec in bound}
+    largest = max(sizes, key=sizes.__getitem__, default=None)
+    if largest is not None and sum(sizes.values()) > memory_bytes:
+        raise SpecInvalid(
+            f"input {largest.name!r} of shape {largest.shape_text} takes {show_bytes(sizes[largest])}, "
+            f"and this machine has {show_bytes(memory_bytes)} of memory",
+            hint=f"a smaller --input-shape {largest.name}=...",
         )
 
 
@@ -88,13 +125,32 @@ def _check_file(spec: TensorSpec, path: Path, asked: tuple[int, ...] | None) -> 
 
 def load_file(path: Path) -> Array:
     """The array of a .npy file; pickled objects are refused. Raises :class:`SpecInvalid`."""
+    return _load(path, None)
+
+
+def check_npy(path: Path) -> None:
+    """Raise :class:`SpecInvalid` for a file that :func:`load_file` will not take; reads its head only."""
+    _load(path, "r")
+
+
+def _load(path: Path, mapped: Literal["r"] | None) -> Array:
+    hint = "write it with numpy.save, one array of numbers to a file"
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise SpecInvalid(f"{path} cannot be read as .npy: {error}", hint="write it with numpy.save") from error
-    if not isinstance(array, np.ndarray):
-        raise SpecInvalid(f"{path} is an archive of several arrays", hint="give one .npy file for each input")
+        with path.open("rb") as file:
+            head = file.read(len(_NPY))
+        if head.startswith(b"PK"):
+            raise SpecInvalid(f"{path} is an archive of several arrays", hint="give one .npy file for each input")
+        if head != _NPY:
+            raise SpecInvalid(f"{path} is no .npy file", hint=hint)
+        array: Array = np.load(path, mmap_mode=mapped, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        why = "it holds Python objects" if "pickle" in str(error) or "object" in str(error).lower() else error
+        raise SpecInvalid(f"{path} cannot be read as .npy: {why}", hint=hint) from error
     return array
+
+
+_NPY = b"\x93NUMPY"
+"""What a .npy file begins with (numpy.lib.format)."""
 
 
 def default_range(spec: TensorSpec, candidate: Candidate) -> tuple[float, float]:

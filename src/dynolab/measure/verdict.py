@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dynolab.errors import Bug
 from dynolab.measure.verdict_rules import (
@@ -23,6 +24,7 @@ from dynolab.measure.verdict_rules import (
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict
 
+MINIMUM_STANDS = "the minimum stands, median and percentiles may not"
 DISTURBANCE = "disturbance"
 """Key in ``Verdict.readings``: the sum over all signs of value / allowance, by which :func:`best_try` chooses."""
 
@@ -93,8 +95,16 @@ def judge_stage(runs: Sequence[TimingRun]) -> Verdict:
     calmest = min(verdicts, key=_severity)
     if not disturbed:
         return calmest
-    note = f"{len(disturbed)} of {len(verdicts)} processes were disturbed: the minimum stands, median and percentiles may not"
+    were = "was" if len(disturbed) == 1 else "were"
+    note = f"{len(disturbed)} of {len(verdicts)} processes {were} disturbed: {MINIMUM_STANDS}"
     return Verdict(Trust.CLEAN, (note, *_reasons(sorted(disturbed, key=_severity, reverse=True))), calmest.readings)
+
+
+def consistent(verdict: Verdict) -> Verdict:
+    """The same without the note that the minimum stands, where something else took that back."""
+    if verdict.trust is Trust.CLEAN:
+        return verdict
+    return replace(verdict, reasons=tuple(one for one in verdict.reasons if not one.endswith(MINIMUM_STANDS)))
 
 
 def best_try(tries: Sequence[Verdict]) -> int:
@@ -127,7 +137,7 @@ def _reasons(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     """The reasons of all in order; of those that differ in their figures only, the first."""
     kept: dict[str, str] = {}
     for reason in (reason for verdict in verdicts for reason in verdict.reasons):
-        kept.setdefault(_FIGURES.sub("", reason), reason)
+        kept.setdefault(_FIGURES.sub("", reason).replace("before or after", "before and after"), reason)
     return tuple(kept.values())
 
 

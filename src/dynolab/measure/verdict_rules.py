@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dynolab.spec.measurements import Witnesses
+from dynolab.spec.show import show_time
 
 INTEGER_KEY = "reference_kernel.integer_ns"
 INTEGER_WORST_KEY = "reference_kernel.integer_worst_ns"
@@ -103,6 +104,19 @@ class Pass:
 Rule = Callable[[Pass], Iterator[Sign]]
 
 
+def apart(value: float, allowed: float, places: int = 2) -> tuple[str, str]:
+    """Both figures, with more digits where they would read the same and are not."""
+    while places < 9 and value != allowed and f"{value:.{places}f}" == f"{allowed:.{places}f}":
+        places += 1
+    return f"{value:.{places}f}", f"{allowed:.{places}f}"
+
+
+def percent(value: float, allowed: float) -> tuple[str, str]:
+    """Both shares in percent, told apart: ``10.7 %`` and ``5 %``."""
+    seen, limit = apart(100 * value, 100 * allowed, 1)
+    return f"{seen} %", f"{limit.rstrip('0').rstrip('.') if '.' in limit else limit} %"
+
+
 def _others(seen: Pass) -> Iterator[Sign]:
     """CPU time of others, less what the ticks leave open; in a window of a few ticks, who was runnable at its edges."""
     window = _others_window(seen)
@@ -111,7 +125,8 @@ def _others(seen: Pass) -> Iterator[Sign]:
     others_ns, unsure_ns, window_ns = window
     cores = max(0.0, others_ns - unsure_ns) / window_ns
     allowed = max(OTHERS_CORES_ALLOWED, OTHERS_SHARE_ALLOWED * seen.cores)
-    said = f"others used {cores:.2f} of {seen.cores} cores (allowed {allowed:.2f})"
+    used, limit = apart(cores, allowed)
+    said = f"others used {used} of {seen.cores} cores (allowed {limit})"
     yield Sign("others_cores", cores, allowed, said)
 
 
@@ -131,7 +146,7 @@ def _runnable(seen: Pass) -> Iterator[Sign]:
     _, unsure_ns, window_ns = window
     told = unsure_ns / window_ns < SHORT_WINDOW_SHARE
     value = 0.0 if told else min(edges)
-    reason = f"{value:.0f} threads of others were running both just before and just after the pass (allowed 0)"
+    reason = f"threads of others that ran both just before and just after the pass: {value:.0f} (allowed 0)"
     yield Sign("runnable_others", value, NONE_ALLOWED, reason, weight=0.0 if told else sum(edges) / 4)
 
 
@@ -150,7 +165,8 @@ def _run_queue(seen: Pass) -> Iterator[Sign]:
         delay_ns = min(delay_ns, seen.threads * (others_ns + unsure_ns))
     share = delay_ns / seen.witnesses.wall_ns
     allowed = max(RUN_QUEUE_SHARE_ALLOWED, RUN_QUEUE_SHARE_PER_THREAD * seen.threads)
-    said = f"threads waited for a CPU for {delay_ns / 1e6:.1f} ms, {share:.0%} of the pass (allowed {allowed:.0%})"
+    told, limit = percent(share, allowed)
+    said = f"threads waited for a CPU for {show_time(delay_ns)}, {told} of the pass (allowed {limit})"
     yield Sign("run_queue_share", share, allowed, said)
 
 
@@ -164,12 +180,9 @@ def _preemptions(seen: Pass) -> Iterator[Sign]:
     seconds = seen.witnesses.wall_ns / 1e9
     per_s = 0.0 if ours else max(0.0, count - PREEMPTIONS_UNSURE) / seconds
     allowed = PREEMPTIONS_PER_S_ALLOWED * seen.threads
-    yield Sign(
-        "preemptions_per_s",
-        per_s,
-        allowed,
-        f"threads were preempted {per_s:.0f} times a second (allowed {allowed:.0f})",
-    )
+    told, limit = apart(per_s, allowed, 0)
+    said = f"threads were preempted {told} times a second (allowed {limit})"
+    yield Sign("preemptions_per_s", per_s, allowed, said)
 
 
 def _steal(seen: Pass) -> Iterator[Sign]:
@@ -179,7 +192,8 @@ def _steal(seen: Pass) -> Iterator[Sign]:
         return
     tick_ns = seen.witnesses.before.get("neighbours.tick_ns", 1e7)
     share = max(0.0, stolen_ns - tick_ns) / seen.witnesses.wall_ns
-    said = f"the hypervisor took {share:.1%} of the pass for others (allowed {STEAL_SHARE_ALLOWED:.0%})"
+    told, limit = percent(share, STEAL_SHARE_ALLOWED)
+    said = f"the hypervisor took {told} of the pass for others (allowed {limit})"
     yield Sign("steal_share", share, STEAL_SHARE_ALLOWED, said)
 
 
@@ -189,7 +203,8 @@ def _cpu_stall(seen: Pass) -> Iterator[Sign]:
     if stalled_us is None or "run_queue.delay_ns" in seen.witnesses.grown or _others_window(seen) is not None:
         return
     share = stalled_us * 1e3 / seen.witnesses.wall_ns
-    said = f"tasks waited for a CPU for {share:.0%} of the pass (allowed {CPU_STALL_SHARE_ALLOWED:.0%})"
+    told, limit = percent(share, CPU_STALL_SHARE_ALLOWED)
+    said = f"tasks waited for a CPU for {told} of the pass (allowed {limit})"
     yield Sign("cpu_stall_share", share, CPU_STALL_SHARE_ALLOWED, said)
 
 
@@ -199,7 +214,8 @@ def _memory_stall(seen: Pass) -> Iterator[Sign]:
     if stalled_us is None:
         return
     share = stalled_us * 1e3 / seen.witnesses.wall_ns
-    said = f"tasks waited for memory for {share:.1%} of the pass (allowed {MEMORY_STALL_SHARE_ALLOWED:.0%})"
+    told, limit = percent(share, MEMORY_STALL_SHARE_ALLOWED)
+    said = f"tasks waited for memory for {told} of the pass (allowed {limit})"
     yield Sign("memory_stall_share", share, MEMORY_STALL_SHARE_ALLOWED, said)
 
 
@@ -235,7 +251,8 @@ def _slowdown(
         return
     ratio = edge(edges) / best_ns
     where = "before or after" if edge is max else "before and after"
-    said = f"{what} took {ratio:.2f} x its best time on this device, {where} the pass (allowed {allowed:.2f} x)"
+    told, limit = apart(ratio, allowed)
+    said = f"{what} took {told} x its best time on this device, {where} the pass (allowed {limit} x)"
     yield Sign(name, ratio, allowed, said, neutral=1.0, weight=sum(edges) / 2 / best_ns)
 
 
@@ -245,7 +262,8 @@ def _clock_drop(seen: Pass) -> Iterator[Sign]:
     if edges is None or edges[0] <= 0:
         return
     drop = max(0.0, 1 - edges[1] / edges[0])
-    said = f"the clock fell from {edges[0] / 1e9:.2f} to {edges[1] / 1e9:.2f} GHz, by {drop:.0%} (allowed {CLOCK_DROP_ALLOWED:.0%})"
+    told, limit = percent(drop, CLOCK_DROP_ALLOWED)
+    said = f"the clock fell from {edges[0] / 1e9:.2f} to {edges[1] / 1e9:.2f} GHz, by {told} (allowed {limit})"
     yield Sign("clock_drop_share", drop, CLOCK_DROP_ALLOWED, said)
 
 
@@ -257,7 +275,7 @@ def _throttled(seen: Pass) -> Iterator[Sign]:
             "throttle_events",
             events,
             NONE_ALLOWED,
-            f"the CPU throttled itself {events:.0f} times in the pass (allowed 0)",
+            f"throttle events of the CPU in the pass: {events:.0f} (allowed 0)",
         )
 
 
@@ -301,7 +319,8 @@ def _disk(seen: Pass) -> Iterator[Sign]:
     read = [seen.grown(key) for key in ("faults.read_bytes", "faults.block_input_bytes")]
     known = [value for value in read if value is not None]
     if known and seen.warm:
-        said = f"{max(known) / 1e6:.1f} MB came from the disk (allowed {READ_BYTES_ALLOWED / 1e6:.1f} MB)"
+        told, limit = apart(max(known) / 1e6, READ_BYTES_ALLOWED / 1e6, 1)
+        said = f"{told} MB came from the disk (allowed {limit} MB)"
         yield Sign("disk_read_bytes", max(known), READ_BYTES_ALLOWED, said)
 
 

@@ -220,7 +220,12 @@ class Run:
         """One inference for each batch of the request; its outputs go to files of this run's folder."""
         session = self.runtime.load(self.target())
         kept = []
+        names = {item.spec.name for item in self.request.inputs}
         for number, files in enumerate(self.request.batches):
+            if files.keys() != names:
+                raise errors.SpecInvalid(
+                    f"batch {number} has the tensors {', '.join(sorted(files))}; the model's inputs are {', '.join(sorted(names))}"
+                )
             plans = tuple(replace(item, file=files[item.spec.name]) for item in self.request.inputs)
             session.bind(inputs_module.make(plans, self.request.seed), {})
             first_inference(session.runner())

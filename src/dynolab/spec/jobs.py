@@ -25,3 +25,15 @@ class ProfileSpec:
     timeout_s: float | None = None
     memory_limit_bytes: int | None = None
     requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceSpec:
+    """One inference job: a model and how to run it, a dataset (AI Hub's HDF5 file), and where its outputs go."""
+
+    model: ProfileSpec
+    dataset: Path
+    outputs: Path
+    """The file that is written: a dataset of the same form."""
+    measures: bool = True
+    """Whether the model is profiled as well, with the first batch as its input."""

@@ -15,7 +15,7 @@ from dynolab.hub.aihub.models import NUMBERS
 from dynolab.hub.aihub.profiles import detail, microseconds
 from dynolab.hub.aihub.replies import body, created, number, protobuf, timestamp, who
 from dynolab.hub.aihub.states import our_states, shown_as_profile, state_number
-from dynolab.hub.aihub.versions import Version, client_version
+from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.links import Link
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
@@ -67,6 +67,7 @@ def _request(asked: pb.Job, kind: str, project: str) -> JobRequest:
         device_attributes=tuple(message.device.attributes),
         name=message.name,
         options=message.options,
+        measures=measures,
         dataset_id=data,
         project_id=project,
     )
@@ -88,10 +89,10 @@ def message(row: Row[Any], version: Version) -> pb.Job:
         inner.profile_job_id = row.id
     else:
         inner.inference_job_id = row.id
-        inner.is_profiling_on = row.kind == "profile"
+        inner.is_profiling_on = row.measures
     inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
     inner.user_id, inner.name, inner.options, inner.project_id = row.account_id, row.name, row.options, row.project_id
-    inner.job_state = state_number(row.state, profiles=row.kind == "profile", version=version)
+    inner.job_state = _state(row, version)
     inner.model.CopyFrom(_model(row))
     inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=row.device_attributes))
     if row.dataset_id is not None:
@@ -100,6 +101,12 @@ def message(row: Row[Any], version: Version) -> pb.Job:
         getattr(inner, field).CopyFrom(timestamp(at))
     _outcome(found, inner, row)
     return found
+
+
+def _state(row: Row[Any], version: Version) -> pb.JobState:
+    """The job's state by the rules of the kind that it is shown as: an older client's inference job never measures."""
+    measures = row.measures if version >= MERGED_JOBS else shown_as_profile(row.kind, version)
+    return state_number(row.state, measures=measures)
 
 
 def _model(row: Row[Any]) -> pb.Model:
@@ -190,12 +197,12 @@ async def summaries(request: Request) -> Response:
         inner: Any = found.profile_job_summary if profile else found.inference_job_summary
         inner.job_id, inner.name, inner.project_id = row.id, row.name, row.project_id
         inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
-        inner.job_state = state_number(row.state, profiles=row.kind == "profile", version=version)
+        inner.job_state = _state(row, version)
         inner.device_name, inner.device_os_version = row.device_name, row.device_os
         for field, at in _instants(row).items():
             getattr(inner, field).CopyFrom(timestamp(at))
         if not profile:
-            inner.is_profiling_on = row.kind == "profile"
+            inner.is_profiling_on = row.measures
         time_ns = (row.summary or {}).get("estimated_inference_time_ns")
         if time_ns is not None:
             inner.execution_time = microseconds(time_ns)

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from dynolab.hub.aihub.versions import MERGED_JOBS, Version
+from dynolab.hub.aihub.wire import public_api_pb2 as pb
 
-CREATED, DONE, FAILED = 1, 10, 30
-PROVISIONING_DEVICE, MEASURING_PERFORMANCE, RUNNING_INFERENCE = 60, 70, 80
-_FIXED = {"queued": CREATED, "preparing": PROVISIONING_DEVICE, "done": DONE, "failed": FAILED, "cancelled": FAILED}
+_FIXED = {
+    "queued": pb.JOB_STATE_CREATED,
+    "preparing": pb.JOB_STATE_PROVISIONING_DEVICE,
+    "done": pb.JOB_STATE_DONE,
+    "failed": pb.JOB_STATE_FAILED,
+    "cancelled": pb.JOB_STATE_FAILED,
+}
+_RUNNING = {True: pb.JOB_STATE_MEASURING_PERFORMANCE, False: pb.JOB_STATE_RUNNING_INFERENCE}
 
 
-def state_number(state: str, *, profiles: bool, version: Version) -> int:
-    """The JobState of one of our states.
-
-    ``profiles``: the job is shown as one that measures. Clients before 0.56 know an inference job as running only.
-    """
-    if state != "running":
-        return _FIXED[state]
-    return MEASURING_PERFORMANCE if profiles else RUNNING_INFERENCE
+def state_number(state: str, *, measures: bool) -> pb.JobState:
+    """The JobState of one of our states; a running job measures, or infers only."""
+    return _RUNNING[measures] if state == "running" else _FIXED[state]
 
 
 def our_states(numbers: Collection[int]) -> set[str]:
     """Our states that the client means by JobState numbers (in its filters)."""
     found = {state for state, number in _FIXED.items() if number in numbers}
-    running = {MEASURING_PERFORMANCE, RUNNING_INFERENCE} & set(numbers)
-    return found | ({"running"} if running else set())
+    return found | ({"running"} if set(_RUNNING.values()) & set(numbers) else set())
 
 
 def shown_as_profile(kind: str, version: Version) -> bool:

@@ -114,7 +114,7 @@ def _assignment(request: Request, hub: Hub, found: Claim) -> Assignment:
         lease_s=hub.limits.lease_s,
         model=fetch(found.model.blob_id, found.file_name, found.model_bytes),
         dataset=fetch(data.blob_id, "dataset.h5", found.dataset_bytes) if data is not None else None,
-        with_profile=row.kind == "profile",
+        with_profile=row.measures,
         uploads={verb: put(verb) for verb in ("result", "output", "log")},
     )
 

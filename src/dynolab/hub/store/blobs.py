@@ -27,7 +27,7 @@ class Blobs:
     def __init__(self, place: Path | str) -> None:
         if isinstance(place, Path):
             place.mkdir(parents=True, exist_ok=True)
-            self._store: ObjectStore = LocalStore(place)
+            self._store: ObjectStore = LocalStore(place, automatic_cleanup=True)  # an empty folder goes with its last file
         else:
             self._store = from_url(place)
 
@@ -59,3 +59,8 @@ class Blobs:
                 await obstore.delete_async(self._store, key)
             except FileNotFoundError:
                 continue
+
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys of all objects below a prefix, a whole number of the key's steps."""
+        found = [meta["path"] async for batch in obstore.list(self._store, prefix) for meta in batch]
+        return sorted(found)

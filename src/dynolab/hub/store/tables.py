@@ -22,6 +22,11 @@ def _instant(name: str, *, known: bool = False) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True))
 
 
+def _blob(name: str) -> sa.Column[object]:
+    """A reference to a blob; what nobody refers to is swept, so asking who refers to one must be quick."""
+    return sa.Column(name, sa.Text, sa.ForeignKey("blob.id"), index=True)
+
+
 def _owner() -> sa.Column[object]:
     return sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False)
 
@@ -116,10 +121,13 @@ model = sa.Table(
     sa.Column("is_directory", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("project_id", sa.Text, nullable=False, server_default=""),
     sa.Column("producer_id", sa.Text, nullable=False, server_default=""),
-    sa.Column("blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    _blob("blob_id"),
     _instant("created_at", known=True),
+    _instant("deleted_at"),
 )
-"""``kind`` is one of :data:`dynolab.hub.usecases.create_model.ENDINGS`; ``blob_id`` is None until the upload is complete."""
+"""``kind`` is one of :data:`dynolab.hub.usecases.create_model.ENDINGS`; ``blob_id`` is None until the upload is complete.
+A deleted model keeps its row, for the name in the jobs that it was used by."""
+sa.Index("ix_model_account_created", model.c.account_id, model.c.created_at.desc(), model.c.id)
 
 dataset = sa.Table(
     "dataset",
@@ -128,10 +136,12 @@ dataset = sa.Table(
     _owner(),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("project_id", sa.Text, nullable=False, server_default=""),
-    sa.Column("blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    _blob("blob_id"),
     _instant("created_at", known=True),
     _instant("expires_at"),
+    _instant("deleted_at"),
 )
+sa.Index("ix_dataset_account_created", dataset.c.account_id, dataset.c.created_at.desc(), dataset.c.id)
 
 job = sa.Table(
     "job",
@@ -147,13 +157,15 @@ job = sa.Table(
     sa.Column("device_os", sa.Text, nullable=False),
     sa.Column("device_attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("options", sa.Text, nullable=False, server_default=""),
+    sa.Column("measures", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("queue_entry", sa.BigInteger),
+    sa.Column("idempotency_key", sa.Text),
     sa.Column("failure", JSONB),
     sa.Column("summary", JSONB),
-    sa.Column("result_blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    _blob("result_blob_id"),
     sa.Column("output_dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
     _instant("created_at", known=True),
     _instant("started_at"),
@@ -162,8 +174,16 @@ job = sa.Table(
     _instant("cancelled_at"),
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
-"""``failure`` is an error as a dict; ``summary`` the headline figures; ``cancelled_at`` when a cancel was asked for."""
+"""``kind``: ``profile`` (random inputs) or ``inference`` (a dataset's); ``measures``: whether the stages are measured.
+``failure`` is an error as a dict; ``summary`` the headline figures; ``cancelled_at`` when a cancel was asked for."""
 sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
+sa.Index("ix_job_model", job.c.model_id)
+sa.Index(
+    "ix_job_idempotency_key",
+    job.c.account_id,
+    job.c.idempotency_key,
+    postgresql_where=job.c.idempotency_key.is_not(None),
+)
 
 attempt = sa.Table(
     "attempt",
@@ -175,9 +195,9 @@ attempt = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("progress", JSONB),
     sa.Column("failure", JSONB),
-    sa.Column("result_blob_id", sa.Text, sa.ForeignKey("blob.id")),
-    sa.Column("output_blob_id", sa.Text, sa.ForeignKey("blob.id")),
-    sa.Column("log_blob_id", sa.Text, sa.ForeignKey("blob.id")),
+    _blob("result_blob_id"),
+    _blob("output_blob_id"),
+    _blob("log_blob_id"),
     _instant("started_at", known=True),
     _instant("renewed_at", known=True),
     _instant("finished_at"),

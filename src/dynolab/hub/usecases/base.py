@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import string
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Table, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Table, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import NotFound, SpecInvalid
+from dynolab.errors import Forbidden, NotFound, SpecInvalid
+from dynolab.hub.scheduling.followers import Followers
 from dynolab.hub.scheduling.queue import Queue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.store import tables
@@ -20,6 +21,7 @@ from dynolab.hub.store.links import Links
 
 _LETTERS = string.ascii_lowercase + string.digits
 NAME_MAX = 256
+Lock = Literal["share", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Limits:
     part_bytes: int
     model_max_bytes: int
     dataset_life_days: int
+    data_max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Hub:
     blobs: Blobs
     links: Links
     limits: Limits
+    followers: Followers = field(default_factory=Followers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,35 @@ def new_id(letter: str) -> str:
 
 
 def visible(table: Table, account: Account) -> ColumnElement[bool]:
-    """Rows of ``job``, ``model`` or ``dataset`` that an account may see: its own and those shared with it."""
+    """Rows of ``job``, ``model`` or ``dataset`` that an account may see: its own and those shared with it, not the deleted."""
     shared = exists().where(tables.share.c.target_id == table.c.id, tables.share.c.email == account.email)
-    return or_(table.c.account_id == account.id, shared)
+    allowed = or_(table.c.account_id == account.id, shared)
+    return and_(allowed, table.c.deleted_at.is_(None)) if "deleted_at" in table.c else allowed
 
 
-async def one(connection: AsyncConnection, table: Table, target_id: str, account: Account) -> Row[Any]:
-    """The row of that id. Raises :class:`NotFound` for what is not there and for what is another's, alike."""
-    row = (
-        await connection.execute(select(table).where(table.c.id == target_id, visible(table, account)))
-    ).one_or_none()
+async def one(
+    connection: AsyncConnection, table: Table, target_id: str, account: Account, *, lock: Lock | None = None
+) -> Row[Any]:
+    """The row of that id, locked till the transaction ends: ``share`` keeps others from deleting it, ``own`` from all.
+
+    Raises :class:`NotFound` for what is not there and for what is another's, alike.
+    """
+    statement = select(table).where(table.c.id == target_id, visible(table, account))
+    if lock is not None:
+        statement = statement.with_for_update(read=lock == "share", of=table)
+    row = (await connection.execute(statement)).one_or_none()
     if row is None:
         raise NotFound(f"there is no {table.name} {target_id!r}", hint="it may have been deleted, or belong to another")
+    return row
+
+
+async def owned(
+    connection: AsyncConnection, table: Table, target_id: str, account: Account, verb: str, *, lock: Lock | None = None
+) -> Row[Any]:
+    """As :func:`one`, for what its owner alone may do. Raises :class:`Forbidden` for what is shared with the account."""
+    row = await one(connection, table, target_id, account, lock=lock)
+    if row.account_id != account.id:
+        raise Forbidden(f"the {table.name} {target_id} is another's: only its owner may {verb} it")
     return row
 
 

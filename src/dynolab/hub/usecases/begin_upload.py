@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Table, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Conflict, SpecInvalid, TooLarge
+from dynolab.errors import Conflict, SpecInvalid, StorageFull, TooLarge
 from dynolab.hub.store.links import Link
-from dynolab.hub.store.tables import upload
-from dynolab.hub.usecases.base import Account, Hub, new_id, one
+from dynolab.hub.store.tables import blob, upload
+from dynolab.hub.usecases.base import Account, Hub, new_id, owned
+
+QUOTA_LOCK = 0x64796E71
+"""The advisory lock under which bytes are reserved, so that two uploads do not both take the last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ async def begin_upload(
 ) -> Begun:
     """Begin the upload of a model's or dataset's bytes; ``size`` is None where the client does not tell it.
 
-    Raises :class:`NotFound`, :class:`Conflict` when the bytes are there already, and :class:`TooLarge` before any flow.
+    Raises :class:`NotFound`, :class:`Conflict` when the bytes are there already, and :class:`TooLarge` or
+    :class:`StorageFull` before any flow.
     """
     if size is not None and size < 0:
         raise SpecInvalid(f"file_size {size} is below 0")
@@ -36,10 +41,28 @@ async def begin_upload(
     count = -(-size // part) if part and size else 1
     upload_id = new_id("u")
     async with hub.database.begin() as connection:
-        target = await one(connection, table, target_id, account)
+        target = await owned(connection, table, target_id, account, "upload")
         if target.blob_id is not None:
             raise Conflict(f"the {table.name} {target_id} has its bytes already")
+        await _reserve(hub, connection, size or 0)
         values = {"id": upload_id, "account_id": account.id, "target_id": target_id, "bytes": size, "part_bytes": part}
         await connection.execute(insert(upload).values(values))
     tokens = tuple(hub.links.sign(Link(verb, upload_id, number)) for number in range(count))
     return Begun(upload_id, part, tokens)
+
+
+async def _reserve(hub: Hub, connection: AsyncConnection, size: int) -> None:
+    """Raises :class:`StorageFull` when what is kept, what other open uploads announced, and ``size`` pass the bound."""
+    most = hub.limits.data_max_bytes
+    if most is None:
+        return
+    await connection.execute(select(func.pg_advisory_xact_lock(QUOTA_LOCK)))
+    kept = await connection.scalar(select(func.coalesce(func.sum(blob.c.bytes), 0)))
+    announced = select(func.coalesce(func.sum(upload.c.bytes), 0)).where(upload.c.completed_at.is_(None))
+    used = int(kept or 0) + int(await connection.scalar(announced) or 0)
+    if used + size > most or (used >= most and size == 0):
+        raise StorageFull(
+            f"{size} bytes more do not fit: this hub keeps {used} of at most {most} bytes",
+            hint="delete models, datasets or jobs that are no longer needed, or ask the operator for DYNOLAB_DATA_MAX_BYTES",
+            details={"asked_bytes": size, "used_bytes": used, "most_bytes": most},
+        )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
-from dynolab.hub.store.tables import attempt, device, job
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.store.tables import attempt, dataset, device, job
+from dynolab.hub.usecases.base import Hub, new_id
 from dynolab.hub.usecases.find_devices import pool
 from dynolab.spec.agents import Outcome
 
@@ -34,8 +35,29 @@ async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> N
         elif error is not None:
             await fail_job(hub, connection, row.id, error)
         else:
-            changes = {"summary": outcome.summary, "result_blob_id": ended.result_blob_id}
+            output_id = await _keep_output(hub, connection, row, ended.output_blob_id)
+            changes = {
+                "summary": outcome.summary,
+                "result_blob_id": ended.result_blob_id,
+                "output_dataset_id": output_id,
+            }
             await _conclude(hub, connection, row.id, "done", changes)
+
+
+async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blob_id: str | None) -> str | None:
+    """The id of a new dataset of the job's owner, made of what the attempt inferred, if it did."""
+    if blob_id is None:
+        return None
+    values = {
+        "id": new_id("d"),
+        "account_id": row.account_id,
+        "name": f"{row.name} outputs",
+        "project_id": row.project_id,
+        "blob_id": blob_id,
+        "expires_at": datetime.now(UTC) + timedelta(days=hub.limits.dataset_life_days),
+    }
+    await connection.execute(insert(dataset).values(values))
+    return str(values["id"])
 
 
 async def lose_attempts(connection: AsyncConnection, job_id: str) -> None:

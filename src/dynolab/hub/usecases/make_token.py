@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account, token
-from dynolab.hub.usecases.base import Hub, new_id
+from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.sign_in import digest
 
 PREFIXES = {"user": "dl_", "agent": "dla_"}
@@ -16,12 +19,25 @@ PREFIXES = {"user": "dl_", "agent": "dla_"}
 
 async def make_token(hub: Hub, *, email: str, kind: str, label: str) -> str:
     """The token's secret, which is shown this once; the account is made when there is none of that address."""
-    secret = PREFIXES[kind] + secrets.token_urlsafe(20)
     async with hub.database.begin() as connection:
         await connection.execute(
             upsert(account).values(email=email, name=email.partition("@")[0]).on_conflict_do_nothing()
         )
-        owner = await connection.scalar(select(account.c.id).where(account.c.email == email))
-        values = {"id": new_id("t"), "account_id": owner, "kind": kind, "digest": digest(secret), "label": label}
-        await connection.execute(insert(token).values(values))
+        owner = (await connection.execute(select(account.c.id).where(account.c.email == email))).scalar_one()
+        _, secret = await _insert(connection, owner, kind, label)
     return secret
+
+
+async def make_own_token(hub: Hub, owner: Account, *, kind: str, label: str) -> tuple[Row[Any], str]:
+    """The token's row, and its secret, which is shown this once. Raises :class:`SpecInvalid`."""
+    if kind not in PREFIXES:
+        raise SpecInvalid(f"the token kind {kind!r} is not known", hint=f"known: {', '.join(PREFIXES)}")
+    async with hub.database.begin() as connection:
+        return await _insert(connection, owner.id, kind, checked_name(label, "token"))
+
+
+async def _insert(connection: AsyncConnection, owner: int, kind: str, label: str) -> tuple[Row[Any], str]:
+    secret = PREFIXES[kind] + secrets.token_urlsafe(20)
+    values = {"id": new_id("t"), "account_id": owner, "kind": kind, "digest": digest(secret), "label": label}
+    columns = (token.c.id, token.c.kind, token.c.label, token.c.created_at, token.c.revoked_at)
+    return (await connection.execute(insert(token).values(values).returning(*columns))).one(), secret

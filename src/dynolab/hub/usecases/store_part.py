@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterable
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
@@ -21,29 +22,46 @@ async def store_part(hub: Hub, link: Link, chunks: AsyncIterable[bytes], *, leng
     Raises :class:`SpecInvalid` when other than ``length`` bytes came, or others than the upload's size leaves for it.
     """
     async with hub.database.begin() as connection:
-        row = (await connection.execute(select(upload).where(upload.c.id == link.target))).one_or_none()
-    if row is None:
-        raise NotFound("this upload is not known, or was swept")
-    if row.completed_at is not None:
-        raise Conflict("this upload is complete already")
+        row = _open((await connection.execute(select(upload).where(upload.c.id == link.target))).one_or_none())
     stored = await hub.blobs.put(f"uploads/{link.target}/{link.number:05d}-{secrets.token_hex(4)}", chunks)
     expected = _expected(row.bytes, row.part_bytes, link.number)
     wrong = next((size for size in (length, expected) if size is not None and size != stored.bytes), None)
     if wrong is not None:
         await hub.blobs.delete([stored.key])
         raise SpecInvalid(f"part {link.number} has {stored.bytes} bytes, {wrong} were expected", hint="send it again")
+    try:
+        before = await _note(hub, link, stored)
+    except (Conflict, NotFound):
+        await hub.blobs.delete([stored.key])
+        raise
+    if before is not None:
+        await hub.blobs.delete([before])
+    return stored
+
+
+async def _note(hub: Hub, link: Link, stored: Stored) -> str | None:
+    """Put the part into the upload, if that is still open; the key of the object that it replaces."""
     values = {"key": stored.key, "bytes": stored.bytes, "etag": stored.etag}
     async with hub.database.begin() as connection:
+        still = select(upload).where(upload.c.id == link.target).with_for_update(read=True)
+        _open((await connection.execute(still)).one_or_none())
         same = (upload_part.c.upload_id == link.target, upload_part.c.number == link.number)
-        before = await connection.scalar(select(upload_part.c.key).where(*same).with_for_update())
+        before: str | None = await connection.scalar(select(upload_part.c.key).where(*same).with_for_update())
         await connection.execute(
             insert(upload_part)
             .values(upload_id=link.target, number=link.number, **values)
             .on_conflict_do_update(index_elements=["upload_id", "number"], set_=values)
         )
-    if before is not None:
-        await hub.blobs.delete([before])
-    return stored
+    return before
+
+
+def _open(row: Row[Any] | None) -> Row[Any]:
+    """The upload, if it takes parts."""
+    if row is None:
+        raise NotFound("this upload is not known, or was swept")
+    if row.completed_at is not None:
+        raise Conflict("this upload is complete already")
+    return row
 
 
 def _expected(size: int | None, part_bytes: int | None, number: int) -> int | None:

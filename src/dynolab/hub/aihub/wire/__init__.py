@@ -1,1 +1,1 @@
-"""What goes over the wire: the messages (made by ``script/protos``) and the dataset files."""
+"""What goes over the wire: the messages, made by ``script/protos``."""

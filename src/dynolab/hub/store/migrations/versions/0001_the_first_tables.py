@@ -126,6 +126,7 @@ def upgrade() -> None:
         sa.Column("device_os", sa.Text(), nullable=False),
         sa.Column("device_attributes", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("options", sa.Text(), server_default="", nullable=False),
+        sa.Column("measures", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),

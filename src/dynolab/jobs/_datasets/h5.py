@@ -32,7 +32,7 @@ MAX_S = 120
 """How long it takes at most. Noise, which is the slowest to inflate, came at 40 MB/s on one core of a small machine."""
 WAY_OUT = "write the file with the client's upload_dataset, given a dict of lists of arrays"
 ANSWER_FILE = "answer.json"
-_CHILD = ("-m", "dynolab.hub.aihub.wire.h5_child")
+_CHILD = ("-m", "dynolab.jobs._datasets.h5_child")
 
 
 def write(place: Path | BinaryIO, tensors: Mapping[str, Sequence[Array]]) -> None:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as shapes
 
 from dynolab.errors import Bug, Error, SpecInvalid, TooLarge
-from dynolab.hub.aihub.wire import h5
-from dynolab.hub.aihub.wire.h5_child import unpack
+from dynolab.jobs._datasets import h5
+from dynolab.jobs._datasets.h5_child import unpack
 
 MIB = 1 << 20
 Broken = Callable[[Any], None]
@@ -353,7 +353,7 @@ DAMAGE = """
 import random, sys
 from pathlib import Path
 from dynolab.errors import UserError
-from dynolab.hub.aihub.wire.h5_child import unpack
+from dynolab.jobs._datasets.h5_child import unpack
 path = Path(sys.argv[1])
 whole = path.read_bytes()
 heap = range(whole.index(b"GCOL"), whole.index(b"GCOL") + 4096)  # the test above has that one

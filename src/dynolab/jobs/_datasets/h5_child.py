@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from dynolab.errors import Error, SpecInvalid, TooLarge
-from dynolab.hub.aihub.wire.h5 import ANSWER_FILE, WAY_OUT, Array, check_counts, check_dtype
+from dynolab.jobs._datasets.h5 import ANSWER_FILE, WAY_OUT, Array, check_counts, check_dtype
 
 T = TypeVar("T")
 

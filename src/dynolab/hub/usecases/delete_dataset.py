@@ -1,0 +1,20 @@
+"""A dataset is deleted, with its bytes."""
+
+from __future__ import annotations
+
+from dynolab.hub.store.tables import dataset
+from dynolab.hub.usecases.base import Account, Hub, owned
+from dynolab.hub.usecases.delete_model import bury
+from dynolab.hub.usecases.free_blobs import free_blobs
+
+
+async def delete_dataset(hub: Hub, account: Account, dataset_id: str) -> None:
+    """As a model is: see :func:`~dynolab.hub.usecases.delete_model.delete_model`.
+
+    What a job made stays as long as the job keeps it as its output.
+    """
+    async with hub.database.begin() as connection:
+        row = await owned(connection, dataset, dataset_id, account, "delete", lock="own")
+        keys = await bury(connection, dataset, row)
+    await hub.blobs.delete(keys)
+    await free_blobs(hub, [row.blob_id] if row.blob_id else [])

@@ -1,0 +1,45 @@
+"""A model is deleted, with its bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Table, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dynolab.errors import Conflict
+from dynolab.hub.store.tables import dataset, job, model, share, upload, upload_part
+from dynolab.hub.usecases.base import Account, Hub, owned
+from dynolab.hub.usecases.free_blobs import free_blobs
+from dynolab.hub.usecases.submit_job import LIVE
+
+
+async def delete_model(hub: Hub, account: Account, model_id: str) -> None:
+    """Its bytes, its open uploads and its sharing go; the jobs that used it keep its name.
+
+    Raises :class:`NotFound`, :class:`Forbidden` for another's, and :class:`Conflict` while a job that is not over uses it.
+    """
+    async with hub.database.begin() as connection:
+        row = await owned(connection, model, model_id, account, "delete", lock="own")
+        keys = await bury(connection, model, row)
+    await hub.blobs.delete(keys)
+    await free_blobs(hub, [row.blob_id] if row.blob_id else [])
+
+
+async def bury(connection: AsyncConnection, table: Table, row: Row[Any]) -> list[str]:
+    """Mark the row of a model or dataset, which is locked, as deleted; the keys of the parts of its open uploads.
+
+    Raises :class:`Conflict` while a job that is not over uses it.
+    """
+    used_as = {model: job.c.model_id, dataset: job.c.dataset_id}[table]
+    user = await connection.scalar(select(job.c.id).where(used_as == row.id, job.c.state.in_(LIVE)).limit(1))
+    if user is not None:
+        raise Conflict(f"the job {user} still uses the {table.name} {row.id}", hint="wait for its end, or cancel it")
+    unfinished = select(upload.c.id).where(upload.c.target_id == row.id, upload.c.completed_at.is_(None))
+    keys = select(upload_part.c.key).where(upload_part.c.upload_id.in_(unfinished))
+    found = list((await connection.execute(keys)).scalars())
+    await connection.execute(delete(upload).where(upload.c.target_id == row.id))
+    await connection.execute(delete(share).where(share.c.target_id == row.id))
+    gone = {"deleted_at": func.now(), "blob_id": None}
+    await connection.execute(update(table).where(table.c.id == row.id).values(gone))
+    return found

@@ -1,0 +1,74 @@
+"""Single devices, and how busy the boards of a device model are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.sql import Select
+
+from dynolab.errors import NotFound
+from dynolab.hub.store.tables import attempt, device, job
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
+
+_SEEN = func.greatest(device.c.seen_at, attempt.c.renewed_at)
+_BUSY = attempt.c.id.is_not(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A device model, and what its boards have to do.
+
+    ``queued`` counts the jobs that wait for any board of this name and system, whichever attributes it has.
+    """
+
+    model: DeviceModel
+    boards: int
+    busy: int
+    queued: int
+    seen_at: datetime
+
+
+def _boards(*columns: Any) -> Select[Any]:
+    """Devices beside the attempt that each is at now."""
+    held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
+    return select(*columns).select_from(device.outerjoin(attempt, held))
+
+
+async def find_load(hub: Hub, *, name: str = "", os: str = "", attributes: Sequence[str] = ()) -> list[Load]:
+    """The device models that a job with these wishes may go to, newest system first. Raises :class:`SpecInvalid`."""
+    models = await find_devices(hub, name=name, os=os, attributes=attributes)
+    counted = _boards(
+        device.c.name,
+        device.c.os,
+        device.c.attributes,
+        func.count().label("boards"),
+        func.count().filter(_BUSY).label("busy"),
+        func.max(_SEEN).label("seen_at"),
+    ).group_by(device.c.name, device.c.os, device.c.attributes)
+    waiting = select(job.c.device_name, job.c.device_os, func.count()).where(job.c.state == "queued")
+    async with hub.database.begin() as connection:
+        rows = (await connection.execute(counted)).all()
+        queues = (await connection.execute(waiting.group_by(job.c.device_name, job.c.device_os))).all()
+    queued = {(of, system): count for of, system, count in queues}
+    by_model = {(row.name, row.os, tuple(row.attributes)): row for row in rows}
+    found = [(one, by_model.get((one.name, one.os, one.attributes))) for one in models]
+    return [
+        Load(one, row.boards, row.busy, queued.get((one.name, one.os), 0), row.seen_at)
+        for one, row in found
+        if row is not None
+    ]
+
+
+async def find_board(hub: Hub, device_id: str) -> Row[Any]:
+    """One device, with ``busy`` and ``last_seen_at``. Raises :class:`NotFound`."""
+    found = _boards(device, _BUSY.label("busy"), _SEEN.label("last_seen_at")).where(device.c.id == device_id)
+    async with hub.database.begin() as connection:
+        row: Row[Any] | None = (await connection.execute(found)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no device {device_id!r}", hint="`GET devices` lists the models, with their boards' ids")
+    return row

@@ -1,0 +1,42 @@
+"""Blobs that nobody refers to any more go, with their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, delete, exists, func, select
+
+from dynolab.hub.store.tables import blob, metadata
+from dynolab.hub.usecases.base import Hub
+
+BATCH = 100
+GRACE = timedelta(hours=1)
+"""So long a blob may be there before somebody refers to it; all that is known refers to it at once."""
+
+
+def _referred() -> list[ColumnElement[bool]]:
+    """One condition for every column that refers to blobs, whichever table has it."""
+    keys = [key for table in metadata.tables.values() for key in table.foreign_keys if key.column is blob.c.id]
+    return [exists().where(key.parent == blob.c.id) for key in keys]
+
+
+async def free_blobs(hub: Hub, ids: Collection[str] | None = None) -> int:
+    """Remove those of these blobs that nobody refers to; ``ids`` None: of all that are older than an hour. How many went.
+
+    The objects go first and the rows after them, in one transaction: cut short, it is done again by the next sweep. A row
+    that another replica has in hand is left to it.
+    """
+    chosen = blob.c.id.in_(list(ids)) if ids is not None else blob.c.created_at < func.now() - GRACE
+    orphans = select(blob).where(chosen, *(~one for one in _referred())).limit(BATCH)
+    count = 0
+    while ids is None or ids:
+        async with hub.database.begin() as connection:
+            rows = (await connection.execute(orphans.with_for_update(skip_locked=True))).all()
+            for row in rows:
+                await hub.blobs.delete(row.keys)
+            await connection.execute(delete(blob).where(blob.c.id.in_([row.id for row in rows])))
+        count += len(rows)
+        if len(rows) < BATCH:
+            break
+    return count

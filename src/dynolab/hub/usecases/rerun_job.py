@@ -1,0 +1,31 @@
+"""A job once more, as it was asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dynolab.hub.store.tables import job
+from dynolab.hub.usecases.base import Account, Hub, one
+from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+
+
+async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:
+    """The new job's id and instant; it is the caller's, also where the old one was only shared with the caller.
+
+    Raises what :func:`~dynolab.hub.usecases.submit_job.submit_job` does: model, dataset and device must still be there.
+    """
+    async with hub.database.begin() as connection:
+        row = await one(connection, job, job_id, account)
+    request = JobRequest(
+        kind=row.kind,
+        model_id=row.model_id,
+        device_name=row.device_name,
+        device_os=row.device_os,
+        device_attributes=tuple(row.device_attributes),
+        name=row.name,
+        options=row.options,
+        measures=row.measures,
+        dataset_id=row.dataset_id,
+        project_id=row.project_id if row.account_id == account.id else "",
+    )
+    return await submit_job(hub, account, request)

@@ -1,0 +1,29 @@
+"""A token is worth nothing any more."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+
+from dynolab.errors import NotFound
+from dynolab.hub.scheduling.queue import CHANNEL
+from dynolab.hub.store.tables import token
+from dynolab.hub.usecases.base import Account, Hub
+
+
+async def revoke_token(hub: Hub, account: Account, token_id: str) -> None:
+    """From now on it opens no door, and requests that wait with it are sent away; said twice, it is done once.
+
+    Raises :class:`NotFound` for one that is not there, or another's.
+    """
+    mine = (token.c.id == token_id, token.c.account_id == account.id)
+    values = {"revoked_at": func.coalesce(token.c.revoked_at, func.now())}
+    async with hub.database.begin() as connection:
+        revoked = update(token).where(*mine).values(values).returning(token.c.id)
+        if (await connection.execute(revoked)).one_or_none() is None:
+            raise NotFound(f"there is no token {token_id!r}", hint="`GET tokens` lists yours")
+        await connection.execute(select(func.pg_notify(CHANNEL, revocation(token_id))))
+
+
+def revocation(token_id: str) -> str:
+    """What those who wait with a token listen for."""
+    return f"token:{token_id}"

@@ -1,0 +1,285 @@
+"""Campaigns on a device: what a job sends out, and what it makes of what comes back. What job types share."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from dynolab import errors, plugins
+from dynolab.connections.base import Connection
+from dynolab.jobs import _arguments as arguments
+from dynolab.jobs import _records as records
+from dynolab.jobs._sources import ModelSource, open_source
+from dynolab.jobs.base import Context, Progress
+from dynolab.measure import environment, figures
+from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
+from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read, write
+from dynolab.runtimes.base import Runtime
+from dynolab.spec import options as options_module
+from dynolab.spec.jobs import ProfileSpec
+from dynolab.spec.models import ModelFacts, ModelFormat
+from dynolab.spec.options import Options
+from dynolab.spec.profiles import Notice, Profile, Request
+
+PREFERRED: Mapping[ModelFormat, str] = {
+    ModelFormat.ONNX: "onnxruntime",
+    ModelFormat.TFLITE: "litert",
+    ModelFormat.OPENVINO_IR: "openvino",
+    ModelFormat.TORCHSCRIPT: "torch",
+    ModelFormat.EXPORTED_PROGRAM: "torch",
+    ModelFormat.NULL: "null",
+}
+"""The runtime of a format when none is named: the one its makers publish."""
+
+
+def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
+    """The runtime plug-in for a model, checked to fit and to be installed.
+
+    Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid` or
+    :class:`~dynolab.errors.PluginMissing`.
+    """
+    chosen = name or PREFERRED[kind]
+    runtime = plugins.load("dynolab.runtimes", chosen)
+    if not isinstance(runtime, Runtime):
+        raise errors.Bug(f"the plug-in {chosen} of dynolab.runtimes is no Runtime")
+    if kind not in runtime.formats:
+        fitting = [other for other in plugins.names("dynolab.runtimes") if _takes(other, kind)]
+        raise errors.SpecInvalid(
+            f"runtime {chosen} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
+            hint=f"runtimes for {kind}: {', '.join(fitting)}",
+        )
+    reason = runtime.unavailable()
+    if reason is not None:
+        raise errors.PluginMissing(reason, hint="`dynolab runtimes` lists what is installed")
+    return runtime
+
+
+def _takes(name: str, kind: ModelFormat) -> bool:
+    runtime = plugins.load("dynolab.runtimes", name)
+    return isinstance(runtime, Runtime) and kind in runtime.formats
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """What to infer from: for each batch the .npy file of each input; outputs are brought into a folder of this machine."""
+
+    inputs: tuple[Mapping[str, Path], ...]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a campaign brought back: the profile, if it was to measure; for each batch the .npy file of each output."""
+
+    profile: Profile | None
+    outputs: tuple[dict[str, Path], ...]
+
+
+def validate(spec: ProfileSpec) -> ProfileSpec:
+    """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run."""
+    with open_source(spec.model) as source:
+        return _validate(spec, source)
+
+
+def _validate(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
+    arguments.check(spec)
+    return replace(spec, runtime=runtime_for(spec.runtime, source.format).name)
+
+
+def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
+    """Infer and measure, as asked, on the context's device. Raises what the model or the device failed with."""
+    with open_source(spec.model) as source:
+        spec = _validate(spec, source)
+        runtime = runtime_for(spec.runtime, source.format)
+        device = records.key(environment.device_facts())
+        measured, outputs = _send(spec, source, runtime, context, records.best(device), batches, measures)
+    records.remember(device, measured.best)
+    if measured.error is not None:
+        error = errors.from_dict(measured.error)
+        error.details.setdefault("log", measured.log)
+        raise error
+    if not measures:
+        return Carried(None, outputs)
+    known = records.model_key(source.sha256, measured, options_module.parse(spec.options))
+    profile = _profile(spec, source, runtime, measured, records.best(device).get(known))
+    if profile.inference.time is not None:
+        records.remember(device, {known: profile.inference.time.minimum_ns})
+    return Carried(profile, outputs)
+
+
+def _send(
+    spec: ProfileSpec,
+    source: ModelSource,
+    runtime: Runtime,
+    context: Context,
+    best: dict[str, float],
+    batches: Batches | None,
+    measures: bool,
+) -> tuple[Measured, tuple[dict[str, Path], ...]]:
+    connection = context.connection
+    with connection.workspace() as workspace:
+        files = tuple(f"{workspace}/model/{file.path}" for file in source.files)
+        for file, target in zip(source.files, files, strict=True):
+            connection.push(source.folder / file.path, target)
+        campaign = Campaign(
+            protocol=PROTOCOL_VERSION,
+            runtime=runtime.name,
+            model=files[0],
+            format=source.format,
+            files=files,
+            options_text=spec.options,
+            wishes=_push_inputs(spec, connection, workspace),
+            repeats=spec.repeats,
+            seed=spec.seed,
+            timeout_s=spec.timeout_s,
+            memory_limit_bytes=spec.memory_limit_bytes,
+            batches=_push_batches(batches, connection, workspace),
+            measures=measures,
+            best=best,
+        )
+        measured = _campaign(campaign, connection, workspace, context.progress)
+        return measured, _pull_outputs(measured, batches, connection)
+
+
+def _push_inputs(spec: ProfileSpec, connection: Connection, workspace: str) -> InputWishes:
+    files = {}
+    for index, (name, path) in enumerate(spec.input_files.items()):
+        files[name] = f"{workspace}/inputs/{index}/{Path(path).name}"
+        connection.push(Path(path), files[name])
+    return InputWishes(dict(spec.input_shapes), dict(spec.input_ranges), files)
+
+
+def _push_batches(batches: Batches | None, connection: Connection, workspace: str) -> tuple[dict[str, str], ...]:
+    pushed = []
+    for number, files in enumerate(batches.inputs if batches else ()):
+        targets = {name: f"{workspace}/batches/{number}/{index}.npy" for index, name in enumerate(files)}
+        for name, path in files.items():
+            connection.push(path, targets[name])
+        pushed.append(targets)
+    return tuple(pushed)
+
+
+def _pull_outputs(measured: Measured, batches: Batches | None, connection: Connection) -> tuple[dict[str, Path], ...]:
+    pulled = []
+    for number, files in enumerate(measured.outputs if batches else ()):
+        folder = batches.folder if batches else Path()
+        targets = {name: folder / f"output-{number}-{index}.npy" for index, name in enumerate(files)}
+        for name, path in files.items():
+            connection.pull(path, targets[name])
+        pulled.append(targets)
+    return tuple(pulled)
+
+
+def _profile(
+    spec: ProfileSpec, source: ModelSource, runtime: Runtime, measured: Measured, seen_ns: float | None
+) -> Profile:
+    options = options_module.parse(spec.options)
+    return figures.profile(
+        measured,
+        request=_request(spec, runtime.name),
+        model=_facts(source, measured),
+        row=runtime.row_of(source.format),
+        options=options,
+        notices=_unused(options, runtime),
+        seen_ns=seen_ns,
+        version=metadata.version("dynolab"),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def summary(profile: Profile) -> dict[str, object]:
+    """The headline figures, in nanoseconds and bytes."""
+    return {
+        "estimated_inference_time_ns": profile.inference.time.minimum_ns if profile.inference.time else None,
+        "verdicts": {stage.name.value: stage.verdict.trust.value for stage in profile.stages},
+    }
+
+
+def _campaign(campaign: Campaign, connection: Connection, workspace: str, progress: Progress) -> Measured:
+    """Run the supervisor on the device and bring back what it measured.
+
+    The papers for the way there and back lie in a workspace of this machine's own: what a killed command leaves in one is
+    swept by the next.
+    """
+    with this_machine().workspace() as desk:
+        folder = Path(desk)
+        write(campaign, folder / CAMPAIGN_FILE)
+        connection.push(folder / CAMPAIGN_FILE, f"{workspace}/{CAMPAIGN_FILE}")
+        command = [connection.python, "-m", "dynolab.measure.supervisor", workspace]
+        code, text = connection.run(command, lambda line: progress(json.loads(line)))
+        if code:
+            raise _supervisor_ended(code, text)
+        connection.pull(f"{workspace}/{MEASURED_FILE}", folder / MEASURED_FILE)
+        return read(Measured, folder / MEASURED_FILE)
+
+
+def _supervisor_ended(code: int, log: str) -> errors.Error:
+    """The error for a supervisor that ended before it was through; one that was told to end is no bug of ours."""
+    number = -code if code < 0 else code - 128  # the supervisor's own way to say SIGTERM, and a shell's of any signal
+    if number in (signal.SIGKILL, signal.SIGTERM):
+        return errors.DeviceLost(
+            f"the supervisor was ended by {signal.Signals(number).name} before it was through: nothing was kept",
+            hint="if nobody stopped it, the system may have run out of memory: see `dmesg`; then run it again",
+            details={"log": log},
+        )
+    return errors.Bug(f"the supervisor ended with code {code}", details={"log": log})
+
+
+def _request(spec: ProfileSpec, runtime: str) -> Request:
+    return Request(
+        model=spec.model.name,
+        runtime=runtime,
+        options=spec.options,
+        input_shapes=dict(spec.input_shapes),
+        input_ranges=dict(spec.input_ranges),
+        input_files={name: Path(path).name for name, path in spec.input_files.items()},
+        repeats=spec.repeats,
+        seed=spec.seed,
+        timeout_s=spec.timeout_s,
+        memory_limit_bytes=spec.memory_limit_bytes,
+        requirements=spec.requirements,
+    )
+
+
+def _facts(source: ModelSource, measured: Measured) -> ModelFacts:
+    """What the file and the runtime's description of it tell."""
+    found = measured.inspection
+    if found is None:
+        raise errors.Bug("a campaign that ended well left no inspection")
+    description = found.description
+    return ModelFacts(
+        name=source.name,
+        format=source.format,
+        sha256=source.sha256,
+        file_bytes=sum(file.bytes for file in source.files),
+        files=source.files,
+        parameters=description.parameters,
+        parameter_bytes=description.parameter_bytes,
+        schema=description.schema,
+        precision=description.precision,
+        operators=description.operators,
+        multiply_accumulates=description.multiply_accumulates,
+        producer=description.producer,
+        unknown=description.unknown,
+    )
+
+
+def _unused(options: Options, runtime: Runtime) -> list[Notice]:
+    """A notice for each option that has no effect on this runtime."""
+    unused = options.unused_by(runtime.option_groups)
+    return [
+        Notice("warning", "option-without-effect", options_module.without_effect(name, runtime.name)) for name in unused
+    ]
+
+
+def this_machine() -> Connection:
+    """The connection to the machine that this runs on."""
+    connection = plugins.load("dynolab.connections", "local")
+    if not isinstance(connection, Connection):
+        raise errors.Bug("the plug-in local of dynolab.connections is no Connection")
+    return connection

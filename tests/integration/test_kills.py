@@ -1,0 +1,425 @@
+"""Drills: the hub, its replicas, its database and its agents are killed, stopped and stalled; nothing that was said is lost."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from dynolab import errors
+from dynolab.agent.http import HubDoor, Unreachable, again
+from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.hub.store.postgres import Postgres
+from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+from .test_jobs import User
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+LEASE_S = 2.0
+SHORT_LEASE = {"DYNOLAB_LEASE_S": str(LEASE_S)}
+KWS = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
+DONE, FAILED, WAITING, RUNNING = (
+    pb.JOB_STATE_DONE,
+    pb.JOB_STATE_FAILED,
+    pb.JOB_STATE_CREATED,
+    pb.JOB_STATE_MEASURING_PERFORMANCE,
+)
+SLOTS_A_DOOR = 10
+"""A door takes a while to open; threads may share it."""
+
+
+class Slots:
+    """Agents of this test's own: threads that claim, work a while, renew, leave a result and finish."""
+
+    def __init__(self, url: str, token: str, name: str, *, work_s: float, result: Path) -> None:
+        self.taken: list[Assignment] = []
+        self.finished: list[str] = []
+        self.refused: list[str] = []
+        self._url, self._token, self._name, self._work_s, self._result = url, token, name, work_s, result
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._doors: list[HubDoor] = []
+
+    def add(self, count: int) -> None:
+        for _ in range(count):
+            number = len(self._threads)
+            if number % SLOTS_A_DOOR == 0:
+                self._doors.append(HubDoor(self._url, self._token))
+            offer = DeviceOffer(id=f"{self._name}-{number}", name=self._name, os="1.0", attributes=("framework:onnx",))
+            thread = threading.Thread(target=self._serve, args=(self._doors[-1], offer), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(30)
+        for door in self._doors:
+            door.close()
+
+    def _serve(self, door: HubDoor, offer: DeviceOffer) -> None:
+        while not self._stopped.is_set():
+            try:
+                found = door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 2.0))
+            except (Unreachable, errors.DeviceLost):
+                self._stopped.wait(0.2)
+                continue
+            if found is not None:
+                self.taken.append(found)
+                try:
+                    self._work(door, found)
+                    self.finished.append(found.job)
+                except errors.Conflict:
+                    self.refused.append(found.job)
+
+    def _work(self, door: HubDoor, found: Assignment) -> None:
+        until = time.monotonic() + self._work_s
+        while (left_s := until - time.monotonic()) > 0:
+            with suppress(Unreachable, errors.DeviceLost):
+                door.renew(found.attempt, Renewal({"stage": "inference"}))
+            time.sleep(min(left_s, LEASE_S / 3))
+        door.store(found.uploads["result"], self._result)
+        door.finish(found.attempt, Outcome(summary={"estimated_inference_time_ns": 1}))
+
+
+@contextmanager
+def slots(url: str, hub: RunningHub, name: str, tmp_path: Path, count: int, work_s: float) -> Iterator[Slots]:
+    result = tmp_path / "profile.json"
+    result.write_bytes(b'{"canned": "' + b"x" * 100_000 + b'"}')
+    made = Slots(url, hub.agent_token, name, work_s=work_s, result=result)
+    made.add(count)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def until(condition: Callable[[], bool], what: str, within_s: float = 30) -> float:
+    """The seconds that it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < within_s, f"waited too long for {what}"
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+def announced(user: User, name: str) -> None:
+    until(lambda: name.encode() in user.http.get("devices/").content, f"the device {name}")
+
+
+def eighty_jobs(user: User, door: HubDoor, name: str) -> list[str]:
+    offer = DeviceOffer(id=f"{name}-first", name=name, os="1.0", attributes=("framework:onnx",))
+    assert door.claim(ClaimRequest(AGENT_PROTOCOL, offer)) is None
+    model_id = user.model()
+    return [user.submit(model_id, name) for _ in range(80)]
+
+
+def each_once(made: Slots, jobs: list[str], redelivered: int = 0) -> None:
+    """Every job was finished, and none twice; at most some were handed out again, unfinished."""
+    assert Counter(made.finished) == Counter(jobs)
+    assert sum(one.number > 1 for one in made.taken) <= redelivered
+
+
+def processes(below: int) -> set[int]:
+    """A process and all that descend from it."""
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found = {below}
+    while more := {one for one, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those that still run; a zombie does not."""
+    running = set()
+    for pid in pids:
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                running.add(pid)
+    return running
+
+
+def postmaster(hub: RunningHub) -> int:
+    return int((hub.data / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def signal_all(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def port_of(hub: RunningHub) -> int:
+    return int(hub.url.rpartition(":")[2])
+
+
+@pytest.mark.slow
+def test_a_hub_that_is_killed_with_80_jobs_ends_all_of_them_once(tmp_path: Path) -> None:
+    data = tmp_path / "hub"
+    with running_hub(data, "--no-agent", environment=SHORT_LEASE) as hub:
+        user = User(hub)
+        jobs = eighty_jobs(user, HubDoor(hub.url, hub.agent_token), "eighty")
+        with slots(hub.url, hub, "eighty", tmp_path, 40, work_s=3) as made:
+            until(lambda: len(made.taken) == 40, "40 running jobs")
+            hub.process.kill()
+            hub.process.wait()
+            made.add(40)  # while there is no hub
+            with running_hub(data, "--no-agent", port=port_of(hub), environment=SHORT_LEASE):
+                until(lambda: len(made.finished) >= 80, "80 jobs", within_s=60)
+                each_once(made, jobs)
+                assert not made.refused
+                assert {user.state(job) for job in jobs} == {DONE}
+
+
+class Balancer:
+    """A port in front of several hubs: each connection goes to the first that takes it."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._ports = ports
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._pairs: dict[socket.socket, socket.socket] = {}
+        self._closed = False
+        self._thread = threading.Thread(target=self._carry, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed = True
+        self._thread.join()
+        for one in (self._listening, *self._pairs):
+            one.close()
+
+    def _carry(self) -> None:
+        turn = 0
+        while not self._closed:
+            for ready in select.select([self._listening, *self._pairs], [], [], 0.1)[0]:
+                if ready is self._listening:
+                    turn += 1
+                    self._open(self._listening.accept()[0], self._ports[turn % len(self._ports) :] + self._ports)
+                elif ready in self._pairs:
+                    self._pass_on(ready)
+
+    def _open(self, near: socket.socket, ports: list[int]) -> None:
+        for port in ports:
+            with suppress(OSError):
+                far = socket.create_connection(("127.0.0.1", port))
+                self._pairs[near], self._pairs[far] = far, near
+                return
+        near.close()
+
+    def _pass_on(self, one: socket.socket) -> None:
+        other = self._pairs[one]
+        try:
+            if content := one.recv(1 << 16):
+                other.sendall(content)
+                return
+        except OSError:
+            pass
+        for end in (one, other):
+            self._pairs.pop(end).close()
+
+
+@pytest.mark.slow
+def test_a_replica_that_is_killed_with_80_jobs_is_not_missed(tmp_path: Path) -> None:
+    server = Postgres.start(tmp_path / "postgres")
+    environment = {**SHORT_LEASE, "DYNOLAB_DATABASE_URL": server.dsn, "DYNOLAB_BLOBS_URL": f"file://{tmp_path}/blobs"}
+    (tmp_path / "blobs").mkdir()
+    try:
+        with (
+            running_hub(tmp_path / "one", "--no-agent", environment=environment) as one,
+            running_hub(tmp_path / "two", "--no-agent", environment=environment) as two,
+        ):
+            balancer, user = Balancer([port_of(one), port_of(two)]), User(two, token=one.token)
+            jobs = eighty_jobs(user, HubDoor(two.url, one.agent_token), "pair")
+            with slots(balancer.url, one, "pair", tmp_path, 40, work_s=3) as made:
+                until(lambda: len(made.taken) == 40, "40 running jobs")
+                one.process.kill()
+                one.process.wait()
+                made.add(40)
+                until(lambda: len(made.finished) >= 80, "80 jobs", within_s=60)
+                # A claim whose answer the dead replica took with it comes again when its lease has run out.
+                each_once(made, jobs, redelivered=5)
+                assert not made.refused
+                assert {user.state(job) for job in jobs} == {DONE}
+            balancer.close()
+    finally:
+        server.stop()
+
+
+class Load:
+    """Submits jobs without a pause; what was acknowledged, and every status that came."""
+
+    def __init__(self, hub: RunningHub, name: str) -> None:
+        self.acknowledged: list[str] = []
+        self.statuses: Counter[int] = Counter()
+        self.without_retry_after = 0
+        self._user = User(hub)
+        asked = pb.InferenceJob(name="job", is_profiling_on=True)
+        asked.model.model_id, asked.device.name = self._user.model(), name
+        self._body = pb.Job(inference_job=asked).SerializeToString()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._submit, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._stopped.set()
+        self._thread.join(60)
+
+    def _submit(self) -> None:
+        while not self._stopped.is_set():
+            answer = self._user.http.post("jobs/", content=self._body)
+            self.statuses[answer.status_code] += 1
+            if answer.is_success:
+                self.acknowledged.append(pb.CreateUpdateResponse.FromString(answer.content).id)
+            elif answer.status_code == 503 and "retry-after" not in answer.headers:
+                self.without_retry_after += 1
+            time.sleep(0.02)
+
+
+def test_a_database_that_is_killed_under_load_comes_back_with_all_that_was_acknowledged(tmp_path: Path) -> None:
+    with (
+        running_hub(tmp_path / "hub", "--no-agent", environment=SHORT_LEASE) as hub,
+        slots(hub.url, hub, "crash", tmp_path, 8, work_s=0.1) as made,
+    ):
+        user = User(hub)
+        announced(user, "crash")
+        load = Load(hub, "crash")
+        until(lambda: len(made.finished) > 10, "some jobs")
+        for _ in range(2):
+            server = postmaster(hub)
+            finished = len(made.finished)
+            signal_all(processes(server), signal.SIGKILL)
+            until(lambda before=finished: len(made.finished) > before + 10, "jobs after the crash")  # type: ignore[misc]
+        load.end()
+        until(lambda: len(set(made.finished + made.refused)) >= len(load.acknowledged), "the acknowledged jobs")
+        assert {user.state(job) for job in load.acknowledged} == {DONE}
+        assert max(Counter(made.finished).values()) == 1
+        assert set(load.statuses) <= {200, 201, 503}, load.statuses
+        assert load.without_retry_after == 0
+        printed = "".join(hub.lines)
+        assert printed.count("the database ended") == 2
+        assert "Traceback" not in printed
+
+
+@pytest.mark.slow
+def test_a_database_that_stalls_loses_nothing_and_wakes_everybody_when_it_is_back(tmp_path: Path) -> None:
+    with (
+        running_hub(tmp_path / "hub", "--no-agent", environment=SHORT_LEASE) as hub,
+        slots(hub.url, hub, "stall", tmp_path, 8, work_s=1) as made,
+    ):
+        user = User(hub)
+        announced(user, "stall")
+        load = Load(hub, "stall")
+        until(lambda: len(made.finished) > 4, "some jobs")
+        server = processes(postmaster(hub))
+        signal_all(server, signal.SIGSTOP)
+        time.sleep(5)
+        signal_all(server, signal.SIGCONT)
+        finished = len(made.finished)
+        until(lambda: len(made.finished) > finished + 8, "jobs after the stall")
+        load.end()
+        until(lambda: len(made.finished) >= len(load.acknowledged), "the acknowledged jobs", within_s=90)
+        each_once(made, load.acknowledged)
+        assert set(load.statuses) <= {200, 201, 503}, load.statuses
+        assert load.without_retry_after == 0
+        assert "Traceback" not in "".join(hub.lines)
+
+
+def test_a_listening_connection_that_is_lost_is_made_again_at_once(tmp_path: Path) -> None:
+    """An agent that waits hears of a job although the database was restarted under it."""
+    with running_hub(tmp_path / "hub", "--no-agent", environment=SHORT_LEASE) as hub:
+        user, door = User(hub), HubDoor(hub.url, hub.agent_token)
+        offer = DeviceOffer(id="one", name="listen", os="1.0", attributes=("framework:onnx",))
+        assert door.claim(ClaimRequest(AGENT_PROTOCOL, offer)) is None
+        model_id = user.model()
+        heard: list[float] = []
+
+        def wait() -> None:
+            found = door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 20.0))
+            heard.append(time.monotonic())
+            assert found is not None
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.5)
+        signal_all(processes(postmaster(hub)), signal.SIGKILL)
+        time.sleep(1.5)  # it is back, and the pool's connections are tried for the first time
+        again(lambda: user.submit(model_id, "listen"))
+        submitted = time.monotonic()
+        waiting.join()
+        assert heard[0] - submitted < 1
+        door.close()
+
+
+@contextmanager
+def agent(hub: RunningHub, state: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A real agent, of a device of its own."""
+    token = hub.data / "agent.token"
+    command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url, "--token-file", str(token)]
+    environment = {**os.environ, "DYNOLAB_STATE": str(state)}
+    process = subprocess.Popen([*command, "--name", name], env=environment, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.slow
+def test_an_agent_that_is_killed_takes_its_processes_along_and_another_has_the_job(tmp_path: Path) -> None:
+    with (
+        running_hub(tmp_path / "hub", "--no-agent", environment=SHORT_LEASE) as hub,
+        agent(hub, tmp_path / "a", "twins") as first,
+    ):
+        user = User(hub)
+        announced(user, "twins")
+        job_id = user.submit(user.model(KWS.read_bytes(), pb.MODEL_TYPE_TFLITE), "twins")
+        until(lambda: user.state(job_id) == RUNNING and len(processes(first.pid)) >= 4, "the job's processes")
+        with agent(hub, tmp_path / "b", "twins") as second:
+            time.sleep(2)  # it finds out what it offers, and waits
+            doomed = processes(first.pid)
+            assert len(doomed) >= 3
+            first.kill()
+            first.wait()
+            assert until(lambda: not alive(doomed), "the end of the first agent's processes", within_s=5) < 2
+            took_s = until(lambda: len(processes(second.pid)) > 1, "the second agent's turn")
+            assert took_s < LEASE_S + 2, "a lease, a sweep, and the time to start"
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_a_hub_amid_a_job_ends_everything_and_the_job_waits_again(tmp_path: Path) -> None:
+    data = tmp_path / "hub"
+    with running_hub(data) as hub:
+        user = User(hub)
+        until(lambda: pb.DeviceList.FromString(user.http.get("devices/").content).devices, "the device")  # type: ignore[arg-type]
+        name = pb.DeviceList.FromString(user.http.get("devices/").content).devices[0].name
+        job_id = user.submit(user.model(KWS.read_bytes(), pb.MODEL_TYPE_TFLITE), name)
+        until(lambda: user.state(job_id) == RUNNING, "the job")
+        running = processes(hub.process.pid)
+        assert len(running) > 4
+        start = time.monotonic()
+        assert hub.end() == 0
+        assert time.monotonic() - start < 6
+        until(lambda: not alive(running), "the end of all processes", within_s=2)
+        assert "Traceback" not in "".join(hub.lines)
+    with running_hub(data, "--no-agent", port=port_of(hub)) as later:
+        assert User(later).state(job_id) == WAITING
