@@ -6,6 +6,8 @@ Error
 |- DeviceError     blame=device  DeviceLost DeviceBusy TransferFailed DeviceUnstable
 |- WorkerError     blame=model   LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory
 |- PluginMissing   blame=setup
+|- Unavailable     blame=us      HTTP 503: for a while; ask again
+|- StorageFull     blame=setup
 `- Bug             blame=us
 """
 
@@ -166,6 +168,20 @@ class PluginMissing(Error):
 
     blame = "setup"
     http_status = 501
+
+
+class StorageFull(Error):
+    """The hub keeps as many bytes as its operator allows."""
+
+    blame = "setup"
+    http_status = 507
+
+
+class Unavailable(Error):
+    """Something that the hub needs, such as its database, is away for a while."""
+
+    retriable = True
+    http_status = 503
 
 
 class Bug(Error):

@@ -177,6 +177,46 @@ def test_inputs_that_do_not_fit(null_model: Callable[..., Path], tmp_path: Path)
     refused(dynolab("profile", model, "--input-file", f"x={tmp_path / 'gone.npy'}"), "gone.npy")
     np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 8), np.int32))
     refused(dynolab("profile", model, "--input-file", f"x={tmp_path / 'x.npy'}"), "int32", "float32")
+    refused(dynolab("profile", model, "--input-file", "x=/etc/passwd"), "/etc/passwd is no .npy file")
+    refused(dynolab("profile", model, "--input-range", "x=0,inf"), "must be finite")
+    refused(dynolab("profile", model, "--input-shape", "x=1,3,0,8"), "the size 0 must be 1 or more")
+    refused(dynolab("profile", model, "--input-shape", "x=1,3,99999999,99999999"), "GB of memory", "--input-shape x")
+
+
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.onnx")
+    for path in (tmp_path / "x.onnx", "/dev/zero"):
+        refused(dynolab("profile", path), f"{path} is no regular file")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"threads": "x"}, 'threads is "x"'),
+        ({"shape": 3}, "shape is 3"),
+        ({"shape": [0]}, "sizes above 0"),
+        ({"crash": 999}, "the number of a signal"),
+        ({"at": "noon"}, '"load" or "inference"'),
+        ({"busy_ns": -1}, "a whole number from 0 on"),
+        ({"sleep_s": "1"}, "a number from 0 on"),
+        ({"anonymous_bytes": 10**15}, "no memory left"),
+    ],
+)
+def test_a_null_model_of_wrong_values(null_model: Callable[..., Path], content: dict[str, object], words: str) -> None:
+    refused(dynolab("profile", null_model(**content)), words)
+
+
+def test_output_that_cannot_be_written_is_no_bug(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [sys.executable, "-m", "dynolab.cli.main", "runtimes", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "report this" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 def test_options_and_runtimes(null_model: Callable[..., Path]) -> None:
@@ -187,7 +227,10 @@ def test_options_and_runtimes(null_model: Callable[..., Path]) -> None:
     refused(dynolab("profile", ONNX, "-r", "null"), "does not run onnx", "onnxruntime")
     refused(dynolab("profile", model, "--require", "inference_tme <= 3 ms"), "inference_tme")
     refused(dynolab("profile", model, "--memory-limit", "lots"), "'lots' is not a size")
+    refused(dynolab("profile", model, "--require", "inference_time < -1 ms"), "never below 0")
     refused(dynolab("profile", model, "--repeats", "0"), "at least 1")
+    refused(dynolab("profile", model, "--seed", "-5"), "--seed -5: 0 or more")
+    refused(dynolab("profile", model, "-r", "null", "-r", "null"), "-r null is given twice")
     refused(dynolab("profile", model, "--format", "pdf"), "no report named 'pdf'")
     refused(dynolab("profil", model), "did you mean profile")
 
@@ -260,14 +303,28 @@ def a_worker_is_in_the_loop() -> bool:
     return any(any(path.read_bytes()[:8]) for path in files)
 
 
-def test_interrupt_leaves_nothing(start: Start, null_model: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_stopped_command_leaves_nothing(
+    start: Start,
+    null_model: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     process = start(null_model(sleep_s=60), "-o", tmp_path / "o")
     wait_until(a_worker_has_started)
-    process.send_signal(signal.SIGINT)
+    assert not list(temporary.iterdir()), "a killed command would leave it there for good"
+    process.send_signal(number)
+    process.send_signal(number)
     _, text = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "stopped: nothing was kept" in text
+    assert process.returncode == 128 + number
+    assert "nothing was kept" in text
+    assert "Traceback" not in text
     assert not (tmp_path / "o").exists()
+    assert not list(temporary.iterdir())
     wait_until(nothing_left, patience_s=5)
 
 

@@ -1,7 +1,12 @@
-"""The names of the devices that the official client lists; run in an environment of its own."""
+"""The names of the devices that the official client lists, once there are any; run in an environment of its own."""
 
 import json
+import time
 
 import qai_hub as hub
 
-print(json.dumps([one.name for one in hub.get_devices()]))
+for _ in range(100):
+    if devices := hub.get_devices():
+        break
+    time.sleep(0.2)
+print(json.dumps([one.name for one in devices]))

@@ -62,7 +62,7 @@ def script(hub: RunningHub, version: str, name: str, question: Any) -> Any:
 @pytest.fixture(scope="module")
 def device(hub: RunningHub) -> str:
     """The name of this machine, as the hub lists it."""
-    listed = script(hub, "0.56.0", "official_devices.py", None)
+    listed = script(hub, "0.56.0", "official_devices.py", None)  # it waits for the agent to announce it
     assert len(listed) == 1, "this machine is the hub's one device"
     return str(listed[0])
 

@@ -61,7 +61,8 @@ def test_blame_and_retries_follow_the_branch() -> None:
     assert all(kind.retriable for kind in _tree(errors.DeviceError))
     assert {kind.blame for kind in _tree(errors.WorkerError)} == {"model"}
     assert not any(kind.retriable for kind in _tree(errors.WorkerError))
-    assert errors.PluginMissing.blame == "setup"
+    assert {errors.PluginMissing.blame, errors.StorageFull.blame} == {"setup"}
+    assert (errors.StorageFull.http_status, errors.StorageFull.retriable) == (507, False)
     assert (Bug.blame, Bug.retriable, Bug.http_status) == ("us", False, 500)
 
 

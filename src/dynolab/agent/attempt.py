@@ -1,4 +1,4 @@
-"""One attempt in a process of its own: ``python -m dynolab.agent.attempt FOLDER`` reads ``assignment.json`` there.
+"""One attempt in a process of its own: ``python -m dynolab.agent.attempt FOLDER PARENT`` reads ``assignment.json`` there.
 
 It leaves ``outcome.json``, and what the job made: ``profile.json``, ``log.txt``. Events of its progress go to standard
 output, one JSON object a line.
@@ -19,6 +19,7 @@ from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.inference import plugin as inference_job
 from dynolab.jobs.profile import plugin as profile_job
+from dynolab.measure import lifeline
 from dynolab.spec import codec
 from dynolab.spec.agents import Assignment, Outcome
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
@@ -92,8 +93,9 @@ class Narration:
             self.say(event["text"])
 
 
-def main(folder: Path) -> None:
-    """Carry out the assignment in the folder; a terminate signal ends it and its workers."""
+def main(folder: Path, parent: int) -> None:
+    """Carry out the assignment in the folder; a terminate signal ends it and its workers, and so does the parent's end."""
+    lifeline.hold(parent)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     assignment = codec.decode(Assignment, json.loads((folder / ASSIGNMENT_FILE).read_text(encoding="utf-8")))
     outcome = carry_out(folder, assignment)
@@ -103,4 +105,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ class Agent:
     def stop(self) -> None:
         """Take no further job; the one that runs is given up. Called by the main thread's signal handler."""
         self._stopped.set()
+        self._door.give_up()
         if self._asking:
             raise SystemExit(0)  # out of the long question: the hub sees us hang up
 
@@ -66,6 +68,9 @@ class Agent:
                 self._door.finish(assignment.attempt, outcome)
             except errors.Conflict as error:
                 log.warning("job %s is not ours any more: %s", assignment.job, error)
+                return
+            except (Unreachable, errors.DeviceLost) as error:  # stopped, or they would have been tried again
+                log.warning("job %s is left to its lease: the hub cannot be reached (%s)", assignment.job, error)
                 return
         log.info("job %s: %s", assignment.job, "failed" if outcome.error else "done")
 
@@ -116,7 +121,7 @@ class Attempt:
     def _run(self) -> Outcome:
         """The process of the attempt, with its events as progress, ended early when there is reason to."""
         (self._folder / "assignment.json").write_text(json.dumps(codec.encode(self._assignment)), encoding="utf-8")
-        command = [sys.executable, "-m", "dynolab.agent.attempt", str(self._folder)]
+        command = [sys.executable, "-m", "dynolab.agent.attempt", str(self._folder), str(os.getpid())]
         with (self._folder / "stderr.txt").open("wb") as stderr:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
             listening = threading.Thread(target=self._listen, args=(process,), daemon=True)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dynolab.spec.compare import Comparison, Ratio
+    from rich.console import Console
+    from rich.table import Table
+
+    from dynolab.spec.compare import Comparison, LayerComparison, LayerRatio, Ratio
+    from dynolab.spec.measurements import Range
+    from dynolab.spec.profiles import Profile, Stage
 
 _COLOURS = {"changed": "yellow", "unchanged": "green", "cannot tell": "cyan"}
 SHOWN_LAYERS = 10
@@ -20,9 +25,9 @@ SHOWN_LAYERS = 10
 @click.option("--floor", type=float, help="The device's own A/A difference, such as 0.02; default: from the profiles.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(before: Path, after: Path, floor: float | None, as_json: bool) -> int:
-    """Compare two profile.json documents, BEFORE and AFTER: stage by stage, with an interval, and layer by layer.
+    """Compare two profiles, BEFORE and AFTER: stage by stage, with an interval, memory, and layer by layer.
 
-    Exit status 1 when a stage became slower.
+    Each is a profile.json, or a folder with one. Exit status 1 when a stage became slower.
     """
     import json
 
@@ -30,11 +35,12 @@ def command(before: Path, after: Path, floor: float | None, as_json: bool) -> in
     from dynolab.spec import codec
     from dynolab.spec.compare import compare
 
-    found = compare(read(before), read(after), floor)
+    profiles, names = (read(before), read(after)), short_names(before, after)
+    found = compare(*profiles, floor, names=names)
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:
-        _show(found)
+        _show(found, profiles, names)
     slower = [stage for stage in found.stages if stage.answer.value == "changed" and _grew(stage.minimum)]
     return int(bool(slower))
 
@@ -43,38 +49,126 @@ def _grew(ratio: Ratio | None) -> bool:
     return ratio is not None and ratio.value > 1
 
 
-def _show(found: Comparison) -> None:
+def short_names(before: Path, after: Path) -> tuple[str, str]:
+    """The parts of two paths that tell them apart: ``main`` and ``branch`` for ``main/profile.json``, ``branch/profile.json``."""
+    folders = (path.parent if path.name == "profile.json" else path for path in (before.absolute(), after.absolute()))
+    one, other = ([*folder.parts] for folder in folders)
+    while one and other and one[-1] == other[-1]:
+        one.pop(), other.pop()
+    while one and other and one[0] == other[0]:
+        one.pop(0), other.pop(0)
+    if not one or not other:
+        return "before", "after"
+    return str(Path(*one)), str(Path(*other))
+
+
+def _show(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[str, str]) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    console = Console()
-    table = Table(box=None, pad_edge=False)
-    for title in ("stage", "answer", "minimum", "median"):
-        table.add_column(title, overflow="fold")
-    for stage in found.stages:
-        colour = _COLOURS[stage.answer.value]
-        answer = f"[{colour}]{stage.answer.value}[/{colour}]"
-        table.add_row(stage.name.value, answer, _ratio(stage.minimum), _ratio(stage.median))
-    console.print(table)
+    from dynolab.report.base import line
+
+    console = Console(highlight=False)
+    if profiles[0].model.sha256 != profiles[1].model.sha256:
+        console.print("[bold yellow]These are profiles of two different models.[/bold yellow]")
+    for difference in found.differences:
+        console.print(f"[yellow]{escape(line(difference))}[/yellow]")
+    if found.differences:
+        console.print()
+    console.print(_stages(found, profiles, names))
     console.print()
     for stage in found.stages:
-        console.print(f"[bold]{stage.name.value}[/bold]: {escape(stage.sentence)}", highlight=False)
-    for line in (found.basis, *found.differences):
-        console.print(f"[dim]{escape(line)}[/dim]")
-    layers = [layer for layer in found.layers.layers if layer.ratio is not None and layer.a_ns != layer.b_ns]
-    layers.sort(key=lambda layer: -abs(layer.b_ns - layer.a_ns))
-    if layers:
-        console.print(f"\nlayers that moved most (ns); {escape(found.layers.note)}")
-    for layer in layers[:SHOWN_LAYERS]:
-        console.print(f"  {escape(layer.name)}  {layer.a_ns} -> {layer.b_ns}  x {layer.ratio:.2f}", highlight=False)
+        console.print(escape(line(stage.sentence)))
+    console.print(f"[dim]{escape(found.basis)}[/dim]")
+    _show_layers(console, found.layers, profiles, names)
 
 
-def _ratio(ratio: Ratio | None) -> str:
+def _stages(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[str, str]) -> Table:
+    """Each stage's answer, then its figures: both values, and the ratio of times or the difference of memory."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from dynolab.report.base import crop, stage_title
+    from dynolab.spec.show import show_time
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("", *(crop(name, 16) for name in names), "Change"):
+        table.add_column(Text(column), no_wrap=True)
+    pairs = zip(*(profile.stages for profile in profiles), strict=True)
+    for stage, (before, after) in zip(found.stages, pairs, strict=True):
+        answer = Text(stage.answer.value, style=_COLOURS[stage.answer.value])
+        table.add_row(Text(stage_title(before), style="bold"), "", "", answer)
+        for word, ratio in (("Minimum", stage.minimum), ("Median", stage.median)):
+            if ratio is not None:
+                table.add_row(f"  {word}", show_time(ratio.a_ns), show_time(ratio.b_ns), _ratio(ratio))
+        for row in _memory(before, after):
+            table.add_row(*row)
+    return table
+
+
+def _memory(before: Stage, after: Stage) -> list[tuple[str, str, str, str]]:
+    """The rows of a stage's memory, where both sides have it."""
+    from dynolab.spec.show import show_range
+
+    if before.memory is None or after.memory is None:
+        return []
+    pairs = (
+        ("  Memory peak", before.memory.peak, after.memory.peak),
+        ("  Memory increase", before.memory.increase, after.memory.increase),
+    )
+    return [(title, show_range(old), show_range(new), _difference(old, new)) for title, old, new in pairs]
+
+
+def _difference(old: Range, new: Range) -> str:
+    """What either end grew or shrank by: ``+81.9 kB to +1.20 MB``."""
+    from dynolab.spec.show import show_bytes
+
+    ends = [new.lower - old.lower, new.upper - old.upper]
+    shown = [f"{'+' if end >= 0 else '-'}{show_bytes(abs(end))}" for end in ends]
+    return "the same" if ends == [0, 0] else shown[0] if shown[0] == shown[1] else f"{shown[0]}, {shown[1]}"
+
+
+def _ratio(ratio: Ratio) -> str:
     """A ratio with its interval: ``x 1.032 (1.011 - 1.050)``."""
-    if ratio is None:
-        return "-"
     interval = (
         f" ({ratio.lower:.3f} - {ratio.upper:.3f})" if ratio.lower is not None and ratio.upper is not None else ""
     )
     return f"x {ratio.value:.3f}{interval}"
+
+
+def _show_layers(
+    console: Console, found: LayerComparison, profiles: tuple[Profile, Profile], names: tuple[str, str]
+) -> None:
+    """The layers that moved most, and how many only one side has."""
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    from dynolab.report.base import crop, layer_name, line
+    from dynolab.spec.show import show_stepped
+
+    moved = [layer for layer in found.layers if layer.a_ns != layer.b_ns]
+    moved.sort(key=lambda layer: -abs(layer.b_ns - layer.a_ns))
+    steps = [profile.layers.resolution_ns for profile in profiles]
+    if moved:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column(Text("Layers that moved most"), no_wrap=True)
+        for name in names:
+            table.add_column(Text(crop(name, 20)), justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        room = max(console.width - 46, 16)
+        for layer in moved[:SHOWN_LAYERS]:
+            times = (show_stepped(ns, step) for ns, step in zip((layer.a_ns, layer.b_ns), steps, strict=True))
+            table.add_row(Text(crop(layer_name(layer.name), room)), *times, _layer_ratio(layer))
+        console.print()
+        console.print(table)
+    only = [
+        f"{len(left):,} only in {name}" for left, name in zip((found.only_a, found.only_b), names, strict=True) if left
+    ]
+    if only:
+        console.print(escape(f"Layers: {len(found.layers):,} in both, {', '.join(only)}"))
+    console.print(f"[dim]{escape(line(found.note))}[/dim]")
+
+
+def _layer_ratio(layer: LayerRatio) -> str:
+    return "" if layer.ratio is None else f"x {layer.ratio:.2f}"

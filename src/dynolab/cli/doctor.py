@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from dynolab.measure.doctor import Finding
 
 _MARKS = {"problem": ("✗", "red"), "warning": ("!", "yellow"), "unknown": ("?", "cyan"), "ok": ("✓", "green")}
+_LEGEND = {
+    "problem": "disturbs measurements now",
+    "warning": "may disturb them",
+    "unknown": "cannot be told",
+    "ok": "fine",
+}
+_COUNTED = {"problem": ("problem", "problems"), "warning": ("warning", "warnings"), "unknown": ("unknown",) * 2,
+            "ok": ("fine",) * 2}  # fmt: skip
 
 
 @click.command("doctor")
@@ -48,6 +57,20 @@ def _show(findings: list[Finding]) -> None:
         lines = [escape(finding.found)]
         if finding.state != "ok":
             lines += [f"[dim]costs:[/dim] {escape(finding.cost)}"] * bool(finding.cost)
-            lines += [f"[dim]mend:[/dim]  {escape(finding.fix)}"] * bool(finding.fix)
+            fix = finding.fix or ("" if finding.state == "unknown" else "# nothing here can be set")
+            lines += [f"[dim]mend:[/dim]  {escape(fix)}"] * bool(fix)
         table.add_row(f"[{colour}]{mark}[/{colour}]", finding.name, "\n".join(lines))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print()
+    console.print(
+        "   ".join(f"[{colour}]{mark}[/{colour}] {_LEGEND[state]}" for state, (mark, colour) in _MARKS.items())
+    )
+    console.print(summary(findings), style="bold")
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """How many findings there are of each state, in one line."""
+    counts = {state: sum(finding.state == state for finding in findings) for state in _MARKS}
+    told = [f"{count} {_COUNTED[state][count != 1]}" for state, count in counts.items() if count]
+    return ", ".join(told)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -60,10 +66,53 @@ def show(error: errors.Error) -> None:
         click.echo(f"  hint: {error.hint}", err=True)
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the command in order: everything started is ended, everything made is removed."""
+
+
+def _unwind(number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave through every ``finally`` on the way; a second signal must not cut that short."""
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+def _heed_stops() -> None:
+    """What is ignored already stays so: that is how ``nohup`` works."""
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _unwind)
+
+
+def _stopped(status: int, by: str = "") -> NoReturn:
+    """Say that the command was stopped, where anybody still listens."""
+    with suppress(OSError):
+        click.echo(f"stopped{by}: nothing was kept", err=True)
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit, without Python's own words on output that its closing cannot write any more."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
 def main() -> None:
-    """Run the command line; the exit status is 0, 1 (a requirement is not met), 2 (an error), 3 (a bug) or 130 (Ctrl-C)."""
+    """Run the command line.
+
+    The exit status is 0, 1 (a requirement is not met), 2 (an error), 3 (a bug), 130 (Ctrl-C) or 128 and the number of
+    another signal.
+    """
+    _heed_stops()
     try:
         status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except errors.Error as error:
         show(error)
         sys.exit(error.exit_code)
@@ -71,10 +120,16 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("stopped: nothing was kept", err=True)
-        sys.exit(130)
+        _stopped(130)
+    except SystemExit as stop:
+        if isinstance(stop.code, int) and stop.code - 128 in STOPS:
+            _stopped(stop.code, f" by {signal.Signals(stop.code - 128).name}")
+        raise
     except BrokenPipeError:
-        sys.exit(141)
+        _leave(141)
+    except OSError as error:
+        show(_system_error(error))
+        _leave(errors.Error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last door: what comes here is a bug of ours, and is said to be one
         traceback.print_exc()
         show(
@@ -84,6 +139,13 @@ def main() -> None:
         )
         sys.exit(errors.Bug.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _system_error(error: OSError) -> errors.Error:
+    """What the system refused, in its own words: a full disk or a lost terminal is no bug of ours."""
+    place = f"{error.filename}: " if error.filename else ""
+    hint = "make room on the disk" if error.errno == errno.ENOSPC else None
+    return errors.Forbidden(f"the system refused: {place}{error.strerror or error}", hint=hint)
 
 
 if __name__ == "__main__":

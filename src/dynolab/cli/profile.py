@@ -59,6 +59,7 @@ def command(
     dynolab profile model.tflite --require "estimated_inference_time <= 33 ms"
     """  # noqa: D301 - click wants the backspace character itself
     from dynolab.cli import _output, _parse
+    from dynolab.errors import SpecInvalid
     from dynolab.spec.jobs import ProfileSpec
 
     spec = ProfileSpec(
@@ -74,12 +75,16 @@ def command(
         requirements=requirements,
     )
     _output.check(output, form)
+    twice = [name for name in set(runtimes) if runtimes.count(name) > 1]
+    if twice:
+        raise SpecInvalid(f"-r {twice[0]} is given twice", hint="name each runtime once")
     profiles, failed = _measure(spec, runtimes or (None,))
     if profiles:
         _output.show(profiles, form)
         if output is not None:
-            _output.write(profiles, output)
-    return 2 if failed else int(not _output.all_met(profiles))
+            _output.write(profiles, output, form)
+    met = _output.decide(profiles, form)
+    return 2 if failed else int(not met)
 
 
 def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...]) -> tuple[list[Profile], bool]:
@@ -96,7 +101,7 @@ def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...]) -> tuple[list[
     profiles, failed = [], False
     for one in specs:
         try:
-            with _progress.follow(one) as progress:
+            with _progress.follow(one, several=len(specs) > 1) as progress:
                 profiles.append(job.run(one, Context(local, progress)))
         except errors.WorkerError as error:
             if len(specs) == 1:

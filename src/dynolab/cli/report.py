@@ -25,22 +25,25 @@ def command(documents: tuple[Path, ...], form: str, output: Path | None) -> int:
     from dynolab.cli import _output
 
     chosen = _output.report(form)
-    text = chosen.render([read(path) for path in documents])
+    profiles = [read(path) for path in documents]
     if output is None:
-        click.echo(text)
+        _output.show(profiles, form)
     else:
-        _output.write_file(output, text)
+        _output.write_file(output, chosen.render(profiles))
         click.echo(f"report: {output}")
     return 0
 
 
 def read(path: Path) -> Profile:
-    """The profile in a file. Raises :class:`~dynolab.errors.UserError` for one that is none."""
+    """The profile in a file, or in a folder's profile.json. Raises :class:`~dynolab.errors.UserError` for one that is none."""
     from dynolab.errors import NotFound
     from dynolab.report import json as json_report
 
+    file = path / json_report.plugin.file_name if path.is_dir() else path
     try:
-        text = path.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"{path} cannot be read: {error}", hint="name a profile.json") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        hint = "name a profile.json, or a folder that holds one"
+        raise NotFound(f"{file} cannot be read: {why}", hint=hint) from error
     return json_report.load(text)

@@ -17,18 +17,25 @@ def command(as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return 0
+    _show(rows)
+    return 0
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for title in ("runtime", "formats", "versions"):
         table.add_column(title, overflow="fold")
     for row in rows:
-        versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-        state = versions if row["unavailable"] is None else f"[yellow]unavailable:[/yellow] {row['unavailable']}"
-        table.add_row(f"[bold]{row['name']}[/bold]", " ".join(row["formats"]), state)
+        versions = escape(", ".join(f"{name} {version}" for name, version in row["versions"].items()))
+        state = (
+            versions if row["unavailable"] is None else f"[yellow]unavailable:[/yellow] {escape(row['unavailable'])}"
+        )
+        table.add_row(f"[bold]{escape(row['name'])}[/bold]", " ".join(row["formats"]), state)
     Console().print(table)
-    return 0
 
 
 def _rows() -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import select
@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from dynolab import errors
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
 from dynolab.hub.api import agents, files
+from dynolab.hub.api.application import create_api
 from dynolab.hub.api.errors import answer
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
@@ -28,8 +29,10 @@ from dynolab.hub.store.links import Links
 from dynolab.hub.store.tables import setting
 from dynolab.hub.usecases.base import Hub, Limits
 from dynolab.hub.usecases.end_attempt import sweep_leases
+from dynolab.hub.usecases.sweep_files import sweep_files
 
 SWEEP_EVERY_S = 1.0
+SWEEP_FILES_EVERY_S = 60.0
 DOORS = (devices, models, datasets, jobs, sharing, users)
 """The official protocol's resources."""
 log = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
             part_bytes=settings.part_bytes,
             model_max_bytes=settings.model_max_bytes,
             dataset_life_days=settings.dataset_life_days,
+            data_max_bytes=settings.data_max_bytes,
         ),
     )
 
@@ -79,13 +83,17 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         ],
         exception_handlers={errors.Error: answer, Exception: answer},
     )
-    app = Starlette(routes=[Mount("/api/v1", app=official), Mount("/", app=ours)], lifespan=_lifespan)
+    api = create_api()
+    app = Starlette(
+        routes=[Mount("/api/v1", app=official), Mount("/api/hub/v1", app=api), Mount("/", app=ours)],
+        lifespan=_lifespan,
+    )
 
     def base_url(request: Request) -> str:
         """How the client reaches the hub, ending in a slash."""
         return settings.public_url or f"{request.url.scheme}://{request.url.netloc}/"
 
-    for one in (app, official, ours):
+    for one in (app, official, api, ours):
         one.state.hub, one.state.settings, one.state.base_url = hub, settings, base_url
     return app
 
@@ -93,7 +101,12 @@ def create(settings: Settings, hub: Hub) -> Starlette:
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
-    tasks = [asyncio.create_task(hub.wakeups.listen()), asyncio.create_task(_sweep(hub))]
+    jobs_to_do = (
+        hub.wakeups.listen(),
+        _again_and_again(sweep_leases, hub, SWEEP_EVERY_S),
+        _again_and_again(sweep_files, hub, SWEEP_FILES_EVERY_S),
+    )
+    tasks = [asyncio.create_task(one) for one in jobs_to_do]
     try:
         yield
     finally:
@@ -104,14 +117,14 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         await hub.database.close()
 
 
-async def _sweep(hub: Hub) -> None:
-    """Give back what lost agents held, again and again; a database that is away for a while is no end."""
+async def _again_and_again(sweep: Callable[[Hub], Awaitable[None]], hub: Hub, every_s: float) -> None:
+    """Sweep as long as the hub runs; a database that is away for a while is no end."""
     while True:
-        await asyncio.sleep(SWEEP_EVERY_S)
+        await asyncio.sleep(every_s)
         try:
-            await sweep_leases(hub)
+            await sweep(hub)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises while the database is away: the next sweep tries again
-            log.warning("the sweep of leases failed: %s", error)
+            log.warning("%s failed: %s", sweep.__name__, error)
 
 
 async def health(request: Request) -> Response:

@@ -8,13 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from dynolab import errors
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.app import create, open_hub
 from dynolab.hub.settings import Settings
@@ -25,6 +28,8 @@ from dynolab.hub.usecases.make_token import make_token
 GRACE_S = 3
 """How long open requests may take when the hub ends."""
 AGENT_STOP_S = 15.0
+WATCH_EVERY_S = 0.1
+RESTART_FIRST_S, RESTART_MOST_S = 0.5, 30.0
 LOCAL_USER = "admin@localhost"
 Tell = Callable[[str], None]
 
@@ -35,15 +40,68 @@ def serve(settings: Settings, tell: Tell, *, with_agent: bool = True) -> None:
     settings.data.mkdir(parents=True, exist_ok=True)
     listening = _listen(settings)
     settings = replace(settings, port=listening.getsockname()[1])
-    postgres = None if settings.database_url else Postgres.start(settings.data / "postgres")
+    postgres = None if settings.database_url else OwnPostgres(settings.data / "postgres", tell)
     try:
         url, dsn = (postgres.url, postgres.dsn) if postgres else _urls(str(settings.database_url))
-        asyncio.run(_serve(settings, url, dsn, listening, tell, with_agent))
+        with postgres.kept() if postgres else nullcontext():
+            asyncio.run(_serve(settings, url, dsn, listening, tell, with_agent))
     except KeyboardInterrupt:
         tell("hub stopped")
     finally:
         if postgres is not None:
             postgres.stop()
+
+
+class OwnPostgres:
+    """The hub's own PostgreSQL, started, and started again whenever it ends by itself."""
+
+    def __init__(self, folder: Path, tell: Tell) -> None:
+        self._folder, self._tell = folder, tell
+        self._server = Postgres.start(folder)
+        self.url, self.dsn = self._server.url, self._server.dsn
+        self._stopping = threading.Event()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Look after it until the block ends."""
+        watching = threading.Thread(target=self._watch, name="postgres-watch", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            watching.join()
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.stop()
+
+    def _watch(self) -> None:
+        pause_s = RESTART_FIRST_S
+        while not self._stopping.wait(WATCH_EVERY_S):
+            code = self._server.poll()
+            if code is None:
+                pause_s = RESTART_FIRST_S
+                continue
+            self._tell(f"the database ended by itself (code {code}); it is started again")
+            while not self._restarted():
+                if self._stopping.wait(pause_s):
+                    return
+                pause_s = min(2 * pause_s, RESTART_MOST_S)
+
+    def _restarted(self) -> bool:
+        try:
+            server = Postgres.start(self._folder)
+        except errors.Error as error:
+            self._tell(f"the database does not start, which is tried again: {error}")
+            return False
+        if server.dsn != self.dsn:
+            server.stop()
+            self._tell("the database's socket has another place now: the hub must be started anew")
+            return False
+        self._server = server
+        self._tell("the database is back")
+        return True
 
 
 def _urls(url: str) -> tuple[str, str]:

@@ -77,6 +77,12 @@ def crop(text: str, width: int) -> str:
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
 
 
+def layer_name(text: str) -> str:
+    """A layer's name on one line; of a fused one, whose parts stand between semicolons, the first part."""
+    first, more, _ = line(text).partition(";")
+    return f"{first}{more}…" if first and more else line(text)
+
+
 def runtime_text(profile: Profile) -> str:
     """The runtime's name, and the version of the first of its distributions: ``onnxruntime 1.31.1``."""
     versions = list(profile.runtime.versions.values())
@@ -94,12 +100,20 @@ def device_text(profile: Profile) -> str:
 
 
 def threads_text(profile: Profile) -> str | None:
-    """How many threads were in effect, where the runtime tells: ``2 threads``, ``1 thread``."""
+    """How many threads were in effect, where the runtime tells: ``2 threads (one for each physical core)``."""
     known = [value for key, value in profile.runtime.effective.items() if "threads" in key]
     if not known:
         return None
-    count = line(known[0])
-    return f"{count} thread{'' if count == '1' else 's'}" if count.isdigit() else f"threads: {count}"
+    told = line(known[0])
+    found = _THREADS.fullmatch(told)
+    if found is None:
+        return f"threads: {told}"
+    count, why = found["resolved"] or found["count"], found["why"]
+    return f"{count} thread{'' if count == '1' else 's'}" + (f" ({why})" if why else "")
+
+
+_THREADS = re.compile(r"(?P<count>\d+)(?: \((?P<why>[^():]+)(?:: (?P<resolved>\d+))?\))?")
+"""A count, why it is that, and what a 0 stands for: ``4``, ``1 (the library's default)``, ``0 (one for each core: 2)``."""
 
 
 def labels(profiles: Sequence[Profile]) -> list[str]:
@@ -131,11 +145,12 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 def condensed(reasons: Sequence[str], most: int) -> list[str]:
     """At most ``most`` reasons, and how many kinds there are beside them.
 
-    Several runs of a stage give the same reason with other numbers: of each kind the largest stands.
+    Several runs of a stage give the same reason with other numbers, or at one edge of the pass and at both: of each kind
+    the largest stands.
     """
     kinds: dict[str, str] = {}
     for reason in map(line, reasons):
-        kind = _NUMBER.sub("#", reason)
+        kind = _NUMBER.sub("#", reason).replace("before or after", "before and after")
         kinds[kind] = max(reason, kinds.get(kind, reason), key=_numbers)
     found = list(kinds.values())
     rest = len(found) - most

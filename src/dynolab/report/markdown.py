@@ -11,6 +11,7 @@ from dynolab.report.base import (
     device_text,
     gaps,
     labels,
+    layer_name,
     line,
     ranked,
     runtime_text,
@@ -21,7 +22,7 @@ from dynolab.report.base import (
 from dynolab.spec.facts import fact
 from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Outcome, decide_all
-from dynolab.spec.show import show_range, show_share, show_time
+from dynolab.spec.show import show_range, show_share, show_stepped, show_time
 
 TOP = 5
 _SIGNS = {Outcome.MET: "✅", Outcome.NOT_MET: "❌", Outcome.CANNOT_TELL: "❔"}
@@ -119,12 +120,12 @@ def _layers(profile: Profile) -> list[str]:
         return []
     whole = sum(layer.time_ns for layer in layers) or 1
     rows = [
-        [plain(layer.name, 80), plain(layer.type, 40), layer.compute_unit.value, show_time(layer.time_ns),
-         show_share(layer.time_ns / whole)]
-        for _, layer in ranked(layers)[:TOP]
+        [str(number), plain(layer_name(layer.name), 80), plain(layer.type, 40), layer.compute_unit.value,
+         show_stepped(layer.time_ns, profile.layers.resolution_ns), show_share(layer.time_ns / whole)]
+        for number, layer in ranked(layers)[:TOP]
     ]  # fmt: skip
     title = f"The heaviest {len(rows)} of {len(layers):,} layers" if len(rows) < len(layers) else "Layers"
-    table = _table(["Layer", "Type", "Unit", "Time", "Share"], rows, 3)
+    table = _table(["#", "Layer", "Type", "Unit", "Time", "Share"], rows, 4)
     return [f"<details><summary>{line(title)}</summary>\n\n{table}\n\n</details>"]
 
 

@@ -17,6 +17,7 @@ from dynolab.report.base import (
     device_text,
     is_fallback,
     labels,
+    layer_name,
     line,
     ranked,
     runtime_text,
@@ -27,7 +28,7 @@ from dynolab.report.base import (
 from dynolab.spec.facts import Fact, accelerator_fact, fact, unit_totals
 from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Outcome, decide_all
-from dynolab.spec.show import show_bytes, show_range, show_share, show_time
+from dynolab.spec.show import show_bytes, show_range, show_share, show_stepped, show_time
 
 TOP = 15
 PLAIN_WIDTH = 100
@@ -143,7 +144,7 @@ def _stages(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> 
 
 _STAGE_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
     ("Time", "right"),
-    ("Peak memory", "right"),
+    ("Memory peak", "right"),
     ("Increase", "right"),
     ("Verdict", "left"),
 )
@@ -180,7 +181,7 @@ def _others(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> 
     table.add_column("", no_wrap=True)
     for name in names:
         table.add_column(Text(crop(name, 24)))
-    for title, keys in _ROWS:
+    for title, keys in _rows(profiles):
         table.add_row(title, *(_joined([fact(key) for key in keys], profile, notes) for profile in profiles))
     extra = {(stage.name, word): None for profile in profiles for stage in profile.stages for word in stage.accelerator}
     for name, word in extra:
@@ -189,8 +190,14 @@ def _others(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> 
     return table
 
 
+def _rows(profiles: Sequence[Profile]) -> list[tuple[str, tuple[str, ...]]]:
+    """Titles and figures; p99 where a profile has it, since it takes more iterations than there are by default."""
+    if any(fact("inference_time_p99").value(profile) is not None for profile in profiles):
+        return [("Median, p90, p99", ("inference_time_median", "inference_time_p90", "inference_time_p99")), *_ROWS]
+    return [("Median, p90", ("inference_time_median", "inference_time_p90")), *_ROWS]
+
+
 _ROWS = (
-    ("Median, p90", ("inference_time_median", "inference_time_p90")),
     ("Iterations per second", ("iterations_per_second",)),
     ("First inference", ("first_inference_time",)),
     ("Process total peak", ("process_total_peak_range",)),
@@ -269,23 +276,31 @@ def _top_layers(profile: Profile, width: int, whole: int) -> Table:
     table = _table(_LAYER_COLUMNS)
     bars, longest = (8, 13) if width < _NARROW else (_BAR_WIDTH, 18)
     types = min(max(len(line(layer.type)) for _, layer in top), longest)
-    room = max(width - types - bars - 33, 12)  # 33: units, times and shares, and what stands between the columns
-    for _, layer in top:
+    digits, step = len(str(len(order))), profile.layers.resolution_ns
+    room = max(
+        width - digits - types - bars - 35, 12
+    )  # 35: units, times and shares, and what stands between the columns
+    for number, layer in top:
         style = "red" if is_fallback(profile, layer) else ""
-        share = layer.time_ns / whole
         table.add_row(
-            Text(crop(layer.name, room)), Text(crop(layer.type, types)), Text(layer.compute_unit.value, style=style),
-            Text(show_time(layer.time_ns)), Text(show_share(share)),
+            Text(str(number), style="dim"), Text(crop(layer_name(layer.name), room)), Text(crop(layer.type, types)),
+            Text(layer.compute_unit.value, style=style), *_time_cells(layer.time_ns, step, whole),
             Text(bar(layer.time_ns / max(top[0][1].time_ns, 1), bars), style=style or "blue"),
         )  # fmt: skip
     if rest:
-        left = sum(layer.time_ns for _, layer in rest)
-        table.add_row(*(Text(cell, style="dim") for cell in (f"{len(rest):,} more", "", "", show_time(left),
-                                                             show_share(left / whole))))  # fmt: skip
+        cells = _time_cells(sum(layer.time_ns for _, layer in rest), step and step * len(rest), whole)
+        table.add_row("", Text(f"{len(rest):,} more"), "", "", *cells, style="dim")
     return table
 
 
+def _time_cells(time_ns: int, step_ns: int | None, whole_ns: int) -> tuple[Text, Text]:
+    """A time and its share; of a time below the clock's step no share is known."""
+    known = not step_ns or time_ns >= step_ns
+    return Text(show_stepped(time_ns, step_ns)), Text(show_share(time_ns / whole_ns) if known else "-")
+
+
 _LAYER_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("#", "right"),
     ("Layer", "left"),
     ("Type", "left"),
     ("Unit", "left"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,8 +114,7 @@ class Runtime(ABC):
         if installed_version(vendor) is not None:
             return None
         ours = type(self).__module__.startswith(f"{__package__}.")  # else of an outside distribution: no extra has it
-        wanted = f"'dynolab[{self.name}]'" if ours else vendor
-        return f"{vendor} is not installed: pip install {wanted}"
+        return f"{vendor} is not installed: {install_command(self.name) if ours else _pip(vendor)}"
 
     def versions(self) -> dict[str, str]:
         """Version of each distribution that is installed, by name."""
@@ -151,6 +153,24 @@ class Runtime(ABC):
     def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
         """Time and compute unit of every layer in each of ``iterations`` runs, after a warm-up of its own."""
         raise ModelNotSupported(f"runtime {self.name} does not tell the time of single layers")
+
+
+def install_command(extra: str) -> str:
+    """The command that installs one of dynolab's extras for the interpreter in use; from its checkout where it runs in one."""
+    from importlib import metadata  # as below
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        origin = json.loads(metadata.distribution("dynolab").read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        origin = {}
+    if origin.get("dir_info", {}).get("editable"):
+        return _pip("-e", f"{unquote(urlsplit(origin['url']).path)}[{extra}]")
+    return _pip(f"dynolab[{extra}]")
+
+
+def _pip(*wanted: str) -> str:
+    return shlex.join([sys.executable, "-m", "pip", "install", *wanted])
 
 
 def installed_version(distribution: str) -> str | None:

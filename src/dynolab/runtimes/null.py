@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -57,11 +58,44 @@ def read_model(path: Path) -> NullModel:
         known = {field.name for field in fields(NullModel)}
         if not isinstance(document, dict) or set(document) - known:
             raise ValueError(f"keys must be among {', '.join(sorted(known))}")
+        for name, value in document.items():
+            _check(name, value)
         if "shape" in document:
             document["shape"] = tuple(document["shape"])
         return NullModel(**document)
-    except (ValueError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelInvalid(f"{path.name} is not a null model: {error}") from error
+
+
+_MOST = 2**62
+"""More than any amount of bytes or time; what is larger does not fit the system's own integers."""
+
+
+def _check(name: str, value: object) -> None:
+    """Raise ValueError for a value that the key cannot have."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if name == "shape":
+        fits = isinstance(value, list) and all(
+            size is None or (type(size) is int and 0 < size < _MOST) for size in value
+        )
+        wanted = "a list of sizes above 0, null for an open one"
+    elif name == "file":
+        fits, wanted = value is None or isinstance(value, str), "a path"
+    elif name == "at":
+        fits, wanted = value in ("load", "inference"), '"load" or "inference"'
+    elif name in ("sleep_s", "spike_ms"):
+        fits, wanted = (whole or isinstance(value, float)) and 0 <= value < _LONGEST, "a number from 0 on"  # type: ignore[operator] # a number
+    elif name == "crash":
+        fits, wanted = value == 0 or (whole and value in list(signal.Signals)), "the number of a signal"
+    else:
+        least = 1 if name == "threads" else 0
+        fits, wanted = whole and least <= value < _MOST, f"a whole number from {least} on"  # type: ignore[operator] # a number
+    if not fits:
+        raise ValueError(f"{name} is {json.dumps(value)[:100]}, it must be {wanted}")
+
+
+_LONGEST = 1e6
+"""Seconds or milliseconds that it may wait."""
 
 
 def touch(size: int) -> mmap.mmap | None:

@@ -10,8 +10,10 @@ from math import expm1, isfinite, log
 from random import Random
 
 from dynolab.errors import SpecInvalid
+from dynolab.spec.facts import STAGE_TITLES
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
+from dynolab.spec.show import show_share
 from dynolab.spec.stats import DEFAULT_SEED, RESAMPLES, bootstrap_medians, median, percentile_interval
 
 CONFIDENCE = 0.95
@@ -44,6 +46,8 @@ class Ratio:
     value: float
     lower: float | None
     upper: float | None
+    a_ns: int
+    b_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,16 @@ class Comparison:
     """What else differs between the two (device, runtime, versions, options ...), in words."""
 
 
-def compare(a: Profile, b: Profile, floor: float | Mapping[str, float] | None) -> Comparison:
+Names = tuple[str, str]
+"""What the two sides are called in sentences."""
+
+
+def compare(
+    a: Profile, b: Profile, floor: float | Mapping[str, float] | None, *, names: Names = ("a", "b")
+) -> Comparison:
     """What changed from ``a`` to ``b``, stage by stage; times of the chosen tries only.
 
-    ``floor`` is the device's own A/A floor, the size that differences of the same thing reach there, as the absolute
+    ``names`` is what sentences call the two. ``floor`` is the device's own A/A floor, the size that differences of the same thing reach there, as the absolute
     logarithm of a ratio: one for all stages, or one per stage as :func:`aa_floor` gives it. Where there is none, a
     stage's floor is the largest difference between processes of the same profile. Raises :class:`SpecInvalid` for a
     floor that is negative, not finite or of an unknown stage. The same profiles always give the same answer.
@@ -115,8 +125,8 @@ def compare(a: Profile, b: Profile, floor: float | Mapping[str, float] | None) -
     floors = _floors(floor)
     pairs = zip(a.stages, b.stages, strict=True)
     return Comparison(
-        stages=tuple(_compare_stage(before, after, floors.get(before.name)) for before, after in pairs),
-        layers=compare_layers(a.layers, b.layers),
+        stages=tuple(_compare_stage(before, after, floors.get(before.name), names) for before, after in pairs),
+        layers=compare_layers(a.layers, b.layers, names),
         basis=_basis(floors),
         differences=tuple(_differences(a, b)),
     )
@@ -126,6 +136,8 @@ def _floors(floor: float | Mapping[str, float] | None) -> dict[str, float]:
     if floor is None:
         return {}
     floors = dict(floor) if isinstance(floor, Mapping) else {name.value: floor for name in StageName}
+    if not isinstance(floor, Mapping) and (not isfinite(floor) or floor < 0):
+        raise SpecInvalid(f"an A/A floor of {floor:g}: a number from 0 on is needed", hint="0.02 is about 2 %")
     for name, given in floors.items():
         if name not in set(StageName) or not isfinite(given) or given < 0:
             hint = f"a floor is the logarithm of a ratio, 0 or more, of one of: {', '.join(StageName)}"
@@ -167,13 +179,14 @@ def _processes(stage: Stage) -> list[tuple[int, ...]]:
 # ---- one stage -------------------------------------------------------------------------------------------------------
 
 
-def _compare_stage(a: Stage, b: Stage, floor: float | None) -> StageComparison:
+def _compare_stage(a: Stage, b: Stage, floor: float | None, names: Names) -> StageComparison:
     before, after = _processes(a), _processes(b)
     minimum, middle = _ratios(before, after)
     if floor is None and min(len(before), len(after)) >= PROCESSES_MIN:
         floor = max(_largest_difference(before), _largest_difference(after))
-    answer, sentence = _judge(a, b, minimum, middle, floor)
-    memory, reason = _memory(a, b)
+    sides = tuple(zip(names, (a, b), strict=True))
+    answer, sentence = _judge(sides, minimum, middle, floor)
+    memory, reason = _memory(a, b, names)
     return StageComparison(a.name, answer, sentence, minimum, middle, floor, memory, reason)
 
 
@@ -198,10 +211,10 @@ def _ratio(
     if one <= 0 or other <= 0:
         return None
     if min(len(before), len(after)) < PROCESSES_MIN:
-        return Ratio(other / one, None, None)
+        return Ratio(other / one, None, None, one, other)
     drawn = zip(bootstrap(before), bootstrap(after), strict=True)
     lower, upper = percentile_interval([max(new, 1) / max(old, 1) for old, new in drawn], CONFIDENCE)
-    return Ratio(other / one, min(lower, other / one), max(upper, other / one))
+    return Ratio(other / one, min(lower, other / one), max(upper, other / one), one, other)
 
 
 def _bootstrap_minima(processes: Processes, random: Random) -> list[int]:
@@ -213,48 +226,52 @@ def _bootstrap_minima(processes: Processes, random: Random) -> list[int]:
     return [min(random.choices(minima, k=len(minima))) for _ in range(RESAMPLES)]
 
 
-def _judge(a: Stage, b: Stage, minimum: Ratio | None, middle: Ratio | None, floor: float | None) -> tuple[Answer, str]:
+_Sides = Sequence[tuple[str, Stage]]
+"""The name and the stage of either side."""
+
+
+def _judge(sides: _Sides, minimum: Ratio | None, middle: Ratio | None, floor: float | None) -> tuple[Answer, str]:
     """The answer and its sentence. "Changed" takes both figures, clear of the floor in the same direction."""
-    obstacle = _obstacle(a, b, minimum, middle)
+    title = STAGE_TITLES[sides[0][1].name]
+    obstacle = _obstacle(sides, minimum, middle)
     if obstacle or minimum is None or middle is None or floor is None:
-        return Answer.CANNOT_TELL, f"{a.name}: {obstacle or 'there is no floor to hold the difference against'}."
+        return Answer.CANNOT_TELL, f"{title}: {obstacle or 'there is no floor to hold the difference against'}."
     directions = _direction(minimum, floor), _direction(middle, floor)
-    figures = f"minimum {_shown(minimum)}, median {_shown(middle)}; A/A floor {expm1(floor):.1%}"
+    figures = f"minimum {_shown(minimum)}, median {_shown(middle)}; A/A floor {show_share(expm1(floor))}"
     if directions in ((1, 1), (-1, -1)):
-        noise = _trouble(a, b, Trust.NOISY)
+        noise = _trouble(sides, Trust.NOISY)
         if noise:
-            return Answer.CANNOT_TELL, f"{a.name} looks changed, but {noise} ({figures})."
-        return Answer.CHANGED, f"{a.name} is {'slower' if directions[0] > 0 else 'faster'}: {figures}."
+            return Answer.CANNOT_TELL, f"{title} looks changed, but {noise} ({figures})."
+        return Answer.CHANGED, f"{title} is {'slower' if directions[0] > 0 else 'faster'}: {figures}."
     if any(directions):
-        return Answer.CANNOT_TELL, f"{a.name}: minimum and median do not agree on a change ({figures})."
+        return Answer.CANNOT_TELL, f"{title}: minimum and median do not agree on a change ({figures})."
     hidden = max(abs(log(end)) for end in (minimum.lower, minimum.upper) if end is not None)
+    most = show_share(expm1(hidden))
     if hidden > HIDDEN_CHANGE:
-        return Answer.CANNOT_TELL, f"{a.name}: a change of {expm1(hidden):.1%} could hide in the interval ({figures})."
-    return Answer.UNCHANGED, f"{a.name} is unchanged, a change beyond {expm1(hidden):.1%} is excluded: {figures}."
+        return Answer.CANNOT_TELL, f"{title}: a change of {most} could hide in the interval ({figures})."
+    return Answer.UNCHANGED, f"{title} is unchanged, a change beyond {most} is excluded: {figures}."
 
 
-def _obstacle(a: Stage, b: Stage, minimum: Ratio | None, middle: Ratio | None) -> str | None:
+def _obstacle(sides: _Sides, minimum: Ratio | None, middle: Ratio | None) -> str | None:
     """Why nothing can be told before any figure is looked at, or None."""
-    for side, stage in (("a", a), ("b", b)):
+    for side, stage in sides:
         if not _processes(stage):
             return f"{side} has no time ({stage.reason or stage.time_reason or 'no chosen timing run'})"
-    invalid = _trouble(a, b, Trust.INVALID)
+    invalid = _trouble(sides, Trust.INVALID)
     if invalid:
         return invalid
     if minimum is None or middle is None:
         return "a time of 0 ns has no ratio"
     if minimum.lower is None:
-        counts = f"{len(_processes(a))} and {len(_processes(b))}"
+        counts = " and ".join(str(len(_processes(stage))) for _, stage in sides)
         return f"an interval needs {PROCESSES_MIN} processes or more on either side, there are {counts}"
     return None
 
 
-def _trouble(a: Stage, b: Stage, trust: Trust) -> str | None:
+def _trouble(sides: _Sides, trust: Trust) -> str | None:
     """Which side the verdict calls ``trust``, with its first reason, or None."""
     found = [
-        f"{side} is {trust} ({_first(stage.verdict.reasons)})"
-        for side, stage in (("a", a), ("b", b))
-        if stage.verdict.trust is trust
+        f"{side} is {trust} ({_first(stage.verdict.reasons)})" for side, stage in sides if stage.verdict.trust is trust
     ]
     return " and ".join(found) or None
 
@@ -273,17 +290,19 @@ def _direction(ratio: Ratio, floor: float) -> int:
 
 
 def _shown(ratio: Ratio) -> str:
-    ends = (
-        f" ({ratio.lower - 1:+.1%} to {ratio.upper - 1:+.1%})"
-        if ratio.lower is not None and ratio.upper is not None
-        else ""
-    )
-    return f"{ratio.value - 1:+.1%}{ends}"
+    ends = ""
+    if ratio.lower is not None and ratio.upper is not None:
+        ends = f" ({_signed(ratio.lower - 1)} to {_signed(ratio.upper - 1)})"
+    return f"{_signed(ratio.value - 1)}{ends}"
 
 
-def _memory(a: Stage, b: Stage) -> tuple[MemoryDelta | None, str | None]:
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f} %"
+
+
+def _memory(a: Stage, b: Stage, names: Names) -> tuple[MemoryDelta | None, str | None]:
     if a.memory is None or b.memory is None:
-        side, stage = ("a", a) if a.memory is None else ("b", b)
+        side, stage = (names[0], a) if a.memory is None else (names[1], b)
         return None, f"{side} has no memory figures ({stage.reason or stage.memory_reason or 'no reason given'})"
     delta = MemoryDelta(
         peak_lower_bytes=b.memory.peak.lower - a.memory.peak.lower,
@@ -297,7 +316,7 @@ def _memory(a: Stage, b: Stage) -> tuple[MemoryDelta | None, str | None]:
 # ---- what lies beside the stages -------------------------------------------------------------------------------------
 
 
-def compare_layers(a: LayerTable, b: LayerTable) -> LayerComparison:
+def compare_layers(a: LayerTable, b: LayerTable, names: Names = ("a", "b")) -> LayerComparison:
     """The time ratio of every layer that both tables name, and the names that only one has; never a verdict."""
     before, after = _by_name(a), _by_name(b)
     shared = [
@@ -309,7 +328,12 @@ def compare_layers(a: LayerTable, b: LayerTable) -> LayerComparison:
         layers=tuple(shared),
         only_a=tuple(name for name, nth in before if (name, nth) not in after),
         only_b=tuple(name for name, nth in after if (name, nth) not in before),
-        note=" ".join(filter(None, (LAYER_NOTE, a.reason and f"a: {a.reason}.", b.reason and f"b: {b.reason}."))),
+        note=" ".join(
+            [
+                LAYER_NOTE,
+                *(f"{side}: {table.reason}." for side, table in zip(names, (a, b), strict=True) if table.reason),
+            ]
+        ),
     )
 
 
@@ -326,7 +350,9 @@ def _by_name(table: LayerTable) -> dict[tuple[str, int], int]:
 def _basis(floors: Mapping[str, float]) -> str:
     if all(name in floors for name in StageName):
         return "The A/A floor was given: what the device shows between repeated profiles of the same thing."
-    lead = "No A/A floor was given" + (f" for {', '.join(n for n in StageName if n not in floors)}" if floors else "")
+    lead = "No A/A floor was given" + (
+        f" for {', '.join(STAGE_TITLES[n].lower() for n in StageName if n not in floors)}" if floors else ""
+    )
     return (
         f"{lead}: the floor is each stage's own largest difference between processes of the same profile. That misses "
         "what changes from one profile to the next (temperature, other programs); repeat a profile to measure it."
@@ -337,9 +363,9 @@ def _differences(a: Profile, b: Profile) -> list[str]:
     """A sentence for everything that tells the two measurements apart, besides their results."""
     found = []
     for label, one, other in (
+        ("model", f"{a.model.name} {a.model.sha256[:12]}", f"{b.model.name} {b.model.sha256[:12]}"),
         ("device", a.device.name, b.device.name),
         ("operating system", f"{a.device.os} {a.device.os_version}", f"{b.device.os} {b.device.os_version}"),
-        ("model", f"{a.model.name} {a.model.sha256[:12]}", f"{b.model.name} {b.model.sha256[:12]}"),
         ("runtime", a.runtime.name, b.runtime.name),
         ("options", a.request.options or "none", b.request.options or "none"),
         ("dynolab", a.dynolab_version, b.dynolab_version),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dynolab.spec.glossary import DEFINITIONS, Definition
-from dynolab.spec.measurements import ComputeUnit, StageName
+from dynolab.spec.measurements import ComputeUnit, Range, StageName
 from dynolab.spec.profiles import LayerTable, MemorySummary, Profile, Stage, TimeSummary
 from dynolab.spec.show import Kind, Value, show
 
@@ -338,10 +338,30 @@ _ACCELERATOR = re.compile(rf"({'|'.join(StageName)})_accelerator_(\w+)")
 def find(key: str) -> Fact | None:
     """The figure of that key or alias, or None.
 
-    Accelerator memory goes by stage and the runtime's own key: ``inference_accelerator_cuda_allocated_bytes``.
+    One end of a range goes by the range's name and the end's: ``process_total_peak.upper``. Accelerator memory goes by
+    stage and the runtime's own key: ``inference_accelerator_cuda_allocated_bytes``.
     """
+    name, dot, end = key.rpartition(".")
+    if dot:
+        whole = _BY_NAME.get(name)
+        return _end(whole, end) if whole is not None and whole.kind == "range" and end in RANGE_ENDS else None
     found = _ACCELERATOR.fullmatch(key)
     return accelerator_fact(StageName(found[1]), found[2]) if found else _BY_NAME.get(key)
+
+
+RANGE_ENDS = ("lower", "upper")
+"""The ends of a range by the names that they have in a profile document."""
+
+
+def _end(whole: Fact, end: str) -> Fact:
+    """One end of a range as a figure of its own."""
+
+    def get(profile: Profile) -> Value | None:
+        value = whole.value(profile)
+        return getattr(value, end) if isinstance(value, Range) else None
+
+    title = f"{whole.title}, {end} end"
+    return Fact(f"{whole.key}.{end}", title, "bytes", whole.definition, get, whole.why, (), whole.stage)
 
 
 def fact(key: str) -> Fact:

@@ -13,20 +13,27 @@ class Definition:
     title: str
     text: str
 
+    @property
+    def brief(self) -> str:
+        """The first sentence."""
+        return self.text.partition(". ")[0].removesuffix(".") + "."
+
 
 # fmt: off
 _FIGURES = (
     ("compile", "Compile",
-     ("The runtime turns the model into its on-device artifact. The stage ends when the artifact is on disk and "
-     "the compiler's objects are released. A runtime with nothing to compile leaves it unmeasured, never 0. "
-     "Its time is the smallest of its runs, each in a fresh process.")),
+     ("The runtime turns the model into its on-device artifact. The stage ends when the artifact is written and "
+     "closed and the call into the runtime has returned: the file is complete for every other process. There is no "
+     "fsync: the kernel may write it to the disk later, and that time is not part of compile. A runtime with nothing to "
+     "compile leaves it unmeasured, never 0. Its time is the smallest of its runs, each in a fresh process.")),
     ("first_load", "First load",
-     ("A fresh process loads the artifact with the runtime's caches wiped and the file pages of model, artifact "
-     "and caches evicted. The stage ends when the session is ready to infer; no inference is run inside. Its "
-     "time is the smallest of its runs.")),
+     ("A fresh process loads the model with the runtime's caches wiped and the pages of model and artifact put out of "
+     "the page cache. What it reads, the model or compile's artifact, is the runtime's affair: see what the stages mean "
+     "here. The stage ends when the session is ready to infer; no inference is run inside. Its time is the smallest of "
+     "its runs.")),
     ("warm_load", "Warm load",
-     ("Another fresh process loads the same artifact again, with the runtime's caches left in place and the "
-     "page cache warm. Its time is the smallest of its runs.")),
+     ("Another fresh process loads the same again, with the runtime's caches left in place and the files in the page "
+     "cache. Its time is the smallest of its runs.")),
     ("inference", "Inference time",
      ("The smallest of all iterations of all processes, warm-up left out: noise only ever adds time, so the "
      "minimum is the best estimate of an undisturbed run. Inputs are generated once and bound outside the "
@@ -70,18 +77,21 @@ _FIGURES = (
     ("io", "Input and output memory",
      ("Bytes of the bound inputs and outputs; allocated before a stage starts.")),
     ("resolution", "Memory resolution",
-     ("How exact the kernel's counters are on this device: its per-CPU counter batches may hide this much.")),
+     ("How exact the kernel's counters are on this device: its per-CPU counter batches may hide this much. A range "
+     "that lies below it cannot be told from nothing, and is marked.")),
     ("cold", "Cold proof",
-     ("Whether a first load really was cold: how much of its files was still resident just before it, how much "
-     "it read from the disk, and its major page faults.")),
+     ("Whether a first load really was cold: how much of the files was still resident just before it, how much "
+     "it read from the disk, and its major page faults. The model and compile's artifact are put out of the page cache, "
+     "whether or not a load reads both.")),
     ("files", "Files written",
      ("The compiled artifact, and the cache files that a first load leaves behind for the warm load.")),
     ("layers", "Layers and compute units",
      ("All layers come from the one fastest iteration of a separate layer pass, so that they add up. A unit's "
      "share is counted by layers and by time: where the model really ran, not where it was asked to.")),
     ("layer_overhead", "Layer pass overhead",
-     ("How much slower the layer pass's fastest iteration was than the inference time: what watching the layers "
-     "itself costs.")),
+     ("The sum of the layers in the layer pass's fastest iteration over the inference time, less 1: what watching the "
+     "layers costs, and what chance adds or takes away. It is negative where that pass met a calmer moment than "
+     "the loop, or where much time goes by between the layers, which is not in it.")),
     ("harness_floor", "Harness floor",
      ("What dynolab itself adds to every iteration: the time of an inference that does nothing.")),
     ("effort", "Wall time and work",
@@ -93,16 +103,18 @@ _FIGURES = (
 
 _WORDS = (
     ("verdict", "Verdict",
-     ("Clean: the witnesses saw nothing that disturbs the number. Noisy: something did, named beside it. "
-     "Invalid: the number is not what its name says. A noisy pass is repeated up to three times; the try is "
-     "chosen by its witnesses, never by its times.")),
+     ("Whether a number can be trusted. Clean: the witnesses saw nothing that disturbs it. Noisy: something did, named "
+     "beside it. Invalid: the number is not what its name says. A noisy timing pass is run up to three times in all; "
+     "the try is chosen by its witnesses, never by its times. Memory comes from passes of its own and has a verdict of "
+     "its own: only swapping and stalls for memory disturb it. A stage's verdict is the worst of time, memory and cold "
+     "proof.")),
     ("witnesses", "Witnesses",
      ("Readings taken just before and after a pass, such as run-queue delay, context switches, clock frequency, "
      "temperature and page faults. They tell whether the pass was disturbed.")),
     ("split", "Kinds of memory",
-     ("Anonymous: heap and stacks, only swap can take them. File-backed: pages of mapped files, which the "
-     "system may drop and read again. Shared: shared memory and files on tmpfs. Swap: moved out of memory "
-     "already.")),
+     ("What a stage holds more at its end than at its start. Anonymous: heap and stacks, only swap can take them. "
+     "File-backed: pages of mapped files, which the system may drop and read again. Shared: shared memory and files on "
+     "tmpfs. Swap: moved out of memory already.")),
     ("spread", "Spread",
      ("Smallest and largest of an end over the repeats. It stands beside the range: a range never widens "
      "because more repeats were run.")),

@@ -74,6 +74,8 @@ class Decision:
     text: str
     outcome: Outcome
     sentence: str
+    again: bool = False
+    """Whether the same request may be decided when it is run again, on a calmer device; only what cannot be told is."""
 
 
 def parse(text: str) -> Requirement:
@@ -96,7 +98,9 @@ _EXAMPLE = "estimated_inference_time <= 33 ms"
 
 
 def _unknown(text: str, key: str) -> SpecInvalid:
-    near = difflib.get_close_matches(key, facts.names(), n=3, cutoff=0.5)
+    name, dot, _ = key.rpartition(".")
+    known = facts.names() if not dot else [f"{name}.{end}" for end in facts.RANGE_ENDS if facts.find(f"{name}.{end}")]
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"such as: {_EXAMPLE}"
     return SpecInvalid(f"requirement {text!r}: there is no figure named {key!r}", hint=hint)
 
@@ -110,6 +114,8 @@ def _limit(text: str, fact: Fact, rest: str) -> float:
     number, unit = parts.groups()
     if unit not in units:
         raise SpecInvalid(f"requirement {text!r}: {_unit_misfit(fact, number, unit)}", hint=_unit_hint(units, unit))
+    if number.startswith("-") and fact.anchor != "layer_overhead":
+        raise SpecInvalid(f"requirement {text!r}: {fact.key} is never below 0", hint=f"such as: {_EXAMPLE}")
     return float(Decimal(number) * units[unit])
 
 
@@ -128,13 +134,36 @@ def decide(requirement: Requirement, profile: Profile) -> Decision:
     fact = requirement.fact
     value, reason = fact.value(profile), fact.reason(profile)
     if value is None:
-        return Decision(requirement.text, Outcome.CANNOT_TELL, f"{fact.title} was not measured: {_bare(reason)}.")
+        said = f"{fact.title} was not measured: {_bare(reason)}.{_FINAL}"
+        return Decision(requirement.text, Outcome.CANNOT_TELL, said)
     bounds = _bounds(fact, value, profile)
     said = f"{fact.title} is {_exact(fact, value, requirement)}; required: {_wanted(requirement)}."
     lowest, highest = (_OPERATORS[requirement.operator](end, requirement.limit) for end in (bounds.low, bounds.high))
     if lowest == highest:
         return Decision(requirement.text, Outcome.MET if lowest else Outcome.NOT_MET, said + bounds.note)
-    return Decision(requirement.text, Outcome.CANNOT_TELL, said + (bounds.note or " The limit lies inside the range."))
+    if _straddled(requirement, value):
+        name = _name(requirement)
+        ends = f" The limit lies inside the range.{_FINAL} To limit one end: {name}.upper or {name}.lower."
+        return Decision(requirement.text, Outcome.CANNOT_TELL, said + bounds.note + ends)
+    advice = _AGAIN if bounds.again else _FINAL
+    return Decision(requirement.text, Outcome.CANNOT_TELL, said + bounds.note + advice, bounds.again)
+
+
+_AGAIN = " A run on a calmer device may tell."
+_FINAL = " Running it again will not change that."
+
+
+def _straddled(requirement: Requirement, value: Value) -> bool:
+    """Whether a range's own ends disagree, whatever disturbed them."""
+    if not isinstance(value, Range):
+        return False
+    keeps = _OPERATORS[requirement.operator]
+    return keeps(value.lower, requirement.limit) != keeps(value.upper, requirement.limit)
+
+
+def _name(requirement: Requirement) -> str:
+    """The figure's name as it was written."""
+    return requirement.text.partition(requirement.operator)[0].strip()
 
 
 def decide_all(profile: Profile, texts: Sequence[str] | None = None) -> list[Decision]:
@@ -183,6 +212,8 @@ class _Bounds:
     low: float
     high: float
     note: str = ""
+    again: bool = True
+    """Whether a calmer run may bring them nearer to each other."""
 
 
 _ANY = float("inf")
@@ -202,7 +233,7 @@ def _bounds(fact: Fact, value: Value, profile: Profile) -> _Bounds:
 def _sure_bounds(fact: Fact, low: float, high: float, stage: Stage) -> _Bounds:
     """The bounds of a figure that nothing disturbed."""
     if fact.kind == "time_ns" and _perhaps_warm(stage):
-        return _Bounds(low, _ANY, " It was not proven to be cold.")
+        return _Bounds(low, _ANY, " It was not proven to be cold.", again=False)
     if fact.key.endswith("_median") and stage.time is not None and stage.time.median_interval_ns is not None:
         first, last = stage.time.median_interval_ns
         note = f" Its 95 % interval is {show('time_ns', first)} to {show('time_ns', last)}."
@@ -215,7 +246,7 @@ def _doubtful_bounds(fact: Fact, sure: _Bounds, stage: Stage, trust: Trust) -> _
     note = f" The stage is {trust}" + (f": {_bare(stage.verdict.reasons[0])}." if stage.verdict.reasons else ".")
     rate, grows = fact.kind == "rate", fact.key.rsplit("_", 1)[-1] in _ADDING
     if trust is Trust.INVALID or not (grows or rate) or _perhaps_warm(stage):
-        return _Bounds(-_ANY, _ANY, note)
+        return _Bounds(-_ANY, _ANY, note, again=not _perhaps_warm(stage))
     if rate:
         return _Bounds(sure.low, _ANY, f"{note} Noise only slows down.")
     return _Bounds(-_ANY, sure.high, f"{note} Noise only adds time.")

@@ -30,6 +30,11 @@ def show_time(ns: float) -> str:
     return f"{_digits(ns / scale)} {unit}"
 
 
+def show_stepped(ns: float, step_ns: int | None) -> str:
+    """A duration by a clock of coarse steps: what is below the step is not shown as nothing: ``< 1 µs``."""
+    return f"< {show_time(step_ns).replace('.00', '')}" if step_ns and ns < step_ns else show_time(ns)
+
+
 def _byte_unit(size: float) -> tuple[int, str]:
     if abs(size) >= _GB_FROM:
         return _BYTE_UNITS[3]

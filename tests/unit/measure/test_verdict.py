@@ -15,11 +15,13 @@ from dynolab.measure.verdict import (
     best_try,
     better,
     combine,
+    consistent,
     judge_cold,
     judge_memory,
     judge_stage,
     judge_timing,
 )
+from dynolab.measure.verdict_rules import percent
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict
 
@@ -106,6 +108,17 @@ def test_a_busy_process_on_the_other_core_is_seen_by_its_cpu_time() -> None:
     assert found == "others used 0.93 of 2 cores (allowed 0.10)"
 
 
+def test_what_is_over_its_allowance_never_reads_the_same() -> None:
+    ticks = 2 * 1e7
+    found = reason(changed(neighbours__others_cpu_ns=0.1004 * 270e6 + ticks))
+    assert found == "others used 0.1004 of 2 cores (allowed 0.1000)"
+    assert "preempted 100.2 times a second (allowed 100.0)" in reason(
+        changed(context_switches__involuntary=30.05, neighbours__others_cpu_ns=80e6), threads=2
+    )
+    assert percent(0.05001, 0.05) == ("5.001 %", "5 %")
+    assert percent(0.107, 0.05) == ("10.7 %", "5 %")
+
+
 def test_one_core_of_sixty_four_may_be_busy() -> None:
     many = changed(neighbours__others_cpu_ns=270e6, neighbours__cores=64)
     assert judge_timing(many, best=BEST).trust is Trust.CLEAN
@@ -125,7 +138,7 @@ def test_in_such_a_window_who_runs_at_both_edges_tells() -> None:
 
 def test_waiting_for_a_cpu_that_others_had_is_noise() -> None:
     found = reason(changed(run_queue__delay_ns=50e6, neighbours__others_cpu_ns=25e6))
-    assert found == "threads waited for a CPU for 50.0 ms, 20% of the pass (allowed 5%)"
+    assert found == "threads waited for a CPU for 50.0 ms, 20.0 % of the pass (allowed 5 %)"
 
 
 def test_threads_that_wait_for_each_other_on_an_idle_machine_are_not_noise() -> None:
@@ -151,11 +164,11 @@ def test_pressure_stands_in_where_nothing_better_is_there() -> None:
     assert judge_timing(poor, best=BEST).trust is Trust.CLEAN
     poor.grown.pop("run_queue.delay_ns")
     poor.grown.pop("neighbours.others_cpu_ns")
-    assert reason(poor) == "tasks waited for a CPU for 40% of the pass (allowed 5%)"
+    assert reason(poor) == "tasks waited for a CPU for 40.0 % of the pass (allowed 5 %)"
 
 
 def test_steal() -> None:
-    assert "hypervisor took 16.0%" in reason(changed(steal__stolen_ns=50e6))
+    assert "hypervisor took 16.0 % of the pass for others (allowed 5 %)" in reason(changed(steal__stolen_ns=50e6))
     assert judge_timing(changed(steal__stolen_ns=10e6), best=BEST).trust is Trust.CLEAN  # one tick
 
 
@@ -191,12 +204,12 @@ def test_without_a_best_the_kernels_are_not_judged() -> None:
 
 
 def test_a_clock_that_falls_by_a_fifth() -> None:
-    assert "fell from 3.40 to 2.72 GHz, by 20%" in reason(changed(before=False, clock__max_hz=2.72e9))
+    assert "fell from 3.40 to 2.72 GHz, by 20.0 %" in reason(changed(before=False, clock__max_hz=2.72e9))
     assert judge_timing(changed(before=False, clock__max_hz=3.3e9), best=BEST).trust is Trust.CLEAN
 
 
 def test_throttling_by_the_cpu_the_kernel_or_the_firmware() -> None:
-    assert "throttled itself 7 times" in reason(changed(thermal__throttle_events=7))
+    assert "throttle events of the CPU in the pass: 7" in reason(changed(thermal__throttle_events=7))
     hot = changed(thermal__cooling_state=2, thermal__max_celsius=97)
     assert "the kernel held the device's clock back at 97 °C" in reason(hot)
     pi = replace(
@@ -217,7 +230,7 @@ def test_swap_is_noise_for_time_and_memory() -> None:
 def test_memory_does_not_care_who_computes() -> None:
     busy = changed(neighbours__others_cpu_ns=500e6, run_queue__delay_ns=200e6, reference_kernel__integer_worst_ns=2e5)
     assert judge_memory(busy).trust is Trust.CLEAN
-    assert "waited for memory for 2.0%" in judge_memory(changed(pressure__memory_some_us=5000)).reasons[0]
+    assert "waited for memory for 2.0 %" in judge_memory(changed(pressure__memory_some_us=5000)).reasons[0]
 
 
 def test_reading_from_the_disk_is_noise_only_where_all_should_be_in_memory() -> None:
@@ -275,6 +288,20 @@ def test_a_stage_is_clean_when_one_of_its_processes_is() -> None:
     assert found.reasons[1:] == noisy.reasons
     assert judge_stage([run(clean)]) == clean
     assert judge_stage([run(noisy), run(noisy)]).trust is Trust.NOISY
+
+
+def test_only_a_clean_stage_says_that_its_minimum_stands() -> None:
+    noisy = Verdict(Trust.NOISY, ("others used 0.97 of 2 cores",), {DISTURBANCE: 9.0})
+    clean = judge_stage([run(noisy), run(Verdict(Trust.CLEAN)), run(Verdict(Trust.CLEAN))])
+    assert "1 of 3 processes was disturbed: the minimum stands" in clean.reasons[0]
+    assert consistent(clean) == clean
+    assert consistent(replace(clean, trust=Trust.NOISY)).reasons == noisy.reasons
+
+
+def test_the_worse_of_one_edge_and_of_both_stands_once() -> None:
+    kernel = "the integer kernel took {} x its best time on this device, before {} after the pass (allowed 1.05 x)"
+    passes = [Verdict(Trust.NOISY, (kernel.format(*said),)) for said in (("1.69", "and"), ("1.66", "or"))]
+    assert combine(passes).reasons == (kernel.format("1.69", "and"),)
 
 
 def test_better_keeps_the_shortest_times_and_nothing_else() -> None:

@@ -11,14 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.report import html
-from dynolab.report.html.charts import iteration_charts, memory_chart
+from dynolab.report.html.charts import memory_chart
+from dynolab.report.html.iterations import iteration_charts
+from dynolab.report.html.settings import settings
 from dynolab.report.html.svg import element, nice_ticks, percent
+from dynolab.report.html.tables import tables, witnesses
+from dynolab.report.html.view import comparison
+from dynolab.report.html.words import breaks, prose
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.measurements import Range
-from dynolab.spec.profiles import Profile
+from dynolab.spec.profiles import Profile, Trust, Verdict
 from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
 
-VOID = {"meta", "link", "br", "input", "col", "img"}
+VOID = {"meta", "link", "br", "input", "col", "img", "wbr"}
 PAGES = {
     "full": [sample_profile()],
     "noisy": [noisy_profile()],
@@ -126,6 +131,122 @@ def test_several_profiles_are_compared_first() -> None:
     assert [value for value in found.all("href") if re.fullmatch(r"#p\d", value)] == ["#p1", "#p2", "#p3"]
 
 
+def words_of(profile: Profile) -> str:
+    return " ".join("".join(page([profile]).words).split())
+
+
+def test_a_word_tells_the_first_sentence_of_its_definition() -> None:
+    found = page([sample_profile()])
+    told = {(tags["href"] or "")[5:]: tags["title"] for _, tags in found.elements if tags.get("class") == "term"}
+    assert told["iterations"] == "The number of timed iterations over all processes, warm-up left out."
+    assert all(DEFINITIONS[anchor].text.startswith(str(brief)[:-1]) for anchor, brief in told.items())
+    assert all(len(definition.brief) < 220 for definition in DEFINITIONS.values())
+
+
+def test_what_is_compared() -> None:
+    titles = [first.title for first, _ in comparison([sample_profile()])]
+    assert {"Compile memory increase", "First load memory increase", "Warm load memory increase", "Inference time p90",
+            "Runtime import memory"} <= set(titles)  # fmt: skip
+
+
+def test_memory_has_its_own_verdict() -> None:
+    noisy = noisy_profile()
+    memory = noisy.inference.memory
+    assert memory is not None
+    doubts = {first.title: cells[0][1] for first, cells in comparison([noisy])}
+    assert doubts["Inference time"] is not None
+    assert doubts["Inference memory peak"] is None
+    runs = tuple(replace(run, verdict=Verdict(Trust.NOISY, ("swapped",))) for run in memory.runs)
+    swapped = replace(noisy, inference=replace(noisy.inference, memory=replace(memory, runs=runs)))
+    (doubt,) = [cells[0][1] for first, cells in comparison([swapped]) if first.title == "Inference memory peak"]
+    assert doubt is not None
+    assert doubt.word == "noisy"
+
+
+def test_memory_below_the_resolution_is_marked() -> None:
+    profile = sample_profile()
+    memory = profile.inference.memory
+    assert memory is not None
+    assert "below resolution" not in words_of(profile)
+    coarse = replace(profile.inference, memory=replace(memory, resolution_bytes=10_000_000))
+    words = words_of(replace(profile, inference=coarse))
+    assert "5.63 – 9.63 MB below resolution" in words
+    assert "40.5 – 41.4 MB below resolution" not in words
+
+
+def test_a_negative_overhead_says_what_it_is() -> None:
+    profile = sample_profile()
+    words = words_of(replace(profile, layers=replace(profile.layers, overhead=-0.087)))
+    assert "-8.7 % faster than the loop" in words
+    assert "faster than the loop" not in words_of(profile)
+
+
+def test_a_unit_is_not_named_twice() -> None:
+    profile = sample_profile()
+    named = {who: replace(profile, layers=replace(profile.layers, layers=tuple(
+        replace(layer, delegate=who) for layer in profile.layers.layers))) for who in ("cpu", "XNNPACK")}  # fmt: skip
+    assert ", by XNNPACK" in words_of(named["XNNPACK"])
+    assert "CPU: 3 layers" in words_of(named["cpu"])
+    assert not re.search("CPU: 3 layers[^:]*, by cpu", words_of(named["cpu"]))
+
+
+def test_the_environment_is_told_in_words() -> None:
+    environment = {
+        "kernel": "Linux 6.18.0-example #1 SMP", "smt": "notsupported", "aslr": "2", "overcommit_memory": "0",
+        "swap_total_bytes": "2048000", "cgroup_memory_limit_bytes": "none", "load_average": "1.58 1.22 1.19 3/104 518",
+        "governor": "not available: no cpufreq", "env.OMP_NUM_THREADS": "2", "new_key": "1", "vendor": "nobody",
+    }  # fmt: skip
+    profile = sample_profile(environment=environment)
+    assert dict(settings(profile)) == {
+        "threads per core (SMT)": "one: the processor has no SMT",
+        "random addresses (ASLR)": "on (2)",
+        "memory overcommit": "within reason (0)",
+        "swap": "2.05 MB",
+        "memory limit (control group)": "none",
+        "load average": "1.58, 1.22, 1.19 over 1, 5 and 15 minutes; 3 of 104 threads running or ready to",
+        "clock governor": "not available: no cpufreq",
+        "env.OMP_NUM_THREADS": "2",
+        "new key": "1",
+    }
+    (device,) = [dict(table.rows) for table in tables(profile) if table.title == "Device"]
+    assert device["kernel"] == "Linux 6.18.0-example #1 SMP"
+
+
+def test_options_in_effect_say_what_compile_had_made() -> None:
+    profile = sample_profile()
+    notes = {table.title: table.note for table in tables(profile)}
+    assert "the provider's context file" in str(notes["In effect"])
+    uncompiled = replace(profile, compile=replace(profile.compile, reason="nothing to compile"))
+    assert [table.note for table in tables(uncompiled) if table.note] == []
+
+
+def test_witnesses_are_named_without_the_unit_that_they_are_stored_in() -> None:
+    stage = sample_profile().inference
+    runs = tuple(
+        replace(run, witnesses=replace(run.witnesses, grown={"neighbours.at_ns": 1e8, "run_queue.delay_ns": 1e6}))
+        for run in stage.timing_runs
+    )
+    table = witnesses(replace(stage, timing_runs=runs, memory=None))
+    assert table is not None
+    rows = {name: cells for name, _, cells in table.rows}
+    assert rows["run_queue.delay"] == ["1.00 ms"] * 3
+    assert not [name for name in rows if name.startswith("neighbours.at") or name.endswith("_ns")]
+
+
+def test_figures_in_sentences_stay_with_their_units() -> None:
+    said = prose("34% of 1311313 bytes in 5 us; raise --max_profiler_iterations <b>")
+    space = "\N{NO-BREAK SPACE}"
+    assert said == (
+        f'34{space}% of 1.31{space}MB in 5{space}µs; raise <span class="keep">--max_profiler_iterations</span> &lt;b&gt;'
+    )
+    assert prose("a%20b and 12 steps") == "a%20b and 12 steps"
+
+
+def test_names_break_between_their_words() -> None:
+    assert breaks("enable_cpu_pinning") == "enable_<wbr>cpu_<wbr>pinning"
+    assert breaks("a/<b>.c") == "a/<wbr>&lt;b&gt;.<wbr>c"
+
+
 # ---- charts ---------------------------------------------------------------------------------------------------------
 
 
@@ -137,6 +258,7 @@ def test_bars_share_one_scale() -> None:
     assert 'width="50%"' in whole.bar
     assert whole.figure == "200.0 – 400.0 MB"
     assert len(chart.rows) == 4 * 3 + 2
+    assert chart.kinds == ["anonymous", "file-backed"]
     assert memory_chart(unmeasured_profile()) is None
 
 
@@ -145,7 +267,12 @@ def test_warm_up_is_marked_and_what_lies_above_the_scale_is_said() -> None:
     assert chart is not None
     assert chart.sequence.count("warm-up, ") == 18
     assert chart.sequence.count('class="timed"') + chart.sequence.count('class="above timed"') == 120
-    assert chart.note.startswith("21 above the scale")
+    assert [(style, text.split(", ")[0]) for style, text in chart.above] == [
+        ("timed", "3 timed above the scale"), ("warm", "18 of warm-up above the scale")
+    ]  # fmt: skip
+    assert chart.sequence.count("▲") == 21
+    assert chart.sequence.count("iteration →") == 1
+    assert (chart.processes, chart.start is None) == ("1, 2, 3", False)
     assert iteration_charts(unmeasured_profile().inference) is None
 
 
@@ -155,12 +282,23 @@ def test_many_iterations_are_drawn_together() -> None:
     chart = iteration_charts(replace(profile.inference, timing_runs=runs))
     assert chart is not None
     assert len(chart.sequence) < 200_000
+    assert chart.sequence.count('class="above timed"') > 0
 
 
 def test_one_iteration_is_a_chart_too() -> None:
     profile = sample_profile()
     first = replace(profile.inference.timing_runs[0], values_ns=(5_000_000,), warmup_ns=())
-    assert iteration_charts(replace(profile.inference, timing_runs=(first,))) is not None
+    chart = iteration_charts(replace(profile.inference, timing_runs=(first,)))
+    assert chart is not None
+    assert (chart.most, chart.above) == (1, [])
+
+
+def test_a_scale_from_0_on_is_not_spoken_of() -> None:
+    profile = sample_profile()
+    first = replace(profile.inference.timing_runs[0], values_ns=(10, 1_000), warmup_ns=())
+    chart = iteration_charts(replace(profile.inference, timing_runs=(first,)))
+    assert chart is not None
+    assert chart.start is None
 
 
 def test_svg_escapes_words_and_attributes() -> None:

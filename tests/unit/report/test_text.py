@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dynolab.report import markdown, text
 from dynolab.report.base import clean, condensed, crop, labels, threads_text
+from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import hostile_profile, noisy_profile, sample_profile, unmeasured_profile
 
@@ -93,6 +94,45 @@ def test_crop_keeps_both_ends() -> None:
     assert len(crop("x" * 5000, 30)) == 30
 
 
+def fused(*times_ns: int) -> Profile:
+    """Layers with long names that differ in the middle only, as a fusing converter makes them."""
+    layers = tuple(
+        Layer(f"model/activation_{number}/Relu;{'model/norm/Fused;' * 4}same/end", "CONV_2D", ComputeUnit.CPU, time_ns)
+        for number, time_ns in enumerate(times_ns, 1)
+    )
+    return sample_profile(layers=replace(sample_profile().layers, layers=layers, resolution_ns=1000))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_layers_are_told_apart_by_number_and_first_part(width: int) -> None:
+    page = text.plugin.render([fused(9000, 8000)], width)
+    rows = page[page.index(" Layer ") :].splitlines()[1:3]
+    assert [row.split()[0] for row in rows] == ["1", "2"]
+    assert len({row.split()[1] for row in rows}) == 2
+    assert (width < 100) or "model/activation_1/Relu;…" in rows[0]
+    assert "| 1 | model/activation\\_1/Relu;… |" in markdown.plugin.render([fused(9000, 8000)])
+
+
+def test_a_layer_below_the_clock_s_step_took_some_time() -> None:
+    page = text.plugin.render([fused(9000, 0, *([0] * 14))])
+    assert "0 ns" not in page
+    rows = page[page.index(" Layer ") :].splitlines()
+    assert "< 1 µs" in rows[2]
+    assert "1 more" in rows[-1]
+    assert "< 1 µs" in rows[-1]
+    assert "< 1 µs" in markdown.plugin.render([fused(9000, 0)])
+
+
+def test_p99_stands_beside_the_median_where_there_is_one() -> None:
+    profile = sample_profile()
+    assert "Median, p90  " in text.plugin.render([profile])
+    assert profile.inference.time is not None
+    told = replace(profile.inference.time, p99_ns=9_900_000)
+    page = text.plugin.render([replace(profile, inference=replace(profile.inference, time=told))])
+    assert "Median, p90, p99" in page
+    assert "9.90 ms" in page
+
+
 def test_markdown_is_a_table_and_decisions() -> None:
     page = markdown.plugin.render([sample_profile()])
     assert "| Inference | clean | 8.31 ms | 40.5 - 41.4 MB | 5.63 - 9.63 MB |" in page
@@ -107,7 +147,7 @@ def test_markdown_shows_markup_as_text() -> None:
     assert "&lt;script&gt;" in page
     for row in page.splitlines():
         if row.startswith("| "):
-            assert row.replace("\\|", "").count("|") in (3, 6)
+            assert row.replace("\\|", "").count("|") in (3, 6, 7)
 
 
 def test_markdown_holds_several_profiles() -> None:
@@ -122,6 +162,8 @@ def test_of_many_reasons_the_largest_of_each_kind_stands() -> None:
     more = [*reasons, "throttled 2 times", "preempted 200 times", "stolen 3%"]
     assert condensed(more, 2) == ["waited 12 ms, 7% (allowed 5%)", "swapped 3 MB", "3 other kinds of disturbance"]
     assert condensed([], 2) == []
+    edges = ["took 1.69 x its best, before and after the pass", "took 1.80 x its best, before or after the pass"]
+    assert condensed(edges, 2) == edges[1:]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +171,9 @@ def test_of_many_reasons_the_largest_of_each_kind_stands() -> None:
     [
         ({"intra_op_num_threads": "4"}, "4 threads"),
         ({"threads": "1"}, "1 thread"),
-        ({"threads": "0 (one per core: 2)"}, "threads: 0 (one per core: 2)"),
+        ({"threads": "0 (one for each core: 2)"}, "2 threads (one for each core)"),
+        ({"threads": "1 (the library's default)"}, "1 thread (the library's default)"),
+        ({"threads": "as many as cores"}, "threads: as many as cores"),
         ({}, None),
     ],
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from importlib import metadata
 
 import pytest
 
 from dynolab import plugins
-from dynolab.runtimes.base import Runtime
+from dynolab.runtimes.base import Runtime, install_command
 from dynolab.runtimes.null import Null
 
 
@@ -23,7 +26,33 @@ def test_a_missing_library_of_a_runtime_of_ours_comes_with_its_extra(
     assert isinstance(runtime, Runtime)
     assert name in (metadata.metadata("dynolab").get_all("Provides-Extra") or [])
     monkeypatch.setattr(metadata, "version", not_found)
-    assert runtime.unavailable() == f"{runtime.distributions[0]} is not installed: pip install 'dynolab[{name}]'"
+    assert runtime.unavailable() == f"{runtime.distributions[0]} is not installed: {install_command(name)}"
+
+
+class Installed:
+    """A distribution, as far as it tells where it came from."""
+
+    def __init__(self, origin: object) -> None:
+        self.origin = origin
+
+    def read_text(self, name: str) -> str | None:
+        assert name == "direct_url.json"
+        return None if self.origin is None else json.dumps(self.origin)
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        (None, "'dynolab[litert]'"),
+        ({"url": "https://example.org/dynolab.whl", "archive_info": {}}, "'dynolab[litert]'"),
+        ({"url": "file:///src/my%20lab", "dir_info": {"editable": True}}, "-e '/src/my lab[litert]'"),
+    ],
+)
+def test_the_hint_installs_for_the_interpreter_in_use_and_from_the_checkout(
+    monkeypatch: pytest.MonkeyPatch, origin: object, wanted: str
+) -> None:
+    monkeypatch.setattr(metadata, "distribution", lambda name: Installed(origin))
+    assert install_command("litert") == f"{shlex.quote(sys.executable)} -m pip install {wanted}"
 
 
 class Outside(Null):
@@ -34,4 +63,5 @@ class Outside(Null):
 
 
 def test_a_missing_library_of_an_outside_runtime_is_named_itself() -> None:
-    assert Outside().unavailable() == "tensorfast-runtime is not installed: pip install tensorfast-runtime"
+    command = f"{shlex.quote(sys.executable)} -m pip install tensorfast-runtime"
+    assert Outside().unavailable() == f"tensorfast-runtime is not installed: {command}"

@@ -220,10 +220,30 @@ def test_without_a_floor_the_processes_own_spread_is_it() -> None:
     assert "No A/A floor was given" in compare(profile(A), profile(A), None).basis
 
 
+@pytest.mark.parametrize("floor", [-3.0, float("nan"), float("inf")])
+def test_a_floor_that_cannot_be_says_what_one_is(floor: float) -> None:
+    with pytest.raises(SpecInvalid, match="a number from 0 on is needed") as caught:
+        compare(profile(A), profile(A), floor)
+    assert caught.value.hint == "0.02 is about 2 %"
+
+
+def test_sentences_name_the_stage_once_and_the_sides_as_asked() -> None:
+    noisy = profile(scaled(A, 1.5), verdict=Verdict(Trust.NOISY, ("swap was used",)))
+    found = compare(profile(A), noisy, 0.01, names=("main", "branch"))
+    inference = inference_of(found)
+    assert inference.sentence.startswith(
+        "Inference looks changed, but branch is noisy (swap was used) (minimum +50.0 %"
+    )
+    assert found.stages[0].sentence.startswith("Compile: main has no time")
+    assert "main: not recorded." in found.layers.note
+    assert inference.minimum is not None
+    assert (inference.minimum.a_ns, inference.minimum.b_ns) == (1000, 1500)
+
+
 def test_a_floor_may_be_given_for_some_stages() -> None:
     found = compare(profile(A), profile(A), {"inference": 0.5})
     assert inference_of(found).floor == 0.5
-    assert "for compile, first_load, warm_load" in found.basis
+    assert "for compile, first load, warm load" in found.basis
     assert "No A/A floor" not in compare(profile(A), profile(A), 0.0).basis
 
 

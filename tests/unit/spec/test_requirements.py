@@ -44,6 +44,9 @@ def with_trust(profile: Profile, stage: str, trust: Trust, runs: Trust | None = 
         ("process_total_peak <= 512 MB", "process_total_peak_range", 512_000_000),
         ("inference_memory_peak <= 512 MiB", "inference_memory_peak_range", 512 * 2**20),
         ("inference_memory_increase_range <= 1 GiB", "inference_memory_increase_range", 2**30),
+        ("process_total_peak.upper <= 64 MB", "process_total_peak_range.upper", 64_000_000),
+        ("inference_memory_peak_range.lower >= 1 kB", "inference_memory_peak_range.lower", 1000),
+        ("layer_pass_overhead >= -5 %", "layer_pass_overhead", -0.05),
         ("model_size <= 4096 B", "model_size", 4096),
         ("npu_layer_share >= 90 %", "npu_layer_share", 0.9),
         ("npu_layer_share >= 0.9", "npu_layer_share", 0.9),
@@ -71,6 +74,9 @@ def test_a_requirement_is_read(text: str, key: str, limit: float) -> None:
         ("process_total_peak <= 512 %", "'%' is no unit", "MiB"),
         ("layer_count <= 3 ms", "'ms' is no unit", "none"),
         ("estimated_inference_time <= 1e999999 ms", "is no unit", "ms"),
+        ("inference_time < -1 ms", "never below 0", "33 ms"),
+        ("process_total_peak.uper <= 1 MB", "no figure named 'process_total_peak.uper'", "process_total_peak.upper"),
+        ("inference_time.upper <= 1 ms", "no figure named 'inference_time.upper'", "such as"),
         ("<= 33 ms", "no figure named ''", "such as"),
         ("", "no comparison", "<="),
     ],
@@ -104,6 +110,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("inference_memory_peak > 40 MB", CANNOT_TELL),
         ("inference_memory_peak >= 45 MB", CANNOT_TELL),
         ("inference_memory_peak >= 51 MB", NOT_MET),
+        ("inference_memory_peak.upper <= 50 MB", MET),
+        ("inference_memory_peak.upper <= 49 MB", NOT_MET),
+        ("inference_memory_peak_range.lower <= 49 MB", MET),
         ("estimated_inference_peak_memory <= 50 MB", MET),
         ("estimated_inference_peak_memory <= 49 MB", NOT_MET),
     ],
@@ -171,7 +180,35 @@ def test_a_median_whose_interval_holds_the_limit_cannot_be_told() -> None:
 def test_what_was_not_measured_cannot_be_told_and_says_why() -> None:
     decision = decide(parse("compile_time <= 1 s"), unmeasured_profile())
     assert decision.outcome is CANNOT_TELL
-    assert decision.sentence == "Compile time was not measured: made up: nothing was measured."
+    told = "Compile time was not measured: made up: nothing was measured. Running it again will not change that."
+    assert decision.sentence == told
+    assert not decision.again
+    ended = decide(parse("process_total_peak.upper <= 1 GB"), unmeasured_profile())
+    assert ended.sentence.startswith("Process total peak, upper end was not measured: made up")
+
+
+@pytest.mark.parametrize(
+    ("text", "again", "words"),
+    [
+        ("inference_memory_peak <= 45 MB", False, "To limit one end: inference_memory_peak.upper"),
+        ("estimated_inference_time <= 8 ms", True, "A run on a calmer device may tell."),
+        ("inference_time_median <= 8 ms", True, "A run on a calmer device may tell."),
+    ],
+)
+def test_what_cannot_be_told_says_whether_to_run_it_again(text: str, again: bool, words: str) -> None:
+    profile = with_trust(with_peak(40_000_000, 50_000_000), "inference", Trust.NOISY)
+    decision = decide(parse(text), profile)
+    assert decision.outcome is CANNOT_TELL
+    assert decision.again is again
+    assert words in decision.sentence
+    assert ("will not change that" in decision.sentence) is not again
+
+
+def test_a_place_that_is_never_cold_stays_so() -> None:
+    cold = ColdProof(False, "all of it was resident", 10, 10, 0, 0, "tmpfs")
+    profile = with_trust(sample_profile(), "first_load", Trust.INVALID)
+    profile = replace(profile, first_load=replace(profile.first_load, cold=cold))
+    assert not decide(parse("first_load_time <= 1 ms"), profile).again
 
 
 def test_sentences_hold_the_numbers() -> None:

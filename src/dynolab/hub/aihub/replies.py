@@ -84,7 +84,7 @@ def flag(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() == "true"
 
 
-_STATUS = {422: 400, 501: 400}
+_STATUS = {422: 400, 501: 400, 507: 400}
 """The client shows the text of few statuses; 400 is the one for everything that is wrong with a request."""
 
 
@@ -94,4 +94,5 @@ async def answer(request: Request, error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
         return JSONResponse({"detail": f"the hub failed: {type(error).__name__}"}, 500)
     text = error.message + (f" ({error.hint})" if error.hint else "")
-    return JSONResponse({"detail": text}, _STATUS.get(error.http_status, error.http_status))
+    later = {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else None
+    return JSONResponse({"detail": text}, _STATUS.get(error.http_status, error.http_status), headers=later)

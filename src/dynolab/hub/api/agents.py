@@ -14,10 +14,11 @@ from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.store.links import Link
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
 from dynolab.hub.usecases.renew_attempt import renew_attempt
+from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, FileLink, Outcome, Renewal
@@ -36,13 +37,18 @@ async def claim(request: Request) -> Response:
     asked = await _body(request, ClaimRequest)
     waiting = asyncio.create_task(claim_attempt(hub, agent, asked))
     gone = asyncio.create_task(_hung_up(request))
+    revoked = asyncio.create_task(_revoked(request, hub, agent))
     try:
-        await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
+        await asyncio.wait({waiting, gone, revoked}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            found = waiting.result()
+        elif revoked.done():
+            revoked.result()
+            return Response(status_code=204)  # the hub ends
+        else:
             return Response(status_code=499)
-        found = waiting.result()
     finally:
-        for task in (waiting, gone):
+        for task in (waiting, gone, revoked):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -85,6 +91,15 @@ async def _body(request: Request, kind: type[T]) -> T:
     except ValueError as error:
         raise SpecInvalid(f"the body is no JSON: {error}") from error
     return codec.decode(kind, document, kind.__name__)
+
+
+async def _revoked(request: Request, hub: Hub, agent: Account) -> None:
+    """Wait until the agent's token is revoked, and raise :class:`Unauthorized` then."""
+    async with hub.wakeups.waiter([revocation(agent.token_id)]) as unsure:
+        while not hub.wakeups.closed:
+            await unsure.wait()
+            unsure.clear()
+            await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
 
 
 async def _hung_up(request: Request) -> None:

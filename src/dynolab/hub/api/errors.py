@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from http import HTTPStatus
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dynolab import errors
 
@@ -17,4 +20,28 @@ async def answer(request: Request, error: Exception) -> Response:
     if not isinstance(error, errors.Error):
         log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
         error = errors.Bug(f"the hub failed: {type(error).__name__}", hint="its log tells where; please report it")
-    return JSONResponse(error.to_dict(), error.http_status)
+    return document(error, error.http_status)
+
+
+def document(error: errors.Error, status: int) -> Response:
+    """An error as JSON. In ASCII: a message may quote what no encoding can say, such as half a surrogate pair."""
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    if isinstance(error, errors.Unavailable):
+        headers = {"Retry-After": "1"}
+    return Response(json.dumps(error.to_dict()), status, headers, "application/json")
+
+
+async def http_answer(request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself: no such address, no such method, a body that cannot be read."""
+    if not isinstance(error, HTTPException):
+        return await answer(request, error)
+    path = request.url.path
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return document(errors.NotFound(f"there is nothing at {path}", hint="openapi.json lists what there is"), 404)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        found = document(errors.UserError(f"{path} does not take {request.method}"), 405)
+        found.headers.update(error.headers or {})
+        return found
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return document(errors.TooLarge(str(error.detail)), 413)
+    return document(errors.SpecInvalid(f"the request cannot be read: {error.detail}"), 422)

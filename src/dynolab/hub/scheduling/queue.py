@@ -1,7 +1,7 @@
 """The queue of jobs: five verbs, each inside the caller's own transaction. Built on PgQueuer's ``Queries``.
 
-The lease of a claimed entry is its heartbeat in the database: nobody holds it in memory, so that any replica may renew
-it, and the next claim takes over an entry whose lease ran out.
+A claimed entry stays claimed until somebody takes it out. Leases are those of attempts: one place alone decides that an
+agent is lost, and puts its job into the queue again (:func:`dynolab.hub.usecases.end_attempt.sweep_leases`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 CHANNEL = "dynolab_queue"
 """Notified with a queue's name in the transaction that puts something into it."""
 
+FOREVER = timedelta(days=36500)
+"""PgQueuer would take over a claimed entry whose heartbeat is older."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An entry that the claimant holds for one lease."""
+    """An entry that the claimant holds."""
 
     entry: int
     payload: str
@@ -37,13 +40,11 @@ class Queue(Protocol):
     async def enqueue(self, connection: AsyncConnection, queue: str, payload: str, priority: int) -> int:
         """Put a payload into a queue and wake who waits for it; the entry's number. Higher priorities come first."""
 
-    async def claim(
-        self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID, lease_s: float
-    ) -> Claimed | None:
-        """The next entry of these queues, or one whose lease ran out; None when there is none."""
+    async def claim(self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID) -> Claimed | None:
+        """The next entry of these queues; None when there is none."""
 
-    async def renew(self, connection: AsyncConnection, entry: int) -> None:
-        """Start the entry's lease anew."""
+    async def wake(self, connection: AsyncConnection, queue: str) -> None:
+        """Have one of those who wait for the queue look again."""
 
     async def finish(self, connection: AsyncConnection, entry: int) -> None:
         """Take a claimed entry out."""
@@ -58,20 +59,16 @@ class PgQueue:
     async def enqueue(self, connection: AsyncConnection, queue: str, payload: str, priority: int) -> int:
         queries = _queries(connection)
         [entry] = await queries.enqueue(queue, payload.encode(), priority)
-        await queries.driver.notify(CHANNEL, queue)
+        await self.wake(connection, queue)
         return int(entry)
 
-    async def claim(
-        self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID, lease_s: float
-    ) -> Claimed | None:
+    async def claim(self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID) -> Claimed | None:
         wanted = {QueueEntrypoint(queue): EntrypointExecutionParameter(0) for queue in queues}
-        found = await _queries(connection).dequeue(
-            1, wanted, QueueManagerId(claimant), None, timedelta(seconds=lease_s)
-        )
+        found = await _queries(connection).dequeue(1, wanted, QueueManagerId(claimant), None, FOREVER)
         return Claimed(int(found[0].id), (found[0].payload or b"").decode()) if found else None
 
-    async def renew(self, connection: AsyncConnection, entry: int) -> None:
-        await _queries(connection).update_heartbeat([JobId(entry)])
+    async def wake(self, connection: AsyncConnection, queue: str) -> None:
+        await connection.exec_driver_sql("SELECT pg_notify($1, $2)", (CHANNEL, queue))
 
     async def finish(self, connection: AsyncConnection, entry: int) -> None:
         await self._out(connection, entry, "successful")
@@ -84,7 +81,7 @@ class PgQueue:
 
 
 def _queries(connection: AsyncConnection) -> Queries:
-    return Queries(cast(Driver, _Driver(connection)))
+    return Queries(cast(Driver, _Driver(connection)), qbe=_SHARED.qbe, qbq=_SHARED.qbq, qbs=_SHARED.qbs)
 
 
 class _Driver:
@@ -104,5 +101,6 @@ class _Driver:
         result = await self._connection.exec_driver_sql(query, args)
         return f"{result.rowcount}"
 
-    async def notify(self, channel: str, payload: str) -> None:
-        await self._connection.exec_driver_sql("SELECT pg_notify($1, $2)", (channel, payload))
+
+_SHARED = Queries(cast(Driver, None))
+"""Its builders keep the SQL that they made, and hold nothing of a connection."""

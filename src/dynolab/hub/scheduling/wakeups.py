@@ -12,62 +12,87 @@ import asyncpg
 
 from dynolab.hub.scheduling.queue import CHANNEL
 
-RECONNECT_EVERY_S = 0.5
+RECONNECT_EVERY_S = 0.25
 ALIVE_EVERY_S = 5.0
-"""How often the listening connection is asked whether it still stands."""
+"""How often the listening connection is asked whether it still stands; one that was closed is known at once."""
+ALIVE_WITHIN_S = 30.0
 log = logging.getLogger(__name__)
 
 
 class Wakeups:
-    """Events by queue. A waiter registers *before* it looks into the queue, so that nothing slips in between."""
+    """Events by queue. A waiter registers *before* it looks into the queue, so that nothing slips in between.
+
+    One notice is one entry, so it wakes one waiter, the one that has waited longest. A waiter that leaves without having
+    looked, or whose look failed, passes the notice on.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: dict[str, dict[asyncio.Event, None]] = defaultdict(dict)
         self.closed = False
 
     def close(self) -> None:
         """The hub ends: everybody who waits is to go."""
         self.closed = True
-        self.wake(list(self._waiting))
+        self.wake_all()
 
     async def listen(self) -> None:
         """Wake those whose queue is notified, until cancelled; a lost connection is made again."""
+        told = False
         while True:
             try:
                 await self._listen_once()
+                told = False
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("the listening connection is gone (%s); connecting again", error)
+                if not told:
+                    log.warning("the listening connection is gone (%s); connecting again", error)
+                told = True
             await asyncio.sleep(RECONNECT_EVERY_S)
 
     @asynccontextmanager
     async def waiter(self, queues: Sequence[str]) -> AsyncIterator[asyncio.Event]:
-        """An event that is set whenever something comes into one of the queues."""
+        """An event that is set when something comes into one of the queues. Whoever heeds it clears it."""
         event = asyncio.Event()
         for queue in queues:
-            self._waiting[queue].add(event)
+            self._waiting[queue][event] = None
+        failed = True
         try:
             yield event
+            failed = False
         finally:
             for queue in queues:
-                self._waiting[queue].discard(event)
+                self._waiting[queue].pop(event, None)
                 if not self._waiting[queue]:
                     del self._waiting[queue]
+            if failed or event.is_set():
+                self.wake(queues)
 
     def wake(self, queues: Iterable[str]) -> None:
-        """Have all who wait for these queues look again."""
+        """Have one of those who wait for each of these queues look again."""
         for queue in queues:
             for event in self._waiting.get(queue, ()):
+                if not event.is_set():
+                    event.set()
+                    break
+
+    def wake_all(self) -> None:
+        """Have everybody look again."""
+        for waiting in self._waiting.values():
+            for event in waiting:
                 event.set()
 
     async def _listen_once(self) -> None:
         connection = await asyncpg.connect(self._dsn)
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
         try:
             await connection.add_listener(CHANNEL, lambda *notified: self.wake([notified[3]]))
-            self.wake(list(self._waiting))  # what was notified while nobody listened
-            while True:
-                await asyncio.sleep(ALIVE_EVERY_S)
-                await connection.execute("SELECT 1")
+            self.wake_all()  # what was notified while nobody listened
+            while not ended.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), ALIVE_EVERY_S)
+                    break
+                await connection.execute("SELECT 1", timeout=ALIVE_WITHIN_S)
         finally:
             with suppress(Exception):
                 await connection.close(timeout=1)

@@ -27,7 +27,9 @@ class Blobs:
     def __init__(self, place: Path | str) -> None:
         if isinstance(place, Path):
             place.mkdir(parents=True, exist_ok=True)
-            self._store: ObjectStore = LocalStore(place, automatic_cleanup=True)  # an empty folder goes with its last file
+            self._store: ObjectStore = LocalStore(
+                place, automatic_cleanup=True
+            )  # an empty folder goes with its last file
         else:
             self._store = from_url(place)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from dynolab.errors import Unavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -17,6 +22,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 POOL_CONNECTIONS = 10
 POOL_WAIT_S = 25.0
 """How long a request waits for a connection: less than the 28 s after which the official client asks again."""
+AWAY_S = 5.0
+"""How long a request waits for a database that does not answer before it is told to come again: a restart takes less."""
+AWAY_POLL_S = 0.05
 UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
 
@@ -27,13 +35,24 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine: AsyncEngine = create_async_engine(
-            url, pool_size=POOL_CONNECTIONS, max_overflow=0, pool_timeout=POOL_WAIT_S, pool_pre_ping=True
+            url, pool_size=POOL_CONNECTIONS, max_overflow=0, pool_timeout=POOL_WAIT_S
         )
+        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction: committed at the end, rolled back when an error leaves it."""
-        async with self._engine.begin() as connection:
+        """A transaction: committed at the end, rolled back when an error leaves it.
+
+        Raises :class:`Unavailable` when the database is away, or goes away amid it: whether a commit that was not
+        answered took place is then not known.
+        """
+        async with _connected(self._engine) as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction of its own: for those who need one only."""
+        async with _connected(self._single) as connection:
             yield connection
 
     async def upgrade(self) -> None:
@@ -51,6 +70,59 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection that stands. What tells that the database is away becomes :class:`Unavailable`."""
+    try:
+        connection = await _connect(engine)
+    except Exception as error:
+        if is_away(error):
+            raise Unavailable(f"the database does not answer ({type(error).__name__})", hint="ask again") from error
+        raise
+    try:
+        yield connection
+    except (DBAPIError, PendingRollbackError, ConnectionError) as error:
+        if is_away(error):
+            raise Unavailable("the database went away, or had no time", hint="ask again") from error
+        raise
+    finally:
+        await connection.close()
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    """A connection of the pool; those that were lost while they lay there are replaced, for a while with patience."""
+    until = asyncio.get_running_loop().time() + AWAY_S
+    while True:
+        try:
+            connection = await engine.connect()
+        except Exception as error:
+            late = asyncio.get_running_loop().time() > until
+            if late or isinstance(error, NoConnection) or not is_away(error):
+                raise
+            await asyncio.sleep(AWAY_POLL_S)
+            continue
+        driver = (await connection.get_raw_connection()).driver_connection
+        if driver is None or not driver.is_closed():
+            return connection
+        await connection.invalidate()  # known without asking: the driver saw the other end hang up
+        await connection.close()
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether an error says that the database cannot be reached, or undid a transaction that may be tried again.
+
+    By SQLSTATE (Appendix A of PostgreSQL's manual): 08 connection exceptions, 53 too few resources, 57P shut down or not
+    up yet, 40 rolled back because of others.
+    """
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        error = error.orig
+    state = str(getattr(error, "sqlstate", None) or "")
+    lost = isinstance(error, OSError | NoConnection | PendingRollbackError)
+    return lost or state.startswith(("08", "53", "57P", "40"))
 
 
 def newest() -> str:

@@ -176,6 +176,9 @@ job = sa.Table(
 )
 """``kind``: ``profile`` (random inputs) or ``inference`` (a dataset's); ``measures``: whether the stages are measured.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``cancelled_at`` when a cancel was asked for."""
+sa.Index(
+    "ix_job_queued", job.c.account_id, job.c.device_name, job.c.device_os, postgresql_where=job.c.state == "queued"
+)
 sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_model", job.c.model_id)
 sa.Index(

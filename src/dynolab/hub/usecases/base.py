@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import string
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Table, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Table, and_, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, NotFound, SpecInvalid
@@ -94,6 +95,20 @@ async def owned(
     if row.account_id != account.id:
         raise Forbidden(f"the {table.name} {target_id} is another's: only its owner may {verb} it")
     return row
+
+
+def earlier(table: Table, before: tuple[datetime, str] | None) -> ColumnElement[bool]:
+    """Rows that come after ``before`` (its instant and id) where the newest come first; None: all."""
+    if before is None:
+        return true()
+    at, last_id = before
+    same_instant = and_(table.c.created_at == at, table.c.id > last_id)
+    return and_(table.c.created_at <= at, or_(table.c.created_at < at, same_instant))
+
+
+def containing(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """Whether a text is part of the column's, in any case; nothing in it has a meaning of its own."""
+    return column.icontains(text, autoescape=True) if text else true()
 
 
 def checked_name(name: str, what: str) -> str:

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
@@ -15,12 +15,11 @@ from dynolab.hub.store.tables import attempt, blob, dataset, device, job, model
 from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import file_name
-from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS, fail_job, lose_attempts
-from dynolab.hub.usecases.find_devices import pool
-from dynolab.hub.usecases.submit_job import LIVE
+from dynolab.hub.usecases.find_devices import board_queue, pool
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest
 
 WAIT_MAX_S = 25.0
+CHANGING_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,65 +48,76 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
         )
     await announce_device(hub, agent, request.device)
     offered = request.device
-    queues = [pool(offered.name, offered.os), f"device:{offered.id}"]
+    own, queues = board_queue(offered.id), [pool(offered.name, offered.os), board_queue(offered.id)]
     until = asyncio.get_running_loop().time() + min(request.wait_s, WAIT_MAX_S)
-    async with hub.wakeups.waiter(queues) as woken:  # before the first look, so that no notice is missed
-        while True:
-            woken.clear()
-            claim = await _claim(hub, offered.id, queues)
+    held = False
+    while True:
+        # Before each look, so that no notice is missed; who cannot take a job of the pool is not told of any.
+        async with hub.wakeups.waiter([own] if held else queues) as woken:
+            claim, still_held = await _look(hub, offered.id, queues)
             left_s = until - asyncio.get_running_loop().time()
             if claim is not None or left_s <= 0 or hub.wakeups.closed:
                 return claim
+            if still_held != held:
+                held = still_held
+                woken.set()  # for somebody else
+                continue
             try:
                 await asyncio.wait_for(woken.wait(), left_s)
             except TimeoutError:
                 return None
+            woken.clear()
 
 
-async def _claim(hub: Hub, device_id: str, queues: list[str]) -> Claim | None:
-    """One look into the queues, in one transaction; entries of jobs that are over are cleared away."""
+class _Changing(Exception):
+    """Somebody changes the job at this moment, such as its owner who cancels it."""
+
+
+async def _look(hub: Hub, device_id: str, queues: list[str]) -> tuple[Claim | None, bool]:
+    """A claim if there is one, and whether the board is held by another attempt."""
+    while True:
+        try:
+            return await _claim(hub, device_id, queues)
+        except _Changing:
+            await asyncio.sleep(CHANGING_S)
+
+
+async def _claim(hub: Hub, device_id: str, queues: list[str]) -> tuple[Claim | None, bool]:
+    """One look into the queues, in one transaction; entries of jobs that are over are cleared away.
+
+    It waits for nobody's lock but its board's, so that it has a part in no deadlock.
+    """
     async with hub.database.begin() as connection:
-        await connection.execute(update(device).where(device.c.id == device_id).values(seen_at=func.now()))
-        board = select(device.c.attempt_id).where(device.c.id == device_id).with_for_update()
-        held = await connection.scalar(board)
-        if held is not None and await _still_running(connection, held, hub.limits.lease_s):
-            return None
+        holder = attempt.c.id == device.c.attempt_id, attempt.c.state == "running"
+        held = exists().where(*holder).label("held")
+        board = select(held).where(device.c.id == device_id).with_for_update(of=device)
+        if await connection.scalar(board):
+            return None, True
         attempt_id = uuid.uuid4()
-        while (claimed := await hub.queue.claim(connection, queues, attempt_id, hub.limits.lease_s)) is not None:
-            found = (
-                await connection.execute(select(job).where(job.c.id == claimed.payload).with_for_update())
-            ).one_or_none()
-            if found is None or found.state not in LIVE or found.cancelled_at is not None:
+        while (claimed := await hub.queue.claim(connection, queues, attempt_id)) is not None:
+            wanted = select(job).where(job.c.id == claimed.payload)
+            found = (await connection.execute(wanted.with_for_update(skip_locked=True))).one_or_none()
+            if found is None and (await connection.execute(wanted)).one_or_none() is not None:
+                raise _Changing
+            if found is None or found.state != "queued" or found.cancelled_at is not None:
                 await hub.queue.finish(connection, claimed.entry)
                 continue
-            await lose_attempts(connection, found.id)
-            if found.attempts >= MAX_ATTEMPTS:
-                await fail_job(
-                    hub, connection, found.id, errors.DeviceLost(f"{MAX_ATTEMPTS} agents took this job and were lost")
-                )
-                continue
-            return await _start(connection, found, device_id, attempt_id)
-    return None
-
-
-async def _still_running(connection: AsyncConnection, attempt_id: uuid.UUID, lease_s: float) -> bool:
-    fresh = attempt.c.renewed_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, lease_s)
-    running = select(attempt.c.id).where(attempt.c.id == attempt_id, attempt.c.state == "running", fresh)
-    return await connection.scalar(running) is not None
+            return await _start(connection, found, device_id, attempt_id), False
+    return None, False
 
 
 async def _start(connection: AsyncConnection, found: Row[Any], device_id: str, attempt_id: uuid.UUID) -> Claim:
     number = found.attempts + 1
     values = {"id": attempt_id, "job_id": found.id, "number": number, "device_id": device_id, "state": "running"}
-    await connection.execute(insert(attempt).values(values))
-    await connection.execute(update(device).where(device.c.id == device_id).values(attempt_id=attempt_id))
+    held = update(device).where(device.c.id == device_id).values(attempt_id=attempt_id, seen_at=func.now())
     changes = {"state": "preparing", "attempts": number, "started_at": func.now(), "updated_at": func.now()}
-    await connection.execute(update(job).where(job.c.id == found.id).values(changes))
+    begun = update(job).where(job.c.id == found.id).values(changes)
+    await connection.execute(begun.add_cte(insert(attempt).values(values).cte("made"), held.cte("held")))
     with_bytes = select(model, blob.c.bytes.label("size")).join(blob, blob.c.id == model.c.blob_id)
     source = (await connection.execute(with_bytes.where(model.c.id == found.model_id))).one()
     data = None
     if found.dataset_id is not None:
         with_data = select(dataset, blob.c.bytes.label("size")).join(blob, blob.c.id == dataset.c.blob_id)
         data = (await connection.execute(with_data.where(dataset.c.id == found.dataset_id))).one()
-    name = file_name(source.id, source.kind, source.is_directory)
+    name = file_name(source.name, source.kind, source.is_directory)
     return Claim(attempt_id, number, found, source, source.size, name, data, data.size if data else 0)

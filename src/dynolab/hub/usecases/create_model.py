@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from sqlalchemy import insert
@@ -32,9 +33,11 @@ ENDINGS = {
 one runs is a question to a device."""
 
 
-def file_name(model_id: str, kind: str, is_directory: bool) -> str:
-    """What to call a model's file where it is unpacked or opened: its ending tells the format."""
-    return model_id + (".zip" if is_directory else ENDINGS[kind])
+def file_name(name: str, kind: str, is_directory: bool) -> str:
+    """What to call a model's file where it is unpacked or opened: its owner's name for it, and an ending of its format."""
+    ending = ".zip" if is_directory else ENDINGS[kind]
+    safe = re.sub(r"[^\w.-]+", "_", name.removesuffix(ending), flags=re.ASCII).strip("._") or "model"
+    return safe + ending
 
 
 async def create_model(

@@ -7,25 +7,33 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
-from dynolab.hub.store.tables import attempt, dataset, device, job
+from dynolab.hub.store.tables import attempt, dataset, device, job, setting
 from dynolab.hub.usecases.base import Hub, new_id
-from dynolab.hub.usecases.find_devices import pool
+from dynolab.hub.usecases.find_devices import board_queue, pool
 from dynolab.spec.agents import Outcome
 
 MAX_ATTEMPTS = 3
+AWAY_S = 2.0
+"""Leases are swept every second; after this long without a sweep they say nothing about the agents."""
+SWEPT = "leases_swept_at"
 
 
 async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> None:
     """Result and end of a job in one transaction. What the device failed with goes to another attempt, up to three.
+
+    Said twice it is done once: the answer to the first may have been lost.
 
     Raises :class:`Conflict` when the attempt is over already: somebody else has the job, or it was cancelled.
     """
     state = "failed" if outcome.error else "done"
     async with hub.database.begin() as connection:
         ended = await _end(connection, attempt_id, state, outcome.error)
+        if ended is None:
+            return
         row = (await connection.execute(select(job).where(job.c.id == ended.job_id).with_for_update())).one()
         error = errors.from_dict(outcome.error) if outcome.error else None
         if row.cancelled_at is not None:
@@ -60,13 +68,15 @@ async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blo
     return str(values["id"])
 
 
-async def lose_attempts(connection: AsyncConnection, job_id: str) -> None:
-    """Call the running attempts of a job lost, and free their devices."""
+async def lose_attempts(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
+    """Call the running attempts of a job lost, and free their devices, whose agents may be waiting for that."""
     running = (attempt.c.job_id == job_id, attempt.c.state == "running")
     lost = update(attempt).where(*running).values(state="lost", finished_at=func.now()).returning(attempt.c.id)
     ids = list((await connection.execute(lost)).scalars())
     if ids:
-        await connection.execute(update(device).where(device.c.attempt_id.in_(ids)).values(attempt_id=None))
+        freed = update(device).where(device.c.attempt_id.in_(ids)).values(attempt_id=None).returning(device.c.id)
+        for device_id in (await connection.execute(freed)).scalars().all():
+            await hub.queue.wake(connection, board_queue(device_id))
 
 
 async def fail_job(hub: Hub, connection: AsyncConnection, job_id: str, error: errors.Error) -> None:
@@ -84,8 +94,12 @@ async def sweep_leases(hub: Hub) -> None:
     stale = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, hub.limits.lease_s)
     overdue = select(attempt.c.job_id).where(attempt.c.state == "running", stale).with_for_update(skip_locked=True)
     async with hub.database.begin() as connection:
+        running = select(attempt.c.id).where(attempt.c.state == "running").limit(1)
+        if await connection.scalar(running) is None:
+            return
+        await _forgive(connection)
         for job_id in (await connection.execute(overdue)).scalars().all():
-            await lose_attempts(connection, job_id)
+            await lose_attempts(hub, connection, job_id)
             row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
             if row.cancelled_at is not None:
                 await conclude_cancelled(hub, connection, job_id)
@@ -97,15 +111,34 @@ async def sweep_leases(hub: Hub) -> None:
                 await _again(hub, connection, job_id)
 
 
-async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Row[Any]:
-    """Close the attempt, whose id is the fence, and free its device."""
+async def _forgive(connection: AsyncConnection) -> None:
+    """Start all leases anew if nobody swept for a while: then the hub or its database was away, not the agents."""
+    now = func.extract("epoch", func.clock_timestamp())
+    swept = (
+        select(now, setting.c.value).select_from(func.now().alias("one")).outerjoin(setting, setting.c.name == SWEPT)
+    )
+    at, before = (await connection.execute(swept)).one()
+    kept = upsert(setting).values(name=SWEPT, value=str(at))
+    await connection.execute(kept.on_conflict_do_update(index_elements=["name"], set_={"value": str(at)}))
+    if before is None or float(at) - float(before) > AWAY_S:
+        older = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, AWAY_S)
+        again = update(attempt).where(attempt.c.state == "running", older).values(renewed_at=func.now())
+        await connection.execute(again)
+
+
+async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Row[Any] | None:
+    """Close the attempt, whose id is the fence, and free its device; None when that was said before."""
     running = (attempt.c.id == attempt_id, attempt.c.state == "running")
     changes = {"state": state, "failure": failure, "finished_at": func.now()}
+    freed = update(device).where(device.c.attempt_id == attempt_id, device.c.id == attempt.c.device_id, *running)
     closed = update(attempt).where(*running).values(changes).returning(attempt)
-    ended: Row[Any] | None = (await connection.execute(closed)).one_or_none()
+    ended: Row[Any] | None = (
+        await connection.execute(closed.add_cte(freed.values(attempt_id=None).cte("freed")))
+    ).one_or_none()
     if ended is None:
+        if await connection.scalar(select(attempt.c.state).where(attempt.c.id == attempt_id)) == state:
+            return None
         raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
-    await connection.execute(update(device).where(device.c.attempt_id == attempt_id).values(attempt_id=None))
     return ended
 
 

@@ -70,5 +70,7 @@ async def find_board(hub: Hub, device_id: str) -> Row[Any]:
     async with hub.database.begin() as connection:
         row: Row[Any] | None = (await connection.execute(found)).one_or_none()
     if row is None:
-        raise NotFound(f"there is no device {device_id!r}", hint="`GET devices` lists the models, with their boards' ids")
+        raise NotFound(
+            f"there is no device {device_id!r}", hint="`GET devices` lists the models, with their boards' ids"
+        )
     return row

@@ -35,6 +35,11 @@ def pool(name: str, os: str) -> str:
     return f"pool:{name}|{os}"
 
 
+def board_queue(device_id: str) -> str:
+    """The queue that one board alone looks into; notified too when the board is free again."""
+    return f"device:{device_id}"
+
+
 async def find_devices(hub: Hub, *, name: str = "", os: str = "", attributes: Sequence[str] = ()) -> list[DeviceModel]:
     """Device models with exactly this name, this system version (or one in ``[low,high)``) and all these attributes.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import attempt, job, model
-from dynolab.hub.usecases.base import Account, Hub, visible
+from dynolab.hub.usecases.base import Account, Hub, containing, earlier, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class JobFilter:
     kinds: Collection[str] = ()
     creator: str = ""
     project_id: str = ""
+    device_name: str = ""
+    model_id: str = ""
+    text: str = ""
+    """A part of the job's name or id."""
 
 
 _LAST_LOG = (
@@ -67,6 +72,27 @@ async def find_jobs(
     hub: Hub, account: Account, wanted: JobFilter, *, limit: int, offset: int = 0
 ) -> tuple[list[Row[Any]], int]:
     """A page of jobs, and how many there are in all."""
+    conditions = _conditions(account, wanted)
+    page = _jobs().where(*conditions).order_by(job.c.created_at.desc(), job.c.id).limit(limit).offset(offset)
+    owners = job.join(account_table, account_table.c.id == job.c.account_id)
+    count = select(func.count()).select_from(owners).where(and_(*conditions))
+    async with hub.database.begin() as connection:
+        rows = (await connection.execute(page)).all()
+        total = await connection.scalar(count)
+    return list(rows), int(total or 0)
+
+
+async def page_jobs(
+    hub: Hub, account: Account, wanted: JobFilter, *, limit: int, before: tuple[datetime, str] | None = None
+) -> list[Row[Any]]:
+    """The next rows after ``before`` (instant and id), newest first."""
+    conditions = (*_conditions(account, wanted), earlier(job, before))
+    page = _jobs().where(*conditions).order_by(job.c.created_at.desc(), job.c.id).limit(limit)
+    async with hub.database.begin() as connection:
+        return list((await connection.execute(page)).all())
+
+
+def _conditions(account: Account, wanted: JobFilter) -> list[ColumnElement[bool]]:
     conditions = [visible(job, account)]
     if wanted.states:
         conditions.append(job.c.state.in_(wanted.states))
@@ -76,10 +102,10 @@ async def find_jobs(
         conditions.append(or_(account_table.c.email == wanted.creator, account_table.c.name == wanted.creator))
     if wanted.project_id:
         conditions.append(job.c.project_id == wanted.project_id)
-    page = _jobs().where(*conditions).order_by(job.c.created_at.desc(), job.c.id).limit(limit).offset(offset)
-    owners = job.join(account_table, account_table.c.id == job.c.account_id)
-    count = select(func.count()).select_from(owners).where(and_(*conditions))
-    async with hub.database.begin() as connection:
-        rows = (await connection.execute(page)).all()
-        total = await connection.scalar(count)
-    return list(rows), int(total or 0)
+    if wanted.device_name:
+        conditions.append(job.c.device_name == wanted.device_name)
+    if wanted.model_id:
+        conditions.append(job.c.model_id == wanted.model_id)
+    if wanted.text:
+        conditions.append(or_(containing(job.c.name, wanted.text), containing(job.c.id, wanted.text)))
+    return conditions

@@ -20,6 +20,15 @@ async def read_blob(hub: Hub, blob_id: str) -> tuple[int, AsyncIterator[bytes]]:
     return row.bytes, hub.blobs.stream(row.keys)
 
 
+async def blob_size(hub: Hub, blob_id: str) -> int:
+    """How many bytes a blob has. Raises :class:`NotFound`."""
+    async with hub.database.begin() as connection:
+        size: int | None = await connection.scalar(select(blob.c.bytes).where(blob.c.id == blob_id))
+    if size is None:
+        raise NotFound("this file is gone")
+    return size
+
+
 async def read_all(hub: Hub, blob_id: str) -> bytes:
     """All bytes of a small blob, such as a result."""
     _, chunks = await read_blob(hub, blob_id)

@@ -23,7 +23,6 @@ async def renew_attempt(hub: Hub, attempt_id: uuid.UUID, renewal: Renewal) -> Re
         if job_id is None:
             raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
         row = (await connection.execute(select(job).where(job.c.id == job_id))).one()
-        await hub.queue.renew(connection, row.queue_entry)
         if row.state == "preparing" and renewal.progress is not None:
             await connection.execute(
                 update(job).where(job.c.id == job_id).values(state="running", updated_at=func.now())

@@ -6,7 +6,7 @@ import secrets
 import uuid
 from collections.abc import AsyncIterable
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from dynolab import errors
 from dynolab.hub.store.links import Link
@@ -24,13 +24,11 @@ async def store_file(hub: Hub, link: Link, chunks: AsyncIterable[bytes]) -> None
     values = {"id": new_id("b"), "bytes": stored.bytes, "keys": [stored.key]}
     try:
         async with hub.database.begin() as connection:
-            running = (
-                select(attempt.c.id).where(attempt.c.id == attempt_id, attempt.c.state == "running").with_for_update()
-            )
-            if await connection.scalar(running) is None:
+            running = attempt.c.id == attempt_id, attempt.c.state == "running"
+            named = update(attempt).where(*running).values({column: values["id"]}).returning(attempt.c.id)
+            kept = insert(blob).values(values).cte("kept")
+            if await connection.scalar(named.add_cte(kept)) is None:
                 raise errors.Conflict(f"the attempt {attempt_id} is over: nothing more is taken from it")
-            await connection.execute(insert(blob).values(values))
-            await connection.execute(update(attempt).where(attempt.c.id == attempt_id).values({column: values["id"]}))
     except errors.Conflict:
         await hub.blobs.delete([stored.key])
         raise

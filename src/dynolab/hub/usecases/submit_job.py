@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
@@ -89,9 +89,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "state": "queued",
             "idempotency_key": request.idempotency_key,
         }
+        values["queue_entry"] = await hub.queue.enqueue(connection, chosen.queue, job_id, priority)
         created = await connection.scalar(insert(job).values(values).returning(job.c.created_at))
-        entry = await hub.queue.enqueue(connection, chosen.queue, job_id, priority)
-        await connection.execute(update(job).where(job.c.id == job_id).values(queue_entry=entry))
     if created is None:
         raise Conflict("the job was not kept")
     return job_id, created

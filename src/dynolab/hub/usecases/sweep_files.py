@@ -32,7 +32,7 @@ async def _uploads(hub: Hub) -> None:
             ids = list((await connection.execute(old.with_for_update(skip_locked=True))).scalars())
             for upload_id in ids:
                 keys = await hub.blobs.keys(f"uploads/{upload_id}")
-                kept = select(blob.c.keys).where(blob.c.keys.overlap(keys))
+                kept = select(blob.c["keys"]).where(blob.c["keys"].overlap(keys))
                 used = {key for row in (await connection.execute(kept)).scalars() for key in row} if keys else set()
                 await hub.blobs.delete([key for key in keys if key not in used])
             await connection.execute(delete(upload).where(upload.c.id.in_(ids)))

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from dynolab.report.base import Report, clean, crop, labels, some
 from dynolab.report.html import view
+from dynolab.report.html.words import breaks, prose
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.profiles import Profile
 
@@ -41,7 +42,7 @@ class HtmlReport(Report):
                 views=views,
                 many=len(views) > 1,
                 comparison=view.comparison(shown),
-                definitions=list(DEFINITIONS.values()),
+                definitions=DEFINITIONS,
                 style=Markup(style),
                 script=Markup(script),
                 policy=_policy(style, script),
@@ -53,7 +54,7 @@ class HtmlReport(Report):
 @cache
 def _environment() -> Environment:
     """Everything that is put in is escaped, and what acts instead of being read (control characters) is spelled out."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         keep_trailing_newline=True,
@@ -62,6 +63,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
+    environment.filters.update(prose=prose, breaks=breaks)
+    return environment
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,6 +11,7 @@ from dynolab import plugins
 from dynolab.errors import NotFound
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import crop, stage_title
+from dynolab.report.html.settings import kernel, settings
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun
 from dynolab.spec.show import show_bytes, show_count, show_reading, show_time
@@ -52,19 +54,42 @@ class WitnessTable:
     unavailable: list[tuple[str, str]]
 
 
-def tables(profile: Profile) -> list[tuple[str, list[tuple[str, str]]]]:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Names and values under a title; ``note`` says what they cannot."""
+
+    title: str
+    rows: list[tuple[str, str]]
+    note: str | None = None
+
+
+def tables(profile: Profile) -> list[Table]:
     """Configuration and surroundings as tables of names and values; an empty one is left out."""
     tables = [
-        ("Asked for", _request(profile)),
-        ("In effect", [*profile.runtime.versions.items(), *profile.runtime.effective.items()]),
-        ("Plan", _plan(profile)),
-        ("Model", _model(profile)),
-        ("Inputs and outputs", _tensors(profile)),
-        ("Device", _device(profile)),
-        ("Environment", list(profile.environment.items())),
-        ("What the stages mean here", _row(profile)),
+        _table("Asked for", _request(profile)),
+        _table(
+            "In effect", [*profile.runtime.versions.items(), *profile.runtime.effective.items()], _compiled(profile)
+        ),
+        _table("Plan", _plan(profile)),
+        _table("Model", _model(profile)),
+        _table("Inputs and outputs", _tensors(profile)),
+        _table("Device", _device(profile)),
+        _table("Environment", list(settings(profile))),
+        _table("What the stages mean here", _row(profile)),
     ]
-    return [(title, [(key, crop(value, 2000)) for key, value in rows]) for title, rows in tables if rows]
+    return [table for table in tables if table.rows]
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]], note: str | None = None) -> Table:
+    return Table(title, [(key, crop(value, 2000)) for key, value in rows], note)
+
+
+def _compiled(profile: Profile) -> str | None:
+    """Loads and inference run what compile left, where it left something: their options may look idle for that reason."""
+    artifact = profile.runtime.row.artifact
+    if artifact is None or profile.compile.reason is not None:
+        return None
+    return f"In effect for loads and inference. What compile had made before: {artifact}."
 
 
 def _request(profile: Profile) -> list[tuple[str, str]]:
@@ -112,18 +137,20 @@ def _model(profile: Profile) -> list[tuple[str, str]]:
     ]
     fields = {"bytes of parameters": "parameter_bytes", "multiply-accumulates": "multiply_accumulates"}
     return [
-        (key, value if value is not None else f"- ({unknown.get(fields.get(key, key), 'not told')})")
+        (
+            key,
+            value if value is not None else f"not known: {unknown.get(fields.get(key, key), 'the file does not tell')}",
+        )
         for key, value in told
     ]
 
 
 def _tensors(profile: Profile) -> list[tuple[str, str]]:
+    """An input with what it was fed; an output's type and shape, which are the model's own."""
     rows = [
-        (f"{kind} {tensor.spec.name}", f"{tensor.spec.dtype} {tensor.spec.shape_text}, {tensor.source}")
-        for kind, tensors in (("input", profile.inputs), ("output", profile.outputs))
-        for tensor in tensors
+        (f"input {one.spec.name}", f"{one.spec.dtype} {one.spec.shape_text}, {one.source}") for one in profile.inputs
     ]
-    return rows
+    return rows + [(f"output {one.spec.name}", f"{one.spec.dtype} {one.spec.shape_text}") for one in profile.outputs]
 
 
 def _device(profile: Profile) -> list[tuple[str, str]]:
@@ -131,7 +158,7 @@ def _device(profile: Profile) -> list[tuple[str, str]]:
     rows: Mapping[str, str | None] = {
         "name": device.name,
         "system": f"{device.os} {device.os_version}",
-        "kernel": device.kernel,
+        "kernel": kernel(profile),
         "architecture": device.architecture,
         "processor": device.processor,
         "cores": str(device.cores),
@@ -146,9 +173,9 @@ def _device(profile: Profile) -> list[tuple[str, str]]:
 def _row(profile: Profile) -> list[tuple[str, str]]:
     row = profile.runtime.row
     return [
-        ("compile's artifact", row.artifact or "none"),
-        ("wiped before the first load", row.wiped),
-        ("lazy", row.lazy),
+        ("compile leaves", row.artifact or "nothing"),
+        ("wiped before a first load", row.wiped),
+        ("put off until the first inference", row.lazy),
     ]
 
 
@@ -162,7 +189,11 @@ def witnesses(stage: Stage) -> WitnessTable | None:
     if not passes:
         return None
     names = dict.fromkeys(name for _, run in passes for name in _names(run.witnesses))
-    rows = [(name, _meaning(name), [_reading(run.witnesses, name) for _, run in passes]) for name in names]
+    rows = [
+        (_UNIT.sub("", name), _meaning(name), [_reading(run.witnesses, name) for _, run in passes])
+        for name in names
+        if name not in _UNREADABLE
+    ]
     missing: dict[str, str] = {}
     for _, run in passes:
         missing.update(run.witnesses.unavailable)
@@ -170,6 +201,12 @@ def witnesses(stage: Stage) -> WitnessTable | None:
     heads = [(title, Badge(run.verdict.trust.value)) for title, run in passes]
     reasons = [(title, "; ".join(run.verdict.reasons)) for title, run in passes if run.verdict.reasons]
     return WitnessTable(stage_title(stage), heads, rows, reasons, sorted(missing.items()))
+
+
+_UNIT = re.compile("_(?:ns|us|s|bytes|hz|celsius|joules|share)$")
+"""What a reading's name ends in: the unit that it is stored in, not the one that it is shown in."""
+_UNREADABLE = frozenset({"neighbours.at_ns"})
+"""An instant of the monotonic clock, which others_cpu_ns is read against: its growth is ``wall`` once more."""
 
 
 def _run_title(run: TimingRun) -> str:

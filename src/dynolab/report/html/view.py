@@ -16,14 +16,15 @@ from dynolab.report.base import (
     stage_title,
     threads_text,
 )
-from dynolab.report.html.charts import IterationCharts, MemoryChart, iteration_charts, load_bar, memory_chart, unit_bar
-from dynolab.report.html.tables import Badge, WitnessTable, tables, witnesses
+from dynolab.report.html.charts import BELOW_RESOLUTION, MemoryChart, load_bar, memory_chart, unit_bar
+from dynolab.report.html.iterations import IterationCharts, iteration_charts
+from dynolab.report.html.tables import Badge, Table, WitnessTable, tables, witnesses
 from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
-from dynolab.spec.measurements import ComputeUnit
+from dynolab.spec.measurements import ComputeUnit, Range, StageName
 from dynolab.spec.models import FileFact
 from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Decision, decide_all, trust_of
-from dynolab.spec.show import show_bytes, show_share, show_time
+from dynolab.spec.show import Value, show_bytes, show_share, show_stepped, show_time
 
 CHUNK = 100
 """Layers in one body of the table: a body out of sight is not laid out (``content-visibility``)."""
@@ -32,18 +33,33 @@ LONGEST_NAME = 240
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: its title, the anchor of its definition, its text, and why there is none."""
+    """One figure: its title, the anchor of its definition, its text, and why there is none.
+
+    ``note`` is what a reader must know beside the number.
+    """
 
     title: str
     anchor: str
     text: str
     reason: str | None
+    note: str | None = None
 
 
 def figure(profile: Profile, wanted: Fact | str, title: str | None = None) -> Figure:
     """A figure of the registry as this profile has it, under a shorter title where its place says the rest."""
     found = fact(wanted) if isinstance(wanted, str) else wanted
-    return Figure(title or found.title, found.anchor, found.show(profile).replace(" - ", " – "), found.reason(profile))
+    text = found.show(profile).replace(" - ", " – ")
+    note = _note(profile, found, found.value(profile))
+    return Figure(title or found.title, found.anchor, text, found.reason(profile), note)
+
+
+def _note(profile: Profile, found: Fact, value: Value | None) -> str | None:
+    resolution = fact("memory_resolution").value(profile)
+    if isinstance(value, Range) and isinstance(resolution, int) and value.upper < resolution:
+        return BELOW_RESOLUTION
+    if found.key == "layer_pass_overhead" and isinstance(value, float) and value < 0:
+        return "faster than the loop"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,8 @@ class StageView:
     badge: Badge
     reasons: list[str]
     time: Figure
+    kind: str
+    """What the big figure is of its runs: ``minimum of 3 runs``."""
     memory: list[Figure]
     more: list[Figure]
 
@@ -117,11 +135,12 @@ class ProfileView:
     decisions: list[tuple[Badge, Decision]]
     others: list[Figure]
     memory: MemoryChart | None
+    memory_verdicts: list[tuple[str, Badge]]
     iterations: IterationCharts | None
     statistics: list[Figure]
     loads: LoadView
     layers: LayersView
-    tables: list[tuple[str, list[tuple[str, str]]]]
+    tables: list[Table]
     witnesses: list[WitnessTable]
 
 
@@ -137,6 +156,11 @@ def view(profile: Profile, label: str, number: int, *, many: bool) -> ProfileVie
         decisions=[(Badge(decision.outcome.value), decision) for decision in decide_all(profile)],
         others=_others(profile),
         memory=memory_chart(profile),
+        memory_verdicts=[
+            (stage_title(stage), Badge(trust.value))
+            for stage in profile.stages
+            if (trust := _memory_trust(stage)) is not None
+        ],
         iterations=iteration_charts(profile.inference),
         statistics=_statistics(profile),
         loads=_loads(profile),
@@ -146,16 +170,16 @@ def view(profile: Profile, label: str, number: int, *, many: bool) -> ProfileVie
     )
 
 
+_MEMORY = tuple(f"{stage}_memory_{part}_range" for stage in StageName for part in ("peak", "increase"))
 COMPARED = (
     "compile_time", "first_load_time", "warm_load_time", "estimated_inference_time", "inference_time_median",
-    "iterations_per_second", "first_inference_time", "compile_memory_peak_range", "first_load_memory_peak_range",
-    "warm_load_memory_peak_range", "inference_memory_peak_range", "inference_memory_increase_range",
-    "process_total_peak_range", "runtime_import_time", "model_size", "layer_count",
+    "inference_time_p90", "iterations_per_second", "first_inference_time", "runtime_import_time", *_MEMORY,
+    "process_total_peak_range", "runtime_import_memory_range", "model_size", "layer_count",
 )  # fmt: skip
 
 
 def comparison(profiles: Sequence[Profile]) -> list[tuple[Figure, list[tuple[Figure, Badge | None]]]]:
-    """A row per figure, a cell per profile; a cell of a stage that is not clean carries its verdict."""
+    """A row per figure, a cell per profile; a cell whose time or memory is not clean carries the verdict on it."""
     rows = []
     for key in COMPARED:
         cells = [(figure(profile, key), _doubt(profile, fact(key))) for profile in profiles]
@@ -167,8 +191,14 @@ def _doubt(profile: Profile, found: Fact) -> Badge | None:
     if found.stage is None or found.value(profile) is None:
         return None
     stage: Stage = getattr(profile, found.stage.value)
-    trust = trust_of(stage, "time" if found.kind in ("time_ns", "rate") else "memory")
-    return None if trust is Trust.CLEAN else Badge(trust.value)
+    trust = trust_of(stage, "time") if found.kind in ("time_ns", "rate") else _memory_trust(stage)
+    return None if trust in (Trust.CLEAN, None) else Badge(trust.value)
+
+
+def _memory_trust(stage: Stage) -> Trust | None:
+    """The verdict on a stage's memory (measuring.md section 6): every pass enters the median, so the worst counts."""
+    found = {run.verdict.trust for run in stage.memory.runs} if stage.memory is not None else set()
+    return next((trust for trust in (Trust.INVALID, Trust.NOISY, Trust.CLEAN) if trust in found), None)
 
 
 def _lines(profile: Profile) -> list[str]:
@@ -187,12 +217,20 @@ def _stage(profile: Profile, stage: Stage) -> StageView:
         badge=Badge(stage.verdict.trust.value if measured else "not measured"),
         reasons=condensed(stage.verdict.reasons, 3) if measured else [stage.reason or ""],
         time=figure(profile, time, "Time"),
+        kind=_kind(stage),
         memory=[
             figure(profile, f"{word}_memory_peak_range", "Peak"),
             figure(profile, f"{word}_memory_increase_range", "Increase"),
         ],
         more=_more(profile, stage),
     )
+
+
+def _kind(stage: Stage) -> str:
+    count = 0 if stage.time is None else stage.time.count
+    if count < 2:
+        return "one run" if count else ""
+    return f"minimum of {count:,} {'iterations' if stage.name is StageName.INFERENCE else 'runs'}"
 
 
 def _more(profile: Profile, stage: Stage) -> list[Figure]:
@@ -237,13 +275,15 @@ def _loads(profile: Profile) -> LoadView:
     timed = [(key, stage.time.minimum_ns) for key, stage in (("first_load", first), ("warm_load", warm)) if stage.time]
     longest = max((ns for _, ns in timed), default=1) or 1
     written = [*_files("artifact", profile.compile.files_written), *_files("cache", first.files_written)]
-    keys = (("first_load_files", "Files to load"), ("first_load_resident_before", "Resident just before"),
+    keys = (("first_load_files", "Files put out of the page cache"), ("first_load_resident_before", "Resident just before"),
             ("first_load_blocks_read", "Read from the disk"), ("first_load_major_faults", "Major faults"))  # fmt: skip
     cold = first.cold
     return LoadView(
         bars=[(figure(profile, f"{key}_time"), load_bar(ns, longest, key.replace("_", "-"))) for key, ns in timed],
         explanations=list(dict.fromkeys(stage.explanation for stage in (first, warm) if stage.explanation)),
-        cold=None if cold is None else f"{'Proven cold' if cold.proven else 'Not proven cold'}: {cold.reason}",
+        cold=None
+        if cold is None
+        else f"{'Proven cold' if cold.proven else 'Not proven cold'}: {cold.reason.removesuffix('.')}.",
         proof=[] if cold is None else [figure(profile, key, title) for key, title in keys],
         files=written,
     )
@@ -279,12 +319,12 @@ def _delegates(profile: Profile, unit: ComputeUnit) -> list[str]:
 def _unit_text(profile: Profile, total: UnitTotal) -> str:
     plural = "" if total.layers == 1 else "s"
     names = _delegates(profile, total.unit)
-    by = f", by {names[0]}" if len(names) == 1 else ""
+    by = f", by {names[0]}" if len(names) == 1 and names[0].upper() != total.unit.value else ""
     return f"{total.layers:,} layer{plural}, {show_time(total.time_ns)}, {show_share(total.time_share)}{by}"
 
 
 def _layer_rows(profile: Profile) -> Iterator[LayerRow]:
-    layers = profile.layers.layers
+    layers, step = profile.layers.layers, profile.layers.resolution_ns
     whole, longest = (
         sum(layer.time_ns for layer in layers) or 1,
         max((layer.time_ns for layer in layers), default=1) or 1,
@@ -294,7 +334,7 @@ def _layer_rows(profile: Profile) -> Iterator[LayerRow]:
         yield LayerRow(
             number, crop(layer.name, LONGEST_NAME), crop(layer.type, 80), layer.compute_unit.value,
             is_fallback(profile, layer), crop(layer.delegate or "", 60) if several else "", layer.time_ns,
-            show_time(layer.time_ns), show_share(layer.time_ns / whole), round(layer.time_ns / longest * 100),
+            show_stepped(layer.time_ns, step), show_share(layer.time_ns / whole), round(layer.time_ns / longest * 100),
             -1 if layer.output_bytes is None else layer.output_bytes,
             "-" if layer.output_bytes is None else show_bytes(layer.output_bytes),
         )  # fmt: skip

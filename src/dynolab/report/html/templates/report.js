@@ -1,5 +1,6 @@
 "use strict";
-// Sorting and filtering of the layer tables. Everything is on the page already: without this it can still be read.
+// Sorting and filtering of the layer tables, definitions beside their words. Everything is on the page already: without
+// this it can still be read.
 (() => {
   const CHUNK = 100; // rows in one body; bodies out of sight are not laid out
   const words = new Intl.Collator(undefined, { numeric: true });
@@ -13,6 +14,7 @@
         row, name, type, unit,
         number: Number(cells[0].textContent.replace(/,/g, "")),
         time: Number(row.dataset.t),
+        share: Number(row.dataset.t),
         output: Number(row.dataset.o),
         text: `${name} ${type} ${unit}`.toLowerCase(),
       };
@@ -52,13 +54,15 @@
       const wanted = input.value.trim().toLowerCase().split(/\s+/);
       const found = rows.filter((item) => wanted.every((word) => item.text.includes(word)));
       show(table, found);
-      count.textContent = `${number.format(found.length)} of ${number.format(rows.length)} layers`;
+      count.textContent = found.length
+        ? `${number.format(found.length)} of ${number.format(rows.length)} layers`
+        : "no layer matches";
     }
 
     function sortBy(head) {
       rows ??= readRows(table);
       const key = head.dataset.key;
-      const first = key === "time" || key === "output" ? "descending" : "ascending";
+      const first = ["time", "share", "output"].includes(key) ? "descending" : "ascending";
       const now = head.getAttribute("aria-sort");
       const next = !now ? first : now === "ascending" ? "descending" : "ascending";
       for (const other of table.querySelectorAll("th[aria-sort]")) other.removeAttribute("aria-sort");
@@ -67,7 +71,7 @@
       refresh();
     }
 
-    for (const head of table.querySelectorAll("th[data-key]:not([data-plain])")) {
+    for (const head of table.querySelectorAll("th[data-key]")) {
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
@@ -83,5 +87,66 @@
     tools.hidden = false;
   }
 
+  /** The first sentence of a word's definition beside it, on hover and on focus; Escape puts it away. */
+  function explain(tip) {
+    const edge = 8; // pixels that are left free around it
+    let waiting = 0;
+
+    function hide() {
+      clearTimeout(waiting);
+      tip.hidden = true;
+      for (const link of document.querySelectorAll("a[aria-describedby=tip]")) link.removeAttribute("aria-describedby");
+    }
+
+    function show(link) {
+      hide();
+      tip.textContent = link.dataset.tip;
+      tip.hidden = false;
+      link.setAttribute("aria-describedby", "tip");
+      const place = link.getBoundingClientRect();
+      const below = place.bottom + edge + tip.offsetHeight < innerHeight;
+      tip.style.left = `${Math.max(edge, Math.min(place.left, document.documentElement.clientWidth - tip.offsetWidth - edge))}px`;
+      tip.style.top = `${below ? place.bottom + 4 : Math.max(edge, place.top - tip.offsetHeight - 4)}px`;
+    }
+
+    function later(what, ms) {
+      clearTimeout(waiting);
+      waiting = setTimeout(what, ms);
+    }
+
+    for (const link of document.querySelectorAll("a.term")) {
+      link.dataset.tip = link.title;
+      link.removeAttribute("title");
+      link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && later(() => show(link), 250));
+      link.addEventListener("pointerleave", () => later(hide, 200));
+      link.addEventListener("focus", () => link.matches(":focus-visible") && show(link));
+      link.addEventListener("blur", hide);
+      link.addEventListener("click", hide);
+    }
+    tip.addEventListener("pointerenter", () => clearTimeout(waiting));
+    tip.addEventListener("pointerleave", () => later(hide, 200));
+    addEventListener("keydown", (event) => event.key === "Escape" && hide());
+    addEventListener("scroll", () => tip.hidden || hide(), { passive: true });
+  }
+
+  /** From a definition back to the word that led to it. */
+  function leadBack() {
+    let origin = null;
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest("a.term, a.back");
+      if (!link) return;
+      if (link.classList.contains("term")) {
+        origin = link;
+        for (const back of document.querySelectorAll("a.back")) back.textContent = "↩ back";
+      } else if (origin) {
+        event.preventDefault();
+        addEventListener("popstate", () => requestAnimationFrame(() => origin.focus()), { once: true });
+        history.back();
+      }
+    });
+  }
+
   document.querySelectorAll("table.layers").forEach(equip);
+  explain(document.getElementById("tip"));
+  leadBack();
 })();

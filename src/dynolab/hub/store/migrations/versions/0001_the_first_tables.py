@@ -151,6 +151,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
     op.create_index(
+        "ix_job_queued",
+        "job",
+        ["account_id", "device_name", "device_os"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(
         "ix_job_account_created", "job", ["account_id", sa.literal_column("created_at DESC"), "id"], unique=False
     )
     op.create_table(

@@ -1,0 +1,98 @@
+"""``dynolab submit``: jobs for a hub's devices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dynolab.client.jobs import Job
+
+_COMMON = (
+    click.argument("model", type=click.Path(path_type=Path)),
+    click.option("--device", required=True, help="The device's name: see `dynolab devices`."),
+    click.option("--os", default="", help="Its system version, where a name has several."),
+    click.option("--options", default="", help='In AI Hub\'s grammar, such as "--max_profiler_iterations 500".'),
+    click.option("--name", help="The job's name. Default: the model's."),
+    click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the end; exit 1 when it fails."),
+    click.option("--json", "as_json", is_flag=True, help="As JSON: the job."),
+)
+
+
+def _common(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_COMMON):
+        function = option(function)
+    return function
+
+
+@click.group("submit")
+def command() -> None:
+    """Submit a job to the hub: profile, or inference.
+
+    \b
+    dynolab submit profile model.onnx --device workstation
+    dynolab submit inference model.onnx --device workstation --inputs inputs.h5 -o outputs.h5
+    """  # noqa: D301 - click wants the backspace character itself
+
+
+@command.command("profile")
+@_common
+def profile(model: Path, device: str, os: str, options: str, name: str | None, wait: bool, as_json: bool) -> int:
+    """Profile MODEL on a device of the hub, and print the profile."""
+    from dynolab.cli import _hub, _output
+    from dynolab.client.devices import Device
+
+    with _hub.client() as client:
+        job = client.submit_profile_job(model, Device(device, os), name, options)
+        if not _through(job, wait, as_json):
+            return int(wait)
+        if wait and not as_json:
+            _output.show([job.profile], "text")
+    return 0
+
+
+@command.command("inference")
+@_common
+@click.option("--inputs", required=True, help="An .h5 file of AI Hub's form, or the id of a dataset at the hub.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the outputs' .h5 file goes.")
+@click.option("--profile/--no-profile", "measures", default=True, show_default=True, help="Whether to measure as well.")
+def inference(
+    model: Path,
+    device: str,
+    os: str,
+    options: str,
+    name: str | None,
+    wait: bool,
+    as_json: bool,
+    inputs: str,
+    output: Path | None,
+    measures: bool,
+) -> int:
+    """Run MODEL on a dataset on a device of the hub."""
+    from dynolab.cli import _hub
+    from dynolab.client.devices import Device
+
+    with _hub.client() as client:
+        data = client.upload_dataset(inputs) if Path(inputs).is_file() else client.get_dataset(inputs)
+        job = client.submit_inference_job(model, Device(device, os), data, name, options, measures)
+        if not _through(job, wait, as_json):
+            return int(wait)
+        if wait and output is not None:
+            click.echo(f"outputs: {job.download_output_data(output)}", err=True)
+    return 0
+
+
+def _through(job: Job, wait: bool, as_json: bool) -> bool:
+    """Tell the job's id, and wait for it if that is wanted; whether it went well, as far as that is known."""
+    click.echo(f"job {job.job_id}: {job.url}", err=True)
+    status = job.wait() if wait else job.get_status()
+    if as_json:
+        click.echo(json.dumps(job.document, indent=1))
+    if status.failure:
+        click.echo(f"error: {status.message}", err=True)
+    return not status.failure

@@ -1,0 +1,142 @@
+"""HTTP to a hub: the one file of this room that knows the library."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dynolab import errors
+from dynolab.client.settings import HubAddress
+
+CHUNK_BYTES = 1 << 20
+TRIES = 6
+RETRY_FIRST_S = 0.5
+Counted = Callable[[int, int], None]
+"""Told how many bytes of how many have gone or come."""
+
+
+class HubApi:
+    """The hub's JSON API. Reading is tried again while the hub cannot be reached; what changes something is not."""
+
+    def __init__(self, address: HubAddress) -> None:
+        self.address = address
+        headers = {"Authorization": f"Bearer {address.token}"}
+        self._client = httpx.Client(
+            base_url=f"{address.url}/api/hub/v1/", headers=headers, timeout=httpx.Timeout(60, connect=5)
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The reply's document."""
+        wanted = {name: value for name, value in query.items() if value is not None}
+        return self._again(lambda: self._checked(self._client.get(path, params=wanted))).json()
+
+    def text(self, path: str) -> str:
+        """The reply as text."""
+        found: httpx.Response = self._again(lambda: self._checked(self._client.get(path)))
+        return found.text
+
+    def send(self, method: str, path: str, document: Any = None, **headers: str) -> Any:
+        """Have something changed; the reply's document, or None where it has none."""
+        try:
+            answer = self._checked(self._client.request(method, path, json=document, headers=headers))
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        return answer.json() if answer.content else None
+
+    def events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Server-sent events as they come: name and document."""
+        name = ""
+        try:
+            with self._client.stream("GET", path, timeout=httpx.Timeout(90, connect=5)) as answer:
+                self._checked(answer)
+                for line in answer.iter_lines():
+                    key, _, value = line.partition(": ")
+                    if key == "event":
+                        name = value
+                    elif key == "data":
+                        yield name, json.loads(value)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def upload(self, path: Path, urls: list[str], part_bytes: int, counted: Counted) -> list[str]:
+        """Send a file in parts; their tags. A part that breaks off is sent again."""
+        parts = (partial(self._part, path, url, (i * part_bytes, part_bytes), counted) for i, url in enumerate(urls))
+        return [self._again(part) for part in parts]
+
+    def download(self, url: str, target: Path, size: int, counted: Counted) -> None:
+        """Fetch a file; it is there whole or not at all."""
+        self._again(lambda: self._fetch(url, target, size, counted))
+
+    def _part(self, path: Path, url: str, place: tuple[int, int], counted: Counted) -> str:
+        start, most = place
+        size = path.stat().st_size
+        length = max(0, min(most, size - start))
+
+        def chunks() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                file.seek(start)
+                left = length
+                while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+                    left -= len(chunk)
+                    yield chunk
+                    counted(start + length - left, size)
+
+        headers = {"Content-Length": str(length)}
+        answer = self._checked(httpx.put(url, content=chunks(), headers=headers, timeout=60))
+        return answer.headers["etag"].strip('"')
+
+    def _fetch(self, url: str, target: Path, size: int, counted: Counted) -> None:
+        halfway = target.with_name(target.name + ".partial")
+        try:
+            with httpx.stream("GET", url, timeout=60) as answer:
+                self._checked(answer)
+                with halfway.open("wb") as file:
+                    for chunk in answer.iter_bytes(CHUNK_BYTES):
+                        file.write(chunk)
+                        counted(file.tell(), size)
+            halfway.replace(target)
+        finally:
+            halfway.unlink(missing_ok=True)
+
+    def _again(self, call: Callable[[], Any]) -> Any:
+        for attempt in range(TRIES):
+            try:
+                return call()
+            except (httpx.TransportError, errors.DeviceLost) as error:
+                if attempt == TRIES - 1:
+                    raise self._unreachable(error) from error
+                time.sleep(RETRY_FIRST_S * 2**attempt)
+        raise errors.Bug("the last try neither answered nor failed")
+
+    def _unreachable(self, error: Exception) -> errors.Error:
+        return errors.DeviceLost(
+            f"the hub at {self.address.url} cannot be reached: {error}", hint="is it running? `dynolab hub` starts one"
+        )
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        """The reply, if it is a good one; else the error that it holds."""
+        if answer.is_success:
+            return answer
+        answer.read()
+        if answer.status_code in (502, 503, 504):
+            raise errors.DeviceLost(f"it answered {answer.status_code}")
+        try:
+            document = answer.json()
+        except ValueError:
+            document = {}
+        if isinstance(document, dict) and "code" in document:
+            raise errors.from_dict(document)
+        raise errors.NotFound(
+            f"{answer.request.url} answered {answer.status_code}: is a hub of dynolab there?",
+            hint=f"the configured address is {self.address.url}",
+        )

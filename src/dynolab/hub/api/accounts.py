@@ -1,0 +1,38 @@
+"""Who is signed in, and the tokens of the account."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from dynolab.hub.api.common import Caller, TheHub
+from dynolab.hub.api.schemas import Me, NewToken, Token, TokenAsked, Tokens
+from dynolab.hub.usecases.find_tokens import find_tokens
+from dynolab.hub.usecases.make_token import make_own_token
+from dynolab.hub.usecases.revoke_token import revoke_token
+
+router = APIRouter(tags=["account"])
+
+
+@router.get("/me")
+async def me(account: Caller) -> Me:
+    """Who the token belongs to."""
+    return Me.model_validate(account)
+
+
+@router.get("/tokens")
+async def tokens(hub: TheHub, account: Caller) -> Tokens:
+    """All tokens of the account, also the revoked."""
+    return Tokens(tokens=[Token.model_validate(row) for row in await find_tokens(hub, account)])
+
+
+@router.post("/tokens", status_code=201)
+async def make(hub: TheHub, account: Caller, asked: TokenAsked) -> NewToken:
+    """Make a token; its secret is in this reply and nowhere else."""
+    row, secret = await make_own_token(hub, account, kind=asked.kind, label=asked.label)
+    return NewToken(**Token.model_validate(row).model_dump(), secret=secret)
+
+
+@router.delete("/tokens/{id}", status_code=204)
+async def revoke(hub: TheHub, account: Caller, id: str) -> None:
+    """Revoke a token: it opens nothing any more, at once."""
+    await revoke_token(hub, account, id)

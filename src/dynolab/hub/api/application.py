@@ -1,0 +1,117 @@
+"""The JSON API as one application, with its description at ``openapi.json`` and as a page at ``docs``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dynolab import errors
+from dynolab.hub.api import accounts, datasets, devices, jobs, models
+from dynolab.hub.api.docs import page
+from dynolab.hub.api.errors import answer, document, http_answer
+from dynolab.hub.api.schemas import ErrorBody
+
+BODY_MAX_BYTES = 4 << 20
+"""A request to complete an upload of thousands of parts stays far below."""
+VALUE_MAX = 200
+"""How much of a value that does not fit is told back."""
+REFUSALS = {401: "no good token", 404: "nothing there, or another's", 422: "the request does not fit"}
+WRITING_REFUSALS = {403: "another's", 409: "its state does not allow this", 413: "too large", 507: "the hub is full"}
+
+
+def create_api() -> FastAPI:
+    """The application; its ``state`` is set by the hub's."""
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorBody, "description": text} for status, text in {**REFUSALS, **WRITING_REFUSALS}.items()
+    }
+    api = FastAPI(
+        title="dynolab hub",
+        version=version("dynolab"),
+        description="Everything the hub can do. Errors are `{code, message, hint, details}`.",
+        docs_url=None,  # FastAPI's own pages load scripts from another host
+        redoc_url=None,
+        responses=refusals,
+        exception_handlers={
+            errors.Error: answer,
+            RequestValidationError: _does_not_fit,
+            HTTPException: http_answer,
+            Exception: answer,
+        },
+    )
+    for room in (accounts, devices, models, datasets, jobs):
+        api.include_router(room.router)
+    api.add_middleware(_Guard)
+
+    @api.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(
+            page(api.openapi()), headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        )
+
+    return api
+
+
+async def _does_not_fit(request: Request, error: Exception) -> Response:
+    """Every field that does not fit, with its value and what is wrong with it."""
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {
+            "field": ".".join(map(str, one["loc"])),
+            "value": _told(one.get("input")),
+            "problem": str(one["msg"]).removeprefix("Value error, "),
+        }
+        for one in error.errors()[:20]
+    ]
+    first = found[0] if found else {"field": "body", "value": "", "problem": "does not fit"}
+    text = f"{first['field']}: {first['problem']}"
+    hint = None
+    kind = request.headers.get("content-type", "")
+    if first["field"] == "body" and request.method in ("POST", "PATCH") and not kind.startswith("application/json"):
+        hint = f"send the body as JSON, with `Content-Type: application/json`, not {kind[:100]!r}"
+    elif first["value"] is not None and len(str(first["value"])) <= VALUE_MAX:
+        text += f", not {first['value']!r}"
+    return document(errors.SpecInvalid(text, hint=hint, details={"errors": found}), 422)
+
+
+def _told(value: object) -> object:
+    """A value as far as it is told back."""
+    if value is None or isinstance(value, bool | int | float):
+        return value if len(str(value)) <= VALUE_MAX else str(value)[:VALUE_MAX]
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= VALUE_MAX else text[:VALUE_MAX] + "..."
+
+
+class _Guard:
+    """Refuses what no resource could take: NUL in the address, and bodies without end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+            error = errors.SpecInvalid("the address holds a NUL character")
+            await document(error, HTTPStatus.UNPROCESSABLE_ENTITY)(scope, receive, send)
+            return
+        count = 0
+
+        async def bounded() -> Message:
+            nonlocal count
+            message = await receive()
+            count += len(message.get("body", b""))
+            if count > BODY_MAX_BYTES:
+                raise HTTPException(413, f"the body has more than {BODY_MAX_BYTES} bytes")
+            return message
+
+        await self.app(scope, bounded, send)

@@ -1,0 +1,91 @@
+"""Datasets: made, uploaded in parts, listed, downloaded, deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from sqlalchemy import Row
+
+from dynolab.errors import Conflict
+from dynolab.hub.api import common
+from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
+from dynolab.hub.api.schemas import Dataset, DatasetAsked, Datasets, Download, Upload, UploadAsked, UploadDone
+from dynolab.hub.api.sharing import sharing_routes
+from dynolab.hub.store import tables
+from dynolab.hub.usecases.begin_upload import begin_upload
+from dynolab.hub.usecases.complete_upload import complete_upload
+from dynolab.hub.usecases.create_dataset import create_dataset
+from dynolab.hub.usecases.delete_dataset import delete_dataset
+from dynolab.hub.usecases.find_datasets import find_dataset, page_datasets
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+sharing_routes(router, tables.dataset)
+
+
+def _shown(row: Row[Any]) -> Dataset:
+    return Dataset(
+        id=row.id,
+        name=row.name,
+        owner=row.email,
+        project_id=row.project_id,
+        created_at=row.created_at,
+        has_bytes=row.blob_id is not None,
+        size_bytes=row.size_bytes,
+        permanent=row.expires_at is None,
+        expires_at=row.expires_at,
+    )
+
+
+@router.post("", status_code=201)
+async def create(hub: TheHub, account: Caller, asked: DatasetAsked) -> Dataset:
+    """Make a dataset known; its bytes, an HDF5 file, come with an upload."""
+    dataset_id, *_ = await create_dataset(
+        hub, account, name=asked.name, permanent=asked.permanent, project_id=asked.project_id
+    )
+    return _shown(await find_dataset(hub, account, dataset_id))
+
+
+@router.get("")
+async def listing(
+    hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
+) -> Datasets:
+    """A page of the datasets that the account may see, newest first. `name`: a part of the name, in any case."""
+    rows = await page_datasets(hub, account, name=name, limit=limit + 1, before=common.cursor(before))
+    page, following = common.next_page(rows, limit)
+    return Datasets(datasets=[_shown(row) for row in page], next=following)
+
+
+@router.get("/{id}")
+async def show(hub: TheHub, account: Caller, id: str) -> Dataset:
+    """One dataset."""
+    return _shown(await find_dataset(hub, account, id))
+
+
+@router.post("/{id}/uploads", status_code=201)
+async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: UploadAsked) -> Upload:
+    """Begin an upload: every part is PUT to its address. One that is not complete within a day is dropped."""
+    begun = await begin_upload(hub, account, tables.dataset, id, size=asked.size)
+    return common.upload(request, begun, asked.size)
+
+
+@router.post("/{id}/uploads/{upload_id}/complete")
+async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Dataset:
+    """Join the parts; said twice, it is done once."""
+    await complete_upload(hub, account, tables.dataset, id, upload_id=upload_id, etags=asked.etags)
+    return _shown(await find_dataset(hub, account, id))
+
+
+@router.get("/{id}/download")
+async def download(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
+    """Where the dataset's file is to be had."""
+    row = await find_dataset(hub, account, id)
+    if row.blob_id is None:
+        raise Conflict(f"the dataset {row.id} has no bytes yet", hint="complete its upload first")
+    return await common.download(request, row.blob_id, row.name, ".h5")
+
+
+@router.delete("/{id}", status_code=204)
+async def delete(hub: TheHub, account: Caller, id: str) -> None:
+    """Delete a dataset and its bytes; 409 while a job that is not over uses it."""
+    await delete_dataset(hub, account, id)

@@ -1,0 +1,286 @@
+"""Jobs: submitted, listed, watched, run again, deleted; their profiles and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Row
+
+from dynolab.errors import Error, NotFound
+from dynolab.hub.api import common
+from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
+from dynolab.hub.api.schemas import (
+    Attempt,
+    Failure,
+    Job,
+    JobAsked,
+    JobChange,
+    JobDevice,
+    JobHead,
+    Jobs,
+    Kind,
+    State,
+    dump,
+)
+from dynolab.hub.api.sharing import sharing_routes
+from dynolab.hub.store import tables
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.cancel_job import cancel_job
+from dynolab.hub.usecases.delete_job import delete_job
+from dynolab.hub.usecases.find_attempts import find_attempts
+from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
+from dynolab.hub.usecases.follow_job import Moment, follow_job
+from dynolab.hub.usecases.read_blob import read_blob
+from dynolab.hub.usecases.rename_job import rename_job
+from dynolab.hub.usecases.rerun_job import rerun_job
+from dynolab.hub.usecases.revoke_token import revocation
+from dynolab.hub.usecases.sign_in import sign_in
+from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+
+ALIVE_EVERY_S = 15.0
+"""A comment this often keeps proxies from closing a stream in which nothing happens; the access is looked at again, too."""
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+sharing_routes(router, tables.job)
+
+
+def _failure(document: Any) -> Failure | None:
+    return Failure.model_validate(document) if isinstance(document, dict) and "code" in document else None
+
+
+def _head(row: Row[Any]) -> dict[str, Any]:
+    """What lists show of a job."""
+    same = [
+        "id",
+        "kind",
+        "measures",
+        "name",
+        "state",
+        "project_id",
+        "model_id",
+        "model_name",
+        "dataset_id",
+        "output_dataset_id",
+        "options",
+    ]
+    instants = ["created_at", "started_at", "finished_at"]
+    return {name: getattr(row, name) for name in same + instants} | {
+        "owner": row.email,
+        "device": JobDevice(name=row.device_name, os=row.device_os, attributes=row.device_attributes),
+        "cancel_asked_at": row.cancelled_at,
+        "attempts_made": row.attempts,
+        "summary": dump(row.summary),
+        "failure": _failure(row.failure),
+    }
+
+
+async def _shown(hub: Hub, account: Account, job_id: str) -> Job:
+    row = await find_job(hub, account, job_id)
+    attempts, position = await find_attempts(hub, row)
+    running = [dump(one.progress) for one in attempts if one.state == "running"]
+    return Job(
+        **_head(row),
+        attempts=[
+            Attempt(
+                number=one.number,
+                device_id=one.device_id,
+                state=one.state,
+                progress=dump(one.progress),
+                failure=_failure(one.failure),
+                has_log=one.log_blob_id is not None,
+                started_at=one.started_at,
+                finished_at=one.finished_at,
+            )
+            for one in attempts
+        ],
+        progress=running[-1] if running else None,
+        queue_position=position,
+    )
+
+
+@router.post("", status_code=201)
+async def submit(
+    hub: TheHub,
+    account: Caller,
+    asked: JobAsked,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1, max_length=255, description="The same key within a day stands for the same job, made once."
+        ),
+    ] = None,
+) -> Job:
+    """Submit a job."""
+    request = JobRequest(
+        kind=asked.kind,
+        model_id=asked.model_id,
+        device_name=asked.device.name,
+        device_os=asked.device.os,
+        device_attributes=tuple(asked.device.attributes),
+        name=asked.name,
+        options=asked.options,
+        measures=asked.measures or asked.kind == "profile",
+        dataset_id=asked.dataset_id,
+        project_id=asked.project_id,
+        idempotency_key=idempotency_key,
+    )
+    job_id, _ = await submit_job(hub, account, request)
+    return await _shown(hub, account, job_id)
+
+
+@router.get("")
+async def listing(
+    hub: TheHub,
+    account: Caller,
+    state: Annotated[list[State], Query(description="Any of these.", max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+    kind: Annotated[list[Kind], Query(description="Any of these.", max_length=100)] = [],  # noqa: B006 - likewise
+    creator: Annotated[str, Query(max_length=256, description="The owner's e-mail address or name.")] = "",
+    device: Annotated[str, Query(max_length=256, description="The device model's name.")] = "",
+    model: Annotated[str, Query(max_length=256, description="The model's id.")] = "",
+    project: Filter = "",
+    text: Annotated[str, Query(max_length=256, description="A part of the job's name or id, in any case.")] = "",
+    limit: Limit = PAGE,
+    before: Before = None,
+) -> Jobs:
+    """A page of the jobs that the account may see, newest first."""
+    wanted = JobFilter(state, kind, creator, project, device, model, text)
+    rows = await page_jobs(hub, account, wanted, limit=limit + 1, before=common.cursor(before))
+    page, following = common.next_page(rows, limit)
+    return Jobs(jobs=[JobHead(**_head(row)) for row in page], next=following)
+
+
+@router.get("/{id}")
+async def show(hub: TheHub, account: Caller, id: str) -> Job:
+    """One job, with its attempts, its progress, and its place in the queue."""
+    return await _shown(hub, account, id)
+
+
+@router.patch("/{id}")
+async def rename(hub: TheHub, account: Caller, id: str, asked: JobChange) -> Job:
+    """Give a job another name."""
+    await rename_job(hub, account, id, asked.name)
+    return await _shown(hub, account, id)
+
+
+@router.post("/{id}/cancel")
+async def cancel(hub: TheHub, account: Caller, id: str) -> Job:
+    """Cancel a job: one that waits is over at once, one that runs when its agent hears of it. 409 for one that is over."""
+    await cancel_job(hub, account, id)
+    return await _shown(hub, account, id)
+
+
+@router.post("/{id}/rerun", status_code=201)
+async def rerun(hub: TheHub, account: Caller, id: str) -> Job:
+    """Submit a job once more, as it was asked for: the new job."""
+    job_id, _ = await rerun_job(hub, account, id)
+    return await _shown(hub, account, job_id)
+
+
+@router.delete("/{id}", status_code=204)
+async def delete(hub: TheHub, account: Caller, id: str) -> None:
+    """Delete a job that is over, with its results and logs. Model and datasets stay."""
+    await delete_job(hub, account, id)
+
+
+@router.get(
+    "/{id}/profile",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The document."}},
+)
+async def profile(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
+    """The whole profile document (`dynolab report` renders it); 404 until the job is done."""
+    row = await find_job(hub, account, id)
+    if row.state != "done" or row.result_blob_id is None:
+        raise NotFound(f"the job {id} has no profile: it is {row.state}")
+    return await _file(hub, row.result_blob_id, "application/json")
+
+
+@router.get(
+    "/{id}/log",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The log."}},
+)
+async def log(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
+    """The log of the last attempt; 404 until there is one."""
+    row = await find_job(hub, account, id)
+    if row.log_blob_id is None:
+        raise NotFound(f"the job {id} has no log yet: it is {row.state}")
+    return await _file(hub, row.log_blob_id, "text/plain; charset=utf-8")
+
+
+async def _file(hub: Hub, blob_id: str, media_type: str) -> StreamingResponse:
+    size, chunks = await read_blob(hub, blob_id)
+    headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(chunks, media_type=media_type, headers=headers)
+
+
+@router.get(
+    "/{id}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "description": "`state` (`{state, attempts_made}`), `progress`, `end` (`{state, summary, failure}`).",
+        }
+    },
+)
+async def events(request: Request, hub: TheHub, account: Caller, id: str) -> StreamingResponse:
+    """Server-sent events: the state as it is now, then every change, within a second. The stream ends with the job."""
+    await find_job(hub, account, id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
+    chunks = _events(hub, account, request.headers.get("authorization", ""), id)
+    return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
+
+
+async def _events(hub: Hub, account: Account, authorization: str, job_id: str) -> AsyncIterator[str]:
+    """The stream of one watcher; it also ends when the hub does, and when the watcher may not look any more."""
+    before: Moment | None = None
+    token = [revocation(account.token_id)]
+    async with follow_job(hub, job_id) as watcher, hub.wakeups.waiter(token) as unsure:
+        while not hub.wakeups.closed:
+            watcher.changed.clear()
+            moment = watcher.seen
+            for event, data in _changes(before, moment if isinstance(moment, Moment) else None):
+                yield f"event: {event}\ndata: {json.dumps(data)}\n\n"
+            if not isinstance(moment, Moment) or moment.over:
+                return
+            before = moment
+            if not await _either(watcher.changed, unsure):
+                yield ": still there\n\n"
+            elif not unsure.is_set():
+                continue
+            unsure.clear()
+            try:
+                await sign_in(hub, authorization, kind="user")
+                await find_job(hub, account, job_id)
+            except Error:
+                return
+
+
+async def _either(*events: asyncio.Event) -> bool:
+    """Whether one of the events came in time."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waiting, timeout=ALIVE_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+    return bool(done)
+
+
+def _changes(before: Moment | None, now: Moment | None) -> list[tuple[str, dict[str, Any]]]:
+    """The events that lead from one moment to the next; None: the job is deleted, or was never looked at."""
+    if now is None:
+        return [("end", {"state": None, "summary": None, "failure": None})]
+    found: list[tuple[str, dict[str, Any]]] = []
+    if before is None or (before.state, before.attempts) != (now.state, now.attempts):
+        found.append(("state", {"state": now.state, "attempts_made": now.attempts}))
+    if isinstance(now.progress, dict) and not now.over and (before is None or before.progress != now.progress):
+        found.append(("progress", now.progress))
+    if now.over:
+        found.append(("end", {"state": now.state, "summary": now.summary, "failure": now.failure}))
+    return found

@@ -1,0 +1,93 @@
+"""Models: made, uploaded in parts, listed, downloaded, deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from sqlalchemy import Row
+
+from dynolab.errors import Conflict
+from dynolab.hub.api import common
+from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
+from dynolab.hub.api.schemas import Download, Model, ModelAsked, Models, Upload, UploadAsked, UploadDone
+from dynolab.hub.api.sharing import sharing_routes
+from dynolab.hub.store import tables
+from dynolab.hub.usecases.begin_upload import begin_upload
+from dynolab.hub.usecases.complete_upload import complete_upload
+from dynolab.hub.usecases.create_model import ENDINGS, create_model
+from dynolab.hub.usecases.delete_model import delete_model
+from dynolab.hub.usecases.find_models import find_model, page_models
+
+router = APIRouter(prefix="/models", tags=["models"])
+sharing_routes(router, tables.model)
+
+
+def _shown(row: Row[Any]) -> Model:
+    return Model(
+        id=row.id,
+        name=row.name,
+        owner=row.email,
+        project_id=row.project_id,
+        created_at=row.created_at,
+        has_bytes=row.blob_id is not None,
+        size_bytes=row.size_bytes,
+        kind=row.kind,
+        is_directory=row.is_directory,
+        producer_id=row.producer_id,
+    )
+
+
+@router.post("", status_code=201)
+async def create(hub: TheHub, account: Caller, asked: ModelAsked) -> Model:
+    """Make a model known; its bytes come with an upload."""
+    model_id, _ = await create_model(
+        hub, account, name=asked.name, kind=asked.kind, is_directory=asked.is_directory, project_id=asked.project_id
+    )
+    return _shown(await find_model(hub, account, model_id))
+
+
+@router.get("")
+async def listing(
+    hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
+) -> Models:
+    """A page of the models that the account may see, newest first. `name`: a part of the name, in any case."""
+    rows = await page_models(hub, account, name=name, limit=limit + 1, before=common.cursor(before))
+    page, following = common.next_page(rows, limit)
+    return Models(models=[_shown(row) for row in page], next=following)
+
+
+@router.get("/{id}")
+async def show(hub: TheHub, account: Caller, id: str) -> Model:
+    """One model."""
+    return _shown(await find_model(hub, account, id))
+
+
+@router.post("/{id}/uploads", status_code=201)
+async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: UploadAsked) -> Upload:
+    """Begin an upload: every part is PUT to its address. One that is not complete within a day is dropped."""
+    begun = await begin_upload(hub, account, tables.model, id, size=asked.size)
+    return common.upload(request, begun, asked.size)
+
+
+@router.post("/{id}/uploads/{upload_id}/complete")
+async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Model:
+    """Join the parts; said twice, it is done once."""
+    await complete_upload(hub, account, tables.model, id, upload_id=upload_id, etags=asked.etags)
+    return _shown(await find_model(hub, account, id))
+
+
+@router.get("/{id}/download")
+async def download(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
+    """Where the model's file is to be had."""
+    row = await find_model(hub, account, id)
+    if row.blob_id is None:
+        raise Conflict(f"the model {row.id} has no bytes yet", hint="complete its upload first")
+    ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")
+    return await common.download(request, row.blob_id, row.name, ending)
+
+
+@router.delete("/{id}", status_code=204)
+async def delete(hub: TheHub, account: Caller, id: str) -> None:
+    """Delete a model and its bytes; 409 while a job that is not over uses it."""
+    await delete_model(hub, account, id)

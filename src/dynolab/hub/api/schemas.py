@@ -1,0 +1,343 @@
+"""What the JSON API takes and gives. Names ending in ``_ns`` are nanoseconds, in ``_bytes`` bytes, in ``_at`` UTC instants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+TEXT_MAX = 20_000
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text takes every character but this one."""
+    if "\x00" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+Text = Annotated[str, Field(max_length=TEXT_MAX), AfterValidator(_storable)]
+"""Any text that can be kept."""
+Short = Annotated[str, Field(max_length=256), AfterValidator(_storable)]
+State = Literal["queued", "preparing", "running", "done", "failed", "cancelled"]
+Kind = Literal["profile", "inference"]
+
+
+class Asked(BaseModel):
+    """A request's body: nothing is guessed, and what is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Given(BaseModel):
+    """A reply's body, read off a row or an object."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ErrorBody(Given):
+    """Every reply that is no success."""
+
+    code: str = Field(description="The error's stable name, such as `NotFound`: see docs/commands.md.")
+    message: str = Field(description="What was wrong, with the offending value.")
+    hint: str | None = Field(description="What to do about it.")
+    details: dict[str, JsonValue] = Field(
+        description="For programs; of a request that does not fit: `errors`, each with `field`, `value` and `problem`."
+    )
+
+
+# ---- accounts --------------------------------------------------------------------------------------------------------
+
+
+class Me(Given):
+    """Who the token belongs to."""
+
+    id: int
+    email: str
+    name: str
+
+
+class TokenAsked(Asked):
+    """A token to be made."""
+
+    kind: Literal["user", "agent"] = Field("user", description="Which doors it opens: the users' or the agents'.")
+    label: Text = Field("", description="What it is for; shown in lists.")
+
+
+class Token(Given):
+    """A token, without its secret."""
+
+    id: str
+    kind: Literal["user", "agent"]
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None = Field(description="From when on it opens nothing; null: it is good.")
+
+
+class NewToken(Token):
+    """A token that was just made."""
+
+    secret: str = Field(description="Shown this once; only a digest is kept.")
+
+
+class Tokens(Given):
+    """All tokens of the account, newest first."""
+
+    tokens: list[Token]
+
+
+# ---- devices ---------------------------------------------------------------------------------------------------------
+
+
+class DeviceModel(Given):
+    """Boards of one name, system and set of attributes: a job asks for such a model, and any of its boards may run it."""
+
+    name: str
+    os: str
+    attributes: list[str] = Field(description="Each `key:value`.")
+    description: str
+    boards: int = Field(description="How many boards are known.")
+    busy: int = Field(description="How many of them hold a job now.")
+    queued: int = Field(description="Jobs that wait for a board of this name and system, whichever attributes it has.")
+    seen_at: datetime = Field(description="When one of the boards was last heard of.")
+
+
+class DeviceModels(Given):
+    """The device models that fit, newest system first."""
+
+    devices: list[DeviceModel]
+
+
+class Framework(Given):
+    """What a board can run."""
+
+    name: str
+    version: str
+
+
+class Board(Given):
+    """One physical device, which runs one job at a time."""
+
+    id: str
+    name: str
+    os: str
+    attributes: list[str]
+    description: str
+    frameworks: list[Framework]
+    busy: bool = Field(description="Whether it holds a job now.")
+    created_at: datetime
+    seen_at: datetime = Field(description="When it was last heard of.")
+
+
+# ---- models and datasets ---------------------------------------------------------------------------------------------
+
+
+class ModelAsked(Asked):
+    """A model to be made known; its bytes come with an upload."""
+
+    name: Text = Field("", description="At most 256 characters, no slash, no control character.")
+    kind: Text = Field(
+        description="Its format: `onnx`, `tflite`, `openvino_ir`, `torchscript`, `exported_program`, ..."
+    )
+    is_directory: bool = Field(False, description="Whether the bytes are a ZIP file of a folder.")
+    project_id: Short = ""
+
+
+class DatasetAsked(Asked):
+    """A dataset to be made known; its bytes, an HDF5 file as AI Hub's are, come with an upload."""
+
+    name: Text = Field("", description="At most 256 characters, no slash, no control character.")
+    permanent: bool = Field(False, description="Whether it is kept until it is deleted.")
+    project_id: Short = ""
+
+
+class Stored(Given):
+    """What models and datasets have in common."""
+
+    id: str
+    name: str
+    owner: str = Field(description="E-mail address.")
+    project_id: str
+    created_at: datetime
+    has_bytes: bool = Field(description="Whether its upload is complete.")
+    size_bytes: int | None = Field(description="Null until then.")
+
+
+class Model(Stored):
+    """A model."""
+
+    kind: str
+    is_directory: bool
+    producer_id: str = Field(description="The job that made it, or empty.")
+
+
+class Models(Given):
+    """A page of models, newest first."""
+
+    models: list[Model]
+    next: str | None = Field(description="The next page's `before`; null: this was the last.")
+
+
+class Dataset(Stored):
+    """A dataset."""
+
+    permanent: bool
+    expires_at: datetime | None = Field(description="When it is deleted; null: it is permanent.")
+
+
+class Datasets(Given):
+    """A page of datasets, newest first."""
+
+    datasets: list[Dataset]
+    next: str | None = Field(description="The next page's `before`; null: this was the last.")
+
+
+class UploadAsked(Asked):
+    """An upload to begin."""
+
+    size: int = Field(ge=0, description="The file's size in bytes.")
+
+
+class Upload(Given):
+    """An upload that was begun. Every part is PUT to its address, and answered with an `ETag`."""
+
+    upload_id: str
+    part_bytes: int = Field(description="The size of each part but the last.")
+    urls: list[str] = Field(description="One for each part, in order; good for 24 hours, without a token.")
+
+
+class UploadDone(Asked):
+    """All parts have been sent."""
+
+    etags: list[Short] = Field(default_factory=list, max_length=100_000, description="The parts' `ETag`s, in order.")
+
+
+class Download(Given):
+    """Where a file is to be had."""
+
+    url: str = Field(description="Good for 24 hours, without a token.")
+    name: str = Field(description="A file name without anything that a path could be made of.")
+    bytes: int
+
+
+class Sharing(Given):
+    """With whom something is shared."""
+
+    emails: list[str]
+
+
+class SharingAsked(Asked):
+    """A change of sharing. Sharing a job shares its model and its datasets as well."""
+
+    add: list[Short] = Field(default_factory=list, max_length=1000, description="E-mail addresses.")
+    remove: list[Short] = Field(default_factory=list, max_length=1000)
+
+
+# ---- jobs ------------------------------------------------------------------------------------------------------------
+
+
+class DeviceAsked(Asked):
+    """The device that a job asks for: all of it must fit. Empty: any."""
+
+    name: Short = ""
+    os: Short = Field("", description="A version, or an interval such as `[14,15)`.")
+    attributes: list[Short] = Field(default_factory=list, max_length=100)
+
+
+class JobAsked(Asked):
+    """A job."""
+
+    kind: Kind = Field("profile", description="`profile`: random inputs; `inference`: a dataset's.")
+    model_id: Text
+    device: DeviceAsked = Field(default_factory=lambda: DeviceAsked.model_validate({}))
+    name: Text = Field("", description="Empty: the model's.")
+    options: Text = Field("", description="In AI Hub's grammar, such as `--max_profiler_iterations 100`.")
+    measures: bool = Field(True, description="Whether an inference job also measures the stages.")
+    dataset_id: Text | None = None
+    project_id: Short = ""
+
+
+class JobChange(Asked):
+    """What may be changed of a job."""
+
+    name: Text
+
+
+class Failure(Given):
+    """Why a job or an attempt failed."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    details: dict[str, JsonValue] = {}
+
+
+class JobDevice(Given):
+    """The device model that a job waits for or ran on."""
+
+    name: str
+    os: str
+    attributes: list[str]
+
+
+class JobHead(Given):
+    """A job, as lists show it."""
+
+    id: str
+    kind: str
+    measures: bool
+    name: str
+    state: State
+    owner: str = Field(description="E-mail address.")
+    project_id: str
+    model_id: str
+    model_name: str
+    dataset_id: str | None
+    output_dataset_id: str | None = Field(description="What an inference job made.")
+    device: JobDevice
+    options: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_asked_at: datetime | None
+    attempts_made: int
+    summary: dict[str, JsonValue] | None = Field(
+        description="The headline figures, their units in their names, such as `estimated_inference_time_ns`."
+    )
+    failure: Failure | None
+
+
+class Jobs(Given):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobHead]
+    next: str | None = Field(description="The next page's `before`; null: this was the last.")
+
+
+class Attempt(Given):
+    """One try of a job on one board."""
+
+    number: int
+    device_id: str
+    state: Literal["running", "done", "failed", "lost", "cancelled"]
+    progress: dict[str, JsonValue] | None = Field(description="What the agent said last, such as its `stage`.")
+    failure: Failure | None
+    has_log: bool
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class Job(JobHead):
+    """A job with everything that is known of it."""
+
+    attempts: list[Attempt]
+    progress: dict[str, JsonValue] | None = Field(description="Of the attempt that runs now.")
+    queue_position: int | None = Field(
+        description="1: it is the next of its device model's queue; null: it does not wait."
+    )
+
+
+def dump(value: Any) -> Any:
+    """A progress or summary as the API gives it: an object or nothing."""
+    return value if isinstance(value, dict) else None

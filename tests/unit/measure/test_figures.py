@@ -1,0 +1,46 @@
+"""What a campaign's runs add up to: the words of a verdict fit its outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dynolab.measure import figures
+from dynolab.measure.verdict import DISTURBANCE, MINIMUM_STANDS
+from dynolab.spec.measurements import Witnesses
+from dynolab.spec.profiles import TimingRun, Trust, Verdict
+from dynolab.testing.sample import sample_profile
+
+CLEAN = Verdict(Trust.CLEAN)
+NOISY = Verdict(Trust.NOISY, ("others used 0.97 of 2 cores (allowed 0.10)",), {DISTURBANCE: 9.0})
+
+
+def test_a_slower_run_than_before_is_told_with_the_time_to_beat() -> None:
+    stage = sample_profile().inference
+    assert stage.time is not None
+    stage = replace(stage, time=replace(stage.time, minimum_ns=12_975_000), verdict=CLEAN)
+    found = figures._against_record(stage, 4_550_000).verdict
+    assert found.trust is Trust.NOISY
+    assert found.reasons[0].startswith("this is 185.2 % slower than the 4.55 ms seen before of the same model")
+    assert "(allowed 3 %)" in found.reasons[0]
+
+
+def test_a_minimum_that_the_record_beats_does_not_stand() -> None:
+    stage = sample_profile().inference
+    note = f"1 of 3 processes was disturbed: {MINIMUM_STANDS}"
+    stage = replace(stage, verdict=Verdict(Trust.CLEAN, (note, *NOISY.reasons)))
+    found = figures._against_record(stage, 1_000).verdict
+    assert found.trust is Trust.NOISY
+    assert not any("stands" in reason for reason in found.reasons)
+    assert figures._against_record(stage, None) == stage
+
+
+def runs(*judged: tuple[int, Verdict]) -> list[TimingRun]:
+    return [
+        TimingRun(number, 1, True, (minimum, minimum), (), minimum, Witnesses(1), verdict)
+        for number, (minimum, verdict) in enumerate(judged)
+    ]
+
+
+def test_the_reason_of_a_lonely_minimum_is_in_percent() -> None:
+    found = figures._time_verdict(runs((1000, CLEAN), (1107, CLEAN), (1200, CLEAN)))
+    assert found.reasons == ("no other process came nearer to the minimum than 10.7 % (allowed 2 %)",)
