@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from dynolab.client.jobs import ProfileJob
     from dynolab.spec.jobs import ProfileSpec
     from dynolab.spec.profiles import Profile
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input.")
 @click.option("--input-range", "ranges", multiple=True, metavar="NAME=LOW,HIGH", help="Range of random values.")
 @click.option("--input-file", "files", multiple=True, metavar="NAME=FILE.npy", help="Values of one input.")
+@click.option("--device", help="A device of the hub that `dynolab login` knows, instead of this machine.")
 @click.option(
     "--repeats", type=int, default=3, show_default=True, help="Fresh processes for each load and memory pass."
 )
@@ -41,6 +43,7 @@ def command(
     shapes: tuple[str, ...],
     ranges: tuple[str, ...],
     files: tuple[str, ...],
+    device: str | None,
     repeats: int,
     seed: int,
     timeout: float | None,
@@ -78,13 +81,41 @@ def command(
     twice = [name for name in set(runtimes) if runtimes.count(name) > 1]
     if twice:
         raise SpecInvalid(f"-r {twice[0]} is given twice", hint="name each runtime once")
-    profiles, failed = _measure(spec, runtimes or (None,))
+    if device is None:
+        profiles, failed = _measure(spec, runtimes or (None,))
+    else:
+        profiles, failed = [_at_hub(spec, device, runtimes)], False
     if profiles:
         _output.show(profiles, form)
         if output is not None:
             _output.write(profiles, output, form)
     met = _output.decide(profiles, form)
     return 2 if failed else int(not met)
+
+
+def _at_hub(spec: ProfileSpec, device: str, runtimes: tuple[str, ...]) -> Profile:
+    """The profile of a job at the hub: the same measurement, on one of its devices."""
+    from dataclasses import replace
+
+    from dynolab.cli import _hub, _progress
+    from dynolab.client.devices import Device
+    from dynolab.errors import SpecInvalid
+    from dynolab.spec.jobs import ProfileSpec
+
+    plain = ProfileSpec(model=spec.model, options=spec.options, requirements=spec.requirements)
+    if runtimes or spec != plain:
+        raise SpecInvalid(
+            "--device takes a model, --options and --require: a hub's device chooses runtime, inputs and repeats itself",
+            hint="without --device, on that machine, all of them can be given",
+        )
+    with _hub.client() as client:
+        job: ProfileJob = client.submit_profile_job(spec.model, Device(device), options=spec.options)
+        with _progress.follow(replace(spec, runtime=device)) as progress:
+            for name, event in job.follow():
+                if name == "progress" and event.get("stage") != "fetch":
+                    progress(event)
+        profile = job.measured()
+    return replace(profile, request=replace(profile.request, requirements=spec.requirements))
 
 
 def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...]) -> tuple[list[Profile], bool]:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dynolab.client.devices import Device
-from dynolab.errors import Bug, NotFound, WorkerTimeout
+from dynolab.errors import Bug, NotFound, WorkerTimeout, from_dict
 from dynolab.report.aihub import dictionary
 from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
@@ -178,6 +178,12 @@ class Job:
 
 class ProfileJob(Job):
     """A job that measures."""
+
+    def measured(self) -> Profile:
+        """The profile, once it is over. Raises the error that the job failed with."""
+        if self.wait().failure:
+            raise from_dict(self._document["failure"])
+        return self.profile
 
     @property
     def profile(self) -> Profile:

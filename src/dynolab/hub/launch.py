@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import configparser
+import io
 import os
 import signal
 import socket
@@ -43,8 +45,9 @@ def serve(settings: Settings, tell: Tell, *, with_agent: bool = True) -> None:
     postgres = None if settings.database_url else OwnPostgres(settings.data / "postgres", tell)
     try:
         url, dsn = (postgres.url, postgres.dsn) if postgres else _urls(str(settings.database_url))
-        with postgres.kept() if postgres else nullcontext():
-            asyncio.run(_serve(settings, url, dsn, listening, tell, with_agent))
+        kept = postgres.kept() if postgres else nullcontext()
+        with kept, asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:  # uvloop's, if there
+            runner.run(_serve(settings, url, dsn, listening, tell, with_agent))
     except KeyboardInterrupt:
         tell("hub stopped")
     finally:
@@ -177,9 +180,21 @@ async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell) -
         _write(ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n")
         tell(f"API token (shown this once): {token}")
         tell(f"for the official client: export QAIHUB_CLIENT_INI={ini}")
+    _keep_address(ini, address)
     if not agent_token.exists():
         _write(agent_token, await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent"))
     return agent_token
+
+
+def _keep_address(ini: Path, address: str) -> None:
+    """Have the file name the address that the hub has now: it may have been started at another port."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ini, encoding="utf-8")
+    if parser.get("api", "api_url", fallback=address) != address:
+        parser["api"]["api_url"] = parser["api"]["web_url"] = address
+        text = io.StringIO()
+        parser.write(text)
+        _write(ini, text.getvalue())
 
 
 def _write(path: Path, text: str) -> None:
