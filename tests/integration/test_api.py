@@ -28,7 +28,6 @@ from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, Device
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 CONTENT = b"a model, or so it says" * 1000
-LEASE_S = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[RunningHub]:
-    environment = {"DYNOLAB_LEASE_S": str(LEASE_S), "DYNOLAB_DATABASE_URL": postgres.dsn}
+    environment = {"DYNOLAB_DATABASE_URL": postgres.dsn}
     with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=environment) as running:
         yield running
 
@@ -357,6 +356,36 @@ def test_a_job_from_end_to_end(user: User, stranger: User, door: HubDoor, hub: R
         user.refused("GET", f"/jobs/{one}", 404)
     checked(user.send("DELETE", f"/models/{shown['model_id']}"), 204)
     assert files(hub) - before == set()
+
+
+def test_what_a_job_made_is_a_dataset_of_its_own(user: User, door: HubDoor, hub: RunningHub, tmp_path: Path) -> None:
+    claim(door, "infer")
+    model_id, data = user.model(), user.post("/datasets", {"name": "inputs"})["id"]
+    user.upload("datasets", data)
+    before = files(hub)
+    (tmp_path / "output").write_bytes(b"inferred")
+    made = []
+    for _ in range(2):
+        job = user.submit(model_id, "infer", kind="inference", dataset_id=data, measures=False)
+        user.refused("DELETE", f"/datasets/{data}", 409)
+        found = taken(door, "infer")
+        assert found.dataset is not None
+        assert (found.job, found.dataset.bytes, found.with_profile) == (job["id"], len(CONTENT), False)
+        door.store(found.uploads["output"], tmp_path / "output")
+        door.finish(found.attempt, Outcome())
+        made.append((job["id"], user.get(f"/jobs/{job['id']}")["output_dataset_id"]))
+    assert len(files(hub) - before) == 2
+    for paths in (
+        [f"/jobs/{made[0][0]}", f"/datasets/{made[0][1]}"],
+        [f"/datasets/{made[1][1]}", f"/jobs/{made[1][0]}"],
+    ):
+        checked(user.send("DELETE", paths[0]), 204)
+        if paths[0].startswith("/jobs"):
+            assert httpx.get(user.get(f"{paths[1]}/download")["url"]).content == b"inferred", "the job's end is not its"
+        else:
+            assert files(hub) == before, "its job kept its bytes"
+        checked(user.send("DELETE", paths[1]), 204)
+    assert files(hub) == before
 
 
 def test_a_job_that_is_shared_is_read_and_not_changed(user: User, stranger: User, door: HubDoor) -> None:

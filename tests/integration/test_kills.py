@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytest.importorskip("pgqueuer")
@@ -447,3 +448,34 @@ def test_ctrl_c_on_a_hub_amid_a_job_ends_everything_and_the_job_waits_again(tmp_
         assert "Traceback" not in "".join(hub.lines)
     with running_hub(data, "--no-agent", port=port_of(hub)) as later:
         assert user_of(later).state(job_id) == WAITING
+
+
+def test_cancelled_jobs_end_whether_they_wait_or_run(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", "--no-agent", environment=SHORT_LEASE) as hub:
+        user, door = user_of(hub), door_of(hub)
+        offer = DeviceOffer(id="one", name="cancel", os="1.0", attributes=("framework:onnx",))
+        assert door.claim(ClaimRequest(AGENT_PROTOCOL, offer)) is None
+        model_id = user.model()
+        running, waiting, later = (user.submit(model_id, "cancel") for _ in range(3))
+        found = door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 10.0))
+        assert found is not None
+        assert found.job == running
+        assert not door.renew(found.attempt, Renewal({"stage": "compile"})).cancel
+
+        def cancel(job_id: str) -> int:
+            token = {"Authorization": f"Bearer {hub.token}"}
+            return httpx.post(f"{hub.url}/api/hub/v1/jobs/{job_id}/cancel", headers=token).status_code
+
+        assert cancel(waiting) < 300
+        assert user.state(waiting) == FAILED
+        assert cancel(running) < 300
+        assert door.renew(found.attempt, Renewal()).cancel, "its agent is told with the next renewal"
+        door.finish(found.attempt, Outcome(error=errors.Conflict("the job was cancelled").to_dict()))
+        assert user.state(running) == FAILED
+        door.finish(found.attempt, Outcome(error=errors.Conflict("the job was cancelled").to_dict()))  # said twice
+        following = door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 10.0))
+        assert following is not None
+        assert following.job == later, "what was cancelled while it waited is handed to nobody"
+        # One whose agent is lost before it heard of it ends with the lease.
+        assert cancel(later) < 300
+        until(lambda: user.state(later) == FAILED, "the end of the lease", within_s=LEASE_S + 3)

@@ -219,24 +219,9 @@ def default() -> Client:
 
 def __getattr__(name: str) -> Any:
     """AI Hub's functions (``get_devices``, ``submit_profile_job``, ...): methods of the default client."""
-    if name in FUNCTIONS:
-        return getattr(default(), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.startswith("_") or not hasattr(Client, name):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(default(), name)
 
 
-FUNCTIONS = (
-    "get_dataset",
-    "get_datasets",
-    "get_device_attributes",
-    "get_devices",
-    "get_job",
-    "get_job_summaries",
-    "get_model",
-    "get_models",
-    "set_verbose",
-    "submit_inference_job",
-    "submit_profile_job",
-    "upload_dataset",
-    "upload_model",
-)
 __all__ = ["Client", "Dataset", "Device", "InferenceJob", "InternalError", "Job", "Model", "ProfileJob"]

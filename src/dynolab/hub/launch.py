@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -29,7 +29,8 @@ from dynolab.hub.usecases.make_token import make_token
 
 GRACE_S = 3
 """How long open requests may take when the hub ends."""
-AGENT_STOP_S = 15.0
+AGENT_FIRST_S, AGENT_STOP_S = 4.0, 15.0
+"""How long the server waits for the agent before it ends, and how long after that the agent may take."""
 WATCH_EVERY_S = 0.1
 RESTART_FIRST_S, RESTART_MOST_S = 0.5, 30.0
 LOCAL_USER = "admin@localhost"
@@ -131,16 +132,34 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which sends those who wait for a job away first: their questions would hold the end up."""
+    """uvicorn's server, which lets this machine's agent end first, as long as it can still give its job back.
+
+    It sends those who wait for a job away before it ends: their questions would hold the end up.
+    """
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self.hub = hub
         self.agent: subprocess.Popen[bytes] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._ending = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.agent is not None and self.agent.poll() is None:
-            self.agent.terminate()
+        agent, asked_before = self.agent, self._ending
+        self._ending = True
+        if agent is None or agent.poll() is not None or asked_before:
+            self._exit(sig, frame)
+            return
+        agent.terminate()
+        threading.Thread(target=self._exit_after, args=(agent, sig), name="agent-end", daemon=True).start()
+
+    def _exit_after(self, agent: subprocess.Popen[bytes], sig: int) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            agent.wait(AGENT_FIRST_S)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._exit, sig, None)
+
+    def _exit(self, sig: int, frame: FrameType | None) -> None:
         self.hub.wakeups.close()
         super().handle_exit(sig, frame)
 

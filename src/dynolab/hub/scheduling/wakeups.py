@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,20 +17,25 @@ RECONNECT_EVERY_S = 0.25
 ALIVE_EVERY_S = 5.0
 """How often the listening connection is asked whether it still stands; one that was closed is known at once."""
 ALIVE_WITHIN_S = 30.0
+TOKENS = "token:"
+"""What the names of revocations begin with (see :mod:`dynolab.hub.usecases.revoke_token`)."""
 log = logging.getLogger(__name__)
 
 
 class Wakeups:
     """Events by queue. A waiter registers *before* it looks into the queue, so that nothing slips in between.
 
-    One notice is one entry, so it wakes one waiter, the one that has waited longest. A waiter that leaves without having
-    looked, or whose look failed, passes the notice on.
+    A notice wakes all who wait for it, but of those who take an entry out of a queue only the one that has waited
+    longest: a notice is one entry. One that leaves without having looked, or whose look failed, passes it on.
     """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._waiting: dict[str, dict[asyncio.Event, None]] = defaultdict(dict)
+        self._waiting: dict[str, dict[asyncio.Event, bool]] = defaultdict(dict)
         self.closed = False
+        self.revision: int | None = None
+        """Changes when a token is revoked, by whichever replica; None while that would not be heard."""
+        self._revisions = itertools.count()
 
     def close(self) -> None:
         """The hub ends: everybody who waits is to go."""
@@ -50,11 +56,14 @@ class Wakeups:
             await asyncio.sleep(RECONNECT_EVERY_S)
 
     @asynccontextmanager
-    async def waiter(self, queues: Sequence[str]) -> AsyncIterator[asyncio.Event]:
-        """An event that is set when something comes into one of the queues. Whoever heeds it clears it."""
+    async def waiter(self, queues: Sequence[str], *, takes: bool = False) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when something comes into one of the queues; whoever heeds it clears it.
+
+        ``takes``: the waiter takes an entry when it is woken, so that others need not be woken for the same one.
+        """
         event = asyncio.Event()
         for queue in queues:
-            self._waiting[queue][event] = None
+            self._waiting[queue][event] = takes
         failed = True
         try:
             yield event
@@ -64,16 +73,18 @@ class Wakeups:
                 self._waiting[queue].pop(event, None)
                 if not self._waiting[queue]:
                     del self._waiting[queue]
-            if failed or event.is_set():
+            if takes and (failed or event.is_set()):
                 self.wake(queues)
 
     def wake(self, queues: Iterable[str]) -> None:
-        """Have one of those who wait for each of these queues look again."""
+        """Have those who wait for these queues look again: for each queue, one of those who take."""
         for queue in queues:
-            for event in self._waiting.get(queue, ()):
-                if not event.is_set():
-                    event.set()
-                    break
+            one_takes = False
+            for event, takes in self._waiting.get(queue, {}).items():
+                if takes and (one_takes or event.is_set()):
+                    continue
+                event.set()
+                one_takes = one_takes or takes
 
     def wake_all(self) -> None:
         """Have everybody look again."""
@@ -81,12 +92,18 @@ class Wakeups:
             for event in waiting:
                 event.set()
 
+    def _heard(self, queue: str) -> None:
+        if queue.startswith(TOKENS):
+            self.revision = next(self._revisions)
+        self.wake([queue])
+
     async def _listen_once(self) -> None:
         connection = await asyncpg.connect(self._dsn)
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         try:
-            await connection.add_listener(CHANNEL, lambda *notified: self.wake([notified[3]]))
+            await connection.add_listener(CHANNEL, lambda *notified: self._heard(notified[3]))
+            self.revision = next(self._revisions)
             self.wake_all()  # what was notified while nobody listened
             while not ended.is_set():
                 with suppress(TimeoutError):
@@ -94,5 +111,6 @@ class Wakeups:
                     break
                 await connection.execute("SELECT 1", timeout=ALIVE_WITHIN_S)
         finally:
+            self.revision = None
             with suppress(Exception):
                 await connection.close(timeout=1)

@@ -63,8 +63,8 @@ class Database:
                 await connection.run_sync(_upgrade)
 
     async def ready(self) -> None:
-        """Ask the database for something; raises what the driver raises when it is not there."""
-        async with self._engine.connect() as connection:
+        """Ask the database for something; raises :class:`Unavailable` when it is not there."""
+        async with self.single() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import time
+
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 
 from dynolab.errors import Forbidden, SpecInvalid
 from dynolab.hub.store.tables import device
 from dynolab.hub.usecases.base import Account, Hub, checked_name
+from dynolab.spec import codec
 from dynolab.spec.agents import DeviceOffer
+
+SAME_S = 10.0
+ANNOUNCED_MOST = 100_000
 
 
 async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> None:
-    """Make the device known, or renew what is known of it. Raises :class:`Forbidden` when another agent announced it."""
+    """Make the device known, or renew what is known of it. Raises :class:`Forbidden` when another agent announced it.
+
+    The same words of the same agent are written at most once in a while: an agent says them with every question.
+    """
+    now, said = time.monotonic(), (agent.token_id, codec.encode(offer))
+    before = hub.announced.get(offer.id)
+    if before is not None and before[1] == said and now - before[0] < SAME_S:
+        return
     if not offer.id or not offer.name:
         raise SpecInvalid("a device needs an id and a name")
     for attribute in offer.attributes:
@@ -35,3 +48,6 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> None:
     async with hub.database.begin() as connection:
         if (await connection.execute(statement)).one_or_none() is None:
             raise Forbidden(f"the device {offer.id!r} was announced with another token")
+    if len(hub.announced) > ANNOUNCED_MOST:
+        hub.announced.clear()
+    hub.announced[offer.id] = (now, said)

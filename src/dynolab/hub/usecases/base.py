@@ -46,6 +46,10 @@ class Hub:
     blobs: Blobs
     links: Links
     limits: Limits
+    signed_in: dict[tuple[str, str], Known] = field(default_factory=dict)
+    """Accounts by door and token's digest, for a few seconds (see :mod:`dynolab.hub.usecases.sign_in`)."""
+    announced: dict[str, tuple[float, object]] = field(default_factory=dict)
+    """When and what was last said of a device (see :mod:`dynolab.hub.usecases.announce_device`)."""
     followers: Followers = field(default_factory=Followers)
 
 
@@ -57,6 +61,15 @@ class Account:
     email: str
     name: str
     token_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An account that was found, when (monotonic), and at which revision of the tokens (see :class:`Wakeups`)."""
+
+    account: Account
+    at_s: float
+    revision: int | None
 
 
 def new_id(letter: str) -> str:

@@ -53,7 +53,7 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
     held = False
     while True:
         # Before each look, so that no notice is missed; who cannot take a job of the pool is not told of any.
-        async with hub.wakeups.waiter([own] if held else queues) as woken:
+        async with hub.wakeups.waiter([own] if held else queues, takes=True) as woken:
             claim, still_held = await _look(hub, offered.id, queues)
             left_s = until - asyncio.get_running_loop().time()
             if claim is not None or left_s <= 0 or hub.wakeups.closed:

@@ -9,10 +9,7 @@ from dynolab.hub.usecases.free_blobs import free_blobs
 
 
 async def delete_dataset(hub: Hub, account: Account, dataset_id: str) -> None:
-    """As a model is: see :func:`~dynolab.hub.usecases.delete_model.delete_model`.
-
-    What a job made stays as long as the job keeps it as its output.
-    """
+    """As a model is, also one that a job made: see :func:`~dynolab.hub.usecases.delete_model.delete_model`."""
     async with hub.database.begin() as connection:
         row = await owned(connection, dataset, dataset_id, account, "delete", lock="own")
         keys = await bury(connection, dataset, row)

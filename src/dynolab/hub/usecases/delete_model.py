@@ -8,7 +8,7 @@ from sqlalchemy import Row, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict
-from dynolab.hub.store.tables import dataset, job, model, share, upload, upload_part
+from dynolab.hub.store.tables import attempt, dataset, job, model, share, upload, upload_part
 from dynolab.hub.usecases.base import Account, Hub, owned
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
@@ -40,6 +40,9 @@ async def bury(connection: AsyncConnection, table: Table, row: Row[Any]) -> list
     found = list((await connection.execute(keys)).scalars())
     await connection.execute(delete(upload).where(upload.c.target_id == row.id))
     await connection.execute(delete(share).where(share.c.target_id == row.id))
+    if row.blob_id is not None:  # what a job made is its attempt's as well
+        made = attempt.c.output_blob_id == row.blob_id
+        await connection.execute(update(attempt).where(made).values(output_blob_id=None))
     gone = {"deleted_at": func.now(), "blob_id": None}
     await connection.execute(update(table).where(table.c.id == row.id).values(gone))
     return found

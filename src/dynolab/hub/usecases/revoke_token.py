@@ -22,6 +22,7 @@ async def revoke_token(hub: Hub, account: Account, token_id: str) -> None:
         if (await connection.execute(revoked)).one_or_none() is None:
             raise NotFound(f"there is no token {token_id!r}", hint="`GET tokens` lists yours")
         await connection.execute(select(func.pg_notify(CHANNEL, revocation(token_id))))
+    hub.signed_in.clear()  # at once here; other replicas hear of it
 
 
 def revocation(token_id: str) -> str:
