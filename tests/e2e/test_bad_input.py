@@ -267,6 +267,12 @@ def test_the_memory_limit_without_control_groups(
     refused(answer, "memory limit of 200 MB was reached")
 
 
+def heed_signals() -> None:
+    """As on a terminal: the tests themselves may run under nohup or in the background, where these are ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts a profile; what a failed test leaves of it is ended."""
@@ -274,7 +280,8 @@ def start() -> Iterator[Start]:
 
     def run(*arguments: str | Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "dynolab.cli.main", "profile", *map(str, arguments)]
-        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True))
+        heeding = {"start_new_session": True, "preexec_fn": heed_signals}
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **heeding))
         return started[-1]
 
     yield run

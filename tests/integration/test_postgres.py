@@ -85,7 +85,11 @@ def ended(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
         yield process
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:  # it ignores the signal, as what is started in the background does
+            process.kill()
+            process.wait()
 
 
 def ask(server: Postgres | str, *statements: str) -> Any:

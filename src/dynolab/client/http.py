@@ -15,7 +15,8 @@ from dynolab import errors
 from dynolab.client.settings import HubAddress
 
 CHUNK_BYTES = 1 << 20
-TRIES = 6
+TRIES = 4
+"""A hub that restarts is back within their few seconds; for one that is not there, nobody should wait longer."""
 RETRY_FIRST_S = 0.5
 Counted = Callable[[int, int], None]
 """Told how many bytes of how many have gone or come."""
