@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ ZIP_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(ABC):
     """What a model and a dataset have in common."""
 
     api: HubApi
@@ -45,8 +46,9 @@ class _Stored:
         """When it was made."""
         return datetime.fromisoformat(self.document["created_at"])
 
+    @abstractmethod
     def _path(self) -> str:
-        raise NotImplementedError  # a model's or a dataset's: each says where it lies
+        """Where it lies below the API."""
 
     def get_sharing(self) -> list[str]:
         """With whom it is shared."""
