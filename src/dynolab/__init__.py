@@ -7,32 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from dynolab.client.client import Client, Dataset, Device, InferenceJob, InternalError, Job, Model, ProfileJob
+    from dynolab.client.client import *  # noqa: F403 - the names are listed there
+    from dynolab.client.local import profile
     from dynolab.errors import Error, UserError
-    from dynolab.jobs.profile import profile
     from dynolab.spec.profiles import Profile
 
 _HUB = "dynolab.client.client"
+_CLASSES = [
+    *("Client", "ClientConfig", "Dataset", "Device", "Framework", "InferenceJob", "InferenceJobResult"),
+    *("InferenceJobSummary", "InternalError", "Job", "JobArtifactType", "JobResult", "JobStatus", "JobSummary", "JobType", "Model"),
+    *("ProfileJob", "ProfileJobResult", "ProfileJobSummary", "QuantizeDtype", "SourceModelType"),
+]
 _FUNCTIONS = [
-    "get_dataset",
-    "get_datasets",
-    "get_device_attributes",
-    "get_devices",
-    "get_job",
-    "get_job_summaries",
-    "get_model",
-    "get_models",
-    "set_verbose",
-    "submit_inference_job",
-    "submit_profile_job",
-    "upload_dataset",
-    "upload_model",
+    *("get_dataset", "get_datasets", "get_device_attributes", "get_devices", "get_frameworks", "get_job"),
+    *("get_job_summaries", "get_model", "get_models", "set_session_token", "set_verbose"),
+    *("submit_compile_and_link_jobs", "submit_compile_and_profile_jobs", "submit_compile_job", "submit_inference_job"),
+    *("submit_link_job", "submit_profile_job", "submit_quantize_job", "upload_dataset", "upload_model"),
 ]
 _HOMES = {"Error": "dynolab.errors", "Profile": "dynolab.spec.profiles", "UserError": "dynolab.errors"} | {
-    "profile": "dynolab.jobs.profile"
+    "profile": "dynolab.client.local"
 }
-__all__ = ["Client", "Dataset", "Device", "Error", "InferenceJob", "InternalError", "Job", "Model"]
-__all__ += ["Profile", "ProfileJob", "UserError", "profile", *_FUNCTIONS]
+__all__ = ["Error", "Profile", "UserError", "profile", *_CLASSES, *_FUNCTIONS]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 Error
 |- UserError       blame=user    SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden Unauthorized
-|                                TooLarge Outdated RateLimited
+|                                TooLarge MediaTypeInvalid Outdated RateLimited DependencyFailed
 |- DeviceError     blame=device  DeviceLost DeviceBusy TransferFailed DeviceUnstable
 |- WorkerError     blame=model   LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory
 |- PluginMissing   blame=setup
@@ -99,6 +99,12 @@ class TooLarge(UserError):
     http_status = 413
 
 
+class MediaTypeInvalid(UserError):
+    """The body is of another type than is read here."""
+
+    http_status = 415
+
+
 class Outdated(UserError):
     """The caller's program is older than this hub takes."""
 
@@ -110,6 +116,12 @@ class RateLimited(UserError):
 
     http_status = 429
     retriable = True
+
+
+class DependencyFailed(UserError):
+    """A job that this one waits for did not end well."""
+
+    http_status = 409
 
 
 class DeviceError(Error):

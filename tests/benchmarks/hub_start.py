@@ -6,13 +6,12 @@ python tests/benchmarks/hub_start.py [--runs 5]
 from __future__ import annotations
 
 import argparse
-import re
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
+from hub_processes import pss
 
 from dynolab.testing.running_hub import running_hub
 
@@ -44,30 +43,6 @@ def start(data: Path, *arguments: str) -> float:
     with running_hub(data, *arguments) as hub:
         assert httpx.get(f"{hub.url}/healthz").status_code == 200
         return time.perf_counter() - begun
-
-
-def pss(hub: int) -> dict[str, float]:
-    """MB of the hub, of its database, and of its agent: shared pages are counted once among those that share them."""
-    parents = {int(path.parent.name): _parent(path) for path in Path("/proc").glob("[0-9]*/stat")}
-    found = {"hub": 0.0, "postgres": 0.0, "agent": 0.0}
-    for pid in parents:
-        line = [pid]
-        while line[-1] in parents and line[-1] != hub:
-            line.append(parents[line[-1]])
-        if line[-1] != hub:
-            continue
-        with suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            kind = "hub" if pid == hub else "postgres" if b"postgres" in command.split(b"\0")[0] else "agent"
-            sizes = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-            found[kind] += int(sizes[1]) * 1024 / 1e6 if sizes else 0
-    return found
-
-
-def _parent(stat: Path) -> int:
-    with suppress(OSError):
-        return int(stat.read_text().rpartition(")")[2].split()[1])
-    return 0
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ with contextlib.redirect_stdout(sys.stderr):
     seen["profile"] = job.download_profile()
     again = hub.get_job(job.job_id)
     seen["again"] = [again.job_id, again.name, again.get_status().code]
+    seen["shapes"] = again.shapes
     again.set_name("renamed")
     seen["renamed"] = hub.get_job(job.job_id).name
     seen["summaries"] = [[one.job_id, one.name] for one in hub.get_job_summaries(limit=5)]

@@ -1,10 +1,13 @@
 """What surprises in the official protocol, in order of damage; each was found by running its clients. Raw HTTP, as they send it.
 
 Surprises of the client alone (its polling, its proxies) and of kinds of jobs that this hub refuses (seeded targets) have no test.
+That a POST which is sent again makes no second job is tested in ``test_job_rules.py``.
 """
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +17,12 @@ import pytest
 pytest.importorskip("pgqueuer")
 
 from dynolab.agent.http import HubDoor
+from dynolab.hub.aihub.profiles import UNITS
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
-from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.spec import codec
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal, Tensors
+from dynolab.spec.measurements import ComputeUnit
+from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 CONTENT = b"bytes of a model"
@@ -133,7 +140,7 @@ def test_states_are_those_that_the_kind_of_job_has(http: httpx.Client, door: Hub
 
 
 def test_a_post_that_is_sent_again_is_quick_to_answer(http: httpx.Client, door: HubDoor) -> None:
-    """There is no key of idempotency: a client that waits 28 s asks again, so nothing is carried out inside the request."""
+    """A client that waits 28 s asks again, so nothing is carried out inside the request."""
     door.claim(ask(door, "quick"))
     job_id = submit(http, "quick")
     state = pb.Job.FromString(http.get(f"jobs/{job_id}/").content).inference_job.job_state
@@ -243,3 +250,152 @@ def test_a_result_is_not_there_before_its_job_is_done(http: httpx.Client, door: 
     [artifact] = pb.NamedArtifactDownloadURLList.FromString(answer.content).artifacts
     assert httpx.get(artifact.url).text == "what happened"
     assert http.get(f"jobs/{job_id}/result/").status_code == 200
+
+
+def done(http: httpx.Client, door: HubDoor, name: str, outcome: Outcome) -> str:
+    """A job that ended with this outcome."""
+    door.claim(ask(door, name))
+    job_id = submit(http, name)
+    found = door.claim(ask(door, name))
+    assert found is not None
+    assert found.job == job_id
+    door.finish(found.attempt, outcome)
+    return job_id
+
+
+@pytest.mark.parametrize(("version", "kind"), [(OLD, "profile_job"), (NEW, "inference_job")])
+def test_a_jobs_messages_tell_shapes_and_memory(http: httpx.Client, door: HubDoor, version: str, kind: str) -> None:
+    x, y = TensorSpec("x", "float32", (1, 3, 8, 8)), TensorSpec("y", "int64", (1, 10))
+    figures = {"estimated_inference_time_ns": 1_499_600, "inference_memory_peak_bytes": [1 << 20, 3 << 20]}
+    job_id = done(http, door, "shapes", Outcome(summary=figures, tensors=Tensors((x,), (y,), fixed=True)))
+    headers = {"Client-Version": version}
+    inner = getattr(pb.Job.FromString(http.get(f"jobs/{job_id}/", headers=headers).content), kind)
+    [fed] = inner.tensor_type_list.types
+    assert (fed.name, list(fed.tensor_type.shape), fed.tensor_type.dtype) == ("x", [1, 3, 8, 8], 1)
+    assert (inner.execution_peak_memory.lower, inner.execution_peak_memory.upper) == (1 << 20, 3 << 20)
+    found = pb.JobSummaryList.FromString(http.get("job_summaries/", headers=headers).content).job_summaries
+    [head] = [one for one in (getattr(one, f"{kind}_summary") for one in found) if one.job_id == job_id]
+    assert (head.execution_time, head.execution_peak_memory.upper) == (1500, 3 << 20)
+    model = pb.Model.FromString(http.get(f"models/{inner.model.model_id}/").content)
+    [given] = model.output_spec.types
+    assert (given.name, list(given.tensor_type.shape), given.tensor_type.dtype) == ("y", [1, 10], 3)
+    assert model.input_spec.types[0].name == inner.model.input_spec.types[0].name == "x"
+
+
+def test_shapes_that_were_chosen_for_a_run_are_the_jobs_and_not_the_models(http: httpx.Client, door: HubDoor) -> None:
+    x = TensorSpec("x", "float32", (1, 224))
+    job_id = done(http, door, "chosen", Outcome(tensors=Tensors((x,), (x,), fixed=False)))
+    inner = pb.Job.FromString(http.get(f"jobs/{job_id}/").content).inference_job
+    assert inner.tensor_type_list.types[0].tensor_type.shape == [1, 224]
+    assert not pb.Model.FromString(http.get(f"models/{inner.model.model_id}/").content).HasField("input_spec")
+    assert not inner.HasField("execution_peak_memory"), "what was not measured stays unset"
+    assert not inner.HasField("execution_time")
+
+
+@pytest.mark.parametrize("odd", [TensorSpec("x", "float64", (1,)), TensorSpec("x", "float32", (1 << 70,))])
+def test_tensors_that_a_client_does_not_know_are_left_out(http: httpx.Client, door: HubDoor, odd: TensorSpec) -> None:
+    """One unknown element type in one model breaks the client's whole list."""
+    known = TensorSpec("y", "float32", (1,))
+    job_id = done(http, door, "odd-tensors", Outcome(tensors=Tensors((odd,), (known,), fixed=True)))
+    inner = pb.Job.FromString(http.get(f"jobs/{job_id}/").content).inference_job
+    assert not inner.HasField("tensor_type_list")
+    shown = pb.ModelList.FromString(http.get("models/").content).models
+    [model] = [one for one in shown if one.model_id == inner.model.model_id]
+    assert not model.HasField("input_spec")
+    assert not model.HasField("output_spec")
+    assert all(one.tensor_type.dtype for other in shown for one in other.input_spec.types)
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"estimated_inference_time_ns": "fast", "inference_memory_peak_bytes": [1]},
+        {"estimated_inference_time_ns": -1, "inference_memory_peak_bytes": [-1, 1]},
+        {"estimated_inference_time_ns": 1 << 64, "inference_memory_peak_bytes": {"lower": 0}},
+        {"estimated_inference_time_ns": True, "inference_memory_peak_bytes": [0.5, "much"]},
+    ],
+)
+def test_figures_that_are_none_stay_unset(http: httpx.Client, door: HubDoor, figures: dict[str, object]) -> None:
+    job_id = done(http, door, "no-figures", Outcome(summary=figures))
+    inner = pb.Job.FromString(http.get(f"jobs/{job_id}/").content).inference_job
+    assert inner.job_state == pb.JOB_STATE_DONE
+    assert not inner.HasField("execution_time")
+    assert not inner.HasField("execution_peak_memory")
+    assert http.get("job_summaries/").is_success
+
+
+@pytest.mark.parametrize("name", ["n\x00l", "half\ud800"])
+def test_names_of_tensors_that_no_text_can_hold_end_no_job(
+    hub: RunningHub, http: httpx.Client, door: HubDoor, name: str
+) -> None:
+    door.claim(ask(door, "odd-names"))
+    job_id = submit(http, "odd-names")
+    found = door.claim(ask(door, "odd-names"))
+    assert found is not None
+    x = TensorSpec(name, "float32", (1,))
+    body = json.dumps(codec.encode(Outcome(tensors=Tensors((x,), (x,), fixed=True))))
+    headers = {"Authorization": f"Bearer {hub.agent_token}", "Content-Type": "application/json"}
+    url = f"{hub.url}/api/agent/v1/attempts/{found.attempt}/finish"
+    assert httpx.post(url, content=body, headers=headers).is_success
+    job = pb.Job.FromString(http.get(f"jobs/{job_id}/").content)
+    assert job.inference_job.job_state == pb.JOB_STATE_DONE
+    assert all(one.name != name for one in job.inference_job.tensor_type_list.types)
+
+
+def test_every_layer_has_a_compute_unit() -> None:
+    """The client's table raises at 0, which is "unspecified"."""
+    assert set(UNITS) == set(ComputeUnit)
+    assert all(UNITS.values())
+
+
+def test_a_part_that_comes_slowly_holds_nobody_up(http: httpx.Client) -> None:
+    """A client gives up on a hub that does not read for 3 s."""
+    asked = pb.Model(name="net", model_type=pb.MODEL_TYPE_ONNX)
+    model_id = pb.CreateUpdateResponse.FromString(http.post("models/", content=asked.SerializeToString()).content).id
+    answer = http.get(f"models/{model_id}/multipart_upload/", params={"file_size": 2})
+    [url] = pb.FileMultipartUploadURL.FromString(answer.content).urls
+    begun, go_on = threading.Event(), threading.Event()
+    tags = []
+
+    def bytes_of_it() -> Iterator[bytes]:
+        yield b"1"
+        begun.set()
+        assert go_on.wait(30)
+        yield b"2"
+
+    def send() -> None:
+        tags.append(httpx.put(url, content=bytes_of_it(), headers={"Content-Length": "2"}, timeout=60).headers["etag"])
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    assert begun.wait(30)
+    for path in ("devices/", "models/", "job_summaries/"):
+        assert http.get(path).is_success
+    go_on.set()
+    sending.join(30)
+    assert tags
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_datasets_addresses_come_plain_or_wrapped_as_the_flag_says(http: httpx.Client, wrapped: bool) -> None:
+    """0.56 asks for both, and cannot read the one that it did not ask for."""
+    made = http.post("datasets/", content=pb.Dataset(name="data").SerializeToString())
+    dataset_id = pb.CreateUpdateResponse.FromString(made.content).id
+    flag = {"supports_s3_credentials": "true"} if wrapped else {}
+    answer = http.get(f"datasets/{dataset_id}/upload_url/", params={"file_size": 3, **flag})
+    upload = (
+        pb.FileUploadResponse.FromString(answer.content).url if wrapped else pb.FileUploadURL.FromString(answer.content)
+    )
+    assert upload.file_field_name
+    form = httpx.post(upload.url, data=dict(upload.fields), files={upload.file_field_name: ("model", b"123")})
+    assert form.is_success
+    confirmed = http.patch(f"datasets/{dataset_id}/", content=pb.Dataset(file_upload_complete=True).SerializeToString())
+    assert confirmed.is_success
+    answer = http.get(f"datasets/{dataset_id}/download_data/", params=flag)
+    found = (
+        pb.FileDownloadResponse.FromString(answer.content).url
+        if wrapped
+        else pb.FileDownloadURL.FromString(answer.content)
+    )
+    assert found.filename.endswith(".h5")
+    assert httpx.get(found.url).content == b"123"

@@ -537,7 +537,7 @@ def test_bodies_that_cannot_be(user: User) -> None:
     for content in (b"{", b"\xff", b"[]", b"null", b"", b'"x"', b"[" * 100_000, b'{"size": ' + b"9" * 5000 + b"}"):
         answer = user.send("POST", "/models", content=content, headers=as_json)
         assert checked(answer, 422)["code"] == "SpecInvalid", content[:20]
-    found = user.refused("POST", "/models", 422, content=b'{"kind": "onnx"}', headers={"Content-Type": "text/plain"})
+    found = user.refused("POST", "/models", 415, content=b'{"kind": "onnx"}', headers={"Content-Type": "text/plain"})
     assert "application/json" in found["hint"]
     assert user.refused("POST", "/models", 413, content=b" " * (5 << 20), headers=as_json)["code"] == "TooLarge"
     found = user.refused("POST", "/models", 422, {"kind": "onnx", "colour": "red"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,22 @@ import pytest
 pytest.importorskip("pgqueuer")
 
 import dynolab
-from dynolab import Client, Device, InferenceJob, ProfileJob, UserError, errors
+from dynolab import (
+    Client,
+    Device,
+    InferenceJob,
+    JobArtifactType,
+    JobStatus,
+    JobType,
+    ProfileJob,
+    SourceModelType,
+    UserError,
+    errors,
+)
+from dynolab.agent.http import HubDoor
 from dynolab.client import client as client_module
-from dynolab.client.settings import HubAddress
+from dynolab.client.settings import ClientConfig
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.spec.profiles import Profile
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -67,11 +81,16 @@ def test_a_script_for_ai_hub_runs_with_another_import(client: Client, device: De
     assert len(found["execution_detail"]) > 100
     assert isinstance(job.profile, Profile)
     assert job.profile.inference.time is not None
-    assert set(job.download_results(tmp_path)) == {"log", "profile"}
+    results = job.download_results(str(tmp_path))
+    assert (results.status.success, results.artifacts_dir) == (True, str(tmp_path))
+    assert results.profile == found
+    assert {path.suffix for path in tmp_path.iterdir()} == {".log", ".json"}
     assert "inference: time" in job.log()
     job.set_name("renamed")
     assert dynolab.get_job(job.job_id).name == "renamed"
-    assert job.job_id in [one.job_id for one in dynolab.get_job_summaries()]
+    [shown] = [one for one in dynolab.get_job_summaries() if one.job_id == job.job_id]
+    assert (shown.name, shown.status.code, shown.device_name, shown.url) == ("renamed", "SUCCESS", device.name, job.url)
+    assert shown.estimated_inference_time == found["execution_summary"]["estimated_inference_time"]
     job.modify_sharing(add_emails=["friend@example.org"])
     assert job.get_sharing() == ["friend@example.org"]
     job.disable_sharing()
@@ -100,11 +119,79 @@ def test_inference_is_that_of_the_runtime(client: Client, device: Device, tmp_pa
     session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
     for found, batch in zip(outputs[OUTPUT], batches, strict=True):
         np.testing.assert_allclose(found, session.run([OUTPUT], {INPUT: batch})[0], rtol=1e-5, atol=1e-6)
-    with pytest.raises(UserError, match="no profile"):
-        job.download_profile()
+    assert job.download_profile() == {}, "it was not to measure"
     assert str(job.download_output_data(tmp_path)).endswith(".h5")
     again = job.rerun()
     assert again.wait().success
+
+
+def test_what_a_job_says_of_itself(client: Client, device: Device, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = client.upload_model(onnx.load(MODEL), name="in memory")
+    assert (model.model_type, model.url) == (SourceModelType.ONNX, f"{client.config.api_url}/models/{model.model_id}/")
+    first = client.submit_profile_job(model, device, "<b>first", "--max_profiler_iterations 20")
+    behind = client.submit_profile_job(model, [device], waits_for=[first], priority=1)[0]
+    with pytest.raises(TimeoutError, match=f"dynolab jobs watch {behind.job_id}"):
+        behind.wait(timeout=0.5)
+    behind.cancel()
+    assert behind.wait() == JobStatus.State.FAILED
+    assert first.wait() == "SUCCESS"
+    assert first.shapes == {INPUT: ((1, 3, 224, 224), "float32")}
+    assert (first.job_type, first.profiling, first.inputs, first.owner) == ("profile", True, None, "admin@localhost")
+    assert isinstance(first, InferenceJob), "since 0.56 AI Hub has one class for both"
+    assert first.download_output_data() is None
+    assert first.get_available_artifacts() == [JobArtifactType.DEVICE_LOG]
+    [log] = first.download_artifacts_for_type(tmp_path, JobArtifactType.DEVICE_LOG)
+    assert "inference: time" in Path(log).read_text()
+    assert "&lt;b&gt;first" in first._repr_html_()
+    assert first.url in first._repr_html_()
+    assert str(first.profile).startswith("in memory") or "onnx" in str(first.profile)
+    assert repr(first.profile).startswith("<Profile ")
+    assert "Four stages" in first.profile._repr_html_()
+    names = [one.name for one in client.get_frameworks()]
+    assert "onnxruntime" in names
+    mine = client.get_job_summaries(state=JobStatus.State.FAILED, type=JobType.INFERENCE)
+    assert next(one.job_id for one in mine if one.name == behind.name) == behind.job_id
+    assert client.get_job_summaries(offset=1, limit=1)[0].job_id == client.get_job_summaries(limit=2)[1].job_id
+    assert client.get_job_summaries(type=JobType.COMPILE) == []
+
+
+def announce(hub: RunningHub) -> None:
+    """Have the hub know a device that does nothing."""
+    door = HubDoor(hub.url, hub.agent_token)
+    door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("bench-1", "Bench", "14", ("framework:onnx",))))
+    door.close()
+
+
+@pytest.mark.slow
+def test_a_hub_that_takes_no_more_for_now_is_asked_again(tmp_path: Path) -> None:
+    with running_hub(tmp_path, "--no-agent", environment={"DYNOLAB_POSTS_PER_S": "2"}) as hub:
+        announce(hub)
+        client = Client(ClientConfig(hub.token, hub.url))
+        model = client.upload_model(MODEL)
+        jobs = [client.submit_profile_job(model, Device("Bench")) for _ in range(6)]
+        assert len({job.job_id for job in jobs}) == 6
+        with pytest.raises(errors.RateLimited):
+            [client.submit_profile_job(model, Device("Bench"), retry=False) for _ in range(50)]
+        client.close()
+
+
+@pytest.mark.slow
+def test_waiting_outlasts_a_hub_that_starts_anew(tmp_path: Path) -> None:
+    with running_hub(tmp_path, "--no-agent") as first:
+        announce(first)
+        client = Client(ClientConfig(first.token, first.url))
+        job = client.submit_profile_job(MODEL, Device("Bench"))
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(job.wait)
+            first.end()
+            with running_hub(tmp_path, "--no-agent", port=int(first.url.rpartition(":")[2])) as second:
+                assert second.url == first.url
+                other = Client(ClientConfig(second.token, second.url))
+                other.get_job(job.job_id).cancel()
+                other.close()
+                assert waiting.result(60) == JobStatus.State.FAILED
+        client.close()
 
 
 def test_folders_are_packed_and_what_is_no_model_is_refused_at_once(client: Client, tmp_path: Path) -> None:
@@ -129,8 +216,8 @@ def test_a_hub_that_is_not_there_or_does_not_know_the_token_is_named(
 ) -> None:
     monkeypatch.setattr("dynolab.client.http.TRIES", 1)
     for address, text in (
-        (HubAddress("http://127.0.0.1:9", "dl_x"), "cannot be reached"),
-        (HubAddress(hub.url, "dl_wrong"), "token"),
+        (ClientConfig("dl_x", "http://127.0.0.1:9"), "cannot be reached"),
+        (ClientConfig("dl_wrong", hub.url), "token"),
     ):
         client = Client(address)
         with pytest.raises(errors.Error, match=text):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pgqueuer")
 pytest.importorskip("ai_edge_litert")
 
+from dynolab.jobs._datasets import h5
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
@@ -28,15 +31,24 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
 
 
 @pytest.fixture(scope="module")
-def dynolab(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """Runs the command with the settings of a user who has just signed in."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings of a user's own, still empty."""
     ini = tmp_path_factory.mktemp("settings") / "client.ini"
-    environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(ini)}
-    environment.pop("DYNOLAB_HUB_URL", None)
+    found = {**os.environ, "DYNOLAB_CLIENT_INI": str(ini)}
+    found.pop("DYNOLAB_HUB_URL", None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def dynolab(hub: RunningHub, environment: dict[str, str]) -> Command:
+    """Runs the command with the settings of a user who has just signed in."""
+    ini = Path(environment["DYNOLAB_CLIENT_INI"])
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
 
     signed_in = run("login", "--from", hub.ini)
     assert signed_in.returncode == 0, signed_in.stderr
@@ -81,6 +93,11 @@ def test_a_submitted_job_can_be_watched_run_again_cancelled_and_deleted(dynolab:
     job_id = json.loads(made.stdout)["id"]
     watched = dynolab("jobs", "watch", job_id)
     assert (watched.returncode, "done" in watched.stdout) == (0, True), watched.stderr
+    behind = dynolab("submit", "profile", MODEL, "--device", device, "--no-wait", "--json", "--options", options,
+                     "--priority", "5", "--deadline", "600", "--waits-for", job_id)  # fmt: skip
+    document = json.loads(behind.stdout)
+    assert (document["priority"], document["deadline_s"], document["waits_for"]) == (5, 600, [job_id])
+    dynolab("jobs", "cancel", document["id"])
     again = dynolab("jobs", "rerun", job_id).stdout.strip()
     cancelled = dynolab("jobs", "cancel", again)
     assert cancelled.returncode == 0, cancelled.stderr
@@ -89,21 +106,103 @@ def test_a_submitted_job_can_be_watched_run_again_cancelled_and_deleted(dynolab:
     assert dynolab("jobs", "show", job_id).returncode == 2
 
 
+def test_a_device_measures_what_the_command_names(dynolab: Command, device: str, tmp_path: Path) -> None:
+    values = tmp_path / "values.npy"
+    np.save(values, np.full((1, 50, 10, 1), 7, np.float32))
+    few = ("--options", "--max_profiler_iterations 10")
+    done = dynolab("profile", MODEL, "--device", device, "-r", "litert", "--input-file", f"input_1={values}", "--format",
+                   "json", *few)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    profile = json.loads(done.stdout)
+    assert profile["runtime"]["name"] == "litert"
+    assert "--runtime litert" in profile["request"]["options"]
+    assert ".npy" in profile["inputs"][0]["source"]
+    told = [line.strip() for line in done.stderr.splitlines()]
+    assert told.count("done") == 1
+    stages = {line.partition(":")[0].removesuffix(" memory") for line in told}
+    assert stages & {"inspect", "compile", "first load", "inference"}, "without a terminal, progress is lines"
+    data = tmp_path / "data.h5"
+    h5.write(data, {"input_1": [np.zeros((1, 50, 10, 1), np.float32)]})
+    assert dynolab("profile", MODEL, "--device", device, "--inputs", data, *few).returncode == 0
+    no_model = dynolab("profile", Path(__file__), "--device", device)
+    assert (no_model.returncode, "holds no model" in no_model.stderr) == (2, True), no_model.stderr
+    refused = dynolab("profile", MODEL, "--device", device, "-r", "onnxruntime")
+    assert (refused.returncode, "does not run tflite models" in refused.stderr) == (2, True), refused.stderr
+
+
+def heeding() -> None:
+    """A shell that starts the tests in the background has them ignore Ctrl-C; the command must not inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_interrupted_waiting_says_how_to_come_back(dynolab: Command, environment: dict[str, str], device: str) -> None:
+    long = ("--options", "--max_profiler_iterations 1000000 --max_profiler_time 60")
+    job_id = json.loads(dynolab("submit", "profile", MODEL, "--device", device, "--no-wait", "--json", *long).stdout)[
+        "id"
+    ]
+    command = [sys.executable, "-m", "dynolab.cli.main", "jobs", "watch", job_id]
+    watching = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
+    assert watching.stderr is not None
+    assert watching.stderr.readline().strip() != ""
+    watching.send_signal(signal.SIGINT)
+    said = watching.stderr.read()
+    watching.stderr.close()
+    assert watching.wait() == 130
+    assert f"`dynolab jobs watch {job_id}`" in said
+    assert "nothing was kept" not in said
+    assert "Traceback" not in said
+    assert json.loads(dynolab("jobs", "cancel", job_id, "--json").stdout)["id"] == job_id
+    assert json.loads(dynolab("jobs", "watch", job_id, "--json").stdout)["state"] == "cancelled"
+
+
+def test_the_hub_says_when_this_machine_is_a_device(hub: RunningHub, device: str) -> None:
+    assert (
+        f"agent: this machine is now the device {device}: dynolab submit profile MODEL --device {device}\n" in hub.lines
+    )
+    assert any(f"dynolab login --from {hub.ini}" in line for line in hub.lines)
+
+
+WRONG = [
+    (("profile", MODEL, "--device", "no such device"), "no such device"),
+    (("profile", MODEL, "--device", "x", "--seed", "3"), "--device takes"),
+    (("submit", "inference", MODEL, "--device", "x", "--inputs", "dnothing"), "no dataset 'dnothing'"),
+    (("jobs", "log", "jnothing"), "no job 'jnothing'"),
+    (("jobs", "--state", "lost"), "lost"),
+    (("login", "ftp://x", "--token", "t"), "no hub's address"),
+    (("login", "http://127.0.0.1:9", "--token", "t"), "cannot be reached"),
+    (("login",), "which hub?"),
+    (("login", "--from", __file__), "is no client.ini"),
+    (("submit", "profile", MODEL, "--device", "no such device"), "no device matches 'no such device'"),
+    (("agent", "--hub", "http://127.0.0.1:9"), "needs a token"),
+    (("hub", "--port", "99999"), "99999"),
+]
+WRONG_TOO = [
+    (("login", "http://127.0.0.1:9"), "no API token"),
+    (("login", "http://127.0.0.1:99999999", "--token", "t"), "no hub's address"),
+    (("login", "http://127.0.0.1:8000", "--token", "é"), "characters that no token has"),
+    (("login", "--from", "nothing.ini"), "no file nothing.ini"),
+    (("devices", "--os", "[1,"), "[1,"),
+    (("jobs", "--limit", "0"), "0 is not in the range"),
+    (("jobs", "nothing"), "nothing"),
+    (("jobs", "show", "../devices"), "is no id"),
+    (("jobs", "show", "jnothing", "--format", "nothing"), "no report named"),
+    *((("jobs", verb, "jnothing"), "no job 'jnothing'") for verb in ("show", "watch", "cancel", "rerun", "delete")),
+    (("submit", "profile", MODEL), "--device"),
+    (("submit", "profile", "nothing.onnx", "--device", "x"), "nothing.onnx"),
+    (("submit", "profile", MODEL, "--device", "x", "--options", "--nothing 1"), "no option --nothing"),
+    (("submit", "inference", MODEL, "--device", "x", "--inputs", "nothing.h5"), "no dataset file nothing.h5"),
+    (("profile", MODEL, "--inputs", "x.h5"), "--inputs needs --device"),
+    (("profile", MODEL, "--device", "x", "--require", "nonsense"), "nonsense"),
+    (("profile", MODEL, "--device", "x", "--input-file", "a=nothing.npy"), "no file nothing.npy"),
+    (("profile", MODEL, "--device", "x", "--input-file", f"a={__file__}"), "is no .npy file"),
+    (("profile", Path(__file__).parent, "--device", "x"), "no device matches 'x'"),
+    (("agent", "--hub", "http://127.0.0.1:9", "--token-file", "nothing"), "no token file nothing"),
+    (("agent", "--hub", "zzz"), "no hub's address"),
+]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        (("profile", MODEL, "--device", "no such device"), "no such device"),
-        (("profile", MODEL, "--device", "x", "--seed", "3"), "--device takes"),
-        (("submit", "profile", Path(__file__), "--device", "x"), "holds no model"),
-        (("submit", "inference", MODEL, "--device", "x", "--inputs", "dnothing"), "no dataset 'dnothing'"),
-        (("jobs", "log", "jnothing"), "no job 'jnothing'"),
-        (("jobs", "--state", "lost"), "lost"),
-        (("login", "ftp://x", "--token", "t"), "no hub's address"),
-        (("login", "http://127.0.0.1:9", "--token", "t"), "cannot be reached"),
-        (("login",), "which hub?"),
-        (("agent", "--hub", "http://127.0.0.1:9"), "needs a token"),
-        (("hub", "--port", "99999"), "99999"),
-    ],
+    ("arguments", "text"), [*WRONG, *(pytest.param(*one, marks=pytest.mark.slow) for one in WRONG_TOO)]
 )
 def test_what_cannot_work_says_why(dynolab: Command, arguments: tuple[object, ...], text: str) -> None:
     done = dynolab(*arguments)

@@ -86,6 +86,8 @@ def test_a_profile_job_end_to_end(hub: RunningHub, device: str, version: str) ->
     assert len(layers) > 100
     assert {layer["compute_unit"] for layer in layers} == {"CPU"}
     assert seen["again"][1:] == ["a profile", "SUCCESS"]
+    shape, dtype = seen["shapes"][INPUT]
+    assert (len(shape), shape[:2], dtype) == (4, [1, 3], "float32"), "what the agent fed"
     assert seen["renamed"] == "renamed"
     assert seen["summaries"][0] == [seen["again"][0], "renamed"]
     assert seen["sharing"] == [["friend@example.org"], []]

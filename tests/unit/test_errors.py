@@ -20,7 +20,7 @@ def _tree(root: type[Error]) -> list[type[Error]]:
 ALL = _tree(Error)
 BRANCHES = {
     errors.UserError: "SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden "
-    "Unauthorized TooLarge Outdated RateLimited",
+    "Unauthorized TooLarge MediaTypeInvalid Outdated RateLimited DependencyFailed",
     errors.DeviceError: "DeviceLost DeviceBusy TransferFailed DeviceUnstable",
     errors.WorkerError: "LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory",
 }

@@ -21,7 +21,7 @@ from dynolab.jobs.inference import plugin as inference_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.spec import codec
-from dynolab.spec.agents import Assignment, Outcome
+from dynolab.spec.agents import Assignment, Outcome, Tensors
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.spec.profiles import Profile
 
@@ -47,7 +47,13 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
         log.say(f"{stage.name}: {'; '.join((stage.verdict.trust, *stage.verdict.reasons))}")
     log.say("done")
     log.add(profile.log)
-    return Outcome(summary=profile_job.summary(profile))
+    return Outcome(summary=profile_job.summary(profile), tensors=_tensors(profile))
+
+
+def _tensors(profile: Profile) -> Tensors:
+    chosen = any(notice.code == "default-shape" for notice in profile.notices) or profile.request.input_shapes
+    inputs, outputs = (tuple(one.spec for one in tensors) for tensors in (profile.inputs, profile.outputs))
+    return Tensors(inputs, outputs, fixed=not chosen)
 
 
 def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | None:

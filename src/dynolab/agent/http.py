@@ -20,10 +20,15 @@ Unreachable = httpx.TransportError
 """What a call raises when there is no hub at the other end, or none that answers in time."""
 
 
+class NoHub(errors.DeviceLost):
+    """Somebody answered that there is nothing of the kind."""
+
+
 class HubDoor:
     """The hub as an agent sees it. Threads may share one."""
 
     def __init__(self, url: str, token: str) -> None:
+        self._url = url
         self._base = url.rstrip("/") + "/api/agent/v1"
         self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5))
         self._token = {"Authorization": f"Bearer {token}"}  # not for files: their addresses authorise themselves
@@ -38,8 +43,16 @@ class HubDoor:
         self._given_up.set()
 
     def claim(self, request: ClaimRequest) -> Assignment | None:
-        """A job, or None when none came in time. Raises what the hub refused with, and :data:`Unreachable`."""
-        answer = self._post("claim", codec.encode(request))
+        """A job, or None when none came in time. Raises what the hub refused with, and :data:`Unreachable`.
+
+        Raises :class:`~dynolab.errors.NotFound` where a server answers that is no hub.
+        """
+        try:
+            answer = self._post("claim", codec.encode(request))
+        except NoHub as error:
+            raise errors.NotFound(
+                f"there is no hub of dynolab at {self._url}: {error}", hint="dynolab agent --hub URL"
+            ) from error
         return None if answer is None else codec.decode(Assignment, answer, "the hub's assignment")
 
     def renew(self, attempt: str, renewal: Renewal) -> RenewalAnswer:
@@ -94,7 +107,12 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     except ValueError:
         document = {}
     if answer.is_server_error or not isinstance(document, dict) or "code" not in document:
-        raise errors.DeviceLost(f"the hub answered {answer.status_code} to {answer.request.url.path}")
+        lost = (
+            NoHub
+            if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+            else errors.DeviceLost
+        )
+        raise lost(f"it answered {answer.status_code} to {answer.request.url.path}")
     raise errors.from_dict(document)
 
 

@@ -7,18 +7,30 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
+import time
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from dynolab import errors
 from dynolab.agent.http import HubDoor, Unreachable
+from dynolab.connections.local import own_folder
 from dynolab.spec import codec
-from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.spec.agents import (
+    AGENT_PROTOCOL,
+    LIVE_LOG_BYTES,
+    Assignment,
+    ClaimRequest,
+    DeviceOffer,
+    Outcome,
+    Renewal,
+)
 
 WAIT_S = 20.0
 RENEWALS_PER_LEASE = 3
+LOG_EVERY_S = 2.0
+"""How often the hub is told of a log that grows."""
 STOP_WITHIN_S = 10.0
 FILES = {"result": "profile.json", "output": "outputs.h5", "log": "log.txt"}
 """What an attempt's process leaves, by the address that it goes to."""
@@ -42,23 +54,29 @@ class Agent:
 
     def serve(self) -> None:
         """Until :meth:`stop`. Raises what the hub refuses for good: a token, a protocol, a device of somebody else's."""
-        request = ClaimRequest(AGENT_PROTOCOL, self._device, WAIT_S)
+        known = False
         while not self._stopped.is_set():
             try:
                 self._asking = True
-                assignment = self._door.claim(request)
+                # The first question is not to wait: its answer says that the hub knows this device.
+                assignment = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._device, WAIT_S if known else 0.0))
                 self._asking = False
             except (Unreachable, errors.DeviceLost) as error:
                 log.warning("the hub cannot be reached (%s)", error)
                 self._stopped.wait(1.0)
                 continue
+            if not known:
+                known = True
+                name = self._device.name
+                log.info(
+                    "this machine is now the device %s: dynolab submit profile MODEL --device %s", name, quote(name)
+                )
             if assignment is not None:
                 self._carry_out(assignment)
 
     def _carry_out(self, assignment: Assignment) -> None:
         log.info("job %s, attempt %s", assignment.job, assignment.number)
-        with tempfile.TemporaryDirectory(prefix="dynolab-job-") as name:
-            folder = Path(name)
+        with own_folder("job-") as folder:
             run = Attempt(self._door, assignment, folder, self._stopped)
             try:
                 outcome = run.carry_out()
@@ -104,26 +122,54 @@ class Attempt:
         return outcome
 
     def _renew(self) -> None:
-        """Say that we are still at it, until it is over, the hub refuses, or the job is cancelled."""
+        """Say that we are still at it, until it is over, the hub refuses, or the job is cancelled; sooner when the log grew."""
         pause_s = self._assignment.lease_s / RENEWALS_PER_LEASE
+        told, due = 0, time.monotonic()
         while not self._over.is_set():
-            try:
-                answer = self._door.renew(self._assignment.attempt, Renewal(self._progress))
-                self._cancelled = answer.cancel
-            except errors.Conflict as error:
-                self._refused = error
-            except (Unreachable, errors.DeviceLost) as error:
-                log.warning("the lease could not be renewed: %s", error)
+            size = self._log_bytes()
+            if size > told or time.monotonic() >= due:
+                try:
+                    answer = self._door.renew(
+                        self._assignment.attempt, Renewal(self._progress, self._log_end() if size > told else None)
+                    )
+                    self._cancelled, told = answer.cancel, size
+                except errors.Conflict as error:
+                    self._refused = error
+                except (Unreachable, errors.DeviceLost) as error:
+                    log.warning("the lease could not be renewed: %s", error)
+                due = time.monotonic() + pause_s
             if self._refused is not None or self._cancelled:
                 return
-            self._over.wait(pause_s)
+            self._over.wait(min(pause_s, LOG_EVERY_S))
+
+    def _log_bytes(self) -> int:
+        path = self._folder / FILES["log"]
+        return path.stat().st_size if path.exists() else 0
+
+    def _log_end(self) -> str:
+        """The end of the log so far, in whole lines."""
+        with (self._folder / FILES["log"]).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LIVE_LOG_BYTES))
+            content = file.read(LIVE_LOG_BYTES)
+        if size > LIVE_LOG_BYTES:
+            content = content.partition(b"\n")[2] or content
+        return content.decode("utf-8", "replace")
 
     def _run(self) -> Outcome:
         """The process of the attempt, with its events as progress, ended early when there is reason to."""
         (self._folder / "assignment.json").write_text(json.dumps(codec.encode(self._assignment)), encoding="utf-8")
         command = [sys.executable, "-m", "dynolab.agent.attempt", str(self._folder), str(os.getpid())]
+        scratch = self._folder / "tmp"
+        scratch.mkdir()
         with (self._folder / "stderr.txt").open("wb") as stderr:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, "TMPDIR": str(scratch)},  # what it leaves when it is killed goes with the folder
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
             listening = threading.Thread(target=self._listen, args=(process,), daemon=True)
             listening.start()
             try:

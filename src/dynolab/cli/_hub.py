@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 if TYPE_CHECKING:
     from dynolab.client.client import Client
+    from dynolab.client.files import Dataset
+    from dynolab.client.jobs import Job
+    from dynolab.client.settings import ClientConfig
 
 COLOURS = {
     "done": "green",
@@ -21,12 +29,16 @@ COLOURS = {
 """A job's state, at a glance."""
 
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
 @contextmanager
-def client() -> Iterator[Client]:
-    """The client of the configured hub."""
+def client(config: ClientConfig | None = None) -> Iterator[Client]:
+    """The client of a hub, by default the configured one. Where nobody looks, its progress is told in lines."""
+    from dynolab.cli import _progress
     from dynolab.client.client import Client
 
-    opened = Client()
+    opened = Client(config, display=None if sys.stderr.isatty() else _progress.Lines())
     try:
         yield opened
     finally:
@@ -38,6 +50,67 @@ def show(content: object) -> None:
     from rich.console import Console
 
     Console().print(content)
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> object:
+    """A table without lines; the columns of ``right`` hold numbers. Cells are markup."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        made.add_column(title, justify="right" if title in right else "left")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_json(document: object) -> None:
+    """Print a document for programs."""
+    click.echo(json.dumps(document, indent=1))
+
+
+def answer(text: str, document: object, as_json: bool) -> None:
+    """Print a text, or the document that says the same."""
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(text.removesuffix("\n"))
+
+
+def tell(job: Job, as_json: bool) -> None:
+    """Where a job stands: in a few lines, or as JSON."""
+    from rich.markup import escape
+
+    document = job.document
+    if as_json:
+        print_json(document)
+        return
+    show(f"[bold]{document['id']}[/bold] {escape(document['name'])}: {state(document)}")
+    if document.get("queue_position"):
+        click.echo(f"number {document['queue_position']} in the queue of {document['device']['name']}")
+    if document["failure"]:
+        click.echo(document["failure"]["message"])
+        if document["failure"]["hint"]:
+            click.echo(f"hint: {document['failure']['hint']}")
+
+
+def tell_failure(job: Job) -> None:
+    """Why a job failed, on standard error, as a command's own error is told."""
+    from dynolab.cli import main
+    from dynolab.errors import from_dict
+
+    main.show(from_dict(job.document["failure"]))
+
+
+def dataset(client: Client, named: str) -> Dataset:
+    """The dataset of a file, which is uploaded, or of an id. Raises :class:`~dynolab.errors.NotFound`."""
+    from dynolab.errors import NotFound
+
+    if Path(named).is_file():
+        return client.upload_dataset(named)
+    if not (named.isascii() and named.isalnum()):
+        raise NotFound(f"there is no dataset file {named}", hint="an .h5 file, or the id of a dataset at the hub")
+    return client.get_dataset(named)
 
 
 def state(document: Mapping[str, Any]) -> str:

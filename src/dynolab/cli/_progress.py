@@ -6,53 +6,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column
+from rich.progress import Progress, TaskID
 
+from dynolab.client.progress import Counted, Display, Moment, Told, live_line
 from dynolab.measure import plan
-from dynolab.report.base import crop, line
+from dynolab.report.base import line
 from dynolab.spec import options
 from dynolab.spec.jobs import ProfileSpec
-from dynolab.spec.show import show_time
-
-Event = Mapping[str, Any]
-_TITLES = {
-    "inspect": "inspect",
-    "compile": "compile",
-    "first_load": "first load",
-    "warm_load": "warm load",
-    "inference": "inference",
-    "layers": "layers",
-    "total": "whole process",
-    "floor": "harness floor",
-}
-
-
-def describe(event: Event, planned: Mapping[tuple[str, str], int] = MappingProxyType({})) -> str:
-    """An event in a few words; ``planned`` tells how many processes a stage's pass gets, where that is known."""
-    if event["event"] == "iteration":
-        return f"iteration {event['count']:,} of {event['of']:,}, minimum {show_time(event['minimum_ns'])}"
-    if event["event"] == "note":
-        return str(event["text"])
-    title, again = _TITLES.get(event["stage"], event["stage"]), event.get("attempt", 1)
-    of = planned.get((event["stage"], event["text"]))
-    number = f", process {event['process']}" + (f" of {of}" if of else "") if "process" in event else ""
-    return f"{title}: {event['text']}{number}" + (f" (try {again}: the last was noisy)" if again > 1 else "")
-
-
-def brief(event: Event, planned: Mapping[tuple[str, str], int]) -> str:
-    """The same for a line that the bar stands in: shorter."""
-    if event["event"] == "iteration":
-        return describe(event).removeprefix("iteration ")
-    if event["stage"] == "inspect":
-        return "inspect: looking for inputs"
-    text = describe({**event, "attempt": 1}, planned).replace(": time, ", ": ").replace(": memory, ", " memory: ")
-    return text + (f", try {event['attempt']}" if event.get("attempt", 1) > 1 else "")
+from dynolab.spec.progress import Event, brief, describe
 
 
 def processes(spec: ProfileSpec) -> dict[tuple[str, str], int]:
@@ -79,30 +43,6 @@ def follow(spec: ProfileSpec, *, several: bool = False) -> Iterator[Callable[[Ev
         yield _plain(note, processes(spec))
 
 
-def live_line(title: str, console: Console) -> Progress:
-    """The line that is drawn again and again, no wider than the console: its title gives way first."""
-    bar_width, elapsed_width, gaps = (20 if console.width >= 110 else 10), 7, 5
-    room = console.width - 1 - bar_width - elapsed_width - gaps  # 1: the spinner
-    title = crop(title, max(8, room - NOW_WIDTH))
-    now = Column(width=max(1, room - len(title)), no_wrap=True, overflow="ellipsis")
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", style="bold", markup=False),
-        BarColumn(bar_width),
-        TextColumn("{task.fields[now]}", markup=False, table_column=now),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        refresh_per_second=4,
-    )
-    bar.add_task(title, total=None, now="starting")
-    return bar
-
-
-NOW_WIDTH = 36
-"""What the longest of the brief descriptions takes."""
-
-
 def _live(bar: Progress, task: TaskID, note: str, planned: Mapping[tuple[str, str], int]) -> Callable[[Event], None]:
     def receive(event: Event) -> None:
         if event["event"] == "note":
@@ -113,6 +53,28 @@ def _live(bar: Progress, task: TaskID, note: str, planned: Mapping[tuple[str, st
             bar.update(task, total=None, completed=0, now=brief(event, planned))
 
     return receive
+
+
+class Lines(Display):
+    """What a hub's client is at, where there is no terminal: a line for each thing that is new, long loops now and then."""
+
+    @contextmanager
+    def transfer(self, title: str) -> Iterator[Counted]:
+        click.echo(line(title), err=True)
+        yield lambda done, size: None
+
+    @contextmanager
+    def waiting(self, title: str) -> Iterator[Told]:
+        last, since = "", time.monotonic()
+
+        def told(moment: Moment) -> None:
+            nonlocal last, since
+            if moment.text == last or (moment.total and time.monotonic() - since < PLAIN_EVERY_S):
+                return
+            last, since = moment.text, time.monotonic()
+            click.echo(f"  {line(moment.text)}", err=True)
+
+        yield told
 
 
 PLAIN_EVERY_S = 10.0

@@ -26,8 +26,12 @@ def command(url: str, token_file: Path | None, name: str | None, parent: int | N
     from dynolab.agent import offer
     from dynolab.agent.http import HubDoor
     from dynolab.agent.loop import Agent
+    from dynolab.client import settings
+    from dynolab.errors import SpecInvalid
     from dynolab.measure import lifeline
 
+    if not settings.is_address(url):
+        raise SpecInvalid(f"{url!r} is no hub's address", hint="such as http://127.0.0.1:8000")
     if parent is not None:
         lifeline.hold(parent)
     logging.basicConfig(level=logging.INFO, format="agent: %(message)s")

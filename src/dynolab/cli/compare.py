@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dynolab.spec.compare import Comparison, LayerComparison, LayerRatio, Ratio
-    from dynolab.spec.measurements import Range
     from dynolab.spec.profiles import Profile, Stage
 
 _COLOURS = {"changed": "yellow", "unchanged": "green", "cannot tell": "cyan"}
@@ -41,12 +40,7 @@ def command(before: Path, after: Path, floor: float | None, as_json: bool) -> in
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:
         _show(found, profiles, names)
-    slower = [stage for stage in found.stages if stage.answer.value == "changed" and _grew(stage.minimum)]
-    return int(bool(slower))
-
-
-def _grew(ratio: Ratio | None) -> bool:
-    return ratio is not None and ratio.value > 1
+    return int(any(stage.direction > 0 for stage in found.stages))
 
 
 def short_names(before: Path, after: Path) -> tuple[str, str]:
@@ -108,7 +102,7 @@ def _stages(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[s
 
 def _memory(before: Stage, after: Stage) -> list[tuple[str, str, str, str]]:
     """The rows of a stage's memory, where both sides have it."""
-    from dynolab.spec.show import show_range
+    from dynolab.spec.show import show_range, show_range_change
 
     if before.memory is None or after.memory is None:
         return []
@@ -116,16 +110,7 @@ def _memory(before: Stage, after: Stage) -> list[tuple[str, str, str, str]]:
         ("  Memory peak", before.memory.peak, after.memory.peak),
         ("  Memory increase", before.memory.increase, after.memory.increase),
     )
-    return [(title, show_range(old), show_range(new), _difference(old, new)) for title, old, new in pairs]
-
-
-def _difference(old: Range, new: Range) -> str:
-    """What either end grew or shrank by: ``+81.9 kB to +1.20 MB``."""
-    from dynolab.spec.show import show_bytes
-
-    ends = [new.lower - old.lower, new.upper - old.upper]
-    shown = [f"{'+' if end >= 0 else '-'}{show_bytes(abs(end))}" for end in ends]
-    return "the same" if ends == [0, 0] else shown[0] if shown[0] == shown[1] else f"{shown[0]}, {shown[1]}"
+    return [(title, show_range(old), show_range(new), show_range_change(old, new)) for title, old, new in pairs]
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from dynolab.cli import _hub
 
 
 @click.command("devices")
@@ -13,24 +13,26 @@ import click
 @click.option(
     "--attribute", "attributes", multiple=True, metavar="KEY:VALUE", help="With this attribute; may be repeated."
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@_hub.AS_JSON
 def command(name: str, os: str, attributes: tuple[str, ...], as_json: bool) -> None:
     """List the hub's devices: models of devices, how many boards of each, how many are busy, how many jobs wait."""
     from rich.markup import escape
-    from rich.table import Table
-
-    from dynolab.cli import _hub
 
     with _hub.client() as client:
         query = {"name": name or None, "os": os or None, "attribute": list(attributes) or None}
         found = client.api.get("devices", **query)["devices"]
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        _hub.print_json(found)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Device", "OS", "Boards", "Busy", "Waiting", "What it is"):
-        table.add_column(title, justify="right" if title in ("Boards", "Busy", "Waiting") else "left")
-    for one in found:
-        counts = (str(one["boards"]), str(one["busy"]), str(one["queued"]))
-        table.add_row(escape(one["name"]), one["os"], *counts, escape(one["description"]))
-    _hub.show(table if found else "no device fits" if name or os or attributes else "no device is known yet")
+    rows = [
+        (
+            escape(one["name"]),
+            one["os"],
+            *(str(one[key]) for key in ("boards", "busy", "queued")),
+            escape(one["description"]),
+        )
+        for one in found
+    ]
+    titles = ("Device", "OS", "Boards", "Busy", "Waiting", "What it is")
+    shown = _hub.table(titles, rows, right=("Boards", "Busy", "Waiting"))
+    _hub.show(shown if found else "no device fits" if name or os or attributes else "no device is known yet")

@@ -1,29 +1,131 @@
-"""``dynolab hub``: a hub of your own."""
+"""``dynolab hub``: a hub of your own, its backup, and a hub made of a backup."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from dynolab.cli._accounts import account
 
-@click.command("hub")
+if TYPE_CHECKING:
+    from dynolab.hub.settings import Settings
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group("hub", invoke_without_command=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen at; 0: any that is free.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder for everything that it keeps.")
+@click.option("--data", type=FOLDER, help="Folder for everything that it keeps.")
+@click.option("--tls-certificate", type=FILE, help="Speak HTTPS, with this certificate (PEM).")
+@click.option("--tls-key", type=FILE, help="The certificate's key (PEM).")
 @click.option("--agent/--no-agent", default=True, show_default=True, help="Serve this machine as a device.")
-def command(host: str, port: int, data: Path | None, agent: bool) -> None:
-    """Run a hub: devices, models and jobs over HTTP, with this machine as its first device.
+@click.pass_context
+def command(
+    ctx: click.Context,
+    host: str,
+    port: int,
+    data: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    agent: bool,
+) -> None:
+    """Run a hub: devices, models and jobs over HTTP, with this machine as its first device. Or back one up.
 
     \b
     dynolab hub
     dynolab hub --port 9000 --data /srv/dynolab
+    dynolab hub --host 0.0.0.0 --port 443 --tls-certificate hub.pem --tls-key hub.key
+    dynolab hub backup hub.tar.gz
     """  # noqa: D301 - click wants the backspace character itself
-    import platformdirs
-
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = data
+        return
     from dynolab.hub.launch import serve
     from dynolab.hub.settings import Settings
 
-    folder = data or platformdirs.user_data_path("dynolab") / "hub"
-    settings = Settings.from_environment(folder.absolute(), host=host, port=port)
+    settings = Settings.from_environment(
+        _folder(data), host=host, port=port, tls_certificate=tls_certificate, tls_key=tls_key
+    )
     serve(settings, lambda text: click.echo(text, err=True), with_agent=agent)
+
+
+command.add_command(account)
+
+
+@command.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data", type=FOLDER, help="The hub's data folder.")
+@click.pass_obj
+def backup_command(before: Path | None, file: Path, data: Path | None) -> None:
+    """Write all that a hub keeps into one FILE, while it runs or not; compressed if its name ends in .gz.
+
+    \b
+    dynolab hub backup /backups/hub.tar
+    """  # noqa: D301 - click wants the backspace character itself
+    from dynolab.hub.store.backup import backup
+
+    with _progress("backing up") as progress:
+        found = backup(_settings(data or before), file.absolute(), progress)
+    click.echo(f"{file}: {_told(found.rows, found.members)}, {file.stat().st_size:,} bytes", err=True)
+    click.echo("its tokens open the hub: keep the file as safe as the hub itself", err=True)
+
+
+@command.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data", type=FOLDER, help="A new or empty folder, for everything that the hub is to keep.")
+@click.pass_obj
+def restore_command(before: Path | None, file: Path, data: Path | None) -> None:
+    """Make a hub of a backup FILE: into a new folder, with the same tokens. It is checked first, and not started.
+
+    \b
+    dynolab hub restore /backups/hub.tar --data /srv/dynolab
+    """  # noqa: D301 - click wants the backspace character itself
+    from dynolab.hub.store.restore import restore
+
+    settings = _settings(data or before)
+    with _progress("restoring") as progress:
+        found = restore(settings, file.absolute(), progress)
+    click.echo(f"{settings.data}: {_told(found.rows, found.members)}", err=True)
+    click.echo(f"start it: dynolab hub --data {settings.data}", err=True)
+
+
+def _folder(data: Path | None) -> Path:
+    import platformdirs
+
+    return (data or platformdirs.user_data_path("dynolab") / "hub").absolute()
+
+
+def _settings(data: Path | None) -> Settings:
+    from dynolab.hub.settings import Settings
+
+    return Settings.from_environment(_folder(data), host="127.0.0.1", port=0)
+
+
+def _told(rows: dict[str, int], members: dict[str, list[int | str]]) -> str:
+    files = sum(name.startswith("blobs/") for name in members)
+    counts = ", ".join(f"{rows.get(table, 0)} {table}s" for table in ("job", "model", "dataset", "token"))
+    return f"{counts}, {files} files"
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal; elsewhere a line at the beginning."""
+    import sys
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    if not sys.stderr.isatty():
+        click.echo(f"{what} ...", err=True)
+        yield lambda done, total: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
+
+from dynolab.cli import _hub
 
 
 @click.group("jobs", invoke_without_command=True)
-@click.option("--limit", default=20, show_default=True, help="At most so many, the newest.")
-@click.option("--state", help="Only those that are queued, preparing, running, done, failed or cancelled.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, the newest.")
+@click.option("--state", type=click.Choice(list(_hub.COLOURS)), help="Only those in this state.")
+@_hub.AS_JSON
 @click.pass_context
 def command(ctx: click.Context, limit: int, state: str | None, as_json: bool) -> None:
     """List jobs, or: show, log, watch, cancel, rerun, delete one.
@@ -27,31 +26,31 @@ def command(ctx: click.Context, limit: int, state: str | None, as_json: bool) ->
 
 def _list(limit: int, state: str | None, as_json: bool) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    from dynolab.cli import _hub
     from dynolab.spec.show import show_time
 
     with _hub.client() as client:
-        found = [job.document for job in client.get_job_summaries(limit=limit, state=state)]
+        found = client.listed("jobs", 0, limit, state=state)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        _hub.print_json(found)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Job", "Name", "Kind", "Device", "State", "Inference", "Submitted"):
-        table.add_column(title, justify="right" if title == "Inference" else "left")
+    rows = []
     for one in found:
         time_ns = (one["summary"] or {}).get("estimated_inference_time_ns")
-        table.add_row(
-            one["id"],
-            escape(one["name"]),
-            one["kind"],
-            escape(one["device"]["name"]),
-            _hub.state(one),
-            show_time(time_ns) if time_ns is not None else "",
-            _hub.ago(one["created_at"]),
+        rows.append(
+            (
+                one["id"],
+                escape(one["name"]),
+                one["kind"],
+                escape(one["device"]["name"]),
+                _hub.state(one),
+                show_time(time_ns) if time_ns is not None else "",
+                _hub.ago(one["created_at"]),
+            )
         )
-    _hub.show(table if found else "no job yet: `dynolab submit profile MODEL` makes one")
+    titles = ("Job", "Name", "Kind", "Device", "State", "Inference", "Submitted")
+    nothing = f"no job is {state}" if state else "no job yet: `dynolab submit profile MODEL` makes one"
+    _hub.show(_hub.table(titles, rows, right=("Inference",)) if found else nothing)
 
 
 @command.command("show")
@@ -60,88 +59,67 @@ def _list(limit: int, state: str | None, as_json: bool) -> None:
 @click.option(
     "--format", "form", default="text", show_default=True, help="How the profile is printed: see `dynolab report`."
 )
-def show(job_id: str, as_json: bool, form: str) -> int:
+def show(job_id: str, as_json: bool, form: str) -> None:
     """Show a job: its profile when it is done, else where it stands."""
-    from dynolab.cli import _hub, _output
-    from dynolab.client.jobs import ProfileJob
+    from dynolab.cli import _output
 
+    _output.report(form)
     with _hub.client() as client:
         job = client.get_job(job_id)
-        if as_json:
-            click.echo(json.dumps(job.document, indent=1))
-        elif isinstance(job, ProfileJob) and job.get_status().success and job.document["measures"]:
+        if job.profiling and job.get_status().success and not as_json:
             _output.show([job.profile], form)
         else:
-            _tell(job.document)
-    return 0
-
-
-def _tell(document: dict[str, Any]) -> None:
-    """Where a job stands, in a few lines."""
-    from rich.markup import escape
-
-    from dynolab.cli import _hub
-
-    _hub.show(f"[bold]{document['id']}[/bold] {escape(document['name'])}: {_hub.state(document)}")
-    if document.get("queue_position"):
-        click.echo(f"number {document['queue_position']} in the queue of {document['device']['name']}")
-    if document["failure"]:
-        click.echo(document["failure"]["message"])
-        if document["failure"]["hint"]:
-            click.echo(f"hint: {document['failure']['hint']}")
+            _hub.tell(job, as_json)
 
 
 @command.command("log")
 @click.argument("job_id")
-def log(job_id: str) -> None:
+@_hub.AS_JSON
+def log(job_id: str, as_json: bool) -> None:
     """Print the log of a job's last attempt."""
-    from dynolab.cli import _hub
-
     with _hub.client() as client:
-        click.echo(client.get_job(job_id).log(), nl=False)
+        text = client.get_job(job_id).log()
+    _hub.answer(text, {"id": job_id, "log": text}, as_json)
 
 
 @command.command("watch")
 @click.argument("job_id")
-def watch(job_id: str) -> int:
+@_hub.AS_JSON
+def watch(job_id: str, as_json: bool) -> int:
     """Follow a job until it is over; exit 1 when it fails."""
-    from dynolab.cli import _hub
-
     with _hub.client() as client:
         job = client.get_job(job_id)
         status = job.wait()
-        _tell(job.document)
+        _hub.tell(job, as_json)
     return int(not status.success)
 
 
 @command.command("cancel")
 @click.argument("job_id")
-def cancel(job_id: str) -> None:
+@_hub.AS_JSON
+def cancel(job_id: str, as_json: bool) -> None:
     """Cancel a job that waits or runs."""
-    from dynolab.cli import _hub
-
     with _hub.client() as client:
         job = client.get_job(job_id)
         job.cancel()
-        _tell(job.document)
+        _hub.tell(job, as_json)
 
 
 @command.command("rerun")
 @click.argument("job_id")
-def rerun(job_id: str) -> None:
-    """Submit a job once more."""
-    from dynolab.cli import _hub
-
+@_hub.AS_JSON
+def rerun(job_id: str, as_json: bool) -> None:
+    """Submit a job once more; prints the new one's id."""
     with _hub.client() as client:
-        click.echo(client.get_job(job_id).rerun().job_id)
+        again = client.get_job(job_id).rerun()
+    _hub.answer(again.job_id, again.document, as_json)
 
 
 @command.command("delete")
 @click.argument("job_id")
-def delete(job_id: str) -> None:
+@_hub.AS_JSON
+def delete(job_id: str, as_json: bool) -> None:
     """Delete a job that is over, with its results."""
-    from dynolab.cli import _hub
-
     with _hub.client() as client:
         client.get_job(job_id).delete()
-        click.echo(f"{job_id} is deleted")
+    _hub.answer(f"{job_id} is deleted", {"id": job_id, "deleted": True}, as_json)

@@ -86,10 +86,10 @@ def _heed_stops() -> None:
             signal.signal(number, _unwind)
 
 
-def _stopped(status: int, by: str = "") -> NoReturn:
-    """Say that the command was stopped, where anybody still listens."""
+def _stopped(status: int, by: str = "", left: str = "nothing was kept") -> NoReturn:
+    """Say that the command was stopped and what it left, where anybody still listens."""
     with suppress(OSError):
-        click.echo(f"stopped{by}: nothing was kept", err=True)
+        click.echo(f"stopped{by}: {left}", err=True)
     _leave(status)
 
 
@@ -119,8 +119,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        _stopped(130)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        # click puts its Abort in the place of the interrupt, which says what goes on without us where something does.
+        _stopped(130, left=str(stop.__cause__ or stop) or "nothing was kept")
     except SystemExit as stop:
         if isinstance(stop.code, int) and stop.code - 128 in STOPS:
             _stopped(stop.code, f" by {signal.Signals(stop.code - 128).name}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from dynolab.client.jobs import ProfileJob
+    from collections.abc import Callable, Sequence
+
     from dynolab.spec.jobs import ProfileSpec
     from dynolab.spec.profiles import Profile
+
+T = TypeVar("T")
 
 
 @click.command("profile")
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 @click.option("--input-range", "ranges", multiple=True, metavar="NAME=LOW,HIGH", help="Range of random values.")
 @click.option("--input-file", "files", multiple=True, metavar="NAME=FILE.npy", help="Values of one input.")
 @click.option("--device", help="A device of the hub that `dynolab login` knows, instead of this machine.")
+@click.option(
+    "--inputs", help="With --device: an .h5 file of AI Hub's form, or a dataset's id; the first batch is measured."
+)
 @click.option(
     "--repeats", type=int, default=3, show_default=True, help="Fresh processes for each load and memory pass."
 )
@@ -44,6 +50,7 @@ def command(
     ranges: tuple[str, ...],
     files: tuple[str, ...],
     device: str | None,
+    inputs: str | None,
     repeats: int,
     seed: int,
     timeout: float | None,
@@ -81,10 +88,14 @@ def command(
     twice = [name for name in set(runtimes) if runtimes.count(name) > 1]
     if twice:
         raise SpecInvalid(f"-r {twice[0]} is given twice", hint="name each runtime once")
-    if device is None:
-        profiles, failed = _measure(spec, runtimes or (None,))
+    if device is not None:
+        profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,))
+    elif inputs is not None:
+        raise SpecInvalid(
+            "--inputs needs --device", hint="here, --input-file NAME=FILE.npy gives the values of one input"
+        )
     else:
-        profiles, failed = [_at_hub(spec, device, runtimes)], False
+        profiles, failed = _measure(spec, runtimes or (None,))
     if profiles:
         _output.show(profiles, form)
         if output is not None:
@@ -93,51 +104,100 @@ def command(
     return 2 if failed else int(not met)
 
 
-def _at_hub(spec: ProfileSpec, device: str, runtimes: tuple[str, ...]) -> Profile:
-    """The profile of a job at the hub: the same measurement, on one of its devices."""
+def _at_hub(
+    spec: ProfileSpec, device: str, inputs: str | None, runtimes: tuple[str | None, ...]
+) -> tuple[list[Profile], bool]:
+    """Profiles of jobs at the hub, one for each runtime: the same measurement, on one of its devices."""
     from dataclasses import replace
 
-    from dynolab.cli import _hub, _progress
+    from dynolab.cli import _hub
     from dynolab.client.devices import Device
     from dynolab.errors import SpecInvalid
+    from dynolab.spec import requirements
     from dynolab.spec.jobs import ProfileSpec
 
-    plain = ProfileSpec(model=spec.model, options=spec.options, requirements=spec.requirements)
-    if runtimes or spec != plain:
+    taken = ProfileSpec(
+        model=spec.model, options=spec.options, input_files=spec.input_files, requirements=spec.requirements
+    )
+    if spec != taken:
         raise SpecInvalid(
-            "--device takes a model, --options and --require: a hub's device chooses runtime, inputs and repeats itself",
+            "--device takes -r, --options, --inputs, --input-file and --require: repeats, seed, limits and random "
+            "inputs are the device's own",
             hint="without --device, on that machine, all of them can be given",
         )
+    if spec.input_files and inputs is not None:
+        raise SpecInvalid("--inputs and --input-file are given", hint="one of them")
+    for text in spec.requirements:
+        requirements.parse(text)
+    batch = _batch(spec)
     with _hub.client() as client:
-        job: ProfileJob = client.submit_profile_job(spec.model, Device(device), options=spec.options)
-        with _progress.follow(replace(spec, runtime=device)) as progress:
-            for name, event in job.follow():
-                if name == "progress" and event.get("stage") != "fetch":
-                    progress(event)
-        profile = job.measured()
-    return replace(profile, request=replace(profile.request, requirements=spec.requirements))
+        wanted = client.known(Device(device))
+        asked = [client.checked(_options(spec.options, runtime)) for runtime in runtimes]
+        data = None if inputs is None else _hub.dataset(client, inputs)
+        model = client.upload_model(spec.model)
+        if batch:
+            data = client.upload_dataset(batch)
+        jobs = [client.submit_inference_job(model, wanted, data, options=options) for options in asked]
+        for job in jobs:
+            click.echo(f"job {job.job_id}: {job.url}", err=True)
+        profiles, failed = _each(jobs, lambda job: job.measured(), [str(runtime) for runtime in runtimes])
+    required = spec.requirements
+    return [replace(one, request=replace(one.request, requirements=required)) for one in profiles], failed
+
+
+def _options(text: str, runtime: str | None) -> str:
+    return text if runtime is None else f"{text} --runtime {runtime}".lstrip()
+
+
+def _batch(spec: ProfileSpec) -> dict[str, list[Any]]:
+    """One batch of the arrays that were named. Raises :class:`~dynolab.errors.SpecInvalid` for what is no .npy file."""
+    import numpy as np
+
+    from dynolab.errors import NotFound, SpecInvalid
+
+    found = {}
+    for name, path in spec.input_files.items():
+        if not path.is_file():
+            raise NotFound(f"there is no file {path} for the input {name!r}")
+        try:
+            found[name] = [np.load(path, allow_pickle=False)]
+        except (ValueError, EOFError) as error:
+            raise SpecInvalid(
+                f"{path}, for the input {name!r}, is no .npy file", hint="numpy.save writes one"
+            ) from error
+    return found
 
 
 def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...]) -> tuple[list[Profile], bool]:
-    """A profile for each runtime; one that fails is told and the others go on. One runtime's failure is raised."""
+    """A profile for each runtime, measured here."""
     from dataclasses import replace
 
-    from dynolab import errors
-    from dynolab.cli import _progress, main
+    from dynolab.cli import _progress
     from dynolab.connections.local import plugin as local
     from dynolab.jobs.base import Context
     from dynolab.jobs.profile import plugin as job
 
+    def measured(one: ProfileSpec) -> Profile:
+        with _progress.follow(one, several=len(runtimes) > 1) as progress:
+            return job.run(one, Context(local, progress))
+
     specs = [job.validate(replace(spec, runtime=runtime)) for runtime in runtimes]
+    return _each(specs, measured, [str(one.runtime) for one in specs])
+
+
+def _each(asked: Sequence[T], measured: Callable[[T], Profile], names: Sequence[str]) -> tuple[list[Profile], bool]:
+    """What was measured, and whether one failed: that is told and the others go on. The only one's failure is raised."""
+    from dynolab import errors
+    from dynolab.cli import main
+
     profiles, failed = [], False
-    for one in specs:
+    for one, name in zip(asked, names, strict=True):
         try:
-            with _progress.follow(one, several=len(specs) > 1) as progress:
-                profiles.append(job.run(one, Context(local, progress)))
+            profiles.append(measured(one))
         except errors.WorkerError as error:
-            if len(specs) == 1:
+            if len(asked) == 1:
                 raise
-            error.message = f"{one.runtime}: {error.message}"
+            error.message = f"{name}: {error.message}"
             main.show(error)
             failed = True
     return profiles, failed

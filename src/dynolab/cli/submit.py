@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dynolab.cli import _hub
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dynolab.client.jobs import Job
+    from dynolab.client.jobs import InferenceJob
 
 _COMMON = (
-    click.argument("model", type=click.Path(path_type=Path)),
+    click.argument("model", type=click.Path(exists=True, path_type=Path)),
     click.option("--device", required=True, help="The device's name: see `dynolab devices`."),
     click.option("--os", default="", help="Its system version, where a name has several."),
     click.option("--options", default="", help='In AI Hub\'s grammar, such as "--max_profiler_iterations 500".'),
     click.option("--name", help="The job's name. Default: the model's."),
+    click.option(
+        "--priority", type=click.IntRange(-10, 10), help="Of the jobs that wait, the highest go first. Default: 0."
+    ),
+    click.option("--waits-for", multiple=True, metavar="ID", help="Queue it when this job is done; may be repeated."),
+    click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="How long an attempt may run."),
     click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the end; exit 1 when it fails."),
     click.option("--json", "as_json", is_flag=True, help="As JSON: the job."),
 )
@@ -42,13 +48,12 @@ def command() -> None:
 
 @command.command("profile")
 @_common
-def profile(model: Path, device: str, os: str, options: str, name: str | None, wait: bool, as_json: bool) -> int:
+def profile(model: Path, wait: bool, as_json: bool, **asked: Any) -> int:
     """Profile MODEL on a device of the hub, and print the profile."""
-    from dynolab.cli import _hub, _output
-    from dynolab.client.devices import Device
+    from dynolab.cli import _output
 
     with _hub.client() as client:
-        job = client.submit_profile_job(model, Device(device, os), name, options)
+        job = client.submit_profile_job(model, **_wanted(asked))
         if not _through(job, wait, as_json):
             return int(wait)
         if wait and not as_json:
@@ -63,23 +68,18 @@ def profile(model: Path, device: str, os: str, options: str, name: str | None, w
 @click.option("--profile/--no-profile", "measures", default=True, show_default=True, help="Whether to measure as well.")
 def inference(
     model: Path,
-    device: str,
-    os: str,
-    options: str,
-    name: str | None,
     wait: bool,
     as_json: bool,
     inputs: str,
     output: Path | None,
     measures: bool,
+    **asked: Any,
 ) -> int:
     """Run MODEL on a dataset on a device of the hub."""
-    from dynolab.cli import _hub
-    from dynolab.client.devices import Device
-
     with _hub.client() as client:
-        data = client.upload_dataset(inputs) if Path(inputs).is_file() else client.get_dataset(inputs)
-        job = client.submit_inference_job(model, Device(device, os), data, name, options, measures)
+        job = client.submit_inference_job(
+            model, inputs=_hub.dataset(client, inputs), profile=measures, **_wanted(asked)
+        )
         if not _through(job, wait, as_json):
             return int(wait)
         if wait and output is not None:
@@ -87,12 +87,20 @@ def inference(
     return 0
 
 
-def _through(job: Job, wait: bool, as_json: bool) -> bool:
+def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a submission: what was not said is left out."""
+    from dynolab.client.devices import Device
+
+    device = Device(asked.pop("device"), asked.pop("os"))
+    return {"device": device} | {name: value for name, value in asked.items() if value is not None}
+
+
+def _through(job: InferenceJob, wait: bool, as_json: bool) -> bool:
     """Tell the job's id, and wait for it if that is wanted; whether it went well, as far as that is known."""
     click.echo(f"job {job.job_id}: {job.url}", err=True)
     status = job.wait() if wait else job.get_status()
     if as_json:
-        click.echo(json.dumps(job.document, indent=1))
+        _hub.print_json(job.document)
     if status.failure:
-        click.echo(f"error: {status.message}", err=True)
+        _hub.tell_failure(job)
     return not status.failure

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import zipfile
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dynolab.client.http import HubApi
+from dynolab.client.shared import Shared
 from dynolab.errors import ModelInvalid, NotFound, PluginMissing, SpecInvalid
 from dynolab.spec.models import EXTENSIONS, ModelFormat
 
 if TYPE_CHECKING:
-    from dynolab.client.http import Counted
+    from dynolab.client.client import Client
+    from dynolab.client.jobs import Job
     from dynolab.jobs._datasets import h5
 
 DatasetEntries: TypeAlias = "Mapping[str, Sequence[h5.Array]]"
@@ -28,13 +28,30 @@ ZIP_LEVEL = 1
 """Weights hardly compress: what more effort would save is not worth its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored(ABC):
+class SourceModelType(StrEnum):
+    """The formats of models, under AI Hub's names where it has one."""
+
+    ONNX = ModelFormat.ONNX
+    TFLITE = ModelFormat.TFLITE
+    TORCHSCRIPT = ModelFormat.TORCHSCRIPT
+    TORCH_EXPORTED_PROGRAM = ModelFormat.EXPORTED_PROGRAM
+    OPENVINO_IR = ModelFormat.OPENVINO_IR
+    UNRECOGNIZED_MODEL_TYPE = "unrecognized"
+
+
+class _Stored(Shared):
     """What a model and a dataset have in common."""
 
-    api: HubApi
-    document: dict[str, Any]
-    told: Callable[[str], Counted]
+    KIND: ClassVar[str]
+    """``model`` or ``dataset``."""
+
+    def __init__(self, owner: Client, document: dict[str, Any]) -> None:
+        self._owner, self.document = owner, document
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.document["id"])
 
     @property
     def name(self) -> str:
@@ -46,62 +63,85 @@ class _Stored(ABC):
         """When it was made."""
         return datetime.fromisoformat(self.document["created_at"])
 
-    @abstractmethod
-    def _path(self) -> str:
-        """Where it lies below the API."""
+    @property
+    def verbose(self) -> bool:
+        """Whether fetching it is shown."""
+        return self._owner.verbose
 
-    def get_sharing(self) -> list[str]:
-        """With whom it is shared."""
-        return list(self.api.get(f"{self._path()}/sharing")["emails"])
+    def _place(self) -> tuple[HubApi, str]:
+        return self._owner.api, f"{self.KIND}s/{self.id}"
 
-    def modify_sharing(self, add_emails: Sequence[str] = (), delete_emails: Sequence[str] = ()) -> None:
-        """Share with some, and no longer with others."""
-        document = {"add": list(add_emails or ()), "remove": list(delete_emails or ())}
-        self.api.send("PATCH", f"{self._path()}/sharing", document)
-
-    def disable_sharing(self) -> None:
-        """Share with nobody."""
-        self.api.send("DELETE", f"{self._path()}/sharing")
-
-    def delete(self) -> None:
-        """Delete it, with its bytes. Raises :class:`~dynolab.errors.Conflict` while a job that is not over uses it."""
-        self.api.send("DELETE", self._path())
-
-    def _fetch(self, target: Path, what: str) -> Path:
-        found = self.api.get(f"{self._path()}/download")
-        path = target / found["name"] if target.is_dir() else target
-        self.api.download(found["url"], path, found["bytes"], self.told(f"downloading {what} {self.name}"))
+    def _fetch(self, target: Path) -> Path:
+        api, where = self._place()
+        found = api.get(f"{where}/download")
+        path = target.expanduser()
+        path = path / found["name"] if path.is_dir() else path
+        if not path.parent.is_dir():
+            raise NotFound(f"there is no folder {path.parent}", hint="make it first, or name another")
+        with self._owner.display.transfer(f"downloading {self.KIND} {self.name}") as counted:
+            api.download(found["url"], path, found["bytes"], counted)
         return path
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.KIND}_id={self.id!r}, name={self.name!r})"
 
 
 class Model(_Stored):
     """A model that was uploaded."""
 
+    KIND = "model"
+
     @property
     def model_id(self) -> str:
         """Its id."""
-        return str(self.document["id"])
+        return self.id
 
     @property
-    def model_type(self) -> str:
-        """Its format, such as ``onnx``."""
-        return str(self.document["kind"])
+    def model_type(self) -> SourceModelType:
+        """Its format."""
+        kind = str(self.document["kind"])
+        known = {one.value: one for one in SourceModelType}
+        return known.get(kind, SourceModelType.UNRECOGNIZED_MODEL_TYPE)
 
-    def _path(self) -> str:
-        return f"models/{self.model_id}"
+    @property
+    def url(self) -> str:
+        """Its page at the hub."""
+        return f"{self._owner.config.pages}/models/{self.id}/"
 
-    def download(self, filename: str | Path = ".") -> str:
-        """Fetch its file into a folder, or under a name; where it is."""
-        return str(self._fetch(Path(filename), "model"))
+    @property
+    def producer(self) -> Job | None:
+        """The job that made it; None: it was uploaded."""
+        return self._owner.get_job(self.document["producer_id"]) if self.document["producer_id"] else None
+
+    def get_producer(self) -> Job | None:
+        """The same."""
+        return self.producer
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is made; whether it is there. What was uploaded is."""
+        producer = self.producer
+        return True if producer is None else producer.wait(timeout).success
+
+    def download(self, filename: str | Path = ".", timeout: float | None = None) -> str:
+        """Fetch its file into a folder, or under a name; where it is. One that is still made is waited for."""
+        self.wait(timeout)
+        return str(self._fetch(Path(filename)))
 
 
 class Dataset(_Stored):
     """A dataset: named tensors in batches."""
 
+    KIND = "dataset"
+
     @property
     def dataset_id(self) -> str:
         """Its id."""
-        return str(self.document["id"])
+        return self.id
+
+    @property
+    def creation_time(self) -> datetime:
+        """When it was made."""
+        return self.date
 
     @property
     def expiration_time(self) -> datetime | None:
@@ -109,17 +149,45 @@ class Dataset(_Stored):
         text = self.document["expires_at"]
         return datetime.fromisoformat(text) if text else None
 
-    def _path(self) -> str:
-        return f"datasets/{self.dataset_id}"
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expiration_time is not None and self.expiration_time <= datetime.now(UTC)
+
+    def get_expiration_status(self) -> str:
+        """The same in words."""
+        return "Expired" if self.is_expired() else "Not Expired"
 
     def download(self, filename: str | Path | None = None) -> dict[str, list[h5.Array]] | str:
         """Its tensors; with a folder or file name, the HDF5 file, and where it is."""
         if filename is not None:
-            return str(self._fetch(Path(filename), "dataset"))
+            return str(self._fetch(Path(filename)))
         library = datasets_library()
         with tempfile.TemporaryDirectory(prefix="dynolab-download-") as folder:
-            found: dict[str, list[h5.Array]] = library.read(self._fetch(Path(folder) / "dataset.h5", "dataset"))
+            found: dict[str, list[h5.Array]] = library.read(self._fetch(Path(folder) / "dataset.h5"))
             return found
+
+
+@contextmanager
+def model_file(model: object) -> Iterator[Path]:
+    """Where a model lies: the path that was given, or a file made of an ONNX or TorchScript model in memory.
+
+    Raises :class:`SpecInvalid` for anything else.
+    """
+    if isinstance(model, str | Path):
+        yield Path(model).expanduser()
+        return
+    write, ending = getattr(model, "SerializeToString", None), ".onnx"
+    if write is None:
+        write, ending = getattr(model, "save_to_buffer", None), ".pt"
+    if write is None:
+        raise SpecInvalid(
+            f"a model is a file, a folder, a .zip, or an ONNX or TorchScript model, not {type(model).__name__}",
+            hint="save it, and give the file's path",
+        )
+    with tempfile.TemporaryDirectory(prefix="dynolab-upload-") as folder:
+        path = Path(folder) / f"model{ending}"
+        path.write_bytes(write())
+        yield path
 
 
 @contextmanager
@@ -134,14 +202,23 @@ def packed(path: Path) -> Iterator[tuple[Path, ModelFormat, bool]]:
         with _zip(path.name, sorted(one for one in path.rglob("*") if one.is_file()), path) as packed_path:
             yield packed_path, _format([one.name for one in path.rglob("*")], path.name), True
     elif path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        yield path, _format(names, path.name), True
+        yield path, _format(_names(path), path.name), True
     elif path.suffix.lower() == ".xml":
-        with _zip(path.stem, [path, path.with_suffix(".bin")], path.parent) as packed_path:
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise NotFound(f"there is no {weights.name} beside {path}", hint="an OpenVINO model is a pair of files")
+        with _zip(path.stem, [path, weights], path.parent) as packed_path:
             yield packed_path, ModelFormat.OPENVINO_IR, True
     else:
         yield path, _format([path.name], path.name), False
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise ModelInvalid(f"{path} is no ZIP file: {error}", hint="pack it anew, or give the folder") from error
 
 
 def _format(names: Sequence[str], shown: str) -> ModelFormat:
@@ -185,5 +262,5 @@ def datasets_library() -> Any:
         return import_module("dynolab.jobs._datasets.h5")
     except ModuleNotFoundError as error:
         raise PluginMissing(
-            f"datasets need {error.name}, which is not installed", hint=f"{sys.executable} -m pip install h5py"
+            f"datasets need {error.name}, which is not installed", hint="pip install 'dynolab[hub]'"
         ) from error

@@ -12,29 +12,39 @@ from typing import Any
 import httpx
 
 from dynolab import errors
-from dynolab.client.settings import HubAddress
+from dynolab.client.progress import Counted
+from dynolab.client.settings import ClientConfig
 
 CHUNK_BYTES = 1 << 20
 TRIES = 4
 """A hub that restarts is back within their few seconds; for one that is not there, nobody should wait longer."""
 RETRY_FIRST_S = 0.5
-Counted = Callable[[int, int], None]
-"""Told how many bytes of how many have gone or come."""
+RETRY_AFTER_S = 5.0
+"""How long a hub that takes no more is left alone when it does not say for how long."""
+PATIENCE_S = 600.0
+QUIET_MAX_S = 90.0
+"""A stream of events says every 15 s that it is there."""
 
 
 class HubApi:
     """The hub's JSON API. Reading is tried again while the hub cannot be reached; what changes something is not."""
 
-    def __init__(self, address: HubAddress) -> None:
-        self.address = address
-        headers = {"Authorization": f"Bearer {address.token}"}
+    def __init__(self, config: ClientConfig) -> None:
+        if not config.api_token.isascii() or not config.api_token.isprintable():
+            raise errors.SpecInvalid("the API token holds characters that no token has", hint="copy it once more")
+        self.url = config.api_url
+        headers = {"Authorization": f"Bearer {config.api_token}"}
         self._client = httpx.Client(
-            base_url=f"{address.url}/api/hub/v1/", headers=headers, timeout=httpx.Timeout(60, connect=5)
+            base_url=f"{self.url}/api/hub/v1/", headers=headers, timeout=httpx.Timeout(60, connect=5)
         )
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def sign_in(self, token: str) -> None:
+        """Use another token from now on."""
+        self._client.headers["Authorization"] = f"Bearer {token}"
 
     def get(self, path: str, **query: Any) -> Any:
         """The reply's document."""
@@ -46,19 +56,35 @@ class HubApi:
         found: httpx.Response = self._again(lambda: self._checked(self._client.get(path)))
         return found.text
 
-    def send(self, method: str, path: str, document: Any = None, **headers: str) -> Any:
-        """Have something changed; the reply's document, or None where it has none."""
-        try:
-            answer = self._checked(self._client.request(method, path, json=document, headers=headers))
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
-        return answer.json() if answer.content else None
+    def send(self, method: str, path: str, document: Any = None, *, patient: bool = False, **headers: str) -> Any:
+        """Have something changed; the reply's document, or None where it has none.
 
-    def events(self, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Server-sent events as they come: name and document."""
+        Where the hub says that it takes no more for now, a ``patient`` call is tried again when it says so, for up to
+        :data:`PATIENCE_S`; else that is raised, as :class:`~dynolab.errors.RateLimited`.
+        """
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                answer = self._checked(self._client.request(method, path, json=document, headers=headers))
+            except httpx.TransportError as error:
+                raise self._unreachable(error) from error
+            except errors.RateLimited as error:
+                pause_s = float(str(error.details.get("retry_after_s", RETRY_AFTER_S)))
+                if not patient or time.monotonic() + pause_s > end:
+                    raise
+                time.sleep(pause_s)
+                continue
+            return answer.json() if answer.content else None
+
+    def events(self, path: str, within_s: float | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Server-sent events as they come, name and document; ``alive`` where the hub only says that it is there.
+
+        Ends early, without an error, when nothing was heard for ``within_s``.
+        """
         name = ""
+        read_s = QUIET_MAX_S if within_s is None else min(QUIET_MAX_S, within_s)
         try:
-            with self._client.stream("GET", path, timeout=httpx.Timeout(90, connect=5)) as answer:
+            with self._client.stream("GET", path, timeout=httpx.Timeout(read_s, connect=5)) as answer:
                 self._checked(answer)
                 for line in answer.iter_lines():
                     key, _, value = line.partition(": ")
@@ -66,6 +92,11 @@ class HubApi:
                         name = value
                     elif key == "data":
                         yield name, json.loads(value)
+                    elif line.startswith(":"):
+                        yield "alive", {}
+        except httpx.ReadTimeout as error:
+            if within_s is None or within_s > QUIET_MAX_S:
+                raise self._unreachable(error) from error
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -121,7 +152,7 @@ class HubApi:
 
     def _unreachable(self, error: Exception) -> errors.Error:
         return errors.DeviceLost(
-            f"the hub at {self.address.url} cannot be reached: {error}", hint="is it running? `dynolab hub` starts one"
+            f"the hub at {self.url} cannot be reached: {error}", hint="is it running? `dynolab hub` starts one"
         )
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
@@ -136,8 +167,11 @@ class HubApi:
         except ValueError:
             document = {}
         if isinstance(document, dict) and "code" in document:
-            raise errors.from_dict(document)
+            error = errors.from_dict(document)
+            if (after := answer.headers.get("retry-after", "")).isdigit():
+                error.details["retry_after_s"] = int(after)
+            raise error
         raise errors.NotFound(
             f"{answer.request.url} answered {answer.status_code}: is a hub of dynolab there?",
-            hint=f"the configured address is {self.address.url}",
+            hint=f"the configured address is {self.url}",
         )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
+from html import escape
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from dynolab.client.devices import Device
-from dynolab.errors import Bug, NotFound, WorkerTimeout, from_dict
+from dynolab.client.http import HubApi
+from dynolab.client.progress import Told, of_event, of_job
+from dynolab.client.results import InferenceJobResult, JobResult, job_url, status
+from dynolab.client.shared import Shared
+from dynolab.client.shown import ShownProfile
+from dynolab.client.status import JobArtifactType, JobStatus
+from dynolab.errors import Bug, DeviceLost, NotFound, from_dict
 from dynolab.report.aihub import dictionary
 from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
@@ -21,58 +27,12 @@ if TYPE_CHECKING:
     from dynolab.client.files import Dataset, Model
     from dynolab.jobs._datasets.h5 import Array
 
-CODES = {
-    "queued": "CREATED",
-    "preparing": "PROVISIONING_DEVICE",
-    "running": "MEASURING_PERFORMANCE",
-    "done": "SUCCESS",
-    "failed": "FAILED",
-    "cancelled": "FAILED",
-}
-"""AI Hub's words for a hub's states."""
+AWAY_MOST_S = 60.0
+"""How long a hub that is waited at may be away: it may just be restarting."""
+AWAY_PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatus:
-    """Where a job stands: AI Hub's ``code`` for it, the hub's own ``state``, and the reason of a failure."""
-
-    state: str
-    message: str | None = None
-
-    @property
-    def code(self) -> str:
-        """AI Hub's word for the state."""
-        if self.state == "running" and self.message is None:
-            return CODES["running"]
-        return CODES[self.state]
-
-    @property
-    def success(self) -> bool:
-        """Whether the job is done."""
-        return self.state == "done"
-
-    @property
-    def failure(self) -> bool:
-        """Whether it failed or was cancelled."""
-        return self.state in ("failed", "cancelled")
-
-    @property
-    def finished(self) -> bool:
-        """Whether it is over."""
-        return self.success or self.failure
-
-    @property
-    def running(self) -> bool:
-        """Whether a device has it."""
-        return self.state in ("preparing", "running")
-
-    @property
-    def pending(self) -> bool:
-        """Whether it waits for one."""
-        return self.state == "queued"
-
-
-class Job:
+class Job(Shared):
     """A job. What is over does not change; everything else is asked of the hub when it is needed."""
 
     def __init__(self, owner: Client, document: dict[str, Any]) -> None:
@@ -89,9 +49,24 @@ class Job:
         return str(self._document["id"])
 
     @property
+    def job_type(self) -> str:
+        """Its kind: ``profile`` or ``inference``."""
+        return str(self._document["kind"])
+
+    @property
     def name(self) -> str:
         """Its name."""
         return str(self._document["name"])
+
+    @property
+    def owner(self) -> str:
+        """The e-mail address of whom it belongs to."""
+        return str(self._document["owner"])
+
+    @property
+    def project_id(self) -> str:
+        """The project that it was submitted to, or nothing."""
+        return str(self._document["project_id"])
 
     @property
     def options(self) -> str:
@@ -106,7 +81,7 @@ class Job:
     @property
     def url(self) -> str:
         """Its page at the hub."""
-        return f"{self._owner.address.url}/jobs/{self.job_id}/"
+        return job_url(self.job_id, self._owner.config.pages)
 
     @property
     def device(self) -> Device:
@@ -118,66 +93,161 @@ class Job:
         """Its model."""
         return self._owner.get_model(self._document["model_id"])
 
+    @property
+    def verbose(self) -> bool:
+        """Whether waiting for it is shown."""
+        return self._owner.verbose
+
     def get_status(self) -> JobStatus:
         """Where it stands now."""
         if self._document["finished_at"] is None:
             self._document = self._owner.api.get(f"jobs/{self.job_id}")
-        failure = self._document["failure"]
-        return JobStatus(self._document["state"], failure["message"] if failure else None)
+        return status(self._document)
 
     def follow(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Events as they come: ``state``, ``progress`` (what the agent is at), and ``end``, after which it is over."""
-        yield from self._owner.api.events(f"jobs/{self.job_id}/events")
+        events = self._owner.api.events(f"jobs/{self.job_id}/events")
+        yield from (found for found in events if found[0] != "alive")
 
     def wait(self, timeout: float | None = None) -> JobStatus:
-        """Wait until it is over; its end is known within a second. Raises :class:`WorkerTimeout` after ``timeout`` s."""
+        """Wait until it is over; its end is known within a second. A hub that restarts meanwhile is waited for, too.
+
+        Raises :class:`TimeoutError` after ``timeout`` seconds. What interrupts the waiting does not touch the job.
+        """
+        if self._document["finished_at"] is not None:
+            return status(self._document)
         end = None if timeout is None else monotonic() + timeout
-        while not (status := self.get_status()).finished:
-            for event, document in self.follow():
-                self._owner.say(self, event, document)
+        try:
+            with self._owner.display.waiting(f"{self.job_id} {self.name}") as told:
+                while not (found := self._status_patiently()).finished:
+                    told(of_job(self._document))
+                    self._watch(told, end)
+                told(of_job(self._document))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(self._goes_on) from None
+        return found
+
+    @property
+    def _goes_on(self) -> str:
+        return f"the job {self.job_id} goes on at the hub: `dynolab jobs watch {self.job_id}` follows it again"
+
+    def _status_patiently(self) -> JobStatus:
+        away_until = monotonic() + AWAY_MOST_S
+        while True:
+            try:
+                return self.get_status()
+            except DeviceLost:
+                if monotonic() >= away_until:
+                    raise
+                sleep(AWAY_PAUSE_S)
+
+    def _watch(self, told: Told, end: float | None) -> None:
+        """Tell what the hub says until the stream ends, for whichever reason, or the time is up."""
+        left_s = None if end is None else end - monotonic()
+        if left_s is not None and left_s <= 0:
+            raise TimeoutError(f"{self._goes_on}; it was not over in time")
+        try:
+            for event, document in self._owner.api.events(f"jobs/{self.job_id}/events", left_s):
+                if event == "progress" and document.get("stage") != "fetch":  # its state says that
+                    told(of_event(document))
+                elif event == "alive" or document.get("state") == "queued":
+                    self.get_status()  # the place in the queue is told by the document alone
+                    told(of_job(self._document))
+                elif event == "state":
+                    told(of_job(document))
                 if end is not None and monotonic() >= end:
-                    raise WorkerTimeout(f"the job {self.job_id} is not over after {timeout:g} s; it goes on at the hub")
-        return status
+                    return
+        except DeviceLost:
+            sleep(AWAY_PAUSE_S)
+
+    def log(self) -> str:
+        """The log of the last attempt. Raises :class:`NotFound` before there is one."""
+        return self._owner.api.text(f"jobs/{self.job_id}/log")
 
     def cancel(self) -> None:
-        """Cancel it. Raises :class:`~dynolab.errors.Conflict` when it is over."""
+        """Cancel it; one that runs stops when its agent hears of it. Raises :class:`Conflict` when it is over."""
         self._document = self._owner.api.send("POST", f"jobs/{self.job_id}/cancel")
 
     def rerun(self) -> Job:
-        """Submit it once more: the new job."""
+        """Submit it once more."""
         return self._owner.job(self._owner.api.send("POST", f"jobs/{self.job_id}/rerun"))
-
-    def delete(self) -> None:
-        """Delete it with its results."""
-        self._owner.api.send("DELETE", f"jobs/{self.job_id}")
 
     def set_name(self, job_name: str) -> None:
         """Give it another name."""
         self._document = self._owner.api.send("PATCH", f"jobs/{self.job_id}", {"name": job_name})
 
-    def log(self) -> str:
-        """The log of its last attempt. Raises :class:`NotFound` when there is none yet."""
-        return self._owner.api.text(f"jobs/{self.job_id}/log")
+    def _place(self) -> tuple[HubApi, str]:
+        return self._owner.api, f"jobs/{self.job_id}"
 
-    def get_sharing(self) -> list[str]:
-        """With whom it is shared."""
-        return list(self._owner.api.get(f"jobs/{self.job_id}/sharing")["emails"])
+    def download_job_logs(self, output_dir: str | Path) -> list[str]:
+        """The log, in a folder: where it is. Waits for the job; nothing where it left none."""
+        self.wait()
+        folder = Path(output_dir).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            text = self.log()
+        except NotFound:
+            return []
+        path = folder / f"{self.job_id}_device.log"
+        path.write_text(text, encoding="utf-8")
+        return [str(path)]
 
-    def modify_sharing(self, add_emails: Sequence[str] = (), delete_emails: Sequence[str] = ()) -> None:
-        """Share it, with its model and data, or stop."""
-        document = {"add": list(add_emails or ()), "remove": list(delete_emails or ())}
-        self._owner.api.send("PATCH", f"jobs/{self.job_id}/sharing", document)
+    def get_available_artifacts(self) -> list[JobArtifactType]:
+        """What it left beside its results, so far."""
+        self.get_status()
+        logs = [attempt["has_log"] for attempt in self._document.get("attempts", ())]
+        return [JobArtifactType.DEVICE_LOG] if any(logs) else []
 
-    def disable_sharing(self) -> None:
-        """Share it with nobody."""
-        self._owner.api.send("DELETE", f"jobs/{self.job_id}/sharing")
+    def download_artifacts_for_type(self, output_dir: str | Path, artifact_type: JobArtifactType) -> list[str]:
+        """The files of one type, in a folder: where they are. Waits for the job."""
+        return self.download_job_logs(output_dir) if artifact_type is JobArtifactType.DEVICE_LOG else []
+
+    def download_results(self, artifacts_dir: str | Path) -> JobResult:
+        """Everything that the job left, in a folder. Waits for the job."""
+        folder = Path(artifacts_dir).expanduser().absolute()
+        self.download_job_logs(folder)
+        return JobResult(self.get_status(), self.url, str(folder))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(job_id={self.job_id!r}, name={self.name!r}, state={self._document['state']!r})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: name, state and device, and the way to its page."""
+        document = self._document
+        failure = f": {escape(document['failure']['message'])}" if document["failure"] else ""
+        return (
+            f'<div>{escape(self.job_type)} job <a href="{escape(self.url)}">{escape(self.job_id)}</a> '
+            f"<b>{escape(self.name)}</b> on {escape(self.device.name)}: {escape(document['state'])}{failure}</div>"
+        )
 
-class ProfileJob(Job):
-    """A job that measures."""
+
+class InferenceJob(Job):
+    """A job that measures, or infers from a dataset, or both. As in AI Hub's client, profile jobs are of this class too."""
+
+    @property
+    def profiling(self) -> bool:
+        """Whether it measures."""
+        return bool(self._document["measures"])
+
+    @property
+    def inputs(self) -> Dataset | None:
+        """The dataset that it infers from; None: random values."""
+        return self._data("dataset_id")
+
+    @property
+    def outputs(self) -> Dataset | None:
+        """What it inferred, as far as it is there."""
+        return self._data("output_dataset_id")
+
+    @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and element type by input name; empty before the job has measured them."""
+        if not self.profiling or not self.get_status().success:
+            return {}
+        return {one.spec.name: (one.spec.sizes, one.spec.dtype) for one in self.profile.inputs}
+
+    def _data(self, key: str) -> Dataset | None:
+        return self._owner.get_dataset(self._document[key]) if self._document[key] else None
 
     def measured(self) -> Profile:
         """The profile, once it is over. Raises the error that the job failed with."""
@@ -186,58 +256,54 @@ class ProfileJob(Job):
         return self.profile
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> ShownProfile:
         """The whole profile document, once it is over. Raises :class:`NotFound` when the job left none."""
-        status = self.wait()
-        if not status.success:
-            raise NotFound(f"the job {self.job_id} left no profile: {status.message}")
-        return codec.decode(
-            Profile, self._owner.api.get(f"jobs/{self.job_id}/profile"), f"the profile of {self.job_id}"
-        )
+        found = self.wait()
+        if not found.success:
+            raise NotFound(f"the job {self.job_id} left no profile: {found.message}")
+        document = self._owner.api.get(f"jobs/{self.job_id}/profile")
+        return codec.decode(ShownProfile, document, f"the profile of {self.job_id}")
 
     def download_profile(self, filename: str | Path | None = None) -> dict[str, Any] | str:
         """``execution_summary`` and ``execution_detail``; with a folder or file name, as JSON there, and where it is.
 
-        Times are microseconds, memory bytes. Waits for the job.
+        Times are microseconds, memory bytes. Waits for the job; an empty dictionary where it was not to measure.
         """
-        found = dictionary(self.profile)
+        found = {} if self.wait().success and not self.profiling else dictionary(self.profile)
         if filename is None:
             return found
-        path = Path(filename)
+        path = Path(filename).expanduser()
         if path.is_dir():
             path /= f"{self.name}_{self.job_id}_results.json"
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return str(path)
 
-    def download_results(self, artifacts_dir: str | Path = ".") -> dict[str, str]:
-        """Everything that the job left, into a folder: where each is."""
-        folder = Path(artifacts_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.wait()
-        log = folder / f"{self.job_id}_device.log"
-        log.write_text(self.log(), encoding="utf-8")
-        return {"log": str(log), "profile": str(self.download_profile(folder))}
-
-
-class InferenceJob(ProfileJob):
-    """A job that infers from a dataset, and may measure as well."""
-
     def get_output_dataset(self) -> Dataset | None:
-        """What it inferred, once it is over; None when it failed."""
-        if not self.wait().success or self._document["output_dataset_id"] is None:
-            return None
-        return self._owner.get_dataset(self._document["output_dataset_id"])
+        """What it inferred, once it is over; None when it failed or had no dataset."""
+        return self.outputs if self.wait().success else None
 
     def download_output_data(self, filename: str | Path | None = None) -> dict[str, list[Array]] | str | None:
-        """The outputs by name, a list of batches each; with a folder or file name, as HDF5 there. None when it failed."""
+        """The outputs by name, a list of batches each; with a folder or file name, as HDF5 there. None as above."""
         found = self.get_output_dataset()
         return None if found is None else found.download(filename)
 
+    def download_results(self, artifacts_dir: str | Path) -> InferenceJobResult:
+        """Log, outputs and profile, in a folder. Waits for the job."""
+        found = super().download_results(artifacts_dir)
+        self.download_output_data(found.artifacts_dir)
+        profile = self.download_profile() if found.status.success else {}
+        if profile:
+            self.download_profile(found.artifacts_dir)
+        measured = profile if isinstance(profile, dict) and profile else None
+        return InferenceJobResult(found.status, found.url, found.artifacts_dir, measured)
 
-KINDS = {"profile": ProfileJob, "inference": InferenceJob}
+
+ProfileJob = InferenceJob
+"""AI Hub's client has had one class for both since 0.56."""
+KINDS = {"profile": InferenceJob, "inference": InferenceJob}
 
 
-def made(owner: Client, document: dict[str, Any]) -> Job:
+def made(owner: Client, document: dict[str, Any]) -> InferenceJob:
     """The job of a document, of its kind's class."""
     kind = KINDS.get(document["kind"])
     if kind is None:

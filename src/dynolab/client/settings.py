@@ -6,6 +6,7 @@ import configparser
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -13,17 +14,30 @@ from dynolab.errors import NotFound, SpecInvalid, UserError
 
 
 @dataclass(frozen=True, slots=True)
-class HubAddress:
-    """A hub and the token to open it with. ``url`` has no slash at its end."""
+class ClientConfig:
+    """A hub and the token to open it with, under the names of AI Hub's own client. Addresses end without a slash."""
 
-    url: str
-    token: str
+    api_token: str
+    api_url: str = "http://127.0.0.1:8000"
+    web_url: str = ""
+    """Where its pages are; empty: where its API is."""
+    verbose: bool = True
+    """Whether transfers and waiting are shown."""
+
+    @property
+    def pages(self) -> str:
+        """The start of links to the hub's pages."""
+        return (self.web_url or self.api_url).rstrip("/")
 
 
-def file() -> Path:
-    """``DYNOLAB_CLIENT_INI``, or ``client.ini`` in the user's settings; its form is that of AI Hub's own client."""
+def file(profile: str | None = None) -> Path:
+    """``DYNOLAB_CLIENT_INI``, or ``client.ini`` in the user's settings; its form is that of AI Hub's own client.
+
+    A ``profile`` is another file beside it, ``PROFILE.ini``.
+    """
     named = os.environ.get("DYNOLAB_CLIENT_INI")
-    return Path(named) if named else platformdirs.user_config_path("dynolab") / "client.ini"
+    path = Path(named) if named else platformdirs.user_config_path("dynolab") / "client.ini"
+    return path.with_name(f"{profile}.ini") if profile else path
 
 
 def configured() -> bool:
@@ -31,36 +45,56 @@ def configured() -> bool:
     return bool(os.environ.get("DYNOLAB_HUB_URL")) or file().is_file()
 
 
-def load() -> HubAddress:
+def load(profile: str | None = None) -> ClientConfig:
     """``DYNOLAB_HUB_URL`` and ``DYNOLAB_HUB_TOKEN``, else the file. Raises :class:`UserError` when there is neither."""
     url, token = os.environ.get("DYNOLAB_HUB_URL"), os.environ.get("DYNOLAB_HUB_TOKEN")
-    if url:
-        return HubAddress(url.rstrip("/"), token or "")
-    path = file()
-    if not path.is_file():
+    if url and profile is None:
+        return ClientConfig(token or "", _address(url, "DYNOLAB_HUB_URL"))
+    path = file(profile)
+    if not path.is_file() and profile is None:
         raise UserError("no hub is configured", hint="dynolab login URL, or DYNOLAB_HUB_URL and DYNOLAB_HUB_TOKEN")
     return read(path)
 
 
-def read(path: Path) -> HubAddress:
+def read(path: Path) -> ClientConfig:
     """The address in a file of AI Hub's form. Raises :class:`NotFound` and :class:`SpecInvalid`."""
     if not path.is_file():
         raise NotFound(f"there is no file {path}", hint="a hub prints where its client.ini is when it starts")
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(path, encoding="utf-8")
-        return HubAddress(parser["api"]["api_url"].rstrip("/"), parser["api"]["api_token"])
-    except (configparser.Error, KeyError) as error:
-        raise SpecInvalid(f"{path} is no client.ini: {error}", hint="dynolab login URL makes a good one") from error
+        api = parser["api"]
+        url, token = api["api_url"], api["api_token"]
+        shown = api.getboolean("verbose", fallback=True)
+    except (configparser.Error, KeyError, ValueError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise SpecInvalid(f"{path} is no client.ini: {what}", hint="dynolab login URL makes a good one") from error
+    return ClientConfig(token, _address(url, str(path)), api.get("web_url", "").rstrip("/"), shown)
 
 
-def save(address: HubAddress) -> Path:
+def _address(url: str, source: str) -> str:
+    """The address as requests need it. Raises :class:`SpecInvalid`, naming where it came from."""
+    if not is_address(url):
+        raise SpecInvalid(f"{url!r} is no hub's address (from {source})", hint="such as http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def is_address(url: str) -> bool:
+    """Whether it has a scheme that a hub may have, and a host, and a port that can be one."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def save(config: ClientConfig) -> Path:
     """Write the file, for its owner's eyes only; where it is."""
     path = file()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as writing:
-        writing.write(f"[api]\napi_token = {address.token}\napi_url = {address.url}\nweb_url = {address.url}\n")
+        writing.write(f"[api]\napi_token = {config.api_token}\napi_url = {config.api_url}\nweb_url = {config.pages}\n")
     partial.replace(path)
     return path

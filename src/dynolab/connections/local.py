@@ -19,7 +19,6 @@ import platformdirs
 from dynolab.connections.base import Connection
 from dynolab.errors import TransferFailed
 
-_PREFIX = "run-"
 STOP_PATIENCE_S = 5.0
 
 
@@ -32,22 +31,8 @@ class Local(Connection):
     @contextmanager
     def workspace(self) -> Iterator[str]:
         """A folder under ``DYNOLAB_WORKSPACE`` or the user's cache folder; those of killed runs are swept."""
-        root = workspace_root()
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            _sweep(root)
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-        except OSError as error:
-            raise TransferFailed(
-                f"no workspace can be made in {root}: {error.strerror}",
-                hint="set DYNOLAB_WORKSPACE to a writable folder",
-            ) from error
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                yield str(folder)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        with own_folder("run-") as folder:
+            yield str(folder)
 
     def push(self, source: Path, target: str) -> None:
         """A copy, made by the file system itself where it can (reflink or copy_file_range)."""
@@ -103,9 +88,32 @@ def workspace_root() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("dynolab") / "workspaces"
 
 
-def _sweep(root: Path) -> None:
-    """Remove workspaces whose owner is gone: it held a lock for as long as it lived."""
-    for folder in root.glob(f"{_PREFIX}*"):
+@contextmanager
+def own_folder(prefix: str) -> Iterator[Path]:
+    """A new folder among the workspaces, removed at the end of the block; those of the prefix that killed processes left go too.
+
+    Raises :class:`TransferFailed`.
+    """
+    root = workspace_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _sweep(root, prefix)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+    except OSError as error:
+        raise TransferFailed(
+            f"no workspace can be made in {root}: {error.strerror}", hint="set DYNOLAB_WORKSPACE to a writable folder"
+        ) from error
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(root: Path, prefix: str) -> None:
+    """Remove folders whose owner is gone: it held a lock for as long as it lived."""
+    for folder in root.glob(f"{prefix}*"):
         with suppress(OSError), (folder / "lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,15 +11,18 @@ from contextlib import asynccontextmanager, suppress
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from dynolab import errors
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
 from dynolab.hub.api import agents, files
-from dynolab.hub.api.application import create_api
-from dynolab.hub.api.errors import answer
+from dynolab.hub.api.errors import answer, hung_up
+from dynolab.hub.entrance.guard import Door, Guard
+from dynolab.hub.entrance.late import Late
+from dynolab.hub.entrance.rates import PostRates
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.settings import Settings
@@ -29,10 +32,24 @@ from dynolab.hub.store.links import Links
 from dynolab.hub.store.tables import setting
 from dynolab.hub.usecases.base import Hub, Limits
 from dynolab.hub.usecases.end_attempt import sweep_leases
+from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
+from dynolab.hub.usecases.sweep_objects import sweep_objects
 
 SWEEP_EVERY_S = 1.0
 SWEEP_FILES_EVERY_S = 60.0
+HEALTH_WITHIN_S = 1.0
+"""Who asks whether the hub is well is answered within this time, also when the database does not answer."""
+JSON_MAX_BYTES = 4 << 20
+"""A request to complete an upload of thousands of parts stays far below."""
+PROTOBUF_MAX_BYTES = 16 << 20
+"""A job with the shapes of thousands of inputs stays far below."""
+AGENT_MAX_BYTES = PAGE_MAX_BYTES = 1 << 20
+RESULT_MAX_BYTES = 256 << 20
+"""The whole document of a profile with tens of thousands of layers stays far below."""
+LOG_MAX_BYTES = 64 << 20
+FORM_MORE_BYTES = 1 << 20
+"""What a form holds besides its file."""
 DOORS = (devices, models, datasets, jobs, sharing, users)
 """The official protocol's resources."""
 log = logging.getLogger(__name__)
@@ -40,32 +57,34 @@ log = logging.getLogger(__name__)
 
 async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
     """The hub's parts, with the schema brought up to date."""
-    database = Database(database_url)
+    blobs, database = Blobs(settings.blobs_url or settings.data / "blobs"), Database(database_url)
     await database.upgrade()
+    await blobs.claim(await _kept(database, "hub_id"))
     return Hub(
         database=database,
         queue=PgQueue(),
         wakeups=Wakeups(dsn),
-        blobs=Blobs(settings.blobs_url or settings.data / "blobs"),
-        links=Links(await _secret(database)),
+        blobs=blobs,
+        links=Links(await _kept(database, "link_secret")),
         limits=Limits(
             lease_s=settings.lease_s,
             part_bytes=settings.part_bytes,
             model_max_bytes=settings.model_max_bytes,
             dataset_life_days=settings.dataset_life_days,
             data_max_bytes=settings.data_max_bytes,
+            orphan_age_s=settings.orphan_age_s,
         ),
     )
 
 
-async def _secret(database: Database) -> str:
-    """The secret that signs addresses: made once, shared by all replicas."""
-    values = {"name": "link_secret", "value": secrets.token_urlsafe(32)}
+async def _kept(database: Database, name: str) -> str:
+    """A random text that is made once and shared by all replicas: the secret of addresses, the hub's own id."""
+    values = {"name": name, "value": secrets.token_urlsafe(32)}
     async with database.begin() as connection:
         await connection.execute(insert(setting).values(values).on_conflict_do_nothing())
-        found: str | None = await connection.scalar(select(setting.c.value).where(setting.c.name == "link_secret"))
+        found: str | None = await connection.scalar(select(setting.c.value).where(setting.c.name == name))
     if found is None:
-        raise errors.Bug("the secret of the addresses was not kept")
+        raise errors.Bug(f"the setting {name} was not kept")
     return found
 
 
@@ -73,29 +92,75 @@ def create(settings: Settings, hub: Hub) -> Starlette:
     """The application over an open hub, which it closes at its end."""
     official = Starlette(
         routes=[one for room in DOORS for one in room.routes],
-        exception_handlers={errors.Error: replies.answer, Exception: replies.answer},
+        exception_handlers={errors.Error: replies.answer, ClientDisconnect: hung_up, Exception: replies.answer},
     )
-    ours = Starlette(
-        routes=[
-            Mount("/api/agent/v1", routes=agents.routes),
-            Mount("/files", routes=files.routes),
-            Route("/healthz", health),
-        ],
-        exception_handlers={errors.Error: answer, Exception: answer},
+    agent_door, file_door = (
+        Starlette(
+            routes=routes, exception_handlers={errors.Error: answer, ClientDisconnect: hung_up, Exception: answer}
+        )
+        for routes in (agents.routes, files.routes)
     )
-    api = create_api()
-    app = Starlette(
-        routes=[Mount("/api/v1", app=official), Mount("/api/hub/v1", app=api), Mount("/", app=ours)],
-        lifespan=_lifespan,
-    )
+    rates = None if settings.posts_per_s is None else PostRates(settings.posts_per_s)
 
     def base_url(request: Request) -> str:
         """How the client reaches the hub, ending in a slash."""
         return settings.public_url or f"{request.url.scheme}://{request.url.netloc}/"
 
-    for one in (app, official, api, ours):
+    def wired(one: Starlette) -> Starlette:
         one.state.hub, one.state.settings, one.state.base_url = hub, settings, base_url
-    return app
+        return one
+
+    app = Starlette(
+        routes=[
+            Mount("/api/v1", app=wired(official)),
+            Mount("/api/hub/v1", app=Late(lambda: wired(_json()))),
+            Mount("/api/agent/v1", app=wired(agent_door)),
+            Mount("/files", app=wired(file_door)),
+            Route("/healthz", health),
+            Mount("/", app=Late(lambda: wired(_pages()))),
+        ],
+        lifespan=_lifespan,
+        middleware=[Middleware(Guard, doors=_doors(settings), rates=rates)],
+    )
+    return wired(app)
+
+
+def _json() -> Starlette:
+    from dynolab.hub.api.application import create_api
+
+    return create_api()
+
+
+def _pages() -> Starlette:
+    from dynolab.hub.pages.application import create_pages
+
+    return create_pages()
+
+
+async def _page_failed(request: Request, error: Exception) -> Response:
+    from dynolab.hub.pages.application import failed
+
+    return await failed(request, error)
+
+
+def _doors(settings: Settings) -> tuple[Door, ...]:
+    """What is taken where, the longest path of those that begin alike first."""
+    model, part = settings.model_max_bytes, settings.part_bytes
+    return (
+        Door("/api/hub/v1", answer, JSON_MAX_BYTES, json_only=True, posts_bounded=True),
+        Door("/api/agent/v1", answer, AGENT_MAX_BYTES, json_only=True),  # not bounded: claims are as many as jobs
+        Door("/api/v1", replies.answer, PROTOBUF_MAX_BYTES, posts_bounded=True),
+        Door("/files/parts/", answer, part),
+        Door("/files/forms/", answer, model + FORM_MORE_BYTES),
+        Door("/files/attempts/result/", answer, RESULT_MAX_BYTES),
+        Door("/files/attempts/log/", answer, LOG_MAX_BYTES),
+        Door("/files/attempts/output/", answer, model),
+        Door("/submit/", answer, PAGE_MAX_BYTES, posts_bounded=True),
+        Door(
+            "/submit", _page_failed, 2 * model + FORM_MORE_BYTES, posts_bounded=True
+        ),  # a model's file and a dataset's
+        Door("/", _page_failed, PAGE_MAX_BYTES, posts_bounded=True),
+    )
 
 
 @asynccontextmanager
@@ -104,7 +169,9 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     jobs_to_do = (
         hub.wakeups.listen(),
         _again_and_again(sweep_leases, hub, SWEEP_EVERY_S),
+        _again_and_again(sweep_deadlines, hub, SWEEP_EVERY_S),
         _again_and_again(sweep_files, hub, SWEEP_FILES_EVERY_S),
+        _again_and_again(sweep_objects, hub, hub.limits.orphan_age_s),
     )
     tasks = [asyncio.create_task(one) for one in jobs_to_do]
     try:
@@ -128,10 +195,18 @@ async def _again_and_again(sweep: Callable[[Hub], Awaitable[None]], hub: Hub, ev
 
 
 async def health(request: Request) -> Response:
-    """``GET /healthz``: 200 when the database answers."""
-    hub: Hub = request.app.state.hub
-    try:
-        await hub.database.ready()
-    except Exception as error:  # noqa: BLE001 - any failure is the answer to the question
-        return JSONResponse({"status": "no database", "reason": type(error).__name__}, 503)
+    """``GET /healthz``: 200 when the database answers at once.
+
+    One question is on its way at a time, and is let go on when it takes too long: those who ask often must not use up
+    the connections while the database is away.
+    """
+    state = request.app.state
+    asking: asyncio.Task[None] | None = getattr(state, "asking", None)
+    if asking is None or asking.done():
+        asking = state.asking = asyncio.create_task(state.hub.database.ready())
+        asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be there to see it
+    await asyncio.wait([asking], timeout=HEALTH_WITHIN_S)
+    error = asking.exception() if asking.done() else TimeoutError()
+    if error is not None:
+        return JSONResponse({"status": "no database", "reason": type(error).__name__}, 503, {"Retry-After": "1"})
     return JSONResponse({"status": "ok"})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import configparser
+import gc
 import io
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,22 +18,32 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from dynolab import errors
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.app import create, open_hub
+from dynolab.hub.entrance.forwarded import ForwardedHost
 from dynolab.hub.settings import Settings
-from dynolab.hub.store.postgres import Postgres
+from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.make_token import make_token
+from dynolab.hub.usecases.open_session import INVITATION_LIFE_S, invite_user
 
 GRACE_S = 3
 """How long open requests may take when the hub ends."""
 AGENT_FIRST_S, AGENT_STOP_S = 4.0, 15.0
 """How long the server waits for the agent before it ends, and how long after that the agent may take."""
+TRY_WITHIN_S = 5.0
 WATCH_EVERY_S = 0.1
+SETTLE_S = 1.0
+"""After the start, so that nobody waits for it."""
+COLLECT_AFTER = 10_000, 20, 20
+"""Requests leave few cycles behind; by Python's own figures (700, 10, 10) a tenth of the time goes into looking for them."""
 RESTART_FIRST_S, RESTART_MOST_S = 0.5, 30.0
 LOCAL_USER = "admin@localhost"
 Tell = Callable[[str], None]
@@ -40,12 +52,13 @@ Tell = Callable[[str], None]
 def serve(settings: Settings, tell: Tell, *, with_agent: bool = True) -> None:
     """Run a hub until it is told to end, by Ctrl-C or SIGTERM. ``tell`` receives what a person should read."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
+    _check_certificate(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     listening = _listen(settings)
     settings = replace(settings, port=listening.getsockname()[1])
     postgres = None if settings.database_url else OwnPostgres(settings.data / "postgres", tell)
     try:
-        url, dsn = (postgres.url, postgres.dsn) if postgres else _urls(str(settings.database_url))
+        url, dsn = (postgres.url, postgres.dsn) if postgres else urls(str(settings.database_url))
         kept = postgres.kept() if postgres else nullcontext()
         with kept, asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:  # uvloop's, if there
             runner.run(_serve(settings, url, dsn, listening, tell, with_agent))
@@ -108,14 +121,6 @@ class OwnPostgres:
         return True
 
 
-def _urls(url: str) -> tuple[str, str]:
-    """SQLAlchemy's form of a database's address, and the plain one."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-        raise SpecInvalid(f"DYNOLAB_DATABASE_URL={url!r} is no PostgreSQL address", hint="postgresql://user@host/name")
-    return f"postgresql+asyncpg://{rest}", f"postgresql://{rest}"
-
-
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family)
@@ -168,23 +173,90 @@ async def _serve(
     settings: Settings, url: str, dsn: str, listening: socket.socket, tell: Tell, with_agent: bool
 ) -> None:
     hub = await open_hub(settings, url, dsn)
-    address = f"http://{_shown(settings.host)}:{settings.port}"
+    address = _address(settings)
     agent_token = await _first_start(hub, settings, address, tell)
-    config = uvicorn.Config(
-        create(settings, hub), log_level="warning", timeout_graceful_shutdown=GRACE_S, server_header=False
-    )
-    server = Server(config, hub)
+    invitation = await invite_user(hub, LOCAL_USER)
+    server = Server(_config(settings, hub), hub)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     try:
         if with_agent and not serving.done():
             server.agent = _start_agent(address, agent_token)
+        if invitation is not None and not serving.done():
+            tell(f"open {address}/welcome/{invitation}  (signs you in; good for {INVITATION_LIFE_S // 60} minutes)")
         tell(f"hub ready at {address}")
+        asyncio.get_running_loop().call_later(SETTLE_S, _settle)
+        if settings.tls_certificate and not serving.done():
+            await asyncio.to_thread(_try_certificate, address, tell)
         await serving
     finally:
         if server.agent is not None:
             _end(server.agent)
+
+
+def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
+    app: Any = create(settings, hub)
+    if settings.trusted_proxies:
+        believing = ProxyHeadersMiddleware(app, list(settings.trusted_proxies))
+        app = ForwardedHost(believing, believing.trusted_hosts)  # type: ignore[arg-type] # uvicorn types ASGI anew
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        proxy_headers=False,  # uvicorn would believe every program on this machine
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+
+
+def _check_certificate(settings: Settings) -> None:
+    """Raises :class:`SpecInvalid` for files that the server could not start with."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return
+
+    def no_password() -> str:
+        raise SpecInvalid(f"the key {settings.tls_key} is encrypted", hint="give one that needs no password")
+
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, no_password)
+    except OSError as error:  # ssl.SSLError is one
+        raise SpecInvalid(
+            f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its key: {error}",
+            hint="PEM files: the certificate with those of its issuers after it, and the key",
+        ) from error
+
+
+def _try_certificate(address: str, tell: Tell) -> None:
+    """Tell when clients on this machine would not take the certificate, the agent among them."""
+    parts = urlsplit(address)
+    try:
+        with (
+            socket.create_connection((parts.hostname, parts.port or 443), TRY_WITHIN_S) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname),
+        ):
+            return
+    except OSError as error:
+        tell(
+            f"{address} cannot be opened from here, so this machine's agent has to wait: {error}\n"
+            "DYNOLAB_PUBLIC_URL names the hub as the certificate does, SSL_CERT_FILE the issuer of one of your own"
+        )
+
+
+def _settle() -> None:
+    """What is loaded by now stays: the collector would look through all of it time and again, 0.1 s each, and all wait."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
+def _address(settings: Settings) -> str:
+    """Where this machine's clients find the hub, without a slash: with HTTPS, by the name that the certificate is for."""
+    if settings.tls_certificate is None:
+        return f"http://{_shown(settings.host)}:{settings.port}"
+    return (settings.public_url or f"https://{_shown(settings.host)}:{settings.port}").rstrip("/")
 
 
 def _shown(host: str) -> str:
@@ -199,6 +271,7 @@ async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell) -
         _write(ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n")
         tell(f"API token (shown this once): {token}")
         tell(f"for the official client: export QAIHUB_CLIENT_INI={ini}")
+        tell(f"for dynolab's own commands: dynolab login --from {ini}")
     _keep_address(ini, address)
     if not agent_token.exists():
         _write(agent_token, await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent"))

@@ -88,7 +88,10 @@ def validate(spec: ProfileSpec) -> ProfileSpec:
 
 def _validate(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
     arguments.check(spec)
-    return replace(spec, runtime=runtime_for(spec.runtime, source.format).name)
+    wanted = options_module.parse(spec.options).runtime
+    if wanted is not None and spec.runtime not in (None, wanted):
+        raise errors.SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {spec.runtime}")
+    return replace(spec, runtime=runtime_for(spec.runtime or wanted, source.format).name)
 
 
 def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
@@ -193,9 +196,11 @@ def _profile(
 
 
 def summary(profile: Profile) -> dict[str, object]:
-    """The headline figures, in nanoseconds and bytes."""
+    """The headline figures, in nanoseconds and bytes; memory from what only swap could take to all that is resident."""
+    peak = profile.inference.memory.peak if profile.inference.memory else None
     return {
         "estimated_inference_time_ns": profile.inference.time.minimum_ns if profile.inference.time else None,
+        "inference_memory_peak_bytes": [peak.lower, peak.upper] if peak else None,
         "verdicts": {stage.name.value: stage.verdict.trust.value for stage in profile.stages},
     }
 

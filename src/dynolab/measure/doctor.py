@@ -18,6 +18,7 @@ from dynolab.measure import environment, pagecache
 from dynolab.measure.readings import clock, neighbours, pressure, reference_kernel, run_queue, steal, swap, thermal
 from dynolab.measure.readings.base import Reading, Unavailable
 from dynolab.measure.verdict_rules import OTHERS_CORES_ALLOWED, OTHERS_SHARE_ALLOWED, STEAL_SHARE_ALLOWED
+from dynolab.spec.show import show_share
 
 State = Literal["ok", "warning", "problem", "unknown"]
 SAMPLE_S = 0.2
@@ -119,7 +120,7 @@ def _load(others: float, cores: int, place: Place) -> Finding:
 
 
 def _stolen(share: float) -> Finding:
-    found = f"the hypervisor took {share:.1%} of one CPU"
+    found = f"the hypervisor took {show_share(share)} of one CPU"
     if share <= STEAL_SHARE_ALLOWED / 5:
         return Finding("steal", "ok", found)
     cost = "whole milliseconds are missing from iterations, and no program in this machine shows up as the cause"

@@ -21,6 +21,8 @@ class Report(ABC):
     """What the file is called where the user names none."""
     description: ClassVar[str]
     """One line: what it is for."""
+    several: ClassVar[bool] = False
+    """Whether one document holds several profiles, side by side."""
 
     @abstractmethod
     def render(self, profiles: Sequence[Profile]) -> str:

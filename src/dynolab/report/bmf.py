@@ -41,6 +41,7 @@ class BmfReport(Report):
     name = "bmf"
     file_name = "bmf.json"
     description = "Bencher Metric Format, for tracking the figures over time"
+    several = True
 
     def render(self, profiles: Sequence[Profile]) -> str:
         shown = some(profiles, self.name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from dynolab.report.base import Report, line, only
+from dynolab.report.base import Report, labels, line, some
+from dynolab.spec.compare import layers_side_by_side
 from dynolab.spec.profiles import Profile
 
 COLUMNS = ("number", "name", "type", "compute_unit", "time_ns", "share", "cycles", "output_bytes", "delegate")
@@ -14,25 +15,45 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 class CsvReport(Report):
-    """RFC 4180; times in ns, shares of 1, memory in bytes; an empty field was not told."""
+    """RFC 4180; times in ns, shares of 1, memory in bytes; an empty field was not told.
+
+    Of several profiles the layers stand side by side, matched by name: unit and time of each, and what each takes more
+    than the first.
+    """
 
     name = "csv"
     file_name = "layers.csv"
     description = "the layers, one row each, for a spreadsheet"
+    several = True
 
     def render(self, profiles: Sequence[Profile]) -> str:
-        layers = only(profiles, self.name).layers.layers
-        whole = sum(layer.time_ns for layer in layers) or 1
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(COLUMNS)
-        for number, layer in enumerate(layers, 1):
-            words = (_cell(layer.name), _cell(layer.type), layer.compute_unit.value)
-            share = f"{layer.time_ns / whole:.6f}"
-            writer.writerow(
-                [number, *words, layer.time_ns, share, layer.cycles, layer.output_bytes, _cell(layer.delegate or "")]
-            )
+        writer.writerows(_alone(profiles[0]) if len(some(profiles, self.name)) == 1 else _together(profiles))
         return text.getvalue()
+
+
+def _alone(profile: Profile) -> Iterator[Sequence[object]]:
+    layers = profile.layers.layers
+    whole = sum(layer.time_ns for layer in layers) or 1
+    yield COLUMNS
+    for number, layer in enumerate(layers, 1):
+        words = (_cell(layer.name), _cell(layer.type), layer.compute_unit.value)
+        share = f"{layer.time_ns / whole:.6f}"
+        yield [number, *words, layer.time_ns, share, layer.cycles, layer.output_bytes, _cell(layer.delegate or "")]
+
+
+def _together(profiles: Sequence[Profile]) -> Iterator[Sequence[object]]:
+    names = [_cell(label) for label in labels(profiles)]
+    figures = [f"{name} {figure}" for name in names for figure in ("compute_unit", "time_ns")]
+    yield ["name", *figures, *(f"{name} difference_ns" for name in names[1:])]
+    for row in layers_side_by_side([profile.layers for profile in profiles]):
+        sides = [
+            value
+            for layer in row.layers
+            for value in (("", "") if layer is None else (layer.compute_unit.value, layer.time_ns))
+        ]
+        yield [_cell(row.name), *sides, *row.differences_ns]
 
 
 def _cell(text: str) -> str:

@@ -37,6 +37,7 @@ class MarkdownReport(Report):
     name = "markdown"
     file_name = "summary.md"
     description = "a summary for a pull request's comment"
+    several = True
 
     def render(self, profiles: Sequence[Profile]) -> str:
         shown = some(profiles, self.name)

@@ -50,6 +50,7 @@ class TextReport(Report):
     name = "text"
     file_name = "report.txt"
     description = "the report as text, for a terminal"
+    several = True
 
     def render(self, profiles: Sequence[Profile], width: int = PLAIN_WIDTH) -> str:
         text = io.StringIO()

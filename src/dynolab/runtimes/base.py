@@ -114,7 +114,7 @@ class Runtime(ABC):
         if installed_version(vendor) is not None:
             return None
         ours = type(self).__module__.startswith(f"{__package__}.")  # else of an outside distribution: no extra has it
-        return f"{vendor} is not installed: {install_command(self.name) if ours else _pip(vendor)}"
+        return f"{vendor} is not installed: {install_command(self.name) if ours else pip_command(vendor)}"
 
     def versions(self) -> dict[str, str]:
         """Version of each distribution that is installed, by name."""
@@ -165,11 +165,12 @@ def install_command(extra: str) -> str:
     except (metadata.PackageNotFoundError, ValueError):
         origin = {}
     if origin.get("dir_info", {}).get("editable"):
-        return _pip("-e", f"{unquote(urlsplit(origin['url']).path)}[{extra}]")
-    return _pip(f"dynolab[{extra}]")
+        return pip_command("-e", f"{unquote(urlsplit(origin['url']).path)}[{extra}]")
+    return pip_command(f"dynolab[{extra}]")
 
 
-def _pip(*wanted: str) -> str:
+def pip_command(*wanted: str) -> str:
+    """The command that installs distributions for the interpreter in use."""
     return shlex.join([sys.executable, "-m", "pip", "install", *wanted])
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dynolab.spec.tensors import TensorSpec
+
 AGENT_PROTOCOL = 1
 """Hub and agent refuse each other when theirs differ."""
+LIVE_LOG_BYTES = 64 << 10
+"""How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Renewal:
     """The agent is still at it, and how far it is."""
 
     progress: dict[str, Any] | None = None
+    log: str | None = None
+    """The end of the log so far, at most :data:`LIVE_LOG_BYTES` of it; None: it has not grown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,20 @@ class RenewalAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Tensors:
+    """What a model was fed with and gave, every shape as it was in that run."""
+
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    fixed: bool = False
+    """Whether the model itself fixes the shapes of its inputs; else some dimension was chosen for the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an attempt ended: with ``error`` (an :class:`dynolab.errors.Error` as a dict), or well and with figures."""
 
     error: dict[str, object] | None = None
     summary: dict[str, Any] = field(default_factory=dict)
+    tensors: Tensors | None = None
+    """None where nothing was measured."""

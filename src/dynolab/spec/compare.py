@@ -11,7 +11,7 @@ from random import Random
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.facts import STAGE_TITLES
-from dynolab.spec.measurements import StageName
+from dynolab.spec.measurements import Layer, StageName
 from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
 from dynolab.spec.show import show_share
 from dynolab.spec.stats import DEFAULT_SEED, RESAMPLES, bootstrap_medians, median, percentile_interval
@@ -75,6 +75,13 @@ class StageComparison:
     memory_reason: str | None
     """Why there is no memory difference, or None."""
 
+    @property
+    def direction(self) -> int:
+        """1: slower, -1: faster, 0: not called changed."""
+        if self.answer is not Answer.CHANGED or self.minimum is None:
+            return 0
+        return 1 if self.minimum.value > 1 else -1
+
 
 @dataclass(frozen=True, slots=True)
 class LayerRatio:
@@ -125,7 +132,7 @@ def compare(
     floors = _floors(floor)
     pairs = zip(a.stages, b.stages, strict=True)
     return Comparison(
-        stages=tuple(_compare_stage(before, after, floors.get(before.name), names) for before, after in pairs),
+        stages=tuple(compare_stage(before, after, floors.get(before.name), names) for before, after in pairs),
         layers=compare_layers(a.layers, b.layers, names),
         basis=_basis(floors),
         differences=tuple(_differences(a, b)),
@@ -179,7 +186,8 @@ def _processes(stage: Stage) -> list[tuple[int, ...]]:
 # ---- one stage -------------------------------------------------------------------------------------------------------
 
 
-def _compare_stage(a: Stage, b: Stage, floor: float | None, names: Names) -> StageComparison:
+def compare_stage(a: Stage, b: Stage, floor: float | None = None, names: Names = ("a", "b")) -> StageComparison:
+    """What changed in one stage from ``a`` to ``b``; the parameters are those of :func:`compare`."""
     before, after = _processes(a), _processes(b)
     minimum, middle = _ratios(before, after)
     if floor is None and min(len(before), len(after)) >= PROCESSES_MIN:
@@ -339,12 +347,42 @@ def compare_layers(a: LayerTable, b: LayerTable, names: Names = ("a", "b")) -> L
 
 def _by_name(table: LayerTable) -> dict[tuple[str, int], int]:
     """Time by name and how many layers of that name came before."""
+    return {key: layer.time_ns for key, layer in _numbered(table).items()}
+
+
+def _numbered(table: LayerTable) -> dict[tuple[str, int], Layer]:
+    """The layers by name and how many of that name came before."""
     seen: dict[str, int] = {}
-    times = {}
+    found = {}
     for layer in table.layers:
-        times[layer.name, seen.setdefault(layer.name, 0)] = layer.time_ns
+        found[layer.name, seen.setdefault(layer.name, 0)] = layer
         seen[layer.name] += 1
-    return times
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSides:
+    """One layer in several profiles, None where one lacks it; ``number`` is its place among all, from 1."""
+
+    number: int
+    name: str
+    layers: tuple[Layer | None, ...]
+
+    @property
+    def differences_ns(self) -> tuple[int, ...]:
+        """What each other profile takes more than the first (negative: less); who lacks the layer takes no time for it."""
+        first, *others = (0 if layer is None else layer.time_ns for layer in self.layers)
+        return tuple(other - first for other in others)
+
+
+def layers_side_by_side(tables: Sequence[LayerTable]) -> list[LayerSides]:
+    """Every layer of any table: those of the first in their order, then what each other one has besides.
+
+    They are matched by name; a name that occurs several times is matched in order.
+    """
+    sides = [_numbered(table) for table in tables]
+    keys = dict.fromkeys(chain.from_iterable(sides))
+    return [LayerSides(at, key[0], tuple(side.get(key) for side in sides)) for at, key in enumerate(keys, 1)]
 
 
 def _basis(floors: Mapping[str, float]) -> str:
@@ -361,21 +399,27 @@ def _basis(floors: Mapping[str, float]) -> str:
 
 def _differences(a: Profile, b: Profile) -> list[str]:
     """A sentence for everything that tells the two measurements apart, besides their results."""
-    found = []
-    for label, one, other in (
-        ("model", f"{a.model.name} {a.model.sha256[:12]}", f"{b.model.name} {b.model.sha256[:12]}"),
-        ("device", a.device.name, b.device.name),
-        ("operating system", f"{a.device.os} {a.device.os_version}", f"{b.device.os} {b.device.os_version}"),
-        ("runtime", a.runtime.name, b.runtime.name),
-        ("options", a.request.options or "none", b.request.options or "none"),
-        ("dynolab", a.dynolab_version, b.dynolab_version),
-    ):
-        if one != other:
-            found.append(f"{label}: {one} against {other}")
-    found += _map_differences("version of ", a.runtime.versions, b.runtime.versions)
-    return found + _map_differences("", a.runtime.effective, b.runtime.effective)
+    return [f"{label}: {one} against {other}" for label, (one, other) in differing([a, b])]
 
 
-def _map_differences(label: str, one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
-    return [f"{label}{name}: {one.get(name, 'none')} against {other.get(name, 'none')}" for name in names]
+def differing(profiles: Sequence[Profile]) -> list[tuple[str, tuple[str, ...]]]:
+    """What tells the measurements apart besides their results: a label, and each profile's own value (``none``: it has none)."""
+    rows = [_circumstances(profile) for profile in profiles]
+    labels = dict.fromkeys(chain.from_iterable(rows))
+    found = ((label, tuple(row.get(label, "none") for row in rows)) for label in labels)
+    return [(label, values) for label, values in found if len(set(values)) > 1]
+
+
+def _circumstances(profile: Profile) -> dict[str, str]:
+    """Under what a profile was measured, by label."""
+    known = {
+        "model": f"{profile.model.name} {profile.model.sha256[:12]}",
+        "device": profile.device.name,
+        "operating system": f"{profile.device.os} {profile.device.os_version}",
+        "runtime": profile.runtime.name,
+        "options": profile.request.options or "none",
+        "dynolab": profile.dynolab_version,
+        **{f"version of {name}": version for name, version in profile.runtime.versions.items()},
+    }
+    effective = {f"{key} in effect" if key in known else key: value for key, value in profile.runtime.effective.items()}
+    return {**known, **effective}

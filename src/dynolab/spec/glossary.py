@@ -122,6 +122,11 @@ _WORDS = (
      ("Iterations before the running median settles. They are kept and marked, and counted in no statistic.")),
     ("fallback", "Fallback",
      ("A layer that ran on another compute unit than the first one that was asked for.")),
+    ("changed", "Faster, slower, unchanged, cannot tell",
+     ("What a comparison of two profiles says of a stage's time. Faster or slower: the ratios of the minima and of the "
+     "medians both lie beyond the A/A floor with their whole 95 % intervals (bootstrap over processes). The floor is how "
+     "far processes of the same profile lie apart. Unchanged: a change of more than 10 % is excluded. Cannot tell: "
+     "neither can be said, or a verdict forbids it. Memory and layers are compared without such an answer.")),
 )
 # fmt: on
 

@@ -105,6 +105,12 @@ class Options:
     plain: Mapping[str, OptionValue] = field(default_factory=dict)
     """The other top-level options that were given, such as ``qairt_version``; a list is kept as ``a,b``."""
 
+    @property
+    def runtime(self) -> str | None:
+        """The runtime that was asked for; None: the format's own."""
+        given = self.plain.get("runtime")
+        return None if given is None else str(given)
+
     def group(self, name: str) -> Mapping[str, OptionValue]:
         """The values given in one group; empty when it was not given."""
         return self.groups.get(name, {})
@@ -126,7 +132,7 @@ class Options:
         that need a vendor stack which ``used`` does not hold. A group of which the runtime reads nothing is named once,
         without keys.
         """
-        unused = [name for name in self.plain if name not in used]
+        unused = [name for name in self.plain if name not in used and name != "runtime"]
         for group, given in self.groups.items():
             idle = [f"{group}.{key}" for key in given if not _KEYS[group][key].read_by(used)]
             unused += idle if _TOP_LEVEL[group].read_by(used) else [group]
@@ -170,6 +176,7 @@ _TOP = [
     _top("max_profiler_iterations", _INT, "Most timed iterations, all processes together.", 100, ours=100, minimum=1),
     _top("max_profiler_time", _NUMBER, "Most seconds for warm-up and timed iterations, all processes together.", 600.0,
          ours=600.0, above=0),
+    _top("runtime", _WORD, "Runtime that runs the model; without it, the format's own (dynolab's own)."),
     _top("dequantize_outputs", _BOOL, "Whether quantised outputs come back as floating-point numbers.", True,
          read=False),
     _top("qairt_version", _WORD, "Version of Qualcomm's AI Runtime: major.minor, default or latest.", needs="qnn"),

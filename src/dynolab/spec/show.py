@@ -64,6 +64,13 @@ def show_range(range_: Range, dash: str = "-") -> str:
     return f"{upper} {unit}" if lower == upper else f"{lower} {dash} {upper} {unit}"
 
 
+def show_range_change(old: Range, new: Range) -> str:
+    """What either end grew or shrank by: ``+81.9 kB, +1.20 MB``; once when they read the same."""
+    ends = [new.lower - old.lower, new.upper - old.upper]
+    shown = [f"{'+' if end >= 0 else '-'}{show_bytes(abs(end))}" for end in ends]
+    return "the same" if ends == [0, 0] else shown[0] if shown[0] == shown[1] else f"{shown[0]}, {shown[1]}"
+
+
 def show_share(ratio: float) -> str:
     """A share in percent with one decimal: ``91.4 %``; what is small is not shown as nothing: ``<0.1 %``."""
     if 0 < abs(ratio) < 0.0005:

@@ -9,6 +9,8 @@ import pytest
 from rich.console import Console
 
 from dynolab.cli import _progress
+from dynolab.client.progress import live_line
+from dynolab.spec import progress
 from dynolab.spec.jobs import ProfileSpec
 
 SPEC = ProfileSpec(Path("a_model_of_a_rather_long_name_v2.0_final.onnx"), runtime="onnxruntime")
@@ -19,7 +21,7 @@ LOOP = {"event": "iteration", "count": 1345, "of": 10000, "minimum_ns": 4_550_00
 def test_the_live_line_keeps_bar_and_time_and_crops_the_name(width: int) -> None:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
-    with _progress.live_line(SPEC.model.name, console) as bar:
+    with live_line(SPEC.model.name, console) as bar:
         _progress._live(bar, bar.task_ids[0], "note: ", {})(LOOP)
         (row,) = console.render_lines(bar.get_renderable())[:1]
         text = "".join(segment.text for segment in row).rstrip()
@@ -35,10 +37,10 @@ def test_the_live_line_keeps_bar_and_time_and_crops_the_name(width: int) -> None
 def test_processes_are_counted_where_the_plan_is_known() -> None:
     planned = _progress.processes(SPEC)
     event = {"event": "stage", "stage": "inference", "text": "time", "process": 2, "attempt": 2}
-    assert _progress.describe(event, planned) == "inference: time, process 2 of 3 (try 2: the last was noisy)"
-    assert _progress.brief(event, planned) == "inference: process 2 of 3, try 2"
+    assert progress.describe(event, planned) == "inference: time, process 2 of 3 (try 2: the last was noisy)"
+    assert progress.brief(event, planned) == "inference: process 2 of 3, try 2"
     compiled = {"event": "stage", "stage": "compile", "text": "time", "process": 2}
-    assert _progress.describe(compiled, planned) == "compile: time, process 2"
+    assert progress.describe(compiled, planned) == "compile: time, process 2"
 
 
 @pytest.mark.parametrize(("several", "shown"), [(True, "note on onnxruntime: x is open"), (False, "note: x is open")])

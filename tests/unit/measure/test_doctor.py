@@ -93,3 +93,12 @@ def test_a_workspace_that_keeps_its_pages(
 def test_a_workspace_that_is_not_there(tmp_path: Path) -> None:
     found = {finding.name: finding for finding in examine(tmp_path, workspace=tmp_path / "none", sample_s=0.001)}
     assert found["cold loads (page cache)"].state == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("share", "state", "text"),
+    [(0.0, "ok", "0 %"), (0.0004, "ok", "<0.1 %"), (0.16, "problem", "16.0 %")],
+)
+def test_what_the_hypervisor_took_has_its_unit(share: float, state: str, text: str) -> None:
+    found = doctor._stolen(share)
+    assert (found.state, found.found) == (state, f"the hypervisor took {text} of one CPU")

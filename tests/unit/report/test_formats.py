@@ -19,7 +19,7 @@ from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import hostile_profile, layer_table, sample_profile, unmeasured_profile
 
 FORMATS = plugins.names("dynolab.report")
-SEVERAL = {"bmf", "html", "markdown", "text"}
+SEVERAL = {name for name in FORMATS if plugins.load("dynolab.report", name).several}
 PROFILES = [sample_profile(), unmeasured_profile(), hostile_profile(), sample_profile(layers=layer_table(1))]
 
 
@@ -114,6 +114,16 @@ def test_layers_are_rows_in_order_of_execution() -> None:
     assert [row["name"] for row in rows] == [layer.name for layer in layers]
     assert [int(row["time_ns"]) for row in rows] == [layer.time_ns for layer in layers]
     assert math.isclose(sum(float(row["share"]) for row in rows), 1, abs_tol=1e-4)
+
+
+def test_layers_of_several_profiles_stand_side_by_side() -> None:
+    one, other = sample_profile(layers=layer_table(3)), sample_profile(layers=layer_table(4, seed=5))
+    rows = list(csv.DictReader(io.StringIO(report("csv").render([one, other]))))
+    first, second = rows[0], "2: onnxruntime"
+    times = [profile.layers.layers[0].time_ns for profile in (one, other)]
+    assert [int(first["1: onnxruntime time_ns"]), int(first[f"{second} time_ns"])] == times
+    assert int(first[f"{second} difference_ns"]) == times[1] - times[0]
+    assert [row["1: onnxruntime time_ns"] for row in rows].count("") == 2  # what only the second has
 
 
 def test_a_layers_name_is_never_a_formula() -> None:

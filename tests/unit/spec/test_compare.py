@@ -12,7 +12,17 @@ import pytest
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec import codec
-from dynolab.spec.compare import Answer, Comparison, StageComparison, aa_floor, compare, compare_layers
+from dynolab.spec.compare import (
+    Answer,
+    Comparison,
+    StageComparison,
+    aa_floor,
+    compare,
+    compare_layers,
+    compare_stage,
+    differing,
+    layers_side_by_side,
+)
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import ComputeUnit, Layer, Range, RuntimeRow, StageName, Witnesses
 from dynolab.spec.models import ModelFacts, ModelFormat
@@ -323,6 +333,44 @@ def test_missing_layers_are_explained() -> None:
     found = compare(profile(A), profile(A, table=layers(("conv", 1))), 0.01).layers
     assert "a: not recorded" in found.note
     assert found.only_b == ("conv",)
+
+
+def test_layers_of_several_tables_stand_side_by_side_matched_in_order() -> None:
+    tables = [
+        layers(("conv", 5), ("conv", 7), ("old", 1)),
+        layers(("conv", 6), ("new", 2)),
+        layers(("new", 3), ("conv", 5), ("conv", 9)),
+    ]
+    found = layers_side_by_side(tables)
+    told = [(row.number, row.name, [layer and layer.time_ns for layer in row.layers]) for row in found]
+    assert told == [
+        (1, "conv", [5, 6, 5]),
+        (2, "conv", [7, None, 9]),
+        (3, "old", [1, None, None]),
+        (4, "new", [None, 2, 3]),
+    ]
+    assert [row.differences_ns for row in found] == [(1, 0), (-7, 2), (-1, -1), (2, 3)]
+    assert layers_side_by_side([layers(), layers()]) == []
+
+
+@pytest.mark.parametrize(("factor", "direction"), [(1.2, 1), (0.8, -1), (1.0, 0)])
+def test_a_stage_alone_is_judged_as_in_the_whole_and_tells_its_direction(factor: float, direction: int) -> None:
+    a, b = profile(A), profile(scaled(A, factor))
+    found = compare_stage(a.inference, b.inference)
+    assert found == inference_of(compare(a, b, None))
+    assert found.direction == direction
+
+
+def test_only_what_differs_among_several_is_listed_with_each_ones_value() -> None:
+    a = profile(A)
+    b = replace(a, runtime=replace(a.runtime, effective={"threads": "4", "device": "GPU"}))
+    c = replace(a, device=replace(a.device, name="phone"))
+    assert dict(differing([a, b, c])) == {
+        "device": (a.device.name, a.device.name, "phone"),
+        "threads": ("2", "4", "2"),
+        "device in effect": ("none", "GPU", "none"),
+    }
+    assert differing([a, a]) == []
 
 
 def test_everything_else_that_differs_is_listed() -> None:

@@ -17,7 +17,7 @@ from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
-from dynolab.hub.usecases.find_datasets import find_dataset, find_datasets
+from dynolab.hub.usecases.find_stored import find_stored, list_stored
 
 FIELD = "file"
 
@@ -52,14 +52,14 @@ async def listing(request: Request) -> Response:
     """``GET datasets/``."""
     hub, account = await who(request)
     limit, offset = number(request, "limit", 50, 1000), number(request, "offset", 0, 1 << 31)
-    rows, total = await find_datasets(hub, account, limit=limit, offset=offset)
+    rows, total = await list_stored(hub, account, dataset_table, limit=limit, offset=offset)
     return protobuf(pb.DatasetList(datasets=map(message, rows), total_query_count=total))
 
 
 async def show(request: Request) -> Response:
     """``GET datasets/ID/``."""
     hub, account = await who(request)
-    return protobuf(message(await find_dataset(hub, account, request.path_params["id"])))
+    return protobuf(message(await find_stored(hub, account, dataset_table, request.path_params["id"])))
 
 
 async def begin(request: Request) -> Response:
@@ -83,7 +83,7 @@ async def confirm(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """``GET datasets/ID/download_data/``."""
     hub, account = await who(request)
-    row = await find_dataset(hub, account, request.path_params["id"])
+    row = await find_stored(hub, account, dataset_table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the dataset {row.id} has no bytes: its upload did not end well")
     return download_url(request, row.blob_id, row.name.removesuffix(".h5"), ".h5")

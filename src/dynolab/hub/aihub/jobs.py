@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeGuard
 
 from sqlalchemy import Row
 from starlette.requests import Request
@@ -11,10 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
+from dynolab.hub.aihub.lost_answers import submissions
 from dynolab.hub.aihub.models import NUMBERS
 from dynolab.hub.aihub.profiles import detail, microseconds
 from dynolab.hub.aihub.replies import body, created, number, protobuf, timestamp, who
 from dynolab.hub.aihub.states import our_states, shown_as_profile, state_number
+from dynolab.hub.aihub.tensors import tell_specs, tensor_types
 from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.links import Link
@@ -33,12 +36,13 @@ FAILURES = {
     "LoadFailed": pb.JOB_FAILURE_TYPE_MODEL_INVALID,
     "ModelInvalid": pb.JOB_FAILURE_TYPE_MODEL_CORRUPT,
     "SpecInvalid": pb.JOB_FAILURE_TYPE_INVALID_ARGUMENT,
+    "DependencyFailed": pb.JOB_FAILURE_TYPE_RUNTIME_FAILED_DEPENDENCY,
 }
 """The protocol's JobFailureType by code of our errors."""
 
 
 async def submit(request: Request) -> Response:
-    """``POST jobs/``. Kinds that no agent offers a toolchain for are refused with a text."""
+    """``POST jobs/``. Kinds that no agent offers a toolchain for are refused with a text; what is sent again is done once."""
     hub, account = await who(request)
     asked = await body(request, pb.Job())
     kind = asked.WhichOneof("job")
@@ -47,8 +51,9 @@ async def submit(request: Request) -> Response:
         raise SpecInvalid(
             f"this hub takes no {name}: no agent offers a toolchain for it", hint="profile and inference jobs run"
         )
-    project = request.path_params.get("project", "")
-    new_id, at = await submit_job(hub, account, _request(asked, kind, project))
+    wanted = _request(asked, kind, request.path_params.get("project", ""))
+    async with submissions(request).key(request, account.id, await request.body()) as key:
+        new_id, at = await submit_job(hub, account, replace(wanted, idempotency_key=key))
     return created(new_id, at)
 
 
@@ -119,6 +124,7 @@ def _model(row: Row[Any]) -> pb.Model:
     )
     if row.model_kind in NUMBERS:
         found.model_type = NUMBERS[row.model_kind]
+    tell_specs(found, row.model_tensors)
     return found
 
 
@@ -145,9 +151,25 @@ def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
         found.failure_type = FAILURES.get(row.failure.get("code", ""), pb.JOB_FAILURE_TYPE_UNKNOWN)
         return
     found.failure_type = pb.JOB_FAILURE_TYPE_SUCCESS
-    time_ns = (row.summary or {}).get("estimated_inference_time_ns")
-    if time_ns is not None:
+    _headline(inner, row.summary)
+    fed = tensor_types((row.tensors or {}).get("inputs"))
+    if fed is not None:
+        inner.tensor_type_list.CopyFrom(fed)
+
+
+def _headline(inner: Any, summary: Any) -> None:
+    """The figures of a job's or summary's message. An agent's word: what is no figure stays unset, as what is not measured."""
+    figures = summary if isinstance(summary, dict) else {}
+    time_ns, peak = figures.get("estimated_inference_time_ns"), figures.get("inference_memory_peak_bytes")
+    if _is_count(time_ns):
         inner.execution_time = microseconds(time_ns)
+    if isinstance(peak, list) and len(peak) == 2 and all(map(_is_count, peak)):
+        inner.execution_peak_memory.CopyFrom(pb.Range(lower=peak[0], upper=peak[1]))
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    """Whether it is a number that an unsigned field of 64 bits can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
 
 
 def _words(failure: dict[str, Any]) -> str:
@@ -203,9 +225,7 @@ async def summaries(request: Request) -> Response:
             getattr(inner, field).CopyFrom(timestamp(at))
         if not profile:
             inner.is_profiling_on = row.measures
-        time_ns = (row.summary or {}).get("estimated_inference_time_ns")
-        if time_ns is not None:
-            inner.execution_time = microseconds(time_ns)
+        _headline(inner, row.summary)
     return protobuf(answer)
 
 

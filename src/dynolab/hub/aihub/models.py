@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import Row
@@ -12,13 +11,14 @@ from starlette.routing import Route
 
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.aihub.replies import body, created, flag, number, protobuf, timestamp, who
+from dynolab.hub.aihub.tensors import tell_specs
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
-from dynolab.hub.store.links import Link
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
-from dynolab.hub.usecases.find_models import find_model, find_models
+from dynolab.hub.usecases.find_stored import find_stored, list_stored
+from dynolab.hub.usecases.link_file import link_file
 
 KINDS = {
     pb.MODEL_TYPE_TORCHSCRIPT: "torchscript",
@@ -56,6 +56,7 @@ def message(row: Row[Any]) -> pb.Model:
     )
     if row.kind in NUMBERS:
         found.model_type = NUMBERS[row.kind]
+    tell_specs(found, row.tensors)
     return found
 
 
@@ -79,9 +80,10 @@ async def create(request: Request) -> Response:
 async def listing(request: Request) -> Response:
     """``GET models/``."""
     hub, account = await who(request)
-    rows, total = await find_models(
+    rows, total = await list_stored(
         hub,
         account,
+        model_table,
         project_id=request.path_params.get("project", ""),
         producer_id=request.query_params.get("producer", ""),
         limit=number(request, "limit", 50, 1000),
@@ -93,7 +95,7 @@ async def listing(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """``GET models/ID/``."""
     hub, account = await who(request)
-    return protobuf(message(await find_model(hub, account, request.path_params["id"])))
+    return protobuf(message(await find_stored(hub, account, model_table, request.path_params["id"])))
 
 
 async def begin(request: Request) -> Response:
@@ -120,7 +122,7 @@ async def complete(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """``GET models/ID/download/``."""
     hub, account = await who(request)
-    row = await find_model(hub, account, request.path_params["id"])
+    row = await find_stored(hub, account, model_table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes: its upload or the job that was to make it did not end well")
     ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")
@@ -128,11 +130,9 @@ async def download(request: Request) -> Response:
 
 
 def download_url(request: Request, blob_id: str, name: str, ending: str) -> Response:
-    """Address and name of a file. The name has no dot or slash of its own: the client builds paths from it."""
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "file"
-    token = request.app.state.hub.links.sign(Link("read", blob_id))
-    url = f"{request.app.state.base_url(request)}files/blobs/{token}/{safe}{ending}"
-    answer = pb.FileDownloadURL(url=url, filename=safe + ending)
+    """Address and name of a file."""
+    path, file = link_file(request.app.state.hub, blob_id, name, ending)
+    answer = pb.FileDownloadURL(url=request.app.state.base_url(request) + path, filename=file)
     wrapped = flag(request, "supports_s3_credentials")
     return protobuf(pb.FileDownloadResponse(url=answer) if wrapped else answer)
 

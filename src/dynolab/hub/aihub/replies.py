@@ -19,8 +19,6 @@ from dynolab.hub.usecases.sign_in import sign_in
 
 MEDIA_TYPE = "application/x-protobuf"
 """To the letter: the client takes no parameter after it."""
-BODY_MAX_BYTES = 16 << 20
-"""A job with the shapes of thousands of inputs stays far below."""
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 
@@ -46,14 +44,9 @@ def timestamp(at: datetime) -> Timestamp:
 
 
 async def body(request: Request, message: M) -> M:
-    """The request's body, parsed into ``message``. Raises :class:`SpecInvalid` and :class:`TooLarge`."""
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > BODY_MAX_BYTES:
-            raise errors.TooLarge(f"the body has more than {BODY_MAX_BYTES} bytes")
+    """The request's body, parsed into ``message``. Raises :class:`SpecInvalid`."""
     try:
-        message.ParseFromString(bytes(content))
+        message.ParseFromString(await request.body())
     except (DecodeError, ValueError) as error:
         raise errors.SpecInvalid(f"the body is no {type(message).__name__}: {error}") from error
     return message

@@ -1,13 +1,18 @@
-"""Who is signed in."""
+"""Who is signed in, and signing in by password."""
 
 from __future__ import annotations
 
+import json
+
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dynolab.hub.aihub.replies import protobuf, who
+from dynolab.errors import RateLimited, SpecInvalid
+from dynolab.hub.aihub.replies import answer, protobuf, who
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.log_in import log_in
 
 
 async def me(request: Request) -> Response:
@@ -16,4 +21,23 @@ async def me(request: Request) -> Response:
     return protobuf(pb.User(id=account.id, email=account.email, first_name=account.name))
 
 
-routes = [Route("/users/auth/user/", me)]
+async def login(request: Request) -> Response:
+    """``POST users/auth/login/``: JSON both ways, as nowhere else in this protocol; a wrong password is 400."""
+    hub: Hub = request.app.state.hub
+    try:
+        asked = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise SpecInvalid(f"the body is no JSON: {error}") from error
+    email, password = (asked.get(name) if isinstance(asked, dict) else None for name in ("email", "password"))
+    if not isinstance(email, str) or not isinstance(password, str):
+        raise SpecInvalid("the body needs an `email` and a `password`, both text")
+    try:
+        secret = await log_in(hub, email, password)
+    except RateLimited as error:
+        refused = await answer(request, error)
+        refused.headers["Retry-After"] = str(error.details["retry_after_s"])
+        return refused
+    return JSONResponse({"key": secret})
+
+
+routes = [Route("/users/auth/user/", me), Route("/users/auth/login/", login, methods=["POST"])]

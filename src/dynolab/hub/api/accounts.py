@@ -1,14 +1,15 @@
-"""Who is signed in, and the tokens of the account."""
+"""Who is signed in, the password and the tokens of the account."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from dynolab.hub.api.common import Caller, TheHub
-from dynolab.hub.api.schemas import Me, NewToken, Token, TokenAsked, Tokens
+from dynolab.hub.api.schemas import Me, NewToken, PasswordAsked, Token, TokenAsked, Tokens
 from dynolab.hub.usecases.find_tokens import find_tokens
 from dynolab.hub.usecases.make_token import make_own_token
 from dynolab.hub.usecases.revoke_token import revoke_token
+from dynolab.hub.usecases.set_password import change_password
 
 router = APIRouter(tags=["account"])
 
@@ -17,6 +18,12 @@ router = APIRouter(tags=["account"])
 async def me(account: Caller) -> Me:
     """Who the token belongs to."""
     return Me.model_validate(account)
+
+
+@router.put("/account/password", status_code=204)
+async def password(hub: TheHub, account: Caller, asked: PasswordAsked) -> None:
+    """Set, change or remove one's own password, for `qai-hub configure`; tokens are as good as before."""
+    await change_password(hub, account, asked.password, current=asked.current)
 
 
 @router.get("/tokens")

@@ -23,7 +23,6 @@ from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, FileLink, Outcome, Renewal
 
-BODY_MAX_BYTES = 1 << 20
 T = TypeVar("T")
 
 
@@ -81,16 +80,25 @@ def _attempt(request: Request) -> uuid.UUID:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > BODY_MAX_BYTES:
-            raise SpecInvalid(f"the body has more than {BODY_MAX_BYTES} bytes")
+    content = await request.body()
     try:
-        document = json.loads(bytes(content))
-    except ValueError as error:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise SpecInvalid(f"the body is no JSON: {error}") from error
+    if b"\\u" in content:
+        document = _storable(document)
     return codec.decode(kind, document, kind.__name__)
+
+
+def _storable(value: Any) -> Any:
+    """The document with texts that a database keeps: no NUL, and no half of a surrogate pair. A log may hold either."""
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return value
 
 
 async def _revoked(request: Request, hub: Hub, agent: Account) -> None:
@@ -117,19 +125,18 @@ def _assignment(request: Request, hub: Hub, found: Claim) -> Assignment:
     def put(verb: str) -> str:
         return f"{base}files/attempts/{verb}/{hub.links.sign(Link(verb, str(found.attempt_id)))}"
 
-    row: Any = found.job
-    data = found.dataset
+    dataset = found.dataset_blob_id
     return Assignment(
         protocol=AGENT_PROTOCOL,
         attempt=str(found.attempt_id),
         number=found.number,
-        job=row.id,
-        kind=row.kind,
-        options=row.options,
+        job=found.job_id,
+        kind=found.kind,
+        options=found.options,
         lease_s=hub.limits.lease_s,
-        model=fetch(found.model.blob_id, found.file_name, found.model_bytes),
-        dataset=fetch(data.blob_id, "dataset.h5", found.dataset_bytes) if data is not None else None,
-        with_profile=row.measures,
+        model=fetch(found.model_blob_id, found.file_name, found.model_bytes),
+        dataset=None if dataset is None else fetch(dataset, "dataset.h5", found.dataset_bytes),
+        with_profile=found.measures,
         uploads={verb: put(verb) for verb in ("result", "output", "log")},
     )
 

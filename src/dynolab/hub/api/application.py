@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
@@ -10,22 +9,27 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynolab import errors
-from dynolab.hub.api import accounts, datasets, devices, jobs, models
+from dynolab.hub.api import accounts, datasets, devices, frameworks, jobs, models
 from dynolab.hub.api.docs import page
-from dynolab.hub.api.errors import answer, document, http_answer
+from dynolab.hub.api.errors import answer, document, http_answer, hung_up
 from dynolab.hub.api.schemas import ErrorBody
 
-BODY_MAX_BYTES = 4 << 20
-"""A request to complete an upload of thousands of parts stays far below."""
 VALUE_MAX = 200
 """How much of a value that does not fit is told back."""
 REFUSALS = {401: "no good token", 404: "nothing there, or another's", 422: "the request does not fit"}
-WRITING_REFUSALS = {403: "another's", 409: "its state does not allow this", 413: "too large", 507: "the hub is full"}
+WRITING_REFUSALS = {
+    403: "another's",
+    409: "its state does not allow this",
+    413: "too large",
+    415: "the body is no JSON",
+    429: "too many POSTs a second; `Retry-After` tells when to come again",
+    503: "the database is away; `Retry-After` tells when to come again",
+    507: "the hub is full",
+}
 
 
 def create_api() -> FastAPI:
@@ -44,12 +48,12 @@ def create_api() -> FastAPI:
             errors.Error: answer,
             RequestValidationError: _does_not_fit,
             HTTPException: http_answer,
+            ClientDisconnect: hung_up,
             Exception: answer,
         },
     )
-    for room in (accounts, devices, models, datasets, jobs):
+    for room in (accounts, devices, frameworks, models, datasets, jobs):
         api.include_router(room.router)
-    api.add_middleware(_Guard)
 
     @api.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -73,13 +77,9 @@ async def _does_not_fit(request: Request, error: Exception) -> Response:
     ]
     first = found[0] if found else {"field": "body", "value": "", "problem": "does not fit"}
     text = f"{first['field']}: {first['problem']}"
-    hint = None
-    kind = request.headers.get("content-type", "")
-    if first["field"] == "body" and request.method in ("POST", "PATCH") and not kind.startswith("application/json"):
-        hint = f"send the body as JSON, with `Content-Type: application/json`, not {kind[:100]!r}"
-    elif first["value"] is not None and len(str(first["value"])) <= VALUE_MAX:
+    if first["value"] is not None and len(str(first["value"])) <= VALUE_MAX:
         text += f", not {first['value']!r}"
-    return document(errors.SpecInvalid(text, hint=hint, details={"errors": found}), 422)
+    return document(errors.SpecInvalid(text, details={"errors": found}), 422)
 
 
 def _told(value: object) -> object:
@@ -88,30 +88,3 @@ def _told(value: object) -> object:
         return value if len(str(value)) <= VALUE_MAX else str(value)[:VALUE_MAX]
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= VALUE_MAX else text[:VALUE_MAX] + "..."
-
-
-class _Guard:
-    """Refuses what no resource could take: NUL in the address, and bodies without end."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
-            error = errors.SpecInvalid("the address holds a NUL character")
-            await document(error, HTTPStatus.UNPROCESSABLE_ENTITY)(scope, receive, send)
-            return
-        count = 0
-
-        async def bounded() -> Message:
-            nonlocal count
-            message = await receive()
-            count += len(message.get("body", b""))
-            if count > BODY_MAX_BYTES:
-                raise HTTPException(413, f"the body has more than {BODY_MAX_BYTES} bytes")
-            return message
-
-        await self.app(scope, bounded, send)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,9 +12,9 @@ from fastapi.security import APIKeyHeader
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.api.schemas import Download, Upload
-from dynolab.hub.store.links import Link
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.begin_upload import Begun
+from dynolab.hub.usecases.link_file import link_file
 from dynolab.hub.usecases.read_blob import blob_size
 from dynolab.hub.usecases.sign_in import sign_in
 
@@ -76,6 +75,5 @@ async def download(request: Request, blob_id: str, name: str, ending: str) -> Do
     """The address of a file."""
     hub = _hub(request)
     size = await blob_size(hub, blob_id)
-    safe = (re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "file") + ending
-    url = f"{request.app.state.base_url(request)}files/blobs/{hub.links.sign(Link('read', blob_id))}/{safe}"
-    return Download(url=url, name=safe, bytes=size)
+    path, file = link_file(hub, blob_id, name, ending)
+    return Download(url=request.app.state.base_url(request) + path, name=file, bytes=size)

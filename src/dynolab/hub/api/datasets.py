@@ -17,7 +17,7 @@ from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.delete_dataset import delete_dataset
-from dynolab.hub.usecases.find_datasets import find_dataset, page_datasets
+from dynolab.hub.usecases.find_stored import find_stored, page_stored
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 sharing_routes(router, tables.dataset)
@@ -43,7 +43,7 @@ async def create(hub: TheHub, account: Caller, asked: DatasetAsked) -> Dataset:
     dataset_id, *_ = await create_dataset(
         hub, account, name=asked.name, permanent=asked.permanent, project_id=asked.project_id
     )
-    return _shown(await find_dataset(hub, account, dataset_id))
+    return _shown(await find_stored(hub, account, tables.dataset, dataset_id))
 
 
 @router.get("")
@@ -51,7 +51,7 @@ async def listing(
     hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
 ) -> Datasets:
     """A page of the datasets that the account may see, newest first. `name`: a part of the name, in any case."""
-    rows = await page_datasets(hub, account, name=name, limit=limit + 1, before=common.cursor(before))
+    rows = await page_stored(hub, account, tables.dataset, name=name, limit=limit + 1, before=common.cursor(before))
     page, following = common.next_page(rows, limit)
     return Datasets(datasets=[_shown(row) for row in page], next=following)
 
@@ -59,7 +59,7 @@ async def listing(
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Dataset:
     """One dataset."""
-    return _shown(await find_dataset(hub, account, id))
+    return _shown(await find_stored(hub, account, tables.dataset, id))
 
 
 @router.post("/{id}/uploads", status_code=201)
@@ -73,13 +73,13 @@ async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: 
 async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Dataset:
     """Join the parts; said twice, it is done once."""
     await complete_upload(hub, account, tables.dataset, id, upload_id=upload_id, etags=asked.etags)
-    return _shown(await find_dataset(hub, account, id))
+    return _shown(await find_stored(hub, account, tables.dataset, id))
 
 
 @router.get("/{id}/download")
 async def download(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
     """Where the dataset's file is to be had."""
-    row = await find_dataset(hub, account, id)
+    row = await find_stored(hub, account, tables.dataset, id)
     if row.blob_id is None:
         raise Conflict(f"the dataset {row.id} has no bytes yet", hint="complete its upload first")
     return await common.download(request, row.blob_id, row.name, ".h5")

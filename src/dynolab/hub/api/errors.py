@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from dynolab import errors
 
+HUNG_UP = 499
+"""As nginx notes it."""
 log = logging.getLogger(__name__)
 
 
@@ -31,6 +33,11 @@ def document(error: errors.Error, status: int) -> Response:
     return Response(json.dumps(error.to_dict()), status, headers, "application/json")
 
 
+async def hung_up(request: Request, error: Exception) -> Response:
+    """What nobody reads: the client went before all of its body had come."""
+    return Response(status_code=HUNG_UP)
+
+
 async def http_answer(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself: no such address, no such method, a body that cannot be read."""
     if not isinstance(error, HTTPException):
@@ -42,6 +49,4 @@ async def http_answer(request: Request, error: Exception) -> Response:
         found = document(errors.UserError(f"{path} does not take {request.method}"), 405)
         found.headers.update(error.headers or {})
         return found
-    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return document(errors.TooLarge(str(error.detail)), 413)
     return document(errors.SpecInvalid(f"the request cannot be read: {error.detail}"), 422)

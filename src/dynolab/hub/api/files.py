@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from dynolab.errors import NotFound, SpecInvalid
+from dynolab.errors import NotFound
+from dynolab.hub.api.digests import checked
+from dynolab.hub.api.forms import file_of
 from dynolab.hub.store.links import Link
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.read_blob import read_blob
@@ -17,30 +16,23 @@ from dynolab.hub.usecases.store_file import COLUMNS, store_file
 from dynolab.hub.usecases.store_part import store_part
 
 FORM_FIELD = "file"
-CHUNK_BYTES = 1 << 20
 
 
 async def part(request: Request) -> Response:
     """``PUT`` one part of an upload: answered with the ``ETag`` that completes it."""
     link = _link(request, "part")
-    stored = await store_part(_hub(request), link, request.stream(), length=_length(request))
+    chunks = checked(request.headers.get("content-digest"), request.stream())
+    stored = await store_part(_hub(request), link, chunks, length=_length(request))
     return Response(status_code=200, headers={"ETag": f'"{stored.etag}"'})
 
 
 async def form(request: Request) -> Response:
     """``POST`` a whole file as multipart/form-data, in the field ``file``."""
     link = _link(request, "form")
-    async with request.form(max_files=1, max_fields=20) as fields:
-        file = fields.get(FORM_FIELD)
-        if not isinstance(file, UploadFile):
-            raise SpecInvalid(f"the form has no file in the field {FORM_FIELD!r}")
-        await store_part(_hub(request), link, _chunks(file), length=file.size)
+    await store_part(
+        _hub(request), link, file_of(request.headers.get("content-type", ""), request.stream(), FORM_FIELD)
+    )
     return Response(status_code=204)
-
-
-async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await file.read(CHUNK_BYTES):
-        yield chunk
 
 
 async def blob(request: Request) -> Response:

@@ -36,6 +36,7 @@ from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
 from dynolab.hub.usecases.follow_job import Moment, follow_job
 from dynolab.hub.usecases.read_blob import read_blob
+from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.rename_job import rename_job
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.revoke_token import revocation
@@ -66,11 +67,14 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "dataset_id",
         "output_dataset_id",
         "options",
+        "deadline_s",
     ]
     instants = ["created_at", "started_at", "finished_at"]
     return {name: getattr(row, name) for name in same + instants} | {
         "owner": row.email,
         "device": JobDevice(name=row.device_name, os=row.device_os, attributes=row.device_attributes),
+        "priority": row.asked_priority,
+        "waits_for": row.waits_for or [],
         "cancel_asked_at": row.cancelled_at,
         "attempts_made": row.attempts,
         "summary": dump(row.summary),
@@ -127,6 +131,9 @@ async def submit(
         dataset_id=asked.dataset_id,
         project_id=asked.project_id,
         idempotency_key=idempotency_key,
+        priority=asked.priority,
+        deadline_s=asked.deadline_s,
+        waits_for=tuple(asked.waits_for),
     )
     job_id, _ = await submit_job(hub, account, request)
     return await _shown(hub, account, job_id)
@@ -147,7 +154,9 @@ async def listing(
     before: Before = None,
 ) -> Jobs:
     """A page of the jobs that the account may see, newest first."""
-    wanted = JobFilter(state, kind, creator, project, device, model, text)
+    wanted = JobFilter(
+        states=state, kinds=kind, creator=creator, project_id=project, device_name=device, model_id=model, text=text
+    )
     rows = await page_jobs(hub, account, wanted, limit=limit + 1, before=common.cursor(before))
     page, following = common.next_page(rows, limit)
     return Jobs(jobs=[JobHead(**_head(row)) for row in page], next=following)
@@ -205,15 +214,15 @@ async def profile(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The log."}},
 )
 async def log(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
-    """The log of the last attempt; 404 until there is one."""
-    row = await find_job(hub, account, id)
-    if row.log_blob_id is None:
-        raise NotFound(f"the job {id} has no log yet: it is {row.state}")
-    return await _file(hub, row.log_blob_id, "text/plain; charset=utf-8")
+    """The log of the last attempt, while that runs as far as it has come; 404 until there is one."""
+    return _streamed(*await read_log(hub, await find_job(hub, account, id)), "text/plain; charset=utf-8")
 
 
 async def _file(hub: Hub, blob_id: str, media_type: str) -> StreamingResponse:
-    size, chunks = await read_blob(hub, blob_id)
+    return _streamed(*await read_blob(hub, blob_id), media_type)
+
+
+def _streamed(size: int, chunks: AsyncIterator[bytes], media_type: str) -> StreamingResponse:
     headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
     return StreamingResponse(chunks, media_type=media_type, headers=headers)
 

@@ -17,7 +17,7 @@ from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
 from dynolab.hub.usecases.delete_model import delete_model
-from dynolab.hub.usecases.find_models import find_model, page_models
+from dynolab.hub.usecases.find_stored import find_stored, page_stored
 
 router = APIRouter(prefix="/models", tags=["models"])
 sharing_routes(router, tables.model)
@@ -44,7 +44,7 @@ async def create(hub: TheHub, account: Caller, asked: ModelAsked) -> Model:
     model_id, _ = await create_model(
         hub, account, name=asked.name, kind=asked.kind, is_directory=asked.is_directory, project_id=asked.project_id
     )
-    return _shown(await find_model(hub, account, model_id))
+    return _shown(await find_stored(hub, account, tables.model, model_id))
 
 
 @router.get("")
@@ -52,7 +52,7 @@ async def listing(
     hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
 ) -> Models:
     """A page of the models that the account may see, newest first. `name`: a part of the name, in any case."""
-    rows = await page_models(hub, account, name=name, limit=limit + 1, before=common.cursor(before))
+    rows = await page_stored(hub, account, tables.model, name=name, limit=limit + 1, before=common.cursor(before))
     page, following = common.next_page(rows, limit)
     return Models(models=[_shown(row) for row in page], next=following)
 
@@ -60,7 +60,7 @@ async def listing(
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Model:
     """One model."""
-    return _shown(await find_model(hub, account, id))
+    return _shown(await find_stored(hub, account, tables.model, id))
 
 
 @router.post("/{id}/uploads", status_code=201)
@@ -74,13 +74,13 @@ async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: 
 async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Model:
     """Join the parts; said twice, it is done once."""
     await complete_upload(hub, account, tables.model, id, upload_id=upload_id, etags=asked.etags)
-    return _shown(await find_model(hub, account, id))
+    return _shown(await find_stored(hub, account, tables.model, id))
 
 
 @router.get("/{id}/download")
 async def download(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
     """Where the model's file is to be had."""
-    row = await find_model(hub, account, id)
+    row = await find_stored(hub, account, tables.model, id)
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes yet", hint="complete its upload first")
     ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")

@@ -58,6 +58,13 @@ class Me(Given):
     name: str
 
 
+class PasswordAsked(Asked):
+    """A password to be set."""
+
+    password: Text | None = Field(description="8 to 1024 characters; null: nobody signs in by password any more.")
+    current: Text | None = Field(None, description="The one that is set now; needed where there is one.")
+
+
 class TokenAsked(Asked):
     """A token to be made."""
 
@@ -114,6 +121,12 @@ class Framework(Given):
 
     name: str
     version: str
+
+
+class Frameworks(Given):
+    """What the hub's boards can run, by name, the newest version first."""
+
+    frameworks: list[Framework]
 
 
 class Board(Given):
@@ -256,6 +269,18 @@ class JobAsked(Asked):
     measures: bool = Field(True, description="Whether an inference job also measures the stages.")
     dataset_id: Text | None = None
     project_id: Short = ""
+    priority: int = Field(0, ge=-10, le=10, description="The higher goes first; within one, shares are fair.")
+    deadline_s: float | None = Field(
+        None,
+        gt=0,
+        le=30 * 24 * 3600,
+        description="How long an attempt may run, queue time not counted, before the job fails as `WorkerTimeout`.",
+    )
+    waits_for: list[Short] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Jobs that must be done before this one is queued; when one fails or is cancelled, so does this one.",
+    )
 
 
 class JobChange(Asked):
@@ -297,6 +322,9 @@ class JobHead(Given):
     output_dataset_id: str | None = Field(description="What an inference job made.")
     device: JobDevice
     options: str
+    priority: int
+    deadline_s: float | None = Field(description="How long an attempt may run; null: as long as it takes.")
+    waits_for: list[str] = Field(description="The jobs that it waits or waited for; it is queued once all are done.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -334,7 +362,7 @@ class Job(JobHead):
     attempts: list[Attempt]
     progress: dict[str, JsonValue] | None = Field(description="Of the attempt that runs now.")
     queue_position: int | None = Field(
-        description="1: it is the next of its device model's queue; null: it does not wait."
+        description="1: it is the next of its device model's queue; null: it is not in it, or waits for other jobs first."
     )
 
 

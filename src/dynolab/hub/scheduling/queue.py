@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
+import asyncpg
 from pgqueuer.domain.models import Job
 from pgqueuer.domain.types import JOB_STATUS, JobId, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver
@@ -68,7 +69,7 @@ class PgQueue:
         return Claimed(int(found[0].id), (found[0].payload or b"").decode()) if found else None
 
     async def wake(self, connection: AsyncConnection, queue: str) -> None:
-        await connection.exec_driver_sql("SELECT pg_notify($1, $2)", (CHANNEL, queue))
+        await _below(connection).execute("SELECT pg_notify($1, $2)", CHANNEL, queue)
 
     async def finish(self, connection: AsyncConnection, entry: int) -> None:
         await self._out(connection, entry, "successful")
@@ -84,6 +85,12 @@ def _queries(connection: AsyncConnection) -> Queries:
     return Queries(cast(Driver, _Driver(connection)), qbe=_SHARED.qbe, qbq=_SHARED.qbq, qbs=_SHARED.qbs)
 
 
+def _below(connection: AsyncConnection) -> asyncpg.Connection[Any]:
+    """The driver's connection, whose transaction is the one at hand (:meth:`dynolab.hub.store.database.Database.begin`)."""
+    assert connection.sync_connection is not None, "the connection is open"
+    return cast("asyncpg.Connection[Any]", connection.sync_connection.connection.driver_connection)
+
+
 class _Driver:
     """PgQueuer's driver port over a connection of SQLAlchemy: its statements join the transaction at hand.
 
@@ -91,15 +98,13 @@ class _Driver:
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+        self._below = _below(connection)
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        result = await self._connection.exec_driver_sql(query, args)
-        return [dict(row) for row in result.mappings()]
+        return [dict(row) for row in await self._below.fetch(query, *args)]
 
     async def execute(self, query: str, *args: object) -> str:
-        result = await self._connection.exec_driver_sql(query, args)
-        return f"{result.rowcount}"
+        return await self._below.execute(query, *args)
 
 
 _SHARED = Queries(cast(Driver, None))

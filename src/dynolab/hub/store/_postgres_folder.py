@@ -101,6 +101,15 @@ def recorded_pid(folder: Path) -> int | None:
     return None
 
 
+def server(folder: Path) -> tuple[str, int] | None:
+    """The socket's folder and port of the server that runs on ``folder`` and accepts connections; None: there is none."""
+    record, pid = _record(folder), recorded_pid(folder)
+    with suppress(OSError):
+        if pid and is_ready(folder, pid) and Path(f"/proc/{pid}/cwd").samefile(folder):
+            return record[4].strip(), int(record[3])
+    return None
+
+
 def _status(folder: Path) -> str:
     """What the server says in the eighth line of ``postmaster.pid``: starting, ready, stopping or nothing yet."""
     return "".join(_record(folder)[7:8]).strip()

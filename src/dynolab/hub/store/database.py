@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dynolab.errors import Unavailable
+from dynolab.hub.store.prepared import driver
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,6 +27,17 @@ POOL_WAIT_S = 25.0
 AWAY_S = 5.0
 """How long a request waits for a database that does not answer before it is told to come again: a restart takes less."""
 AWAY_POLL_S = 0.05
+FROM_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
+"""What the driver itself raises; the third one, where a statement follows an end that it has not understood yet."""
+SESSION = {
+    "application_name": "dynolab hub",
+    "statement_timeout": "25s",
+    "idle_in_transaction_session_timeout": "15s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""What the server keeps to for each connection, so that the locks of a hub that froze or was cut off are free again."""
 UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
 
@@ -34,10 +47,15 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        # SQLAlchemy is to send no BEGIN: transactions are the driver's, so that prepared statements take part in them.
         self._engine: AsyncEngine = create_async_engine(
-            url, pool_size=POOL_CONNECTIONS, max_overflow=0, pool_timeout=POOL_WAIT_S
+            url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=POOL_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_S,
+            connect_args={"server_settings": SESSION},
         )
-        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -46,18 +64,34 @@ class Database:
         Raises :class:`Unavailable` when the database is away, or goes away amid it: whether a commit that was not
         answered took place is then not known.
         """
-        async with _connected(self._engine) as connection, connection.begin():
-            yield connection
+        async with self.single() as connection:
+            transaction, ended = driver(connection).transaction(), False
+            try:
+                await transaction.start()
+                yield connection
+                await transaction.commit()
+                ended = True
+            except BaseException:
+                with suppress(*FROM_DRIVER):
+                    await transaction.rollback()
+                    ended = True
+                raise
+            finally:
+                if not ended:  # lost, or cut off: nobody may go on with what it left open
+                    await connection.invalidate()
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncConnection]:
         """A connection on which each statement is a transaction of its own: for those who need one only."""
-        async with _connected(self._single) as connection:
+        async with _connected(self._engine) as connection:
             yield connection
 
     async def upgrade(self) -> None:
         """Bring the schema to the newest version; safe with several replicas at once."""
-        async with self._engine.begin() as connection:
+        async with self.begin() as connection:
+            await connection.execute(
+                text("SET LOCAL statement_timeout = 0")
+            )  # tables may be large, and another be at it
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
             if await _version(connection) != newest():
                 await connection.run_sync(_upgrade)
@@ -81,10 +115,11 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         if is_away(error):
             raise Unavailable(f"the database does not answer ({type(error).__name__})", hint="ask again") from error
         raise
+    below = driver(connection)
     try:
         yield connection
-    except (DBAPIError, PendingRollbackError, ConnectionError) as error:
-        if is_away(error):
+    except (DBAPIError, PendingRollbackError, *FROM_DRIVER) as error:
+        if is_away(error) or below.is_closed():
             raise Unavailable("the database went away, or had no time", hint="ask again") from error
         raise
     finally:
@@ -103,8 +138,7 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
                 raise
             await asyncio.sleep(AWAY_POLL_S)
             continue
-        driver = (await connection.get_raw_connection()).driver_connection
-        if driver is None or not driver.is_closed():
+        if not driver(connection).is_closed():
             return connection
         await connection.invalidate()  # known without asking: the driver saw the other end hang up
         await connection.close()
@@ -113,8 +147,8 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
 def is_away(error: BaseException | None) -> bool:
     """Whether an error says that the database cannot be reached, or undid a transaction that may be tried again.
 
-    By SQLSTATE (Appendix A of PostgreSQL's manual): 08 connection exceptions, 53 too few resources, 57P shut down or not
-    up yet, 40 rolled back because of others.
+    By SQLSTATE (Appendix A of PostgreSQL's manual): 08 connection exceptions, 53 too few resources, 57 shut down, not up
+    yet or out of time, 40 rolled back because of others.
     """
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
@@ -122,7 +156,7 @@ def is_away(error: BaseException | None) -> bool:
         error = error.orig
     state = str(getattr(error, "sqlstate", None) or "")
     lost = isinstance(error, OSError | NoConnection | PendingRollbackError)
-    return lost or state.startswith(("08", "53", "57P", "40"))
+    return lost or state.startswith(("08", "53", "57", "40"))
 
 
 def newest() -> str:

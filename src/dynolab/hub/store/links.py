@@ -29,10 +29,10 @@ class Links:
         """The token of a link."""
         return self._signer.dumps([link.verb, link.target, link.number])
 
-    def read(self, token: str, verb: str) -> Link | None:
+    def read(self, token: str, verb: str, *, life_s: float = LINK_LIFE_S) -> Link | None:
         """The link that a token stands for; None when it is forged, for another verb, or past its end."""
         try:
-            found = self._signer.loads(token, max_age=LINK_LIFE_S)
+            found = self._signer.loads(token, max_age=int(life_s))
         except BadSignature:
             return None
         link = Link(*found)

@@ -18,7 +18,7 @@ from dynolab import errors
 from dynolab.hub.store import _postgres_folder as folders
 from dynolab.hub.store._postgres_programs import binaries, fitting
 
-__all__ = ["Postgres", "binaries"]
+__all__ = ["Postgres", "binaries", "running", "urls"]
 
 NAME = "dynolab"
 """Of the database, and of its only role."""
@@ -42,6 +42,27 @@ log_checkpoints = off
 """
 
 
+def urls(url: str) -> tuple[str, str]:
+    """SQLAlchemy's form of a database's address, and the plain one. Raises :class:`SpecInvalid`."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise errors.SpecInvalid(
+            f"DYNOLAB_DATABASE_URL={url!r} is no PostgreSQL address", hint="postgresql://user@host/name"
+        )
+    return f"postgresql+asyncpg://{rest}", f"postgresql://{rest}"
+
+
+def running(folder: Path) -> str | None:
+    """SQLAlchemy's URL of the server that runs on ``folder``, started by whichever process; None: there is none."""
+    record = folders.server(folder)
+    return None if record is None else urls(_dsn(*record))[0]
+
+
+def _dsn(sockets: Path | str, port: int) -> str:
+    # The port is named, or PGPORT in the environment would be taken for it.
+    return f"postgresql://{NAME}@/{NAME}?host={sockets}&port={port}"
+
+
 class Postgres:
     """The hub's own PostgreSQL, a direct child of this process, reached over a unix socket only."""
 
@@ -49,9 +70,8 @@ class Postgres:
         self, process: subprocess.Popen[bytes], keeper: threading.Thread, sockets: Path, scratch: bool
     ) -> None:
         self.pid = process.pid
-        # The port is named, or PGPORT in the environment would be taken for it.
-        self.dsn = f"postgresql://{NAME}@/{NAME}?host={sockets}&port={folders.PORT}"
-        self.url = self.dsn.replace("postgresql:", "postgresql+asyncpg:", 1)
+        self.dsn = _dsn(sockets, folders.PORT)
+        self.url = urls(self.dsn)[0]
         self._process = process
         self._keeper = keeper
         self._scratch = sockets if scratch else None

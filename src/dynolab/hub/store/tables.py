@@ -45,8 +45,10 @@ account = sa.Table(
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("email", sa.Text, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("password_hash", sa.Text),
     _instant("created_at", known=True),
 )
+"""``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
 
 token = sa.Table(
     "token",
@@ -87,6 +89,7 @@ blob = sa.Table(
     _instant("created_at", known=True),
 )
 """A sequence of bytes: the objects ``keys`` of the blob store, one after the other."""
+sa.Index("ix_blob_keys", blob.c["keys"], postgresql_using="gin")
 
 upload = sa.Table(
     "upload",
@@ -96,10 +99,11 @@ upload = sa.Table(
     sa.Column("target_id", sa.Text, nullable=False),
     sa.Column("bytes", sa.BigInteger),
     sa.Column("part_bytes", sa.BigInteger),
+    sa.Column("come_bytes", sa.BigInteger, nullable=False, server_default="0"),
     _instant("created_at", known=True),
     _instant("completed_at"),
 )
-"""An upload that was begun; ``bytes`` is None where the client did not say how many will come."""
+"""An upload that was begun; ``bytes`` is None where the client did not say how many will come: ``come_bytes`` then counts."""
 
 upload_part = sa.Table(
     "upload_part",
@@ -121,11 +125,13 @@ model = sa.Table(
     sa.Column("is_directory", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("project_id", sa.Text, nullable=False, server_default=""),
     sa.Column("producer_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("tensors", JSONB),
     _blob("blob_id"),
     _instant("created_at", known=True),
     _instant("deleted_at"),
 )
 """``kind`` is one of :data:`dynolab.hub.usecases.create_model.ENDINGS`; ``blob_id`` is None until the upload is complete.
+``tensors`` is a :class:`dynolab.spec.agents.Tensors` once a job of its owner told what the model takes and gives.
 A deleted model keeps its row, for the name in the jobs that it was used by."""
 sa.Index("ix_model_account_created", model.c.account_id, model.c.created_at.desc(), model.c.id)
 
@@ -158,13 +164,16 @@ job = sa.Table(
     sa.Column("device_attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("options", sa.Text, nullable=False, server_default=""),
     sa.Column("measures", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("asked_priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("deadline_s", sa.Float),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("queue_entry", sa.BigInteger),
     sa.Column("idempotency_key", sa.Text),
     sa.Column("failure", JSONB),
     sa.Column("summary", JSONB),
+    sa.Column("tensors", JSONB),
     _blob("result_blob_id"),
     sa.Column("output_dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
     _instant("created_at", known=True),
@@ -175,18 +184,47 @@ job = sa.Table(
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs) or ``inference`` (a dataset's); ``measures``: whether the stages are measured.
-``failure`` is an error as a dict; ``summary`` the headline figures; ``cancelled_at`` when a cancel was asked for."""
+``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
+``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
+``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
+``cancelled_at`` when a cancel was asked for."""
 sa.Index(
     "ix_job_queued", job.c.account_id, job.c.device_name, job.c.device_os, postgresql_where=job.c.state == "queued"
 )
 sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
-sa.Index("ix_job_model", job.c.model_id)
+sa.Index("ix_job_account_device", job.c.account_id, job.c.device_name, job.c.created_at.desc(), job.c.id)
+sa.Index("ix_job_model_newest", job.c.model_id, job.c.account_id, job.c.created_at.desc(), job.c.id)
+sa.Index(
+    "ix_job_not_done",
+    job.c.account_id,
+    job.c.state,
+    job.c.created_at.desc(),
+    job.c.id,
+    postgresql_where=job.c.state != "done",
+)
+sa.Index(
+    "ix_job_text",
+    job.c.name,
+    job.c.id,
+    postgresql_using="gin",
+    postgresql_ops={"name": "gin_trgm_ops", "id": "gin_trgm_ops"},
+)
+sa.Index("ix_job_dataset", job.c.dataset_id)
+sa.Index("ix_job_output_dataset", job.c.output_dataset_id)
 sa.Index(
     "ix_job_idempotency_key",
     job.c.account_id,
     job.c.idempotency_key,
     postgresql_where=job.c.idempotency_key.is_not(None),
 )
+
+dependency = sa.Table(
+    "dependency",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("needed_id", sa.Text, primary_key=True, index=True),
+)
+"""Which jobs a job waits for. They are older than it, so there are no cycles; their ids stay when they are deleted."""
 
 attempt = sa.Table(
     "attempt",
@@ -208,7 +246,16 @@ attempt = sa.Table(
     sa.CheckConstraint("state IN ('running', 'done', 'failed', 'lost', 'cancelled')", name="attempt_state"),
 )
 """One try of a job on one device. Its id is the fence: whoever finishes it must name it, and only once."""
+sa.Index("ix_attempt_device_started", attempt.c.device_id, attempt.c.started_at.desc(), attempt.c.id)
 sa.Index("ix_attempt_running", attempt.c.renewed_at, postgresql_where=attempt.c.state == "running")
+
+live_log = sa.Table(
+    "live_log",
+    metadata,
+    sa.Column("attempt_id", UUID(as_uuid=True), sa.ForeignKey("attempt.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+)
+"""The end of what an attempt has logged so far. It goes once the attempt's whole log is there; a lost one's stays."""
 
 share = sa.Table(
     "share",
@@ -217,3 +264,4 @@ share = sa.Table(
     sa.Column("email", sa.Text, primary_key=True),
 )
 """Whom the owner of a job, model or dataset shares it with."""
+sa.Index("ix_share_email", share.c.email, share.c.target_id)

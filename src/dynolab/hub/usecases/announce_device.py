@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, exists, func, or_
 from sqlalchemy.dialects.postgresql import insert
 
 from dynolab.errors import Forbidden, SpecInvalid
-from dynolab.hub.store.tables import device
+from dynolab.hub.store.tables import device, token
 from dynolab.hub.usecases.base import Account, Hub, checked_name
-from dynolab.spec import codec
 from dynolab.spec.agents import DeviceOffer
 
 SAME_S = 10.0
@@ -20,9 +19,11 @@ ANNOUNCED_MOST = 100_000
 async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> None:
     """Make the device known, or renew what is known of it. Raises :class:`Forbidden` when another agent announced it.
 
+    A device whose token was revoked is taken over by another token of the same account.
+
     The same words of the same agent are written at most once in a while: an agent says them with every question.
     """
-    now, said = time.monotonic(), (agent.token_id, codec.encode(offer))
+    now, said = time.monotonic(), (agent.token_id, offer)
     before = hub.announced.get(offer.id)
     if before is not None and before[1] == said and now - before[0] < SAME_S:
         return
@@ -42,7 +43,9 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> None:
     statement = (
         insert(device)
         .values(id=offer.id, token_id=agent.token_id, **values)
-        .on_conflict_do_update(index_elements=[device.c.id], set_=values, where=device.c.token_id == agent.token_id)
+        .on_conflict_do_update(
+            index_elements=[device.c.id], set_={**values, "token_id": agent.token_id}, where=_may_speak_for(agent)
+        )
         .returning(device.c.id)
     )
     async with hub.database.begin() as connection:
@@ -51,3 +54,9 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> None:
     if len(hub.announced) > ANNOUNCED_MOST:
         hub.announced.clear()
     hub.announced[offer.id] = (now, said)
+
+
+def _may_speak_for(agent: Account) -> ColumnElement[bool]:
+    """Whether the device is the agent's, or was that of a token of the same account that is worth nothing any more."""
+    old = token.c.id == device.c.token_id, token.c.account_id == agent.id, token.c.revoked_at.is_not(None)
+    return or_(device.c.token_id == agent.token_id, exists().where(*old))

@@ -19,6 +19,9 @@ from dynolab.hub.store import tables
 from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.links import Links
+from dynolab.hub.store.passwords import Passwords
+from dynolab.spec.compare import StageComparison
+from dynolab.spec.profiles import Profile
 
 _LETTERS = string.ascii_lowercase + string.digits
 NAME_MAX = 256
@@ -34,6 +37,17 @@ class Limits:
     model_max_bytes: int
     dataset_life_days: int
     data_max_bytes: int | None = None
+    orphan_age_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What trends were last drawn from (see :mod:`dynolab.hub.usecases.find_trend`): a result never changes."""
+
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    """Without layers and readings, by the result's blob."""
+    answers: dict[tuple[str, str, str], StageComparison] = field(default_factory=dict)
+    """By the two blobs and the stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,10 @@ class Hub:
     announced: dict[str, tuple[float, object]] = field(default_factory=dict)
     """When and what was last said of a device (see :mod:`dynolab.hub.usecases.announce_device`)."""
     followers: Followers = field(default_factory=Followers)
+    passwords: Passwords = field(default_factory=Passwords)
+    unnamed: dict[str, float] = field(default_factory=dict)
+    """Objects that nobody refers to, and when (monotonic) they were first seen so (see :mod:`.sweep_objects`)."""
+    trends: Recent = field(default_factory=Recent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +92,11 @@ class Known:
 
 def new_id(letter: str) -> str:
     """An id that nobody can guess: a letter for its kind, then 12 letters and digits."""
-    return letter + "".join(secrets.choice(_LETTERS) for _ in range(12))
+    number, letters = secrets.randbelow(len(_LETTERS) ** 12), [letter]
+    for _ in range(12):
+        number, which = divmod(number, len(_LETTERS))
+        letters.append(_LETTERS[which])
+    return "".join(letters)
 
 
 def visible(table: Table, account: Account) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, SpecInvalid, StorageFull, TooLarge
@@ -51,14 +51,28 @@ async def begin_upload(
     return Begun(upload_id, part, tokens)
 
 
-async def _reserve(hub: Hub, connection: AsyncConnection, size: int) -> None:
-    """Raises :class:`StorageFull` when what is kept, what other open uploads announced, and ``size`` pass the bound."""
+async def reserve_come(hub: Hub, upload_id: str, come: int) -> None:
+    """Note how many bytes of an upload have come that told no size. Raises :class:`StorageFull` when they are too many."""
+    if hub.limits.data_max_bytes is None:
+        return
+    async with hub.database.begin() as connection:
+        if come:
+            await _reserve(hub, connection, come, but=upload_id)
+        await connection.execute(update(upload).where(upload.c.id == upload_id).values(come_bytes=come))
+
+
+async def _reserve(hub: Hub, connection: AsyncConnection, size: int, *, but: str = "") -> None:
+    """Raises :class:`StorageFull` when what is kept, what other open uploads announced, and ``size`` pass the bound.
+
+    ``but``: the upload whose bytes ``size`` stands for.
+    """
     most = hub.limits.data_max_bytes
     if most is None:
         return
     await connection.execute(select(func.pg_advisory_xact_lock(QUOTA_LOCK)))
     kept = await connection.scalar(select(func.coalesce(func.sum(blob.c.bytes), 0)))
-    announced = select(func.coalesce(func.sum(upload.c.bytes), 0)).where(upload.c.completed_at.is_(None))
+    taken = func.sum(func.coalesce(upload.c.bytes, upload.c.come_bytes))
+    announced = select(func.coalesce(taken, 0)).where(upload.c.completed_at.is_(None), upload.c.id != but)
     used = int(kept or 0) + int(await connection.scalar(announced) or 0)
     if used + size > most or (used >= most and size == 0):
         raise StorageFull(

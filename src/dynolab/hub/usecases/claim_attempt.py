@@ -7,10 +7,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, exists, func, insert, select, update
+from sqlalchemy import UUID, Text, bindparam, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, device, job, model
 from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.base import Account, Hub
@@ -24,16 +25,59 @@ CHANGING_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An attempt, and the rows that it is about."""
+    """An attempt, and what it is about: a job, its model, and its dataset if it has one."""
 
     attempt_id: uuid.UUID
     number: int
-    job: Row[Any]
-    model: Row[Any]
+    job_id: str
+    kind: str
+    options: str
+    measures: bool
+    model_blob_id: str
     model_bytes: int
     file_name: str
-    dataset: Row[Any] | None
+    dataset_blob_id: str | None
     dataset_bytes: int
+
+
+def _board() -> Prepared:
+    """Locks the board; whether an attempt that runs holds it."""
+    running = exists().where(attempt.c.id == device.c.attempt_id, attempt.c.state == "running")
+    return Prepared(select(running.label("held")).where(device.c.id == bindparam("board")).with_for_update(of=device))
+
+
+def _beginning() -> Prepared:
+    """Makes an attempt of a job that still waits and that nobody else has locked; what the attempt is about."""
+    still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None)
+    columns = (job.c[name] for name in ("id", "kind", "options", "measures", "model_id", "dataset_id", "attempts"))
+    found = select(*columns).where(*still).with_for_update(skip_locked=True).cte("found")
+    number = found.c.attempts + 1
+    new = {"id": bindparam("attempt", type_=UUID), "job_id": found.c.id, "number": number, "state": literal("running")}
+    made = insert(attempt).from_select([*new, "device_id"], select(*new.values(), bindparam("board", type_=Text)))
+    held = update(device).where(device.c.id == bindparam("board"), exists(select(found.c.id)))
+    begun = update(job).where(job.c.id == found.c.id).values(state="preparing", attempts=number, started_at=func.now())
+    given, data = blob.alias(), blob.alias()
+    about = (
+        select(
+            *(number.label("number"), found.c.id, found.c.kind, found.c.options, found.c.measures),
+            *(model.c.name, model.c.kind.label("format"), model.c.is_directory),
+            *(given.c.id.label("model_blob_id"), given.c.bytes.label("model_bytes")),
+            *(data.c.id.label("dataset_blob_id"), data.c.bytes.label("dataset_bytes")),
+        )
+        .select_from(found.join(model, model.c.id == found.c.model_id).join(given, given.c.id == model.c.blob_id))
+        .outerjoin(dataset, dataset.c.id == found.c.dataset_id)
+        .outerjoin(data, data.c.id == dataset.c.blob_id)
+    )
+    return Prepared(
+        about.add_cte(
+            made.cte("made"),
+            held.values(attempt_id=bindparam("attempt"), seen_at=func.now()).cte("held"),
+            begun.values(updated_at=func.now()).cte("begun"),
+        )
+    )
+
+
+BOARD, BEGINNING = _board(), _beginning()
 
 
 async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Claim | None:
@@ -88,36 +132,37 @@ async def _claim(hub: Hub, device_id: str, queues: list[str]) -> tuple[Claim | N
     It waits for nobody's lock but its board's, so that it has a part in no deadlock.
     """
     async with hub.database.begin() as connection:
-        holder = attempt.c.id == device.c.attempt_id, attempt.c.state == "running"
-        held = exists().where(*holder).label("held")
-        board = select(held).where(device.c.id == device_id).with_for_update(of=device)
-        if await connection.scalar(board):
+        if await BOARD.scalar(connection, board=device_id):
             return None, True
         attempt_id = uuid.uuid4()
         while (claimed := await hub.queue.claim(connection, queues, attempt_id)) is not None:
-            wanted = select(job).where(job.c.id == claimed.payload)
-            found = (await connection.execute(wanted.with_for_update(skip_locked=True))).one_or_none()
-            if found is None and (await connection.execute(wanted)).one_or_none() is not None:
+            about = await BEGINNING.one_or_none(connection, job=claimed.payload, board=device_id, attempt=attempt_id)
+            if about is not None:
+                return _claimed(attempt_id, about), False
+            if await _waits(connection, claimed.payload):
                 raise _Changing
-            if found is None or found.state != "queued" or found.cancelled_at is not None:
-                await hub.queue.finish(connection, claimed.entry)
-                continue
-            return await _start(connection, found, device_id, attempt_id), False
+            await hub.queue.finish(connection, claimed.entry)
     return None, False
 
 
-async def _start(connection: AsyncConnection, found: Row[Any], device_id: str, attempt_id: uuid.UUID) -> Claim:
-    number = found.attempts + 1
-    values = {"id": attempt_id, "job_id": found.id, "number": number, "device_id": device_id, "state": "running"}
-    held = update(device).where(device.c.id == device_id).values(attempt_id=attempt_id, seen_at=func.now())
-    changes = {"state": "preparing", "attempts": number, "started_at": func.now(), "updated_at": func.now()}
-    begun = update(job).where(job.c.id == found.id).values(changes)
-    await connection.execute(begun.add_cte(insert(attempt).values(values).cte("made"), held.cte("held")))
-    with_bytes = select(model, blob.c.bytes.label("size")).join(blob, blob.c.id == model.c.blob_id)
-    source = (await connection.execute(with_bytes.where(model.c.id == found.model_id))).one()
-    data = None
-    if found.dataset_id is not None:
-        with_data = select(dataset, blob.c.bytes.label("size")).join(blob, blob.c.id == dataset.c.blob_id)
-        data = (await connection.execute(with_data.where(dataset.c.id == found.dataset_id))).one()
-    name = file_name(source.name, source.kind, source.is_directory)
-    return Claim(attempt_id, number, found, source, source.size, name, data, data.size if data else 0)
+async def _waits(connection: AsyncConnection, job_id: str) -> bool:
+    """Whether the job, which was not to be had, may still be once whoever changes it has ended."""
+    found = select(job.c.state, job.c.cancelled_at).where(job.c.id == job_id)
+    row = (await connection.execute(found)).one_or_none()
+    return row is not None and row.state == "queued" and row.cancelled_at is None
+
+
+def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
+    return Claim(
+        attempt_id=attempt_id,
+        number=about.number,
+        job_id=about.id,
+        kind=about.kind,
+        options=about.options,
+        measures=about.measures,
+        model_blob_id=about.model_blob_id,
+        model_bytes=about.model_bytes,
+        file_name=file_name(about.name, about.format, about.is_directory),
+        dataset_blob_id=about.dataset_blob_id,
+        dataset_bytes=about.dataset_bytes or 0,
+    )

@@ -35,6 +35,8 @@ async def complete_upload(
         if not parts or [part.number for part in parts] != list(range(len(parts))) or found.bytes not in (None, size):
             expected = "all" if found.bytes is None else f"{found.bytes}"
             raise Conflict(f"{size} bytes in {len(parts)} parts have arrived, {expected} were announced")
+        if etags and len(etags) != len(parts):
+            raise SpecInvalid(f"{len(etags)} tags were sent for {len(parts)} parts", hint="send those of all, in order")
         for part, etag in zip(parts, etags, strict=False):
             if etag.strip('"') != part.etag:
                 raise SpecInvalid(f"part {part.number} has the tag {part.etag}, not {etag}", hint="send the part again")

@@ -6,20 +6,57 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, Text, bindparam, exists, func, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
-from dynolab.hub.store.tables import attempt, dataset, device, job, setting
+from dynolab.hub.store.prepared import Prepared
+from dynolab.hub.store.tables import attempt, dataset, dependency, device, job, setting
 from dynolab.hub.usecases.base import Hub, new_id
 from dynolab.hub.usecases.find_devices import board_queue, pool
+from dynolab.hub.usecases.keep_tensors import keep_tensors
+from dynolab.hub.usecases.release_waiting import release_waiting
 from dynolab.spec.agents import Outcome
 
 MAX_ATTEMPTS = 3
 AWAY_S = 2.0
 """Leases are swept every second; after this long without a sweep they say nothing about the agents."""
 SWEPT = "leases_swept_at"
+
+
+def _ending() -> Prepared:
+    changes = {"state": bindparam("end"), "failure": bindparam("failure", type_=DOCUMENT), "finished_at": func.now()}
+    running = (attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
+    left = attempt.c.result_blob_id.label("left_result_id"), attempt.c.output_blob_id.label("left_output_id")
+    ids = attempt.c.id, attempt.c.job_id, attempt.c.device_id
+    closed = update(attempt).where(*running).values(changes).returning(*ids, *left).cte("closed")
+    freed = update(device).where(device.c.attempt_id == closed.c.id, device.c.id == closed.c.device_id)
+    of_job = [
+        job.c[name] for name in ("id", "account_id", "name", "project_id", "model_id", "attempts", "cancelled_at")
+    ]
+    ended = (
+        select(*of_job, closed.c.left_result_id, closed.c.left_output_id)
+        .join(closed, closed.c.job_id == job.c.id)
+        .with_for_update(of=job)
+    )
+    return Prepared(ended.add_cte(freed.values(attempt_id=None).cte("freed")))
+
+
+def _concluding() -> Prepared:
+    """What is not given stays as it is for jobs that are not over: NULL."""
+    changes = {name: bindparam(name, None, type_=DOCUMENT) for name in ("failure", "summary", "tensors")}
+    changes |= {name: bindparam(name, None, type_=Text) for name in ("result_blob_id", "output_dataset_id")}
+    ended = update(job).where(job.c.id == bindparam("job")).values(state=bindparam("end"), **changes)
+    waited_for = exists().where(dependency.c.needed_id == bindparam("job")).label("waited_for")
+    return Prepared(
+        ended.values(finished_at=func.now(), updated_at=func.now()).returning(job.c.queue_entry, waited_for)
+    )
+
+
+DOCUMENT = JSONB(none_as_null=True)
+ENDING, CONCLUDING = _ending(), _concluding()
 
 
 async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> None:
@@ -31,10 +68,9 @@ async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> N
     """
     state = "failed" if outcome.error else "done"
     async with hub.database.begin() as connection:
-        ended = await _end(connection, attempt_id, state, outcome.error)
-        if ended is None:
+        row = await _end(connection, attempt_id, state, outcome.error)
+        if row is None:
             return
-        row = (await connection.execute(select(job).where(job.c.id == ended.job_id).with_for_update())).one()
         error = errors.from_dict(outcome.error) if outcome.error else None
         if row.cancelled_at is not None:
             await conclude_cancelled(hub, connection, row.id)
@@ -43,11 +79,12 @@ async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> N
         elif error is not None:
             await fail_job(hub, connection, row.id, error)
         else:
-            output_id = await _keep_output(hub, connection, row, ended.output_blob_id)
+            output_id = await _keep_output(hub, connection, row, row.left_output_id)
             changes = {
                 "summary": outcome.summary,
-                "result_blob_id": ended.result_blob_id,
+                "result_blob_id": row.left_result_id,
                 "output_dataset_id": output_id,
+                "tensors": await keep_tensors(connection, row, outcome.tensors),
             }
             await _conclude(hub, connection, row.id, "done", changes)
 
@@ -126,15 +163,12 @@ async def _forgive(connection: AsyncConnection) -> None:
         await connection.execute(again)
 
 
-async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Row[Any] | None:
-    """Close the attempt, whose id is the fence, and free its device; None when that was said before."""
-    running = (attempt.c.id == attempt_id, attempt.c.state == "running")
-    changes = {"state": state, "failure": failure, "finished_at": func.now()}
-    freed = update(device).where(device.c.attempt_id == attempt_id, device.c.id == attempt.c.device_id, *running)
-    closed = update(attempt).where(*running).values(changes).returning(attempt)
-    ended: Row[Any] | None = (
-        await connection.execute(closed.add_cte(freed.values(attempt_id=None).cte("freed")))
-    ).one_or_none()
+async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Any:
+    """Close the attempt, whose id is the fence, and free its device.
+
+    The job's row, which is locked, and what the attempt left; None when that was said before.
+    """
+    ended = await ENDING.one_or_none(connection, attempt=attempt_id, end=state, failure=failure)
     if ended is None:
         if await connection.scalar(select(attempt.c.state).where(attempt.c.id == attempt_id)) == state:
             return None
@@ -152,12 +186,8 @@ async def _again(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
 
 
 async def _conclude(hub: Hub, connection: AsyncConnection, job_id: str, state: str, changes: dict[str, object]) -> None:
-    row = (
-        await connection.execute(
-            update(job)
-            .where(job.c.id == job_id)
-            .values(state=state, finished_at=func.now(), updated_at=func.now(), **changes)
-            .returning(job.c.queue_entry)
-        )
-    ).one()
-    await hub.queue.finish(connection, row.queue_entry)
+    row = await CONCLUDING.one_or_none(connection, job=job_id, end=state, **changes)
+    if row.queue_entry is not None:  # else it waited for other jobs
+        await hub.queue.finish(connection, row.queue_entry)
+    if state != "done" or row.waited_for:  # whoever ends it so had locked it before: nobody else came meanwhile
+        await release_waiting(hub, connection, job_id, state)

@@ -50,7 +50,8 @@ async def find_load(hub: Hub, *, name: str = "", os: str = "", attributes: Seque
         func.count().filter(_BUSY).label("busy"),
         func.max(_SEEN).label("seen_at"),
     ).group_by(device.c.name, device.c.os, device.c.attributes)
-    waiting = select(job.c.device_name, job.c.device_os, func.count()).where(job.c.state == "queued")
+    in_queue = job.c.state == "queued", job.c.queue_entry.is_not(None)
+    waiting = select(job.c.device_name, job.c.device_os, func.count()).where(*in_queue)
     async with hub.database.begin() as connection:
         rows = (await connection.execute(counted)).all()
         queues = (await connection.execute(waiting.group_by(job.c.device_name, job.c.device_os))).all()

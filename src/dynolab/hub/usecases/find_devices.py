@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from dynolab.errors import SpecInvalid
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import device
 from dynolab.hub.usecases.base import Hub
 
@@ -40,22 +41,25 @@ def board_queue(device_id: str) -> str:
     return f"device:{device_id}"
 
 
+def _finding() -> Prepared:
+    """Those of this name, or of any where it is empty, with all these attributes."""
+    named = or_(bindparam("name") == "", device.c.name == bindparam("name"))
+    models = device.c.name, device.c.os, device.c.attributes
+    found = select(*models, func.min(device.c.description).label("description"))
+    having = device.c.attributes.contains(bindparam("attributes"))
+    return Prepared(found.where(named, having).group_by(*models).order_by(device.c.name))
+
+
+FINDING = _finding()
+
+
 async def find_devices(hub: Hub, *, name: str = "", os: str = "", attributes: Sequence[str] = ()) -> list[DeviceModel]:
     """Device models with exactly this name, this system version (or one in ``[low,high)``) and all these attributes.
 
     Newest system first. Raises :class:`SpecInvalid` for an interval that is none.
     """
-    statement = (
-        select(device.c.name, device.c.os, device.c.attributes, func.min(device.c.description).label("description"))
-        .group_by(device.c.name, device.c.os, device.c.attributes)
-        .order_by(device.c.name)
-    )
-    if name:
-        statement = statement.where(device.c.name == name)
-    if attributes:
-        statement = statement.where(device.c.attributes.contains(list(attributes)))
-    async with hub.database.begin() as connection:
-        rows = (await connection.execute(statement)).all()
+    async with hub.database.single() as connection:
+        rows = await FINDING.all(connection, name=name, attributes=list(attributes))
     found = [DeviceModel(row.name, row.os, tuple(row.attributes), row.description) for row in rows]
     wanted = [one for one in found if not os or _fits(one.os, os)]
     return sorted(wanted, key=lambda one: version(one.os), reverse=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Row, any_, bindparam, func, or_, select, union_all
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
-from dynolab.hub.store.tables import attempt, job, model
+from dynolab.hub.store.tables import attempt, dependency, job, model, share
 from dynolab.hub.usecases.base import Account, Hub, containing, earlier, visible
 
 
@@ -28,6 +29,13 @@ class JobFilter:
     model_id: str = ""
     text: str = ""
     """A part of the job's name or id."""
+    model_name: str = ""
+    measured: bool = False
+    """Only those that are over and left a profile."""
+    dataset_id: str = ""
+    """What it is given."""
+    output_dataset_id: str = ""
+    """What it made."""
 
 
 _LAST_LOG = (
@@ -39,8 +47,18 @@ _LAST_LOG = (
 )
 
 
+_WAITS_FOR = (
+    select(func.array_agg(aggregate_order_by(dependency.c.needed_id, dependency.c.needed_id)))
+    .where(dependency.c.job_id == job.c.id)
+    .scalar_subquery()
+)
+
+
 def _jobs() -> Select[Any]:
-    """Rows of jobs with their owner (``email``), their model's facts (``model_*``) and the last attempt's log."""
+    """Rows of jobs with their owner (``email``), their model's facts (``model_*``), the last attempt's log, and ``waits_for``.
+
+    The latter are the ids of the jobs that they wait or waited for; None: of none.
+    """
     return (
         select(
             job,
@@ -50,7 +68,9 @@ def _jobs() -> Select[Any]:
             model.c.kind.label("model_kind"),
             model.c.is_directory.label("model_is_directory"),
             model.c.created_at.label("model_created_at"),
+            model.c.tensors.label("model_tensors"),
             _LAST_LOG.label("log_blob_id"),
+            _WAITS_FOR.label("waits_for"),
         )
         .join(account_table, account_table.c.id == job.c.account_id)
         .join(model, model.c.id == job.c.model_id)
@@ -72,10 +92,9 @@ async def find_jobs(
     hub: Hub, account: Account, wanted: JobFilter, *, limit: int, offset: int = 0
 ) -> tuple[list[Row[Any]], int]:
     """A page of jobs, and how many there are in all."""
-    conditions = _conditions(account, wanted)
-    page = _jobs().where(*conditions).order_by(job.c.created_at.desc(), job.c.id).limit(limit).offset(offset)
-    owners = job.join(account_table, account_table.c.id == job.c.account_id)
-    count = select(func.count()).select_from(owners).where(and_(*conditions))
+    page = _page(account, wanted, limit=limit, offset=offset)
+    counts = [select(func.count().label("count")).where(*part) for part in _parts(account, wanted)]
+    count = select(func.sum(union_all(*counts).subquery().c.count))
     async with hub.database.begin() as connection:
         rows = (await connection.execute(page)).all()
         total = await connection.scalar(count)
@@ -86,26 +105,64 @@ async def page_jobs(
     hub: Hub, account: Account, wanted: JobFilter, *, limit: int, before: tuple[datetime, str] | None = None
 ) -> list[Row[Any]]:
     """The next rows after ``before`` (instant and id), newest first."""
-    conditions = (*_conditions(account, wanted), earlier(job, before))
-    page = _jobs().where(*conditions).order_by(job.c.created_at.desc(), job.c.id).limit(limit)
     async with hub.database.begin() as connection:
-        return list((await connection.execute(page)).all())
+        return list((await connection.execute(_page(account, wanted, limit=limit, before=before))).all())
 
 
-def _conditions(account: Account, wanted: JobFilter) -> list[ColumnElement[bool]]:
-    conditions = [visible(job, account)]
+def _page(
+    account: Account,
+    wanted: JobFilter,
+    *,
+    limit: int,
+    offset: int = 0,
+    before: tuple[datetime, str] | None = None,
+) -> Select[Any]:
+    """The page's rows. Either part is read off an index from its newest row on, and no further than the page needs."""
+    newest = (job.c.created_at.desc(), job.c.id)
+    parts = [
+        select(job.c.id).where(*part, earlier(job, before)).order_by(*newest).limit(limit + offset).subquery()
+        for part in _parts(account, wanted)
+    ]
+    ids = union_all(*(select(part.c.id) for part in parts)).subquery()
+    return _jobs().join(ids, ids.c.id == job.c.id).order_by(*newest).limit(limit).offset(offset)
+
+
+def _parts(account: Account, wanted: JobFilter) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+    """The conditions of an account's own jobs, and of those that others share with it: together all it may see.
+
+    One condition with OR would make PostgreSQL read every job there is.
+    """
+    conditions = _conditions(wanted)
+    shared = func.array(select(share.c.target_id).where(share.c.email == account.email).scalar_subquery())
+    theirs = [job.c.id == any_(shared), job.c.account_id != account.id]
+    return [job.c.account_id == account.id, *conditions], [*theirs, *conditions]
+
+
+def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if wanted.states:
-        conditions.append(job.c.state.in_(wanted.states))
+        # Written out, or a plan for any state would not dare to use the index of those that are not done.
+        states: BindParameter[str] = bindparam("states", list(wanted.states), expanding=True, literal_execute=True)
+        conditions.append(job.c.state.in_(states))
     if wanted.kinds:
         conditions.append(job.c.kind.in_(wanted.kinds))
     if wanted.creator:
-        conditions.append(or_(account_table.c.email == wanted.creator, account_table.c.name == wanted.creator))
+        named = or_(account_table.c.email == wanted.creator, account_table.c.name == wanted.creator)
+        conditions.append(job.c.account_id.in_(select(account_table.c.id).where(named)))
     if wanted.project_id:
         conditions.append(job.c.project_id == wanted.project_id)
     if wanted.device_name:
         conditions.append(job.c.device_name == wanted.device_name)
     if wanted.model_id:
         conditions.append(job.c.model_id == wanted.model_id)
+    if wanted.dataset_id:
+        conditions.append(job.c.dataset_id == wanted.dataset_id)
+    if wanted.output_dataset_id:
+        conditions.append(job.c.output_dataset_id == wanted.output_dataset_id)
+    if wanted.model_name:
+        conditions.append(job.c.model_id.in_(select(model.c.id).where(model.c.name == wanted.model_name)))
+    if wanted.measured:
+        conditions += [job.c.state == "done", job.c.measures, job.c.result_blob_id.is_not(None)]
     if wanted.text:
         conditions.append(or_(containing(job.c.name, wanted.text), containing(job.c.id, wanted.text)))
     return conditions

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, delete, exists, func, select
 
+from dynolab.hub.store.blobs import KEEP_LOCK
 from dynolab.hub.store.tables import blob, metadata
 from dynolab.hub.usecases.base import Hub
 
@@ -25,13 +26,15 @@ async def free_blobs(hub: Hub, ids: Collection[str] | None = None) -> int:
     """Remove those of these blobs that nobody refers to; ``ids`` None: of all that are older than an hour. How many went.
 
     The objects go first and the rows after them, in one transaction: cut short, it is done again by the next sweep. A row
-    that another replica has in hand is left to it.
+    that another replica has in hand is left to it; while a backup is made, all are left to a later sweep.
     """
     chosen = blob.c.id.in_(list(ids)) if ids is not None else blob.c.created_at < func.now() - GRACE
     orphans = select(blob).where(chosen, *(~one for one in _referred())).limit(BATCH)
     count = 0
     while ids is None or ids:
         async with hub.database.begin() as connection:
+            if not await connection.scalar(select(func.pg_try_advisory_xact_lock_shared(KEEP_LOCK))):
+                break
             rows = (await connection.execute(orphans.with_for_update(skip_locked=True))).all()
             for row in rows:
                 await hub.blobs.delete(row.keys)

@@ -12,12 +12,23 @@ from dynolab.hub.usecases.base import Hub
 
 
 async def read_blob(hub: Hub, blob_id: str) -> tuple[int, AsyncIterator[bytes]]:
-    """Size and bytes. Raises :class:`NotFound`."""
+    """Size and bytes, whose first are there: an answer need not begin before. Raises :class:`NotFound`, :class:`Unavailable`."""
     async with hub.database.begin() as connection:
         row = (await connection.execute(select(blob).where(blob.c.id == blob_id))).one_or_none()
     if row is None:
         raise NotFound("this file is gone")
-    return row.bytes, hub.blobs.stream(row.keys)
+    chunks = hub.blobs.stream(row.keys)
+    try:
+        first = await anext(chunks, b"")
+    except FileNotFoundError as error:
+        raise NotFound("this file is gone") from error
+    return row.bytes, _joined(first, chunks)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
 
 
 async def blob_size(hub: Hub, blob_id: str) -> int:

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Text, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from dynolab import errors
-from dynolab.hub.store.tables import attempt, job
+from dynolab.hub.store.prepared import Prepared
+from dynolab.hub.store.tables import attempt, job, live_log
 from dynolab.hub.usecases.base import Hub
-from dynolab.spec.agents import Renewal, RenewalAnswer
+from dynolab.spec.agents import LIVE_LOG_BYTES, Renewal, RenewalAnswer
+
+
+def _renewing() -> Prepared:
+    """Renews the attempt, if it still runs, keeps what came of its log, and calls its job running once there is progress.
+
+    It gives the job's ``cancelled_at``.
+    """
+    log = bindparam("log", type_=Text)
+    told = bindparam("progress", type_=JSONB(none_as_null=True))
+    renewed = (
+        update(attempt)
+        .where(attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
+        .values(renewed_at=func.now(), progress=func.coalesce(told, attempt.c.progress))
+        .returning(attempt.c.id, attempt.c.job_id)
+        .cte("renewed")
+    )
+    preparing = job.c.id == renewed.c.job_id, job.c.state == "preparing", told.is_not(None)
+    begun = update(job).where(*preparing).values(state="running", updated_at=func.now()).cte("begun")
+    logged = insert(live_log).from_select(["attempt_id", "text"], select(renewed.c.id, log).where(log.is_not(None)))
+    kept = logged.on_conflict_do_update(index_elements=["attempt_id"], set_={"text": log}).cte("kept")
+    return Prepared(select(job.c.cancelled_at).join(renewed, renewed.c.job_id == job.c.id).add_cte(begun, kept))
+
+
+RENEWING = _renewing()
 
 
 async def renew_attempt(hub: Hub, attempt_id: uuid.UUID, renewal: Renewal) -> RenewalAnswer:
-    """Start the lease anew and note the progress. Raises :class:`Conflict` when the attempt is over."""
-    changes: dict[str, object] = {"renewed_at": func.now()}
-    if renewal.progress is not None:
-        changes["progress"] = renewal.progress
-    running = (attempt.c.id == attempt_id, attempt.c.state == "running")
-    async with hub.database.begin() as connection:
-        job_id = await connection.scalar(update(attempt).where(*running).values(changes).returning(attempt.c.job_id))
-        if job_id is None:
-            raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
-        row = (await connection.execute(select(job).where(job.c.id == job_id))).one()
-        if row.state == "preparing" and renewal.progress is not None:
-            await connection.execute(
-                update(job).where(job.c.id == job_id).values(state="running", updated_at=func.now())
-            )
+    """Start the lease anew, note the progress and the end of the log. Raises :class:`Conflict` when the attempt is over."""
+    async with hub.database.single() as connection:
+        log = None if renewal.log is None else renewal.log[-LIVE_LOG_BYTES:]
+        row = await RENEWING.one_or_none(connection, attempt=attempt_id, progress=renewal.progress, log=log)
+    if row is None:
+        raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
     return RenewalAnswer(cancel=row.cancelled_at is not None)

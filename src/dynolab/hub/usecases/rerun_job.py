@@ -10,7 +10,7 @@ from dynolab.hub.usecases.submit_job import JobRequest, submit_job
 
 
 async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:
-    """The new job's id and instant; it is the caller's, also where the old one was only shared with the caller.
+    """The new job's id and instant; it is the caller's, also where the old one was only shared with the caller, and waits for none.
 
     Raises what :func:`~dynolab.hub.usecases.submit_job.submit_job` does: model, dataset and device must still be there.
     """
@@ -26,6 +26,8 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
         options=row.options,
         measures=row.measures,
         dataset_id=row.dataset_id,
+        priority=row.asked_priority,
+        deadline_s=row.deadline_s,
         project_id=row.project_id if row.account_id == account.id else "",
     )
     return await submit_job(hub, account, request)

@@ -44,7 +44,7 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
         row = (await connection.execute(statement)).one_or_none()
     if row is None:
         raise Unauthorized(
-            "the token is not known here, or for another door", hint="`dynolab hub token` makes a new one"
+            "the token is not known here, or for another door", hint="`dynolab hub account token` makes a new one"
         )
     if len(hub.signed_in) > KNOWN_MOST:
         hub.signed_in.clear()

@@ -6,10 +6,11 @@ import secrets
 import uuid
 from collections.abc import AsyncIterable
 
-from sqlalchemy import insert, update
+from sqlalchemy import ARRAY, BigInteger, Column, Text, bindparam, insert, select, update
 
 from dynolab import errors
 from dynolab.hub.store.links import Link
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob
 from dynolab.hub.usecases.base import Hub, new_id
 
@@ -17,18 +18,29 @@ COLUMNS = {"result": attempt.c.result_blob_id, "output": attempt.c.output_blob_i
 """What an attempt may leave, by the verb of the address that it is sent to."""
 
 
+def _noting(column: Column[object]) -> Prepared:
+    """Makes a blob and puts it into the attempt's column, if the attempt still runs; the blob's id."""
+    named = (
+        update(attempt)
+        .where(attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
+        .values({column: bindparam("blob")})
+        .returning(attempt.c.id)
+        .cte("named")
+    )
+    new = (bindparam("blob", type_=Text), bindparam("size", type_=BigInteger), bindparam("objects", type_=ARRAY(Text)))
+    kept = insert(blob).from_select(["id", "bytes", "keys"], select(*new).select_from(named))
+    return Prepared(kept.returning(blob.c.id))
+
+
+NOTING = {verb: _noting(column) for verb, column in COLUMNS.items()}
+
+
 async def store_file(hub: Hub, link: Link, chunks: AsyncIterable[bytes]) -> None:
     """Keep the bytes; what came before under the same verb is replaced. Raises :class:`Conflict` when the attempt is over."""
-    attempt_id, column = uuid.UUID(link.target), COLUMNS[link.verb]
     stored = await hub.blobs.put(f"attempts/{link.target}/{link.verb}-{secrets.token_hex(4)}", chunks)
-    values = {"id": new_id("b"), "bytes": stored.bytes, "keys": [stored.key]}
-    try:
-        async with hub.database.begin() as connection:
-            running = attempt.c.id == attempt_id, attempt.c.state == "running"
-            named = update(attempt).where(*running).values({column: values["id"]}).returning(attempt.c.id)
-            kept = insert(blob).values(values).cte("kept")
-            if await connection.scalar(named.add_cte(kept)) is None:
-                raise errors.Conflict(f"the attempt {attempt_id} is over: nothing more is taken from it")
-    except errors.Conflict:
-        await hub.blobs.delete([stored.key])
-        raise
+    noted = {"attempt": uuid.UUID(link.target), "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
+    async with hub.database.single() as connection:
+        if await NOTING[link.verb].one_or_none(connection, **noted) is not None:
+            return
+    await hub.blobs.delete([stored.key])
+    raise errors.Conflict(f"the attempt {link.target} is over: nothing more is taken from it")

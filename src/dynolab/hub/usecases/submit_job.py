@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,14 +10,18 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
-from dynolab.hub.store.tables import dataset, job, model
-from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one
+from dynolab.hub.store.tables import dataset, dependency, job, model
+from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one, visible
+from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import find_devices
+from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import options as options_module
 
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
 """How long an idempotency key stands for its job."""
+DEADLINE_MOST_S = 30 * 24 * 3600
+WAITS_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +40,30 @@ class JobRequest:
     project_id: str = ""
     idempotency_key: str | None = None
     """The same key of the same account within a day stands for the same job."""
+    priority: int = 0
+    """-10 to 10; the higher goes first."""
+    deadline_s: float | None = None
+    """How long an attempt may run; None: as long as it takes."""
+    waits_for: tuple[str, ...] = ()
+    """Jobs that must be done before this one is queued; if one of them is not to be, this one fails."""
 
 
 async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[str, datetime]:
     """The new job's id and instant.
 
     Raises :class:`NotFound` for a model, dataset or device that is not there, :class:`Conflict` for a model whose bytes
-    have not come or an idempotency key that stands for another request, :class:`SpecInvalid` for options that nobody knows.
+    have not come or an idempotency key that stands for another request, :class:`SpecInvalid` for options that nobody knows,
+    and :class:`DependencyFailed` for a job to wait for that did not end well.
     """
     options_module.parse(request.options)
+    if abs(request.priority) > PRIORITY_MOST:
+        raise SpecInvalid(f"priority {request.priority} is not in -{PRIORITY_MOST} to {PRIORITY_MOST}")
+    if request.deadline_s is not None and not 0 < request.deadline_s <= DEADLINE_MOST_S:
+        raise SpecInvalid(
+            f"a deadline of {request.deadline_s:g} s: more than 0 and at most {DEADLINE_MOST_S} s are taken"
+        )
+    if len(request.waits_for) > WAITS_MOST:
+        raise SpecInvalid(f"the job waits for {len(request.waits_for)} jobs; {WAITS_MOST} is the most")
     devices = await find_devices(
         hub, name=request.device_name, os=request.device_os, attributes=request.device_attributes
     )
@@ -65,13 +85,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
                 raise Conflict(f"the dataset {request.dataset_id} has no bytes yet", hint="complete its upload first")
         elif request.kind != "profile":
             raise SpecInvalid(f"a job of kind {request.kind} needs a dataset")
-        waiting = select(func.count()).where(
-            job.c.account_id == account.id,
-            job.c.device_name == chosen.name,
-            job.c.device_os == chosen.os,
-            job.c.state == "queued",
-        )
-        priority = -int(await connection.scalar(waiting) or 0)  # fair shares: who has many waiting stands further back
+        unready = await _unready(connection, account, request.waits_for)
         values = {
             "id": job_id,
             "account_id": account.id,
@@ -85,15 +99,43 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "device_attributes": list(chosen.attributes),
             "options": request.options.strip(),
             "measures": request.measures,
-            "priority": priority,
+            "asked_priority": request.priority,
+            "deadline_s": request.deadline_s,
             "state": "queued",
             "idempotency_key": request.idempotency_key,
         }
-        values["queue_entry"] = await hub.queue.enqueue(connection, chosen.queue, job_id, priority)
+        if not unready:
+            device = chosen.name, chosen.os
+            values |= await enqueue_job(
+                hub, connection, job_id, owner_id=account.id, device=device, asked_priority=request.priority
+            )
         created = await connection.scalar(insert(job).values(values).returning(job.c.created_at))
+        if request.waits_for:
+            rows = [{"job_id": job_id, "needed_id": needed} for needed in dict.fromkeys(request.waits_for)]
+            await connection.execute(insert(dependency).values(rows))
     if created is None:
         raise Conflict("the job was not kept")
     return job_id, created
+
+
+async def _unready(connection: AsyncConnection, account: Account, needed: Sequence[str]) -> list[str]:
+    """Those of the jobs that are not done yet. None of them can end before the transaction at hand does.
+
+    They are locked from the oldest to the newest (see :mod:`dynolab.hub.usecases.release_waiting`).
+    """
+    if not needed:
+        return []
+    wanted = select(job.c.id, job.c.state).where(job.c.id.in_(list(needed)), visible(job, account))
+    locked = wanted.order_by(job.c.created_at, job.c.id).with_for_update(read=True, of=job)
+    states = {row.id: row.state for row in await connection.execute(locked)}
+    for job_id in needed:
+        if job_id not in states:
+            raise NotFound(
+                f"there is no job {job_id!r} to wait for", hint="it may have been deleted, or belong to another"
+            )
+        if states[job_id] not in (*LIVE, "done"):
+            raise dependency_failed(job_id, states[job_id])
+    return [job_id for job_id in needed if states[job_id] != "done"]
 
 
 async def _submitted(connection: AsyncConnection, account: Account, request: JobRequest) -> tuple[str, datetime] | None:
@@ -109,7 +151,10 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
     if row is None:
         return None
     asked = (request.kind, request.model_id, request.dataset_id, request.options.strip())
-    if asked != (row.kind, row.model_id, row.dataset_id, row.options):
+    needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
+    terms = (request.priority, request.deadline_s, set(request.waits_for))
+    before = (row.asked_priority, row.deadline_s, set((await connection.execute(needed)).scalars()))
+    if (asked, terms) != ((row.kind, row.model_id, row.dataset_id, row.options), before):
         raise Conflict(
             f"the idempotency key {key!r} stands for another request, which made the job {row.id}",
             hint="a new request needs a new key",

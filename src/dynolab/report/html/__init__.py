@@ -6,18 +6,14 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from dynolab.report.base import Report, clean, crop, labels, some
+from dynolab.report.base import Report, crop, labels, some
 from dynolab.report.html import view
-from dynolab.report.html.words import breaks, prose
-from dynolab.spec.glossary import DEFINITIONS
+from dynolab.report.html.environment import environment, script, style
 from dynolab.spec.profiles import Profile
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 class HtmlReport(Report):
@@ -26,6 +22,7 @@ class HtmlReport(Report):
     name = "html"
     file_name = "report.html"
     description = "one self-contained page: charts, layers, witnesses, definitions"
+    several = True
 
     def render(self, profiles: Sequence[Profile]) -> str:
         shown = some(profiles, self.name)
@@ -33,7 +30,7 @@ class HtmlReport(Report):
             view.view(profile, label, number, many=len(shown) > 1)
             for number, (label, profile) in enumerate(zip(labels(shown), shown, strict=True), 1)
         ]
-        style, script = _part("report.css") + _widths(), _part("report.js")
+        look, act = style(), script()
         return (
             _environment()
             .get_template("report.html.j2")
@@ -42,44 +39,21 @@ class HtmlReport(Report):
                 views=views,
                 many=len(views) > 1,
                 comparison=view.comparison(shown),
-                definitions=DEFINITIONS,
-                style=Markup(style),
-                script=Markup(script),
-                policy=_policy(style, script),
-                tail=view.tail,
+                style=Markup(look),
+                script=Markup(act),
+                policy=_policy(look, act),
             )
         )
 
 
 @cache
 def _environment() -> Environment:
-    """Everything that is put in is escaped, and what acts instead of being read (control characters) is spelled out."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: clean(value) if type(value) is str else value,
-    )
-    environment.filters.update(prose=prose, breaks=breaks)
-    return environment
+    return environment()
 
 
-@cache
-def _part(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _widths() -> str:
-    """A class for each percent of a bar's width: the policy forbids styles at single elements."""
-    return "".join(f".w{width}{{--w:{width}%}}" for width in range(101))
-
-
-def _policy(style: str, script: str) -> str:
+def _policy(look: str, act: str) -> str:
     """Nothing may be loaded, and only this file's own style and script may act (CSP level 2 hashes)."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (look, act)]
     return (
         f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"

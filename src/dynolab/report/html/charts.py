@@ -163,6 +163,17 @@ def unit_bar(totals: Sequence[UnitTotal], *, by: str) -> Markup:
     return picture(18, parts, label=f"share of {by}: {said}", class_="units")
 
 
+def time_bar(ns: int, ends: tuple[int, int], longest: int, *, label: str) -> Markup:
+    """A time as a bar on a scale that others share, with a whisker from the fastest to the slowest run."""
+    parts = [element("rect", x=0, y=4, width=percent(ns / longest), height=_BAR_HEIGHT, class_="held")]
+    return picture(_BAR, [*parts, *_whisker(Range(*ends), longest)], label=label)
+
+
+def range_bar(range_: Range, ends: tuple[Range, Range], top: int, *, label: str) -> Markup:
+    """A range of memory as a bar on a scale that others share, with the spread of each end."""
+    return _range_row(label, "", "", range_, ends, _Scale(top, 0)).bar
+
+
 def load_bar(ns: int, longest: int, kind: str) -> Markup:
     """One time as a bar relative to the longest."""
     rect = element("rect", x=0, y=3, width=percent(ns / longest), height=12, class_=f"load {kind}")

@@ -129,17 +129,17 @@ def _bands(processes: Sequence[int], bounds: Sequence[tuple[float, float]]) -> I
 
 
 def _grid(low: float, high: float, down: _Scale) -> Iterator[Markup]:
-    for tick, _ in _time_ticks(low, high):
+    for tick, _ in time_ticks(low, high):
         y = round(down(tick), 1)
         yield element("line", x1="0", x2="100%", y1=y, y2=y, class_="grid")
 
 
 def _levels(low: float, high: float, down: _Scale) -> Iterator[Markup]:
-    for tick, text in _time_ticks(low, high):
+    for tick, text in time_ticks(low, high):
         yield element("text", text, x="100%", y=round(down(tick) + 4, 1), text_anchor="end")
 
 
-def _time_ticks(low: float, high: float) -> list[tuple[float, str]]:
+def time_ticks(low: float, high: float) -> list[tuple[float, str]]:
     """Round times within the scale, all in one unit and with the decimals that their distance needs."""
     ticks = nice_ticks(low, high, 4)
     scale, unit = next(

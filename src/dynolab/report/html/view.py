@@ -182,12 +182,13 @@ def comparison(profiles: Sequence[Profile]) -> list[tuple[Figure, list[tuple[Fig
     """A row per figure, a cell per profile; a cell whose time or memory is not clean carries the verdict on it."""
     rows = []
     for key in COMPARED:
-        cells = [(figure(profile, key), _doubt(profile, fact(key))) for profile in profiles]
+        cells = [(figure(profile, key), doubt(profile, fact(key))) for profile in profiles]
         rows.append((figure(profiles[0], key), cells))
     return rows
 
 
-def _doubt(profile: Profile, found: Fact) -> Badge | None:
+def doubt(profile: Profile, found: Fact) -> Badge | None:
+    """The verdict on a figure of this profile, where it is not clean."""
     if found.stage is None or found.value(profile) is None:
         return None
     stage: Stage = getattr(profile, found.stage.value)

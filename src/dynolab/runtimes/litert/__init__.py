@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing
-from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
+from dynolab.runtimes.base import (
+    Array,
+    LayerRecording,
+    Runtime,
+    Session,
+    Target,
+    check_units,
+    install_command,
+    pip_command,
+)
 from dynolab.runtimes.litert import c_api, events, file_facts, schema
 from dynolab.spec.measurements import ComputeUnit, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
@@ -123,7 +132,7 @@ class LiteRt(Runtime):
         try:
             _environment()
         except ModuleNotFoundError as error:
-            raise PluginMissing(f"the module {error.name} is missing", hint="pip install 'dynolab[litert]'") from error
+            raise PluginMissing(f"the module {error.name} is missing", hint=install_command("litert")) from error
 
     def describe(self, target: Target) -> Description:
         self._check(target.options)
@@ -165,7 +174,7 @@ class LiteRt(Runtime):
             raise ModelNotSupported(
                 f"times of layers come from LiteRT's C API, whose layout changes between releases: "
                 f"tried with {tried}, here is {version}",
-                hint=f"pip install ai-edge-litert=={tried.split(', ')[-1]}",
+                hint=pip_command(f"ai-edge-litert=={tried.split(', ')[-1]}"),
             )
         file = schema.read(target.model)
         arrays = {name: inputs[name] for name in file.input_names}

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynolab.errors import InferenceFailed, LoadFailed, PluginMissing
+from dynolab.runtimes.base import install_command
 
 TRIED = frozenset({"2.3.0"})
 RESOLUTION_NS = 1000
@@ -122,7 +123,7 @@ class _Library:
     def __init__(self) -> None:
         spec = importlib.util.find_spec("ai_edge_litert")
         if spec is None or not spec.submodule_search_locations:
-            raise PluginMissing("ai-edge-litert is not installed", hint="pip install 'dynolab[litert]'")
+            raise PluginMissing("ai-edge-litert is not installed", hint=install_command("litert"))
         self._functions = ctypes.CDLL(str(Path(spec.submodule_search_locations[0]) / "libLiteRt.so"))
         for name, arguments in _FUNCTIONS.items():
             self.function(name).argtypes = arguments

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from dynolab.errors import ModelInvalid, PluginMissing
+from dynolab.runtimes.base import install_command
 
 IDENTIFIER = b"TFL3"
 CUSTOM = 32  # BuiltinOperator.CUSTOM
@@ -297,7 +298,7 @@ def operator_names() -> Mapping[int, str]:
         from ai_edge_litert.schema_py_generated import BuiltinOperator
     except ModuleNotFoundError as error:
         raise PluginMissing(
-            f"the module {error.name} is needed to read TFLite files", hint="pip install 'dynolab[litert]'"
+            f"the module {error.name} is needed to read TFLite files", hint=install_command("litert")
         ) from error
     return {value: name for name, value in vars(BuiltinOperator).items() if isinstance(value, int)}
 

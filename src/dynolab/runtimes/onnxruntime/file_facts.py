@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab.errors import ModelInvalid, ModelNotSupported, PluginMissing
+from dynolab.runtimes.base import install_command
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import ELEMENT_BYTES, Dimension, TensorSpec
 
@@ -49,7 +50,7 @@ def _open(path: Path) -> Any:
         from google.protobuf.message import DecodeError
     except ModuleNotFoundError as error:
         raise PluginMissing(
-            f"the module {error.name} is needed to read ONNX files", hint="pip install 'dynolab[onnxruntime]'"
+            f"the module {error.name} is needed to read ONNX files", hint=install_command("onnxruntime")
         ) from error
     try:
         model = onnx.load(str(path), load_external_data=False)

@@ -7,7 +7,7 @@
 
   /** Each row with what it is sorted and searched by; read once, at the first use. */
   function readRows(table) {
-    return [...table.querySelectorAll("tbody tr")].map((row) => {
+    return [...table.querySelectorAll("tbody:not(.rest) tr")].map((row) => {
       const cells = row.cells;
       const [name, type, unit] = [cells[1].textContent, cells[2].textContent, cells[3].textContent];
       return {
@@ -16,6 +16,7 @@
         time: Number(row.dataset.t),
         share: Number(row.dataset.t),
         output: Number(row.dataset.o),
+        ...Object.fromEntries(Object.entries(row.dataset).map(([key, value]) => [key, Number(value)])),
         text: `${name} ${type} ${unit}`.toLowerCase(),
       };
     });
@@ -29,8 +30,9 @@
       body.append(...rows.slice(start, start + CHUNK).map((item) => item.row));
       bodies.push(body);
     }
-    for (const old of [...table.tBodies]) old.remove();
-    table.append(...bodies);
+    const rest = table.querySelector("tbody.rest"); // where a page still awaits the other rows
+    for (const old of [...table.tBodies]) if (old !== rest) old.remove();
+    table.append(...bodies, ...(rest ? [rest] : []));
     table.closest(".box").scrollTop = 0;
   }
 
@@ -62,7 +64,7 @@
     function sortBy(head) {
       rows ??= readRows(table);
       const key = head.dataset.key;
-      const first = ["time", "share", "output"].includes(key) ? "descending" : "ascending";
+      const first = ["number", "name", "type", "unit"].includes(key) ? "ascending" : "descending";
       const now = head.getAttribute("aria-sort");
       const next = !now ? first : now === "ascending" ? "descending" : "ascending";
       for (const other of table.querySelectorAll("th[aria-sort]")) other.removeAttribute("aria-sort");
@@ -83,7 +85,18 @@
       cancelAnimationFrame(waiting);
       waiting = requestAnimationFrame(refresh);
     });
-    count.textContent = `${number.format(table.querySelectorAll("tbody tr").length)} layers`;
+    const tell = () => {
+      count.textContent = `${number.format(table.querySelectorAll("tbody:not(.rest) tr").length)} layers`;
+    };
+    new MutationObserver((changes) => {
+      if (!changes.some((change) => [...change.removedNodes].some((node) => node.classList?.contains("rest") && !node.isConnected))) return;
+      const head = rows && table.querySelector("th[aria-sort]"); // the rest is here: what was sorted or sought takes it in
+      rows = null;
+      tell();
+      if (head) rows = sorted(readRows(table), head.dataset.key, head.getAttribute("aria-sort"));
+      if (head || input.value) refresh();
+    }).observe(table, { childList: true });
+    tell();
     tools.hidden = false;
   }
 

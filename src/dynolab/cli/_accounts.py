@@ -1,0 +1,77 @@
+"""``dynolab hub account``: who may use a hub, for whoever runs it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from dynolab.hub.usecases.base import Hub
+
+    T = TypeVar("T")
+
+
+@click.group("account")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The hub's data folder.")
+@click.pass_context
+def account(ctx: click.Context, data: Path | None) -> None:
+    """Let people into a hub, while it runs or not.
+
+    \b
+    dynolab hub account add ana@example.org
+    dynolab hub account token ana@example.org --agent
+    dynolab hub account password ana@example.org
+    """  # noqa: D301 - click wants the backspace character itself
+    ctx.obj = data or ctx.obj
+
+
+@account.command("add")
+@click.argument("email")
+@click.option("--name", default="", help="What others see. Default: what stands before the @.")
+@click.pass_obj
+def add(data: Path | None, email: str, name: str) -> None:
+    """Make an account; prints its API token, this once."""
+    from dynolab.hub import operate
+
+    click.echo(_done(data, partial(operate.add_account, email=email, name=name)))
+
+
+@account.command("token")
+@click.argument("email")
+@click.option("--agent", is_flag=True, help="A token for an agent, not for a person.")
+@click.pass_obj
+def token(data: Path | None, email: str, agent: bool) -> None:
+    """Make one more token of an account; prints it, this once."""
+    from dynolab.hub import operate
+
+    click.echo(_done(data, partial(operate.add_token, email=email, kind="agent" if agent else "user")))
+
+
+@account.command("password")
+@click.argument("email")
+@click.pass_obj
+def password(data: Path | None, email: str) -> None:
+    """Set an account's password, which is asked for, or is the first line of standard input where that is no terminal."""
+    import sys
+
+    from dynolab.hub import operate
+
+    asked = sys.stdin.isatty()
+    text = click.prompt("Password", hide_input=True, confirmation_prompt=True) if asked else sys.stdin.readline()
+    _done(data, partial(operate.set_password, email=email, password=text.rstrip("\r\n")))
+    click.echo(f"{email} signs in with it: qai-hub configure, or POST /api/v1/users/auth/login/", err=True)
+
+
+def _done(data: Path | None, verb: Callable[[Hub], Awaitable[T]]) -> T:
+    import platformdirs
+
+    from dynolab.hub.operate import carry_out
+    from dynolab.hub.settings import Settings
+
+    folder = (data or platformdirs.user_data_path("dynolab") / "hub").absolute()
+    return carry_out(Settings.from_environment(folder, host="127.0.0.1", port=0), verb)

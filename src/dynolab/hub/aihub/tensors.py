@@ -1,0 +1,47 @@
+"""Tensors as the official client knows them. It raises at an element type that it does not know, and then for a whole list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.spec import codec
+from dynolab.spec.tensors import TensorSpec
+
+DTYPES = {
+    "float32": pb.TENSOR_DTYPE_FLOAT32,
+    "int32": pb.TENSOR_DTYPE_INT32,
+    "int64": pb.TENSOR_DTYPE_INT64,
+    "int8": pb.TENSOR_DTYPE_INT8,
+    "uint8": pb.TENSOR_DTYPE_UINT8,
+    "int16": pb.TENSOR_DTYPE_INT16,
+    "uint16": pb.TENSOR_DTYPE_UINT16,
+    "float16": pb.TENSOR_DTYPE_FLOAT16,
+    "bool": pb.TENSOR_DTYPE_BOOL,
+}
+"""The protocol's TensorDtype; it has no others."""
+OPEN = -1
+"""An open dimension."""
+
+
+def tensor_types(document: Any) -> pb.NamedTensorTypeList | None:
+    """The tensors of a :class:`dynolab.spec.agents.Tensors`; None where there are none, or one that the protocol cannot say."""
+    if not document:
+        return None
+    tensors = codec.decode(tuple[TensorSpec, ...], document, "the tensors that are kept")
+    found = pb.NamedTensorTypeList()
+    for tensor in tensors:
+        shape = [size if isinstance(size, int) else OPEN for size in tensor.shape]
+        if tensor.dtype not in DTYPES or not all(-(1 << 63) <= size < 1 << 63 for size in shape):
+            return None
+        found.types.add(name=tensor.name, tensor_type=pb.TensorType(shape=shape, dtype=DTYPES[tensor.dtype]))
+    return found
+
+
+def tell_specs(model: pb.Model, tensors: Any) -> None:
+    """What the model takes and gives, where that is known: both sides or none."""
+    known = tensors if isinstance(tensors, dict) else {}
+    inputs, outputs = tensor_types(known.get("inputs")), tensor_types(known.get("outputs"))
+    if inputs is not None and outputs is not None:
+        model.input_spec.CopyFrom(inputs)
+        model.output_spec.CopyFrom(outputs)

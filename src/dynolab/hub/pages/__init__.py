@@ -1,0 +1,1 @@
+"""The hub in a browser: pages made on the server, which can be read without JavaScript."""

@@ -1,0 +1,96 @@
+"""The account: who is signed in, tokens, the password, and what to type to begin."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from dynolab.errors import SpecInvalid
+from dynolab.hub.pages.rendering import page
+from dynolab.hub.pages.visitors import go, sender, text, typed, visitor
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.find_account import find_account
+from dynolab.hub.usecases.find_devices import find_devices
+from dynolab.hub.usecases.find_tokens import find_tokens
+from dynolab.hub.usecases.make_token import PREFIXES, make_own_token
+from dynolab.hub.usecases.revoke_token import revoke_token
+from dynolab.hub.usecases.set_password import PASSWORD_LEAST, change_password
+
+NOWHERE = ("127.0.0.1", "localhost", "::1")
+"""Addresses that lead to the machine itself, on each another."""
+
+
+async def show(request: Request) -> Response:
+    """``GET /account/``."""
+    hub, account = await visitor(request)
+    return await _page(request, hub, account, changed=request.query_params.get("changed") == "password")
+
+
+async def without_slash(request: Request) -> Response:
+    """``GET /account``."""
+    return RedirectResponse("/account/", 307)
+
+
+async def make(request: Request) -> Response:
+    """``POST /account/tokens`` with ``kind`` and ``label``: the page with the secret, which no other page ever shows."""
+    hub, account, form = await sender(request)
+    kind, label = text(form, "kind"), text(form, "label")
+    row, secret = await make_own_token(hub, account, kind=kind, label=label)
+    return await _page(request, hub, account, made=row, secret=secret)
+
+
+async def revoke(request: Request) -> Response:
+    """``POST /account/tokens/ID/revoke``; whoever revokes the token of his own session is signed out."""
+    hub, account, _ = await sender(request)
+    await revoke_token(hub, account, request.path_params["id"])
+    return go(request, "/account/")
+
+
+async def password(request: Request) -> Response:
+    """``POST /account/password`` with ``current``, ``password`` and ``again``, or with ``remove=yes``."""
+    hub, account, form = await sender(request)
+    current, wanted, again = (typed(form, name) for name in ("current", "password", "again"))
+    if not text(form, "remove") and wanted != again:
+        raise SpecInvalid("the two new passwords are not the same", hint="go back and type both again")
+    await change_password(hub, account, None if text(form, "remove") else wanted, current=current)
+    return go(request, "/account/?changed=password")
+
+
+async def _page(
+    request: Request, hub: Hub, account: Account, *, made: Any = None, secret: str = "", changed: bool = False
+) -> Response:
+    tokens = await find_tokens(hub, account)
+    address = str(request.app.state.base_url(request)).rstrip("/")
+    devices = await find_devices(hub)
+    return await page(
+        request,
+        "account.html.j2",
+        account,
+        known=await find_account(hub, account),
+        tokens=[row for row in tokens if row.revoked_at is None],
+        revoked=[row for row in tokens if row.revoked_at is not None],
+        kinds=tuple(PREFIXES),
+        made=made,
+        secret=secret,
+        changed=changed,
+        least=PASSWORD_LEAST,
+        address=address,
+        here_only=urlsplit(address).hostname in NOWHERE,
+        user_token=secret if made is not None and made.kind == "user" else None,
+        agent_token=secret if made is not None and made.kind == "agent" else None,
+        device=json.dumps(devices[0].name if devices else "DEVICE", ensure_ascii=False),
+    )
+
+
+routes = [
+    Route("/account", without_slash),
+    Route("/account/", show),
+    Route("/account/tokens", make, methods=["POST"]),
+    Route("/account/tokens/{id}/revoke", revoke, methods=["POST"]),
+    Route("/account/password", password, methods=["POST"]),
+]

@@ -1,0 +1,117 @@
+"""The pages as one application."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from dynolab import errors
+from dynolab.hub.pages import (
+    account,
+    assets,
+    compare,
+    datasets,
+    devices,
+    graphs,
+    jobs,
+    live_logs,
+    models,
+    profiles,
+    signing_in,
+    submitting,
+    trends,
+    uploading,
+)
+from dynolab.hub.pages.rendering import is_fragment, page
+from dynolab.hub.pages.visitors import to_sign_in, visitor
+from dynolab.hub.usecases.base import Account
+from dynolab.spec.glossary import DEFINITIONS
+
+log = logging.getLogger(__name__)
+ROOMS = (
+    signing_in,
+    jobs,
+    live_logs,
+    profiles,
+    compare,
+    trends,
+    submitting,
+    uploading,
+    graphs,
+    models,
+    datasets,
+    devices,
+    account,
+    assets,
+)
+
+
+def create_pages() -> Starlette:
+    """The application; its ``state`` is set by the hub's."""
+    return Starlette(
+        routes=[
+            Route("/", home),
+            Route("/definitions", definitions),
+            *(one for room in ROOMS for one in room.routes),
+        ],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)],
+        exception_handlers={
+            errors.Unauthorized: _not_signed_in,
+            errors.Error: failed,
+            HTTPException: _refused,
+            Exception: failed,
+        },
+    )
+
+
+async def home(request: Request) -> Response:
+    """``GET /``."""
+    return RedirectResponse("/jobs/", 307)
+
+
+async def definitions(request: Request) -> Response:
+    """``GET /definitions``: what every word and figure means; figures link here."""
+    try:
+        _, account = await visitor(request)
+    except errors.Unauthorized:
+        account = None
+    return await page(request, "definitions.html.j2", account, words=DEFINITIONS.values())
+
+
+async def _not_signed_in(request: Request, error: Exception) -> Response:
+    return to_sign_in(request)
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """An error's page; what is no error of ours is a bug, and is said to be one."""
+    if not isinstance(error, errors.Error):
+        log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+        error = errors.Bug(f"the hub failed: {type(error).__name__}", hint="its log tells where; please report it")
+    template = "_problem.html.j2" if is_fragment(request) else "problem.html.j2"
+    return await page(request, template, await _known(request), status=error.http_status, error=error)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself: no such page, no such method, a form that cannot be read."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    told: errors.Error = errors.SpecInvalid(f"the request cannot be read: {getattr(error, 'detail', error)}")
+    if status == errors.NotFound.http_status:
+        told = errors.NotFound(f"there is no page at {request.url.path[:200]!r}")
+    elif status == 405:
+        told = errors.UserError(f"{request.url.path[:200]} does not take {request.method}")
+    return await page(request, "problem.html.j2", await _known(request), status=status, error=told)
+
+
+async def _known(request: Request) -> Account | None:
+    """Who is signed in, for the page around an error; None also where that cannot be told now."""
+    try:
+        return (await visitor(request))[1]
+    except errors.Error:
+        return None

@@ -1,0 +1,163 @@
+"""Jobs side by side: stage by stage and layer by layer, the first one the base that the others are held against."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Row
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dynolab.errors import NotFound
+from dynolab.hub.pages.jobs import JobLine, line
+from dynolab.hub.pages.profiles import FIRST_CHUNKS, formats
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
+from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.usecases.find_compared import MOST, find_chosen, find_comparable, find_compared
+from dynolab.report.base import Report
+from dynolab.report.html.sides import LETTERS, comparisons, layer_sides, sides
+from dynolab.report.html.view import comparison
+from dynolab.spec import codec
+from dynolab.spec.profiles import Profile
+
+OFFERED = 50
+"""Jobs to choose from."""
+EACH_ANSWER = ("json", "comparison.json", "the comparison itself: answers, ratios, intervals, layers")
+"""A format beside the report's: what ``dynolab compare --json`` prints, for each job against the base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One of the jobs: its letter, and addresses of the same comparison with it as the base, and without it."""
+
+    letter: str
+    job: JobLine
+    runtime: str
+    as_base: str | None
+    without: str
+
+
+def address(job_ids: Sequence[str], path: str = "/compare", **more: str) -> str:
+    """The address of a comparison."""
+    return f"{path}?{urlencode([*(('job', job_id) for job_id in job_ids), *more.items()])}"
+
+
+async def show(request: Request) -> Response:
+    """``GET /compare?job=A&job=B``: two to six jobs; with fewer, or with ``add``, a form to choose others."""
+    hub, account = await visitor(request)
+    ids = _ids(request)
+    if len(ids) < 2 or "add" in request.query_params:
+        chosen = await find_chosen(hub, account, ids)
+        others = await find_comparable(hub, account, chosen, limit=OFFERED)
+        shown: dict[str, Any] = {"chosen": [line(row) for row in chosen], "others": [line(row) for row in others]}
+        return await page(request, "compare_choose.html.j2", account, **shown, most=MOST)
+    found = await find_compared(hub, account, ids)
+    profiles = [profile for _, profile in found]
+    seen = await asyncio.to_thread(sides, profiles, slice(FIRST_CHUNKS))
+    return await page(
+        request,
+        "compare.html.j2",
+        account,
+        columns=_columns([row for row, _ in found], profiles),
+        seen=seen,
+        figures=await asyncio.to_thread(comparison, profiles),
+        apart=_apart(profiles),
+        rest=address(ids, "/compare/layers"),
+        more=address(ids, add="1") if len(ids) < MOST else None,
+        downloads=[
+            (name, description, address(ids, f"/compare/report/{name}"))
+            for name, _, description in [EACH_ANSWER, *((one.name, "", one.description) for one in _together())]
+        ],
+    )
+
+
+async def layers(request: Request) -> Response:
+    """``GET /compare/layers``: the rest of the layers' table for htmx; a page with all layers for others."""
+    hub, account = await visitor(request)
+    found = await find_compared(hub, account, _ids(request))
+    profiles = [profile for _, profile in found]
+    fragment = is_fragment(request)
+    wanted = slice(FIRST_CHUNKS, None) if fragment else slice(None)
+    seen = await asyncio.to_thread(layer_sides, profiles, wanted)
+    return await page(
+        request,
+        "_compare_layers.html.j2" if fragment else "compare_layers.html.j2",
+        account,
+        seen=seen,
+        back=address(_ids(request)),
+        columns=_columns([row for row, _ in found], profiles),
+    )
+
+
+async def report(request: Request) -> Response:
+    """``GET /compare/report/FORMAT``: the comparison as a file."""
+    hub, account = await visitor(request)
+    found = await find_compared(hub, account, _ids(request))
+    profiles = [profile for _, profile in found]
+    name = request.path_params["format"]
+    if name == EACH_ANSWER[0]:
+        file_name, content = EACH_ANSWER[1], await asyncio.to_thread(_answers, found)
+    else:
+        form = next((one for one in _together() if one.name == name), None)
+        if form is None:
+            known = ", ".join([EACH_ANSWER[0], *(one.name for one in _together())])
+            raise NotFound(f"{name[:100]!r} is no format for several jobs", hint=f"there are: {known}")
+        file_name, content = form.file_name, await asyncio.to_thread(form.render, profiles)
+    headers = {"Content-Disposition": f'attachment; filename="compared_{file_name}"', **HEADERS}
+    return Response(content, headers=headers, media_type="application/octet-stream")
+
+
+def _ids(request: Request) -> list[str]:
+    """The chosen jobs, each once; a NUL is in no id, and no database takes it."""
+    given = (one.replace("\x00", "").strip()[:100] for one in request.query_params.getlist("job"))
+    return list(dict.fromkeys(one for one in given if one))
+
+
+def _columns(rows: Sequence[Row[Any]], profiles: Sequence[Profile]) -> list[Column]:
+    ids = [row.id for row in rows]
+    columns = []
+    for at, (row, profile) in enumerate(zip(rows, profiles, strict=True)):
+        others = [one for one in ids if one != row.id]
+        runtime = " ".join([profile.runtime.name, *list(profile.runtime.versions.values())[:1]])
+        as_base = address([row.id, *others]) if at else None
+        columns.append(Column(LETTERS[at], line(row), runtime, as_base, address(others)))
+    return columns
+
+
+def _apart(profiles: Sequence[Profile]) -> list[str]:
+    """What must be the same for a difference to be the model's: those of model, device, runtime and options that are not."""
+    kinds: dict[str, set[Any]] = {
+        "model": {profile.model.sha256 for profile in profiles},
+        "device": {(profile.device.name, profile.device.os, profile.device.os_version) for profile in profiles},
+        "runtime": {(profile.runtime.name, tuple(profile.runtime.versions.items())) for profile in profiles},
+        "options": {profile.request.options for profile in profiles},
+    }
+    return [kind for kind, values in kinds.items() if len(values) > 1]
+
+
+def _together() -> list[Report]:
+    """The report's formats that hold several profiles."""
+    return [one for one in formats() if one.several]
+
+
+def _answers(found: Sequence[tuple[Row[Any], Profile]]) -> str:
+    """Each job's comparison with the first, as ``dynolab compare --json`` tells it."""
+    ids = [row.id for row, _ in found]
+    told = comparisons([profile for _, profile in found])
+    pairs = [
+        {"base": ids[0], "job": one, "comparison": codec.encode(each)} for one, each in zip(ids[1:], told, strict=True)
+    ]
+    return json.dumps({"comparisons": pairs}, indent=1) + "\n"
+
+
+routes = [
+    Route("/compare", show),
+    Route("/compare/layers", layers),
+    Route("/compare/report/{format}", report),
+]

@@ -1,0 +1,130 @@
+"""Devices: the models of devices with their boards, and a page for each model and board."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Row
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from dynolab.errors import NotFound
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render
+from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
+from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
+from dynolab.hub.usecases.find_boards import Load, find_load
+from dynolab.hub.usecases.find_device_history import find_device_history
+
+ATTEMPTS = 25
+"""The last attempts on a board's page; the list of jobs has the others."""
+STATES = ("free", "busy", "away")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A model of devices, with its boards."""
+
+    load: Load
+    boards: Sequence[BoardState]
+
+    @property
+    def name(self) -> str:
+        """As jobs ask for it."""
+        return self.load.model.name
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        """How many boards are free, busy and away; what none is, is left out."""
+        found = Counter(board.state for board in self.boards)
+        return [(state, found[state]) for state in STATES if found[state]]
+
+    @property
+    def frameworks(self) -> list[tuple[str, str]]:
+        """Name and version of what its boards run."""
+        return sorted({one for board in self.boards for one in board.frameworks})
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """An attempt of a board: the row, and how many seconds it took or takes by now."""
+
+    row: Row[Any]
+    seconds: int
+
+
+async def listing(request: Request) -> Response:
+    """``GET /devices/``: all models of devices, or those of whose boards something holds ``text``."""
+    hub, account = await visitor(request)
+    wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
+    kinds = _kinds(await find_load(hub), await find_board_states(hub, account, text=wanted))
+    return await _live(request, account, "devices", kinds=kinds, wanted=wanted)
+
+
+async def without_slash(request: Request) -> Response:
+    """``GET /devices``: what the official client links to."""
+    return RedirectResponse("/devices/", 307)
+
+
+async def show(request: Request) -> Response:
+    """``GET /devices/ID``: a board by its id, or the models of a name. Raises :class:`NotFound`."""
+    hub, account = await visitor(request)
+    wanted = request.path_params["id"]
+    found = await find_board_states(hub, account, device_id=wanted)
+    if found:
+        return await _board(request, hub, account, found[0])
+    load = await find_load(hub, name=wanted)
+    if not load:
+        raise NotFound(f"there is no device {wanted!r}", hint="the list of devices has those that agents serve")
+    kinds = _kinds(load, await find_board_states(hub, account, text=wanted))
+    return await _live(request, account, "device", name=wanted, kinds=kinds)
+
+
+async def _board(request: Request, hub: Hub, account: Account, board: BoardState) -> Response:
+    load = await find_load(hub, name=board.name, os=board.os)
+    tries = [Try(row, _seconds(row)) for row in await find_device_history(hub, account, board.id, limit=ATTEMPTS)]
+    return await _live(
+        request, account, "board", board=board, queued=load[0].queued if load else 0, tries=tries, name=board.name
+    )
+
+
+def _kinds(load: Sequence[Load], boards: Sequence[BoardState]) -> list[Kind]:
+    """The models that have a board among these, by name, the newest system first."""
+    by_model: dict[tuple[str, str, tuple[str, ...]], list[BoardState]] = {}
+    for board in boards:
+        by_model.setdefault(board.model, []).append(board)
+    keys = [(one, (one.model.name, one.model.os, one.model.attributes)) for one in load]
+    kinds = [Kind(one, by_model[key]) for one, key in keys if key in by_model]
+    return sorted(kinds, key=lambda kind: kind.name.casefold())
+
+
+def _seconds(row: Row[Any]) -> int:
+    took: timedelta = (row.finished_at or datetime.now(UTC)) - row.started_at
+    return round(took.total_seconds())
+
+
+async def _live(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
+    """The page, or for htmx the part of it that changes; 204 where that is as it was seen."""
+    kept = [(key, value) for key, value in request.query_params.multi_items() if key != "seen"]
+    shown["again"] = f"{request.url.path}?{urlencode([*kept, ('seen', '0')])}"
+    if not is_fragment(request):
+        return await page(request, f"{template}.html.j2", account, **shown)
+    content = render(request, f"_{template}.html.j2", account, **shown)
+    seen = hashlib.sha256(content.encode()).hexdigest()[:16]
+    if request.query_params.get("seen") == seen:
+        return Response(status_code=204)
+    return HTMLResponse(content.replace("seen=0", f"seen={seen}"), headers=HEADERS)
+
+
+routes = [
+    Route("/devices", without_slash),
+    Route("/devices/", listing),
+    Route("/devices/{id:path}", show),
+]

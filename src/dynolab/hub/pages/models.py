@@ -1,0 +1,30 @@
+"""Models: the list, and a page for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from dynolab.hub.pages.stored import Shelf, routes_of, uses
+from dynolab.hub.store.tables import model as model_table
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.create_model import ENDINGS
+from dynolab.hub.usecases.delete_model import delete_model
+from dynolab.hub.usecases.find_jobs import JobFilter
+from dynolab.hub.usecases.find_tensors import find_model_tensors
+
+
+async def _details(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
+    """What it takes and gives, and the jobs that used it."""
+    return {
+        "tensors": await find_model_tensors(hub, account, row),
+        "uses": await uses(hub, account, JobFilter(model_id=row.id)),
+    }
+
+
+def _ending(row: Row[Any]) -> str:
+    return ENDINGS[row.kind] + (".zip" if row.is_directory else "")
+
+
+routes = routes_of(Shelf(model_table, _details, _ending, delete_model))

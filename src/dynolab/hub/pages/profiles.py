@@ -1,0 +1,178 @@
+"""A job's page: what it is at while it runs, what it measured when it is done, why when it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from dynolab import plugins
+from dynolab.errors import Error, NotFound
+from dynolab.hub.pages.jobs import line
+from dynolab.hub.pages.live_logs import live_log
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render
+from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.store.tables import job as job_table
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.estimate_start import estimate_start
+from dynolab.hub.usecases.find_attempts import find_attempts
+from dynolab.hub.usecases.find_jobs import find_job
+from dynolab.hub.usecases.read_blob import read_blob
+from dynolab.hub.usecases.read_log import read_log
+from dynolab.hub.usecases.read_profile import read_profile
+from dynolab.hub.usecases.share_access import shared_with
+from dynolab.report.base import Report
+from dynolab.report.html.view import ProfileView, view
+
+FIRST_CHUNKS = 2
+"""Bodies of the layer table, of a hundred layers each, that come with the page; the others follow."""
+LOG_TAIL_BYTES = 200_000
+STAGES = ("compile", "first_load", "warm_load", "inference")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of a running job: ``state`` is ``before``, ``now`` or ``over``; ``text`` what it is at."""
+
+    name: str
+    state: str
+    text: str
+
+
+async def show(request: Request) -> Response:
+    """``GET /jobs/ID/``."""
+    hub, account = await visitor(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    shown = await _shown(hub, account, row)
+    return await page(request, "job.html.j2", account, **shown, **await _outcome(hub, row), **await live_log(hub, row))
+
+
+async def live(request: Request) -> Response:
+    """``GET /jobs/ID/live``: what it is at. 204 where nothing changed; once it is over, htmx is told to load the page anew."""
+    hub, account = await visitor(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    if row.finished_at is not None:
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    content = render(request, "_live.html.j2", account, **await _shown(hub, account, row))
+    seen = hashlib.sha256(content.encode()).hexdigest()[:16]
+    if request.query_params.get("seen") == seen:
+        return Response(status_code=204)
+    return HTMLResponse(content.replace("seen=0", f"seen={seen}"), headers=HEADERS)
+
+
+async def layers(request: Request) -> Response:
+    """``GET /jobs/ID/layers``: the rest of the layer table for htmx; a page with all layers for others."""
+    hub, account = await visitor(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    profile = await read_profile(hub, row)
+    if profile is None:
+        raise NotFound(f"the job {row.id} has no layers to show: it is {row.state}")
+    seen = await asyncio.to_thread(view, profile, row.name, 1, many=False)
+    template = "_layers.html.j2" if is_fragment(request) else "layers.html.j2"
+    return await page(request, template, account, job=line(row), chunks=seen.layers.chunks, first=FIRST_CHUNKS)
+
+
+async def report(request: Request) -> Response:
+    """``GET /jobs/ID/report/FORMAT``: the profile in one of the report's formats, as a file."""
+    hub, account = await visitor(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    profile = await read_profile(hub, row)
+    if profile is None:
+        raise NotFound(f"the job {row.id} has no profile: it is {row.state}")
+    form = _format(request.path_params["format"])
+    content = await asyncio.to_thread(form.render, [profile])
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}_{form.file_name}"', **HEADERS}
+    return Response(content, headers=headers, media_type="application/octet-stream")
+
+
+async def log(request: Request) -> Response:
+    """``GET /jobs/ID/log``: the last attempt's log, as text; while that runs, as far as it has come."""
+    hub, account = await visitor(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    size, chunks = await read_log(hub, row)
+    headers = {"Content-Length": str(size), **HEADERS}
+    return StreamingResponse(chunks, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+def formats() -> list[Report]:
+    """The report's formats, by name."""
+    return [_format(name) for name in plugins.names("dynolab.report")]
+
+
+def _format(name: str) -> Report:
+    """Raises :class:`NotFound`."""
+    found = plugins.load("dynolab.report", name)
+    assert isinstance(found, Report)
+    return found
+
+
+async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
+    """What the page tells of any job."""
+    attempts, position = await find_attempts(hub, row)
+    progress = next((one.progress for one in reversed(attempts) if one.state == "running"), None)
+    return {
+        "job": line(row),
+        "row": row,
+        "attempts": attempts,
+        "position": position,
+        "estimate": await estimate_start(hub, row, position) if row.state == "queued" else None,
+        "steps": _steps(progress if isinstance(progress, dict) else None),
+        "mine": row.account_id == account.id,
+        "shared": await shared_with(hub, account, job_table, row.id),
+    }
+
+
+async def _outcome(hub: Hub, row: Row[Any]) -> dict[str, Any]:
+    """What a job that is over left: the view of its profile, or why that cannot be shown; and the end of its log."""
+    seen: ProfileView | None = None
+    trouble = None
+    try:
+        profile = await read_profile(hub, row)
+        seen = None if profile is None else await asyncio.to_thread(view, profile, row.name, 1, many=False)
+    except Error as error:
+        trouble = error
+    return {
+        "shown": seen,
+        "trouble": trouble,
+        "first": FIRST_CHUNKS,
+        "log": await _log_tail(hub, row),
+        "formats": formats() if seen is not None else [],
+    }
+
+
+async def _log_tail(hub: Hub, row: Row[Any]) -> str | None:
+    if row.log_blob_id is None:
+        return None
+    _, chunks = await read_blob(hub, row.log_blob_id)
+    kept = b""
+    async for chunk in chunks:
+        kept = (kept + chunk)[-LOG_TAIL_BYTES:]
+    return kept.decode("utf-8", "replace")
+
+
+def _steps(progress: dict[str, Any] | None) -> list[Step]:
+    """The four stages, from what the agent said last."""
+    now = progress.get("stage") if progress else None
+    if progress is None or now not in STAGES:
+        return [Step(name, "before", "") for name in STAGES]
+    at = STAGES.index(str(now))
+    said = str(progress.get("text", ""))[:200]
+    return [
+        Step(name, "over" if number < at else "now" if number == at else "before", said if number == at else "")
+        for number, name in enumerate(STAGES)
+    ]
+
+
+routes = [
+    Route("/jobs/{id}/", show),
+    Route("/jobs/{id}/live", live),
+    Route("/jobs/{id}/layers", layers),
+    Route("/jobs/{id}/report/{format}", report),
+    Route("/jobs/{id}/log", log),
+]

@@ -1,0 +1,123 @@
+"""What somebody asks for in the form that submits jobs: read, checked, and made into requests."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import parse_qs, urlencode
+
+from dynolab.errors import Error, SpecInvalid
+from dynolab.hub.pages.option_fields import TEXT, Merged, merge, typed
+from dynolab.hub.usecases.base import checked_name
+from dynolab.hub.usecases.find_devices import DeviceModel
+from dynolab.hub.usecases.submit_job import JobRequest
+
+KINDS = ("profile", "inference")
+MODEL_FILE, DATASET_FILE = "model_file", "dataset_file"
+COMING = "-"
+"""Stands for a model or dataset whose file is yet to come, while the rest is checked."""
+DEVICES_MOST = 50
+Value = TypeVar("Value")
+
+
+@dataclass
+class Sheet:
+    """The form as it was sent: texts by field, and problems by the field that they stand beside."""
+
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    problems: dict[str, Error] = field(default_factory=dict)
+
+    def one(self, name: str, default: str = "") -> str:
+        """The field's text, empty where it was left out."""
+        return self.texts.get(name, [default])[-1]
+
+    def leave_out(self, name: str) -> None:
+        """As if the field had been empty."""
+        self.texts.pop(name, None)
+
+    @property
+    def kind(self) -> str:
+        """``profile`` or ``inference``."""
+        found = self.one("kind", KINDS[0])
+        return found if found in KINDS else KINDS[0]
+
+    @property
+    def measures(self) -> bool:
+        """Whether an inference job is to be measured as well; a form that was not filled in yet says so."""
+        return "kind" not in self.texts or bool(self.one("measures"))
+
+    @property
+    def key(self) -> str:
+        """What makes a form that is sent twice the same jobs."""
+        return self.one("key") or secrets.token_urlsafe(12)
+
+    @property
+    def devices(self) -> list[str]:
+        """The chosen device models, as :func:`device_value` writes them."""
+        return list(dict.fromkeys(self.texts.get("device", [])))
+
+    def options(self) -> Merged:
+        """What fields and text ask for, together."""
+        fields = typed((name, texts[-1]) for name, texts in self.texts.items())
+        return merge(fields, self.one(TEXT), self.one("was"))
+
+    def check(self) -> None:
+        """Note the problems that can be told without looking anything up."""
+        if not self.one("model") and MODEL_FILE not in self.problems:
+            self.problems[MODEL_FILE] = SpecInvalid("there is no model", hint="choose a file, or a model that is here")
+        if not self.devices:
+            self.problems["device"] = SpecInvalid("no device is chosen", hint="choose one or more")
+        elif len(self.devices) > DEVICES_MOST:
+            self.problems["device"] = SpecInvalid(f"{len(self.devices)} devices are chosen; {DEVICES_MOST} is the most")
+        if self.kind == "inference" and not self.one("dataset") and DATASET_FILE not in self.problems:
+            self.problems[DATASET_FILE] = SpecInvalid(
+                "inference needs a dataset", hint="choose an .h5 file, or a dataset that is here"
+            )
+        self._noted("name", lambda text: checked_name(text, "job"))
+        self.problems |= self.options().problems
+        self._number("priority", int)
+        self._number("deadline_s", float)
+
+    def request(self, device: DeviceModel) -> JobRequest:
+        """What a sound sheet asks of one device model."""
+        words = (self.key, self.one("model"), device_value(device))
+        return JobRequest(
+            kind=self.kind,
+            model_id=self.one("model"),
+            device_name=device.name,
+            device_os=device.os,
+            device_attributes=device.attributes,
+            name=self.one("name"),
+            options=self.options().text,
+            measures=self.kind == "profile" or self.measures,
+            dataset_id=self.one("dataset") if self.kind == "inference" else None,
+            idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),
+            priority=self._number("priority", int) or 0,
+            deadline_s=self._number("deadline_s", float),
+        )
+
+    def _number(self, name: str, read: Callable[[str], Value]) -> Value | None:
+        """The field's number; None where it is empty, or none, which is noted."""
+        return self._noted(name, read) if self.one(name) else None
+
+    def _noted(self, name: str, read: Callable[[str], Value]) -> Value | None:
+        try:
+            return read(self.one(name))
+        except SpecInvalid as error:
+            self.problems[name] = error
+        except ValueError:
+            self.problems[name] = SpecInvalid(f"{self.one(name)[:100]!r} is no number")
+        return None
+
+
+def device_value(device: DeviceModel) -> str:
+    """A device model in one text, for a form's field."""
+    return urlencode({"name": device.name, "os": device.os, "attribute": device.attributes}, doseq=True)
+
+
+def device_wanted(value: str) -> Mapping[str, list[str]]:
+    """What :func:`device_value` wrote: ``name``, ``os``, ``attribute``; anything else has no name."""
+    return parse_qs(value, max_num_fields=200) if len(value) < 10_000 else {}

@@ -1,0 +1,86 @@
+"""Signing in and out, and the language to read."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dynolab.errors import RateLimited, SpecInvalid, Unauthorized, UserError
+from dynolab.hub.pages.rendering import LANGUAGE_COOKIE, page
+from dynolab.hub.pages.texts import languages
+from dynolab.hub.pages.visitors import COOKIE, from_here, go, remember, safe, text, the_hub, typed
+from dynolab.hub.usecases.log_in import log_in
+from dynolab.hub.usecases.open_session import accept_invitation, open_session
+
+YEAR_S = 365 * 24 * 3600
+
+
+async def show(request: Request) -> Response:
+    """``GET /sign-in``."""
+    return await _form(request, safe(request.query_params.get("next", "")))
+
+
+async def sign_in(request: Request) -> Response:
+    """``POST /sign-in`` with ``token``, or ``email`` and ``password``, and ``next``; what is refused is told in the form."""
+    from_here(request)
+    form = await request.form(max_files=0, max_fields=10)
+    following, email = safe(text(form, "next")), text(form, "email")
+    hub = the_hub(request)
+    try:
+        token = await log_in(hub, email, typed(form, "password")) if email else text(form, "token")
+        session = await open_session(hub, token)
+    except (Unauthorized, SpecInvalid, RateLimited) as error:
+        return await _form(request, following, email, error)
+    return remember(request, go(request, following), session)
+
+
+async def _form(request: Request, following: str, email: str = "", refusal: UserError | None = None) -> Response:
+    status = HTTPStatus.OK if refusal is None else refusal.http_status
+    return await page(
+        request, "sign_in.html.j2", status=status, following=following, email=email, refusal=_words(email, refusal)
+    )
+
+
+def _words(email: str, refusal: UserError | None) -> str | None:
+    """The text for a refusal; None where there was none."""
+    if refusal is None:
+        return None
+    if isinstance(refusal, RateLimited):
+        return "sign-in-too-often"
+    return "password-refused" if email else "sign-in-refused"
+
+
+async def invited(request: Request) -> Response:
+    """``GET /welcome/INVITATION``: the link that the hub prints when it starts."""
+    session = await accept_invitation(the_hub(request), request.path_params["invitation"])
+    return remember(request, go(request, "/jobs/"), session)
+
+
+async def sign_out(request: Request) -> Response:
+    """``POST /sign-out``."""
+    from_here(request)
+    answer = go(request, "/sign-in")
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+async def speak(request: Request) -> Response:
+    """``POST /language`` with ``language`` and ``next``."""
+    from_here(request)
+    form = await request.form(max_files=0, max_fields=10)
+    answer = go(request, safe(text(form, "next")))
+    if text(form, "language") in languages():
+        answer.set_cookie(LANGUAGE_COOKIE, text(form, "language"), max_age=YEAR_S, samesite="lax")
+    return answer
+
+
+routes = [
+    Route("/sign-in", show),
+    Route("/sign-in", sign_in, methods=["POST"]),
+    Route("/welcome/{invitation}", invited),
+    Route("/sign-out", sign_out, methods=["POST"]),
+    Route("/language", speak, methods=["POST"]),
+]

@@ -1,0 +1,133 @@
+"""What the pages of models and of datasets have in common: their list, and what can be done with one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Row, Table
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from dynolab.errors import Conflict
+from dynolab.hub.pages.jobs import JobLine, line
+from dynolab.hub.pages.paging import ROWS, before, cut
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
+from dynolab.hub.pages.visitors import go, sender, text, visitor
+from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
+from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
+from dynolab.hub.usecases.find_stored import find_stored, page_stored
+from dynolab.hub.usecases.link_file import link_file
+from dynolab.hub.usecases.share_access import change_sharing, shared_with
+from dynolab.spec.measurements import Range
+from dynolab.spec.show import show_range
+
+USES = 10
+"""Jobs on a model's or dataset's page; the list of jobs has the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What models and datasets differ in."""
+
+    table: Table
+    details: Callable[[Hub, Account, Row[Any]], Awaitable[dict[str, Any]]]
+    """What the page of one shows besides."""
+    ending: Callable[[Row[Any]], str]
+    """How its file ends."""
+    delete: Callable[[Hub, Account, str], Awaitable[None]]
+
+    @property
+    def place(self) -> str:
+        """Where they stand."""
+        return f"/{self.table.name}s/"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A job that used it, and the job's figures."""
+
+    job: JobLine
+    peak: str | None
+    """Memory of its inference at the highest point."""
+
+
+def routes_of(shelf: Shelf) -> list[Route]:
+    """The list, a page for each, and what its forms are sent to."""
+    verbs = {"share": share, "delete": delete}
+    return [
+        Route(shelf.place, partial(listing, shelf)),
+        Route(f"{shelf.place}{{id}}/", partial(show, shelf)),
+        Route(f"{shelf.place}{{id}}/download", partial(download, shelf)),
+        *(Route(f"{shelf.place}{{id}}/{name}", partial(verb, shelf), methods=["POST"]) for name, verb in verbs.items()),
+    ]
+
+
+async def listing(shelf: Shelf, request: Request) -> Response:
+    """``GET /models/``: the newest first, searched by ``text``. What htmx asks for is the list alone."""
+    hub, account = await visitor(request)
+    wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
+    rows = await page_stored(hub, account, shelf.table, text=wanted, limit=ROWS + 1, before=before(request))
+    template = "_stored.html.j2" if is_fragment(request) else "stored.html.j2"
+    return await page(request, template, account, found=cut(request, rows), wanted=wanted, **_names(shelf))
+
+
+async def show(shelf: Shelf, request: Request) -> Response:
+    """``GET /models/ID/``."""
+    hub, account = await visitor(request)
+    row = await find_stored(hub, account, shelf.table, request.path_params["id"])
+    return await page(
+        request,
+        f"{shelf.table.name}.html.j2",
+        account,
+        row=row,
+        mine=row.account_id == account.id,
+        shared=await shared_with(hub, account, shelf.table, row.id),
+        **_names(shelf),
+        **await shelf.details(hub, account, row),
+    )
+
+
+async def download(shelf: Shelf, request: Request) -> Response:
+    """``GET /models/ID/download``: on to the file's own address."""
+    hub, account = await visitor(request)
+    row = await find_stored(hub, account, shelf.table, request.path_params["id"])
+    if row.blob_id is None:
+        raise Conflict(f"the {shelf.table.name} {row.id} has no bytes: its upload is not complete")
+    path, _ = link_file(hub, row.blob_id, row.name, shelf.ending(row))
+    return RedirectResponse(f"/{path}", 303, HEADERS)
+
+
+async def share(shelf: Shelf, request: Request) -> Response:
+    """``POST /models/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
+    hub, account, form = await sender(request)
+    emails = [text(form, "email")]
+    changed = {"remove": emails} if text(form, "end") else {"add": emails}
+    await change_sharing(hub, account, shelf.table, request.path_params["id"], **changed)
+    return go(request, f"{shelf.place}{request.path_params['id']}/")
+
+
+async def delete(shelf: Shelf, request: Request) -> Response:
+    """``POST /models/ID/delete``, while no job that is not over uses it."""
+    hub, account, _ = await sender(request)
+    await shelf.delete(hub, account, request.path_params["id"])
+    return go(request, shelf.place)
+
+
+async def uses(hub: Hub, account: Account, wanted: JobFilter) -> list[Use]:
+    """The newest jobs of a filter, with their figures."""
+    return [Use(line(row), _peak(row.summary)) for row in await page_jobs(hub, account, wanted, limit=USES)]
+
+
+def _peak(summary: Any) -> str | None:
+    ends = summary.get("inference_memory_peak_bytes") if isinstance(summary, dict) else None
+    if not isinstance(ends, list) or [type(end) for end in ends] != [int, int]:
+        return None
+    return show_range(Range(*ends))
+
+
+def _names(shelf: Shelf) -> dict[str, Any]:
+    return {"place": shelf.place, "noun": shelf.table.name}

@@ -1,0 +1,65 @@
+"""What the pages say, a file for each language: the file is the registration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from fluent.runtime import FluentBundle, FluentResource
+
+from dynolab.errors import Bug
+
+FOLDER = Path(__file__).parent
+DEFAULT = "en"
+
+
+class Texts:
+    """The texts of one language: called with a text's id and what it is to hold; what it lacks it says in English."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._bundles = [_bundle(name) for name in dict.fromkeys([language, DEFAULT])]
+
+    def __call__(self, key: str, **values: object) -> str:
+        for bundle in self._bundles:
+            if bundle.has_message(key) and (pattern := bundle.get_message(key).value) is not None:
+                text, problems = bundle.format_pattern(pattern, values)
+                if problems:
+                    raise Bug(f"the text {key!r} cannot be said with {sorted(values)}: {problems[0]}")
+                return str(text)
+        raise Bug(f"there is no text {key!r} in {FOLDER.name}/{DEFAULT}.ftl")
+
+
+def languages() -> dict[str, str]:
+    """The languages by tag, each with its own name for itself."""
+    return {path.stem: texts(path.stem)("language-name") for path in sorted(FOLDER.glob("*.ftl"))}
+
+
+@cache
+def texts(language: str) -> Texts:
+    """The texts of a language that there is a file for."""
+    return Texts(language)
+
+
+def chosen(wanted: str, accepted: str) -> str:
+    """The language to speak: what was chosen, or the first of the ``Accept-Language`` header that there is, or English."""
+    known = {path.stem for path in FOLDER.glob("*.ftl")}
+    return next((tag for tag in (wanted, *_by_weight(accepted)) if tag in known), DEFAULT)
+
+
+def _by_weight(header: str) -> Iterable[str]:
+    """The languages of an ``Accept-Language`` header (RFC 9110, 12.5.4), the most welcome first, without regions."""
+    found = []
+    for part in header[:500].split(","):
+        tag, _, weight = part.partition(";")
+        number = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
+        found.append((float(number[1]) if number else 1.0, tag.strip().partition("-")[0].lower()))
+    return [tag for weight, tag in sorted(found, key=lambda one: -one[0]) if weight > 0]
+
+
+def _bundle(language: str) -> FluentBundle:
+    bundle = FluentBundle([language], use_isolating=False)
+    bundle.add_resource(FluentResource((FOLDER / f"{language}.ftl").read_text(encoding="utf-8")))
+    return bundle

@@ -1,0 +1,132 @@
+"""Files that the page's script sends in parts: the addresses of the parts are those of the JSON API."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from sqlalchemy import Table
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dynolab.errors import Error, NotFound, SpecInvalid
+from dynolab.hub.pages.rendering import HEADERS
+from dynolab.hub.pages.visitors import from_here, visitor
+from dynolab.hub.store.tables import dataset as dataset_table
+from dynolab.hub.store.tables import model as model_table
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.begin_upload import begin_upload
+from dynolab.hub.usecases.complete_upload import complete_upload
+from dynolab.hub.usecases.create_dataset import create_dataset
+from dynolab.hub.usecases.create_model import create_model
+from dynolab.hub.usecases.delete_dataset import delete_dataset
+from dynolab.hub.usecases.delete_model import delete_model
+from dynolab.hub.usecases.find_stored import find_stored
+from dynolab.hub.usecases.receive_file import check_dataset
+from dynolab.hub.usecases.tell_format import END_BYTES, called, format_inside, format_of
+
+_TABLES: dict[str, Table] = {"model": model_table, "dataset": dataset_table}
+
+
+async def begin(request: Request) -> Response:
+    """``POST /submit/uploads/WHAT?name=FILE&size=BYTES``: the addresses of the parts. The body is a ZIP file's end."""
+    from_here(request)
+    hub, account = await visitor(request)
+    what, name = request.path_params["what"], request.query_params.get("name", "")
+    try:
+        table, size = _table(what), _size(request)
+        target_id = await _made(request, hub, account, what, name, size)
+        try:
+            begun = await begin_upload(hub, account, table, target_id, size=size)
+        except Error:
+            await _forget(hub, account, what, target_id)
+            raise
+    except Error as error:
+        return _refused(error)
+    urls = [f"/files/parts/{token}" for token in begun.tokens]
+    document = {"id": target_id, "upload": begun.id, "part_bytes": begun.part_bytes or size, "urls": urls}
+    return JSONResponse(document, HTTPStatus.CREATED, HEADERS)
+
+
+async def complete(request: Request) -> Response:
+    """``POST /submit/uploads/WHAT/ID/complete`` with ``{"upload": ..., "etags": [...]}``."""
+    from_here(request)
+    hub, account = await visitor(request)
+    try:
+        document = json.loads(await request.body())
+        upload_id, etags = str(document["upload"]), [str(one) for one in document["etags"]]
+    except (ValueError, KeyError, TypeError) as error:
+        return _refused(SpecInvalid(f"the upload cannot be completed: {type(error).__name__}"))
+    target_id, table = request.path_params["id"], _table(request.path_params["what"])
+    try:
+        await complete_upload(hub, account, table, target_id, upload_id=upload_id, etags=etags)
+    except Error as error:
+        return _refused(error)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def give_up(request: Request) -> Response:
+    """``POST /submit/uploads/WHAT/ID/give-up``: what has come of it goes. Not for what is complete."""
+    from_here(request)
+    hub, account = await visitor(request)
+    what, target_id = request.path_params["what"], request.path_params["id"]
+    try:
+        if (await find_stored(hub, account, _table(what), target_id)).blob_id is None:
+            await _forget(hub, account, what, target_id)
+    except Error as error:
+        return _refused(error)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _made(request: Request, hub: Hub, account: Account, what: str, name: str, size: int) -> str:
+    """The id of a new model or dataset, whose bytes are to come."""
+    if what == "dataset":
+        check_dataset(name)
+        return (await create_dataset(hub, account, name=called(name)))[0]
+    told = format_of(name)
+    kind = told or format_inside(name, await _end(request), size)
+    return (await create_model(hub, account, name=called(name), kind=kind, is_directory=told is None))[0]
+
+
+def _table(what: str) -> Table:
+    if what not in _TABLES:
+        raise NotFound(f"no {what[:100]!r} is uploaded here")
+    return _TABLES[what]
+
+
+async def _end(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > END_BYTES:
+            raise SpecInvalid(f"more than {END_BYTES} bytes of a file's end came")
+    return bytes(body)
+
+
+async def _forget(hub: Hub, account: Account, what: str, target_id: str) -> None:
+    await (delete_model if what == "model" else delete_dataset)(hub, account, target_id)
+
+
+def _size(request: Request) -> int:
+    text = request.query_params.get("size", "")
+    if not text.isdecimal() or len(text) > 18:
+        raise SpecInvalid(f"size={text[:100]!r} is no number of bytes")
+    return int(text)
+
+
+def told(error: Error) -> str:
+    """A refusal in one line, for beside a field."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message
+
+
+def _refused(error: Error) -> Response:
+    """A refusal that the page's script shows beside the field."""
+    return JSONResponse({"problem": told(error)}, error.http_status, HEADERS)
+
+
+routes = [
+    Route("/submit/uploads/{what}", begin, methods=["POST"]),
+    Route("/submit/uploads/{what}/{id}/complete", complete, methods=["POST"]),
+    Route("/submit/uploads/{what}/{id}/give-up", give_up, methods=["POST"]),
+]

@@ -1,0 +1,80 @@
+"""Statements that are run for every job: written in SQLAlchemy's Core, compiled once, and run by the driver itself.
+
+SQLAlchemy keys and adapts a statement anew with each call, which costs four times what the driver needs. What is run here
+takes part in the same transaction as what an :class:`AsyncConnection` runs by its own methods.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import asyncpg
+from sqlalchemy import Select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.types import TypeEngine
+
+Convert = Callable[[Any], Any]
+_DIALECT = dialect()  # type: ignore[no-untyped-call]  # its constructor has no types
+
+
+def driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
+    """The driver's connection below one of SQLAlchemy's."""
+    below = connection.sync_connection
+    assert below is not None, "the connection is open"
+    return cast("asyncpg.Connection[Any]", below.connection.driver_connection)
+
+
+class Prepared:
+    """A statement whose ``bindparam`` are given by name with each call. Rows have their columns' names as attributes."""
+
+    def __init__(self, statement: Select[Any] | UpdateBase) -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        self.sql = compiled.string
+        binds = [compiled.binds[name] for name in compiled.positiontup or ()]
+        self._fixed = {bind.key: bind.value for bind in binds if not bind.required}
+        self._arguments = [(bind.key, _into(bind.type)) for bind in binds]
+        columns = statement.exported_columns
+        self._row: Any = namedtuple("Row", [str(name) for name, _ in columns.items()])  # type: ignore[misc]  # known later
+        self._out_of = [_out_of(column.type) for column in columns]
+        self._plain = not any(self._out_of)
+
+    async def all(self, connection: AsyncConnection, **values: object) -> list[Any]:
+        """All rows."""
+        found = await driver(connection).fetch(self.sql, *self._bound(values))
+        return [self._made(record) for record in found]
+
+    async def one_or_none(self, connection: AsyncConnection, **values: object) -> Any:
+        """The first row, or None where there is none."""
+        found = await driver(connection).fetchrow(self.sql, *self._bound(values))
+        return None if found is None else self._made(found)
+
+    async def scalar(self, connection: AsyncConnection, **values: object) -> Any:
+        """The first row's first value, or None where there is no row."""
+        row = await self.one_or_none(connection, **values)
+        return None if row is None else row[0]
+
+    async def execute(self, connection: AsyncConnection, **values: object) -> None:
+        """Run a statement that gives no rows."""
+        await driver(connection).fetch(self.sql, *self._bound(values))
+
+    def _bound(self, values: dict[str, object]) -> list[object]:
+        given = self._fixed | values
+        return [given[name] if convert is None else convert(given[name]) for name, convert in self._arguments]
+
+    def _made(self, record: Sequence[Any]) -> Any:
+        if self._plain:
+            return self._row._make(record)
+        pairs = zip(self._out_of, record, strict=True)
+        return self._row._make(value if convert is None else convert(value) for convert, value in pairs)
+
+
+def _into(kind: TypeEngine[Any]) -> Convert | None:
+    return kind.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+
+
+def _out_of(kind: TypeEngine[Any]) -> Convert | None:
+    return kind.dialect_impl(_DIALECT).result_processor(_DIALECT, None)

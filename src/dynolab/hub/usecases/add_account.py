@@ -1,0 +1,32 @@
+"""Whoever runs the hub lets another person in."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from dynolab.errors import Conflict, NotFound, SpecInvalid
+from dynolab.hub.store.tables import account
+from dynolab.hub.usecases.base import Hub, checked_name
+from dynolab.hub.usecases.make_token import make_token
+from dynolab.hub.usecases.share_access import EMAIL
+
+
+async def add_account(hub: Hub, email: str, name: str = "") -> str:
+    """The secret of the account's first API token. Raises :class:`SpecInvalid`, and :class:`Conflict` for one that is there."""
+    if not EMAIL.fullmatch(email) or checked_name(email, "account") != email:
+        raise SpecInvalid(f"{email!r} is no e-mail address")
+    values = {"email": email, "name": checked_name(name, "account") or email.partition("@")[0]}
+    made = insert(account).values(values).on_conflict_do_nothing().returning(account.c.id)
+    async with hub.database.single() as connection:
+        if await connection.scalar(made) is None:
+            raise Conflict(f"there is an account {email} already", hint="`dynolab hub account token` makes a new token")
+    return await make_token(hub, email=email, kind="user", label="made with the account")
+
+
+async def add_token(hub: Hub, email: str, kind: str) -> str:
+    """The secret of one more token of kind ``user`` or ``agent``. Raises :class:`NotFound`."""
+    async with hub.database.single() as connection:
+        if await connection.scalar(select(account.c.id).where(account.c.email == email)) is None:
+            raise NotFound(f"there is no account {email!r}", hint="`dynolab hub account add` makes one")
+    return await make_token(hub, email=email, kind=kind, label="made by whoever runs the hub")

@@ -1,0 +1,82 @@
+"""When a queued job begins: told from how long the last ones took on the same boards."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Row, func, select, true
+
+from dynolab.hub.store.tables import attempt, device
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S
+
+LAST = 5
+"""Attempts of each board that tell how long one takes."""
+STEPS = ((100, 10), (3600, 60), (float("inf"), 600))
+"""Below so many seconds an estimate is told to so many: to tell it more closely would promise what nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """In about how many ``seconds`` a job begins, or None for the ``reason``: ``waits``, ``no-board`` or ``no-history``."""
+
+    seconds: int | None
+    reason: str | None = None
+
+
+def begins_in(took_s: Sequence[float], runs_s: Sequence[float | None], ahead: int) -> Estimate:
+    """The estimate for a job that ``ahead`` others stand before.
+
+    ``took_s``: how long the last attempts took; their median stands for all that are to come. ``runs_s``: for each board
+    that is there how long its attempt runs by now, None for a free one. Each job goes to the board that is free first.
+    """
+    if not runs_s:
+        return Estimate(None, "no-board")
+    if ahead < sum(one is None for one in runs_s):
+        return Estimate(0)
+    if not took_s:
+        return Estimate(None, "no-history")
+    typical_s = median(took_s)
+    free_in = [0.0 if one is None else max(0.0, typical_s - one) for one in runs_s]
+    heapq.heapify(free_in)
+    rounds, rest = divmod(ahead, len(free_in))
+    for _ in range(rest):
+        heapq.heapreplace(free_in, free_in[0] + typical_s)
+    return Estimate(_told(free_in[0] + rounds * typical_s))
+
+
+def _told(seconds: float) -> int:
+    step = next(step for below, step in STEPS if seconds < below)
+    return round(seconds / step) * step
+
+
+async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estimate:
+    """The estimate for the queued job whose row this is; ``position`` is its place in its queue (:func:`find_attempts`)."""
+    if position is None:
+        return Estimate(None, "waits")
+    mine = (device.c.name == row.device_name, device.c.os == row.device_os)
+    running = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
+    there = func.greatest(device.c.seen_at, attempt.c.renewed_at) > func.now() - timedelta(seconds=AWAY_AFTER_S)
+    boards = (
+        select(func.extract("epoch", func.now() - attempt.c.started_at))
+        .select_from(device.outerjoin(attempt, running))
+        .where(*mine, there)
+    )
+    ended = (
+        select(func.extract("epoch", attempt.c.finished_at - attempt.c.started_at).label("took_s"))
+        .where(attempt.c.device_id == device.c.id, attempt.c.state.in_(("done", "failed")))
+        .order_by(attempt.c.started_at.desc())
+        .limit(LAST)
+        .lateral()
+    )
+    lasted = select(ended.c.took_s).select_from(device.join(ended, true())).where(*mine)
+    async with hub.database.begin() as connection:
+        runs: list[Any] = list((await connection.execute(boards)).scalars())
+        took: list[Any] = list((await connection.execute(lasted)).scalars())
+    runs_s = [None if one is None else float(one) for one in runs]
+    return begins_in([float(one) for one in took], runs_s, position - 1)

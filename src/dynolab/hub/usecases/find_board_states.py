@@ -1,0 +1,89 @@
+"""Boards, and what each is at: free, busy with a job, or away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, func, or_, select
+
+from dynolab.hub.store.tables import attempt, device, job
+from dynolab.hub.usecases.base import Account, Hub, containing, visible
+from dynolab.hub.usecases.claim_attempt import WAIT_MAX_S
+
+AWAY_AFTER_S = 2 * WAIT_MAX_S
+"""A free board's agent asks again at least every :data:`WAIT_MAX_S`; after twice that it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardState:
+    """A board; ``state`` is ``free``, ``busy`` or ``away``, ``since`` when its job began or its agent was last heard of."""
+
+    id: str
+    name: str
+    os: str
+    attributes: tuple[str, ...]
+    description: str
+    frameworks: tuple[tuple[str, str], ...]
+    created_at: datetime
+    seen_at: datetime
+    state: str
+    since: datetime
+    job_id: str | None
+    """What it is busy with; None also where the account may not see that job."""
+    job_name: str | None
+
+    @property
+    def model(self) -> tuple[str, str, tuple[str, ...]]:
+        """What it shares with the other boards of its device model."""
+        return self.name, self.os, self.attributes
+
+
+async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", text: str = "") -> list[BoardState]:
+    """All boards, or that of an id, or those with the text in their id, name, system, attributes or description."""
+    held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
+    own = (job.c.id == attempt.c.job_id) & visible(job, account)
+    seen = func.greatest(device.c.seen_at, attempt.c.renewed_at)
+    statement = (
+        select(
+            device,
+            seen.label("last_seen_at"),
+            (seen < func.now() - timedelta(seconds=AWAY_AFTER_S)).label("away"),
+            attempt.c.started_at,
+            job.c.id.label("job_id"),
+            job.c.name.label("job_name"),
+        )
+        .select_from(device.outerjoin(attempt, held).outerjoin(job, own))
+        .order_by(device.c.name, device.c.id)
+    )
+    if device_id:
+        statement = statement.where(device.c.id == device_id)
+    said = (
+        device.c.id,
+        device.c.name,
+        device.c.os,
+        device.c.description,
+        func.array_to_string(device.c.attributes, " "),
+    )
+    statement = statement.where(or_(*(containing(one, text) for one in said)))
+    async with hub.database.begin() as connection:
+        return [_state(row) for row in (await connection.execute(statement)).all()]
+
+
+def _state(row: Row[Any]) -> BoardState:
+    state = "busy" if row.started_at is not None else "away" if row.away else "free"
+    return BoardState(
+        id=row.id,
+        name=row.name,
+        os=row.os,
+        attributes=tuple(row.attributes),
+        description=row.description,
+        frameworks=tuple((one["name"], one["version"]) for one in row.frameworks),
+        created_at=row.created_at,
+        seen_at=row.last_seen_at,
+        state=state,
+        since=row.started_at if state == "busy" else row.last_seen_at,
+        job_id=row.job_id,
+        job_name=row.job_name,
+    )

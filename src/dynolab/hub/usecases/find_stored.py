@@ -1,0 +1,65 @@
+"""Models and datasets that an account may see, newest first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Table, func, or_, select
+from sqlalchemy.sql import Select
+
+from dynolab.errors import NotFound
+from dynolab.hub.store.tables import account as account_table
+from dynolab.hub.store.tables import blob
+from dynolab.hub.usecases.base import Account, Hub, containing, earlier, visible
+
+
+def _stored(table: Table) -> Select[Any]:
+    """Rows of ``model`` or ``dataset`` with their owner (``email``, ``owner_name``) and ``size_bytes``."""
+    owner = account_table.c
+    return (
+        select(table, owner.email, owner.name.label("owner_name"), blob.c.bytes.label("size_bytes"))
+        .join(account_table, owner.id == table.c.account_id)
+        .outerjoin(blob, blob.c.id == table.c.blob_id)
+    )
+
+
+async def find_stored(hub: Hub, account: Account, table: Table, target_id: str) -> Row[Any]:
+    """One of them. Raises :class:`NotFound` for one that is not there, that is deleted or expired, or that is another's."""
+    found = _stored(table).where(table.c.id == target_id, visible(table, account))
+    async with hub.database.begin() as connection:
+        row: Row[Any] | None = (await connection.execute(found)).one_or_none()
+    if row is None:
+        hint = "it may have been deleted or have expired, or belong to another"
+        raise NotFound(f"there is no {table.name} {target_id!r}", hint=hint)
+    return row
+
+
+async def list_stored(
+    hub: Hub, account: Account, table: Table, *, limit: int, offset: int = 0, **equal: str
+) -> tuple[list[Row[Any]], int]:
+    """Rows from ``offset`` on, and how many there are in all; ``equal`` are columns and their values, where not empty."""
+    conditions = [visible(table, account), *(table.c[name] == value for name, value in equal.items() if value)]
+    page = _stored(table).where(*conditions).order_by(table.c.created_at.desc(), table.c.id)
+    async with hub.database.begin() as connection:
+        rows = (await connection.execute(page.limit(limit).offset(offset))).all()
+        total = await connection.scalar(select(func.count()).select_from(table).where(*conditions))
+    return list(rows), int(total or 0)
+
+
+async def page_stored(
+    hub: Hub,
+    account: Account,
+    table: Table,
+    *,
+    name: str = "",
+    text: str = "",
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+) -> list[Row[Any]]:
+    """The next rows after ``before`` (instant and id); ``name`` is a part of the name, ``text`` of the name or id."""
+    named = containing(table.c.name, name), or_(containing(table.c.name, text), containing(table.c.id, text))
+    page = _stored(table).where(visible(table, account), *named, earlier(table, before))
+    async with hub.database.begin() as connection:
+        ordered = page.order_by(table.c.created_at.desc(), table.c.id).limit(limit)
+        return list((await connection.execute(ordered)).all())

@@ -1,0 +1,35 @@
+"""The profile document that a job left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from sqlalchemy import Row
+
+from dynolab.errors import SpecInvalid
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.read_blob import read_all
+from dynolab.spec import codec
+from dynolab.spec.profiles import Profile
+
+
+async def read_profile(hub: Hub, row: Row[Any]) -> Profile | None:
+    """The profile of the job whose row this is, read beside the event loop; None where it left none.
+
+    Raises :class:`SpecInvalid` for a document that is no profile: an agent may send what it likes.
+    """
+    if row.state != "done" or row.result_blob_id is None:
+        return None
+    content = await read_all(hub, row.result_blob_id)
+    return await asyncio.to_thread(_decoded, content, row.id)
+
+
+def _decoded(content: bytes, job_id: str) -> Profile:
+    what = f"the profile of {job_id}"
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise SpecInvalid(f"{what} is not JSON: {error}") from error
+    return codec.decode(Profile, document, what)

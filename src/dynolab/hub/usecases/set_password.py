@@ -1,0 +1,53 @@
+"""An account gets a password, another, or none any more."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+
+from dynolab.errors import Forbidden, NotFound, SpecInvalid
+from dynolab.hub.store.tables import account as account_table
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.log_in import PASSWORD_MOST
+
+PASSWORD_LEAST = 8
+"""NIST SP 800-63B, section 5.1.1.1; nothing is asked of its characters, as it advises."""
+
+
+async def change_password(hub: Hub, account: Account, password: str | None, *, current: str | None) -> None:
+    """One's own; ``password`` None: none any more. Who has one must name it: a token that was lost is not to change it.
+
+    Raises :class:`SpecInvalid`, :class:`Forbidden` for a wrong current password, and :class:`RateLimited`.
+    """
+    checked = None if password is None else checked_password(password)
+    kept = select(account_table.c.password_hash).where(account_table.c.id == account.id)
+    async with hub.database.single() as connection:
+        known = await connection.scalar(kept)
+    if known is not None and not await hub.passwords.fits(account.email, known, (current or "")[:PASSWORD_MOST]):
+        raise Forbidden(
+            "the current password is wrong or was not sent", hint="whoever runs the hub can set another one"
+        )
+    await _keep(hub, account.email, checked)
+
+
+async def set_password(hub: Hub, email: str, password: str) -> None:
+    """Anybody's, by whoever runs the hub. Raises :class:`NotFound` and :class:`SpecInvalid`."""
+    await _keep(hub, email, checked_password(password))
+
+
+def checked_password(password: str) -> str:
+    """The same. Raises :class:`SpecInvalid` for one that is too short or too long."""
+    if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
+        raise SpecInvalid(
+            f"the password has {len(password)} characters; {PASSWORD_LEAST} to {PASSWORD_MOST} are taken",
+            hint="a few words in a row are good",
+        )
+    return password
+
+
+async def _keep(hub: Hub, email: str, password: str | None) -> None:
+    values = {"password_hash": None if password is None else await hub.passwords.hash(password)}
+    changed = update(account_table).where(account_table.c.email == email).values(values)
+    async with hub.database.single() as connection:
+        found = await connection.execute(changed.returning(account_table.c.id))
+        if found.one_or_none() is None:
+            raise NotFound(f"there is no account {email!r}", hint="`dynolab hub account add` makes one")

@@ -1,0 +1,172 @@
+"""Accounts, and signing in by password: the operator's command line, the JSON API, the official protocol's login."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+import asyncpg
+
+from dynolab.hub.store.postgres import running
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+from .official import environment
+
+GOOD, OTHER = "correct horse battery", "staple of the nation"
+WRONG = "the e-mail address or the password is wrong"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as found:
+        yield found
+
+
+def account(data: Path, *arguments: str, text: str = "", code: int = 0) -> str:
+    """What ``dynolab hub account`` prints; where it fails, what it says."""
+    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(data), "account", *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout.strip()
+
+
+def login(hub: RunningHub, email: object, password: object) -> httpx.Response:
+    return httpx.post(f"{hub.url}/api/v1/users/auth/login/", json={"email": email, "password": password}, timeout=30)
+
+
+def api(hub: RunningHub, token: str, method: str, path: str, body: Any = None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.request(method, f"{hub.url}/api/hub/v1{path}", headers=headers, json=body, timeout=30)
+
+
+def test_the_operator_lets_somebody_in_while_the_hub_runs(hub: RunningHub) -> None:
+    token = account(hub.data, "add", "ana@example.org", "--name", "Ana")
+    assert api(hub, token, "GET", "/me").json()["email"] == "ana@example.org"
+    assert "already" in account(hub.data, "add", "ana@example.org", code=2)
+    agent = account(hub.data, "token", "ana@example.org", "--agent")
+    assert agent.startswith("dla_")
+    assert api(hub, agent, "GET", "/me").status_code == 401
+    assert "no account 'bo@example.org'" in account(hub.data, "token", "bo@example.org", code=2)
+    assert "no e-mail address" in account(hub.data, "add", "nobody", code=2)
+    assert "no account" in account(hub.data, "password", "bo@example.org", text=f"{GOOD}\n", code=2)
+    assert "8 to 1024" in account(hub.data, "password", "ana@example.org", text="short\n", code=2)
+    account(hub.data, "password", "ana@example.org", text=f"{GOOD}\n")
+    key = login(hub, "ana@example.org", GOOD).json()["key"]
+    assert api(hub, key, "GET", "/me").json()["name"] == "Ana"
+
+
+def test_a_hub_that_does_not_run_is_changed_too_and_where_none_was_is_said_so(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", "--no-agent") as found:
+        assert found.end() == 0
+    token = account(found.data, "add", "late@example.org")
+    assert "no hub's database" in account(tmp_path / "none", "add", "late@example.org", code=2)
+    with running_hub(found.data, "--no-agent") as again:
+        assert api(again, token, "GET", "/me").json()["email"] == "late@example.org"
+
+
+def test_ones_own_password_is_set_changed_and_removed(hub: RunningHub) -> None:
+    token = account(hub.data, "add", "own@example.org")
+    assert login(hub, "own@example.org", GOOD).status_code == 400, "there is none"
+    assert api(hub, token, "PUT", "/account/password", {"password": GOOD}).status_code == 204
+    assert login(hub, "own@example.org", GOOD).status_code == 200
+    for current in (None, OTHER):  # who finds a token cannot change it
+        refused = api(hub, token, "PUT", "/account/password", {"password": OTHER, "current": current})
+        assert (refused.status_code, refused.json()["code"]) == (403, "Forbidden")
+    assert api(hub, token, "PUT", "/account/password", {"password": OTHER, "current": GOOD}).status_code == 204
+    assert login(hub, "own@example.org", GOOD).status_code == 400
+    assert login(hub, "own@example.org", OTHER).status_code == 200
+    assert api(hub, token, "PUT", "/account/password", {"password": None, "current": OTHER}).status_code == 204
+    assert login(hub, "own@example.org", OTHER).status_code == 400
+    for wrong in ("short", "x" * 1025, 12345678):
+        assert api(hub, token, "PUT", "/account/password", {"password": wrong}).status_code == 422
+
+
+def test_a_wrong_password_and_nobodys_address_are_answered_alike(hub: RunningHub) -> None:
+    account(hub.data, "add", "known@example.org")
+    account(hub.data, "password", "known@example.org", text=f"{GOOD}\n")
+    answers = [
+        login(hub, email, password)
+        for email, password in (
+            ("known@example.org", "wrong" * 3),
+            ("known@example.org", ""),
+            ("known@example.org", GOOD + " "),
+            ("known@example.org", GOOD.upper()),
+            ("unknown@example.org", GOOD),
+            ("unknown\x00@example.org", GOOD),
+            ("u" * 100_000, "p" * 100_000),
+        )
+    ]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(400, answers[0].text)}
+    assert WRONG in answers[0].json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"email": 1, "password": "x"}', b"\xff", b'"\\ud800"', b"[" * 100_000]
+)
+def test_a_login_that_cannot_be_read_says_so(hub: RunningHub, body: bytes) -> None:
+    answer = httpx.post(f"{hub.url}/api/v1/users/auth/login/", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["detail"]
+
+
+def test_guessing_becomes_slow_for_that_address_alone(hub: RunningHub) -> None:
+    for email in ("guessed@example.org", "spared@example.org"):
+        account(hub.data, "add", email)
+        account(hub.data, "password", email, text=f"{GOOD}\n")
+    for email in ("guessed@example.org", "nobody@example.org"):
+        statuses = []
+        while 429 not in statuses:
+            statuses.append(login(hub, email, "a wrong one").status_code)
+            assert len(statuses) < 20
+        assert statuses[:5] == [400] * 5
+        refused = login(hub, email, GOOD)
+        assert refused.status_code == 429, "nor is the right one looked at"
+        assert int(refused.headers["retry-after"]) >= 1
+    assert login(hub, "spared@example.org", GOOD).status_code == 200
+
+
+def test_the_official_command_line_signs_in_by_password(hub: RunningHub, tmp_path: Path) -> None:
+    account(hub.data, "add", "cli@example.org")
+    account(hub.data, "password", "cli@example.org", text=f"{GOOD}\n")
+    program = environment("0.56.0").with_name("qai-hub")
+    where = ["--api_url", hub.url, "--web_url", hub.url, "--email", "cli@example.org"]
+    surroundings = {**os.environ, "HOME": str(tmp_path), "no_proxy": "127.0.0.1"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program, *arguments], env=surroundings, capture_output=True, text=True, check=False)
+
+    wrong = run("configure", *where, "--password", OTHER)
+    assert wrong.returncode != 0
+    assert "Wrong Username / Password" in wrong.stderr, "the client's own words for 400"
+    done = run("configure", *where, "--password", GOOD)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "dl_" in (tmp_path / ".qai_hub" / "client.ini").read_text()
+    listed = run("list-frameworks", "--json")
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+
+
+def test_what_is_kept_of_a_password_is_a_hash(hub: RunningHub) -> None:
+    account(hub.data, "add", "hash@example.org")
+    account(hub.data, "password", "hash@example.org", text=f"{GOOD}\n")
+
+    async def kept() -> str:
+        dsn = str(running(hub.data / "postgres")).replace("+asyncpg", "")
+        connection = await asyncpg.connect(dsn)
+        found = await connection.fetchval("SELECT password_hash FROM account WHERE email = 'hash@example.org'")
+        await connection.close()
+        return str(found)
+
+    found = asyncio.run(kept())
+    assert found.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert GOOD not in json.dumps(found)

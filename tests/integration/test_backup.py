@@ -1,0 +1,313 @@
+"""A hub's backup while it runs, and the hub that is made of it: the same to whoever has its tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+import sqlalchemy
+from alembic import command
+
+from dynolab.agent.http import HubDoor
+from dynolab.hub.store._archive import HEADER, MANIFEST
+from dynolab.hub.store.database import Database, configuration, newest
+from dynolab.hub.store.postgres import Postgres, running
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
+from dynolab.testing import object_stores
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+MODEL, DATA, PROFILE, LOG = os.urandom(6 << 20), b"tensors, or so it says", b'{"stages": [1, 2]}', b"line\n" * 1000
+DEVICE = DeviceOffer(id="board", name="board", os="1")
+
+
+@dataclass
+class User:
+    """Who has a token of the hub's, whichever hub that is."""
+
+    url: str
+    token: str
+
+    def ask(self, method: str, path: str, status: int = 200, **more: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = httpx.request(method, f"{self.url}/api/hub/v1{path}", headers=headers, timeout=60, **more)
+        assert answer.status_code == status, (answer.status_code, answer.text)
+        is_json = answer.content and answer.headers.get("content-type") == "application/json"
+        return answer.json() if is_json else answer.content
+
+    def upload(self, kind: str, content: bytes) -> str:
+        made = {"models": {"name": "net", "kind": "onnx"}, "datasets": {"name": "data"}}[kind]
+        target = self.ask("POST", f"/{kind}", 201, json=made)["id"]
+        begun = self.ask("POST", f"/{kind}/{target}/uploads", 201, json={"size": len(content)})
+        etags = [httpx.put(url, content=content).headers["etag"] for url in begun["urls"]]
+        self.ask("POST", f"/{kind}/{target}/uploads/{begun['upload_id']}/complete", json={"etags": etags})
+        return str(target)
+
+    def bytes_of(self, kind: str, target: str) -> bytes:
+        return httpx.get(self.ask("GET", f"/{kind}/{target}/download")["url"]).content
+
+
+@dataclass
+class Kept:
+    """What a hub keeps, as its user asks for it."""
+
+    model: str
+    data: str
+    done: str
+    waiting: str
+
+    def seen_by(self, user: User) -> list[object]:
+        """All that must be the same in both hubs."""
+        paths = (f"/jobs/{self.done}", f"/jobs/{self.done}/profile", f"/jobs/{self.done}/log", "/me", "/tokens")
+        found: list[object] = [user.ask("GET", path) for path in paths]
+        return [*found, user.bytes_of("models", self.model), user.bytes_of("datasets", self.data)]
+
+
+def filled(hub: RunningHub, folder: Path) -> tuple[User, Kept]:
+    """A model, a dataset, a job that is done and one that waits; the agent is this test."""
+    user, door = User(hub.url, hub.token), HubDoor(hub.url, hub.agent_token)
+    model, data = user.upload("models", MODEL), user.upload("datasets", DATA)
+    door.claim(ClaimRequest(AGENT_PROTOCOL, DEVICE, 0.0))
+    wanted = {"model_id": model, "device": {"name": "board"}}
+    done = user.ask("POST", "/jobs", 201, json=wanted)["id"]
+    claimed = door.claim(ClaimRequest(AGENT_PROTOCOL, DEVICE, 10.0))
+    assert claimed is not None
+    for verb, content in (("result", PROFILE), ("log", LOG)):
+        (folder / verb).write_bytes(content)
+        door.store(claimed.uploads[verb], folder / verb)
+    door.finish(claimed.attempt, Outcome(summary={"estimated_inference_time_ns": 7}))
+    waiting = user.ask("POST", "/jobs", 201, json=wanted)["id"]
+    door.close()
+    return user, Kept(model, data, done, waiting)
+
+
+def dynolab(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
+    more = {**os.environ, **(environment or {})}
+    return subprocess.run(command, env=more, capture_output=True, text=True, timeout=120, check=False)
+
+
+def goes_on(hub: RunningHub, kept: Kept) -> None:
+    """The job that waited is handed out, and new ones get ids of their own."""
+    door = HubDoor(hub.url, hub.agent_token)
+    claimed = door.claim(ClaimRequest(AGENT_PROTOCOL, DEVICE, 10.0))
+    assert claimed is not None
+    assert claimed.job == kept.waiting
+    door.finish(claimed.attempt, Outcome(summary={"estimated_inference_time_ns": 8}))
+    door.close()
+    user = User(hub.url, hub.token)
+    assert user.ask("GET", f"/jobs/{kept.waiting}")["state"] == "done"
+    user.ask("POST", "/tokens", 201, json={"kind": "user", "label": "new"})
+    user.upload("models", b"another")
+
+
+@dataclass
+class Backed:
+    """A hub that runs, its backup, and what it keeps."""
+
+    hub: RunningHub
+    file: Path
+    kept: Kept
+    user: User
+
+
+@pytest.fixture(scope="module")
+def backed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backed]:
+    folder = tmp_path_factory.mktemp("first")
+    with running_hub(folder / "hub", "--no-agent") as hub:
+        user, kept = filled(hub, folder)
+        file = folder / "hub.tar.gz"
+        made = dynolab("hub", "backup", file, "--data", hub.data)
+        assert made.returncode == 0, made.stderr
+        assert "2 jobs, 1 model, 1 dataset" in made.stderr.replace("models", "model").replace("datasets", "dataset")
+        yield Backed(hub, file, kept, user)
+
+
+def test_a_hub_made_of_a_backup_is_the_same_to_its_users(backed: Backed, tmp_path: Path) -> None:
+    before = backed.kept.seen_by(backed.user)
+    assert before[1] == {"stages": [1, 2]}
+    assert before[5:] == [MODEL, DATA]
+    made = dynolab("hub", "restore", backed.file, "--data", tmp_path / "hub")
+    assert made.returncode == 0, made.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hub"]
+    with running_hub(tmp_path / "hub", "--no-agent") as hub:
+        assert (hub.token, hub.agent_token) == (backed.hub.token, backed.hub.agent_token)
+        assert not [line for line in hub.lines if "API token" in line]
+        assert backed.kept.seen_by(User(hub.url, backed.hub.token)) == before
+        goes_on(hub, backed.kept)
+
+
+def test_a_backup_is_its_owners_and_is_whole_or_not_there(backed: Backed, tmp_path: Path) -> None:
+    assert backed.file.stat().st_mode & 0o777 == 0o600
+    again = dynolab("hub", "backup", backed.file, "--data", backed.hub.data)
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    nowhere = dynolab("hub", "backup", tmp_path / "no" / "hub.tar", "--data", backed.hub.data)
+    assert nowhere.returncode == 2, nowhere.stderr
+    nothing = dynolab("hub", "backup", tmp_path / "hub.tar", "--data", tmp_path / "never-run")
+    assert (nothing.returncode, "no hub's database" in nothing.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_what_is_deleted_while_a_backup_is_made_is_in_it(backed: Backed, tmp_path: Path) -> None:
+    """Models come and go all the while; each backup has the bytes of every model that it knows."""
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            backed.user.ask("DELETE", f"/models/{backed.user.upload('models', os.urandom(1000))}", 204)
+
+    threads = [threading.Thread(target=churn) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        made = [dynolab("hub", "backup", tmp_path / f"{number}.tar", "--data", backed.hub.data) for number in range(3)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert [one.returncode for one in made] == [0, 0, 0], [one.stderr for one in made]
+
+
+def altered(file: Path, target: Path, how: str) -> Path:
+    """A copy of a backup that something happened to: ``cut`` in the middle, without its ``end``, with another ``byte``, ``newer``."""
+    if how == "cut":
+        content = file.read_bytes()
+        target.write_bytes(content[: len(content) // 2])
+        return target
+    with tarfile.open(file) as source:
+        members = {one.name: source.extractfile(one).read() for one in source}  # type: ignore[union-attr]  # all are files
+    if how == "end":
+        del members[MANIFEST]
+    elif how == "byte":
+        name = next(name for name in members if name.startswith("blobs/"))
+        members[name] = members[name][:-1] + bytes([members[name][-1] ^ 1])
+    else:
+        header = members[HEADER] = members[HEADER].replace(f'"{newest()}"'.encode(), b'"9999"')
+        document = json.loads(members[MANIFEST])
+        document["members"][HEADER] = [len(header), hashlib.sha256(header).hexdigest()]
+        members[MANIFEST] = json.dumps(document).encode()
+    with tarfile.open(target, "w") as copy:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            copy.addfile(member, io.BytesIO(content))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [("cut", "no whole backup"), ("end", "cut short"), ("byte", "was altered: blobs/"), ("newer", "9999")],
+)
+def test_a_backup_that_cannot_be_trusted_leaves_nothing_behind(
+    backed: Backed, tmp_path: Path, how: str, text: str
+) -> None:
+    file = altered(backed.file, tmp_path / "bad.tar", how)
+    made = dynolab("hub", "restore", file, "--data", tmp_path / "hub")
+    assert (made.returncode, text in made.stderr) == (2, True), made.stderr
+    assert "Traceback" not in made.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.tar"]
+
+
+def test_nothing_is_restored_over_what_is_there(backed: Backed, tmp_path: Path) -> None:
+    in_use = dynolab("hub", "restore", backed.file, "--data", backed.hub.data)
+    assert (in_use.returncode, "a hub runs on" in in_use.stderr) == (2, True), in_use.stderr
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "holiday.jpg").touch()
+    taken = dynolab("hub", "restore", backed.file, "--data", tmp_path / "photos")
+    assert (taken.returncode, "is not empty" in taken.stderr) == (2, True), taken.stderr
+    nonsense = tmp_path / "photos" / "holiday.jpg"
+    wrong = dynolab("hub", "restore", nonsense, "--data", tmp_path / "hub")
+    assert (wrong.returncode, "no" in wrong.stderr and "backup" in wrong.stderr) == (2, True), wrong.stderr
+    absent = dynolab("hub", "restore", tmp_path / "none.tar", "--data", tmp_path / "hub")
+    assert (absent.returncode, "there is no backup" in absent.stderr) == (2, True), absent.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "holiday.jpg"]
+
+
+@pytest.mark.slow
+def test_servers_and_object_stores_are_backed_up_and_restored_alike(backed: Backed, tmp_path: Path) -> None:
+    """From the first hub's own PostgreSQL and folder to a server and S3, and from there to a folder again."""
+    server = Postgres.start(tmp_path / "server")
+    try:
+        with object_stores.s3() as store:
+            named = {"DYNOLAB_DATABASE_URL": server.dsn, "DYNOLAB_BLOBS_URL": f"{store.url}/a", **store.environment}
+            cloud(backed, tmp_path, named)
+    except object_stores.Missing as error:
+        pytest.skip(str(error))
+    finally:
+        server.stop()
+
+
+def cloud(backed: Backed, folder: Path, named: dict[str, str]) -> None:
+    no_bucket = {**named, "DYNOLAB_BLOBS_URL": "s3://no-such-bucket/a"}
+    refused = dynolab("hub", "restore", backed.file, "--data", folder / "hub", environment=no_bucket)
+    assert (refused.returncode, "no such bucket" in refused.stderr) == (2, True), refused.stderr
+    assert not (folder / "hub").exists()
+    for status, text in ((0, ""), (2, "tables already"), (2, "is not empty")):  # a second time something is there
+        place = folder / ("hub" if status == 0 else "other")
+        other = {"DYNOLAB_BLOBS_URL": named["DYNOLAB_BLOBS_URL"] + "2"} if text == "tables already" else {}
+        made = dynolab("hub", "restore", backed.file, "--data", place, environment={**named, **other})
+        assert (made.returncode, text in made.stderr) == (status, True), made.stderr
+    assert not (folder / "other").exists()
+    with running_hub(folder / "hub", "--no-agent", environment=named) as hub:
+        user = User(hub.url, backed.hub.token)
+        assert backed.kept.seen_by(user)[5:] == [MODEL, DATA]
+        again = dynolab("hub", "backup", folder / "again.tar", "--data", hub.data, environment=named)
+        assert again.returncode == 0, again.stderr
+    made = dynolab("hub", "restore", folder / "again.tar", "--data", folder / "third")
+    assert made.returncode == 0, made.stderr
+    with running_hub(folder / "third", "--no-agent") as hub:
+        assert backed.kept.seen_by(User(hub.url, backed.hub.token))[5:] == [MODEL, DATA]
+        goes_on(hub, backed.kept)
+
+
+@pytest.mark.slow
+def test_a_backup_of_an_older_schema_becomes_a_hub_of_todays(tmp_path: Path) -> None:
+    server = Postgres.start(tmp_path / "server")
+
+    async def older() -> None:
+        database = Database(server.url)
+        async with database.begin() as connection:
+            await connection.run_sync(lambda one: command.upgrade(configuration(one), "0002"))
+            await connection.execute(sqlalchemy.text("INSERT INTO account (email) VALUES ('old@example.org')"))
+        await database.close()
+
+    try:
+        asyncio.run(older())
+        named = {"DYNOLAB_DATABASE_URL": server.dsn}
+        made = dynolab("hub", "backup", tmp_path / "old.tar", "--data", tmp_path / "old", environment=named)
+        assert made.returncode == 0, made.stderr
+    finally:
+        server.stop()
+    made = dynolab("hub", "restore", tmp_path / "old.tar", "--data", tmp_path / "hub")
+    assert made.returncode == 0, made.stderr
+    with running_hub(tmp_path / "hub", "--no-agent") as hub:
+        User(hub.url, hub.token).upload("models", b"bytes")
+        assert asyncio.run(known(tmp_path / "hub")) == ({"old@example.org", "admin@localhost"}, newest())
+
+
+async def known(data: Path) -> tuple[set[str], str]:
+    """The accounts of a running hub, and its schema's version."""
+    url = running(data / "postgres")
+    assert url is not None
+    database = Database(url)
+    async with database.begin() as connection:
+        emails = set((await connection.execute(sqlalchemy.text("SELECT email FROM account"))).scalars())
+        version = str(await connection.scalar(sqlalchemy.text("SELECT version_num FROM alembic_version")))
+    await database.close()
+    return emails, version

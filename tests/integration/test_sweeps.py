@@ -1,0 +1,81 @@
+"""What the hub throws away by the clock, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from sqlalchemy import insert, text
+
+from dynolab.hub.app import open_hub
+from dynolab.hub.scheduling.queue_log import BATCH
+from dynolab.hub.settings import Settings
+from dynolab.hub.store.postgres import Postgres
+from dynolab.hub.store.tables import blob
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.sweep_files import sweep_files
+from dynolab.hub.usecases.sweep_objects import sweep_objects
+
+FILL = text("""
+    INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint)
+    SELECT now() - :hours * interval '1 hour', number, 'successful', 0, 'device:x' FROM generate_series(1, :count) number
+""")
+AGES = text("SELECT extract(epoch FROM now() - created)::int / 3600 FROM pgqueuer_log")
+AGE_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres.start(tmp_path_factory.mktemp("postgres") / "postgres")
+    yield server
+    server.stop()
+
+
+def test_the_queues_log_keeps_the_last_days_only(postgres: Postgres, tmp_path: Path) -> None:
+    async def kept() -> list[int]:
+        hub = await open_hub(Settings(tmp_path), postgres.url, postgres.dsn)
+        async with hub.database.begin() as connection:
+            await connection.execute(FILL, {"hours": 73, "count": 2 * BATCH + 1})
+            await connection.execute(FILL, {"hours": 71, "count": 5})
+        await sweep_files(hub)
+        async with hub.database.begin() as connection:
+            found = list((await connection.execute(AGES)).scalars())
+        await hub.database.close()
+        return found
+
+    assert asyncio.run(kept()) == [71] * 5
+
+
+def test_only_what_two_looks_found_without_a_name_is_swept(postgres: Postgres, tmp_path: Path) -> None:
+    """An object is written before it is noted: what the first look finds may be on its way."""
+
+    async def looked(hub: Hub) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"bytes"
+
+        noted, left, new = "attempts/a/result-1", "attempts/a/result-2", "attempts/b/log-1"
+        for key in (noted, left):
+            await hub.blobs.put(key, chunks())
+        seen = []
+        for _ in range(2):  # the second at once: no time has passed between them
+            await sweep_objects(hub)
+            seen.append(await hub.blobs.keys("attempts"))
+        async with hub.database.begin() as connection:
+            await connection.execute(insert(blob).values(id="b1", bytes=5, keys=[noted]))
+        await asyncio.sleep(AGE_S)
+        await hub.blobs.put(new, chunks())
+        await sweep_objects(hub)
+        seen.append(await hub.blobs.keys("attempts"))
+        assert seen == [[noted, left], [noted, left], [noted, new]]
+
+    async def opened() -> None:
+        hub = await open_hub(Settings(tmp_path, orphan_age_s=AGE_S), postgres.url, postgres.dsn)
+        await looked(hub)
+        await hub.database.close()
+
+    asyncio.run(opened())

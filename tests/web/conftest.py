@@ -1,0 +1,172 @@
+"""A real hub and a real Chromium, for tests of the pages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dynolab.agent.http import HubDoor
+from dynolab.jobs.profile import plugin as profile_job
+from dynolab.spec import codec
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Tensors
+from dynolab.spec.profiles import Profile
+from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.sample import sample_profile
+
+CHROMIUM = Path("/usr/bin/chromium")
+DEVICE = "Bench Phone"
+TOLD_ANYWAY = ("[DOM] Password forms", "Failed to load resource: ", "htmx: htmx:error: Failed to fetch")
+"""What Chromium says on its console about sign-in forms without a user's name, and about pages that refuse or are away."""
+
+
+@dataclass
+class Seeded:
+    """A running hub without a measuring agent, and ways to fill it as users and agents would."""
+
+    hub: RunningHub
+
+    @property
+    def url(self) -> str:
+        return self.hub.url
+
+    def api(self, method: str, path: str, **options: Any) -> Any:
+        """An answer of the JSON API, as its first user."""
+        headers = {"Authorization": f"Bearer {self.hub.token}"}
+        answer = httpx.request(method, f"{self.url}/api/hub/v1/{path}", headers=headers, timeout=30, **options)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def account(self, email: str) -> str:
+        """The API token of another, new user."""
+        command = [
+            sys.executable,
+            "-m",
+            "dynolab.cli.main",
+            "hub",
+            "account",
+            "--data",
+            str(self.hub.data),
+            "add",
+            email,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def model(self, name: str = "net", content: bytes = b"not a real model", kind: str = "onnx") -> str:
+        """The id of an uploaded model."""
+        return self._uploaded("models", {"name": name, "kind": kind, "is_directory": False}, content)
+
+    def dataset(self, name: str = "data", content: bytes = b"not real data") -> str:
+        """The id of an uploaded dataset."""
+        return self._uploaded("datasets", {"name": name}, content)
+
+    def _uploaded(self, where: str, asked: dict[str, Any], content: bytes) -> str:
+        made = self.api("POST", where, json=asked)
+        begun = self.api("POST", f"{where}/{made['id']}/uploads", json={"size": len(content)})
+        etags = [httpx.put(url, content=content).headers["etag"] for url in begun["urls"]]
+        self.api("POST", f"{where}/{made['id']}/uploads/{begun['upload_id']}/complete", json={"etags": etags})
+        return str(made["id"])
+
+    def announce(self, door: HubDoor, wait_s: float = 0.0, device_id: str = "bench-1") -> Any:
+        """What an agent with a device is given to do, if anything."""
+        offer = DeviceOffer(device_id, DEVICE, "14", ("framework:onnx", "vendor:bench"))
+        return door.claim(ClaimRequest(AGENT_PROTOCOL, offer, wait_s))
+
+    def submit(self, name: str, model_id: str | None = None, **asked: Any) -> str:
+        """The id of a new job."""
+        device = {"name": DEVICE, "os": "14", "attributes": []}
+        body = {"kind": "profile", "model_id": model_id or self.model(), "name": name, "device": device, **asked}
+        return str(self.api("POST", "jobs", json=body)["id"])
+
+    def done(
+        self,
+        name: str,
+        profile: Profile | None = None,
+        *,
+        fixed: bool = True,
+        output: bytes | None = None,
+        **asked: Any,
+    ) -> str:
+        """The id of a job that an agent has carried out, with this profile for its result.
+
+        ``fixed``: the model fixes its shapes itself; ``output``: what an inference job leaves.
+        """
+        door = HubDoor(self.url, self.hub.agent_token)
+        try:
+            self.announce(door)
+            job_id = self.submit(name, **asked)
+            given = self.announce(door, 10.0)
+            assert given is not None
+            found = profile or sample_profile()
+            content = json.dumps(codec.encode(found)).encode()
+            left = {"result": content, "log": f"{name}: done\n".encode()} | ({"output": output} if output else {})
+            for verb, sent in left.items():
+                httpx.put(given.uploads[verb], content=sent).raise_for_status()
+            specs = (tuple(one.spec for one in tensors) for tensors in (found.inputs, found.outputs))
+            door.finish(given.attempt, Outcome(summary=profile_job.summary(found), tensors=Tensors(*specs, fixed)))
+        finally:
+            door.close()
+        return job_id
+
+
+@pytest.fixture(scope="module")
+def seeded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
+    """A hub of the module's own, with the settings in the module's ``ENVIRONMENT`` if it has one."""
+    pytest.importorskip("pgqueuer")
+    settings = getattr(request.module, "ENVIRONMENT", None)
+    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=settings) as running:
+        found = Seeded(running)
+        door = HubDoor(running.url, running.agent_token)
+        found.announce(door)
+        door.close()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not there: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, seeded: Seeded) -> Iterator[Callable[..., Any]]:
+    """Opens a page of the hub, signed in; at the end, nothing was on the console and nothing came from another host."""
+    said: list[str] = []
+    asked: list[str] = []
+    contexts = []
+
+    def open_page(path: str, *, signed_in: bool = True, token: str = "", **options: Any) -> Any:
+        context = chromium.new_context(base_url=seeded.url, **{"viewport": {"width": 1200, "height": 900}, **options})
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        if signed_in:
+            origin = {"Origin": seeded.url, "Sec-Fetch-Site": "same-origin"}
+            sign_in = httpx.post(f"{seeded.url}/sign-in", data={"token": token or seeded.hub.token}, headers=origin)
+            context.add_cookies(
+                [{"name": "dynolab_session", "value": sign_in.cookies["dynolab_session"], "url": seeded.url}]
+            )
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in said if not text.startswith(TOLD_ANYWAY)] == []
+    assert [url for url in asked if not url.startswith((seeded.url, "data:", "blob:"))] == []

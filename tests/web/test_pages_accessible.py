@@ -1,0 +1,81 @@
+"""Every page through axe, light and dark and at a phone's width: nothing that it calls serious."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+WAYS = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}},
+}
+
+
+@pytest.fixture(scope="module")
+def places(seeded: Any) -> dict[str, str]:
+    """Every kind of page by name."""
+    model_id = seeded.model()
+    done = [seeded.done(f"accessible {number}", model_id=model_id) for number in range(2)]
+    queued = seeded.submit("waiting", model_id)
+    return {
+        "jobs": "/jobs/",
+        "no jobs": "/jobs/?text=nothing",
+        "done": f"/jobs/{done[0]}/",
+        "queued": f"/jobs/{queued}/",
+        "layers": f"/jobs/{done[0]}/layers",
+        "submit": "/submit",
+        "compare": f"/compare?job={done[0]}&job={done[1]}",
+        "trends": f"/trends?model={model_id}",
+        "models": "/models/",
+        "model": f"/models/{model_id}/",
+        "graph": f"/models/{model_id}/graph",
+        "datasets": "/datasets/",
+        "devices": "/devices/",
+        "account": "/account/",
+        "definitions": "/definitions",
+        "not found": "/jobs/jnothing/",
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_axe_finds_nothing_serious(way: str, places: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit("/jobs/", **WAYS[way])
+    found = []
+    for name, path in places.items():
+        page.goto(path)
+        # Netron's own page, in the frame beside the layers, is not ours.
+        results = axe.Axe().run(page, options={"iframes": False, "resultTypes": ["violations"]}).response
+        found += [
+            f"{name}: {one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]}"
+            for one in results["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+    assert found == []
+
+
+def test_the_main_pages_fit_a_phone(places: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit("/jobs/", viewport={"width": 390, "height": 844})
+    wide = []
+    for name, path in places.items():
+        page.goto(path)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+            wide.append(name)
+    assert wide == []
+
+
+def test_a_job_can_be_opened_and_renamed_by_keyboard(seeded: Any, visit: Callable[..., Any]) -> None:
+    seeded.done("By keyboard")
+    page = visit("/jobs/?text=By+keyboard")
+    page.get_by_role("link", name="By keyboard").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="By keyboard", level=1).wait_for()
+    page.get_by_text("Rename", exact=True).first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Name").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_label("Name").wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"

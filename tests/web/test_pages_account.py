@@ -1,0 +1,172 @@
+"""The account's page and signing in, in a real Chromium."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from dynolab.agent.http import HubDoor
+from dynolab.errors import Forbidden, Unauthorized
+
+Visit = Callable[..., Any]
+
+
+def make_token(page: Any, kind: str, label: str) -> str:
+    """The secret of a new token."""
+    page.get_by_label("Kind").select_option(kind)
+    page.get_by_label("Label").fill(label)
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("heading", name=f"A new {kind} token").wait_for()
+    return str(page.get_by_label("Secret").input_value())
+
+
+def revoke(page: Any, label: str) -> None:
+    row = page.get_by_role("row").filter(has_text=label)
+    row.get_by_text("Revoke", exact=False).first.click()
+    row.get_by_role("button", name="Revoke for good").click()
+
+
+def me(seeded: Any, token: str) -> int:
+    """The status that a client with this token is answered with."""
+    return httpx.get(f"{seeded.url}/api/hub/v1/me", headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+def test_a_user_token_is_shown_once_fills_the_client_ini_and_is_revoked(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/")
+    assert page.get_by_text("admin@localhost").first.is_visible()
+    assert "api_token = YOUR_TOKEN" in page.get_by_role("region", name="client.ini").inner_text()
+    secret = make_token(page, "user", "my <b>laptop")
+    ini = configparser.ConfigParser()
+    ini.read_string(page.get_by_role("region", name="client.ini").inner_text())
+    assert dict(ini["api"]) == {
+        "api_token": secret,
+        "api_url": seeded.url,
+        "web_url": seeded.url,
+        "verbose": "True",
+    }
+    assert me(seeded, secret) == 200
+    page.goto("/account/")
+    assert secret not in page.content()
+    revoke(page, "my <b>laptop")
+    page.get_by_text(re.compile("revoked tokens?$")).click()
+    assert "my <b>laptop" in page.get_by_role("region", name="Revoked").inner_text()
+    assert me(seeded, secret) == 401
+
+
+def test_a_secret_is_copied(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/", permissions=["clipboard-read", "clipboard-write"])
+    secret = make_token(page, "user", "copied")
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+
+
+def test_an_agent_token_stands_in_the_agents_command(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/")
+    secret = make_token(page, "agent", "rack")
+    command = page.get_by_role("region", name=re.compile("agent.s command")).inner_text()
+    assert command.split("\n")[:2] == [f"export DYNOLAB_AGENT_TOKEN={secret}", f"dynolab agent --hub {seeded.url}"]
+    assert page.get_by_text("leads to this machine only").is_visible()
+    assert me(seeded, secret) == 401  # it opens no user's door
+    door = HubDoor(seeded.url, secret)
+    seeded.announce(door, device_id="rack-1")
+    revoke(page, "rack")
+    page.get_by_text("revoked token").first.wait_for()
+    with pytest.raises(Unauthorized):
+        seeded.announce(door, device_id="rack-1")
+    door.close()
+    page.goto("/account/")
+    again = HubDoor(seeded.url, make_token(page, "agent", "rack again"))
+    assert seeded.announce(again, device_id="rack-1") is None  # the same machine, with its new token
+    with pytest.raises(Forbidden):
+        seeded.announce(again, device_id="bench-1")  # that of another token, which is good
+    again.close()
+
+
+def test_python_begins_with_a_device_of_this_hub(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/")
+    for name, module in (("Then in Python, after: pip install qai-hub", "qai_hub"), ("Then in Python", "dynolab")):
+        lines = page.get_by_role("region", name=name, exact=True).inner_text()
+        compile(lines, name, "exec")
+        assert lines.startswith(f"import {module} as hub\n")
+        assert 'hub.Device("Bench Phone")' in lines
+
+
+def test_whoever_revokes_the_sessions_own_token_is_signed_out(seeded: Any, visit: Visit) -> None:
+    secret = make_token(visit("/account/"), "user", "for one browser")
+    page = visit("/account/", token=secret)
+    row = page.get_by_role("row").filter(has_text="for one browser")
+    assert re.search("this browser.s", row.inner_text())
+    revoke(page, "for one browser")
+    page.wait_for_url(re.compile("/sign-in[?]next="))
+
+
+def test_a_password_is_set_signs_in_is_changed_and_removed(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/", token=seeded.account("ana@example.org"))
+
+    def fill(**fields: str) -> None:
+        for label, value in fields.items():
+            page.get_by_label(label.replace("_", " "), exact=True).first.fill(value)
+
+    fill(New_password="correct horse ", New_password_again="another one")
+    page.get_by_role("button", name="Set the password").click()
+    assert "not the same" in page.get_by_role("alert").inner_text()
+    page.goto("/account/")
+    fill(New_password="correct horse ", New_password_again="correct horse ")
+    page.get_by_role("button", name="Set the password").click()
+    page.get_by_text("The password is changed.").wait_for()
+
+    other = visit("/account/", signed_in=False)
+
+    def sign_in(password: str) -> None:
+        if not other.get_by_label("Password", exact=True).is_visible():
+            other.get_by_text("By e-mail address and password").click()
+        other.get_by_label("E-mail address").fill("ana@example.org")
+        other.get_by_label("Password", exact=True).fill(password)
+        other.get_by_role("button", name="Use the password").click()
+
+    sign_in("correct horse")
+    assert "password is wrong" in other.get_by_role("alert").inner_text()
+    sign_in("correct horse ")
+    other.get_by_role("heading", name="Account and tokens").wait_for()
+    assert other.get_by_text("ana@example.org").first.is_visible()
+    fill(Current_password="wrong", New_password="battery staple", New_password_again="battery staple")
+    page.get_by_role("button", name="Set the password").click()
+    assert "current password is wrong" in page.get_by_role("alert").inner_text()
+    page.goto("/account/")
+    page.get_by_text("Remove the password").first.click()
+    page.get_by_label("Current password").last.fill("correct horse ")
+    page.get_by_role("button", name="Remove the password").click()
+    page.get_by_text("You have none").wait_for()
+
+
+def test_the_link_that_the_hub_prints_signs_in(seeded: Any, visit: Visit) -> None:
+    printed = next(line for line in seeded.hub.lines if "/welcome/" in line)
+    link = re.search(r"open (\S+)", printed)
+    assert link is not None
+    page = visit(link[1], signed_in=False)
+    page.wait_for_url("**/jobs/")
+    page.goto("/account/")
+    assert page.get_by_text("admin@localhost").first.is_visible()
+    page.goto(link[1][:-3] + "abc")
+    page.wait_for_url(re.compile("/sign-in"))
+
+
+def test_tokens_of_others_and_forms_of_other_sites_are_refused(seeded: Any) -> None:
+    origin = {"Origin": seeded.url, "Sec-Fetch-Site": "same-origin"}
+    theirs = seeded.account("victim@example.org")
+    token_id = httpx.get(f"{seeded.url}/api/hub/v1/tokens", headers={"Authorization": f"Bearer {theirs}"}).json()
+    with httpx.Client(base_url=seeded.url) as browser:
+        browser.post("/sign-in", data={"token": seeded.hub.token}, headers=origin)
+        path = f"/account/tokens/{token_id['tokens'][0]['id']}/revoke"
+        assert browser.post(path, headers=origin).status_code == 404
+        for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {}):
+            assert browser.post("/account/tokens", data={"kind": "user"}, headers=foreign).status_code == 403
+            assert browser.post("/account/password", data={"password": "x" * 9}, headers=foreign).status_code == 403
+        assert browser.post("/account/tokens", data={"kind": "root"}, headers=origin).status_code == 422
+    assert me(seeded, theirs) == 200

@@ -1,0 +1,132 @@
+"""The list of jobs and a job's page in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from dynolab.agent.http import HubDoor
+from dynolab.spec.agents import Outcome, Renewal
+from dynolab.testing.sample import layer_table, sample_profile
+
+Visit = Callable[..., Any]
+
+
+def test_a_job_is_found_in_the_list_and_its_figures_on_its_page(seeded: Any, visit: Visit) -> None:
+    job_id = seeded.done("Figures of a phone")
+    page = visit("/jobs/")
+    row = page.get_by_role("row").filter(has_text="Figures of a phone")
+    for words in ("✓ done", "Bench Phone (14)", "8.31 ms"):
+        assert words in row.inner_text()
+    row.get_by_role("link", name="Figures of a phone").click()
+    page.wait_for_url(f"**/jobs/{job_id}/")
+    assert page.get_by_role("heading", level=1).inner_text() == "Figures of a phone"
+    inference = page.get_by_role("region", name="Inference", exact=True).inner_text()
+    assert "8.31 ms" in inference
+    assert "minimum of 120 iterations" in inference
+    page.get_by_role("link", name="Process total peak").click()
+    page.wait_for_url("**/definitions#def-process_total")
+    assert page.get_by_role("heading", level=1).inner_text() == "Definitions"
+
+
+def test_the_list_follows_a_job_without_a_reload(seeded: Any, visit: Visit) -> None:
+    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    seeded.announce(door)
+    job_id = seeded.submit("Followed job")
+    page = visit("/jobs/?text=Followed")
+    row = page.get_by_role("row").filter(has_text="Followed job")
+    assert "queued" in row.inner_text()
+    page.evaluate("window.before = true")
+    given = seeded.announce(door, 10.0)
+    row.get_by_text("preparing").wait_for()
+    door.renew(given.attempt, Renewal({"event": "stage", "stage": "warm_load", "text": "time"}))
+    detail = visit(f"/jobs/{job_id}/")
+    detail.get_by_text("Warm load").wait_for()
+    assert detail.locator("[aria-current=step]").inner_text().startswith("Warm load")
+    door.finish(
+        given.attempt, Outcome(error={"code": "LoadFailed", "message": "the file <b>is</b> torn", "hint": None})
+    )
+    row.get_by_text("failed").wait_for()
+    assert page.evaluate("window.before") is True
+    detail.get_by_role("heading", name="Why it failed").wait_for()
+    assert detail.get_by_text("the file <b>is</b> torn").first.is_visible()
+    door.close()
+
+
+def test_filters_narrow_the_list_and_stand_in_the_address(seeded: Any, visit: Visit) -> None:
+    seeded.done("Narrow one")
+    seeded.done("Other thing")
+    page = visit("/jobs/")
+    page.get_by_label("Search").fill("narrow")
+    page.get_by_role("row").filter(has_text="Other thing").wait_for(state="detached")
+    assert page.get_by_role("row").filter(has_text="Narrow one").count() == 1
+    page.wait_for_url(re.compile(r"text=narrow"))
+    page.get_by_label("State").select_option("failed")
+    page.get_by_text("No job matches.").wait_for()
+
+
+def test_a_job_is_renamed_run_again_and_deleted(seeded: Any, visit: Visit) -> None:
+    seeded.done("To be <b>renamed")
+    page = visit("/jobs/?text=renamed")
+    page.get_by_role("link", name="To be <b>renamed").click()
+    page.get_by_text("Rename", exact=True).first.click()
+    page.get_by_label("Name").fill("Renamed here")
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_role("heading", name="Renamed here").wait_for()
+    page.get_by_role("button", name="Run again").click()
+    page.get_by_text("next in the queue").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("cancelled").first.wait_for()
+    page.get_by_text("Delete", exact=True).click()
+    page.get_by_role("button", name="Delete for good").click()
+    page.wait_for_url("**/jobs/")
+    assert page.get_by_role("link", name="Renamed here").count() == 1  # the first of the two
+
+
+def test_many_layers_come_after_the_first_ones_and_are_searched_together(seeded: Any, visit: Visit) -> None:
+    job_id = seeded.done("Deep", replace(sample_profile(), layers=layer_table(1500)))
+    page = visit(f"/jobs/{job_id}/")
+    page.get_by_text("1,500 layers").first.wait_for()
+    page.get_by_label("Filter").fill("no such layer anywhere")
+    page.get_by_text("no layer matches").wait_for()
+
+
+def test_a_lost_connection_is_shown_and_goes_away_by_itself(seeded: Any, visit: Visit) -> None:
+    page = visit("/jobs/")
+    page.context.set_offline(True)
+    page.get_by_text("The hub does not answer.").wait_for()
+    page.context.set_offline(False)
+    page.get_by_text("The hub does not answer.").wait_for(state="hidden")
+    seeded.done("Seen after the cut")
+    page.get_by_text("Seen after the cut").wait_for()
+
+
+@pytest.mark.parametrize("path", ["/jobs/", "/jobs/jnothing/"])
+def test_who_is_not_signed_in_is_led_to_signing_in_and_back(path: str, seeded: Any, visit: Visit) -> None:
+    page = visit(path, signed_in=False)
+    assert page.get_by_role("heading", level=1).inner_text() == "Sign in"
+    page.get_by_label("API token").fill("dl_wrong")
+    page.get_by_role("button", name="Sign in").click()
+    assert "not known here" in page.get_by_role("alert").inner_text()
+
+
+def test_forged_sessions_and_forms_of_other_sites_are_refused(seeded: Any) -> None:
+    job_id = seeded.done("Guarded")
+    origin = {"Origin": seeded.url, "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=seeded.url) as browser:
+        browser.cookies.set("dynolab_session", "forged.by.hand")
+        assert browser.get(f"/jobs/{job_id}/").headers["location"].startswith("/sign-in")
+        browser.cookies.clear()
+        browser.post("/sign-in", data={"token": seeded.hub.token}, headers=origin)
+        assert browser.get(f"/jobs/{job_id}/").status_code == 200
+        for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {}):
+            answer = browser.post(f"/jobs/{job_id}/delete", headers=foreign)
+            assert answer.status_code == 403
+        assert browser.get(f"/jobs/{job_id}/").status_code == 200
+        assert browser.post(f"/jobs/{job_id}/delete", headers=origin).status_code == 303
+        assert browser.get(f"/jobs/{job_id}/").status_code == 404

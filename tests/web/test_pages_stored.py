@@ -1,0 +1,124 @@
+"""The pages of models and datasets in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+Visit = Callable[..., Any]
+
+
+def table(page: Any, name: str) -> str:
+    """The text of the table in the region of that name."""
+    return str(page.get_by_role("region", name=name, exact=True).get_by_role("table").inner_text())
+
+
+def test_a_model_is_found_and_its_page_tells_what_it_takes_and_who_used_it(seeded: Any, visit: Visit) -> None:
+    model_id = seeded.model("resnet_of_the_night")
+    job_id = seeded.done("Night run", model_id=model_id)
+    page = visit("/models/")
+    page.get_by_label("Search").fill("OF_THE")
+    page.wait_for_url(re.compile("text=OF_THE"))
+    row = page.get_by_role("row").filter(has_text=model_id)
+    assert "onnx" in row.inner_text()
+    assert "16 B" in row.inner_text()
+    row.get_by_role("link").click()
+    page.wait_for_url(f"**/models/{model_id}/")
+    assert page.get_by_role("heading", level=1).inner_text() == "resnet_of_the_night"
+    assert "image\t[1, 3, 224, 224]\tfloat32\t602.1 kB" in table(page, "Inputs")
+    assert "scores\t[1, 1000]\tfloat32\t4.00 kB" in table(page, "Outputs")
+    used = table(page, "Jobs that used it")
+    for words in ("Night run", "✓ done", "Bench Phone (14)", "8.31 ms", "MB"):
+        assert words in used
+    assert page.get_by_role("link", name="Submit a job with this model").get_attribute("href").endswith(model_id)
+    page.get_by_role("link", name="All jobs with this model").click()
+    page.wait_for_url(re.compile(f"/jobs/.model={model_id}"))
+    assert page.get_by_role("link", name="Night run").get_attribute("href") == f"/jobs/{job_id}/"
+
+
+def test_shapes_that_a_run_chose_are_told_with_their_job(seeded: Any, visit: Visit) -> None:
+    model_id = seeded.model("open dimensions")
+    page = visit(f"/models/{model_id}/")
+    assert page.get_by_text("Not known yet").is_visible()
+    assert page.get_by_text("No job used it yet.").is_visible()
+    job_id = seeded.done("Chose shapes", model_id=model_id, fixed=False)
+    page.reload()
+    assert page.get_by_text("leaves dimensions open").get_by_role("link").inner_text() == job_id
+    assert "[1, 3, 224, 224]" in table(page, "Inputs")
+
+
+def test_a_model_is_downloaded_shared_and_deleted(seeded: Any, visit: Visit) -> None:
+    token = seeded.account("guest@example.org")
+    model_id = seeded.model("my <i>model", b"its bytes")
+    address = f"/models/{model_id}/"
+    page, guest = visit(address), visit(address, token=token)
+    assert guest.get_by_role("heading", level=1).inner_text() == "Not found"
+    with page.expect_download() as began:
+        page.get_by_role("link", name="Download").click()
+    assert began.value.path().read_bytes() == b"its bytes"
+    assert began.value.suggested_filename == "my_i_model.onnx"
+    page.get_by_text("Share", exact=True).first.click()
+    page.get_by_label("E-mail address").fill("guest@example.org")
+    page.get_by_role("button", name="Share").click()
+    page.get_by_text("guest@example.org").wait_for(state="attached")
+    guest.reload()
+    assert guest.get_by_role("heading", level=1).inner_text() == "my <i>model"
+    assert guest.get_by_text("Delete", exact=True).count() == 0
+    page.get_by_text("Delete", exact=True).first.click()
+    page.get_by_role("button", name="Delete for good").click()
+    page.wait_for_url("**/models/")
+    assert page.get_by_role("link", name="my <i>model").count() == 0
+    guest.reload()
+    assert guest.get_by_role("heading", level=1).inner_text() == "Not found"
+
+
+def test_a_dataset_tells_its_entries_and_the_jobs_that_made_and_used_it(seeded: Any, visit: Visit) -> None:
+    dataset_id = seeded.dataset("calibration images")
+    job_id = seeded.done("Inferred", kind="inference", dataset_id=dataset_id, output=b"outputs")
+    page = visit("/datasets/")
+    row = page.get_by_role("row").filter(has_text="calibration images")
+    assert "13 B" in row.inner_text()
+    row.get_by_role("link").click()
+    assert "image\t[1, 3, 224, 224]\tfloat32" in table(page, "Entries")
+    assert "Inferred" in table(page, "Jobs that used it")
+    page.get_by_role("link", name="All jobs with this dataset").click()
+    page.get_by_role("link", name="Inferred").first.click()
+    page.wait_for_url(f"**/jobs/{job_id}/")
+    page.get_by_role("definition").filter(has=page.locator(f"a:not([href*='{dataset_id}'])[href*=datasets]")).click()
+    page.wait_for_url("**/datasets/*/")
+    assert page.get_by_role("heading", level=1).inner_text() == "Inferred outputs"
+    assert page.get_by_role("link", name="Inferred", exact=True).get_attribute("href") == f"/jobs/{job_id}/"
+    assert "scores\t[1, 1000]\tfloat32" in table(page, "Entries")
+
+
+def test_what_a_live_job_uses_is_not_deleted(seeded: Any, visit: Visit) -> None:
+    model_id = seeded.model("in use")
+    job_id = seeded.submit("Waiting", model_id)
+    page = visit(f"/models/{model_id}/")
+    page.get_by_text("Delete", exact=True).first.click()
+    page.get_by_role("button", name="Delete for good").click()
+    assert f"the job {job_id} still uses the model" in page.get_by_role("alert").inner_text()
+    seeded.api("POST", f"jobs/{job_id}/cancel")
+
+
+def test_a_long_list_comes_in_pages(seeded: Any, visit: Visit) -> None:
+    for number in range(51):
+        seeded.api("POST", "datasets", json={"name": f"many {number:02}"})
+    page = visit("/datasets/?text=many")
+    assert page.get_by_role("row").count() == 51  # with the heading
+    page.get_by_role("link", name="Next page").click()
+    page.get_by_role("link", name="many 00").wait_for()
+    assert page.get_by_role("row").count() == 2
+    page.get_by_role("link", name="First page").click()
+    page.get_by_role("link", name="many 50").wait_for()
+
+
+@pytest.mark.parametrize("path", ["/models/", "/models/mnothing/", "/datasets/", "/datasets/dnothing/download"])
+def test_who_is_not_signed_in_sees_nothing(path: str, seeded: Any) -> None:
+    answer = httpx.get(f"{seeded.url}{path}")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in?next=")
