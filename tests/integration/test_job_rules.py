@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -336,6 +337,44 @@ def test_an_attempt_that_runs_past_its_deadline_is_ended_and_not_tried_again(
     next_one = taken(door, "slow")
     assert next_one.job == again["id"], "its device is free"
     door.finish(next_one.attempt, Outcome())
+
+
+def test_what_an_attempt_had_logged_when_its_deadline_came_is_its_log(user: User, door: HubDoor, model: str) -> None:
+    assert claim(door, "telling") is None
+    job = user.submit(model, "telling", deadline_s=1)
+    found = taken(door, "telling")
+    door.renew(found.attempt, Renewal({"event": "stage"}, "10:00:00 inference: iteration 7\n"))
+    until = time.monotonic() + WITHIN_S
+    while user.job(job["id"])["finished_at"] is None:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    answer = user.http.get(f"{user.url}/api/hub/v1/jobs/{job['id']}/log", headers=user.headers)
+    assert answer.status_code == 200, answer.text
+    first, last = answer.text.splitlines()
+    assert first == "10:00:00 inference: iteration 7"
+    assert "deadline of 1 s" in last
+
+
+def test_time_in_which_the_hub_was_away_does_not_count_against_a_deadline(
+    hub: RunningHub, user: User, door: HubDoor, model: str
+) -> None:
+    assert claim(door, "absent") is None
+    job = user.submit(model, "absent", deadline_s=3)
+    found = taken(door, "absent")
+    time.sleep(1.5)  # a sweep has seen it
+    hub.process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    hub.process.send_signal(signal.SIGCONT)
+    start = time.monotonic()
+    while time.monotonic() < start + 1:  # 6.5 s after it was taken
+        assert not door.renew(found.attempt, Renewal({"event": "stage"})).cancel
+        time.sleep(0.1)
+    while user.job(job["id"])["finished_at"] is None:
+        assert time.monotonic() < start + WITHIN_S, "what is left of it counts"
+        with suppress(errors.Conflict):
+            door.renew(found.attempt, Renewal())
+        time.sleep(0.2)
+    assert user.job(job["id"])["failure"]["code"] == "WorkerTimeout"
 
 
 @pytest.mark.slow

@@ -74,9 +74,9 @@ class Seeded:
         self.api("POST", f"{where}/{made['id']}/uploads/{begun['upload_id']}/complete", json={"etags": etags})
         return str(made["id"])
 
-    def announce(self, door: HubDoor, wait_s: float = 0.0, device_id: str = "bench-1") -> Any:
+    def announce(self, door: HubDoor, wait_s: float = 0.0, device_id: str = "bench-1", name: str = DEVICE) -> Any:
         """What an agent with a device is given to do, if anything."""
-        offer = DeviceOffer(device_id, DEVICE, "14", ("framework:onnx", "vendor:bench"))
+        offer = DeviceOffer(device_id, name, "14", ("framework:onnx", "vendor:bench"))
         return door.claim(ClaimRequest(AGENT_PROTOCOL, offer, wait_s))
 
     def submit(self, name: str, model_id: str | None = None, **asked: Any) -> str:

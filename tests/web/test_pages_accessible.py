@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from dynolab.agent.http import HubDoor
+
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+AWAY = {"name": "Another Phone", "os": "14", "attributes": []}
 WAYS = {
     "light": {},
     "dark": {"color_scheme": "dark"},
@@ -19,8 +22,11 @@ WAYS = {
 def places(seeded: Any) -> dict[str, str]:
     """Every kind of page by name."""
     model_id = seeded.model()
+    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    seeded.announce(door, device_id="away-1", name=AWAY["name"])
+    door.close()
     done = [seeded.done(f"accessible {number}", model_id=model_id) for number in range(2)]
-    queued = seeded.submit("waiting", model_id)
+    queued = seeded.submit("waiting", model_id, waits_for=[seeded.submit("far away", model_id, device=AWAY)])
     return {
         "jobs": "/jobs/",
         "no jobs": "/jobs/?text=nothing",

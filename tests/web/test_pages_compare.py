@@ -137,6 +137,13 @@ def test_layers_are_matched_by_name_and_the_largest_difference_stands_first(jobs
     table.locator("tbody tr").first.get_by_text(longest, exact=True).wait_for()
 
 
+def test_six_stand_side_by_side_and_none_can_be_added(jobs: dict[str, str], visit: Visit) -> None:
+    page = visit(address(jobs, *jobs))
+    assert page.get_by_role("heading", level=1).inner_text() == "6 jobs compared"
+    assert len(cells(page, "At a glance", "Inference")) == 6
+    assert page.get_by_role("link", name="Add a job").count() == 0
+
+
 def test_the_rest_of_many_layers_follows(jobs: dict[str, str], visit: Visit) -> None:
     page = visit(address(jobs, "deep", "base"))
     page.get_by_text("1,501 layers").first.wait_for()

@@ -41,6 +41,14 @@ def choose(page: Any, field: str, name: str, content: bytes) -> None:
     page.get_by_label(field).set_input_files(given(name, content))
 
 
+def until(found: Callable[[], Any]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def shown(page: Any, field: str, value: str) -> None:
     """Wait until the field holds the value."""
     playwright.expect(page.get_by_label(field)).to_have_value(value)
@@ -130,26 +138,14 @@ def test_a_folder_comes_as_a_zip_and_a_dataset_as_a_file(browser: dict[str, Any]
 
 
 @pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("notes.txt", b"x", "notes.txt is no model by its name"),
-        ("half.xml", b"x", "half.xml is one file of two"),
-        ("empty.zip", zipped("readme.md"), "empty.zip holds no model"),
-        ("two.zip", zipped("a.onnx", "b.tflite"), "two.zip holds models of 2 formats"),
-        ("torn.zip", b"PK\3\4 and no more", "torn.zip is no ZIP file that can be read"),
-    ],
-)
-def test_a_file_that_is_no_model_is_refused(
-    name: str, content: bytes, words: str, browser: dict[str, Any], seeded: Any, visit: Visit
-) -> None:
+def test_a_file_that_is_no_model_is_refused(browser: dict[str, Any], seeded: Any, visit: Visit) -> None:
     page = visit("/submit", **browser)
-    choose(page, "Model file", name, content)
+    choose(page, "Model file", "two.zip", zipped("a.onnx", "b.tflite"))
     page.get_by_label("Bench Phone").check()
     send(page)
-    page.locator("#problem-model_file").get_by_text(words).wait_for()
+    page.locator("#problem-model_file").get_by_text("two.zip holds models of 2 formats").wait_for()
     assert page.get_by_label("Bench Phone").is_checked()
-    assert seeded.api("GET", f"models?name={Path(name).stem}")["models"] == []
+    assert seeded.api("GET", "models?name=two")["models"] == []
 
 
 @pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
@@ -198,8 +194,7 @@ def test_a_dropped_file_goes_up_in_parts_and_can_be_given_up(seeded: Any, visit:
     page.get_by_role("progressbar", name="Uploading").wait_for()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("progressbar", name="Uploading").wait_for(state="hidden")
-    while seeded.api("GET", "models?name=dropped")["models"]:
-        page.wait_for_timeout(50)
+    until(lambda: not seeded.api("GET", "models?name=dropped")["models"])
     page.unroute("**/files/parts/**")
     urls = []
     page.on("request", lambda request: urls.append(request.url) if "/files/parts/" in request.url else None)
@@ -242,6 +237,26 @@ def client(seeded: Any) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=seeded.url, headers=origin) as found:
         found.post("/sign-in", data={"token": seeded.hub.token})
         yield found
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("notes.txt", b"x", "notes.txt is no model by its name"),
+        ("half.xml", b"x", "half.xml is one file of two"),
+        ("empty.zip", zipped("readme.md"), "empty.zip holds no model"),
+        ("torn.zip", b"PK\3\4 and no more", "torn.zip is no ZIP file that can be read"),
+    ],
+)
+def test_files_that_are_no_models_leave_none(
+    name: str, content: bytes, words: str, seeded: Any, client: httpx.Client
+) -> None:
+    form = {"device": (None, "name=Bench+Phone&os=14"), "model_file": (name, content)}
+    in_parts = client.post(f"/submit/uploads/model?name={name}&size={len(content)}", content=content)
+    for answer in (client.post("/submit", files=form), in_parts):
+        assert answer.status_code == 422
+        assert words in answer.text
+    assert seeded.api("GET", f"models?name={Path(name).stem}")["models"] == []
 
 
 def test_a_form_that_is_sent_twice_is_one_job(seeded: Any, client: httpx.Client) -> None:
@@ -309,10 +324,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(seeded: Any, client: httpx.Cli
         b'--b\r\nContent-Disposition: form-data; name="model_file"; filename="broken off.onnx"\r\n\r\n' + b"x" * 100_000
     )
     with _post(seeded, client, 10**6, begun):
-        while not seeded.api("GET", "models?name=broken")["models"]:
-            time.sleep(0.02)
-    while seeded.api("GET", "models?name=broken")["models"]:
-        time.sleep(0.02)
+        until(lambda: seeded.api("GET", "models?name=broken")["models"])
+    until(lambda: not seeded.api("GET", "models?name=broken")["models"])
 
 
 def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> None:
@@ -330,8 +343,7 @@ def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> No
     httpx.post(renewing, content=odd, headers=agent).raise_for_status()
     page.get_by_text("line 199").wait_for()
     log = page.locator("#live-log-text")
-    while not log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight < 8"):
-        page.wait_for_timeout(20)
+    until(lambda: log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight < 8"))
     log.evaluate("(log) => { log.scrollTop = 10; }")
     door.renew(attempt.attempt, Renewal(None, lines + "the last\n"))
     page.get_by_text("the last").wait_for()
@@ -342,7 +354,7 @@ def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> No
     httpx.put(attempt.uploads["log"], content=b"the whole log\n").raise_for_status()
     door.finish(attempt.attempt, Outcome(error={"code": "LoadFailed", "message": "torn", "hint": None}))
     assert httpx.get(address, headers=headers).text == "the whole log\n"
-    page.get_by_text("the whole log").wait_for()
+    page.get_by_text("the whole log", exact=True).first.wait_for(state="attached")
     with pytest.raises(Exception, match="is over"):
         door.renew(attempt.attempt, Renewal(None, "a late word"))
     door.close()

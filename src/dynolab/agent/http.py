@@ -18,6 +18,13 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 T = TypeVar("T")
 Unreachable = httpx.TransportError
 """What a call raises when there is no hub at the other end, or none that answers in time."""
+REFUSED: dict[int, type[errors.Error]] = {
+    413: errors.TooLarge,
+    415: errors.MediaTypeInvalid,
+    422: errors.SpecInvalid,
+    507: errors.StorageFull,
+}
+"""What is refused for good by its status alone: a proxy before the hub has words of its own for it."""
 
 
 class NoHub(errors.DeviceLost):
@@ -69,7 +76,7 @@ class HubDoor:
         return self._again(lambda: self._fetch(link, folder / Path(link.name).name))
 
     def store(self, url: str, path: Path) -> None:
-        """Send a file to an address."""
+        """Send a file to an address; tried until the hub answers. Raises what it refused with."""
 
         def chunks() -> Iterator[bytes]:
             with path.open("rb") as file:
@@ -106,12 +113,12 @@ def _checked(answer: httpx.Response) -> httpx.Response:
         document = answer.json()
     except ValueError:
         document = {}
-    if answer.is_server_error or not isinstance(document, dict) or "code" not in document:
-        lost = (
-            NoHub
-            if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
-            else errors.DeviceLost
-        )
+    told = isinstance(document, dict) and "code" in document
+    if kind := REFUSED.get(answer.status_code):
+        raise errors.from_dict(document) if told else kind(f"it answered {answer.status_code} {answer.reason_phrase}")
+    if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS or not told:
+        nothing = answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+        lost = NoHub if nothing else errors.DeviceLost
         raise lost(f"it answered {answer.status_code} to {answer.request.url.path}")
     raise errors.from_dict(document)
 

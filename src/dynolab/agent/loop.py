@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -34,6 +35,10 @@ LOG_EVERY_S = 2.0
 STOP_WITHIN_S = 10.0
 FILES = {"result": "profile.json", "output": "outputs.h5", "log": "log.txt"}
 """What an attempt's process leaves, by the address that it goes to."""
+TOLD_BYTES = 4000
+"""How much is told of an error that the hub did not take whole."""
+NOT_TAKEN = (errors.TooLarge, errors.MediaTypeInvalid, errors.SpecInvalid, errors.NotFound, errors.StorageFull)
+"""What the hub says of what it is sent, not of who sends it: the next job may do better."""
 log = logging.getLogger(__name__)
 
 
@@ -79,18 +84,29 @@ class Agent:
         with own_folder("job-") as folder:
             run = Attempt(self._door, assignment, folder, self._stopped)
             try:
-                outcome = run.carry_out()
-                for verb, file in FILES.items():
-                    if (folder / file).exists():
-                        self._door.store(assignment.uploads[verb], folder / file)
-                self._door.finish(assignment.attempt, outcome)
+                outcome = self._finish(assignment.attempt, run.carry_out())
             except errors.Conflict as error:
                 log.warning("job %s is not ours any more: %s", assignment.job, error)
                 return
             except (Unreachable, errors.DeviceLost) as error:  # stopped, or they would have been tried again
                 log.warning("job %s is left to its lease: the hub cannot be reached (%s)", assignment.job, error)
                 return
+            except NOT_TAKEN as error:
+                log.warning("job %s is left to its lease: the hub does not take its end (%s)", assignment.job, error)
+                return
         log.info("job %s: %s", assignment.job, "failed" if outcome.error else "done")
+
+    def _finish(self, attempt: str, outcome: Outcome) -> Outcome:
+        """What the hub was told in the end: where it does not take the outcome, that, or the error in short."""
+        try:
+            self._door.finish(attempt, outcome)
+        except NOT_TAKEN as refusal:
+            error = _refused("what the attempt says of its end", refusal).to_dict()
+            if outcome.error:
+                error = {**outcome.error, "message": str(outcome.error.get("message"))[:TOLD_BYTES], "details": {}}
+            outcome = Outcome(error=error)
+            self._door.finish(attempt, outcome)
+        return outcome
 
 
 class Attempt:
@@ -104,16 +120,11 @@ class Attempt:
         self._cancelled = False
 
     def carry_out(self) -> Outcome:
-        """The outcome. Raises :class:`~dynolab.errors.Conflict` when the hub gave the job to somebody else."""
+        """The outcome, once the hub has the files. Raises :class:`~dynolab.errors.Conflict` when the job is another's by now."""
         renewing = threading.Thread(target=self._renew, daemon=True)
         renewing.start()
         try:
-            self._door.fetch(self._assignment.model, self._folder)
-            if self._assignment.dataset is not None:
-                self._door.fetch(self._assignment.dataset, self._folder)
-            outcome = self._run()
-        except errors.TransferFailed as error:
-            outcome = Outcome(error=error.to_dict())
+            outcome = self._leave(self._measure())
         finally:
             self._over.set()
             renewing.join()
@@ -121,26 +132,70 @@ class Attempt:
             raise self._refused
         return outcome
 
+    def _measure(self) -> Outcome:
+        try:
+            self._door.fetch(self._assignment.model, self._folder)
+            if self._assignment.dataset is not None:
+                self._door.fetch(self._assignment.dataset, self._folder)
+        except (errors.TransferFailed, errors.UserError) as error:
+            return Outcome(error=error.to_dict())
+        except OSError as error:  # of this machine's files: a full disk
+            full = errors.TransferFailed(f"the model cannot be kept on the device: {error.strerror}")
+            return Outcome(error=full.to_dict())
+        return self._run()
+
+    def _leave(self, outcome: Outcome) -> Outcome:
+        """Send what the process left. The outcome is an error where the hub does not take what was asked for."""
+        for verb in ("result", "output"):
+            path = self._folder / FILES[verb]
+            if outcome.error is None and path.exists():
+                try:
+                    self._door.store(self._assignment.uploads[verb], path)
+                except NOT_TAKEN as error:
+                    refused = _refused(f"the {verb} of {path.stat().st_size} bytes", error)
+                    log.warning("job %s: %s", self._assignment.job, refused)
+                    outcome = Outcome(error=refused.to_dict())
+        self._leave_log()
+        return outcome
+
+    def _leave_log(self) -> None:
+        """Send the log, or its end where the hub does not take all of it: what was measured is no worse for that."""
+        path, url = self._folder / FILES["log"], self._assignment.uploads["log"]
+        if not path.exists():
+            return
+        try:
+            self._door.store(url, path)
+        except NOT_TAKEN as error:
+            refused = _refused(f"the log of {path.stat().st_size} bytes", error)
+            log.warning("job %s: %s", self._assignment.job, refused)
+            end = self._folder / "end-of-log.txt"
+            end.write_text(f"{refused}; its end is:\n{self._log_end()}", encoding="utf-8")
+            with suppress(*NOT_TAKEN):
+                self._door.store(url, end)
+
     def _renew(self) -> None:
         """Say that we are still at it, until it is over, the hub refuses, or the job is cancelled; sooner when the log grew."""
         pause_s = self._assignment.lease_s / RENEWALS_PER_LEASE
-        told, due = 0, time.monotonic()
+        told, due, plain = 0, time.monotonic(), False
         while not self._over.is_set():
-            size = self._log_bytes()
+            size = told if plain else self._log_bytes()
             if size > told or time.monotonic() >= due:
+                news = Renewal(self._progress, self._log_end() if size > told else None)
+                due = time.monotonic() + pause_s
                 try:
-                    answer = self._door.renew(
-                        self._assignment.attempt, Renewal(self._progress, self._log_end() if size > told else None)
-                    )
+                    answer = self._door.renew(self._assignment.attempt, Renewal() if plain else news)
                     self._cancelled, told = answer.cancel, size
-                except errors.Conflict as error:
+                except (errors.Conflict, errors.Unauthorized, errors.Forbidden) as error:
                     self._refused = error
                 except (Unreachable, errors.DeviceLost) as error:
                     log.warning("the lease could not be renewed: %s", error)
-                due = time.monotonic() + pause_s
+                except errors.Error as error:
+                    log.warning("the hub does not take the attempt's news: %s", error)
+                    if not plain:
+                        plain, due = True, time.monotonic()  # say no more than that we are at it, and that at once
             if self._refused is not None or self._cancelled:
                 return
-            self._over.wait(min(pause_s, LOG_EVERY_S))
+            self._over.wait(min(pause_s, LOG_EVERY_S, max(0.0, due - time.monotonic())))
 
     def _log_bytes(self) -> int:
         path = self._folder / FILES["log"]
@@ -188,8 +243,11 @@ class Attempt:
         return codec.decode(Outcome, json.loads(path.read_text(encoding="utf-8")), "the attempt's outcome")
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        for line in process.stdout or ():
-            self._progress = json.loads(line)
+        if process.stdout is None:
+            return
+        with process.stdout as lines:
+            for line in lines:
+                self._progress = json.loads(line)
 
     def _end(self, process: subprocess.Popen[bytes]) -> Outcome:
         """End the process, its workers with it, in good order where it heeds the signal."""
@@ -202,6 +260,11 @@ class Attempt:
             errors.Conflict("the job was cancelled") if self._cancelled else errors.DeviceLost("the agent was stopped")
         )
         return Outcome(error=reason.to_dict())
+
+
+def _refused(what: str, error: errors.Error) -> errors.Error:
+    """The error of a hub that did not take something, which says what."""
+    return type(error)(f"the hub did not take {what}: {error.message}", hint=error.hint)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

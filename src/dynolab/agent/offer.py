@@ -12,15 +12,18 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from dynolab import plugins
 from dynolab.measure import environment
-from dynolab.runtimes.base import Runtime
 from dynolab.spec import codec
 from dynolab.spec.agents import DeviceOffer
 from dynolab.spec.models import ModelFormat
+
+if TYPE_CHECKING:
+    from dynolab.runtimes.base import Runtime
 
 FRAMEWORKS = {ModelFormat.ONNX: "onnx", ModelFormat.TFLITE: "tflite"}
 """AI Hub's attribute ``framework:`` by the format that a runtime reads."""
@@ -58,6 +61,8 @@ def ask(name: str | None = None) -> DeviceOffer:
 
 
 def _runtimes() -> list[Runtime]:
+    from dynolab.runtimes.base import Runtime  # with numpy, which the agent itself has no use for
+
     found = (plugins.load("dynolab.runtimes", name) for name in plugins.names("dynolab.runtimes") if name != "null")
     return [runtime for runtime in found if isinstance(runtime, Runtime) and runtime.unavailable() is None]
 

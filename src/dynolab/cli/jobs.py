@@ -74,11 +74,17 @@ def show(job_id: str, as_json: bool, form: str) -> None:
 
 @command.command("log")
 @click.argument("job_id")
+@click.option("--follow", is_flag=True, help="Print it as it comes, until the job is over.")
 @_hub.AS_JSON
-def log(job_id: str, as_json: bool) -> None:
+def log(job_id: str, follow: bool, as_json: bool) -> None:
     """Print the log of a job's last attempt."""
     with _hub.client() as client:
-        text = client.get_job(job_id).log()
+        job = client.get_job(job_id)
+        if follow and not as_json:
+            for piece in job.follow_log():
+                click.echo(piece, nl=False)
+            return
+        text = "".join(job.follow_log()) if follow else job.log()
     _hub.answer(text, {"id": job_id, "log": text}, as_json)
 
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 AWAY_MOST_S = 60.0
 """How long a hub that is waited at may be away: it may just be restarting."""
 AWAY_PAUSE_S = 1.0
+LOG_PAUSE_S = 2.0
+"""As often as an agent tells of a log that grows."""
+LOG_OVERLAP = 200
+"""So many characters are the same where one look at a log goes on from the one before."""
 
 
 class Job(Shared):
@@ -161,8 +165,24 @@ class Job(Shared):
             sleep(AWAY_PAUSE_S)
 
     def log(self) -> str:
-        """The log of the last attempt. Raises :class:`NotFound` before there is one."""
+        """The log of the last attempt, while that runs as far as it has come. Raises :class:`NotFound` before there is one."""
         return self._owner.api.text(f"jobs/{self.job_id}/log")
+
+    def follow_log(self) -> Iterator[str]:
+        """The log piece by piece as it comes, until the job is over. Another attempt begins anew."""
+        told = ""
+        while True:
+            over = self.get_status().finished
+            try:
+                text = self.log()
+            except NotFound:
+                text = ""
+            if text != told:
+                yield _added(told, text)
+                told = text
+            if over:
+                return
+            sleep(LOG_PAUSE_S)
 
     def cancel(self) -> None:
         """Cancel it; one that runs stops when its agent hears of it. Raises :class:`Conflict` when it is over."""
@@ -309,3 +329,11 @@ def made(owner: Client, document: dict[str, Any]) -> InferenceJob:
     if kind is None:
         raise Bug(f"this client knows no jobs of kind {document['kind']!r}")
     return kind(owner, document)
+
+
+def _added(told: str, text: str) -> str:
+    """What a log says beyond what was told of it. Of a long one the end alone is to be had while it is written."""
+    if text.startswith(told):
+        return text.removeprefix(told)
+    begins = told.find(text[:LOG_OVERLAP])
+    return text.removeprefix(told[begins:]) if begins >= 0 else text

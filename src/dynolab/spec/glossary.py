@@ -15,8 +15,9 @@ class Definition:
 
     @property
     def brief(self) -> str:
-        """The first sentence."""
-        return self.text.partition(". ")[0].removesuffix(".") + "."
+        """The first sentence, with the stop of its language."""
+        stop = "。" if "。" in self.text else ". "
+        return self.text.partition(stop)[0].removesuffix(".") + stop.strip()
 
 
 # fmt: off

@@ -32,7 +32,6 @@ from dynolab.hub.pages import (
 from dynolab.hub.pages.rendering import is_fragment, page
 from dynolab.hub.pages.visitors import to_sign_in, visitor
 from dynolab.hub.usecases.base import Account
-from dynolab.spec.glossary import DEFINITIONS
 
 log = logging.getLogger(__name__)
 ROOMS = (
@@ -82,7 +81,7 @@ async def definitions(request: Request) -> Response:
         _, account = await visitor(request)
     except errors.Unauthorized:
         account = None
-    return await page(request, "definitions.html.j2", account, words=DEFINITIONS.values())
+    return await page(request, "definitions.html.j2", account)
 
 
 async def _not_signed_in(request: Request, error: Exception) -> Response:

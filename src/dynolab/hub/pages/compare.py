@@ -17,7 +17,7 @@ from starlette.routing import Route
 from dynolab.errors import NotFound
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.profiles import FIRST_CHUNKS, formats
-from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.find_compared import MOST, find_chosen, find_comparable, find_compared
 from dynolab.report.base import Report
@@ -59,7 +59,7 @@ async def show(request: Request) -> Response:
         return await page(request, "compare_choose.html.j2", account, **shown, most=MOST)
     found = await find_compared(hub, account, ids)
     profiles = [profile for _, profile in found]
-    seen = await asyncio.to_thread(sides, profiles, slice(FIRST_CHUNKS))
+    seen = await asyncio.to_thread(sides, profiles, slice(FIRST_CHUNKS), say(request))
     return await page(
         request,
         "compare.html.j2",

@@ -16,7 +16,7 @@ from dynolab import plugins
 from dynolab.errors import Error, NotFound
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
-from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render, say
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
@@ -29,6 +29,7 @@ from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.share_access import shared_with
 from dynolab.report.base import Report
 from dynolab.report.html.view import ProfileView, view
+from dynolab.report.html.words import Say
 
 FIRST_CHUNKS = 2
 """Bodies of the layer table, of a hundred layers each, that come with the page; the others follow."""
@@ -50,7 +51,9 @@ async def show(request: Request) -> Response:
     hub, account = await visitor(request)
     row = await find_job(hub, account, request.path_params["id"])
     shown = await _shown(hub, account, row)
-    return await page(request, "job.html.j2", account, **shown, **await _outcome(hub, row), **await live_log(hub, row))
+    return await page(
+        request, "job.html.j2", account, **shown, **await _outcome(hub, row, say(request)), **await live_log(hub, row)
+    )
 
 
 async def live(request: Request) -> Response:
@@ -73,7 +76,7 @@ async def layers(request: Request) -> Response:
     profile = await read_profile(hub, row)
     if profile is None:
         raise NotFound(f"the job {row.id} has no layers to show: it is {row.state}")
-    seen = await asyncio.to_thread(view, profile, row.name, 1, many=False)
+    seen = await asyncio.to_thread(view, profile, row.name, 1, many=False, say=say(request))
     template = "_layers.html.j2" if is_fragment(request) else "layers.html.j2"
     return await page(request, template, account, job=line(row), chunks=seen.layers.chunks, first=FIRST_CHUNKS)
 
@@ -128,13 +131,14 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     }
 
 
-async def _outcome(hub: Hub, row: Row[Any]) -> dict[str, Any]:
+async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     """What a job that is over left: the view of its profile, or why that cannot be shown; and the end of its log."""
     seen: ProfileView | None = None
     trouble = None
     try:
         profile = await read_profile(hub, row)
-        seen = None if profile is None else await asyncio.to_thread(view, profile, row.name, 1, many=False)
+        if profile is not None:
+            seen = await asyncio.to_thread(view, profile, row.name, 1, many=False, say=spoken)
     except Error as error:
         trouble = error
     return {

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from dynolab.hub.pages import assets, texts
 from dynolab.hub.usecases.base import Account
 from dynolab.report.html.environment import Environment, environment
+from dynolab.report.html.words import Say
 from dynolab.spec.show import show_bytes, show_time
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -43,6 +44,11 @@ def language(request: Request) -> str:
     return texts.chosen(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
 
 
+def say(request: Request) -> Say:
+    """What says the report's words in the visitor's language."""
+    return texts.texts(language(request)).say
+
+
 async def page(
     request: Request, template: str, account: Account | None = None, *, status: int = HTTPStatus.OK, **shown: Any
 ) -> Response:
@@ -61,12 +67,16 @@ def render(request: Request, template: str, account: Account | None, **shown: An
         "languages": texts.languages(),
         "now": datetime.now(UTC),
     }
-    return _environment().get_template(template).render(**known, **shown)
+    return _environment(spoken.language).get_template(template).render(**known, **shown)
 
 
 @cache
-def _environment() -> Environment:
-    made = environment(TEMPLATES, glossary="/definitions")
+def _environment(language: str) -> Environment:
+    """The templates in one language: what the report's own say is bound to it."""
+    spoken = texts.texts(language)
+    made = environment(
+        TEMPLATES, glossary="/definitions", language=language, say=spoken.say, definitions=spoken.definitions()
+    )
     made.globals.update(asset=assets.address)
     made.filters.update(bytes=show_bytes, duration=show_time, instant=_instant)
     return made

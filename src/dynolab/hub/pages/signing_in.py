@@ -33,21 +33,18 @@ async def sign_in(request: Request) -> Response:
         token = await log_in(hub, email, typed(form, "password")) if email else text(form, "token")
         session = await open_session(hub, token)
     except (Unauthorized, SpecInvalid, RateLimited) as error:
-        return await _form(request, following, email, error)
+        return await _form(request, following, _words(email, error), status=error.http_status, email=email)
     return remember(request, go(request, following), session)
 
 
-async def _form(request: Request, following: str, email: str = "", refusal: UserError | None = None) -> Response:
-    status = HTTPStatus.OK if refusal is None else refusal.http_status
-    return await page(
-        request, "sign_in.html.j2", status=status, following=following, email=email, refusal=_words(email, refusal)
-    )
+async def _form(
+    request: Request, following: str, refusal: str | None = None, *, status: int = HTTPStatus.OK, email: str = ""
+) -> Response:
+    """The sign-in page; ``refusal`` is the id of the text that tells what was refused."""
+    return await page(request, "sign_in.html.j2", status=status, following=following, email=email, refusal=refusal)
 
 
-def _words(email: str, refusal: UserError | None) -> str | None:
-    """The text for a refusal; None where there was none."""
-    if refusal is None:
-        return None
+def _words(email: str, refusal: UserError) -> str:
     if isinstance(refusal, RateLimited):
         return "sign-in-too-often"
     return "password-refused" if email else "sign-in-refused"
@@ -55,7 +52,10 @@ def _words(email: str, refusal: UserError | None) -> str | None:
 
 async def invited(request: Request) -> Response:
     """``GET /welcome/INVITATION``: the link that the hub prints when it starts."""
-    session = await accept_invitation(the_hub(request), request.path_params["invitation"])
+    try:
+        session = await accept_invitation(the_hub(request), request.path_params["invitation"])
+    except Unauthorized as error:
+        return await _form(request, "/jobs/", "invitation-refused", status=error.http_status)
     return remember(request, go(request, "/jobs/"), session)
 
 

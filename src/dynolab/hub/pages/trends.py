@@ -17,7 +17,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.pages.compare import address
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.paging import before, cut
-from dynolab.hub.pages.rendering import page
+from dynolab.hub.pages.rendering import page, say
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.find_trend import POINTS, Line, Point, Wanted, find_lines, page_measured
 from dynolab.report.base import crop
@@ -25,6 +25,7 @@ from dynolab.report.html.sides import Change, change, run_minima
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.trend import Mark, TrendChart, trend_chart
 from dynolab.report.html.view import Figure, doubt, figure
+from dynolab.report.html.words import Say
 from dynolab.spec.facts import Fact, fact
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import Profile, Stage
@@ -85,7 +86,7 @@ async def show_trends(request: Request) -> Response:
     rows = await page_measured(hub, account, asked, limit=POINTS + 1, before=before(request))
     found = cut(request, rows, POINTS)
     lines, unreadable = await find_lines(hub, found.rows, stage)
-    views = await asyncio.to_thread(lambda: [_view(one, wanted) for one in lines[:LINES_MOST]])
+    views = await asyncio.to_thread(lambda: [_view(one, wanted, say(request)) for one in lines[:LINES_MOST]])
     return await page(
         request,
         "trends.html.j2",
@@ -128,10 +129,10 @@ def _known(rows: Sequence[Row[Any]]) -> list[tuple[str, str]]:
 # ---- what is shown of a line ----------------------------------------------------------------------------------------
 
 
-def _view(found: Line, wanted: Fact) -> LineView:
+def _view(found: Line, wanted: Fact, spoken: Say) -> LineView:
     points = [_point(point, wanted) for point in found.points]
-    marks = [_mark(point, seen, wanted) for point, seen in zip(found.points, points, strict=True)]
-    chart = trend_chart(marks, kind=wanted.kind, label="scale")
+    marks = [_mark(point, seen, wanted, spoken) for point, seen in zip(found.points, points, strict=True)]
+    chart = trend_chart(marks, kind=wanted.kind, label=spoken("scale"))
     start = None
     if chart is not None and chart.start is not None:
         start = show("time_ns" if wanted.kind == "time_ns" else "bytes", chart.start)
@@ -175,7 +176,7 @@ def _difference(point: Point, wanted: Fact) -> str | None:
     return show_range_change(old, new) if isinstance(old, Range) and isinstance(new, Range) else None
 
 
-def _mark(point: Point, seen: PointView, wanted: Fact) -> Mark:
+def _mark(point: Point, seen: PointView, wanted: Fact, spoken: Say) -> Mark:
     value = wanted.value(point.profile)
     told = seen.change if seen.change is not None and seen.change.word in ("faster", "slower") else None
     return Mark(
@@ -183,7 +184,7 @@ def _mark(point: Point, seen: PointView, wanted: Fact) -> Mark:
         value=value if isinstance(value, Range) else None if value is None else Range(int(value), int(value)),
         extent=_extent(point.profile, wanted),
         trust="clean" if seen.doubt is None else seen.doubt.word,
-        title=f"{seen.job.name}: {seen.figure.text}{'' if seen.doubt is None else f', {seen.doubt.word}'}",
+        title=f"{seen.job.name}: {seen.figure.text}{'' if seen.doubt is None else f', {spoken(seen.doubt.word)}'}",
         place=f"/jobs/{point.row.id}/",
         change="" if told is None else told.word,
         share="" if told is None else told.share,

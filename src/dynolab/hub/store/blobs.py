@@ -1,4 +1,4 @@
-"""Blobs: sequences of bytes in a local folder, or in an object store by its URL (s3://, gs://, az://)."""
+"""Blobs: sequences of bytes in a folder (also as file:///), or in an object store by its URL (s3://, gs://, az://)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import BaseError
@@ -30,6 +31,7 @@ PART_BYTES = 5 << 20
 PAGE = 1000
 """As many keys as S3 lists in one answer."""
 SCHEMES = ("s3://", "gs://", "az://")
+FOLDER = "file:///"
 OWNER = "dynolab-hub"
 """The object that says whose place this is: two hubs in one would sweep each other's objects."""
 HINTS = {
@@ -64,7 +66,9 @@ class Blobs:
     """
 
     def __init__(self, place: Path | str) -> None:
-        """Raises :class:`SpecInvalid` for a URL that names no store."""
+        """Raises :class:`SpecInvalid` for a URL that names no store. ``file:///folder`` is a folder that replicas share."""
+        if isinstance(place, str) and place.startswith(FOLDER):
+            place = Path(unquote(place.removeprefix("file://")))
         self.place = place
         if isinstance(place, Path):
             place.mkdir(parents=True, exist_ok=True)
@@ -203,7 +207,7 @@ def _opened(url: str, patience: RetryConfig) -> ObjectStore:
     """obstore's store, with credentials from the environment. Raises :class:`SpecInvalid`."""
     try:
         if not url.startswith(SCHEMES):
-            raise ValueError(f"URLs of blob stores begin with {', '.join(SCHEMES)}")
+            raise ValueError(f"URLs of blob stores begin with {', '.join([*SCHEMES, FOLDER])}")
         # An endpoint without encryption is taken where the operator names one; the stores' own all have it.
         options: ClientConfig = {"allow_http": True, "connect_timeout": timedelta(seconds=3)}
         return from_url(url, client_options=options, retry_config=patience)

@@ -242,10 +242,12 @@ attempt = sa.Table(
     _instant("started_at", known=True),
     _instant("renewed_at", known=True),
     _instant("finished_at"),
+    sa.Column("away_s", sa.Float, nullable=False, server_default="0"),
     sa.UniqueConstraint("job_id", "number"),
     sa.CheckConstraint("state IN ('running', 'done', 'failed', 'lost', 'cancelled')", name="attempt_state"),
 )
-"""One try of a job on one device. Its id is the fence: whoever finishes it must name it, and only once."""
+"""One try of a job on one device. Its id is the fence: whoever finishes it must name it, and only once.
+``away_s``: for how long of its time the hub itself was away."""
 sa.Index("ix_attempt_device_started", attempt.c.device_id, attempt.c.started_at.desc(), attempt.c.id)
 sa.Index("ix_attempt_running", attempt.c.renewed_at, postgresql_where=attempt.c.state == "running")
 

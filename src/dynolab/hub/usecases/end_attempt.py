@@ -149,7 +149,10 @@ async def sweep_leases(hub: Hub) -> None:
 
 
 async def _forgive(connection: AsyncConnection) -> None:
-    """Start all leases anew if nobody swept for a while: then the hub or its database was away, not the agents."""
+    """Start all leases anew if nobody swept for a while: then the hub or its database was away, not the agents.
+
+    That time is noted with the attempts, for it does not count against deadlines either.
+    """
     now = func.extract("epoch", func.clock_timestamp())
     swept = (
         select(now, setting.c.value).select_from(func.now().alias("one")).outerjoin(setting, setting.c.name == SWEPT)
@@ -157,10 +160,14 @@ async def _forgive(connection: AsyncConnection) -> None:
     at, before = (await connection.execute(swept)).one()
     kept = upsert(setting).values(name=SWEPT, value=str(at))
     await connection.execute(kept.on_conflict_do_update(index_elements=["name"], set_={"value": str(at)}))
-    if before is None or float(at) - float(before) > AWAY_S:
+    gap_s = 0.0 if before is None else float(at) - float(before)
+    if before is None or gap_s > AWAY_S:
         older = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, AWAY_S)
         again = update(attempt).where(attempt.c.state == "running", older).values(renewed_at=func.now())
         await connection.execute(again)
+        ran_s = func.extract("epoch", func.now() - attempt.c.started_at)
+        longer = {"away_s": attempt.c.away_s + func.least(ran_s, gap_s)}  # an attempt may have begun meanwhile
+        await connection.execute(update(attempt).where(attempt.c.state == "running").values(longer))
 
 
 async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Any:

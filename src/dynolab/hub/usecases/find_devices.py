@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import Text, bindparam, func, or_, select
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.store.prepared import Prepared
@@ -43,7 +43,8 @@ def board_queue(device_id: str) -> str:
 
 def _finding() -> Prepared:
     """Those of this name, or of any where it is empty, with all these attributes."""
-    named = or_(bindparam("name") == "", device.c.name == bindparam("name"))
+    wanted = bindparam("name", type_=Text)
+    named = or_(wanted == "", device.c.name == wanted)
     models = device.c.name, device.c.os, device.c.attributes
     found = select(*models, func.min(device.c.description).label("description"))
     having = device.c.attributes.contains(bindparam("attributes"))

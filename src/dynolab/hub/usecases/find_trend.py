@@ -193,7 +193,8 @@ def _is_clean(profile: Profile, name: StageName) -> bool:
 
 def _answer(recent: Recent, before: _Pair, now: _Pair, stage: StageName) -> StageComparison:
     key = (before[0].result_blob_id, now[0].result_blob_id, stage.value)
-    if key not in recent.answers:
+    found = recent.answers.get(key)
+    if found is None:
         old, new = (getattr(profile, stage.value) for _, profile in (before, now))
-        recent.answers[key] = compare_stage(old, new, names=NAMES)
-    return recent.answers[key]
+        found = recent.answers[key] = compare_stage(old, new, names=NAMES)
+    return found

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+import uuid
+from datetime import UTC, datetime
+
+from sqlalchemy import Float, cast, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import WorkerTimeout
-from dynolab.hub.store.tables import attempt, job
+from dynolab.hub.store.tables import attempt, job, live_log, setting
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.end_attempt import conclude_cancelled, fail_job, lose_attempts
+from dynolab.hub.usecases.end_attempt import AWAY_S, SWEPT, conclude_cancelled, fail_job, lose_attempts
 
 
 async def sweep_deadlines(hub: Hub) -> None:
     """End them, and their jobs with them: another attempt would take as long. Their agents hear of it with the next renewal.
 
-    What counts is the time since an agent took the job: however long it was queued, nobody could run it then.
+    What counts is the time since an agent took the job, but for what the hub itself was away: nobody ends an attempt before
+    that is known, which the sweep of leases finds out.
     """
-    allowed = func.make_interval(0, 0, 0, 0, 0, 0, job.c.deadline_s)
+    allowed = func.make_interval(0, 0, 0, 0, 0, 0, job.c.deadline_s + attempt.c.away_s)
+    age_s = func.extract("epoch", func.clock_timestamp()) - cast(setting.c.value, Float)
+    known = exists().where(setting.c.name == SWEPT, age_s < AWAY_S)
     late = (
         select(attempt.c.id, attempt.c.job_id, job.c.deadline_s)
         .join(job, job.c.id == attempt.c.job_id)
         .where(attempt.c.state == "running", job.c.deadline_s.is_not(None))
-        .where(attempt.c.started_at + allowed < func.now())
+        .where(attempt.c.started_at + allowed < func.now(), known)
         .with_for_update(skip_locked=True, of=attempt)
     )
     async with hub.database.begin() as connection:
@@ -34,7 +42,16 @@ async def sweep_deadlines(hub: Hub) -> None:
             await lose_attempts(hub, connection, job_id)
             failed = update(attempt).where(attempt.c.id == attempt_id).values(failure=error.to_dict())
             await connection.execute(failed)
+            await _say(connection, attempt_id, error.message)
             if cancelled_at is not None:
                 await conclude_cancelled(hub, connection, job_id)
             else:
                 await fail_job(hub, connection, job_id, error)
+
+
+async def _say(connection: AsyncConnection, attempt_id: uuid.UUID, why: str) -> None:
+    """Close what the agent told of its log, which is all that comes of it, with the reason."""
+    line = f"{datetime.now(UTC).strftime('%H:%M:%S')} ended by the hub: {why}\n"
+    first = insert(live_log).values(attempt_id=attempt_id, text=line)
+    changes = {"text": live_log.c.text + line}
+    await connection.execute(first.on_conflict_do_update(index_elements=["attempt_id"], set_=changes))

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from dynolab.report.base import stage_title
 from dynolab.report.html.svg import element, nice_ticks, percent, picture
+from dynolab.report.html.words import Say, plainly
 from dynolab.spec.facts import UnitTotal
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import MemorySummary, Profile, Stage
@@ -43,7 +44,7 @@ class MemoryChart:
     """The kinds of memory that occur in it."""
 
 
-def memory_chart(profile: Profile) -> MemoryChart | None:
+def memory_chart(profile: Profile, say: Say = plainly) -> MemoryChart | None:
     """Peak, increase and split of every stage that was measured, and the whole process; None when nothing was."""
     stages = [(stage, stage.memory) for stage in profile.stages if stage.memory is not None]
     total, imported = profile.process_total_peak, profile.runtime_import
@@ -52,22 +53,25 @@ def memory_chart(profile: Profile) -> MemoryChart | None:
     top = max(tops, default=0)
     if top <= 0:
         return None
-    scale = _Scale(top, max((memory.resolution_bytes for _, memory in stages), default=0))
+    scale = _Scale(top, max((memory.resolution_bytes for _, memory in stages), default=0), say)
     rows = [row for stage, memory in stages for row in _stage_rows(stage, memory, scale)]
     if imported is not None and imported.memory is not None:
         rows.append(_range_row("Runtime import", "increase", "runtime_import", imported.memory, None, scale))
     if total is not None:
         rows.append(_range_row("Whole process", "peak", "process_total", total, None, scale))
     grown = [_grown(memory) for _, memory in stages if memory.runs]
-    return MemoryChart(rows, _memory_axis(top), [kind for kind, _ in _KINDS if any(sizes[kind] for sizes in grown)])
+    return MemoryChart(
+        rows, _memory_axis(top, say), [kind for kind, _ in _KINDS if any(sizes[kind] for sizes in grown)]
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The bytes at the right end, and those below which a range says nothing."""
+    """The bytes at the right end, and those below which a range says nothing; what words beside it are said by."""
 
     top: int
     resolution: int
+    say: Say = plainly
 
 
 def _stage_rows(stage: Stage, memory: MemorySummary, scale: _Scale) -> Iterator[MemoryRow]:
@@ -76,7 +80,7 @@ def _stage_rows(stage: Stage, memory: MemorySummary, scale: _Scale) -> Iterator[
     ends = (spread.increase_lower, spread.increase_upper)
     yield _range_row("", "increase", "increase", memory.increase, ends, scale)
     if memory.runs:
-        yield _split_row(memory, scale.top)
+        yield _split_row(memory, scale)
 
 
 def _range_row(
@@ -92,8 +96,8 @@ def _range_row(
     ]
     for end in ends or ():
         parts += _whisker(end, top)
-    spread = "" if ends is None else f"; spread of the upper end {show_range(ends[1], '–')}"
-    said = f"{group or title}: {show_range(range_, '–')}{spread}"
+    spread = "" if ends is None else scale.say("; spread of the upper end {range}", range=show_range(ends[1], "–"))
+    said = f"{scale.say(group or title)}: {show_range(range_, '–')}{spread}"
     note = BELOW_RESOLUTION if range_.upper < scale.resolution else None
     return MemoryRow(group, title, anchor, picture(_BAR, parts, label=said), show_range(range_, "–"), note)
 
@@ -115,17 +119,17 @@ _KINDS = (
 )
 
 
-def _split_row(memory: MemorySummary, top: int) -> MemoryRow:
+def _split_row(memory: MemorySummary, scale: _Scale) -> MemoryRow:
     """What the stage's end holds more than its start, by kind, in the middle run of the repeats."""
-    grown = _grown(memory)
+    grown, top, say = _grown(memory), scale.top, scale.say
     parts, at = [], 0
     for kind, size in grown.items():
-        rect = element("rect", element("title", f"{kind} {show_bytes(size)}"), x=percent(at / top), y=4,
+        rect = element("rect", element("title", f"{say(kind)} {show_bytes(size)}"), x=percent(at / top), y=4,
                        width=percent(size / top), height=_THIN, class_=f"kind-{kind}")  # fmt: skip
         parts += [rect] if size else []
         at += size
-    words = ", ".join(f"{kind} {show_bytes(size)}" for kind, size in grown.items() if size) or "nothing"
-    return MemoryRow("", "at the end", "split", picture(16, parts, label=f"at the end: {words}"), words)
+    words = ", ".join(f"{say(kind)} {show_bytes(size)}" for kind, size in grown.items() if size) or say("nothing")
+    return MemoryRow("", "at the end", "split", picture(16, parts, label=f"{say('at the end')}: {words}"), words)
 
 
 def _grown(memory: MemorySummary) -> dict[str, int]:
@@ -134,19 +138,19 @@ def _grown(memory: MemorySummary) -> dict[str, int]:
     return {kind: max(getattr(run.end, field) - getattr(run.start, field), 0) for kind, field in _KINDS}
 
 
-def _memory_axis(top: int) -> Markup:
+def _memory_axis(top: int, say: Say) -> Markup:
     parts = []
     for tick in nice_ticks(0, top, 5):
         at, anchor = percent(tick / top), "start" if tick == 0 else "end" if tick > 0.94 * top else "middle"
         parts.append(element("line", x1=at, x2=at, y1=0, y2=5, class_="tick"))
         parts.append(element("text", f"{tick / 1e6:,g} MB" if tick else "0", x=at, y=18, text_anchor=anchor))
-    return picture(22, parts, label=f"scale from 0 to {show_bytes(top)}", class_="axis")
+    return picture(22, parts, label=say("scale from 0 to {top}", top=show_bytes(top)), class_="axis")
 
 
 # ---- compute units --------------------------------------------------------------------------------------------------
 
 
-def unit_bar(totals: Sequence[UnitTotal], *, by: str) -> Markup:
+def unit_bar(totals: Sequence[UnitTotal], *, by: str, say: Say = plainly) -> Markup:
     """One stacked bar: the share of each unit by ``time`` or by ``layers``."""
     parts, at = [], 0.0
     for total in totals:
@@ -160,7 +164,8 @@ def unit_bar(totals: Sequence[UnitTotal], *, by: str) -> Markup:
     said = ", ".join(
         f"{total.unit} {show_share(total.time_share if by == 'time' else total.layer_share)}" for total in totals
     )
-    return picture(18, parts, label=f"share of {by}: {said}", class_="units")
+    what = say("share of time") if by == "time" else say("share of layers")
+    return picture(18, parts, label=f"{what}: {said}", class_="units")
 
 
 def time_bar(ns: int, ends: tuple[int, int], longest: int, *, label: str) -> Markup:
@@ -169,9 +174,9 @@ def time_bar(ns: int, ends: tuple[int, int], longest: int, *, label: str) -> Mar
     return picture(_BAR, [*parts, *_whisker(Range(*ends), longest)], label=label)
 
 
-def range_bar(range_: Range, ends: tuple[Range, Range], top: int, *, label: str) -> Markup:
+def range_bar(range_: Range, ends: tuple[Range, Range], top: int, *, label: str, say: Say = plainly) -> Markup:
     """A range of memory as a bar on a scale that others share, with the spread of each end."""
-    return _range_row(label, "", "", range_, ends, _Scale(top, 0)).bar
+    return _range_row(label, "", "", range_, ends, _Scale(top, 0, say)).bar
 
 
 def load_bar(ns: int, longest: int, kind: str) -> Markup:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from dynolab.report.base import clean
 from dynolab.report.html.view import tail
-from dynolab.report.html.words import breaks, prose
-from dynolab.spec.glossary import DEFINITIONS
+from dynolab.report.html.words import Say, breaks, plainly, prose
+from dynolab.spec.glossary import DEFINITIONS, Definition
 
 __all__ = ["Environment", "environment", "script", "style"]
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def environment(*folders: Path, glossary: str = "") -> Environment:
+def environment(
+    *folders: Path,
+    glossary: str = "",
+    language: str = "en",
+    say: Say = plainly,
+    definitions: Mapping[str, Definition] = DEFINITIONS,
+) -> Environment:
     """The environment of the report's own templates, and of those in ``folders``, which come first.
 
-    ``glossary`` is the address of the page that holds the definitions; empty: the same page.
+    ``glossary`` is the address of the page that holds the definitions; empty: the same page. In another language than
+    English, ``say`` and ``definitions`` speak that; ``english`` then marks the elements whose text stays English.
     """
     made = Environment(
         loader=FileSystemLoader([*folders, TEMPLATES]),
@@ -30,8 +39,20 @@ def environment(*folders: Path, glossary: str = "") -> Environment:
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
     made.filters.update(prose=prose, breaks=breaks)
-    made.globals.update(definitions=DEFINITIONS, glossary=glossary, tail=tail)
+    made.globals.update(
+        definitions=definitions,
+        glossary=glossary,
+        tail=tail,
+        say=say,
+        say_around=_around(say),
+        english=Markup("" if language == "en" else ' lang="en"'),
+    )
     return made
+
+
+def _around(say: Say) -> Say:
+    """As ``say``, for words that stand around markup."""
+    return lambda words, /, **values: Markup(say(words, **{name: escape(value) for name, value in values.items()}))
 
 
 def style() -> str:

@@ -9,6 +9,7 @@ from math import floor, log10
 from markupsafe import Markup
 
 from dynolab.report.html.svg import element, linear, nice_ticks, percent, picture, quantile
+from dynolab.report.html.words import Say, plainly
 from dynolab.spec.profiles import Stage
 from dynolab.spec.show import show_time
 
@@ -51,7 +52,7 @@ class IterationCharts:
     """Where the scale begins, when that is not 0."""
 
 
-def iteration_charts(stage: Stage) -> IterationCharts | None:
+def iteration_charts(stage: Stage, say: Say = plainly) -> IterationCharts | None:
     """The two charts; None when the stage was not timed."""
     runs = [run for run in stage.timing_runs if run.chosen and run.values_ns]
     if stage.time is None or not runs:
@@ -61,35 +62,42 @@ def iteration_charts(stage: Stage) -> IterationCharts | None:
     low, high = _limits(values, warmups)
     down = linear(low, high, _HEIGHT - _BOTTOM, _TOP)
     points, bounds = _placed([(run.warmup_ns, run.values_ns) for run in runs])
-    parts = [*_bands([run.process for run in runs], bounds), *_grid(low, high, down)]
+    parts = [*_bands([run.process for run in runs], bounds, say), *_grid(low, high, down)]
     for point in points if len(points) <= _MOST_POINTS else ():
-        parts.append(_dot(point, down(point.ns), point.ns > high))
+        parts.append(_dot(point, down(point.ns), point.ns > high, say))
     if len(points) > _MOST_POINTS:
         parts += _bundles(points, down, high)
-    parts.append(element("text", "iteration →", x="100%", y=_HEIGHT - 4, text_anchor="end"))
+    parts.append(element("text", say("iteration →"), x="100%", y=_HEIGHT - 4, text_anchor="end"))
     lines = [("minimum", stage.time.minimum_ns, 13), ("median", stage.time.median_ns, -4)]
     parts += [_line(name, ns, down) for name, ns, _ in lines]
-    marks = [mark for name, ns, below in lines for mark in (_line(name, ns, down), _name(name, ns, down, below))]
-    said = f"{len(values)} iterations in {len(runs)} processes, {show_time(values[0])} to {show_time(values[-1])}"
+    marks = [mark for name, ns, below in lines for mark in (_line(name, ns, down), _name(say(name), ns, down, below))]
+    said = say(
+        "{count} iterations in {processes} processes, {least} to {most}",
+        count=len(values), processes=len(runs), least=show_time(values[0]), most=show_time(values[-1]),
+    )  # fmt: skip
     counts = _counts(values, low, high)
     return IterationCharts(
-        levels=picture(_HEIGHT, _levels(low, high, down), label="scale"),
+        levels=picture(_HEIGHT, _levels(low, high, down), label=say("scale")),
         sequence=picture(_HEIGHT, parts, label=said),
-        marks=picture(_HEIGHT, marks, label="minimum and median"),
-        histogram=_histogram(counts, low, high),
+        marks=picture(_HEIGHT, marks, label=say("minimum and median")),
+        histogram=_histogram(counts, low, high, say),
         lines=[(name, show_time(ns)) for name, ns, _ in lines],
         processes=", ".join(str(run.process) for run in runs) if len(runs) <= _NUMBERED else "",
         most=max(counts),
-        above=[*_above("timed", "timed", values, high), *_above("warm", "of warm-up", warmups, high)],
+        above=[*_above("timed", values, high, say), *_above("warm", warmups, high, say)],
         start=show_time(low) if low > 0 else None,
     )
 
 
-def _above(style: str, words: str, values: Sequence[int], high: float) -> Iterator[tuple[str, str]]:
+def _above(style: str, values: Sequence[int], high: float, say: Say) -> Iterator[tuple[str, str]]:
     """How many values lie above the scale, and up to where; nothing when none does."""
     found = [ns for ns in values if ns > high]
     if found:
-        yield style, f"{len(found):,} {words} above the scale, up to {show_time(max(found))}"
+        told = {"count": f"{len(found):,}", "most": show_time(max(found))}
+        if style == "timed":
+            yield style, say("{count} timed above the scale, up to {most}", **told)
+        else:
+            yield style, say("{count} of warm-up above the scale, up to {most}", **told)
 
 
 def _limits(values: Sequence[int], warmups: Sequence[int]) -> tuple[float, float]:
@@ -117,13 +125,13 @@ def _placed(runs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> tuple[list[_
     return points, bounds
 
 
-def _bands(processes: Sequence[int], bounds: Sequence[tuple[float, float]]) -> Iterator[Markup]:
+def _bands(processes: Sequence[int], bounds: Sequence[tuple[float, float]], say: Say) -> Iterator[Markup]:
     """A ground for each process, with its number where there is room for words."""
     for process, (start, end) in zip(processes, bounds, strict=True):
         yield element("rect", x=percent(start), width=percent(end - start), y=_TOP - 8, height=_HEIGHT - _BOTTOM - _TOP + 12,
                       class_="band")  # fmt: skip
         if len(bounds) <= _NUMBERED:
-            word = element("tspan", "process ", class_="wide") if len(bounds) <= 4 else ""
+            word = element("tspan", f"{say('process')} ", class_="wide") if len(bounds) <= 4 else ""
             x = percent((start + end) / 2)
             yield element("text", word, str(process), x=x, y=_HEIGHT - 21, text_anchor="middle")
 
@@ -150,9 +158,9 @@ def time_ticks(low: float, high: float) -> list[tuple[float, str]]:
     return [(tick, f"{tick / scale:,.{places}f} {unit}") for tick in ticks]
 
 
-def _dot(point: _Point, y: float, above: bool) -> Markup:
+def _dot(point: _Point, y: float, above: bool, say: Say) -> Markup:
     """A dot; hollow for warm-up, a triangle pointing up for a value above the scale. Its title is read on hover."""
-    title = element("title", f"{'warm-up, ' if point.warm_up else ''}{show_time(point.ns)}")
+    title = element("title", f"{say('warm-up')}, {show_time(point.ns)}" if point.warm_up else show_time(point.ns))
     kind = "warm" if point.warm_up else "timed"
     if above:
         return _arrow(percent(point.at), kind, title)
@@ -195,7 +203,7 @@ def _counts(values: Sequence[int], low: float, high: float) -> list[int]:
     return counts
 
 
-def _histogram(counts: Sequence[int], low: float, high: float) -> Markup:
+def _histogram(counts: Sequence[int], low: float, high: float, say: Say) -> Markup:
     """The counts as bars lying on their side, on the sequence's scale."""
     down = linear(low, high, _HEIGHT - _BOTTOM, _TOP)
     most, step = max(counts), (high - low) / _BINS
@@ -203,8 +211,9 @@ def _histogram(counts: Sequence[int], low: float, high: float) -> Markup:
     for index, count in enumerate(counts):
         if count:
             top, bottom = down(low + (index + 1) * step), down(low + index * step)
-            upper = "above" if index == _BINS - 1 else show_time(low + (index + 1) * step)
-            said = element("title", f"{count} from {show_time(low + index * step)} to {upper}")
+            upper = say("above") if index == _BINS - 1 else show_time(low + (index + 1) * step)
+            lower = show_time(low + index * step)
+            said = element("title", say("{count} from {lower} to {upper}", count=count, lower=lower, upper=upper))
             parts.append(element("rect", said, x=0, y=round(top + 0.5, 1), width=percent(count / most * 0.94),
                                  height=round(bottom - top - 1, 1), class_="bin"))  # fmt: skip
-    return picture(_HEIGHT, parts, label="how the iterations are distributed over the same scale")
+    return picture(_HEIGHT, parts, label=say("how the iterations are distributed over the same scale"))

@@ -11,6 +11,7 @@ from dynolab.report.base import crop, stage_title
 from dynolab.report.html.charts import range_bar, time_bar
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.view import CHUNK, LONGEST_NAME, Figure, doubt, figure
+from dynolab.report.html.words import Say, plainly
 from dynolab.spec.compare import (
     LAYER_NOTE,
     Answer,
@@ -144,7 +145,7 @@ class Sides:
     comparisons: list[Comparison]
 
 
-def sides(profiles: Sequence[Profile], chunks: slice = slice(None)) -> Sides:
+def sides(profiles: Sequence[Profile], chunks: slice = slice(None), say: Say = plainly) -> Sides:
     """Two profiles or more, at most as many as there are :data:`LETTERS`, against the first of them.
 
     ``chunks`` are the bodies of the layers' table that are wanted.
@@ -154,7 +155,7 @@ def sides(profiles: Sequence[Profile], chunks: slice = slice(None)) -> Sides:
     return Sides(
         letters=letters,
         differing=[(label, [crop(value, 160) for value in values]) for label, values in differing(profiles)],
-        stages=[_stage(profiles, name, [one.stages[at] for one in found]) for at, name in enumerate(StageName)],
+        stages=[_stage(profiles, name, [one.stages[at] for one in found], say) for at, name in enumerate(StageName)],
         layers=layer_sides(profiles, chunks),
         basis=found[0].basis,
         comparisons=found,
@@ -185,7 +186,7 @@ def _share(ratio: Ratio | None) -> str:
 # ---- stages ---------------------------------------------------------------------------------------------------------
 
 
-def _stage(profiles: Sequence[Profile], name: StageName, found: Sequence[StageComparison]) -> StageSides:
+def _stage(profiles: Sequence[Profile], name: StageName, found: Sequence[StageComparison], say: Say) -> StageSides:
     stages: list[Stage] = [getattr(profile, name.value) for profile in profiles]
     key = "estimated_inference_time" if name is StageName.INFERENCE else f"{name.value}_time"
     return StageSides(
@@ -193,7 +194,7 @@ def _stage(profiles: Sequence[Profile], name: StageName, found: Sequence[StageCo
         title=stage_title(stages[0]),
         anchor=fact(key).anchor,
         times=list(_times(profiles, stages, key, found)),
-        memory=[list(_memory(profiles, stages, part)) for part in ("peak", "increase")],
+        memory=[list(_memory(profiles, stages, part, say)) for part in ("peak", "increase")],
     )
 
 
@@ -217,7 +218,7 @@ def run_minima(stage: Stage) -> tuple[int, int] | None:
     return (min(minima), max(minima)) if minima else None
 
 
-def _memory(profiles: Sequence[Profile], stages: Sequence[Stage], part: str) -> Iterator[MemorySide]:
+def _memory(profiles: Sequence[Profile], stages: Sequence[Stage], part: str, say: Say) -> Iterator[MemorySide]:
     tops = [memory.peak.upper for stage in stages if (memory := stage.memory) is not None]
     tops += [memory.spread.peak_upper.upper for stage in stages if (memory := stage.memory) is not None]
     top, base = max([*tops, 1]), stages[0].memory
@@ -226,7 +227,8 @@ def _memory(profiles: Sequence[Profile], stages: Sequence[Stage], part: str) -> 
         shown, memory = figure(profile, key, part.capitalize()), stage.memory
         bar, told, overlap = None, None, None
         if memory is not None:
-            bar = range_bar(_range(memory, part), _ends(memory, part), top, label=f"{LETTERS[at]}: {shown.text}")
+            label = f"{LETTERS[at]}: {shown.text}"
+            bar = range_bar(_range(memory, part), _ends(memory, part), top, label=label, say=say)
         if at and base is not None and memory is not None:
             told = show_range_change(_range(base, part), _range(memory, part))
             overlap = all(map(_meet, _ends(base, part), _ends(memory, part)))

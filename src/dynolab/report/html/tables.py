@@ -12,6 +12,7 @@ from dynolab.errors import NotFound
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import crop, stage_title
 from dynolab.report.html.settings import kernel, settings
+from dynolab.report.html.words import Say, plainly
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun
 from dynolab.spec.show import show_bytes, show_count, show_reading, show_time
@@ -63,19 +64,21 @@ class Table:
     note: str | None = None
 
 
-def tables(profile: Profile) -> list[Table]:
+def tables(profile: Profile, say: Say = plainly) -> list[Table]:
     """Configuration and surroundings as tables of names and values; an empty one is left out."""
     tables = [
-        _table("Asked for", _request(profile)),
+        _table("Asked for", _request(profile, say)),
         _table(
-            "In effect", [*profile.runtime.versions.items(), *profile.runtime.effective.items()], _compiled(profile)
+            "In effect",
+            [*profile.runtime.versions.items(), *profile.runtime.effective.items()],
+            _compiled(profile, say),
         ),
-        _table("Plan", _plan(profile)),
-        _table("Model", _model(profile)),
-        _table("Inputs and outputs", _tensors(profile)),
-        _table("Device", _device(profile)),
-        _table("Environment", list(settings(profile))),
-        _table("What the stages mean here", _row(profile)),
+        _table("Plan", _plan(profile, say)),
+        _table("Model", _model(profile, say)),
+        _table("Inputs and outputs", _tensors(profile, say)),
+        _table("Device", _device(profile, say)),
+        _table("Environment", list(settings(profile, say))),
+        _table("What the stages mean here", _row(profile, say)),
     ]
     return [table for table in tables if table.rows]
 
@@ -84,41 +87,46 @@ def _table(title: str, rows: Sequence[tuple[str, str]], note: str | None = None)
     return Table(title, [(key, crop(value, 2000)) for key, value in rows], note)
 
 
-def _compiled(profile: Profile) -> str | None:
+def _compiled(profile: Profile, say: Say) -> str | None:
     """Loads and inference run what compile left, where it left something: their options may look idle for that reason."""
     artifact = profile.runtime.row.artifact
     if artifact is None or profile.compile.reason is not None:
         return None
-    return f"In effect for loads and inference. What compile had made before: {artifact}."
+    return say("In effect for loads and inference. What compile had made before: {artifact}.", artifact=artifact)
 
 
-def _request(profile: Profile) -> list[tuple[str, str]]:
+def _request(profile: Profile, say: Say) -> list[tuple[str, str]]:
     asked = profile.request
     rows: list[tuple[str, object]] = [
-        ("model", asked.model),
-        ("runtime", asked.runtime),
-        ("options", asked.options or "none"),
-        ("repeats", asked.repeats),
-        ("seed", asked.seed),
-        ("time limit", None if asked.timeout_s is None else show_time(asked.timeout_s * 1e9)),
-        ("memory limit", None if asked.memory_limit_bytes is None else show_bytes(asked.memory_limit_bytes)),
-        *((f"shape of {name}", list(shape)) for name, shape in asked.input_shapes.items()),
-        *((f"range of {name}", list(range_)) for name, range_ in asked.input_ranges.items()),
-        *((f"file of {name}", path) for name, path in asked.input_files.items()),
+        (say("model"), asked.model),
+        (say("runtime"), asked.runtime),
+        (say("options"), asked.options or say("none")),
+        (say("repeats"), asked.repeats),
+        (say("seed"), asked.seed),
+        (say("time limit"), None if asked.timeout_s is None else show_time(asked.timeout_s * 1e9)),
+        (say("memory limit"), None if asked.memory_limit_bytes is None else show_bytes(asked.memory_limit_bytes)),
+        *((say("shape of {name}", name=name), list(shape)) for name, shape in asked.input_shapes.items()),
+        *((say("range of {name}", name=name), list(range_)) for name, range_ in asked.input_ranges.items()),
+        *((say("file of {name}", name=name), path) for name, path in asked.input_files.items()),
     ]
     return [(key, str(value)) for key, value in rows if value is not None]
 
 
-def _plan(profile: Profile) -> list[tuple[str, str]]:
+def _plan(profile: Profile, say: Say) -> list[tuple[str, str]]:
     plan = profile.plan
-    passes = (("timing runs", plan.timing_runs), ("memory runs", plan.memory_runs))
-    rows = [(title, ", ".join(f"{name} {count}" for name, count in runs.items()) or "none") for title, runs in passes]
-    rows += [("layer iterations", str(plan.layer_iterations)), ("iterations at most", str(plan.max_iterations))]
-    rows += [("loop time at most", show_time(plan.max_time_s * 1e9))]
-    return rows + ([("memory limit by", plan.memory_limit_method)] if plan.memory_limit_method else [])
+    passes = ((say("timing runs"), plan.timing_runs), (say("memory runs"), plan.memory_runs))
+    rows = [
+        (title, ", ".join(f"{name} {count}" for name, count in runs.items()) or say("none")) for title, runs in passes
+    ]
+    rows += [
+        (say("layer iterations"), str(plan.layer_iterations)),
+        (say("iterations at most"), str(plan.max_iterations)),
+    ]
+    rows += [(say("loop time at most"), show_time(plan.max_time_s * 1e9))]
+    return rows + ([(say("memory limit by"), plan.memory_limit_method)] if plan.memory_limit_method else [])
 
 
-def _model(profile: Profile) -> list[tuple[str, str]]:
+def _model(profile: Profile, say: Say) -> list[tuple[str, str]]:
     model, unknown = profile.model, profile.model.unknown or {}
     told: list[tuple[str, str | None]] = [
         ("format", model.format.value),
@@ -138,54 +146,60 @@ def _model(profile: Profile) -> list[tuple[str, str]]:
     fields = {"bytes of parameters": "parameter_bytes", "multiply-accumulates": "multiply_accumulates"}
     return [
         (
-            key,
-            value if value is not None else f"not known: {unknown.get(fields.get(key, key), 'the file does not tell')}",
+            say(key),
+            value
+            if value is not None
+            else say("not known: {why}", why=unknown.get(fields.get(key, key)) or say("the file does not tell")),
         )
         for key, value in told
     ]
 
 
-def _tensors(profile: Profile) -> list[tuple[str, str]]:
+def _tensors(profile: Profile, say: Say) -> list[tuple[str, str]]:
     """An input with what it was fed; an output's type and shape, which are the model's own."""
     rows = [
-        (f"input {one.spec.name}", f"{one.spec.dtype} {one.spec.shape_text}, {one.source}") for one in profile.inputs
+        (say("input {name}", name=one.spec.name), f"{one.spec.dtype} {one.spec.shape_text}, {one.source}")
+        for one in profile.inputs
     ]
-    return rows + [(f"output {one.spec.name}", f"{one.spec.dtype} {one.spec.shape_text}") for one in profile.outputs]
+    return rows + [
+        (say("output {name}", name=one.spec.name), f"{one.spec.dtype} {one.spec.shape_text}") for one in profile.outputs
+    ]
 
 
-def _device(profile: Profile) -> list[tuple[str, str]]:
+def _device(profile: Profile, say: Say) -> list[tuple[str, str]]:
     device = profile.device
     rows: Mapping[str, str | None] = {
-        "name": device.name,
-        "system": f"{device.os} {device.os_version}",
-        "kernel": kernel(profile),
-        "architecture": device.architecture,
-        "processor": device.processor,
-        "cores": str(device.cores),
-        "memory": None if device.memory_bytes is None else f"{device.memory_bytes / 1e9:.1f} GB",
-        "page": f"{device.page_bytes:,} B",
-        "accelerators": ", ".join(device.accelerators) or "none",
+        say("name"): device.name,
+        say("system"): f"{device.os} {device.os_version}",
+        say("kernel"): kernel(profile),
+        say("architecture"): device.architecture,
+        say("processor"): device.processor,
+        say("cores"): str(device.cores),
+        say("memory"): None if device.memory_bytes is None else f"{device.memory_bytes / 1e9:.1f} GB",
+        say("page"): f"{device.page_bytes:,} B",
+        say("accelerators"): ", ".join(device.accelerators) or say("none"),
         **device.attributes,
     }
     return [(key, value or "-") for key, value in rows.items()]
 
 
-def _row(profile: Profile) -> list[tuple[str, str]]:
+def _row(profile: Profile, say: Say) -> list[tuple[str, str]]:
     row = profile.runtime.row
     return [
-        ("compile leaves", row.artifact or "nothing"),
-        ("wiped before a first load", row.wiped),
-        ("put off until the first inference", row.lazy),
+        (say("compile leaves"), row.artifact or say("nothing")),
+        (say("wiped before a first load"), row.wiped),
+        (say("put off until the first inference"), row.lazy),
     ]
 
 
 # ---- witnesses ------------------------------------------------------------------------------------------------------
 
 
-def witnesses(stage: Stage) -> WitnessTable | None:
+def witnesses(stage: Stage, say: Say = plainly) -> WitnessTable | None:
     """The readings of a stage's runs, timing passes first; None when it has none."""
-    passes: list[tuple[str, TimingRun | MemoryRun]] = [(_run_title(run), run) for run in stage.timing_runs]
-    passes += [(f"memory {run.process}", run) for run in (stage.memory.runs if stage.memory is not None else ())]
+    passes: list[tuple[str, TimingRun | MemoryRun]] = [(_run_title(run, say), run) for run in stage.timing_runs]
+    memory = stage.memory.runs if stage.memory is not None else ()
+    passes += [(say("memory {number}", number=run.process), run) for run in memory]
     if not passes:
         return None
     names = dict.fromkeys(name for _, run in passes for name in _names(run.witnesses))
@@ -209,9 +223,11 @@ _UNREADABLE = frozenset({"neighbours.at_ns"})
 """An instant of the monotonic clock, which others_cpu_ns is read against: its growth is ``wall`` once more."""
 
 
-def _run_title(run: TimingRun) -> str:
-    tries = "" if run.attempt == 1 and run.chosen else f", try {run.attempt}{'' if run.chosen else ' (left out)'}"
-    return f"timing {run.process}{tries}"
+def _run_title(run: TimingRun, say: Say) -> str:
+    title = say("timing {number}", number=run.process)
+    if run.attempt > 1 or not run.chosen:
+        title += say(", try {number}" if run.chosen else ", try {number} (left out)", number=run.attempt)
+    return title
 
 
 def _names(witnesses: Witnesses) -> Iterator[str]:

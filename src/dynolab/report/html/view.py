@@ -19,6 +19,7 @@ from dynolab.report.base import (
 from dynolab.report.html.charts import BELOW_RESOLUTION, MemoryChart, load_bar, memory_chart, unit_bar
 from dynolab.report.html.iterations import IterationCharts, iteration_charts
 from dynolab.report.html.tables import Badge, Table, WitnessTable, tables, witnesses
+from dynolab.report.html.words import Say, plainly
 from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
 from dynolab.spec.measurements import ComputeUnit, Range, StageName
 from dynolab.spec.models import FileFact
@@ -84,6 +85,8 @@ class LoadView:
     bars: list[tuple[Figure, object]]
     explanations: list[str]
     cold: str | None
+    """Whether the first load was proven cold; ``why`` says by what."""
+    why: str | None
     proof: list[Figure]
     files: list[tuple[str, str, str]]
 
@@ -144,29 +147,32 @@ class ProfileView:
     witnesses: list[WitnessTable]
 
 
-def view(profile: Profile, label: str, number: int, *, many: bool) -> ProfileView:
-    """The view of one profile; ``number`` makes its anchors unique on the page."""
+def view(profile: Profile, label: str, number: int, *, many: bool, say: Say = plainly) -> ProfileView:
+    """The view of one profile; ``number`` makes its anchors unique on the page.
+
+    Words that hold figures are said in the page's language here, titles where they stand on the page.
+    """
     return ProfileView(
         profile=profile,
         title=label if many else crop(profile.model.name, LONGEST_NAME),
         label=label,
         id=f"p{number}",
         lines=[crop(profile.model.name, LONGEST_NAME), *_lines(profile)] if many else _lines(profile),
-        stages=[_stage(profile, stage) for stage in profile.stages],
+        stages=[_stage(profile, stage, say) for stage in profile.stages],
         decisions=[(Badge(decision.outcome.value), decision) for decision in decide_all(profile)],
         others=_others(profile),
-        memory=memory_chart(profile),
+        memory=memory_chart(profile, say),
         memory_verdicts=[
             (stage_title(stage), Badge(trust.value))
             for stage in profile.stages
             if (trust := _memory_trust(stage)) is not None
         ],
-        iterations=iteration_charts(profile.inference),
+        iterations=iteration_charts(profile.inference, say),
         statistics=_statistics(profile),
         loads=_loads(profile),
-        layers=_layers(profile),
-        tables=tables(profile),
-        witnesses=[table for stage in profile.stages if (table := witnesses(stage)) is not None],
+        layers=_layers(profile, say),
+        tables=tables(profile, say),
+        witnesses=[table for stage in profile.stages if (table := witnesses(stage, say)) is not None],
     )
 
 
@@ -208,7 +214,7 @@ def _lines(profile: Profile) -> list[str]:
     return [" · ".join(part for part in first if part), crop(device_text(profile), LONGEST_NAME)]
 
 
-def _stage(profile: Profile, stage: Stage) -> StageView:
+def _stage(profile: Profile, stage: Stage, say: Say) -> StageView:
     word = stage.name.value
     time = "estimated_inference_time" if word == "inference" else f"{word}_time"
     measured = stage.reason is None
@@ -218,7 +224,7 @@ def _stage(profile: Profile, stage: Stage) -> StageView:
         badge=Badge(stage.verdict.trust.value if measured else "not measured"),
         reasons=condensed(stage.verdict.reasons, 3) if measured else [stage.reason or ""],
         time=figure(profile, time, "Time"),
-        kind=_kind(stage),
+        kind=_kind(stage, say),
         memory=[
             figure(profile, f"{word}_memory_peak_range", "Peak"),
             figure(profile, f"{word}_memory_increase_range", "Increase"),
@@ -227,11 +233,13 @@ def _stage(profile: Profile, stage: Stage) -> StageView:
     )
 
 
-def _kind(stage: Stage) -> str:
+def _kind(stage: Stage, say: Say) -> str:
     count = 0 if stage.time is None else stage.time.count
     if count < 2:
-        return "one run" if count else ""
-    return f"minimum of {count:,} {'iterations' if stage.name is StageName.INFERENCE else 'runs'}"
+        return say("one run") if count else ""
+    if stage.name is StageName.INFERENCE:
+        return say("minimum of {count} iterations", count=f"{count:,}")
+    return say("minimum of {count} runs", count=f"{count:,}")
 
 
 def _more(profile: Profile, stage: Stage) -> list[Figure]:
@@ -282,9 +290,8 @@ def _loads(profile: Profile) -> LoadView:
     return LoadView(
         bars=[(figure(profile, f"{key}_time"), load_bar(ns, longest, key.replace("_", "-"))) for key, ns in timed],
         explanations=list(dict.fromkeys(stage.explanation for stage in (first, warm) if stage.explanation)),
-        cold=None
-        if cold is None
-        else f"{'Proven cold' if cold.proven else 'Not proven cold'}: {cold.reason.removesuffix('.')}.",
+        cold=None if cold is None else "Proven cold" if cold.proven else "Not proven cold",
+        why=None if cold is None else f"{cold.reason.removesuffix('.')}.",
         proof=[] if cold is None else [figure(profile, key, title) for key, title in keys],
         files=written,
     )
@@ -295,16 +302,16 @@ def _files(kind: str, files: Sequence[FileFact]) -> Iterator[tuple[str, str, str
         yield kind, crop(file.path, LONGEST_NAME), show_bytes(file.bytes)
 
 
-def _layers(profile: Profile) -> LayersView:
+def _layers(profile: Profile, say: Say) -> LayersView:
     rows, totals = list(_layer_rows(profile)), unit_totals(profile.layers)
-    units = [(total.unit.value, _unit_text(profile, total)) for total in totals]
+    units = [(total.unit.value, _unit_text(profile, total, say)) for total in totals]
     return LayersView(
         chunks=[rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)],
         count=len(rows),
         facts=[figure(profile, key) for key in ("layer_count", "layer_pass_time", "layer_pass_overhead")],
         units=units,
-        by_time=unit_bar(totals, by="time"),
-        by_layers=unit_bar(totals, by="layers"),
+        by_time=unit_bar(totals, by="time", say=say),
+        by_layers=unit_bar(totals, by="layers", say=say),
         note=profile.layers.note,
         reason=profile.layers.reason,
         fallbacks=sum(row.fallback for row in rows),
@@ -317,11 +324,11 @@ def _delegates(profile: Profile, unit: ComputeUnit) -> list[str]:
     return [crop(name, 60) for name in found if name]
 
 
-def _unit_text(profile: Profile, total: UnitTotal) -> str:
-    plural = "" if total.layers == 1 else "s"
+def _unit_text(profile: Profile, total: UnitTotal, say: Say) -> str:
+    count = say("{count} layer" if total.layers == 1 else "{count} layers", count=f"{total.layers:,}")
     names = _delegates(profile, total.unit)
-    by = f", by {names[0]}" if len(names) == 1 and names[0].upper() != total.unit.value else ""
-    return f"{total.layers:,} layer{plural}, {show_time(total.time_ns)}, {show_share(total.time_share)}{by}"
+    by = [say("by {name}", name=names[0])] if len(names) == 1 and names[0].upper() != total.unit.value else []
+    return ", ".join([count, show_time(total.time_ns), show_share(total.time_share), *by])
 
 
 def _layer_rows(profile: Profile) -> Iterator[LayerRow]:

@@ -1,8 +1,12 @@
-"""Sentences and names as a narrow page needs them: figures stay with their units, names break where a person would."""
+"""The words of a page: in which language they are said, and how they are set.
+
+Figures stay with their units, names break where a person would.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from markupsafe import Markup, escape
 
@@ -16,6 +20,17 @@ _UNIT = re.compile(r"(?<=\d) (?=(?:ns|µs|ms|s|B|kB|MB|GB|GHz|MHz|x|°C)\b)")
 _OPTION = re.compile(r"(--[a-z][\w-]*)")
 _SEAM = re.compile(r"(?<=[_/.:])(?=[^_/.:\s])")
 """Where a name may break: after what joins its words."""
+
+
+class Say(Protocol):
+    """Says English words in the page's language; what stands in braces is filled with ``values``."""
+
+    def __call__(self, words: str, /, **values: object) -> str: ...
+
+
+def plainly(words: str, /, **values: object) -> str:
+    """The English words as they are."""
+    return words.format(**values) if values else words
 
 
 def prose(text: str) -> Markup:

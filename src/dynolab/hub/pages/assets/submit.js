@@ -11,19 +11,20 @@
 
   // ---- problems beside fields
 
-  function tell(name, text) {
+  function tell(name, text, language = "en") {
     const place = document.getElementById(`problem-${name}`);
     if (!place) return false;
     place.textContent = text;
     place.hidden = !text;
+    place.lang = language;
     const input = field(name);
     if (input instanceof Element) input.toggleAttribute("aria-invalid", Boolean(text));
     if (input instanceof Element && text) input.setAttribute("aria-invalid", "true");
     return true;
   }
 
-  function show(name, text) {
-    tell(name, text);
+  function show(name, text, language) {
+    tell(name, text, language);
     const place = document.getElementById(`problem-${name}`);
     for (let within = place; within; within = within.parentElement.closest("details")) {
       if (within.tagName === "DETAILS") within.open = true;
@@ -144,7 +145,7 @@
         try { told = JSON.parse(request.responseText).message; } catch { /* no text of ours */ }
         failed(new Refused(told));
       });
-      request.addEventListener("error", () => failed(new Error("no connection")));
+      request.addEventListener("error", () => failed(new Error(form.getAttribute("data-no-connection"))));
       request.addEventListener("abort", () => failed(new DOMException("", "AbortError")));
       request.addEventListener("loadend", () => signal.removeEventListener("abort", stop));
       request.open("PUT", url);
@@ -194,7 +195,7 @@
       await ask(`/submit/uploads/${kind}/${begun.id}/complete`, { body, signal });
       running.left = null;
     } catch (error) {
-      if (begun) navigator.sendBeacon(`/submit/uploads/${kind}/${begun.id}/give-up`);
+      if (begun) fetch(`/submit/uploads/${kind}/${begun.id}/give-up`, { method: "POST", keepalive: true }).catch(() => {});
       if (running) running.left = null;
       throw error;
     } finally {
@@ -206,7 +207,7 @@
     input.value = "";
   }
 
-  window.addEventListener("pagehide", () => { if (running && running.left) navigator.sendBeacon(running.left); });
+  window.addEventListener("pagehide", () => { if (running && running.left) fetch(running.left, { method: "POST", keepalive: true }); });
 
   // ---- submitting
 
@@ -242,7 +243,7 @@
       for (current of files) await upload(current, stop.signal);
       went = true;
     } catch (error) {
-      if (error.name !== "AbortError") show(current.name, error.message);
+      if (error.name !== "AbortError") show(current.name, error.message, error instanceof Refused ? "en" : document.documentElement.lang);
     } finally {
       running = null;
       button.disabled = false;

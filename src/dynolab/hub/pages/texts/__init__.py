@@ -10,9 +10,13 @@ from pathlib import Path
 from fluent.runtime import FluentBundle, FluentResource
 
 from dynolab.errors import Bug
+from dynolab.report.html.words import plainly
+from dynolab.spec.glossary import DEFINITIONS, Definition
 
 FOLDER = Path(__file__).parent
 DEFAULT = "en"
+KEY_WORDS = 10
+"""Words of an English text that make its id."""
 
 
 class Texts:
@@ -30,6 +34,26 @@ class Texts:
                     raise Bug(f"the text {key!r} cannot be said with {sorted(values)}: {problems[0]}")
                 return str(text)
         raise Bug(f"there is no text {key!r} in {FOLDER.name}/{DEFAULT}.ftl")
+
+    def say(self, words: str, /, **values: object) -> str:
+        """What the report says in English, in this language: by :func:`report_id`; in English where there is no such text."""
+        key = report_id(words)
+        return self(key, **values) if self._bundles[0].has_message(key) else plainly(words, **values)
+
+    def definitions(self) -> dict[str, Definition]:
+        """The glossary in this language: by ``def-ANCHOR-title`` and ``def-ANCHOR``, in English what there is no text for."""
+        return {anchor: self._definition(found) for anchor, found in DEFINITIONS.items()}
+
+    def _definition(self, found: Definition) -> Definition:
+        keys = (f"def-{found.anchor}-title", f"def-{found.anchor}")
+        if not all(map(self._bundles[0].has_message, keys)):
+            return found
+        return Definition(found.anchor, *map(self, keys))
+
+
+def report_id(words: str) -> str:
+    """The id under which a language says what the report says in English: ``report-the-four-stages``."""
+    return "-".join(["report", *re.findall(r"[a-z0-9]+", words.lower())[:KEY_WORDS]])
 
 
 def languages() -> dict[str, str]:

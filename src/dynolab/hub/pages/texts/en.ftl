@@ -209,12 +209,16 @@ priority-hint = -10 to 10: the higher goes first.
 deadline = Deadline in seconds
 deadline-hint = How long an attempt may run. The time in the queue does not count.
 uploading = Uploading
+no-connection = no connection
 submit-problems = { $count ->
     [1] Nothing was submitted: one thing has to be looked at.
    *[other] Nothing was submitted: { NUMBER($count) } things have to be looked at.
 }
 submitted-already = Submitted already:
 jobs-submitted = { NUMBER($count) } jobs submitted
+
+waited-for = Waited for
+longest = May run for
 
 # The graph
 graph = Graph
@@ -280,10 +284,6 @@ since = since
 last-seen = Last seen
 known-since = Known since
 queue = Queue
-jobs-wait = { $count ->
-    [1] one job waits
-   *[other] { NUMBER($count) } jobs wait
-}
 frameworks = Runs
 attributes = Attributes
 system = System { $version }
@@ -347,6 +347,7 @@ password-changed = The password is changed.
 by-password = By e-mail address and password
 use-password = Use the password
 sign-in-too-often = Too many wrong passwords: wait a while. A token opens the hub meanwhile.
+invitation-refused = This link is not valid, or not any more. Sign in with a token, or start the hub again for a new link.
 password-refused = The e-mail address or the password is wrong.
 
 # Trends

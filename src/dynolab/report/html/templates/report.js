@@ -50,15 +50,15 @@
     const input = tools.querySelector("input");
     const count = tools.querySelector(".count");
     const number = new Intl.NumberFormat("en");
+    const said = { all: "{count} layers", some: "{found} of {count} layers", none: "no layer matches", ...tools.dataset };
+    const layers = (words, found, all) => words.replace("{found}", number.format(found)).replace("{count}", number.format(all));
 
     function refresh() {
       rows ??= readRows(table);
       const wanted = input.value.trim().toLowerCase().split(/\s+/);
       const found = rows.filter((item) => wanted.every((word) => item.text.includes(word)));
       show(table, found);
-      count.textContent = found.length
-        ? `${number.format(found.length)} of ${number.format(rows.length)} layers`
-        : "no layer matches";
+      count.textContent = layers(found.length ? said.some : said.none, found.length, rows.length);
     }
 
     function sortBy(head) {
@@ -86,7 +86,8 @@
       waiting = requestAnimationFrame(refresh);
     });
     const tell = () => {
-      count.textContent = `${number.format(table.querySelectorAll("tbody:not(.rest) tr").length)} layers`;
+      const all = table.querySelectorAll("tbody:not(.rest) tr").length;
+      count.textContent = layers(said.all, all, all);
     };
     new MutationObserver((changes) => {
       if (!changes.some((change) => [...change.removedNodes].some((node) => node.classList?.contains("rest") && !node.isConnected))) return;

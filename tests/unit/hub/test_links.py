@@ -1,0 +1,24 @@
+"""Signed addresses and sessions: worth something for what they say, for a while, and to those who have the secret."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("itsdangerous")
+
+from dynolab.hub.store.links import Link, Links
+
+
+def test_a_link_comes_back_as_it_was_signed() -> None:
+    links = Links("secret")
+    link = Link("part", "u123", 4)
+    assert links.read(links.sign(link), "part") == link
+
+
+def test_a_link_is_worth_nothing_for_another_verb_past_its_end_altered_or_signed_by_another() -> None:
+    links = Links("secret")
+    signed = links.sign(Link("session", "t123"))
+    assert links.read(signed, "invitation") is None
+    assert links.read(signed, "session", life_s=-1) is None
+    assert links.read(signed[:-1] + ("A" if signed[-1] != "A" else "B"), "session") is None
+    assert links.read(Links("another").sign(Link("session", "t123")), "session") is None
