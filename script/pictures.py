@@ -46,6 +46,7 @@ def profiles(running: RunningHub) -> list[Any]:
 
 
 def main(folder: Path) -> None:
+    """Write the pictures into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["TZ"] = "UTC"
     with tempfile.TemporaryDirectory() as data, running_hub(Path(data)) as running, sync_playwright() as started:

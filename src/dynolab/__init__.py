@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 _HUB = "dynolab.client.client"
 _CLASSES = [
     *("Client", "ClientConfig", "Dataset", "Device", "Framework", "InferenceJob", "InferenceJobResult"),
-    *("InferenceJobSummary", "InternalError", "Job", "JobArtifactType", "JobResult", "JobStatus", "JobSummary", "JobType", "Model"),
+    *(
+        "InferenceJobSummary",
+        "InternalError",
+        "Job",
+        "JobArtifactType",
+        "JobResult",
+        "JobStatus",
+        "JobSummary",
+        "JobType",
+        "Model",
+    ),
     *("ProfileJob", "ProfileJobResult", "ProfileJobSummary", "QuantizeDtype", "SourceModelType"),
 ]
 _FUNCTIONS = [

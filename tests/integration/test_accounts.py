@@ -136,6 +136,7 @@ def test_guessing_becomes_slow_for_that_address_alone(hub: RunningHub) -> None:
     assert login(hub, "spared@example.org", GOOD).status_code == 200
 
 
+@pytest.mark.slow
 def test_the_official_command_line_signs_in_by_password(hub: RunningHub, tmp_path: Path) -> None:
     account(hub.data, "add", "cli@example.org")
     account(hub.data, "password", "cli@example.org", text=f"{GOOD}\n")

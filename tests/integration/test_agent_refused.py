@@ -71,7 +71,7 @@ class Passing(BaseHTTPRequestHandler):
         finally:
             onward.close()
 
-    do_PUT = do_GET = do_POST
+    do_PUT = do_GET = do_POST  # noqa: N815 - http.server calls them so
 
     def _answer(self, status: int, body: bytes, kind: str = "text/html") -> None:
         self.send_response(status)
@@ -193,7 +193,9 @@ def test_a_log_that_is_not_taken_leaves_its_end_and_the_result(
 
 
 @pytest.mark.slow
-def test_an_end_that_is_not_taken_is_told_in_short(client: Client, proxy: Proxy, agent: subprocess.Popen[bytes]) -> None:
+def test_an_end_that_is_not_taken_is_told_in_short(
+    client: Client, proxy: Proxy, agent: subprocess.Popen[bytes]
+) -> None:
     with refusing(proxy, "/finish", 413, times=1):
         job = ended(client)
     assert job.document["failure"]["code"] == "TooLarge"

@@ -277,7 +277,7 @@ def test_a_store_that_cannot_be_used_is_told_of_at_the_start(
         ("gs://bucket/hub", "/no/such/file.json"),
         ("az://bucket/hub", "AZURE_STORAGE_ACCOUNT_NAME"),
         ("ftp://bucket", "begin with s3://"),
-        ("file:///srv/blobs", "begin with s3://"),
+        ("file://host/blobs", "begin with s3://"),
         ("s3://", "Unable to recognise"),
         ("a bucket", "begin with s3://"),
     ],

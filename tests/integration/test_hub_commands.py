@@ -106,6 +106,7 @@ def test_a_submitted_job_can_be_watched_run_again_cancelled_and_deleted(dynolab:
     assert dynolab("jobs", "show", job_id).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_device_measures_what_the_command_names(dynolab: Command, device: str, tmp_path: Path) -> None:
     values = tmp_path / "values.npy"
     np.save(values, np.full((1, 50, 10, 1), 7, np.float32))

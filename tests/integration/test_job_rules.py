@@ -355,6 +355,7 @@ def test_what_an_attempt_had_logged_when_its_deadline_came_is_its_log(user: User
     assert "deadline of 1 s" in last
 
 
+@pytest.mark.slow
 def test_time_in_which_the_hub_was_away_does_not_count_against_a_deadline(
     hub: RunningHub, user: User, door: HubDoor, model: str
 ) -> None:

@@ -27,8 +27,8 @@ REFUSED: dict[int, type[errors.Error]] = {
 """What is refused for good by its status alone: a proxy before the hub has words of its own for it."""
 
 
-class NoHub(errors.DeviceLost):
-    """Somebody answered that there is nothing of the kind."""
+NOTHING_THERE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+"""A server answered, but no hub's."""
 
 
 class HubDoor:
@@ -56,7 +56,9 @@ class HubDoor:
         """
         try:
             answer = self._post("claim", codec.encode(request))
-        except NoHub as error:
+        except errors.DeviceLost as error:
+            if error.details.get("status") not in NOTHING_THERE:
+                raise
             raise errors.NotFound(
                 f"there is no hub of dynolab at {self._url}: {error}", hint="dynolab agent --hub URL"
             ) from error
@@ -117,9 +119,8 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if kind := REFUSED.get(answer.status_code):
         raise errors.from_dict(document) if told else kind(f"it answered {answer.status_code} {answer.reason_phrase}")
     if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS or not told:
-        nothing = answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
-        lost = NoHub if nothing else errors.DeviceLost
-        raise lost(f"it answered {answer.status_code} to {answer.request.url.path}")
+        text = f"it answered {answer.status_code} to {answer.request.url.path}"
+        raise errors.DeviceLost(text, details={"status": answer.status_code})
     raise errors.from_dict(document)
 
 

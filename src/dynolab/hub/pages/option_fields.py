@@ -180,7 +180,7 @@ def offered(merged: Merged, kind: str | None) -> Offered:
     ours = FIRST.get(kind or "")
     read = [field(option) for option in BY_PATH.values() if not option.idle]
     families: dict[str, list[Field]] = {word: [] for word in sorted(RUNTIMES, key=lambda word: word != ours)}
-    common = []
+    common: list[Field] = []
     for one in read:
         word = (one.option.group or one.option.name).partition("_")[0]
         families.get(word, common).append(one)

@@ -80,6 +80,7 @@ trust-noisy = noisy
 trust-invalid = invalid
 
 # A job
+runtime = Runtime
 options = Options
 inputs = Inputs
 outputs = Outputs
