@@ -1,0 +1,137 @@
+"""The part of the client that submits jobs and finds them again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dynolab.client import jobs, results
+from dynolab.client.connected import LIST_DEFAULT, at
+from dynolab.client.devices import Device
+from dynolab.client.files import Dataset, DatasetEntries, Model
+from dynolab.client.jobs import InferenceJob, Job
+from dynolab.client.offered import Offered
+from dynolab.client.results import InferenceJobSummary
+from dynolab.client.status import JobType, State, hub_states
+from dynolab.client.uploads import Uploads
+from dynolab.errors import SpecInvalid
+from dynolab.spec import options as options_module
+
+
+class Submissions(Offered, Uploads):
+    """Jobs."""
+
+    def submit_profile_job(
+        self,
+        model: Any,
+        device: Device | list[Device],
+        name: str | None = None,
+        options: str = "",
+        retry: bool = True,
+        project: str | None = None,
+        *,
+        priority: int = 0,
+        waits_for: Sequence[Job | str] = (),
+        deadline_s: float | None = None,
+    ) -> Any:
+        """Profile a model on a device: a :class:`ProfileJob`; on several, a list of them.
+
+        A hub that takes no more jobs for now is asked again, for up to 10 minutes; with ``retry=False`` that is raised.
+        Beyond AI Hub's arguments: of the jobs that wait, those of the highest ``priority`` go first; a job is queued when
+        all that it ``waits_for`` are done; an attempt may run for ``deadline_s`` seconds.
+        """
+        more = _more(priority, waits_for, deadline_s)
+        asked = {"kind": "profile", "measures": True, "name": name or "", "options": options, **more}
+        return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
+
+    def submit_inference_job(
+        self,
+        model: Any,
+        device: Device | list[Device],
+        inputs: Dataset | DatasetEntries | str | None = None,
+        name: str | None = None,
+        options: str = "",
+        retry: bool = True,
+        profile: bool = True,
+        project: str | None = None,
+        *,
+        priority: int = 0,
+        waits_for: Sequence[Job | str] = (),
+        deadline_s: float | None = None,
+    ) -> Any:
+        """Infer from a dataset: an :class:`InferenceJob`; without inputs, a profile with random ones. The rest as above."""
+        if inputs is None:
+            if not profile:
+                raise SpecInvalid("an inference job without inputs and without profiling has nothing to do")
+            return self.submit_profile_job(
+                model,
+                device,
+                name,
+                options,
+                retry,
+                project,
+                priority=priority,
+                waits_for=waits_for,
+                deadline_s=deadline_s,
+            )
+        more = _more(priority, waits_for, deadline_s)
+        data = inputs if isinstance(inputs, Dataset) else self._dataset(inputs)
+        asked = {"kind": "inference", "measures": profile, "name": name or "", "options": options, **more}
+        return self._submit(
+            model, device, {**asked, "dataset_id": data.dataset_id, "project_id": self._in(project)}, retry
+        )
+
+    def _dataset(self, inputs: DatasetEntries | str) -> Dataset:
+        return self.upload_dataset(inputs) if isinstance(inputs, Mapping) else self.get_dataset(inputs)
+
+    def _submit(self, model: Any, device: Device | list[Device], asked: dict[str, Any], retry: bool) -> Any:
+        devices = device if isinstance(device, list) else [device]
+        if not devices or not all(isinstance(one, Device) for one in devices):
+            raise SpecInvalid(f"{device!r} is no device", hint="dynolab.Device(NAME), or one of get_devices()")
+        self.checked(asked["options"])
+        wanted = [self.known(one) for one in devices]
+        source = model if isinstance(model, Model) else self.upload_model(model)
+        found = [self._submitted({**asked, "model_id": source.model_id, "device": one.wanted}, retry) for one in wanted]
+        return found if isinstance(device, list) else found[0]
+
+    def _submitted(self, asked: dict[str, Any], retry: bool) -> InferenceJob:
+        once = {"Idempotency-Key": uuid.uuid4().hex}
+        return self.job(self.api.send("POST", "jobs", asked, patient=retry, **once))
+
+    def get_job(self, job_id: str, job_type: JobType | None = None) -> InferenceJob:
+        """One job. Raises :class:`NotFound`. ``job_type`` is there because AI Hub's has it."""
+        return self.job(self.api.get(at("jobs", job_id)))
+
+    def get_job_summaries(
+        self,
+        offset: int = 0,
+        limit: int = LIST_DEFAULT,
+        creator: str | None = None,
+        state: State | list[State] | str | None = None,
+        type: JobType | None = None,
+        project: str | None = None,
+    ) -> list[InferenceJobSummary]:
+        """What lists show of jobs, newest first; of one creator, in some states, of one kind."""
+        states = hub_states(state)
+        if states == [] or type not in (None, JobType.UNSPECIFIED, JobType.INFERENCE):
+            return []
+        found = self.listed("jobs", offset, limit, creator=creator, state=states, project=project)
+        return [results.summary(one, self.config.pages) for one in found]
+
+    def job(self, document: dict[str, Any]) -> InferenceJob:
+        """The job of a reply's document."""
+        return jobs.made(self._client, document)
+
+    @staticmethod
+    def checked(text: str) -> str:
+        """The same options. Raises :class:`SpecInvalid` for what AI Hub's grammar does not have."""
+        options_module.parse(text)
+        return text
+
+
+def _more(priority: int, waits_for: Sequence[Job | str], deadline_s: float | None) -> dict[str, Any]:
+    """What a submission says beyond AI Hub's arguments, as far as it says it."""
+    ids = [one.job_id if isinstance(one, Job) else one for one in waits_for]
+    found = {"priority": priority or None, "waits_for": ids or None, "deadline_s": deadline_s}
+    return {name: value for name, value in found.items() if value is not None}
