@@ -15,6 +15,7 @@ WAYS = {
     "light": {},
     "dark": {"color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}},
+    "chinese": {"locale": "zh-CN", "color_scheme": "dark"},
 }
 
 
@@ -63,8 +64,9 @@ def test_axe_finds_nothing_serious(way: str, places: dict[str, str], visit: Call
     assert found == []
 
 
-def test_the_main_pages_fit_a_phone(places: dict[str, str], visit: Callable[..., Any]) -> None:
-    page = visit("/jobs/", viewport={"width": 390, "height": 844})
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_the_main_pages_fit_a_phone(locale: str, places: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit("/jobs/", viewport={"width": 390, "height": 844}, locale=locale)
     wide = []
     for name, path in places.items():
         page.goto(path)

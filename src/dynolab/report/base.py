@@ -103,15 +103,22 @@ def device_text(profile: Profile) -> str:
 
 def threads_text(profile: Profile) -> str | None:
     """How many threads were in effect, where the runtime tells: ``2 threads (one for each physical core)``."""
-    known = [value for key, value in profile.runtime.effective.items() if "threads" in key]
-    if not known:
+    known = threads(profile)
+    if known is None:
         return None
-    told = line(known[0])
-    found = _THREADS.fullmatch(told)
-    if found is None:
-        return f"threads: {told}"
-    count, why = found["resolved"] or found["count"], found["why"]
+    count, why = known
+    if not count:
+        return f"threads: {why}"
     return f"{count} thread{'' if count == '1' else 's'}" + (f" ({why})" if why else "")
+
+
+def threads(profile: Profile) -> tuple[str, str] | None:
+    """How many threads were in effect and why so many; no number where the runtime tells it in words of its own."""
+    told = next((line(value) for key, value in profile.runtime.effective.items() if "threads" in key), None)
+    if told is None:
+        return None
+    found = _THREADS.fullmatch(told)
+    return ("", told) if found is None else (found["resolved"] or found["count"], found["why"] or "")
 
 
 _THREADS = re.compile(r"(?P<count>\d+)(?: \((?P<why>[^():]+)(?:: (?P<resolved>\d+))?\))?")

@@ -86,6 +86,12 @@ def _stage_rows(stage: Stage, memory: MemorySummary, scale: _Scale) -> Iterator[
 def _range_row(
     group: str, title: str, anchor: str, range_: Range, ends: tuple[Range, Range] | None, scale: _Scale
 ) -> MemoryRow:
+    bar = _range_bar(range_, ends, scale, scale.say(group or title))
+    note = BELOW_RESOLUTION if range_.upper < scale.resolution else None
+    return MemoryRow(group, title, anchor, bar, show_range(range_, "–"), note)
+
+
+def _range_bar(range_: Range, ends: tuple[Range, Range] | None, scale: _Scale, name: str) -> Markup:
     """A solid bar up to the lower end, a hatched one up to the upper, whiskers for the spread of each end."""
     top = scale.top
     lower, upper = percent(range_.lower / top), percent((range_.upper - range_.lower) / top)
@@ -97,9 +103,7 @@ def _range_row(
     for end in ends or ():
         parts += _whisker(end, top)
     spread = "" if ends is None else scale.say("; spread of the upper end {range}", range=show_range(ends[1], "–"))
-    said = f"{scale.say(group or title)}: {show_range(range_, '–')}{spread}"
-    note = BELOW_RESOLUTION if range_.upper < scale.resolution else None
-    return MemoryRow(group, title, anchor, picture(_BAR, parts, label=said), show_range(range_, "–"), note)
+    return picture(_BAR, parts, label=f"{name}: {show_range(range_, '–')}{spread}")
 
 
 def _whisker(end: Range, top: int) -> list[Markup]:
@@ -176,7 +180,7 @@ def time_bar(ns: int, ends: tuple[int, int], longest: int, *, label: str) -> Mar
 
 def range_bar(range_: Range, ends: tuple[Range, Range], top: int, *, label: str, say: Say = plainly) -> Markup:
     """A range of memory as a bar on a scale that others share, with the spread of each end."""
-    return _range_row(label, "", "", range_, ends, _Scale(top, 0, say)).bar
+    return _range_bar(range_, ends, _Scale(top, 0, say), label)
 
 
 def load_bar(ns: int, longest: int, kind: str) -> Markup:

@@ -14,7 +14,7 @@ from dynolab.report.base import (
     ranked,
     runtime_text,
     stage_title,
-    threads_text,
+    threads,
 )
 from dynolab.report.html.charts import BELOW_RESOLUTION, MemoryChart, load_bar, memory_chart, unit_bar
 from dynolab.report.html.iterations import IterationCharts, iteration_charts
@@ -157,7 +157,7 @@ def view(profile: Profile, label: str, number: int, *, many: bool, say: Say = pl
         title=label if many else crop(profile.model.name, LONGEST_NAME),
         label=label,
         id=f"p{number}",
-        lines=[crop(profile.model.name, LONGEST_NAME), *_lines(profile)] if many else _lines(profile),
+        lines=[crop(profile.model.name, LONGEST_NAME), *_lines(profile, say)] if many else _lines(profile, say),
         stages=[_stage(profile, stage, say) for stage in profile.stages],
         decisions=[(Badge(decision.outcome.value), decision) for decision in decide_all(profile)],
         others=_others(profile),
@@ -208,10 +208,20 @@ def _memory_trust(stage: Stage) -> Trust | None:
     return next((trust for trust in (Trust.INVALID, Trust.NOISY, Trust.CLEAN) if trust in found), None)
 
 
-def _lines(profile: Profile) -> list[str]:
+def _lines(profile: Profile, say: Say) -> list[str]:
     units = ", ".join(profile.runtime.requested_units)
-    first = [runtime_text(profile), f"asked for {units}" if units else None, threads_text(profile)]
+    first = [runtime_text(profile), say("asked for {units}", units=units) if units else None, _threads(profile, say)]
     return [" · ".join(part for part in first if part), crop(device_text(profile), LONGEST_NAME)]
+
+
+def _threads(profile: Profile, say: Say) -> str | None:
+    known = threads(profile)
+    if known is None:
+        return None
+    count, why = known
+    if not count:
+        return say("threads: {told}", told=why)
+    return say("{count} thread" if count == "1" else "{count} threads", count=count) + (f" ({why})" if why else "")
 
 
 def _stage(profile: Profile, stage: Stage, say: Say) -> StageView:
