@@ -31,7 +31,7 @@ class PostRates:
         key, now = hashlib.sha256(sender.encode("utf-8", "replace")).digest(), self._now()
         due = max(self._due.get(key, now), now) + self._gap_s
         late_s = due - now - self._burst_s
-        if late_s > 1e-9:  # the clock's own rounding is no lateness
+        if late_s > 1e-6:  # the clock's own rounding is no lateness
             after_s = max(1, math.ceil(late_s))
             raise RateLimited(
                 f"more than {self._rate:g} POSTs a second came with one token",
