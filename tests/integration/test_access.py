@@ -283,6 +283,18 @@ def test_https_with_the_agent_and_our_own_client(tmp_path: Path, certified: tupl
         assert not any("cannot be opened" in line for line in hub.lines)
 
 
+def test_https_by_the_environment(tmp_path: Path, certified: tuple[Path, Path, Path]) -> None:
+    certificate, key, issuer = certified
+    environment = {"DYNOLAB_TLS_CERTIFICATE": str(certificate), "DYNOLAB_TLS_KEY": str(key)}
+    with running_hub(tmp_path, "--no-agent", environment=environment) as hub:
+        assert address_verified(hub, issuer).startswith("https://127.0.0.1:")
+        assert b"HTTP/1.1 200" not in raw(hub, head(hub, "GET", "/healthz"))
+    alone = {**os.environ, "DYNOLAB_TLS_CERTIFICATE": str(certificate)}
+    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--port", "0", "--data", str(tmp_path)]
+    told = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
+    assert (told.returncode, "--tls-key" in told.stderr) == (2, True), told.stderr
+
+
 def address_verified(hub: RunningHub, issuer: Path) -> str:
     context = ssl.create_default_context(cafile=str(issuer))
     with httpx.Client(verify=context, headers={"Authorization": f"Bearer {hub.token}"}) as http:
@@ -314,10 +326,18 @@ def test_the_official_client_over_https_comes_again_when_it_sent_too_much(
             return told.stdout
 
         names = script(
+            "import http.client\n"
+            "statuses, begin = [], http.client.HTTPResponse.begin\n"
+            "def noted(answer):\n"
+            "    begin(answer)\n"
+            "    statuses.append(answer.status)\n"
+            "http.client.HTTPResponse.begin = noted\n"
             "import qai_hub, numpy\n"
             "sent = [qai_hub.upload_dataset({'x': [numpy.zeros(1, 'f4')]}, name=f'n{i}') for i in range(3)]\n"
+            "print(statuses.count(429))\n"
             "print(*(one.name for one in sent), *(one.download()['x'][0].size for one in sent))"
         )
+        assert int(names.split()[-7]) > 0, "it was told to come again"
         assert names.split()[-6:] == ["n0", "n1", "n2", "1", "1", "1"]
 
 

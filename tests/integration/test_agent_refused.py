@@ -5,15 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,61 +23,12 @@ from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.running_hub import RunningHub, running_hub
 
+from .proxy import Proxy, passing
+
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 ENDED = ("done", "failed", "cancelled")
 LOG_MAX_BYTES = 64 << 20
 """As docs/hub.md says it."""
-
-
-class Proxy(ThreadingHTTPServer):
-    """Passes requests on to a hub, but for paths that it answers itself, as often as it is told, and counts that."""
-
-    daemon_threads = True
-
-    def __init__(self, hub: str) -> None:
-        super().__init__(("127.0.0.1", 0), Passing)
-        self.hub = urlsplit(hub).netloc
-        self.refuse: dict[str, tuple[int, bytes]] = {}
-        """Status and body by a part of the path."""
-        self.most = 10**9
-        self.refused: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Passing(BaseHTTPRequestHandler):
-    server: Proxy
-
-    def do_POST(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        body = self.rfile.read(length)
-        found = next((one for one in self.server.refuse if one in self.path), None)
-        if found is not None and len(self.server.refused) < self.server.most:
-            self.server.refused.append(found)
-            self._answer(*self.server.refuse[found])
-            return
-        onward = HTTPConnection(self.server.hub, timeout=60)
-        try:
-            onward.request(self.command, self.path, body, dict(self.headers))
-            answer = onward.getresponse()
-            self._answer(answer.status, answer.read(), answer.getheader("Content-Type", ""))
-        finally:
-            onward.close()
-
-    do_PUT = do_GET = do_POST  # noqa: N815 - http.server calls them so
-
-    def _answer(self, status: int, body: bytes, kind: str = "text/html") -> None:
-        self.send_response(status)
-        if status != 204:
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +46,8 @@ def client(hub: RunningHub) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def proxy(hub: RunningHub) -> Iterator[Proxy]:
-    server = Proxy(hub.url)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    yield server
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    with passing(hub.url) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

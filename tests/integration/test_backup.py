@@ -138,6 +138,32 @@ def backed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backed]:
         yield Backed(hub, file, kept, user)
 
 
+@pytest.mark.slow
+def test_a_hub_that_has_lost_a_file_is_backed_up_without_it_when_asked(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", "--no-agent") as hub:
+        _, kept = filled(hub, tmp_path)
+        blobs = hub.data / "blobs"
+        lost = max((path for path in blobs.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+        lost.unlink()
+        refused = dynolab("hub", "backup", tmp_path / "no.tar", "--data", hub.data)
+        assert refused.returncode == 2
+        assert f"the object {lost.relative_to(blobs)}" in refused.stderr
+        assert "--skip-missing" in refused.stderr
+        assert not (tmp_path / "no.tar").exists()
+        made = dynolab("hub", "backup", tmp_path / "hub.tar", "--data", hub.data, "--skip-missing")
+    told = f"missing: the model {kept.model} (the object {lost.relative_to(blobs)} was lost"
+    assert made.returncode == 0, made.stderr
+    assert told in made.stderr
+    restored = dynolab("hub", "restore", tmp_path / "hub.tar", "--data", tmp_path / "again")
+    assert restored.returncode == 0, restored.stderr
+    assert told in restored.stderr
+    with running_hub(tmp_path / "again", "--no-agent") as hub:
+        user = User(hub.url, hub.token)
+        assert user.ask("GET", f"/jobs/{kept.done}/profile") == {"stages": [1, 2]}
+        assert user.bytes_of("datasets", kept.data) == DATA
+        assert b"this file is gone" in user.bytes_of("models", kept.model)
+
+
 def test_a_hub_made_of_a_backup_is_the_same_to_its_users(backed: Backed, tmp_path: Path) -> None:
     before = backed.kept.seen_by(backed.user)
     assert before[1] == {"stages": [1, 2]}

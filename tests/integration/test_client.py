@@ -32,6 +32,8 @@ from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.spec.profiles import Profile
 from dynolab.testing.running_hub import RunningHub, running_hub
 
+from .proxy import passing
+
 onnxruntime = pytest.importorskip("onnxruntime")
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -161,6 +163,22 @@ def announce(hub: RunningHub) -> None:
     door = HubDoor(hub.url, hub.agent_token)
     door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("bench-1", "Bench", "14", ("framework:onnx",))))
     door.close()
+
+
+def test_a_part_that_is_altered_on_its_way_is_sent_again_and_never_taken(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("dynolab.client.http.RETRY_FIRST_S", 0.01)
+    with passing(hub.url) as proxy:
+        client = Client(ClientConfig(hub.token, proxy.url))
+        proxy.to_alter = 1
+        model = client.upload_model(MODEL)
+        assert proxy.altered == 1
+        assert Path(model.download(tmp_path)).read_bytes() == MODEL.read_bytes()
+        proxy.to_alter = 10**9
+        with pytest.raises(errors.TransferFailed, match=f"other bytes of {MODEL.name} came"):
+            client.upload_model(MODEL)
+        client.close()
 
 
 @pytest.mark.slow

@@ -17,7 +17,9 @@ import pytest
 pytest.importorskip("pgqueuer")
 pytest.importorskip("ai_edge_litert")
 
+from dynolab.agent.http import HubDoor
 from dynolab.jobs._datasets import h5
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
@@ -161,6 +163,33 @@ def test_the_hub_says_when_this_machine_is_a_device(hub: RunningHub, device: str
         f"agent: this machine is now the device {device}: dynolab submit profile MODEL --device {device}\n" in hub.lines
     )
     assert any(f"dynolab login --from {hub.ini}" in line for line in hub.lines)
+
+
+def test_a_job_that_waits_says_for_what_and_on_what_terms(hub: RunningHub, dynolab: Command) -> None:
+    door = HubDoor(hub.url, hub.agent_token)  # a device that takes nothing
+    assert door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("idle-1", "idle", "1", ("framework:tflite",)))) is None
+    door.close()
+    submit = ("submit", "profile", MODEL, "--device", "idle", "--no-wait", "--json")
+    first = json.loads(dynolab(*submit, "--priority", "-2").stdout)["id"]
+    second = json.loads(dynolab(*submit, "--waits-for", first, "--deadline", "90").stdout)["id"]
+    told = dynolab("jobs", "show", first).stdout
+    assert "number 1 in the queue of idle" in told
+    assert "priority -2" in told
+    assert "deadline" not in told
+    told = dynolab("jobs", "show", second).stdout
+    assert f"waits for {first}" in told
+    assert "an attempt may run for 90 s" in told
+    assert "priority" not in told
+    dynolab("jobs", "cancel", first)
+    assert f"waits for {first}" not in dynolab("jobs", "show", second).stdout, "it failed with the other"
+
+
+def test_an_agent_at_an_address_below_the_hubs_says_so_and_ends(hub: RunningHub, dynolab: Command) -> None:
+    done = dynolab("agent", "--hub", f"{hub.url}/nowhere", "--token-file", hub.data / "agent.token")
+    assert done.returncode == 2
+    assert f"there is no hub of dynolab at {hub.url}/nowhere" in done.stderr
+    assert "404" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 WRONG = [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("google.protobuf", reason="protobuf is not installed: pip install 'dynolab[hub]'")
-pytest.importorskip("h5py", reason="h5py is not installed: pip install 'dynolab[hub]'")
+pytest.importorskip("h5py", reason="h5py is not installed: pip install 'dynolab[datasets]'")
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor

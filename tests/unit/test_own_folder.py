@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dynolab.connections.local import own_folder
 
+MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 HOLD = """
 import sys
 from dynolab.connections.local import own_folder
@@ -39,4 +43,62 @@ def test_what_a_killed_process_left_goes_with_the_next_and_what_a_living_one_has
     finally:
         for holder in holders:
             holder.communicate("")
+    assert list(tmp_path.iterdir()) == []
+
+
+PACKED = """
+import sys
+from pathlib import Path
+from dynolab.client.files import packed
+with packed(Path(sys.argv[1])) as (file, kind, is_directory):
+    print(file, flush=True)
+    sys.stdin.read()
+"""
+UNPACKED = """
+import sys
+from pathlib import Path
+from dynolab.jobs._sources import open_source
+with open_source(Path(sys.argv[1])) as source:
+    print(source.folder / source.entry, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("program", [PACKED, UNPACKED], ids=["packed for an upload", "unpacked for a profile"])
+def test_a_models_files_that_a_killed_command_left_go_with_the_next(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, model = tmp_path / "workspaces", tmp_path / "net"
+    monkeypatch.setenv("DYNOLAB_WORKSPACE", str(root))
+    model.mkdir()
+    shutil.copy(MODEL, model)
+    if program is UNPACKED:
+        model = Path(shutil.make_archive(str(model), "zip", model))
+    left: list[Path] = []
+    for number in (signal.SIGKILL, None):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        file = Path(process.stdout.readline().strip())
+        assert file.is_file()
+        assert file.is_relative_to(root)
+        assert not [path for path in left if path.exists()], "what the killed one left is gone"
+        left.append(file)
+        if number is not None:
+            process.send_signal(number)
+        process.communicate()
+    assert list(root.iterdir()) == []
+
+
+def test_nobody_sweeps_what_another_is_about_to_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DYNOLAB_WORKSPACE", str(tmp_path))
+
+    def used(number: int) -> bool:
+        with own_folder("many-") as folder:
+            (folder / "file").write_text(str(number))
+            return (folder / "file").read_text() == str(number)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(used, range(400)))
     assert list(tmp_path.iterdir()) == []

@@ -12,18 +12,20 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynolab import errors
 from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
-from dynolab.jobs.inference import plugin as inference_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.spec import codec
 from dynolab.spec.agents import Assignment, Outcome, Tensors
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.spec.profiles import Profile
+
+if TYPE_CHECKING:
+    from dynolab.jobs.inference import InferenceJob
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
 RESULT_FILE, OUTPUT_FILE, LOG_FILE = "profile.json", "outputs.h5", "log.txt"
@@ -63,6 +65,7 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | No
         return profile_job.run(profile_job.validate(model), context)
     if assignment.kind != "inference" or assignment.dataset is None:
         raise errors.SpecInvalid(f"this agent carries out no jobs of kind {assignment.kind!r}")
+    inference_job = _inference_job()
     spec = InferenceSpec(
         model=model,
         dataset=folder / assignment.dataset.name,
@@ -70,6 +73,18 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | No
         measures=assignment.with_profile,
     )
     return inference_job.run(inference_job.validate(spec), context)
+
+
+def _inference_job() -> InferenceJob:
+    """The job type, which needs a library that profile jobs do not. Raises :class:`~dynolab.errors.PluginMissing`."""
+    try:
+        from dynolab.jobs.inference import plugin
+    except ModuleNotFoundError as error:
+        raise errors.PluginMissing(
+            f"inference jobs need {error.name}, which the device does not have",
+            hint="on that machine: pip install 'dynolab[datasets]'",
+        ) from error
+    return plugin
 
 
 class Narration:

@@ -92,6 +92,18 @@ def tell(job: Job, as_json: bool) -> None:
         click.echo(document["failure"]["message"])
         if document["failure"]["hint"]:
             click.echo(f"hint: {document['failure']['hint']}")
+    elif document["state"] in ("queued", "preparing", "running"):
+        _tell_terms(document)
+
+
+def _tell_terms(document: Mapping[str, Any]) -> None:
+    """What a job that is not over was submitted with, beyond model and device."""
+    if document["state"] == "queued" and not document.get("queue_position") and document["waits_for"]:
+        click.echo(f"waits for {' and '.join(document['waits_for'])}")
+    if document["priority"]:
+        click.echo(f"priority {document['priority']}")
+    if document["deadline_s"] is not None:
+        click.echo(f"an attempt may run for {document['deadline_s']:g} s")
 
 
 def tell_failure(job: Job) -> None:

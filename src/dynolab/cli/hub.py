@@ -61,8 +61,9 @@ command.add_command(account)
 @command.command("backup")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--data", type=FOLDER, help="The hub's data folder.")
+@click.option("--skip-missing", is_flag=True, help="Leave out files that the hub has lost, and name them.")
 @click.pass_obj
-def backup_command(before: Path | None, file: Path, data: Path | None) -> None:
+def backup_command(before: Path | None, file: Path, data: Path | None, skip_missing: bool) -> None:
     """Write all that a hub keeps into one FILE, while it runs or not; compressed if its name ends in .gz.
 
     \b
@@ -71,8 +72,9 @@ def backup_command(before: Path | None, file: Path, data: Path | None) -> None:
     from dynolab.hub.store.backup import backup
 
     with _progress("backing up") as progress:
-        found = backup(_settings(data or before), file.absolute(), progress)
+        found = backup(_settings(data or before), file.absolute(), progress, skip_missing=skip_missing)
     click.echo(f"{file}: {_told(found.rows, found.members)}, {file.stat().st_size:,} bytes", err=True)
+    _tell_missing(found.missing)
     click.echo("its tokens open the hub: keep the file as safe as the hub itself", err=True)
 
 
@@ -92,6 +94,7 @@ def restore_command(before: Path | None, file: Path, data: Path | None) -> None:
     with _progress("restoring") as progress:
         found = restore(settings, file.absolute(), progress)
     click.echo(f"{settings.data}: {_told(found.rows, found.members)}", err=True)
+    _tell_missing(found.missing)
     click.echo(f"start it: dynolab hub --data {settings.data}", err=True)
 
 
@@ -111,6 +114,11 @@ def _told(rows: dict[str, int], members: dict[str, list[int | str]]) -> str:
     files = sum(name.startswith("blobs/") for name in members)
     counts = ", ".join(f"{rows.get(table, 0)} {table}s" for table in ("job", "model", "dataset", "token"))
     return f"{counts}, {files} files"
+
+
+def _tell_missing(missing: dict[str, str]) -> None:
+    for key, whose in missing.items():
+        click.echo(f"missing: {whose} (the object {key} was lost before the backup was made)", err=True)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dynolab.client.http import HubApi
 from dynolab.client.shared import Shared
+from dynolab.connections.local import own_folder
 from dynolab.errors import ModelInvalid, NotFound, PluginMissing, SpecInvalid
 from dynolab.spec.models import EXTENSIONS, ModelFormat
 
@@ -162,8 +162,8 @@ class Dataset(_Stored):
         if filename is not None:
             return str(self._fetch(Path(filename)))
         library = datasets_library()
-        with tempfile.TemporaryDirectory(prefix="dynolab-download-") as folder:
-            found: dict[str, list[h5.Array]] = library.read(self._fetch(Path(folder) / "dataset.h5"))
+        with own_folder("download-") as folder:
+            found: dict[str, list[h5.Array]] = library.read(self._fetch(folder / "dataset.h5"))
             return found
 
 
@@ -184,8 +184,8 @@ def model_file(model: object) -> Iterator[Path]:
             f"a model is a file, a folder, a .zip, or an ONNX or TorchScript model, not {type(model).__name__}",
             hint="save it, and give the file's path",
         )
-    with tempfile.TemporaryDirectory(prefix="dynolab-upload-") as folder:
-        path = Path(folder) / f"model{ending}"
+    with own_folder("upload-") as folder:
+        path = folder / f"model{ending}"
         path.write_bytes(write())
         yield path
 
@@ -231,8 +231,8 @@ def _format(names: Sequence[str], shown: str) -> ModelFormat:
 
 @contextmanager
 def _zip(name: str, files: Sequence[Path], root: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="dynolab-upload-") as folder:
-        target = Path(folder) / f"{name}.zip"
+    with own_folder("upload-") as folder:
+        target = folder / f"{name}.zip"
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=ZIP_LEVEL) as archive:
             for file in files:
                 archive.write(file, f"{name}/{file.relative_to(root)}")
@@ -250,8 +250,8 @@ def dataset_file(data: DatasetEntries | str | Path) -> Iterator[Path]:
     if not isinstance(data, Mapping):
         raise SpecInvalid(f"a dataset is a dict of lists of arrays or an .h5 file, not {type(data).__name__}")
     library = datasets_library()
-    with tempfile.TemporaryDirectory(prefix="dynolab-upload-") as folder:
-        path = Path(folder) / "dataset.h5"
+    with own_folder("upload-") as folder:
+        path = folder / "dataset.h5"
         library.write(path, data)
         yield path
 
@@ -262,5 +262,5 @@ def datasets_library() -> Any:
         return import_module("dynolab.jobs._datasets.h5")
     except ModuleNotFoundError as error:
         raise PluginMissing(
-            f"datasets need {error.name}, which is not installed", hint="pip install 'dynolab[hub]'"
+            f"datasets need {error.name}, which is not installed", hint="pip install 'dynolab[datasets]'"
         ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -101,7 +103,7 @@ class HubApi:
             raise self._unreachable(error) from error
 
     def upload(self, path: Path, urls: list[str], part_bytes: int, counted: Counted) -> list[str]:
-        """Send a file in parts; their tags. A part that breaks off is sent again."""
+        """Send a file in parts; their tags. A part that breaks off, or comes as other bytes than it went, is sent again."""
         parts = (partial(self._part, path, url, (i * part_bytes, part_bytes), counted) for i, url in enumerate(urls))
         return [self._again(part) for part in parts]
 
@@ -123,8 +125,16 @@ class HubApi:
                     yield chunk
                     counted(start + length - left, size)
 
-        headers = {"Content-Length": str(length)}
-        answer = self._checked(httpx.put(url, content=chunks(), headers=headers, timeout=60))
+        headers = {"Content-Length": str(length), "Content-Digest": _digest(path, start, length)}
+        try:
+            answer = self._checked(httpx.put(url, content=chunks(), headers=headers, timeout=60))
+        except errors.SpecInvalid as error:
+            if "digest" in error.details:
+                raise errors.TransferFailed(
+                    f"other bytes of {path.name} came to the hub than went: {error.message}",
+                    hint="something on the way alters them: a proxy, or failing memory",
+                ) from error
+            raise
         return answer.headers["etag"].strip('"')
 
     def _fetch(self, url: str, target: Path, size: int, counted: Counted) -> None:
@@ -144,9 +154,9 @@ class HubApi:
         for attempt in range(TRIES):
             try:
                 return call()
-            except (httpx.TransportError, errors.DeviceLost) as error:
+            except (httpx.TransportError, errors.DeviceLost, errors.TransferFailed) as error:
                 if attempt == TRIES - 1:
-                    raise self._unreachable(error) from error
+                    raise error if isinstance(error, errors.TransferFailed) else self._unreachable(error) from error
                 time.sleep(RETRY_FIRST_S * 2**attempt)
         raise errors.Bug("the last try neither answered nor failed")
 
@@ -175,3 +185,14 @@ class HubApi:
             f"{answer.request.url} answered {answer.status_code}: is a hub of dynolab there?",
             hint=f"the configured address is {self.url}",
         )
+
+
+def _digest(path: Path, start: int, length: int) -> str:
+    """``Content-Digest`` (RFC 9530) of a part of a file: the hub then takes no other bytes for it."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(start)
+        while length and (chunk := file.read(min(length, CHUNK_BYTES))):
+            length -= len(chunk)
+            found.update(chunk)
+    return f"sha-256=:{base64.b64encode(found.digest()).decode('ascii')}:"

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 import platformdirs
 
@@ -97,18 +97,30 @@ def own_folder(prefix: str) -> Iterator[Path]:
     root = workspace_root()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _sweep(root, prefix)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        folder, lock = _made(root, prefix)
     except OSError as error:
         raise TransferFailed(
             f"no workspace can be made in {root}: {error.strerror}", hint="set DYNOLAB_WORKSPACE to a writable folder"
         ) from error
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(root: Path, prefix: str) -> tuple[Path, IO[str]]:
+    """A new folder and its lock. One process at a time does so, or it would sweep what another has not locked yet."""
+    turn = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _sweep(root, prefix)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        lock = (folder / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    finally:
+        os.close(turn)
+    return folder, lock
 
 
 def _sweep(root: Path, prefix: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import stat
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dynolab.connections.local import own_folder
 from dynolab.errors import ModelInvalid, NotFound
 from dynolab.spec.models import EXTENSIONS, FileFact, ModelFormat
 from dynolab.spec.onnxfile import external_data
@@ -48,9 +48,11 @@ def open_source(path: Path) -> Iterator[ModelSource]:
     elif not path.is_file():
         raise ModelInvalid(f"{path} is no regular file", hint="a file, a folder or a .zip is expected")
     elif path.suffix.lower() == ".zip":
-        with tempfile.TemporaryDirectory(prefix="dynolab-zip-") as folder:
-            _unpack(path, Path(folder))
-            yield _in_folder(Path(folder), path.name)
+        with own_folder("zip-") as own:
+            folder = own / "model"
+            folder.mkdir()
+            _unpack(path, folder)
+            yield _in_folder(folder, path.name)
     else:
         yield _from_file(path, path.name)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dynolab.connections.local import own_folder
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.jobs import _campaigns as campaigns
 from dynolab.jobs._datasets import h5
@@ -33,8 +33,7 @@ class InferenceJob(JobType[InferenceSpec, Profile | None]):
         tensors = h5.read(spec.dataset)
         if not tensors or not all(tensors.values()):
             raise SpecInvalid("the dataset holds no batch", hint="give each input at least one array")
-        with tempfile.TemporaryDirectory(prefix="dynolab-batches-") as name:
-            folder = Path(name)
+        with own_folder("batches-") as folder:
             batches = campaigns.Batches(_files(tensors, folder), folder)
             model = replace(spec.model, input_files=dict(batches.inputs[0]))
             carried = campaigns.carry_out(model, context, batches=batches, measures=spec.measures)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("h5py", reason="h5py is not installed: pip install 'dynolab[hub]'")
+pytest.importorskip("h5py", reason="h5py is not installed: pip install 'dynolab[datasets]'")
 
 import h5py
 from hypothesis import HealthCheck, given, settings

@@ -16,6 +16,7 @@ from dynolab.hub.store import tables
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
+from dynolab.hub.usecases.cursors import cut_page, read_cursor
 from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.find_stored import find_stored, page_stored
 
@@ -51,8 +52,8 @@ async def listing(
     hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
 ) -> Datasets:
     """A page of the datasets that the account may see, newest first. `name`: a part of the name, in any case."""
-    rows = await page_stored(hub, account, tables.dataset, name=name, limit=limit + 1, before=common.cursor(before))
-    page, following = common.next_page(rows, limit)
+    rows = await page_stored(hub, account, tables.dataset, name=name, limit=limit + 1, before=read_cursor(before))
+    page, following = cut_page(rows, limit)
     return Datasets(datasets=[_shown(row) for row in page], next=following)
 
 

@@ -26,7 +26,11 @@ async def checked(header: str | None, chunks: AsyncIterable[bytes]) -> AsyncIter
     for name, one in made.items():
         if one.digest() != told[name]:
             came = base64.b64encode(one.digest()).decode("ascii")
-            raise SpecInvalid(f"the bytes that came have the digest {name}=:{came}:", hint="send them again")
+            raise SpecInvalid(
+                f"the bytes that came have the digest {name}=:{came}:",
+                hint="send them again",
+                details={"digest": f"{name}=:{came}:"},
+            )
 
 
 def _read(header: str) -> dict[str, bytes]:

@@ -12,7 +12,6 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 
 from dynolab.errors import Error, NotFound
-from dynolab.hub.api import common
 from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
 from dynolab.hub.api.schemas import (
     Attempt,
@@ -31,6 +30,7 @@ from dynolab.hub.api.sharing import sharing_routes
 from dynolab.hub.store import tables
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.cancel_job import cancel_job
+from dynolab.hub.usecases.cursors import cut_page, read_cursor
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
@@ -157,8 +157,8 @@ async def listing(
     wanted = JobFilter(
         states=state, kinds=kind, creator=creator, project_id=project, device_name=device, model_id=model, text=text
     )
-    rows = await page_jobs(hub, account, wanted, limit=limit + 1, before=common.cursor(before))
-    page, following = common.next_page(rows, limit)
+    rows = await page_jobs(hub, account, wanted, limit=limit + 1, before=read_cursor(before))
+    page, following = cut_page(rows, limit)
     return Jobs(jobs=[JobHead(**_head(row)) for row in page], next=following)
 
 

@@ -16,6 +16,7 @@ from dynolab.hub.store import tables
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
+from dynolab.hub.usecases.cursors import cut_page, read_cursor
 from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_stored import find_stored, page_stored
 
@@ -52,8 +53,8 @@ async def listing(
     hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
 ) -> Models:
     """A page of the models that the account may see, newest first. `name`: a part of the name, in any case."""
-    rows = await page_stored(hub, account, tables.model, name=name, limit=limit + 1, before=common.cursor(before))
-    page, following = common.next_page(rows, limit)
+    rows = await page_stored(hub, account, tables.model, name=name, limit=limit + 1, before=read_cursor(before))
+    page, following = cut_page(rows, limit)
     return Models(models=[_shown(row) for row in page], next=following)
 
 

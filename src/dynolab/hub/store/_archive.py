@@ -35,11 +35,15 @@ class Header:
 
 @dataclass(slots=True)
 class Manifest:
-    """What a backup holds: rows by table, sequences' values, sizes and digests by member."""
+    """What a backup holds: rows by table, sequences' values, sizes and digests by member.
+
+    ``missing``: objects that were lost before it was made, by their key, with what they were part of.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
     members: dict[str, list[int | str]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 class Writer:

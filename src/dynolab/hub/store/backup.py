@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,50 +20,46 @@ from dynolab import errors
 from dynolab.hub.settings import Settings
 from dynolab.hub.store import _archive as archive
 from dynolab.hub.store import _rows as rows
+from dynolab.hub.store import beside
 from dynolab.hub.store.blobs import KEEP_LOCK, Blobs
 from dynolab.hub.store.database import is_away
-from dynolab.hub.store.postgres import Postgres, running, urls
 from dynolab.hub.store.tables import blob
 
 FILES = ("client.ini", "agent.token")
 """Of the data folder, besides database and blobs."""
 COLUMNS = "columns.json"
+OWNERS = text("""
+    SELECT 'the model ' || id FROM model WHERE blob_id = :blob
+    UNION SELECT 'the dataset ' || id FROM dataset WHERE blob_id = :blob
+    UNION SELECT 'the result of the job ' || job_id FROM attempt WHERE result_blob_id = :blob
+    UNION SELECT 'the outputs of the job ' || job_id FROM attempt WHERE output_blob_id = :blob
+    UNION SELECT 'the log of the job ' || job_id FROM attempt WHERE log_blob_id = :blob
+    ORDER BY 1
+""")
 
 
-def backup(settings: Settings, path: Path, progress: archive.Progress) -> archive.Manifest:
+def backup(
+    settings: Settings, path: Path, progress: archive.Progress, *, skip_missing: bool = False
+) -> archive.Manifest:
     """Write the backup and say what it holds; the hub may run, or not.
+
+    Objects that the store has lost are an error, or, with ``skip_missing``, named by the manifest.
 
     Raises :class:`NotFound` when there is no hub's data, :class:`Conflict` for a file that is there already and when the
     database ended meanwhile; what was written until then is removed.
     """
-    with _database(settings) as url:
+    with beside.opened(settings) as (url, _):
         try:
-            return asyncio.run(_backup(settings, url, path, progress))
+            return asyncio.run(_backup(settings, url, path, progress, skip_missing))
         except Exception as error:
             if is_away(error):
                 raise errors.Unavailable(f"the database cannot be read: {error}", hint="try it again") from error
             raise
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[str]:
-    """SQLAlchemy's URL of the hub's database, whose own PostgreSQL is started unless it runs."""
-    folder = settings.data / "postgres"
-    if settings.database_url:
-        yield urls(settings.database_url)[0]
-    elif (url := running(folder)) is not None:
-        yield url
-    elif not (folder / "PG_VERSION").is_file():
-        raise errors.NotFound(f"there is no hub's database in {settings.data}", hint="name the folder with --data")
-    else:
-        server = Postgres.start(folder)
-        try:
-            yield server.url
-        finally:
-            server.stop()
-
-
-async def _backup(settings: Settings, url: str, path: Path, progress: archive.Progress) -> archive.Manifest:
+async def _backup(
+    settings: Settings, url: str, path: Path, progress: archive.Progress, skip_missing: bool
+) -> archive.Manifest:
     """The order is what makes it whole: no object is removed any more, then the snapshot, then the objects that it names."""
     blobs = Blobs(settings.blobs_url or settings.data / "blobs")
     async with _kept(url), _snapshot(url) as connection:
@@ -79,7 +75,8 @@ async def _backup(settings: Settings, url: str, path: Path, progress: archive.Pr
             found = (
                 await connection.execute(select(blob.c.id, blob.c.bytes, blob.c["keys"]).order_by(blob.c.id))
             ).all()
-            _write_blobs(blobs, found, target, progress)
+            lost = _write_blobs(blobs, found, target, progress, skip_missing)
+            target.manifest.missing = {key: await _whose(connection, blob_id) for key, blob_id in lost.items()}
     return target.manifest
 
 
@@ -131,8 +128,12 @@ async def _write_rows(connection: AsyncConnection, target: archive.Writer, folde
     target.manifest.sequences = await rows.sequences(connection)
 
 
-def _write_blobs(blobs: Blobs, found: Sequence[Any], target: archive.Writer, progress: archive.Progress) -> None:
+def _write_blobs(
+    blobs: Blobs, found: Sequence[Any], target: archive.Writer, progress: archive.Progress, skip_missing: bool
+) -> dict[str, str]:
+    """The blobs of the objects that are lost, by the object's key."""
     total, done = sum(row.bytes for row in found), 0
+    lost: dict[str, str] = {}
     for row in found:
         size = 0
         for key in row.keys:
@@ -140,14 +141,25 @@ def _write_blobs(blobs: Blobs, found: Sequence[Any], target: archive.Writer, pro
                 count, chunks = blobs.open(key)
                 target.add(f"blobs/{key}", count, archive.Chunks(chunks))  # type: ignore[arg-type]  # it reads, no more
             except FileNotFoundError as error:
-                raise errors.NotFound(
-                    f"the object {key} of the blob {row.id} is gone from {blobs.place}", hint="is it the right store?"
-                ) from error
+                if not skip_missing:
+                    raise errors.NotFound(
+                        f"the object {key} of the blob {row.id} is gone from {blobs.place}",
+                        hint="is it the right store? --skip-missing makes a backup of what is there",
+                    ) from error
+                lost[key] = row.id
+                continue
             size += count
-        if size != row.bytes:
+        if size != row.bytes and row.id not in lost.values():
             raise errors.Conflict(f"the blob {row.id} has {size} bytes in {blobs.place}, {row.bytes} were noted")
-        done += size
+        done += row.bytes
         progress(done, total)
+    return lost
+
+
+async def _whose(connection: AsyncConnection, blob_id: str) -> str:
+    """What a blob is part of, in words: ``the model mabc``."""
+    found = (await connection.execute(OWNERS, {"blob": blob_id})).scalars().all()
+    return ", ".join(found) or f"the blob {blob_id}, which nobody needs"
 
 
 def read_columns(source: bytes) -> dict[str, list[str]]:

@@ -148,14 +148,16 @@ def is_away(error: BaseException | None) -> bool:
     """Whether an error says that the database cannot be reached, or undid a transaction that may be tried again.
 
     By SQLSTATE (Appendix A of PostgreSQL's manual): 08 connection exceptions, 53 too few resources, 57 shut down, not up
-    yet or out of time, 40 rolled back because of others.
+    yet or out of time, 40 rolled back because of others. The driver's own errors have none: a connection that is closed, or
+    whose end came in the middle of an answer, which it then does not understand.
     """
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
         error = error.orig
     state = str(getattr(error, "sqlstate", None) or "")
-    lost = isinstance(error, OSError | NoConnection | PendingRollbackError)
+    lost = isinstance(error, OSError | NoConnection | PendingRollbackError | asyncpg.InternalClientError)
+    lost = lost or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error))
     return lost or state.startswith(("08", "53", "57", "40"))
 
 

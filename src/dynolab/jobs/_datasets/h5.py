@@ -13,13 +13,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from dynolab.connections.local import own_folder
 from dynolab.errors import Bug, SpecInvalid, from_dict
 
 Array = NDArray[Any]
@@ -63,8 +63,7 @@ def read(path: Path, *, max_bytes: int = MAX_BYTES, max_s: float = MAX_S) -> dic
     """
     with path.open("rb"):  # whether it can be opened at all is not the file's fault
         pass
-    with TemporaryDirectory(prefix="dynolab-h5-") as place:
-        folder = Path(place)
+    with own_folder("h5-") as folder:
         answer = _ask_child(path, folder, max_bytes, max_s)
         return {
             name: [np.load(folder / file, allow_pickle=False) for file in files]
