@@ -104,6 +104,7 @@ def test_a_file_and_options_become_a_job(browser: dict[str, Any], seeded: Any, s
 def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], seeded: Any, visit: Visit) -> None:
     needed = seeded.submit("needed first")
     page = visit("/submit", **browser)
+    page.get_by_text("It takes: integer >= 1.").first.wait_for()
     choose(page, "Model file", "limited.onnx", b"limited")
     page.get_by_label("Bench Phone").check()
     required = page.get_by_label("One on each line")

@@ -108,7 +108,7 @@ place-in-queue = { $place ->
     [1] It is next in the queue.
    *[other] { NUMBER($place) } in the queue: { NUMBER($place) } jobs until it begins.
 }
-requirements-met = { NUMBER($met) } of { NUMBER($of) } required
+requirements-met = { NUMBER($met) } of { NUMBER($of) } met
 artifact = Compiled artifact
 artifact-explained = What compile made on the device, zipped.
 no-artifact = None was kept: the runtime compiles nothing here, or the log says why.
@@ -147,6 +147,7 @@ apart-model = The model files are not the same: a difference may come from the m
 apart-device = The devices are not the same: a difference may come from the device.
 apart-runtime = Runtimes or their versions are not the same: a difference may come from them.
 apart-options = The options are not the same: a difference may come from them.
+apart-inputs = The inputs’ shapes or types are not the same: a difference may come from them.
 change-faster = faster
 change-slower = slower
 change-unchanged = unchanged
@@ -154,6 +155,7 @@ change-cannot-tell = cannot tell
 how-decided = A time is called faster or slower only where noise does not explain the difference; “cannot tell” says that noise might.
 stage-by-stage = Stage by stage
 bars-explained = Bars of one kind share a scale. Thin marks are how far runs of the same job lie apart; of memory, solid is the lower end of the range and hatched the rest.
+below-resolution = less than memory is counted to
 spreads-meet = within the spread of the repeats
 spreads-apart = beyond the spread of the repeats
 memory-without-verdict = Differences of memory are told without a verdict: no rule of noise is known for them. Where the spreads of the repeats meet, the difference may be chance.

@@ -120,7 +120,7 @@ place-in-queue = { $place ->
     [1] 它是队列中的下一个。
    *[other] 在队列中排第 { NUMBER($place) } 位。
 }
-requirements-met = { NUMBER($of) } 条要求满足 { NUMBER($met) } 条
+requirements-met = 满足 { NUMBER($met) }/{ NUMBER($of) }
 artifact = 编译产物
 artifact-explained = 设备上编译得到的文件，打包为 zip。
 no-artifact = 没有保留：运行时在这里不编译，或原因见日志。
@@ -159,6 +159,7 @@ apart-model = 模型文件不同：差异可能来自模型。
 apart-device = 设备不同：差异可能来自设备。
 apart-runtime = 运行时或其版本不同：差异可能由此而来。
 apart-options = 选项不同：差异可能由此而来。
+apart-inputs = 输入的形状或类型不同：差异可能由此而来。
 change-faster = 变快
 change-slower = 变慢
 change-unchanged = 不变
@@ -166,6 +167,7 @@ change-cannot-tell = 无法判断
 how-decided = 只有当噪声解释不了差异时，才称时间变快或变慢；“无法判断”表示差异可能只是噪声。
 stage-by-stage = 逐阶段比较
 bars-explained = 同类的条共用一个刻度。细线表示同一作业的各次运行相差多远；内存条的实心部分到范围的下端为止，斜纹是其余部分。
+below-resolution = 小于内存计数的分辨率
 spreads-meet = 在重复测量的离散区间之内
 spreads-apart = 超出重复测量的离散区间
 memory-without-verdict = 内存差异只列出，不作判定：内存还没有可用的噪声规则。若两侧重复测量的离散区间相交，差异可能只是偶然。
