@@ -52,7 +52,7 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     _pack(folder, log)
     log.say("done")
     log.add(profile.log)
-    return Outcome(summary=profile_job.summary(profile), tensors=_tensors(profile))
+    return Outcome(summary=profile_job.summary(profile), tensors=tensors(profile))
 
 
 def _pack(folder: Path, log: Narration) -> None:
@@ -70,9 +70,13 @@ def _pack(folder: Path, log: Narration) -> None:
         log.say(f"the compiled artifact is not kept: {error.strerror}")
 
 
-def _tensors(profile: Profile) -> Tensors:
-    chosen = any(notice.code == "default-shape" for notice in profile.notices) or profile.request.input_shapes
-    inputs, outputs = (tuple(one.spec for one in tensors) for tensors in (profile.inputs, profile.outputs))
+def tensors(profile: Profile) -> Tensors:
+    """What the model was fed with and gave. ``fixed``: as far as this run tells, the model takes no other shapes."""
+    asked = profile.request
+    chosen = (
+        any(notice.code == "default-shape" for notice in profile.notices) or asked.input_shapes or asked.input_files
+    )
+    inputs, outputs = (tuple(one.spec for one in side) for side in (profile.inputs, profile.outputs))
     return Tensors(inputs, outputs, fixed=not chosen)
 
 
