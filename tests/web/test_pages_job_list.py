@@ -165,7 +165,7 @@ def test_of_anothers_job_only_what_one_may_do_is_offered(seeded: Any, wait: Any,
     page.keyboard.press("Escape")
     select(page, "Shared with a guest")
     page.get_by_role("group", name="Selected").get_by_role("button", name="Delete…").click()
-    asks = page.get_by_role("dialog", name="There is nothing here that you may do")
+    asks = page.get_by_role("dialog", name="This cannot be done")
     assert "Shared with a guest: it belongs to admin@localhost" in asks.inner_text()
     assert asks.get_by_role("button").count() == 0
     asks.get_by_role("link", name="Back").click()

@@ -19,6 +19,7 @@ from dynolab.hub.pages.paging import here, read_page
 from dynolab.hub.pages.rendering import is_fragment
 from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
 from dynolab.hub.usecases.find_lately import find_lately
 from dynolab.spec.show import show_time
@@ -100,7 +101,14 @@ async def listing(request: Request) -> Response:
     }
     if is_fragment(request):
         return await live(request, account, "jobs", **shown)
-    around = {"wanted": wanted, "model": model, "states": STATES, "kinds": KINDS, "told": read_told(request)}
+    around = {
+        "wanted": wanted,
+        "model": model,
+        "states": STATES,
+        "kinds": KINDS,
+        "told": read_told(request),
+        "most": MOST,
+    }
     answer = await live(request, account, "jobs", **shown, **around, lately=await find_lately(hub, account))
     if around["told"]:
         forget_told(answer)
