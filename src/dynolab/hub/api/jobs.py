@@ -164,7 +164,7 @@ async def listing(
     wanted = JobFilter(
         states=state, kinds=kind, creator=creator, project_id=project, device_name=device, model_id=model, text=text
     )
-    rows = await page_jobs(hub, account, wanted, limit=limit + 1, before=read_cursor(before))
+    rows = await page_jobs(hub, account, wanted, limit=limit + 1, place=read_cursor(before))
     page, following = cut_page(rows, limit)
     return Jobs(jobs=[JobHead(**_head(row)) for row in page], next=following)
 

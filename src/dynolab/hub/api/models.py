@@ -53,7 +53,7 @@ async def listing(
     hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
 ) -> Models:
     """A page of the models that the account may see, newest first. `name`: a part of the name, in any case."""
-    rows = await page_stored(hub, account, tables.model, name=name, limit=limit + 1, before=read_cursor(before))
+    rows = await page_stored(hub, account, tables.model, name=name, limit=limit + 1, place=read_cursor(before))
     page, following = cut_page(rows, limit)
     return Models(models=[_shown(row) for row in page], next=following)
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from dynolab.errors import Conflict
 from dynolab.hub.pages.jobs import JobLine, line
-from dynolab.hub.pages.paging import ROWS, before, cut
+from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
 from dynolab.hub.pages.visitors import go, sender, text, visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
@@ -70,9 +70,9 @@ async def listing(shelf: Shelf, request: Request) -> Response:
     """``GET /models/``: the newest first, searched by ``text``. What htmx asks for is the list alone."""
     hub, account = await visitor(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
-    rows = await page_stored(hub, account, shelf.table, text=wanted, limit=ROWS + 1, before=before(request))
+    found = await read_page(request, partial(page_stored, hub, account, shelf.table, text=wanted))
     template = "_stored.html.j2" if is_fragment(request) else "stored.html.j2"
-    return await page(request, template, account, found=cut(request, rows), wanted=wanted, **_names(shelf))
+    return await page(request, template, account, found=found, wanted=wanted, **_names(shelf))
 
 
 async def show(shelf: Shelf, request: Request) -> Response:

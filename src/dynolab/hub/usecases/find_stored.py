@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Table, func, or_, select
@@ -11,7 +10,7 @@ from sqlalchemy.sql import Select
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import blob
-from dynolab.hub.usecases.base import Account, Hub, containing, earlier, visible
+from dynolab.hub.usecases.base import Account, Hub, Place, beside, containing, nearest, newest_first, visible
 
 
 def _stored(table: Table) -> Select[Any]:
@@ -55,11 +54,12 @@ async def page_stored(
     name: str = "",
     text: str = "",
     limit: int,
-    before: tuple[datetime, str] | None = None,
+    place: Place | None = None,
 ) -> list[Row[Any]]:
-    """The next rows after ``before`` (instant and id); ``name`` is a part of the name, ``text`` of the name or id."""
+    """The rows beside ``place``, newest first; ``name`` is a part of the name, ``text`` of the name or id."""
     named = containing(table.c.name, name), or_(containing(table.c.name, text), containing(table.c.id, text))
-    page = _stored(table).where(visible(table, account), *named, earlier(table, before))
+    ends = table.c.created_at, table.c.id
+    page = _stored(table).where(visible(table, account), *named, beside(*ends, place))
     async with hub.database.begin() as connection:
-        ordered = page.order_by(table.c.created_at.desc(), table.c.id).limit(limit)
-        return list((await connection.execute(ordered)).all())
+        ordered = page.order_by(*nearest(*ends, place)).limit(limit)
+        return newest_first((await connection.execute(ordered)).all(), place)

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from dynolab.errors import Error, NotFound
 from dynolab.hub.store.tables import model as model_table
-from dynolab.hub.usecases.base import Account, Hub, Recent
+from dynolab.hub.usecases.base import Account, Hub, Place, Recent
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_stored import find_stored
 from dynolab.hub.usecases.read_blob import read_all
@@ -76,14 +76,14 @@ class Line:
 
 
 async def page_measured(
-    hub: Hub, account: Account, wanted: Wanted, *, limit: int, before: tuple[Any, str] | None = None
+    hub: Hub, account: Account, wanted: Wanted, *, limit: int, place: Place | None = None
 ) -> list[Row[Any]]:
-    """The newest jobs that left a profile, of all visible ones where nothing is named. A model's id stands for its name."""
+    """Jobs that left a profile, newest first, of all visible ones where nothing is named. A model's id stands for its name."""
     name = wanted.model
     with suppress(NotFound):  # then it is a name
         name = (await find_stored(hub, account, model_table, name)).name if name else ""
     found = JobFilter(measured=True, model_name=name, device_name=wanted.device)
-    return await page_jobs(hub, account, found, limit=limit, before=before)
+    return await page_jobs(hub, account, found, limit=limit, place=place)
 
 
 async def find_lines(hub: Hub, rows: Sequence[Row[Any]], stage: StageName | None) -> tuple[list[Line], int]:

@@ -61,7 +61,50 @@ no-jobs-match = No job matches.
 or-from-a-terminal = Or from a terminal:
 compare = Compare
 compare-this = Compare { $name }
-compare-selected = Compare selected
+
+# The list of jobs: what is done from it
+previous-page = Previous page
+nothing-older = Nothing is older.
+select = Select
+select-all = Select all on this page
+select-this = Select { $name }
+selected-jobs = Selected
+actions = Actions
+actions-of = Actions: { $name }
+rename-asks = Rename…
+share-asks = Share…
+delete-asks = Delete…
+back = Back
+ask-rename = Rename “{ $name }”
+ask-share = Share “{ $name }”
+ask-delete = Delete “{ $name }”?
+ask-delete-several = Delete { NUMBER($count) } jobs?
+ask-nothing = This cannot be done
+delete-jobs-explained = The jobs, their results and their logs go for good. Models and datasets stay.
+ask-stays = This stays as it is:
+stays-live = it is not over, cancel it first
+stays-anothers = it belongs to { $owner }
+told-nothing = No job is selected. Select some first.
+told-too-many = { NUMBER($count) } jobs are selected; at most { NUMBER($most) } fit side by side. Nothing was compared.
+told-rename = The job is now called “{ $name }”.
+told-share = “{ $name }” is shared with { $whom }.
+told-unshare = “{ $name }” is no longer shared with { $whom }.
+told-rerun = { $count ->
+    [1] “{ $name }” was submitted again:
+   *[other] { NUMBER($count) } jobs were submitted again.
+}
+told-cancel = { $count ->
+    [1] “{ $name }” is cancelled; if it was running, as soon as its device hears of it.
+   *[other] { NUMBER($count) } jobs are cancelled; those that were running, as soon as their devices hear of it.
+}
+told-delete = { $count ->
+    [1] “{ $name }” is deleted.
+   *[other] { NUMBER($count) } jobs are deleted.
+}
+refused-rerun = Not submitted again:
+refused-cancel = Not cancelled:
+refused-delete = Not deleted:
+refused-compare = Nothing was compared, because these cannot be:
 
 # States
 state-queued = queued

@@ -73,7 +73,50 @@ no-jobs-match = 没有符合条件的作业。
 or-from-a-terminal = 或者在终端里：
 compare = 比较
 compare-this = 比较 { $name }
-compare-selected = 比较所选作业
+
+# The list of jobs: what is done from it
+previous-page = 上一页
+nothing-older = 没有更早的了。
+select = 选择
+select-all = 全选本页
+select-this = 选择 { $name }
+selected-jobs = 已选
+actions = 操作
+actions-of = 操作：{ $name }
+rename-asks = 重命名…
+share-asks = 共享…
+delete-asks = 删除…
+back = 返回
+ask-rename = 重命名“{ $name }”
+ask-share = 共享“{ $name }”
+ask-delete = 删除“{ $name }”？
+ask-delete-several = 删除 { NUMBER($count) } 个作业？
+ask-nothing = 无法执行此操作
+delete-jobs-explained = 这些作业及其结果和日志将永久删除；模型和数据集会保留。
+ask-stays = 以下保持不变：
+stays-live = 尚未结束，请先取消
+stays-anothers = 属于 { $owner }
+told-nothing = 没有选中任何作业，请先勾选。
+told-too-many = 选中了 { NUMBER($count) } 个作业，最多只能并排比较 { NUMBER($most) } 个，没有进行比较。
+told-rename = 作业已改名为“{ $name }”。
+told-share = “{ $name }”已共享给 { $whom }。
+told-unshare = “{ $name }”不再共享给 { $whom }。
+told-rerun = { $count ->
+    [1] “{ $name }”已重新提交：
+   *[other] 已重新提交 { NUMBER($count) } 个作业。
+}
+told-cancel = { $count ->
+    [1] “{ $name }”已取消；如果正在运行，设备收到通知后即停止。
+   *[other] 已取消 { NUMBER($count) } 个作业；正在运行的，设备收到通知后即停止。
+}
+told-delete = { $count ->
+    [1] “{ $name }”已删除。
+   *[other] 已删除 { NUMBER($count) } 个作业。
+}
+refused-rerun = 没有重新提交：
+refused-cancel = 没有取消：
+refused-delete = 没有删除：
+refused-compare = 没有进行比较，因为以下作业无法比较：
 
 # States
 state-queued = 排队中
