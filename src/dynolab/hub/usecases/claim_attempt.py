@@ -59,8 +59,10 @@ def _beginning() -> Prepared:
         .cte("found")
     )
     number = found.c.attempts + 1
+    at = func.clock_timestamp()  # not that of the transaction, which may have waited for its board
     new = {"id": bindparam("attempt", type_=UUID), "job_id": found.c.id, "number": number, "state": literal("running")}
-    made = insert(attempt).from_select([*new, "device_id"], select(*new.values(), bindparam("board", type_=Text)))
+    new |= {"device_id": bindparam("board", type_=Text), "started_at": at, "renewed_at": at}
+    made = insert(attempt).from_select([*new], select(*new.values()))
     held = update(device).where(device.c.id == bindparam("board"), exists(select(found.c.id)))
     begun = update(job).where(job.c.id == found.c.id).values(state="preparing", attempts=number, started_at=func.now())
     given, data = blob.alias(), blob.alias()
