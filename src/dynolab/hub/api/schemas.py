@@ -79,6 +79,7 @@ class Token(Given):
     kind: Literal["user", "agent"]
     label: str
     created_at: datetime
+    used_at: datetime | None = Field(description="When it was last used, to the hour; null: not yet, or not seen.")
     revoked_at: datetime | None = Field(description="From when on it opens nothing; null: it is good.")
 
 
@@ -92,6 +93,24 @@ class Tokens(Given):
     """All tokens of the account, newest first."""
 
     tokens: list[Token]
+
+
+class Session(Given):
+    """A browser that is signed in."""
+
+    id: str
+    browser: str = Field(description="What it calls itself, in short; empty where it does not say.")
+    way: Literal["token", "password", "link"] = Field(description="What it was signed in by.")
+    token_id: str | None = Field(description="The token, if by one: the session ends with it.")
+    created_at: datetime
+    seen_at: datetime = Field(description="When it last asked for something, to 5 minutes.")
+    expires_at: datetime
+
+
+class Sessions(Given):
+    """The browsers of the account, the one that was seen last first."""
+
+    sessions: list[Session]
 
 
 # ---- devices ---------------------------------------------------------------------------------------------------------

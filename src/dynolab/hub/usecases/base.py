@@ -79,6 +79,9 @@ class Account:
     email: str
     name: str
     token_id: str
+    """What was sent, or what the browser was signed in with; empty where that was no token."""
+    session_id: str = ""
+    """The browser's; empty for whoever sends a token."""
 
 
 @dataclass(frozen=True, slots=True)
