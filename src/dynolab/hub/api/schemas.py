@@ -162,6 +162,12 @@ class Board(Given):
     seen_at: datetime = Field(description="When it was last heard of.")
 
 
+class Change(Asked):
+    """What may be changed of a job, model or dataset."""
+
+    name: Text
+
+
 # ---- models and datasets ---------------------------------------------------------------------------------------------
 
 
@@ -302,12 +308,6 @@ class JobAsked(Asked):
     )
 
 
-class JobChange(Asked):
-    """What may be changed of a job."""
-
-    name: Text
-
-
 class Failure(Given):
     """Why a job or an attempt failed."""
 
@@ -382,6 +382,13 @@ class Job(JobHead):
     progress: dict[str, JsonValue] | None = Field(description="Of the attempt that runs now.")
     queue_position: int | None = Field(
         description="1: it is the next of its device model's queue; null: it is not in it, or waits for other jobs first."
+    )
+    estimated_start_s: int | None = Field(
+        description="In about how many seconds it begins, told from the last attempts on the same boards; null: it waits no more, "
+        "or `no_estimate` says why that cannot be told."
+    )
+    no_estimate: Literal["waits", "no-board", "no-history"] | None = Field(
+        description="`waits`: for other jobs; `no-board`: no such board is there now; `no-history`: nothing was run on one yet."
     )
 
 

@@ -22,7 +22,7 @@ from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.cancel_job import cancel_job
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
-from dynolab.hub.usecases.rename_job import rename_job
+from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.share_access import change_sharing
 from dynolab.spec.show import show_time
@@ -123,7 +123,7 @@ async def rename(request: Request) -> Response:
     """``POST /jobs/ID/rename`` with ``name``."""
     hub, account, form = await sender(request)
     job_id = request.path_params["id"]
-    await rename_job(hub, account, job_id, text(form, "name"))
+    await give_name(hub, account, job_table, job_id, text(form, "name"))
     return go(request, f"/jobs/{job_id}/")
 
 

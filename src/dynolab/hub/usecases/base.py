@@ -149,6 +149,14 @@ def containing(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     return column.icontains(text, autoescape=True) if text else true()
 
 
+def created_by(table: Table, creator: str) -> ColumnElement[bool]:
+    """Rows whose owner has this e-mail address or name; empty: anybody's."""
+    if not creator:
+        return true()
+    named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
+    return table.c.account_id.in_(select(tables.account.c.id).where(named))
+
+
 def checked_name(name: str, what: str) -> str:
     """A name as it is kept: trimmed. Raises :class:`SpecInvalid` for one that files could not be named by."""
     name = name.strip()
