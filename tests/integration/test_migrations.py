@@ -58,13 +58,13 @@ def _differences(connection: Connection) -> list[object]:
 
 
 def test_tokens_fetched_by_password_are_known_after_the_upgrade(tmp_path: Path) -> None:
-    """From 0009 on: before sessions there was nothing but the label to tell them by."""
+    """From 0010 on: before sessions there was nothing but the label to tell them by."""
     server = Postgres.start(tmp_path / "postgres")
 
     async def upgraded() -> list[tuple[str, bool, object]]:
         engine = create_async_engine(server.url)
         async with engine.begin() as connection:
-            await connection.run_sync(lambda one: command.upgrade(configuration(one), "0009"))
+            await connection.run_sync(lambda one: command.upgrade(configuration(one), "0010"))
             await connection.execute(text("INSERT INTO account (email) VALUES ('ana@example.org')"))
             for label, kind in (("login by password", "user"), ("my laptop", "user"), ("login by password ", "agent")):
                 values = {"id": f"t{label}{kind}", "kind": kind, "label": label}

@@ -12,10 +12,11 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 
 from dynolab.errors import Error, NotFound
-from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
+from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub, download
 from dynolab.hub.api.schemas import (
     Attempt,
     Change,
+    Download,
     Failure,
     Job,
     JobAsked,
@@ -33,6 +34,7 @@ from dynolab.hub.usecases.cancel_job import cancel_job
 from dynolab.hub.usecases.cursors import cut_page, read_cursor
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.estimate_start import estimate_start
+from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
 from dynolab.hub.usecases.follow_job import Moment, follow_job
@@ -68,6 +70,9 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "dataset_id",
         "output_dataset_id",
         "options",
+        "requirements",
+        "keeps_artifact",
+        "artifact_bytes",
         "deadline_s",
     ]
     instants = ["created_at", "started_at", "finished_at"]
@@ -135,6 +140,8 @@ async def submit(
         dataset_id=asked.dataset_id,
         project_id=asked.project_id,
         idempotency_key=idempotency_key,
+        requirements=tuple(asked.requirements),
+        keeps_artifact=asked.keeps_artifact,
         priority=asked.priority,
         deadline_s=asked.deadline_s,
         waits_for=tuple(asked.waits_for),
@@ -210,6 +217,13 @@ async def profile(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
     if row.state != "done" or row.result_blob_id is None:
         raise NotFound(f"the job {id} has no profile: it is {row.state}")
     return await _file(hub, row.result_blob_id, "application/json")
+
+
+@router.get("/{id}/artifact")
+async def artifact(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
+    """Where what compile made on the device is to be had, as a zip file; 404 where there is none."""
+    row = await find_job(hub, account, id)
+    return await download(request, find_artifact(row), f"{row.name}_{id}_artifact", ".zip")
 
 
 @router.get(

@@ -294,6 +294,12 @@ class JobAsked(Asked):
     measures: bool = Field(True, description="Whether an inference job also measures the stages.")
     dataset_id: Text | None = None
     project_id: Short = ""
+    requirements: list[Short] = Field(
+        default_factory=list,
+        max_length=50,
+        description="Limits that the profile is held against, such as `estimated_inference_time <= 33 ms`.",
+    )
+    keeps_artifact: bool = Field(False, description="Whether what compile makes is left, too, as a zip file.")
     priority: int = Field(0, ge=-10, le=10, description="The higher goes first; within one, shares are fair.")
     deadline_s: float | None = Field(
         None,
@@ -341,6 +347,11 @@ class JobHead(Given):
     output_dataset_id: str | None = Field(description="What an inference job made.")
     device: JobDevice
     options: str
+    requirements: list[str] = Field(
+        description="Limits that the profile is held against; `summary` counts the outcomes."
+    )
+    keeps_artifact: bool
+    artifact_bytes: int | None = Field(description="The size of what compile made, zipped; null: it was not kept.")
     priority: int
     deadline_s: float | None = Field(description="How long an attempt may run; null: as long as it takes.")
     waits_for: list[str] = Field(description="The jobs that it waits or waited for; it is queued once all are done.")

@@ -193,6 +193,8 @@ job = sa.Table(
     sa.Column("device_attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("options", sa.Text, nullable=False, server_default=""),
     sa.Column("measures", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("requirements", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("keeps_artifact", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("asked_priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deadline_s", sa.Float),
@@ -204,6 +206,7 @@ job = sa.Table(
     sa.Column("summary", JSONB),
     sa.Column("tensors", JSONB),
     _blob("result_blob_id"),
+    _blob("artifact_blob_id"),
     sa.Column("output_dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
     _instant("created_at", known=True),
     _instant("started_at"),
@@ -213,6 +216,7 @@ job = sa.Table(
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs) or ``inference`` (a dataset's); ``measures``: whether the stages are measured.
+``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
@@ -267,6 +271,7 @@ attempt = sa.Table(
     sa.Column("failure", JSONB),
     _blob("result_blob_id"),
     _blob("output_blob_id"),
+    _blob("artifact_blob_id"),
     _blob("log_blob_id"),
     _instant("started_at", known=True),
     _instant("renewed_at", known=True),

@@ -29,7 +29,7 @@ SWEPT = "leases_swept_at"
 def _ending() -> Prepared:
     changes = {"state": bindparam("end"), "failure": bindparam("failure", type_=DOCUMENT), "finished_at": func.now()}
     running = (attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
-    left = attempt.c.result_blob_id.label("left_result_id"), attempt.c.output_blob_id.label("left_output_id")
+    left = [attempt.c[f"{verb}_blob_id"].label(f"left_{verb}_id") for verb in ("result", "output", "artifact")]
     ids = attempt.c.id, attempt.c.job_id, attempt.c.device_id
     closed = update(attempt).where(*running).values(changes).returning(*ids, *left).cte("closed")
     freed = update(device).where(device.c.attempt_id == closed.c.id, device.c.id == closed.c.device_id)
@@ -37,7 +37,7 @@ def _ending() -> Prepared:
         job.c[name] for name in ("id", "account_id", "name", "project_id", "model_id", "attempts", "cancelled_at")
     ]
     ended = (
-        select(*of_job, closed.c.left_result_id, closed.c.left_output_id)
+        select(*of_job, *(closed.c[one.name] for one in left))
         .join(closed, closed.c.job_id == job.c.id)
         .with_for_update(of=job)
     )
@@ -47,7 +47,9 @@ def _ending() -> Prepared:
 def _concluding() -> Prepared:
     """What is not given stays as it is for jobs that are not over: NULL."""
     changes = {name: bindparam(name, None, type_=DOCUMENT) for name in ("failure", "summary", "tensors")}
-    changes |= {name: bindparam(name, None, type_=Text) for name in ("result_blob_id", "output_dataset_id")}
+    changes |= {
+        name: bindparam(name, None, type_=Text) for name in ("result_blob_id", "artifact_blob_id", "output_dataset_id")
+    }
     ended = update(job).where(job.c.id == bindparam("job")).values(state=bindparam("end"), **changes)
     waited_for = exists().where(dependency.c.needed_id == bindparam("job")).label("waited_for")
     return Prepared(
@@ -83,6 +85,7 @@ async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> N
             changes = {
                 "summary": outcome.summary,
                 "result_blob_id": row.left_result_id,
+                "artifact_blob_id": row.left_artifact_id,
                 "output_dataset_id": output_id,
                 "tensors": await keep_tensors(connection, row, outcome.tensors),
             }

@@ -13,7 +13,7 @@ from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
-from dynolab.hub.store.tables import attempt, dependency, job, model, share
+from dynolab.hub.store.tables import attempt, blob, dependency, job, model, share
 from dynolab.hub.usecases.base import Account, Hub, containing, created_by, earlier, visible
 
 
@@ -47,6 +47,9 @@ _LAST_LOG = (
 )
 
 
+_ARTIFACT_BYTES = select(blob.c.bytes).where(blob.c.id == job.c.artifact_blob_id).scalar_subquery()
+
+
 _WAITS_FOR = (
     select(func.array_agg(aggregate_order_by(dependency.c.needed_id, dependency.c.needed_id)))
     .where(dependency.c.job_id == job.c.id)
@@ -55,9 +58,10 @@ _WAITS_FOR = (
 
 
 def _jobs() -> Select[Any]:
-    """Rows of jobs with their owner (``email``), their model's facts (``model_*``), the last attempt's log, and ``waits_for``.
+    """Rows of jobs with their owner (``email``), their model's facts (``model_*``) and the last attempt's log.
 
-    The latter are the ids of the jobs that they wait or waited for; None: of none.
+    ``artifact_bytes`` is the size of what compile made, where that was kept; ``waits_for`` are the ids of the jobs that
+    they wait or waited for; None: of none.
     """
     return (
         select(
@@ -70,6 +74,7 @@ def _jobs() -> Select[Any]:
             model.c.created_at.label("model_created_at"),
             model.c.tensors.label("model_tensors"),
             _LAST_LOG.label("log_blob_id"),
+            _ARTIFACT_BYTES.label("artifact_bytes"),
             _WAITS_FOR.label("waits_for"),
         )
         .join(account_table, account_table.c.id == job.c.account_id)

@@ -108,6 +108,10 @@ place-in-queue = { $place ->
     [1] It is next in the queue.
    *[other] { NUMBER($place) } in the queue: { NUMBER($place) } jobs until it begins.
 }
+requirements-met = { NUMBER($met) } of { NUMBER($of) } required
+artifact = Compiled artifact
+artifact-explained = What compile made on the device, zipped.
+no-artifact = None was kept: the runtime compiles nothing here, or the log says why.
 stage-compile = Compile
 stage-first_load = First load
 stage-warm_load = Warm load
@@ -209,6 +213,14 @@ priority = Priority
 priority-hint = -10 to 10: the higher goes first.
 deadline = Deadline in seconds
 deadline-hint = How long an attempt may run. The time in the queue does not count.
+waits-for = Waits for
+waits-for-hint = Ids of jobs that must be done before this one is queued.
+keep-artifact = Keep what compile makes
+keep-artifact-hint = The optimised model, blob or package that was measured can then be downloaded.
+requirements = Requirements
+requirements-field = One on each line
+requirements-hint = The job’s page says which of them are met. A range has the ends .lower and .upper.
+requirements-add = Add a figure
 uploading = Uploading
 no-connection = no connection
 submit-problems = { $count ->

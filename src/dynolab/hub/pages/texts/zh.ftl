@@ -120,6 +120,10 @@ place-in-queue = { $place ->
     [1] 它是队列中的下一个。
    *[other] 在队列中排第 { NUMBER($place) } 位。
 }
+requirements-met = { NUMBER($of) } 条要求满足 { NUMBER($met) } 条
+artifact = 编译产物
+artifact-explained = 设备上编译得到的文件，打包为 zip。
+no-artifact = 没有保留：运行时在这里不编译，或原因见日志。
 stage-compile = 编译
 stage-first_load = 首次加载
 stage-warm_load = 再次加载
@@ -211,6 +215,14 @@ deadline = 期限（秒）
 deadline-hint = 一次尝试最多运行多久；排队时间不计入。
 uploading = 正在上传
 no-connection = 连接不上
+waits-for = 等待的作业
+waits-for-hint = 这些作业（填写 ID）完成以后，本作业才进入队列。
+keep-artifact = 保留编译产物
+keep-artifact-hint = 之后可以下载被测量的优化模型、二进制文件或软件包。
+requirements = 要求
+requirements-field = 每行一条
+requirements-hint = 作业页面会说明哪些要求得到满足。范围有两端：.lower 和 .upper。
+requirements-add = 添加一个指标
 submit-problems = 什么都没有提交：有 { NUMBER($count) } 处需要检查。
 submitted-already = 已提交：
 jobs-submitted = 已提交 { NUMBER($count) } 个作业
