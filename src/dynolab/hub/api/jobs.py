@@ -110,8 +110,8 @@ async def _shown(hub: Hub, account: Account, job_id: str) -> Job:
         ],
         progress=running[-1] if running else None,
         queue_position=position,
-        estimated_start_s=estimate and estimate.seconds,
-        no_estimate=estimate and estimate.reason,
+        estimated_start_s=None if estimate is None else estimate.seconds,
+        no_estimate=None if estimate is None else estimate.reason,
     )
 
 

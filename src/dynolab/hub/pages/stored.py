@@ -76,8 +76,8 @@ async def listing(shelf: Shelf, request: Request) -> Response:
     wanted = StoredFilter(**asked)
     rows = await page_stored(hub, account, shelf.table, wanted, limit=ROWS + 1, before=before(request))
     template = "_stored.html.j2" if is_fragment(request) else "stored.html.j2"
-    shown = {"found": cut(request, rows), "wanted": wanted, "kinds": shelf.kinds}
-    return await page(request, template, account, **shown, **_names(shelf))
+    found = cut(request, rows)
+    return await page(request, template, account, found=found, wanted=wanted, kinds=shelf.kinds, **_names(shelf))
 
 
 def _plain(value: str) -> str:
