@@ -198,7 +198,7 @@ def test_a_job_that_waits_says_for_what_and_on_what_terms(hub: RunningHub, dynol
     first = json.loads(dynolab(*submit, "--priority", "-2").stdout)["id"]
     second = json.loads(dynolab(*submit, "--waits-for", first, "--deadline", "90").stdout)["id"]
     told = dynolab("jobs", "show", first).stdout
-    assert "number 1 in the queue of idle" in told
+    assert "on idle: next in the queue" in told
     assert "priority -2" in told
     assert "deadline" not in told
     told = dynolab("jobs", "show", second).stdout

@@ -68,6 +68,11 @@ class _Stored(Shared):
         """Whether fetching it is shown."""
         return self._owner.verbose
 
+    def set_name(self, name: str) -> None:
+        """Give it another name."""
+        api, where = self._place()
+        self.document = api.send("PATCH", where, {"name": name})
+
     def _place(self) -> tuple[HubApi, str]:
         return self._owner.api, f"{self.KIND}s/{self.id}"
 

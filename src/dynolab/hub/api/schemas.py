@@ -79,6 +79,7 @@ class Token(Given):
     kind: Literal["user", "agent"]
     label: str
     created_at: datetime
+    used_at: datetime | None = Field(description="When it was last used, to the hour; null: not yet, or not seen.")
     revoked_at: datetime | None = Field(description="From when on it opens nothing; null: it is good.")
 
 
@@ -92,6 +93,24 @@ class Tokens(Given):
     """All tokens of the account, newest first."""
 
     tokens: list[Token]
+
+
+class Session(Given):
+    """A browser that is signed in."""
+
+    id: str
+    browser: str = Field(description="What it calls itself, in short; empty where it does not say.")
+    way: Literal["token", "password", "link"] = Field(description="What it was signed in by.")
+    token_id: str | None = Field(description="The token, if by one: the session ends with it.")
+    created_at: datetime
+    seen_at: datetime = Field(description="When it last asked for something, to 5 minutes.")
+    expires_at: datetime
+
+
+class Sessions(Given):
+    """The browsers of the account, the one that was seen last first."""
+
+    sessions: list[Session]
 
 
 # ---- devices ---------------------------------------------------------------------------------------------------------
@@ -141,6 +160,12 @@ class Board(Given):
     busy: bool = Field(description="Whether it holds a job now.")
     created_at: datetime
     seen_at: datetime = Field(description="When it was last heard of.")
+
+
+class Change(Asked):
+    """What may be changed of a job, model or dataset."""
+
+    name: Text
 
 
 # ---- models and datasets ---------------------------------------------------------------------------------------------
@@ -289,12 +314,6 @@ class JobAsked(Asked):
     )
 
 
-class JobChange(Asked):
-    """What may be changed of a job."""
-
-    name: Text
-
-
 class Failure(Given):
     """Why a job or an attempt failed."""
 
@@ -374,6 +393,13 @@ class Job(JobHead):
     progress: dict[str, JsonValue] | None = Field(description="Of the attempt that runs now.")
     queue_position: int | None = Field(
         description="1: it is the next of its device model's queue; null: it is not in it, or waits for other jobs first."
+    )
+    estimated_start_s: int | None = Field(
+        description="In about how many seconds it begins, told from the last attempts on the same boards; null: it waits no more, "
+        "or `no_estimate` says why that cannot be told."
+    )
+    no_estimate: Literal["waits", "no-board", "no-history"] | None = Field(
+        description="`waits`: for other jobs; `no-board`: no such board is there now; `no-history`: nothing was run on one yet."
     )
 
 

@@ -13,7 +13,17 @@ from sqlalchemy.sql import Select, Subquery
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import attempt, blob, dependency, job, model, share
-from dynolab.hub.usecases.base import Account, Hub, Place, beside, containing, nearest, newest_first, visible
+from dynolab.hub.usecases.base import (
+    Account,
+    Hub,
+    Place,
+    beside,
+    containing,
+    created_by,
+    nearest,
+    newest_first,
+    visible,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +185,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.kinds:
         conditions.append(job.c.kind.in_(wanted.kinds))
     if wanted.creator:
-        named = or_(account_table.c.email == wanted.creator, account_table.c.name == wanted.creator)
-        conditions.append(job.c.account_id.in_(select(account_table.c.id).where(named)))
+        conditions.append(created_by(job, wanted.creator))
     if wanted.project_id:
         conditions.append(job.c.project_id == wanted.project_id)
     if wanted.device_name:

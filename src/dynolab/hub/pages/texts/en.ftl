@@ -356,7 +356,7 @@ it-did-nothing-yet = It has not had a job yet.
 
 # Account
 tokens = Tokens
-tokens-explained = A user token opens the hub for you: for clients, commands and this browser. An agent token lets a machine serve as a device, and nothing else.
+tokens-explained = A user token opens the hub for you: for clients, commands and browsers. An agent token lets a machine serve as a device, and nothing else.
 token-user = user
 token-agent = agent
 label = Label
@@ -401,12 +401,27 @@ new-password = New password
 new-password-again = New password again
 set-password = Set the password
 remove-password = Remove the password
-password-changed = The password is changed.
+password-changed = The password is changed. All other browsers are signed out.
 by-password = By e-mail address and password
 use-password = Use the password
 sign-in-too-often = Too many wrong passwords: wait a while. A token opens the hub meanwhile.
-invitation-refused = This link is not valid, or not any more. Sign in with a token, or start the hub again for a new link.
+invitation-refused = This link is not valid, or was used already: it signs in once. Sign in with a token, or start the hub again for a new link.
 password-refused = The e-mail address or the password is wrong.
+
+# Browsers that are signed in
+browsers = Browsers that are signed in
+browsers-explained = Each ends when it is signed out, here or there, when the password changes, with the token that it was signed in by, and after 30 days.
+browser = Browser
+this-browser = this one
+unknown-browser = It does not say its name
+signed-in-by = Signed in by
+signed-in-by-token = token
+signed-in-by-password = password
+signed-in-by-link = the link that the hub printed
+signed-in-at = Signed in
+end-session = Sign out
+end-other-sessions = Sign out all others
+last-used = Last used
 
 # Trends
 trends = Trends

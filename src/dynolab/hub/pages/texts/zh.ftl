@@ -350,7 +350,7 @@ it-did-nothing-yet = 它还没有接过作业。
 
 # Account
 tokens = 令牌
-tokens-explained = 用户令牌为你打开中心：用于客户端、命令行和这个浏览器。代理令牌让一台机器充当设备，此外别无他用。
+tokens-explained = 用户令牌为你打开中心：用于客户端、命令行和浏览器。代理令牌让一台机器充当设备，此外别无他用。
 token-user = 用户
 token-agent = 代理
 label = 标签
@@ -392,12 +392,27 @@ new-password = 新密码
 new-password-again = 再次输入新密码
 set-password = 设置密码
 remove-password = 删除密码
-password-changed = 密码已更改。
+password-changed = 密码已更改。其他浏览器都已退出登录。
 by-password = 用电子邮箱和密码
 use-password = 用密码登录
 sign-in-too-often = 密码错误次数过多，请稍后再试。其间可以用令牌登录。
-invitation-refused = 这个链接无效，或已经失效。请用令牌登录，或重新启动中心以得到新链接。
+invitation-refused = 这个链接无效，或已经用过：它只能登录一次。请用令牌登录，或重新启动中心以得到新链接。
 password-refused = 电子邮箱或密码不正确。
+
+# Browsers that are signed in
+browsers = 已登录的浏览器
+browsers-explained = 登录会在以下情况结束：在这里或在那个浏览器里退出、更改密码、吊销登录所用的令牌，或满 30 天。
+browser = 浏览器
+this-browser = 本浏览器
+unknown-browser = 未说明名称
+signed-in-by = 登录方式
+signed-in-by-token = 令牌
+signed-in-by-password = 密码
+signed-in-by-link = 中心打印的链接
+signed-in-at = 登录时间
+end-session = 退出登录
+end-other-sessions = 退出其他所有浏览器
+last-used = 最近使用
 
 # Trends
 trends = 趋势
