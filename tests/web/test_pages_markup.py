@@ -1,0 +1,157 @@
+"""Names that would be markup, are very long, or are written in other ways: each page shows them as what they are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from dynolab.agent.http import HubDoor
+from dynolab.spec.agents import Outcome, Renewal
+from dynolab.testing.sample import HOSTILE, hostile_profile, sample_profile
+
+from .conftest import Seeded
+from .walk import ways
+
+Visit = Callable[..., Any]
+MARKUP = """<img src=x onerror="document.title='taken'">"'&amp;<script>document.title='taken'<script>"""
+NAMES = {
+    "markup": MARKUP,
+    "long": "n" * 256,
+    "other writing": "نموذج رقم 7 (מודל) Z" + "\u0301\u0323\u0308" * 20 + "algo 🧪 模型 ½",
+}
+"""The last one turns the direction to read, has letters with sixty marks on one, and an emoji."""
+PAGES = [way for way in ways("GET") if not way.path.startswith("/graph/viewer")]
+"""All but Netron's own."""
+TAKEN_OVER = """() => [document.title === "taken" ? "the title" : "",
+  ...[...document.querySelectorAll("[onerror], img[src='x'], body script:not([src]), main h1 h1")].map((one) => one.outerHTML)
+].filter(Boolean)"""
+WIDE = "document.querySelector('header.site') && document.documentElement.scrollWidth > innerWidth + 1"
+"""A part of a page, as htmx asks for it, has no style of its own."""
+
+
+class Named:
+    """What stands in one hub under one name: everything that a person or an agent gives names to."""
+
+    def __init__(self, seeded: Seeded, name: str) -> None:
+        self.name, self.board = name, f"board {name}"[:200]
+        shown = {"device": {"name": name, "os": "14", "attributes": []}}
+        door = HubDoor(seeded.url, seeded.hub.agent_token)
+        seeded.announce(door, device_id=self.board, name=name)
+        model, dataset = seeded.model(name), seeded.dataset(name)
+        profile = hostile_profile() if name == MARKUP else sample_profile()
+        layers = tuple(replace(one, name=f"{name} {number}") for number, one in enumerate(profile.layers.layers))
+        profile = replace(profile, layers=replace(profile.layers, layers=layers))
+        used = {"model_id": model, "kind": "inference", "dataset_id": dataset}
+        jobs = [seeded.done(name, profile, output=b"outputs", **used) for _ in range(2)]
+        failed = seeded.submit(name, model, **shown)
+        given = seeded.announce(door, 10.0, device_id=self.board, name=name)
+        door.finish(given.attempt, Outcome(error={"code": "LoadFailed", "message": name, "hint": name}))
+        running = seeded.submit(name, model, **shown)
+        given = seeded.announce(door, 10.0, device_id=self.board, name=name)
+        door.renew(
+            given.attempt, Renewal({"event": "stage", "stage": "warm_load", "text": name}, log=f"{name}\n{HOSTILE}")
+        )
+        waiting = seeded.submit(name, model, **shown, waits_for=[running])
+        door.close()
+        token = seeded.api("POST", "tokens", json={"label": name})["id"]
+        self.ids = {
+            "job": jobs[0],
+            "model": model,
+            "dataset": dataset,
+            "token": token,
+            "session": "s0",
+            "device": self.board,
+        }
+        self.jobs = [*jobs, failed, running, waiting]
+
+    def places(self) -> list[str]:
+        """Every page about it."""
+        found = []
+        for way in PAGES:
+            several = self.jobs if way.about == "job" else [""]
+            devices = [self.board, self.name] if way.about == "device" else [self.board]
+            for job in several:
+                for device in devices:
+                    ids = {**self.ids, "job": job or self.ids["job"], "device": quote(device, safe="")}
+                    found.append(way.filled(ids))
+        queries = {"text": self.name, "creator": self.name, "device": self.name, "model": self.name}
+        asked = "&".join(f"{name}={quote(value)}" for name, value in queries.items())
+        both = f"job={self.jobs[0]}&job={self.jobs[1]}"
+        return [
+            *dict.fromkeys(found),
+            *(f"{path}?{asked}" for path in ("/jobs/", "/models/", "/datasets/", "/devices/", "/trends", "/submit")),
+            f"/compare?{both}",
+            f"/compare/layers?{both}",
+            f"/submit/jobs?{both}",
+            f"/submit?model={self.ids['model']}&dataset={self.ids['dataset']}&device={quote(self.name)}",
+            f"/trends?model={quote(self.name)}&device=Bench+Phone",
+            f"/models/{self.ids['model']}/graph?job={self.jobs[0]}",
+            f"/nothing/{quote(self.name)}",
+        ]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def named(request: pytest.FixtureRequest, seeded: Seeded) -> Named:
+    return Named(seeded, NAMES[request.param])
+
+
+def test_every_page_shows_names_as_text_and_stays_whole(named: Named, visit: Visit) -> None:
+    page = visit("/jobs/", viewport={"width": 390, "height": 844})
+    wrong, seen = [], 0
+    for place in named.places():
+        answer = page.context.request.get(place)
+        assert answer.status < 500, place
+        if answer.status == 204 or not answer.headers["content-type"].startswith("text/html"):
+            continue
+        page.goto(place)
+        seen += 1
+        wrong += [f"{place}: {one}" for one in page.evaluate(TAKEN_OVER)]
+        if page.evaluate(WIDE):
+            wrong.append(f"{place}: wider than a phone")
+    assert wrong == []
+    assert seen > 30
+
+
+def test_names_are_read_as_they_were_given(named: Named, visit: Visit) -> None:
+    page, name = visit("/jobs/"), " ".join(named.name.split())
+    ids = named.ids
+    for place in (f"/jobs/{ids['job']}/", f"/models/{ids['model']}/", f"/datasets/{ids['dataset']}/"):
+        page.goto(place)
+        assert page.get_by_role("heading", level=1).inner_text().replace("\u200b", "") == name
+    for place in ("/jobs/", "/models/", "/datasets/", "/devices/", "/account/"):
+        page.goto(place)
+        texts = page.locator("main").inner_text().replace("\u200b", "")
+        assert name in " ".join(texts.split()), place
+    page.goto(f"/jobs/{named.jobs[2]}/")
+    assert name in page.get_by_role("main").inner_text().replace("\u200b", "")
+    page.goto(f"/jobs/{named.jobs[3]}/")
+    assert name in " ".join(page.get_by_role("region", name="The log so far").inner_text().split())
+
+
+def test_a_file_and_an_account_are_named_as_they_are(seeded: Seeded, visit: Visit, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "account", "--data", str(seeded.hub.data)]
+    added = subprocess.run(
+        [*command, "add", "markup@example.org", "--name", MARKUP], capture_output=True, text=True, check=True
+    )
+    page = visit("/account/", token=added.stdout.strip(), viewport={"width": 390, "height": 844})
+    assert page.evaluate(TAKEN_OVER) == []
+    assert page.evaluate(WIDE) is False
+    assert page.get_by_role("definition").filter(has_text=MARKUP).is_visible()
+    for ending in ("txt", "onnx"):
+        (tmp_path / f"{MARKUP}.{ending}").write_bytes(b"not a model")
+    page.goto("/submit")
+    page.get_by_label("Model file").set_input_files(tmp_path / f"{MARKUP}.txt")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.locator(".problem").filter(has_text=MARKUP).wait_for()
+    assert page.evaluate(TAKEN_OVER) == []
+    page.get_by_label("Model file").set_input_files(tmp_path / f"{MARKUP}.onnx")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.get_by_role("heading", name=MARKUP).wait_for()
+    assert page.evaluate(TAKEN_OVER) == []
