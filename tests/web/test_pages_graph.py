@@ -127,7 +127,7 @@ def test_what_is_chosen_far_down_comes_into_sight(ocr: str, visit: Visit) -> Non
 
 def test_an_address_names_the_layer_to_show(ocr: str, visit: Visit) -> None:
     page = visit(f"{ocr}&layer=3")
-    says(page, "Layer 3 is marked in the graph: Relu Relu@0.")
+    says(page, "Layer 3 (Conv) is marked in the graph: Relu Relu@0.")
     assert layer(page, "relu_0.tmp_0_nchwc").get_attribute("aria-current") == "true"
     for wrong in ("0", "10", "-1", "x", "1e3"):
         answer = page.goto(f"{ocr}&layer={wrong}")
@@ -260,7 +260,7 @@ def test_a_folder_is_drawn(seeded: Any, visit: Visit, tmp_path: Path) -> None:
     seeded.done("folder", profile([("conv", "Conv", 3)]), model_id=model_id)
     page = drawn(visit(f"/models/{model_id}/graph"))
     layer(page, "conv").click()
-    says(page, "Layer 1 is marked in the graph: Conv conv.")
+    says(page, "Layer 1 (Conv) is marked in the graph: Conv conv.")
 
 
 def test_another_job_is_chosen_without_javascript(seeded: Any, visit: Visit) -> None:
@@ -288,7 +288,8 @@ def test_layers_of_another_models_job_are_not_put_beside_it(ocr: str, seeded: An
 def test_lighter_layers_are_counted_and_one_that_is_asked_for_is_there(seeded: Any, visit: Visit) -> None:
     model_id = stored(seeded, KWS)
     job_id = seeded.done("many", replace(sample_profile(), layers=layer_table(620)), model_id=model_id)
-    page = drawn(visit(f"/models/{model_id}/graph?job={job_id}"))
+    page = visit(f"/models/{model_id}/graph?job={job_id}")
+    says(page, "None of the 500 layers has a node's name")
     rows = page.get_by_role("region", name="Layer times").first.get_by_role("row")
     assert rows.count() == 501
     assert page.get_by_text("The 500 heaviest of 620 layers are here.").is_visible()

@@ -57,7 +57,7 @@
 
   function tellLayer({ number, name, type, nodes, by }) {
     if (!nodes.length) return said(words.absent, { number, name: cropped(name) });
-    const text = said(words.shown, { number, nodes: nodes.map(nodeName).join(", ") });
+    const text = said(words.shown, { number, type, nodes: nodes.map(nodeName).join(", ") });
     const fused = by.startsWith("output") && plain(nodes[0].type) !== plain(type);
     return fused ? `${text} ${said(words.fused, { type })}` : text;
   }

@@ -40,17 +40,18 @@ const netron = (() => {
     });
   }
 
+  let last = document.activeElement === document.body ? null : document.activeElement; // what had the focus on our own page
+  document.addEventListener("focusin", ({ target }) => { if (target.localName !== "iframe") last = target; });
+
   /** Netron takes the focus whenever it has drawn: it goes back to where it was, unless a hand led it there. */
   function keepFocus(frame, window) {
-    let last = null;
     let inFrame = false;
-    document.addEventListener("focusin", ({ target }) => { if (target !== frame) last = target; });
     document.addEventListener("keydown", (event) => { inFrame = event.key === "Tab"; }, true);
     document.addEventListener("pointerdown", () => { inFrame = false; }, true);
     for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, () => { inFrame = true; }, true);
     const back = () => {
       if (inFrame || !window.document.hasFocus()) return;
-      if (last?.isConnected) last.focus({ preventScroll: true });
+      if (last?.isConnected && last !== frame) last.focus({ preventScroll: true });
       else frame.blur();
     };
     window.addEventListener("focus", () => setTimeout(back), true); // once it has moved
