@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gzip
+import html
 import json
+import re
 import statistics
 import tempfile
 import time
@@ -72,6 +74,8 @@ def signed_in(hub: RunningHub) -> httpx.Client:
 def listing(hub: RunningHub, requests: int) -> None:
     browser = signed_in(hub)
     far = browser.get("/jobs/").text
+    on = html.unescape(re.findall(r'href="([^"]+)" rel="next"', far)[0])
+    back = html.unescape(re.findall(r'href="([^"]+)" rel="prev"', browser.get(on).text)[0])
     kinds = {
         "first page": "/jobs/",
         "state=failed": "/jobs/?state=failed",
@@ -80,6 +84,10 @@ def listing(hub: RunningHub, requests: int) -> None:
         "device": "/jobs/?device=phone+7",
         "device that is not there": "/jobs/?device=nothing",
         "model": "/jobs/?model=mseed00000033",
+        "model by name": "/jobs/?model=model+33",
+        "two states": "/jobs/?state=failed&state=cancelled",
+        "the next page": on,
+        "and back": back,
         "creator": "/jobs/?creator=admin%40localhost",
         "a part of the name": "/jobs/?text=commit+abc",
         "a part of no name": "/jobs/?text=nothing+like+it",

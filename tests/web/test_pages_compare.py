@@ -81,8 +81,8 @@ def test_jobs_chosen_in_the_list_are_compared_with_answers_in_words(
 ) -> None:
     page = visit("/jobs/")
     for name in ("slower", "base"):
-        page.get_by_label(f"Compare {name}").check()
-    page.get_by_role("button", name="Compare selected").click()
+        page.get_by_label(f"Select {name}", exact=True).check()
+    page.get_by_role("group", name="Selected").get_by_role("button", name="Compare").click()
     assert page.get_by_role("heading", level=1).inner_text() == "2 jobs compared"
     page.goto(address(jobs, "base", "slower"))
     assert cells(page, "At a glance", "Inference") == ["8.31 ms", "9.31 ms ▲ slower +12.0 %"]

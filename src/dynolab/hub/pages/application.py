@@ -20,6 +20,7 @@ from dynolab.hub.pages import (
     datasets,
     devices,
     graphs,
+    job_actions,
     jobs,
     live_logs,
     models,
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 ROOMS = (
     signing_in,
     jobs,
+    job_actions,
     live_logs,
     profiles,
     compare,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Row
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound
-from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render
+from dynolab.hub.pages.living import live
+from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
@@ -24,7 +24,7 @@ from dynolab.hub.usecases.find_boards import Load, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
 
 ATTEMPTS = 25
-"""The last attempts on a board's page; the list of jobs has the others."""
+"""On a page of what a board did."""
 STATES = ("free", "busy", "away")
 
 
@@ -65,7 +65,7 @@ async def listing(request: Request) -> Response:
     hub, account = await visitor(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
     kinds = _kinds(await find_load(hub), await find_board_states(hub, account, text=wanted))
-    return await _live(request, account, "devices", kinds=kinds, wanted=wanted)
+    return await live(request, account, "devices", kinds=kinds, wanted=wanted)
 
 
 async def without_slash(request: Request) -> Response:
@@ -84,14 +84,22 @@ async def show(request: Request) -> Response:
     if not load:
         raise NotFound(f"there is no device {wanted!r}", hint="the list of devices has those that agents serve")
     kinds = _kinds(load, await find_board_states(hub, account, text=wanted))
-    return await _live(request, account, "device", name=wanted, kinds=kinds)
+    return await live(request, account, "device", name=wanted, kinds=kinds)
 
 
 async def _board(request: Request, hub: Hub, account: Account, board: BoardState) -> Response:
     load = await find_load(hub, name=board.name, os=board.os)
-    tries = [Try(row, _seconds(row)) for row in await find_device_history(hub, account, board.id, limit=ATTEMPTS)]
-    return await _live(
-        request, account, "board", board=board, queued=load[0].queued if load else 0, tries=tries, name=board.name
+    found = await read_page(request, partial(find_device_history, hub, account, board.id), ATTEMPTS)
+    tries = [Try(row, _seconds(row)) for row in found.rows]
+    return await live(
+        request,
+        account,
+        "board",
+        board=board,
+        queued=load[0].queued if load else 0,
+        found=found,
+        tries=tries,
+        name=board.name,
     )
 
 
@@ -108,19 +116,6 @@ def _kinds(load: Sequence[Load], boards: Sequence[BoardState]) -> list[Kind]:
 def _seconds(row: Row[Any]) -> int:
     took: timedelta = (row.finished_at or datetime.now(UTC)) - row.started_at
     return round(took.total_seconds())
-
-
-async def _live(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
-    """The page, or for htmx the part of it that changes; 204 where that is as it was seen."""
-    kept = [(key, value) for key, value in request.query_params.multi_items() if key != "seen"]
-    shown["again"] = f"{request.url.path}?{urlencode([*kept, ('seen', '0')])}"
-    if not is_fragment(request):
-        return await page(request, f"{template}.html.j2", account, **shown)
-    content = render(request, f"_{template}.html.j2", account, **shown)
-    seen = hashlib.sha256(content.encode()).hexdigest()[:16]
-    if request.query_params.get("seen") == seen:
-        return Response(status_code=204)
-    return HTMLResponse(content.replace("seen=0", f"seen={seen}"), headers=HEADERS)
 
 
 routes = [

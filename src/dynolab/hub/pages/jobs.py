@@ -1,35 +1,35 @@
-"""The list of jobs, and what can be done with one."""
+"""The list of jobs."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Row
-from starlette.datastructures import FormData, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from dynolab.hub.pages.paging import ROWS, before, cut
-from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render
-from dynolab.hub.pages.visitors import go, safe, sender, text, visitor
-from dynolab.hub.store.tables import job as job_table
-from dynolab.hub.usecases.cancel_job import cancel_job
-from dynolab.hub.usecases.delete_job import delete_job
-from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
-from dynolab.hub.usecases.rename_job import rename_job
-from dynolab.hub.usecases.rerun_job import rerun_job
-from dynolab.hub.usecases.share_access import change_sharing
+from dynolab.hub.pages.living import live
+from dynolab.hub.pages.paging import here, read_page
+from dynolab.hub.pages.rendering import is_fragment
+from dynolab.hub.pages.told import forget_told, read_told
+from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.usecases.find_compared import MOST
+from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
+from dynolab.hub.usecases.find_lately import find_lately
+from dynolab.report.html.tables import Badge
+from dynolab.spec.requirements import Outcome
 from dynolab.spec.show import show_time
 
 STATES = ("queued", "preparing", "running", "done", "failed", "cancelled")
 LIVE = frozenset(STATES[:3])
 KINDS = ("profile", "inference")
+WORST_FIRST = (Outcome.NOT_MET, Outcome.CANNOT_TELL, Outcome.MET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,26 @@ class JobLine:
     """How long it took, or runs by now; None: it has not begun."""
     time: str | None
     trust: str | None
+    required: Required | None
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """What became of a job's requirements: the worst outcome, and how many of them are met."""
+
+    badge: Badge
+    met: int
+    of: int
+
+
+def required(summary: Mapping[str, Any]) -> Required | None:
+    """What a job's summary says of its requirements, if it had any; an agent may have sent what it likes."""
+    told = summary.get("requirements")
+    counts = {one: told.get(one) for one in WORST_FIRST} if isinstance(told, dict) else {}
+    sound = {one: count for one, count in counts.items() if isinstance(count, int) and count > 0}
+    if not sound:
+        return None
+    return Required(Badge(next(iter(sound))), sound.get(Outcome.MET, 0), sum(sound.values()))
 
 
 def line(row: Row[Any]) -> JobLine:
@@ -71,100 +91,52 @@ def line(row: Row[Any]) -> JobLine:
         seconds=None if row.started_at is None else round((ended - row.started_at).total_seconds()),
         time=None if time_ns is None else show_time(time_ns),
         trust=(summary.get("verdicts") or {}).get("inference"),
+        required=required(summary),
     )
 
 
 def _filter(query: QueryParams) -> JobFilter:
     """The filter that the address names; words that are no state or kind find nothing, so they are left out."""
     return JobFilter(
-        states=[one for one in query.getlist("state") if one in STATES],
-        kinds=[one for one in query.getlist("kind") if one in KINDS],
-        creator=_plain(query.get("creator", "")),
-        device_name=_plain(query.get("device", "")),
-        model_id=_plain(query.get("model", "")),
-        dataset_id=_plain(query.get("dataset", "")),
-        text=_plain(query.get("text", "")),
+        states=[one for one in STATES if one in query.getlist("state")],
+        kinds=[one for one in KINDS if one in query.getlist("kind")],
+        creator=_plain(query, "creator"),
+        device_name=_plain(query, "device"),
+        dataset_id=_plain(query, "dataset"),
+        text=_plain(query, "text"),
     )
 
 
-def _plain(value: str) -> str:
-    return value.replace("\x00", "").strip()[:256]
+def _plain(query: QueryParams, name: str) -> str:
+    return query.get(name, "").replace("\x00", "").strip()[:256]
 
 
 async def listing(request: Request) -> Response:
     """``GET /jobs/``: the newest first, with filters. What htmx asks for is the list alone; 204 where nothing changed."""
     hub, account = await visitor(request)
-    wanted = _filter(request.query_params)
-    rows = await page_jobs(hub, account, wanted, limit=ROWS + 1, before=before(request))
-    found = cut(request, [line(row) for row in rows])
+    query = request.query_params
+    model = _plain(query, "model")
+    wanted = await narrow_to_model(hub, _filter(query), model)
+    found = await read_page(request, partial(page_jobs, hub, account, wanted))
     shown: dict[str, Any] = {
-        "found": found,
+        "found": replace(found, rows=[line(row) for row in found.rows]),
+        "here": here(request),
+        "filtered": here(request) != request.url.path,
+    }
+    if is_fragment(request):
+        return await live(request, account, "jobs", **shown)
+    around = {
         "wanted": wanted,
+        "model": model,
         "states": STATES,
         "kinds": KINDS,
-        "again": _again(request),
+        "told": read_told(request),
+        "most": MOST,
     }
-    if not is_fragment(request):
-        return await page(request, "jobs.html.j2", account, **shown)
-    content = render(request, "_jobs.html.j2", account, **shown)
-    seen = hashlib.sha256(content.encode()).hexdigest()[:16]
-    if request.query_params.get("seen") == seen:
-        return Response(status_code=204)
-    return HTMLResponse(content.replace("seen=0", f"seen={seen}"), headers=HEADERS)
+    answer = await live(request, account, "jobs", **shown, **around, lately=await find_lately(hub, account))
+    if around["told"]:
+        forget_told(answer)
+    return answer
 
 
-def _again(request: Request) -> str:
-    """This list's own address, for looking again; what was seen is added to it."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "seen"]
-    return f"{request.url.path}?{urlencode([*kept, ('seen', '0')])}"
-
-
-async def rename(request: Request) -> Response:
-    """``POST /jobs/ID/rename`` with ``name``."""
-    hub, account, form = await sender(request)
-    job_id = request.path_params["id"]
-    await rename_job(hub, account, job_id, text(form, "name"))
-    return go(request, f"/jobs/{job_id}/")
-
-
-async def cancel(request: Request) -> Response:
-    """``POST /jobs/ID/cancel``."""
-    hub, account, form = await sender(request)
-    await cancel_job(hub, account, request.path_params["id"])
-    return go(request, _back(request, form))
-
-
-async def rerun(request: Request) -> Response:
-    """``POST /jobs/ID/rerun``: on to the new job."""
-    hub, account, _ = await sender(request)
-    job_id, _ = await rerun_job(hub, account, request.path_params["id"])
-    return go(request, f"/jobs/{job_id}/")
-
-
-async def share(request: Request) -> Response:
-    """``POST /jobs/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
-    hub, account, form = await sender(request)
-    emails = [text(form, "email")]
-    changed = {"remove": emails} if text(form, "end") else {"add": emails}
-    await change_sharing(hub, account, job_table, request.path_params["id"], **changed)
-    return go(request, f"/jobs/{request.path_params['id']}/")
-
-
-async def delete(request: Request) -> Response:
-    """``POST /jobs/ID/delete``, once it is over."""
-    hub, account, _ = await sender(request)
-    await delete_job(hub, account, request.path_params["id"])
-    return go(request, "/jobs/")
-
-
-def _back(request: Request, form: FormData) -> str:
-    return safe(text(form, "next", f"/jobs/{request.path_params['id']}/"))
-
-
-routes = [
-    Route("/jobs/", listing),
-    *(
-        Route(f"/jobs/{{id}}/{verb.__name__}", verb, methods=["POST"])
-        for verb in (rename, cancel, rerun, share, delete)
-    ),
-]
+routes = [Route("/jobs/", listing)]

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from dynolab.hub.usecases.cursors import cut_page, read_cursor
+from dynolab.hub.usecases.cursors import cursor, read_cursor
 
 ROWS = 50
+PLACES = ("before", "after")
+"""What a page's address says besides the filters: the place that its rows come after, or before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list, and the addresses of its first page and of the page after this one, if there are such."""
+    """Rows of a list, and the addresses of the first page and of those beside this one, if there are such."""
 
     rows: Sequence[Any]
     first: str | None
-    following: str | None
+    newer: str | None
+    older: str | None
 
 
-def cut(request: Request, rows: Sequence[Any], most: int = ROWS) -> Page:
-    """The page of ``most`` rows, of which one more was asked for; the filters stay as they are."""
-    filters = [(name, value) for name, value in request.query_params.multi_items() if name not in ("before", "seen")]
-    path = request.url.path
-    first = f"{path}?{urlencode(filters)}" if "before" in request.query_params else None
-    page, cursor = cut_page(rows, most)
-    return Page(page, first, cursor and f"{path}?{urlencode([*filters, ('before', cursor)])}")
+async def read_page(request: Request, read: Callable[..., Awaitable[Sequence[Any]]], most: int = ROWS) -> Page:
+    """The page that the address names, by a use case that takes ``limit`` and ``place``; nothing is counted.
+
+    The filters stay as they are. Where there is less than a page before a place, it is the first page, and filled up.
+    Raises :class:`SpecInvalid` for a place that no page has given.
+    """
+    before, after = (request.query_params.get(name) or None for name in PLACES)
+    place = read_cursor(before) or read_cursor(after, newer=True)
+    rows = await read(limit=most + 1, place=place)
+    if place is not None and place.newer:
+        if len(rows) > most:
+            rows = rows[1:]
+            return Page(rows, _at(request), _at(request, after=rows[0]), _at(request, before=rows[-1]))
+        rows, place = await read(limit=most + 1, place=None), None
+    shown = rows[:most]
+    return Page(
+        shown,
+        first=None if place is None else _at(request),
+        newer=_at(request, after=shown[0]) if place is not None and shown else None,
+        older=_at(request, before=shown[-1]) if len(rows) > most else None,
+    )
 
 
-def before(request: Request) -> tuple[datetime, str] | None:
-    """The last row of the page before, None on the first. Raises :class:`SpecInvalid` for what no page has given."""
-    return read_cursor(request.query_params.get("before") or None)
+def here(request: Request, *without: str, **more: str) -> str:
+    """This list's own address: path, filters and place, some of them left out, others added; not what was seen of it."""
+    given = request.query_params.multi_items()
+    kept = [(name, value) for name, value in given if name not in (*without, "seen") and value]
+    query = urlencode([*kept, *more.items()])
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def _at(request: Request, **beside: Any) -> str:
+    """The address of a page beside a row, or of the first page."""
+    return here(request, *PLACES, **{name: cursor(row) for name, row in beside.items()})

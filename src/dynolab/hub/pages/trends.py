@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from dynolab.errors import SpecInvalid
 from dynolab.hub.pages.compare import address
 from dynolab.hub.pages.jobs import JobLine, line
-from dynolab.hub.pages.paging import before, cut
+from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.rendering import page, say
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.find_trend import POINTS, Line, Point, Wanted, find_lines, page_measured
@@ -83,8 +84,7 @@ async def show_trends(request: Request) -> Response:
         return await page(request, "trends_choose.html.j2", account, **shown, link=_address)
     stage = wanted.stage if wanted.kind == "time_ns" else None
     asked = Wanted(model, device, stage)
-    rows = await page_measured(hub, account, asked, limit=POINTS + 1, before=before(request))
-    found = cut(request, rows, POINTS)
+    found = await read_page(request, partial(page_measured, hub, account, asked), POINTS)
     lines, unreadable = await find_lines(hub, found.rows, stage)
     views = await asyncio.to_thread(lambda: [_view(one, wanted, say(request)) for one in lines[:LINES_MOST]])
     return await page(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -79,6 +80,9 @@ class Account:
     email: str
     name: str
     token_id: str
+    """What was sent, or what the browser was signed in with; empty where that was no token."""
+    session_id: str = ""
+    """The browser's; empty for whoever sends a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +136,48 @@ async def owned(
     return row
 
 
-def earlier(table: Table, before: tuple[datetime, str] | None) -> ColumnElement[bool]:
-    """Rows that come after ``before`` (its instant and id) where the newest come first; None: all."""
-    if before is None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row's place in a list that comes newest first, by its instant and id; asked for are the rows beside it.
+
+    ``newer``: those before it, the nearest; else those after it.
+    """
+
+    at: datetime
+    id: str
+    newer: bool = False
+
+
+def beside(at: ColumnElement[Any], id: ColumnElement[Any], place: Place | None) -> ColumnElement[bool]:
+    """The rows beside ``place`` on the side that it asks for, by these columns; None: all."""
+    if place is None:
         return true()
-    at, last_id = before
-    same_instant = and_(table.c.created_at == at, table.c.id > last_id)
-    return and_(table.c.created_at <= at, or_(table.c.created_at < at, same_instant))
+    if place.newer:
+        return and_(at >= place.at, or_(at > place.at, and_(at == place.at, id < place.id)))
+    return and_(at <= place.at, or_(at < place.at, and_(at == place.at, id > place.id)))
+
+
+def nearest(at: ColumnElement[Any], id: ColumnElement[Any], place: Place | None) -> tuple[ColumnElement[Any], ...]:
+    """The order in which the rows beside ``place`` are read: the newest first, or backwards from it."""
+    return (at, id.desc()) if place is not None and place.newer else (at.desc(), id)
+
+
+def newest_first(rows: Sequence[Row[Any]], place: Place | None) -> list[Row[Any]]:
+    """Rows that were read in the order of :func:`nearest`, as they are shown."""
+    return list(reversed(rows)) if place is not None and place.newer else list(rows)
 
 
 def containing(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     """Whether a text is part of the column's, in any case; nothing in it has a meaning of its own."""
     return column.icontains(text, autoescape=True) if text else true()
+
+
+def created_by(table: Table, creator: str) -> ColumnElement[bool]:
+    """Rows whose owner has this e-mail address or name; empty: anybody's."""
+    if not creator:
+        return true()
+    named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
+    return table.c.account_id.in_(select(tables.account.c.id).where(named))
 
 
 def checked_name(name: str, what: str) -> str:

@@ -8,28 +8,35 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dynolab.errors import SpecInvalid
+from dynolab.hub.usecases.base import Place
 
 
-def read_cursor(text: str | None) -> tuple[datetime, str] | None:
-    """The last row of the page before; None on the first. Raises :class:`SpecInvalid` for what no page has given."""
+def read_cursor(text: str | None, *, newer: bool = False) -> Place | None:
+    """The place that a page gave as its end, or with ``newer`` as its beginning; None where none was given.
+
+    Raises :class:`SpecInvalid` for what no page has given.
+    """
     if text is None:
         return None
     wrong = SpecInvalid(
-        f"before={text[:100]!r} is no place in a list", hint="take it from the page before, or begin with the first"
+        f"{'after' if newer else 'before'}={text[:100]!r} is no place in a list",
+        hint="take it from a page of the list, or begin with the first",
     )
     try:
-        instant, last_id = urlsafe_b64decode(text.encode("ascii")).decode("ascii").split()
+        instant, row_id = urlsafe_b64decode(text.encode("ascii")).decode("ascii").split()
         at = datetime.fromisoformat(instant).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise wrong from error
-    if "\x00" in last_id:
+    if "\x00" in row_id:
         raise wrong
-    return at, last_id
+    return Place(at, row_id, newer)
+
+
+def cursor(row: Any) -> str:
+    """The row's place as a page hands it out."""
+    return urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode("ascii")
 
 
 def cut_page(rows: Sequence[Any], most: int) -> tuple[Sequence[Any], str | None]:
     """The page of ``most`` rows, of which one more was asked for, and the cursor of the page after it."""
-    if len(rows) <= most:
-        return rows, None
-    last = rows[most - 1]
-    return rows[:most], urlsafe_b64encode(f"{last.created_at.isoformat()} {last.id}".encode()).decode("ascii")
+    return (rows, None) if len(rows) <= most else (rows[:most], cursor(rows[most - 1]))

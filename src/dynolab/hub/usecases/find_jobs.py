@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Row, any_, bindparam, func, or_, select, union_all
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.sql import Select
+from sqlalchemy.sql import Select, Subquery
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
-from dynolab.hub.store.tables import attempt, dependency, job, model, share
-from dynolab.hub.usecases.base import Account, Hub, containing, earlier, visible
+from dynolab.hub.store.tables import attempt, blob, dependency, job, model, share
+from dynolab.hub.usecases.base import (
+    Account,
+    Hub,
+    Place,
+    beside,
+    containing,
+    created_by,
+    nearest,
+    newest_first,
+    visible,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,9 @@ _LAST_LOG = (
 )
 
 
+_ARTIFACT_BYTES = select(blob.c.bytes).where(blob.c.id == job.c.artifact_blob_id).scalar_subquery()
+
+
 _WAITS_FOR = (
     select(func.array_agg(aggregate_order_by(dependency.c.needed_id, dependency.c.needed_id)))
     .where(dependency.c.job_id == job.c.id)
@@ -55,9 +67,10 @@ _WAITS_FOR = (
 
 
 def _jobs() -> Select[Any]:
-    """Rows of jobs with their owner (``email``), their model's facts (``model_*``), the last attempt's log, and ``waits_for``.
+    """Rows of jobs with their owner (``email``), their model's facts (``model_*``) and the last attempt's log.
 
-    The latter are the ids of the jobs that they wait or waited for; None: of none.
+    ``artifact_bytes`` is the size of what compile made, where that was kept; ``waits_for`` are the ids of the jobs that
+    they wait or waited for; None: of none.
     """
     return (
         select(
@@ -70,6 +83,7 @@ def _jobs() -> Select[Any]:
             model.c.created_at.label("model_created_at"),
             model.c.tensors.label("model_tensors"),
             _LAST_LOG.label("log_blob_id"),
+            _ARTIFACT_BYTES.label("artifact_bytes"),
             _WAITS_FOR.label("waits_for"),
         )
         .join(account_table, account_table.c.id == job.c.account_id)
@@ -88,6 +102,14 @@ async def find_job(hub: Hub, account: Account, job_id: str) -> Row[Any]:
     return row
 
 
+async def find_listed(hub: Hub, account: Account, job_ids: Sequence[str]) -> list[Row[Any]]:
+    """Those of these jobs that the account may see, in this order."""
+    wanted = _jobs().where(job.c.id.in_(job_ids), visible(job, account))
+    async with hub.database.begin() as connection:
+        found = {row.id: row for row in await connection.execute(wanted)}
+    return [found[job_id] for job_id in job_ids if job_id in found]
+
+
 async def find_jobs(
     hub: Hub, account: Account, wanted: JobFilter, *, limit: int, offset: int = 0
 ) -> tuple[list[Row[Any]], int]:
@@ -101,12 +123,22 @@ async def find_jobs(
     return list(rows), int(total or 0)
 
 
-async def page_jobs(
-    hub: Hub, account: Account, wanted: JobFilter, *, limit: int, before: tuple[datetime, str] | None = None
-) -> list[Row[Any]]:
-    """The next rows after ``before`` (instant and id), newest first."""
+async def narrow_to_model(hub: Hub, wanted: JobFilter, named: str) -> JobFilter:
+    """The filter for jobs of a model: by its id, or by its name where no model has that id. Empty: any model."""
+    if not named:
+        return wanted
     async with hub.database.begin() as connection:
-        return list((await connection.execute(_page(account, wanted, limit=limit, before=before))).all())
+        known = await connection.scalar(select(model.c.id).where(model.c.id == named))
+    return replace(wanted, model_id=named) if known else replace(wanted, model_name=named)
+
+
+async def page_jobs(
+    hub: Hub, account: Account, wanted: JobFilter, *, limit: int, place: Place | None = None
+) -> list[Row[Any]]:
+    """The rows beside ``place``, newest first."""
+    page = _page(account, wanted, limit=limit, place=place)
+    async with hub.database.begin() as connection:
+        return newest_first((await connection.execute(page)).all(), place)
 
 
 def _page(
@@ -115,16 +147,22 @@ def _page(
     *,
     limit: int,
     offset: int = 0,
-    before: tuple[datetime, str] | None = None,
+    place: Place | None = None,
 ) -> Select[Any]:
-    """The page's rows. Either part is read off an index from its newest row on, and no further than the page needs."""
-    newest = (job.c.created_at.desc(), job.c.id)
+    """The page's rows in the order of :func:`nearest`."""
+    ids = nearest_ids(account, wanted, limit=limit + offset, place=place)
+    order = nearest(job.c.created_at, job.c.id, place)
+    return _jobs().join(ids, ids.c.id == job.c.id).order_by(*order).limit(limit).offset(offset)
+
+
+def nearest_ids(account: Account, wanted: JobFilter, *, limit: int, place: Place | None = None) -> Subquery:
+    """The ids of the page's rows. Either part is read off an index from its first row on, no further than the page needs."""
+    ends = job.c.created_at, job.c.id
     parts = [
-        select(job.c.id).where(*part, earlier(job, before)).order_by(*newest).limit(limit + offset).subquery()
+        select(job.c.id).where(*part, beside(*ends, place)).order_by(*nearest(*ends, place)).limit(limit).subquery()
         for part in _parts(account, wanted)
     ]
-    ids = union_all(*(select(part.c.id) for part in parts)).subquery()
-    return _jobs().join(ids, ids.c.id == job.c.id).order_by(*newest).limit(limit).offset(offset)
+    return union_all(*(select(part.c.id) for part in parts)).subquery()
 
 
 def _parts(account: Account, wanted: JobFilter) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
@@ -147,8 +185,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.kinds:
         conditions.append(job.c.kind.in_(wanted.kinds))
     if wanted.creator:
-        named = or_(account_table.c.email == wanted.creator, account_table.c.name == wanted.creator)
-        conditions.append(job.c.account_id.in_(select(account_table.c.id).where(named)))
+        conditions.append(created_by(job, wanted.creator))
     if wanted.project_id:
         conditions.append(job.c.project_id == wanted.project_id)
     if wanted.device_name:

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from dynolab.errors import Error, NotFound
 from dynolab.hub.store.tables import model as model_table
-from dynolab.hub.usecases.base import Account, Hub, Recent
+from dynolab.hub.usecases.base import Account, Hub, Place, Recent
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_stored import find_stored
 from dynolab.hub.usecases.read_blob import read_all
@@ -68,20 +68,22 @@ class Line:
     device_os: str
     runtime: str
     options: str
+    inputs: str
+    """Element types and shapes, as they were fed."""
     points: tuple[Point, ...]
     overall: StageComparison | None
     """The first and the last clean job, compared: many small steps may add up."""
 
 
 async def page_measured(
-    hub: Hub, account: Account, wanted: Wanted, *, limit: int, before: tuple[Any, str] | None = None
+    hub: Hub, account: Account, wanted: Wanted, *, limit: int, place: Place | None = None
 ) -> list[Row[Any]]:
-    """The newest jobs that left a profile, of all visible ones where nothing is named. A model's id stands for its name."""
+    """Jobs that left a profile, newest first, of all visible ones where nothing is named. A model's id stands for its name."""
     name = wanted.model
     with suppress(NotFound):  # then it is a name
         name = (await find_stored(hub, account, model_table, name)).name if name else ""
     found = JobFilter(measured=True, model_name=name, device_name=wanted.device)
-    return await page_jobs(hub, account, found, limit=limit, before=before)
+    return await page_jobs(hub, account, found, limit=limit, place=place)
 
 
 async def find_lines(hub: Hub, rows: Sequence[Row[Any]], stage: StageName | None) -> tuple[list[Line], int]:
@@ -146,11 +148,15 @@ _Pair = tuple[Row[Any], Profile]
 def _lines(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> list[Line]:
     groups: dict[tuple[object, ...], list[_Pair]] = {}
     for row, profile in pairs:
-        asked = profile.request
-        shapes = tuple(sorted(asked.input_shapes.items()))
-        key = (row.model_name, row.device_name, row.device_os, profile.runtime.name, asked.options, shapes)
+        place = (row.model_name, row.device_name, row.device_os)
+        key = (*place, profile.runtime.name, profile.request.options, _inputs(profile))
         groups.setdefault(key, []).append((row, profile))
     return [_line(recent, sorted(group, key=lambda pair: pair[0].created_at), stage) for group in groups.values()]
+
+
+def _inputs(profile: Profile) -> str:
+    """What a model was fed with; the names do not matter, a new export may give others."""
+    return ", ".join(f"{one.spec.dtype} {one.spec.shape_text}" for one in profile.inputs)
 
 
 def _line(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> Line:
@@ -170,6 +176,7 @@ def _line(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> Li
         device_os=row.device_os,
         runtime=profile.runtime.name,
         options=profile.request.options,
+        inputs=_inputs(profile),
         points=tuple(points),
         overall=_overall(recent, pairs, stage),
     )

@@ -1,5 +1,5 @@
 "use strict";
-// What the pages do beyond htmx: say when the hub is away, ask before something is deleted, close menus, copy.
+// What the pages do beyond htmx: say when the hub is away, ask before something is done, close menus, select, copy.
 (() => {
   const offline = document.getElementById("offline");
   addEventListener("offline", () => { offline.hidden = false; });
@@ -25,6 +25,44 @@
       menu.querySelector("summary").focus();
     }
   });
+
+  // What a button with data-ask leads to is a page that asks; here it opens over the list, which goes on living.
+  const dialog = document.getElementById("ask");
+  document.addEventListener("submit", async (event) => {
+    const button = event.submitter;
+    if (!dialog || !button?.hasAttribute("data-ask")) return;
+    event.preventDefault();
+    const place = new URL(button.formAction);
+    place.search = new URLSearchParams(new FormData(event.target));
+    const answer = await fetch(place, { headers: { "HX-Request": "true" } }).catch(() => null);
+    const elsewhere = answer?.headers.get("HX-Redirect");
+    if (answer?.status !== 200) return location.assign(elsewhere ?? place);
+    dialog.innerHTML = await answer.text();
+    button.closest("[popover]")?.hidePopover();
+    dialog.showModal();
+  });
+  dialog?.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-close]")) return;
+    event.preventDefault();
+    dialog.close();
+  });
+
+  // The jobs that are selected in a list: how many, and all of them at once.
+  const boxes = () => [...document.querySelectorAll("input[name=job][form=selected]")];
+  const count = () => {
+    const all = document.querySelector("input[data-all]");
+    if (!all) return;
+    const found = boxes().filter((box) => box.checked).length;
+    all.checked = found > 0 && found === boxes().length;
+    all.indeterminate = found > 0 && !all.checked;
+    document.querySelector("[data-count]").textContent = found ? ` (${found})` : "";
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[data-all]")) for (const box of boxes()) box.checked = event.target.checked;
+    count();
+  });
+  document.addEventListener("htmx:after:swap", count);
+  addEventListener("pageshow", count);
 
   for (const button of document.querySelectorAll("button[data-copy]")) {
     const source = document.getElementById(button.dataset.copy);

@@ -1,0 +1,149 @@
+"""What can be done with one job, or with several that are selected in the list; and the pages that ask first."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.datastructures import FormData, QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dynolab.hub.pages.compare import address
+from dynolab.hub.pages.jobs import LIVE, line
+from dynolab.hub.pages.rendering import is_fragment, page
+from dynolab.hub.pages.told import PLACE, Told, What, go_and_tell, refusals
+from dynolab.hub.pages.visitors import go, safe, sender, text, visitor
+from dynolab.hub.store.tables import job as job_table
+from dynolab.hub.usecases.act_on_jobs import Act, act_on_jobs
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.cancel_job import cancel_job
+from dynolab.hub.usecases.delete_job import delete_job
+from dynolab.hub.usecases.find_compared import MOST, find_chosen
+from dynolab.hub.usecases.find_jobs import find_job, find_listed
+from dynolab.hub.usecases.rename import rename as give_name
+from dynolab.hub.usecases.rerun_job import rerun_job
+from dynolab.hub.usecases.share_access import change_sharing, shared_with
+
+
+async def _rerun(hub: Hub, account: Account, job_id: str) -> str:
+    return (await rerun_job(hub, account, job_id))[0]
+
+
+async def _comparable(hub: Hub, account: Account, job_id: str) -> None:
+    await find_chosen(hub, account, [job_id])
+
+
+ACTS: dict[What, Act] = {What.RERUN: _rerun, What.CANCEL: cancel_job, What.DELETE: delete_job}
+ASKED = (What.RENAME, What.SHARE, What.DELETE)
+
+
+async def act(what: What, request: Request) -> Response:
+    """``POST /jobs/ID/rerun`` (or ``cancel``, ``delete``): back to the list that ``next`` names, which tells what was done.
+
+    Without ``next`` it is the job's own page that asks; what is refused then gets a page of its own.
+    """
+    hub, account, form = await sender(request)
+    job_id = request.path_params["id"]
+    if text(form, "next"):
+        return await _acted(request, hub, account, what, [job_id], _back(form))
+    made = await ACTS[what](hub, account, job_id)
+    return go(request, PLACE if what is What.DELETE else f"/jobs/{made or job_id}/")
+
+
+async def act_on_selected(what: What, request: Request) -> Response:
+    """``POST /jobs/selected/rerun`` (or ``cancel``, ``delete``) with every ``job``; the oldest comes first."""
+    hub, account, form = await sender(request)
+    return await _acted(request, hub, account, what, _selected(form)[::-1], _back(form))
+
+
+async def compare_selected(request: Request) -> Response:
+    """``POST /jobs/selected/compare`` with every ``job``; where one has nothing to compare, the list tells which."""
+    hub, account, form = await sender(request)
+    ids, back = _selected(form), _back(form)
+    if len(ids) > MOST:
+        return go_and_tell(request, back, Told(What.TOO_MANY, len(ids)))
+    acted = await act_on_jobs(hub, account, ids, _comparable)
+    if acted.refused or not ids:
+        told = Told(What.COMPARE, refused=refusals(acted.refused)) if ids else Told(What.NOTHING)
+        return go_and_tell(request, back, told)
+    return go(request, address(ids))
+
+
+async def rename(request: Request) -> Response:
+    """``POST /jobs/ID/rename`` with ``name``."""
+    hub, account, form = await sender(request)
+    job_id, name = request.path_params["id"], text(form, "name")
+    await give_name(hub, account, job_table, job_id, name)
+    return go_and_tell(request, _back(form, f"/jobs/{job_id}/"), Told(What.RENAME, 1, name, job_id))
+
+
+async def share(request: Request) -> Response:
+    """``POST /jobs/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
+    hub, account, form = await sender(request)
+    job_id, email, end = request.path_params["id"], text(form, "email"), bool(text(form, "end"))
+    await change_sharing(hub, account, job_table, job_id, **{"remove" if end else "add": [email]})
+    name = (await find_job(hub, account, job_id)).name
+    told = Told(What.UNSHARE if end else What.SHARE, 1, name, job_id, email)
+    return go_and_tell(request, _back(form, f"/jobs/{job_id}/"), told)
+
+
+async def ask(what: What, request: Request) -> Response:
+    """``GET /jobs/ID/rename`` (or ``share``, ``delete``) and ``GET /jobs/selected/delete``: a page that asks first.
+
+    htmx, or our own script, gets what is asked alone. Of the selected, what cannot be deleted is named.
+    """
+    hub, account = await visitor(request)
+    back = _back(request.query_params)
+    job_id = request.path_params.get("id")
+    ids = [job_id] if job_id else _selected(request.query_params)
+    if not ids:
+        return go_and_tell(request, back, Told(What.NOTHING))
+    rows = await find_listed(hub, account, ids) if len(ids) > 1 else [await find_job(hub, account, ids[0])]
+    jobs = [line(row) for row in rows]
+    able = [one for one in jobs if one.owner == account.email and not (what is What.DELETE and one.state in LIVE)]
+    shared = await shared_with(hub, account, job_table, ids[0]) if what is What.SHARE else []
+    return await page(
+        request,
+        "_ask.html.j2" if is_fragment(request) else "ask.html.j2",
+        account,
+        what=what,
+        able=able,
+        unable=[one for one in jobs if one not in able],
+        shared=shared,
+        back=back,
+        whole=not is_fragment(request),
+    )
+
+
+async def _acted(request: Request, hub: Hub, account: Account, what: What, ids: list[str], back: str) -> Response:
+    """Back to the list, which tells what was done and what was refused."""
+    if not ids:
+        return go_and_tell(request, back, Told(What.NOTHING))
+    acted = await act_on_jobs(hub, account, ids, ACTS[what])
+    job_id, name = acted.done[0] if len(acted.done) == 1 else ("", "")
+    kept = "" if what is What.DELETE else job_id
+    return go_and_tell(request, back, Told(what, len(acted.done), name, kept, refused=refusals(acted.refused)))
+
+
+def _selected(given: FormData | QueryParams) -> list[str]:
+    """The selected jobs, each once; a NUL is in no id, and no database takes it."""
+    ids = (one.replace("\x00", "").strip()[:100] for one in given.getlist("job") if isinstance(one, str))
+    return list(dict.fromkeys(one for one in ids if one))
+
+
+def _back(given: FormData | QueryParams, default: str = PLACE) -> str:
+    """Where to go after it."""
+    following = given.get("next")
+    return safe(following) if isinstance(following, str) and following else default
+
+
+routes = [
+    Route("/jobs/selected/compare", compare_selected, methods=["POST"]),
+    Route("/jobs/selected/delete", partial(ask, What.DELETE)),
+    *(Route(f"/jobs/selected/{what}", partial(act_on_selected, what), methods=["POST"]) for what in ACTS),
+    *(Route(f"/jobs/{{id}}/{what}", partial(ask, what)) for what in ASKED),
+    *(Route(f"/jobs/{{id}}/{what}", partial(act, what), methods=["POST"]) for what in ACTS),
+    Route("/jobs/{id}/rename", rename, methods=["POST"]),
+    Route("/jobs/{id}/share", share, methods=["POST"]),
+]

@@ -1,0 +1,30 @@
+"""Pages that follow what happens: htmx asks for their changing part again and again."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from markupsafe import escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from dynolab.hub.pages.paging import here
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render
+from dynolab.hub.usecases.base import Account
+
+
+async def live(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
+    """The page ``TEMPLATE.html.j2``; for htmx its part ``_TEMPLATE.html.j2`` alone, 204 where that is as it was seen.
+
+    The part asks for itself at ``again``.
+    """
+    again = here(request, seen="0")
+    if not is_fragment(request):
+        return await page(request, f"{template}.html.j2", account, again=again, **shown)
+    content = render(request, f"_{template}.html.j2", account, again=again, **shown)
+    seen = hashlib.sha256(content.encode()).hexdigest()[:16]
+    if request.query_params.get("seen") == seen:
+        return Response(status_code=204)
+    asked, asks = escape(again), escape(here(request, seen=seen))
+    return HTMLResponse(content.replace(str(asked), str(asks)), headers=HEADERS)

@@ -1,0 +1,44 @@
+"""What an account's newest jobs were about: names that a field may offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from dynolab.hub.store.tables import account as account_table
+from dynolab.hub.store.tables import job, model
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.find_jobs import JobFilter, nearest_ids
+
+JOBS = 200
+"""Jobs that are looked at, however many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Names of devices and models, and e-mail addresses of creators, in the order of the alphabet."""
+
+    devices: list[str]
+    models: list[str]
+    creators: list[str]
+
+
+async def find_lately(hub: Hub, account: Account) -> Lately:
+    """Each name once, of the newest jobs that the account may see."""
+    ids = nearest_ids(account, JobFilter(), limit=JOBS)
+    names = (
+        select(job.c.device_name, model.c.name, account_table.c.email)
+        .join(ids, ids.c.id == job.c.id)
+        .join(model, model.c.id == job.c.model_id)
+        .join(account_table, account_table.c.id == job.c.account_id)
+        .distinct()
+    )
+    async with hub.database.begin() as connection:
+        found = (await connection.execute(names)).all()
+    return Lately(*(_each(row[at] for row in found) for at in range(3)))
+
+
+def _each(names: Iterable[str]) -> list[str]:
+    return sorted(set(names), key=str.casefold)
