@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.util import find_spec
@@ -19,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from dynolab.errors import NotFound, PluginMissing
-from dynolab.hub.pages.jobs import line
-from dynolab.hub.pages.rendering import page
+from dynolab.errors import Error, NotFound, PluginMissing, SpecInvalid
+from dynolab.hub.pages.jobs import JobLine, line
+from dynolab.hub.pages.rendering import page, say
 from dynolab.hub.pages.visitors import the_hub, visitor
 from dynolab.hub.store.links import Link
 from dynolab.hub.store.tables import model as model_table
@@ -31,10 +33,11 @@ from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
 from dynolab.hub.usecases.find_stored import find_stored
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_profile import read_profile
-from dynolab.report.html.view import LayerRow, view
+from dynolab.report.html.view import LayerRow, LayersView, view
 
 LIFE_S = 3600
 SHOWN_LAYERS = 500
+NEWEST_JOBS = 20
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -45,8 +48,28 @@ TYPES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What stands beside the graph: a job's layers, heaviest first, each with its whole name; and the jobs to choose from."""
+
+    jobs: list[JobLine]
+    job: JobLine | None = None
+    layers: LayersView | None = None
+    rows: Sequence[tuple[LayerRow, str]] = ()
+    total_ns: int = 0
+    chosen: int | None = None
+    """The number of the layer to show in the graph."""
+    trouble: Error | None = None
+    """Why the job's profile cannot be read."""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether there are more layers than rows."""
+        return self.layers is not None and self.layers.count > len(self.rows)
+
+
 async def show(request: Request) -> Response:
-    """``GET /models/ID/graph``, with ``job`` for whose layers to show beside it; else the newest profile of the model."""
+    """``GET /models/ID/graph``, with ``job`` for whose layers to show beside it (else the newest) and ``layer`` for one to show."""
     hub, account = await visitor(request)
     row = await find_stored(hub, account, model_table, request.path_params["id"])
     if row.blob_id is None:
@@ -55,32 +78,56 @@ async def show(request: Request) -> Response:
     name = file_name(row.name, row.kind, row.is_directory)
     token = hub.links.sign(Link("graph", row.blob_id))
     frame = "/graph/viewer/index.html?" + urlencode({"url": f"/graph/file/{token}/{quote(name)}", "identifier": name})
-    job, layers = await _layers(hub, account, row.id, request.query_params.get("job", ""))
-    return await page(
-        request,
-        "graph.html.j2",
-        account,
-        model=row,
-        frame=frame,
-        job=None if job is None else line(job),
-        layers=layers[:SHOWN_LAYERS],
-        more=len(layers) - SHOWN_LAYERS,
+    job, jobs = await _jobs(hub, account, row.id, request.query_params.get("job", ""))
+    times = Times(jobs) if job is None else await _times(hub, job, jobs, request)
+    return await page(request, "graph.html.j2", account, model=row, frame=frame, times=times)
+
+
+async def _jobs(hub: Hub, account: Account, model_id: str, wanted: str) -> tuple[Row[Any] | None, list[JobLine]]:
+    """The job whose layers are wanted, else the newest that measured the model; and the newest, that one among them."""
+    found = await page_jobs(hub, account, JobFilter(model_id=model_id, measured=True), limit=NEWEST_JOBS)
+    job = await find_job(hub, account, wanted) if wanted else next(iter(found), None)
+    if job is not None and job.model_id != model_id:
+        raise SpecInvalid(
+            f"the job {job.id} measured another model, {job.model_id}",
+            hint=f"its layers are beside that one's graph: /models/{job.model_id}/graph?job={job.id}",
+        )
+    if job is not None and all(job.id != one.id for one in found):
+        found.append(job)
+    return job, [line(one) for one in found]
+
+
+async def _times(hub: Hub, job: Row[Any], jobs: list[JobLine], request: Request) -> Times:
+    try:
+        profile = await read_profile(hub, job)
+    except Error as error:
+        return Times(jobs, line(job), trouble=error)
+    if profile is None:
+        raise NotFound(f"the job {job.id} has no layers to show: it is {job.state}")
+    seen = await asyncio.to_thread(view, profile, "", 1, many=False, say=say(request))
+    chosen = _number(request.query_params.get("layer", ""), seen.layers.count)
+    rows = [row for chunk in seen.layers.chunks for row in chunk]
+    shown = [row for place, row in enumerate(rows) if place < SHOWN_LAYERS or row.number == chosen]
+    return Times(
+        jobs,
+        line(job),
+        seen.layers,
+        [(row, profile.layers.layers[row.number - 1].name) for row in shown],
+        sum(row.time_ns for row in rows),
+        chosen,
     )
 
 
-async def _layers(hub: Hub, account: Account, model_id: str, job_id: str) -> tuple[Row[Any] | None, list[LayerRow]]:
-    """A job, and its layers, heaviest first."""
-    job: Row[Any] | None
-    if job_id:
-        job = await find_job(hub, account, job_id)
-    else:
-        found = await page_jobs(hub, account, JobFilter(states=["done"], model_id=model_id), limit=1)
-        job = found[0] if found else None
-    profile = None if job is None else await read_profile(hub, job)
-    if profile is None:
-        return job, []
-    seen = await asyncio.to_thread(view, profile, "", 1, many=False)
-    return job, [layer for chunk in seen.layers.chunks for layer in chunk]
+def _number(text: str, count: int) -> int | None:
+    """A layer's number, of the ``count`` there are. Raises :class:`SpecInvalid`."""
+    if not text:
+        return None
+    if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= count:
+        return int(text)
+    raise SpecInvalid(
+        f"layer={text[:40]} is no layer of this job: it has {count}, numbered from 1",
+        hint="leave it out to see them all",
+    )
 
 
 async def viewer(request: Request) -> Response:
@@ -88,10 +135,11 @@ async def viewer(request: Request) -> Response:
     path = _folder() / request.path_params["name"]
     if path.suffix not in TYPES or path.parent != _folder() or not path.is_file():
         raise NotFound(f"the viewer has no {request.path_params['name']!r}")
+    here = f"{request.url.scheme}://{request.url.netloc}/graph"
     policy = (
-        f"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        f"connect-src {request.url.scheme}://{request.url.netloc}/graph/; worker-src 'self'; font-src 'self'; "
-        "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+        f"default-src 'none'; script-src {here}/viewer/; style-src {here}/viewer/ 'unsafe-inline'; "
+        f"img-src {here}/viewer/ data: blob:; connect-src {here}/; worker-src {here}/viewer/; form-action 'none'; "
+        "base-uri 'none'; frame-ancestors 'self'"
     )
     headers = {
         "Content-Security-Policy": policy,

@@ -281,15 +281,30 @@ longest = May run for
 # The graph
 graph = Graph
 graph-of = Graph of { $name }
-layer = Layer
-time = Time
-share-of-time = Share
 layer-times = Layer times
 heaviest-first = The heaviest first, as measured by
-fallback = fallback
-more-layers = { NUMBER($count) } lighter layers are on the job's page.
-no-layer-times = The newest profile of this model has no times of layers.
+other-job = Another job of this model
+show-its-layers = Show
+layers-left-out = The { NUMBER($shown) } heaviest of { NUMBER($count) } layers are here.
+no-such-node = no node of this name
+no-layer-times = This job has no times of layers.
 never-profiled = This model was not profiled yet.
+graph-needs-script = The graph is drawn by JavaScript, which is off in this browser.
+graph-linked = { $found } of { $count } layers are in the graph. Choose one to see it there, or a node there to see its time.
+graph-unlinked = None of the { $count } layers has a node's name: the runtime renamed them.
+graph-shown = Layer { $number } ({ $type }) is marked in the graph: { $nodes }.
+graph-fused = Its result comes out there; the runtime fused nodes before it into this one { $type }.
+graph-absent = Layer { $number }, { $name }: no single node in the file has this name; the runtime fused, made or renamed it.
+graph-node = { $node }: { $layers }.
+graph-node-layer = layer { $number }, { $time }, { $share }
+graph-layerless = { $node } has no layer of its own: the runtime fused it with others, renamed it or left it out.
+graph-layerless-of-shown = { $node } is none of the layers here: it is lighter, or the runtime fused it with others, renamed it or left it out.
+graph-different = The viewer that is installed does not let layers be shown in the graph.
+graph-unreadable = The viewer cannot draw this file: { $reason }
+graph-undrawn = The viewer cannot draw files of this kind ({ $kind }).
+graph-heat-under = under { $to } %
+graph-heat-between = { $from } to { $to } %
+graph-heat-over = { $from } % or more
 
 # Models and datasets
 dataset = Dataset

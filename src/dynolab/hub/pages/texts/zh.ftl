@@ -278,15 +278,30 @@ longest = 最长运行
 # The graph
 graph = 计算图
 graph-of = { $name } 的计算图
-layer = 层
-time = 时间
-share-of-time = 占比
 layer-times = 各层时间
 heaviest-first = 耗时最多的在前，测自
-fallback = 回退
-more-layers = 另有 { NUMBER($count) } 个较轻的层，见作业页面。
-no-layer-times = 这个模型最近的性能分析没有各层时间。
+other-job = 这个模型的其他作业
+show-its-layers = 显示
+layers-left-out = 这里是 { NUMBER($count) } 层中耗时最多的 { NUMBER($shown) } 层。
+no-such-node = 文件中没有同名节点
+no-layer-times = 这个作业没有各层时间。
 never-profiled = 这个模型还没有做过性能分析。
+graph-needs-script = 计算图要用 JavaScript 绘制，而此浏览器未启用 JavaScript。
+graph-linked = { $count } 层中有 { $found } 层在图中。选择一层即可在图中查看，选择图中的节点即可查看其耗时。
+graph-unlinked = { $count } 层中没有一层与节点同名：运行时给它们改了名。
+graph-shown = 第 { $number } 层（{ $type }）已在图中标出：{ $nodes }。
+graph-fused = 该层的结果由此输出；运行时把它之前的节点融合成了这一个 { $type }。
+graph-absent = 第 { $number } 层 { $name }：文件中没有唯一的同名节点，该层由运行时融合、生成或改名。
+graph-node = { $node }：{ $layers }。
+graph-node-layer = 第 { $number } 层，{ $time }，{ $share }
+graph-layerless = { $node } 没有单独的层：运行时把它与其他节点融合、改了名或略去了。
+graph-layerless-of-shown = { $node } 不在这里列出的层中：它耗时较少，或者运行时把它与其他节点融合、改了名或略去了。
+graph-different = 已安装的查看器无法在图中显示各层。
+graph-unreadable = 查看器无法绘制这个文件：{ $reason }
+graph-undrawn = 查看器无法绘制这种文件（{ $kind }）。
+graph-heat-under = 低于 { $to } %
+graph-heat-between = { $from } 至 { $to } %
+graph-heat-over = { $from } % 及以上
 
 # Models and datasets
 dataset = 数据集
