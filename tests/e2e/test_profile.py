@@ -125,13 +125,18 @@ def test_a_requirement_inside_the_range_cannot_be_told(null_model: Callable[...,
 def test_two_runtimes_stand_side_by_side(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("openvino")
-    arguments = ("--options", OPTIONS, "--repeats", "1", "--input-shape", "x=1,3,48,192")
+    arguments = ("--options", OPTIONS, "--repeats", "1", "--input-shape", "x=1,3,48,192", "--keep-artifact")
     answer = run("profile", ONNX, "-r", "onnxruntime", "-r", "openvino", "-o", tmp_path, *arguments)
     assert answer.returncode == 0, answer.stderr
     assert "onnxruntime" in answer.stdout
     assert "openvino" in answer.stdout
     assert (tmp_path / "onnxruntime" / "profile.json").exists()
     assert (tmp_path / "openvino" / "profile.json").exists()
+    for runtime, kept in (("onnxruntime", "*.onnx"), ("openvino", "*.blob")):
+        folder = tmp_path / runtime / "artifact"
+        sizes = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob(kept)}
+        profile = json.loads((tmp_path / runtime / "profile.json").read_text())
+        assert sizes == {file["path"]: file["bytes"] for file in profile["compile"]["files_written"]}
     assert (tmp_path / "report.html").exists()
 
 

@@ -268,11 +268,20 @@ def test_bytes_go_up_and_down(user: User, stranger: User, hub: RunningHub, kind:
     assert stranger.get(f"/{kind}/{target_id}")["owner"] == "admin@localhost"
     for method, path in (("DELETE", ""), ("DELETE", "/sharing")):
         stranger.refused(method, f"/{kind}/{target_id}{path}", 403)
+    stranger.refused("PATCH", f"/{kind}/{target_id}", 403, {"name": "mine"})
+    for wrong in (" ", "a/b", "x" * 257):
+        user.refused("PATCH", f"/{kind}/{target_id}", 422, {"name": wrong})
+    renamed = checked(user.send("PATCH", f"/{kind}/{target_id}", json={"name": " of another kind "}), 200)
+    assert renamed == user.get(f"/{kind}/{target_id}")
+    assert renamed["name"] == "of another kind"
+    assert [one["id"] for one in stranger.get(f"/{kind}", creator="admin@localhost")[kind]] == [target_id]
+    assert stranger.get(f"/{kind}", creator="stranger@example.org")[kind] == []
     assert len(files(hub) - before) == 1
     checked(user.send("DELETE", f"/{kind}/{target_id}"), 204)
     assert files(hub) - before == set(), "the bytes are gone"
     assert httpx.get(where["url"]).status_code == 404
     user.refused("DELETE", f"/{kind}/{target_id}", 404)
+    user.refused("PATCH", f"/{kind}/{target_id}", 404, {"name": "gone"})
     stranger.refused("GET", f"/{kind}/{target_id}", 404)
 
 
@@ -407,6 +416,11 @@ def test_the_queue_tells_the_place_and_progress_is_shown(user: User, door: HubDo
     model_id = user.model()
     jobs = [user.submit(model_id, "place")["id"] for _ in range(3)]
     assert [user.get(f"/jobs/{one}")["queue_position"] for one in jobs] == [1, 2, 3]
+    estimates = [user.get(f"/jobs/{one}") for one in jobs]
+    assert [(one["estimated_start_s"], one["no_estimate"]) for one in estimates] == [
+        (0, None),
+        *[(None, "no-history")] * 2,
+    ]
     found = taken(door, "place")
     assert found.job == jobs[0]
     door.renew(found.attempt, Renewal({"stage": "warm_load"}))

@@ -97,7 +97,10 @@ def test_a_script_for_ai_hub_runs_with_another_import(client: Client, device: De
     assert job.get_sharing() == ["friend@example.org"]
     job.disable_sharing()
     assert job.get_sharing() == []
-    copy = job.model.download(tmp_path)
+    model = job.model
+    model.set_name("renamed.onnx")
+    assert (model.name, dynolab.get_model(model.model_id).name) == ("renamed.onnx",) * 2
+    copy = model.download(tmp_path)
     assert Path(copy).read_bytes() == MODEL.read_bytes()
     with pytest.raises(errors.Conflict, match="over"):
         job.cancel()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
+ONNX = MODEL.with_name("ch_ppocr_mobile_v2.0_cls_infer.onnx")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -81,11 +83,34 @@ def test_a_profile_on_a_device_prints_the_table_of_a_local_one(dynolab: Command,
     assert profile["model"]["name"] == MODEL.name
     assert profile["request"]["requirements"] == ["estimated_inference_time <= 10 s"]
     listed = json.loads(dynolab("jobs", "--json").stdout)
+    assert listed[0]["requirements"] == ["estimated_inference_time <= 10 s"]
+    assert listed[0]["summary"]["requirements"] == {"met": 1}
     assert listed[0]["state"] == "done"
     assert listed[0]["device"]["name"] == device
     assert "Inference" in dynolab("jobs", "show", listed[0]["id"]).stdout
     assert "inspect" in dynolab("jobs", "log", listed[0]["id"]).stdout
     assert listed[0]["id"] in dynolab("jobs").stdout
+
+
+def test_what_compile_made_is_kept_and_a_requirement_decides_the_exit(
+    dynolab: Command, device: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    options = ("--options", "--max_profiler_iterations 5", "--device", device)
+    done = dynolab("submit", "profile", ONNX, *options, "--require", "model_size <= 1 kB", "--keep-artifact")
+    assert (done.returncode, "1 not met" in done.stdout) == (1, True), done.stdout + done.stderr
+    job_id = json.loads(dynolab("jobs", "--limit", "1", "--json").stdout)[0]["id"]
+    fetched = dynolab("jobs", "artifact", job_id, "-o", tmp_path)
+    assert fetched.returncode == 0, fetched.stderr
+    with zipfile.ZipFile(fetched.stdout.strip()) as archive:
+        assert len(archive.read("optimized.onnx")) > ONNX.stat().st_size / 2
+    kept = tmp_path / "kept"
+    assert dynolab("profile", ONNX, *options, "-o", kept, "--keep-artifact").returncode == 0
+    assert (kept / "artifact" / "optimized.onnx").exists()
+    without = json.loads(dynolab("submit", "profile", ONNX, *options, "--no-wait", "--json").stdout)["id"]
+    refused = dynolab("jobs", "artifact", without)
+    dynolab("jobs", "cancel", without)
+    assert (refused.returncode, "was not to keep" in refused.stderr) == (2, True)
 
 
 def test_a_submitted_job_can_be_watched_run_again_cancelled_and_deleted(dynolab: Command, device: str) -> None:
@@ -173,7 +198,7 @@ def test_a_job_that_waits_says_for_what_and_on_what_terms(hub: RunningHub, dynol
     first = json.loads(dynolab(*submit, "--priority", "-2").stdout)["id"]
     second = json.loads(dynolab(*submit, "--waits-for", first, "--deadline", "90").stdout)["id"]
     told = dynolab("jobs", "show", first).stdout
-    assert "number 1 in the queue of idle" in told
+    assert "on idle: next in the queue" in told
     assert "priority -2" in told
     assert "deadline" not in told
     told = dynolab("jobs", "show", second).stdout
@@ -205,6 +230,7 @@ WRONG = [
     (("submit", "profile", MODEL, "--device", "no such device"), "no device matches 'no such device'"),
     (("agent", "--hub", "http://127.0.0.1:9"), "needs a token"),
     (("hub", "--port", "99999"), "99999"),
+    (("profile", MODEL, "--keep-artifact"), "--keep-artifact needs -o"),
 ]
 WRONG_TOO = [
     (("login", "http://127.0.0.1:9"), "no API token"),
@@ -222,6 +248,7 @@ WRONG_TOO = [
     (("submit", "profile", MODEL, "--device", "x", "--options", "--nothing 1"), "no option --nothing"),
     (("submit", "inference", MODEL, "--device", "x", "--inputs", "nothing.h5"), "no dataset file nothing.h5"),
     (("profile", MODEL, "--inputs", "x.h5"), "--inputs needs --device"),
+    (("submit", "profile", MODEL, "--device", "x", "--require", "speed <= 1"), "no figure named 'speed'"),
     (("profile", MODEL, "--device", "x", "--require", "nonsense"), "nonsense"),
     (("profile", MODEL, "--device", "x", "--input-file", "a=nothing.npy"), "no file nothing.npy"),
     (("profile", MODEL, "--device", "x", "--input-file", f"a={__file__}"), "is no .npy file"),

@@ -204,7 +204,8 @@ def test_what_a_job_waits_for_may_be_deleted_while_it_comes_in(user: User, door:
 def test_a_key_stands_for_the_same_terms_only(user: User, door: HubDoor, model: str) -> None:
     assert claim(door, "keys") is None
     root = user.submit(model, "keys")["id"]
-    terms = {"priority": 3, "deadline_s": 60, "waits_for": [root]}
+    limit = "model_size <= 1 MB"
+    terms = {"priority": 3, "deadline_s": 60, "waits_for": [root], "requirements": [limit], "keeps_artifact": True}
     body = {"model_id": model, "device": {"name": "keys"}}
     headers = {**user.headers, "Idempotency-Key": f"terms-{root}"}
 
@@ -213,9 +214,50 @@ def test_a_key_stands_for_the_same_terms_only(user: User, door: HubDoor, model: 
 
     first = send(**terms)
     assert send(**terms).json()["id"] == first.json()["id"]
-    for change in ({"priority": 4}, {"deadline_s": 61}, {"waits_for": []}):
+    for change in (
+        {"priority": 4},
+        {"deadline_s": 61},
+        {"waits_for": []},
+        {"requirements": []},
+        {"keeps_artifact": False},
+    ):
         assert send(**{**terms, **change}).status_code == 409
     user.ask("POST", f"/jobs/{root}/cancel")
+
+
+def test_requirements_reach_the_agent_and_the_next_run(user: User, door: HubDoor, model: str) -> None:
+    assert claim(door, "required") is None
+    asked = ["estimated_inference_time  <= 33 ms ", "process_total_peak < 1 GB", "process_total_peak < 1 GB"]
+    wanted = ["estimated_inference_time <= 33 ms", "process_total_peak < 1 GB"]
+    job = user.submit(model, "required", requirements=asked, keeps_artifact=True)
+    assert (job["requirements"], job["keeps_artifact"], job["artifact_bytes"]) == (wanted, True, None)
+    given = taken(door, "required")
+    assert (given.requirements, given.keeps_artifact) == (tuple(wanted), True)
+    assert "not over" not in user.ask("GET", f"/jobs/{job['id']}/artifact", status=404)["message"]
+    httpx.put(given.uploads["artifact"], content=b"PK of a kind").raise_for_status()
+    door.finish(given.attempt, Outcome(summary={"requirements": {"met": 2}}))
+    link = user.ask("GET", f"/jobs/{job['id']}/artifact")
+    assert (link["name"], httpx.get(link["url"]).content) == (f"net_{job['id']}_artifact.zip", b"PK of a kind")
+    assert user.job(job["id"])["artifact_bytes"] == link["bytes"] == 12
+    again = user.ask("POST", f"/jobs/{job['id']}/rerun", status=201)
+    assert (again["requirements"], again["keeps_artifact"]) == (wanted, True)
+    user.ask("POST", f"/jobs/{again['id']}/cancel")
+    user.ask("DELETE", f"/jobs/{job['id']}", status=204)
+    assert httpx.get(link["url"]).status_code == 404, "what nobody can ask for any more is not kept"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"requirements": ["speed <= 33 ms"]}, "there is no figure named 'speed'"),
+        ({"requirements": ["estimated_inference_time <= 33"]}, "needs a unit"),
+        ({"requirements": ["model_size <= 1 MB"] * 51}, "50"),
+        ({"requirements": ["model_size <= 1 MB\0"]}, "NUL"),
+    ],
+)
+def test_requirements_that_cannot_be(user: User, door: HubDoor, model: str, more: dict[str, Any], told: str) -> None:
+    assert claim(door, "nobody") is None
+    assert told in user.submit(model, "nobody", status=422, **more)["message"]
 
 
 def test_jobs_to_wait_for_that_cannot_be(user: User, door: HubDoor, model: str) -> None:

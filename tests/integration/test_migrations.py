@@ -10,12 +10,13 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from dynolab.hub.store.database import Database, newest
+from dynolab.hub.store.database import Database, configuration, newest
 from dynolab.hub.store.postgres import Postgres
 from dynolab.hub.store.tables import metadata
 
@@ -54,6 +55,37 @@ def _differences(connection: Connection) -> list[object]:
 
     context = MigrationContext.configure(connection, opts={"include_object": ours})
     return list(compare_metadata(context, metadata))
+
+
+def test_tokens_fetched_by_password_are_known_after_the_upgrade(tmp_path: Path) -> None:
+    """From 0010 on: before sessions there was nothing but the label to tell them by."""
+    server = Postgres.start(tmp_path / "postgres")
+
+    async def upgraded() -> list[tuple[str, bool, object]]:
+        engine = create_async_engine(server.url)
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda one: command.upgrade(configuration(one), "0010"))
+            await connection.execute(text("INSERT INTO account (email) VALUES ('ana@example.org')"))
+            for label, kind in (("login by password", "user"), ("my laptop", "user"), ("login by password ", "agent")):
+                values = {"id": f"t{label}{kind}", "kind": kind, "label": label}
+                made = "INSERT INTO token (id, account_id, kind, digest, label) SELECT :id, id, :kind, :id, :label FROM account"
+                await connection.execute(text(made), values)
+        database = Database(server.url)
+        await database.upgrade()
+        await database.close()
+        async with engine.connect() as connection:
+            found = (await connection.execute(text("SELECT label, by_password, used_at FROM token ORDER BY id"))).all()
+        await engine.dispose()
+        return [tuple(row) for row in found]
+
+    try:
+        assert asyncio.run(upgraded()) == [
+            ("login by password ", False, None),
+            ("login by password", True, None),
+            ("my laptop", False, None),
+        ]
+    finally:
+        server.stop()
 
 
 def test_replicas_that_start_at_once_upgrade_once(postgres: Postgres) -> None:

@@ -121,7 +121,8 @@ def seeded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A hub of the module's own, with the settings in the module's ``ENVIRONMENT`` if it has one."""
     pytest.importorskip("pgqueuer")
     settings = getattr(request.module, "ENVIRONMENT", None)
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=settings) as running:
+    arguments = ("--no-agent", "--show-link")
+    with running_hub(tmp_path_factory.mktemp("hub"), *arguments, environment=settings) as running:
         found = Seeded(running)
         door = HubDoor(running.url, running.agent_token)
         found.announce(door)

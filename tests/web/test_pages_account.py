@@ -25,8 +25,13 @@ def make_token(page: Any, kind: str, label: str) -> str:
     return str(page.get_by_label("Secret").input_value())
 
 
+def tokens(page: Any) -> Any:
+    """The rows of the tokens that are good."""
+    return page.get_by_role("region", name="Tokens", exact=True).get_by_role("row")
+
+
 def revoke(page: Any, label: str) -> None:
-    row = page.get_by_role("row").filter(has_text=label)
+    row = tokens(page).filter(has_text=label)
     row.get_by_text("Revoke", exact=False).first.click()
     row.get_by_role("button", name="Revoke for good").click()
 
@@ -100,7 +105,7 @@ def test_python_begins_with_a_device_of_this_hub(seeded: Any, visit: Visit) -> N
 def test_whoever_revokes_the_sessions_own_token_is_signed_out(seeded: Any, visit: Visit) -> None:
     secret = make_token(visit("/account/"), "user", "for one browser")
     page = visit("/account/", token=secret)
-    row = page.get_by_role("row").filter(has_text="for one browser")
+    row = tokens(page).filter(has_text="for one browser")
     assert re.search("this browser.s", row.inner_text())
     revoke(page, "for one browser")
     page.wait_for_url(re.compile("/sign-in[?]next="))
@@ -145,7 +150,7 @@ def test_a_password_is_set_signs_in_is_changed_and_removed(seeded: Any, visit: V
     page.get_by_text("You have none").wait_for()
 
 
-def test_the_link_that_the_hub_prints_signs_in(seeded: Any, visit: Visit) -> None:
+def test_the_link_that_the_hub_prints_signs_in_once(seeded: Any, visit: Visit) -> None:
     printed = next(line for line in seeded.hub.lines if "/welcome/" in line)
     link = re.search(r"open (\S+)", printed)
     assert link is not None
@@ -153,11 +158,40 @@ def test_the_link_that_the_hub_prints_signs_in(seeded: Any, visit: Visit) -> Non
     page.wait_for_url("**/jobs/")
     page.goto("/account/")
     assert page.get_by_text("admin@localhost").first.is_visible()
-    late = visit(link[1][:-3] + "abc", signed_in=False)
-    assert "not valid" in late.get_by_role("alert").inner_text()
+    assert "the link that the hub printed" in browsers(page).inner_text()
+    page.goto(link[1])
+    page.wait_for_url("**/jobs/")  # who is signed in already goes on
+    late = visit(link[1], signed_in=False)
+    assert "signs in once" in late.get_by_role("alert").inner_text()
     late.get_by_label("API token").fill(seeded.hub.token)
     late.get_by_role("button", name="Sign in").click()
     late.wait_for_url("**/jobs/")
+
+
+def browsers(page: Any) -> Any:
+    """The table of the browsers that are signed in."""
+    return page.get_by_role("region", name="Browsers that are signed in").get_by_role("table")
+
+
+def test_browsers_that_are_signed_in_are_seen_and_signed_out(seeded: Any, visit: Visit) -> None:
+    token = seeded.account("rooms@example.org")
+    page, phone, lost = visit("/account/", token=token), visit("/jobs/", token=token), visit("/jobs/", token=token)
+    page.reload()
+    rows = browsers(page).get_by_role("row")
+    assert rows.count() == 4  # with the heading
+    mine = rows.filter(has_text="this one")
+    assert "token" in mine.inner_text()
+    assert "made with the account" in mine.inner_text()
+    rows.last.get_by_role("button", name="Sign out").click()
+    browsers(page).get_by_role("row").nth(3).wait_for(state="detached")
+    page.get_by_role("button", name="Sign out all others").click()
+    browsers(page).get_by_role("row").nth(2).wait_for(state="detached")
+    for other in (phone, lost):
+        other.reload()
+        assert other.get_by_role("heading", level=1).inner_text() == "Sign in"
+    assert page.get_by_role("button", name="Sign out all others").count() == 0
+    browsers(page).get_by_role("button", name="Sign out").click()
+    page.wait_for_url(re.compile("/sign-in"))
 
 
 def test_tokens_of_others_and_forms_of_other_sites_are_refused(seeded: Any) -> None:

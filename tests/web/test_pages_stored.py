@@ -95,6 +95,54 @@ def test_a_dataset_tells_its_entries_and_the_jobs_that_made_and_used_it(seeded: 
     assert "scores\t[1, 1000]\tfloat32" in table(page, "Entries")
 
 
+@pytest.mark.parametrize("what", ["model", "dataset"])
+def test_what_is_ones_own_is_renamed(what: str, seeded: Any, visit: Visit) -> None:
+    token = seeded.account(f"{what}s.guest@example.org")
+    target = seeded.model("first name") if what == "model" else seeded.dataset("first name")
+    seeded.api("PATCH", f"{what}s/{target}/sharing", json={"add": [f"{what}s.guest@example.org"]})
+    page = visit(f"/{what}s/{target}/")
+    page.get_by_text("Rename", exact=True).first.click()
+    page.get_by_label("Name").fill("second <name>")
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_role("heading", name="second <name>").wait_for()
+    guest = visit(f"/{what}s/{target}/", token=token)
+    assert guest.get_by_role("heading", level=1).inner_text() == "second <name>"
+    assert guest.get_by_text("Rename", exact=True).count() == 0
+    page.get_by_text("Rename", exact=True).first.click()
+    page.get_by_label("Name").fill("a/b")
+    page.get_by_role("button", name="Rename").click()
+    assert "holds '/'" in page.get_by_role("alert").inner_text()
+
+
+def test_lists_are_filtered_by_creator_and_format(seeded: Any, visit: Visit) -> None:
+    token = seeded.account("filters@example.org")
+    seeded.model("filtered net"), seeded.model("filtered lite", kind="tflite")
+    theirs = httpx.post(
+        f"{seeded.url}/api/hub/v1/models",
+        headers={"Authorization": f"Bearer {token}"},
+        json={"name": "filtered of another", "kind": "tflite"},
+    ).json()["id"]
+    share = {"add": ["admin@localhost"]}
+    headers = {"Authorization": f"Bearer {token}"}
+    httpx.patch(f"{seeded.url}/api/hub/v1/models/{theirs}/sharing", headers=headers, json=share)
+    page = visit("/models/?text=filtered")
+    rows = page.get_by_role("row")
+    assert rows.count() == 4  # with the heading
+    page.get_by_label("Format").select_option("tflite")
+    rows.filter(has_text="filtered net").wait_for(state="detached")
+    assert rows.count() == 3
+    page.get_by_label("Creator").fill("filters@example.org")
+    rows.filter(has_text="filtered lite").wait_for(state="detached")
+    assert rows.count() == 2
+    page.wait_for_url(re.compile("kind=tflite.*creator=filters"))
+    page.reload()
+    assert rows.count() == 2
+    page.goto("/datasets/")
+    page.get_by_label("Creator").fill("nobody@example.org")
+    page.get_by_text("No dataset matches.").wait_for()
+    assert page.get_by_label("Format").count() == 0
+
+
 def test_what_a_live_job_uses_is_not_deleted(seeded: Any, visit: Visit) -> None:
     model_id = seeded.model("in use")
     job_id = seeded.submit("Waiting", model_id)

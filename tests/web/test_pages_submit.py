@@ -101,6 +101,50 @@ def test_a_file_and_options_become_a_job(browser: dict[str, Any], seeded: Any, s
 
 
 @pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
+def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], seeded: Any, visit: Visit) -> None:
+    needed = seeded.submit("needed first")
+    page = visit("/submit", **browser)
+    page.get_by_text("It takes: integer >= 1.").first.wait_for()
+    choose(page, "Model file", "limited.onnx", b"limited")
+    page.get_by_label("Bench Phone").check()
+    required = page.get_by_label("One on each line")
+    if browser:
+        required.fill("estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
+    else:
+        page.get_by_label("Add a figure").select_option(label="Inference time (estimated_inference_time)")
+        required.press_sequentially("33 ms")
+        page.get_by_label("Add a figure").select_option("model_size")
+        required.press_sequentially("1")
+    page.locator("summary", has_text="More").click()
+    page.get_by_label("Waits for").fill(f"{needed}, jnothing")
+    page.get_by_label("Keep what compile makes").check()
+    send(page)
+    if not browser:
+        page.get_by_text("requirement 'model_size <= 1': the limit 1 needs a unit").first.wait_for()
+        required.press_sequentially(" MB")
+        send(page)
+    page.get_by_text("there is no job 'jnothing' to wait for").first.wait_for()
+    shown(page, "One on each line", "estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
+    page.get_by_label("Waits for").fill(needed)
+    send(page)
+    job = job_of(page, seeded)
+    assert job["requirements"] == ["estimated_inference_time <= 33 ms", "model_size <= 1 MB"]
+    assert (job["waits_for"], job["keeps_artifact"]) == ([needed], True)
+    page.get_by_text("It waits for another job").wait_for()
+    page.get_by_text("model_size <= 1 MB").wait_for()
+    seeded.api("POST", f"jobs/{needed}/cancel")
+
+
+def test_a_sheet_that_does_not_measure_takes_no_requirement(seeded: Any, visit: Visit) -> None:
+    page = visit(f"/submit?dataset={seeded.dataset()}", **PLAIN)
+    choose(page, "Model file", "idle.onnx", b"idle")
+    page.get_by_label("Measure as well").uncheck()
+    page.get_by_label("One on each line").fill("model_size <= 1 MB")
+    send(page)
+    page.get_by_text("a job that does not measure meets no requirement").first.wait_for()
+
+
+@pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
 def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
     browser: dict[str, Any], seeded: Any, visit: Visit
 ) -> None:

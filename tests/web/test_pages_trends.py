@@ -36,13 +36,15 @@ def commit(number: int, level: float) -> Profile:
 
 @pytest.fixture(scope="module")
 def jobs(seeded: Any) -> list[str]:
-    """Six commits of a model that was uploaded anew each time; then other options, and another model, once each."""
+    """Six commits of a model that was uploaded anew each time; then other options, other inputs, and another model, once each."""
     made = [
         seeded.done(f"commit {number}", commit(number, level), model_id=seeded.model("ci-net"))
         for number, level in enumerate(LEVELS)
     ]
     base = sample_profile()
     other = replace(base, request=replace(base.request, options="--compute_unit cpu"))
+    small = replace(base.inputs[0], spec=replace(base.inputs[0].spec, shape=(1, 3, 48, 192)))
+    seeded.done("a smaller picture", replace(base, inputs=(small,)), model_id=seeded.model("ci-net"))
     seeded.done("on the CPU", other, model_id=seeded.model("ci-net"))
     memory = base.inference.memory
     assert memory is not None
@@ -61,6 +63,7 @@ def test_changes_are_marked_by_the_rule_and_doubts_hide_none(jobs: list[str], vi
     page = visit("/trends?model=ci-net")
     assert page.get_by_role("heading", level=1).inner_text() == "ci-net"
     section = page.locator("section").filter(has_text="6 jobs. 2 changes were found.")
+    page.get_by_text("float32 [1, 3, 48, 192]").wait_for()
     told = rows(section.get_by_role("table"))
     assert list(told) == [f"commit {number}" for number in (5, 4, 3, 2, 1, 0)]
     assert "▲ slower +15" in told["commit 3"]
@@ -80,7 +83,7 @@ def test_changes_are_marked_by_the_rule_and_doubts_hide_none(jobs: list[str], vi
 def test_other_options_are_another_line(jobs: list[str], visit: Visit) -> None:
     page = visit("/trends?model=ci-net&device=Bench+Phone")
     sections = page.locator("main section")
-    assert sections.count() == 2
+    assert sections.count() == 3
     newest = sections.first.inner_text()
     assert "--compute_unit cpu" in newest
     assert "One job." in newest

@@ -1,6 +1,6 @@
 """One attempt in a process of its own: ``python -m dynolab.agent.attempt FOLDER PARENT`` reads ``assignment.json`` there.
 
-It leaves ``outcome.json``, and what the job made: ``profile.json``, ``log.txt``. Events of its progress go to standard
+It leaves ``outcome.json``, and what the job made: ``profile.json``, ``log.txt`` and others. Events of its progress go to standard
 output, one JSON object a line.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from dynolab.jobs.inference import InferenceJob
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
-RESULT_FILE, OUTPUT_FILE, LOG_FILE = "profile.json", "outputs.h5", "log.txt"
+RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "profile.json", "outputs.h5", "artifact.zip", "log.txt"
+ARTIFACT_FOLDER = "artifact"
 
 
 def carry_out(folder: Path, assignment: Assignment) -> Outcome:
@@ -47,20 +49,45 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     (folder / RESULT_FILE).write_text(json.dumps(codec.encode(profile)), encoding="utf-8")
     for stage in profile.stages:
         log.say(f"{stage.name}: {'; '.join((stage.verdict.trust, *stage.verdict.reasons))}")
+    _pack(folder, log)
     log.say("done")
     log.add(profile.log)
-    return Outcome(summary=profile_job.summary(profile), tensors=_tensors(profile))
+    return Outcome(summary=profile_job.summary(profile), tensors=tensors(profile))
 
 
-def _tensors(profile: Profile) -> Tensors:
-    chosen = any(notice.code == "default-shape" for notice in profile.notices) or profile.request.input_shapes
-    inputs, outputs = (tuple(one.spec for one in tensors) for tensors in (profile.inputs, profile.outputs))
+def _pack(folder: Path, log: Narration) -> None:
+    """What compile made, if it was to be kept, in one file. A disk that has no room for it spoils no measurement."""
+    files = [path for path in sorted((folder / ARTIFACT_FOLDER).rglob("*")) if path.is_file()]
+    if not files:
+        return
+    packed = folder / ARTIFACT_FILE
+    try:
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path in files:
+                archive.write(path, path.relative_to(folder / ARTIFACT_FOLDER))
+    except OSError as error:
+        packed.unlink(missing_ok=True)
+        log.say(f"the compiled artifact is not kept: {error.strerror}")
+
+
+def tensors(profile: Profile) -> Tensors:
+    """What the model was fed with and gave. ``fixed``: as far as this run tells, the model takes no other shapes."""
+    asked = profile.request
+    chosen = (
+        any(notice.code == "default-shape" for notice in profile.notices) or asked.input_shapes or asked.input_files
+    )
+    inputs, outputs = (tuple(one.spec for one in side) for side in (profile.inputs, profile.outputs))
     return Tensors(inputs, outputs, fixed=not chosen)
 
 
 def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | None:
     """The job of the assignment's kind; an inference job leaves its outputs in the folder."""
-    model = ProfileSpec(model=folder / assignment.model.name, options=assignment.options)
+    model = ProfileSpec(
+        model=folder / assignment.model.name,
+        options=assignment.options,
+        requirements=assignment.requirements,
+        artifact=folder / ARTIFACT_FOLDER if assignment.keeps_artifact else None,
+    )
     if assignment.kind == "profile":
         return profile_job.run(profile_job.validate(model), context)
     if assignment.kind != "inference" or assignment.dataset is None:

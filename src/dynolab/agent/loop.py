@@ -33,7 +33,7 @@ RENEWALS_PER_LEASE = 3
 LOG_EVERY_S = 2.0
 """How often the hub is told of a log that grows."""
 STOP_WITHIN_S = 10.0
-FILES = {"result": "profile.json", "output": "outputs.h5", "log": "log.txt"}
+FILES = {"result": "profile.json", "output": "outputs.h5", "artifact": "artifact.zip", "log": "log.txt"}
 """What an attempt's process leaves, by the address that it goes to."""
 TOLD_BYTES = 4000
 """How much is told of an error that the hub did not take whole."""
@@ -155,8 +155,23 @@ class Attempt:
                     refused = _refused(f"the {verb} of {path.stat().st_size} bytes", error)
                     log.warning("job %s: %s", self._assignment.job, refused)
                     outcome = Outcome(error=refused.to_dict())
+        if outcome.error is None:
+            self._leave_artifact()
         self._leave_log()
         return outcome
+
+    def _leave_artifact(self) -> None:
+        """Send what compile made; where the hub does not take it, the log says so: what was measured is no worse for that."""
+        path = self._folder / FILES["artifact"]
+        if not path.exists():
+            return
+        try:
+            self._door.store(self._assignment.uploads["artifact"], path)
+        except NOT_TAKEN as error:
+            refused = _refused(f"the compiled artifact of {path.stat().st_size} bytes", error)
+            log.warning("job %s: %s", self._assignment.job, refused)
+            with (self._folder / FILES["log"]).open("a", encoding="utf-8") as told:
+                told.write(f"{refused}\n")
 
     def _leave_log(self) -> None:
         """Send the log, or its end where the hub does not take all of it: what was measured is no worse for that."""

@@ -81,13 +81,15 @@ def tell(job: Job, as_json: bool) -> None:
     """Where a job stands: in a few lines, or as JSON."""
     from rich.markup import escape
 
+    from dynolab.client.waiting import waiting
+
     document = job.document
     if as_json:
         print_json(document)
         return
     show(f"[bold]{document['id']}[/bold] {escape(document['name'])}: {state(document)}")
-    if document.get("queue_position"):
-        click.echo(f"number {document['queue_position']} in the queue of {document['device']['name']}")
+    if found := waiting(document):
+        click.echo(f"on {document['device']['name']}: {found}")
     if document["failure"]:
         click.echo(document["failure"]["message"])
         if document["failure"]["hint"]:
@@ -98,8 +100,6 @@ def tell(job: Job, as_json: bool) -> None:
 
 def _tell_terms(document: Mapping[str, Any]) -> None:
     """What a job that is not over was submitted with, beyond model and device."""
-    if document["state"] == "queued" and not document.get("queue_position") and document["waits_for"]:
-        click.echo(f"waits for {' and '.join(document['waits_for'])}")
     if document["priority"]:
         click.echo(f"priority {document['priority']}")
     if document["deadline_s"] is not None:

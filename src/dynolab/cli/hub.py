@@ -25,6 +25,9 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--tls-certificate", type=FILE, help="Speak HTTPS, with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, help="The certificate's key (PEM).")
 @click.option("--agent/--no-agent", default=True, show_default=True, help="Serve this machine as a device.")
+@click.option(
+    "--show-link", is_flag=True, help="Print what signs in also where the output is no terminal: logs keep it."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -34,6 +37,7 @@ def command(
     tls_certificate: Path | None,
     tls_key: Path | None,
     agent: bool,
+    show_link: bool,
 ) -> None:
     """Run a hub: devices, models and jobs over HTTP, with this machine as its first device. Or back one up.
 
@@ -46,13 +50,16 @@ def command(
     if ctx.invoked_subcommand is not None:
         ctx.obj = data
         return
+    import sys
+
     from dynolab.hub.launch import serve
     from dynolab.hub.settings import Settings
 
     settings = Settings.from_environment(
         _folder(data), host=host, port=port, tls_certificate=tls_certificate, tls_key=tls_key
     )
-    serve(settings, lambda text: click.echo(text, err=True), with_agent=agent)
+    shown = show_link or sys.stderr.isatty()
+    serve(settings, lambda text: click.echo(text, err=True), with_agent=agent, tell_secrets=shown)
 
 
 command.add_command(account)

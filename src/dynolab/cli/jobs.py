@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from dynolab.cli import _hub
@@ -13,7 +15,7 @@ from dynolab.cli import _hub
 @_hub.AS_JSON
 @click.pass_context
 def command(ctx: click.Context, limit: int, state: str | None, as_json: bool) -> None:
-    """List jobs, or: show, log, watch, cancel, rerun, delete one.
+    """List jobs, or: show, log, artifact, watch, cancel, rerun, delete one.
 
     \b
     dynolab jobs --state running
@@ -86,6 +88,17 @@ def log(job_id: str, follow: bool, as_json: bool) -> None:
             return
         text = "".join(job.follow_log()) if follow else job.log()
     _hub.answer(text, {"id": job_id, "log": text}, as_json)
+
+
+@command.command("artifact")
+@click.argument("job_id")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=".", help="A folder, or a file's name.")
+@_hub.AS_JSON
+def artifact(job_id: str, output: Path, as_json: bool) -> None:
+    """Fetch what compile made, as a zip file, of a job that was to keep it."""
+    with _hub.client() as client:
+        path = client.get_job(job_id).fetch_artifact(output)
+    _hub.answer(path, {"id": job_id, "artifact": path}, as_json)
 
 
 @command.command("watch")

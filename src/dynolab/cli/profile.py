@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dynolab.client.jobs import InferenceJob
     from dynolab.spec.jobs import ProfileSpec
     from dynolab.spec.profiles import Profile
 
@@ -36,6 +37,7 @@ T = TypeVar("T")
 @click.option(
     "--require", "requirements", multiple=True, metavar='"FIGURE <= VALUE"', help="Decide; exit 1 unless met."
 )
+@click.option("--keep-artifact", is_flag=True, help="With -o: keep what compile makes, too, in its folder artifact.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder for profile.json, report.html and others."
 )
@@ -56,6 +58,7 @@ def command(
     timeout: float | None,
     memory_limit: str | None,
     requirements: tuple[str, ...],
+    keep_artifact: bool,
     output: Path | None,
     form: str,
 ) -> int:
@@ -85,17 +88,20 @@ def command(
         requirements=requirements,
     )
     _output.check(output, form)
+    if keep_artifact and output is None:
+        raise SpecInvalid("--keep-artifact needs -o", hint="name the folder that it is to be kept in")
+    kept = output if keep_artifact else None
     twice = [name for name in set(runtimes) if runtimes.count(name) > 1]
     if twice:
         raise SpecInvalid(f"-r {twice[0]} is given twice", hint="name each runtime once")
     if device is not None:
-        profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,))
+        profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,), kept)
     elif inputs is not None:
         raise SpecInvalid(
             "--inputs needs --device", hint="here, --input-file NAME=FILE.npy gives the values of one input"
         )
     else:
-        profiles, failed = _measure(spec, runtimes or (None,))
+        profiles, failed = _measure(spec, runtimes or (None,), kept)
     if profiles:
         _output.show(profiles, form)
         if output is not None:
@@ -105,11 +111,9 @@ def command(
 
 
 def _at_hub(
-    spec: ProfileSpec, device: str, inputs: str | None, runtimes: tuple[str | None, ...]
+    spec: ProfileSpec, device: str, inputs: str | None, runtimes: tuple[str | None, ...], kept: Path | None
 ) -> tuple[list[Profile], bool]:
     """Profiles of jobs at the hub, one for each runtime: the same measurement, on one of its devices."""
-    from dataclasses import replace
-
     from dynolab.cli import _hub
     from dynolab.client.devices import Device
     from dynolab.errors import SpecInvalid
@@ -137,12 +141,35 @@ def _at_hub(
         model = client.upload_model(spec.model)
         if batch:
             data = client.upload_dataset(batch)
-        jobs = [client.submit_inference_job(model, wanted, data, options=options) for options in asked]
+        more: dict[str, Any] = {"requirements": spec.requirements, "keep_artifact": kept is not None}
+        jobs = [client.submit_inference_job(model, wanted, data, options=options, **more) for options in asked]
         for job in jobs:
             click.echo(f"job {job.job_id}: {job.url}", err=True)
-        profiles, failed = _each(jobs, lambda job: job.measured(), [str(runtime) for runtime in runtimes])
-    required = spec.requirements
-    return [replace(one, request=replace(one.request, requirements=required)) for one in profiles], failed
+
+        def measured(job: InferenceJob) -> Profile:
+            profile = job.measured()
+            if kept is not None:
+                _unpack(job, _artifact(kept, profile.runtime.name, runtimes))
+            return profile
+
+        return _each(jobs, measured, [str(runtime) for runtime in runtimes])
+
+
+def _artifact(output: Path, runtime: str, runtimes: tuple[str | None, ...]) -> Path:
+    """Where what compile makes is kept: beside the runtime's reports."""
+    return (output if len(runtimes) == 1 else output / runtime) / "artifact"
+
+
+def _unpack(job: InferenceJob, folder: Path) -> None:
+    import zipfile
+
+    from dynolab.connections.local import own_folder
+
+    with own_folder("download-") as place:
+        packed = job.download_artifact(place)
+        if packed is not None:
+            with zipfile.ZipFile(packed) as archive:
+                archive.extractall(folder)
 
 
 def _options(text: str, runtime: str | None) -> str:
@@ -168,7 +195,7 @@ def _batch(spec: ProfileSpec) -> dict[str, list[Any]]:
     return found
 
 
-def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...]) -> tuple[list[Profile], bool]:
+def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | None) -> tuple[list[Profile], bool]:
     """A profile for each runtime, measured here."""
     from dataclasses import replace
 
@@ -178,6 +205,8 @@ def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...]) -> tuple[list[
     from dynolab.jobs.profile import plugin as job
 
     def measured(one: ProfileSpec) -> Profile:
+        if kept is not None:
+            one = replace(one, artifact=_artifact(kept, str(one.runtime), runtimes))
         with _progress.follow(one, several=len(runtimes) > 1) as progress:
             return job.run(one, Context(local, progress))
 

@@ -25,6 +25,12 @@ _COMMON = (
     ),
     click.option("--waits-for", multiple=True, metavar="ID", help="Queue it when this job is done; may be repeated."),
     click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="How long an attempt may run."),
+    click.option(
+        "--require", "requirements", multiple=True, metavar='"FIGURE <= VALUE"', help="Decide; exit 1 unless met."
+    ),
+    click.option(
+        "--keep-artifact", is_flag=True, help="Keep what compile makes: `dynolab jobs artifact ID` fetches it."
+    ),
     click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the end; exit 1 when it fails."),
     click.option("--json", "as_json", is_flag=True, help="As JSON: the job."),
 )
@@ -56,9 +62,11 @@ def profile(model: Path, wait: bool, as_json: bool, **asked: Any) -> int:
         job = client.submit_profile_job(model, **_wanted(asked))
         if not _through(job, wait, as_json):
             return int(wait)
-        if wait and not as_json:
+        if not wait:
+            return 0
+        if not as_json:
             _output.show([job.profile], "text")
-    return 0
+        return int(not _output.decide([job.profile], "json" if as_json else "text"))
 
 
 @command.command("inference")
@@ -76,6 +84,8 @@ def inference(
     **asked: Any,
 ) -> int:
     """Run MODEL on a dataset on a device of the hub."""
+    from dynolab.cli import _output
+
     with _hub.client() as client:
         job = client.submit_inference_job(
             model, inputs=_hub.dataset(client, inputs), profile=measures, **_wanted(asked)
@@ -84,7 +94,7 @@ def inference(
             return int(wait)
         if wait and output is not None:
             click.echo(f"outputs: {job.download_output_data(output)}", err=True)
-    return 0
+        return int(wait and measures and not _output.decide([job.profile], "json"))
 
 
 def _wanted(asked: dict[str, Any]) -> dict[str, Any]:

@@ -68,19 +68,16 @@ class _Stored(Shared):
         """Whether fetching it is shown."""
         return self._owner.verbose
 
+    def set_name(self, name: str) -> None:
+        """Give it another name."""
+        api, where = self._place()
+        self.document = api.send("PATCH", where, {"name": name})
+
     def _place(self) -> tuple[HubApi, str]:
         return self._owner.api, f"{self.KIND}s/{self.id}"
 
-    def _fetch(self, target: Path) -> Path:
-        api, where = self._place()
-        found = api.get(f"{where}/download")
-        path = target.expanduser()
-        path = path / found["name"] if path.is_dir() else path
-        if not path.parent.is_dir():
-            raise NotFound(f"there is no folder {path.parent}", hint="make it first, or name another")
-        with self._owner.display.transfer(f"downloading {self.KIND} {self.name}") as counted:
-            api.download(found["url"], path, found["bytes"], counted)
-        return path
+    def _file(self, target: str | Path) -> Path:
+        return self._fetch("download", Path(target), f"downloading {self.KIND} {self.name}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.KIND}_id={self.id!r}, name={self.name!r})"
@@ -125,7 +122,7 @@ class Model(_Stored):
     def download(self, filename: str | Path = ".", timeout: float | None = None) -> str:
         """Fetch its file into a folder, or under a name; where it is. One that is still made is waited for."""
         self.wait(timeout)
-        return str(self._fetch(Path(filename)))
+        return str(self._file(filename))
 
 
 class Dataset(_Stored):
@@ -160,10 +157,10 @@ class Dataset(_Stored):
     def download(self, filename: str | Path | None = None) -> dict[str, list[h5.Array]] | str:
         """Its tensors; with a folder or file name, the HDF5 file, and where it is."""
         if filename is not None:
-            return str(self._fetch(Path(filename)))
+            return str(self._file(filename))
         library = datasets_library()
         with own_folder("download-") as folder:
-            found: dict[str, list[h5.Array]] = library.read(self._fetch(folder / "dataset.h5"))
+            found: dict[str, list[h5.Array]] = library.read(self._file(folder / "dataset.h5"))
             return found
 
 

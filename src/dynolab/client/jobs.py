@@ -298,6 +298,18 @@ class InferenceJob(Job):
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return str(path)
 
+    def download_artifact(self, filename: str | Path) -> str | None:
+        """What compile made on the device, as a zip file there or in that folder: where it is. Waits for the job.
+
+        None where nothing was kept: the job was not to, it failed, or its runtime compiles nothing.
+        """
+        self.wait()
+        return None if self._document["artifact_bytes"] is None else self.fetch_artifact(filename)
+
+    def fetch_artifact(self, filename: str | Path) -> str:
+        """The same, as it is now. Raises :class:`NotFound`, which says why, where nothing was kept."""
+        return str(self._fetch("artifact", Path(filename), f"downloading the artifact of {self.job_id}"))
+
     def get_output_dataset(self) -> Dataset | None:
         """What it inferred, once it is over; None when it failed or had no dataset."""
         return self.outputs if self.wait().success else None
@@ -308,9 +320,11 @@ class InferenceJob(Job):
         return None if found is None else found.download(filename)
 
     def download_results(self, artifacts_dir: str | Path) -> InferenceJobResult:
-        """Log, outputs and profile, in a folder. Waits for the job."""
+        """Log, outputs, compiled artifact and profile, as far as they were kept, in a folder. Waits for the job."""
         found = super().download_results(artifacts_dir)
         self.download_output_data(found.artifacts_dir)
+        if found.status.success:
+            self.download_artifact(found.artifacts_dir)
         profile = self.download_profile() if found.status.success else {}
         if profile:
             self.download_profile(found.artifacts_dir)

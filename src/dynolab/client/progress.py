@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from dynolab.client.waiting import waiting
 from dynolab.report.base import crop, line
 from dynolab.spec.progress import brief
 from dynolab.spec.show import show_bytes, show_time
@@ -31,8 +32,8 @@ from dynolab.spec.show import show_bytes, show_time
 Counted = Callable[[int, int], None]
 """Told how many bytes of how many have gone or come."""
 Told = Callable[["Moment"], None]
-NOW_WIDTH = 36
-"""What the longest of the brief descriptions takes."""
+NOW_WIDTH = 40
+"""What the longest of the brief descriptions takes, and a place in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,7 @@ class Moment:
 
 def of_job(document: Mapping[str, Any]) -> Moment:
     """The moment of a job's document, or of an event that tells its state."""
-    position, device = document.get("queue_position"), (document.get("device") or {}).get("name")
-    place = f", number {position}" if position else ""
-    if document["state"] == "queued" and not position and document.get("waits_for"):
-        place = f", waits for {' and '.join(document['waits_for'])}, then"
-    return Moment(f"{document['state']}{place}" + (f" for {line(device)}" if place and device else ""))
+    return Moment(waiting(document) or str(document["state"]))
 
 
 def of_event(event: Mapping[str, Any]) -> Moment:

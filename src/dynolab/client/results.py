@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from dynolab.client.status import STATES, JobStatus, JobType
+from dynolab.client.waiting import waiting
 
 
 @dataclass
@@ -68,9 +69,9 @@ def summary(document: dict[str, Any], pages: str) -> InferenceJobSummary:
 
 
 def status(document: dict[str, Any]) -> JobStatus:
-    """Where the job of a document stands."""
+    """Where the job of a document stands; while it waits, with its place in the queue and about when it begins."""
     failure = document["failure"]
-    return JobStatus(STATES[document["state"]], failure["message"] if failure else None)
+    return JobStatus(STATES[document["state"]], failure["message"] if failure else waiting(document))
 
 
 def job_url(job_id: str, pages: str) -> str:

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dynolab.client.http import HubApi
+from dynolab.errors import NotFound
+
+if TYPE_CHECKING:
+    from dynolab.client.client import Client
 
 
 class Shared(ABC):
     """Something at a hub that its owner may let others see."""
 
-    __slots__ = ()
+    _owner: Client
 
     @abstractmethod
     def _place(self) -> tuple[HubApi, str]:
         """The hub, and where it lies below its API."""
+
+    def _fetch(self, what: str, target: Path, title: str) -> Path:
+        """Fetch one of its files, by the address below its own, into a folder or under a name; where it is."""
+        api, where = self._place()
+        found = api.get(f"{where}/{what}")
+        path = target.expanduser()
+        path = path / found["name"] if path.is_dir() else path
+        if not path.parent.is_dir():
+            raise NotFound(f"there is no folder {path.parent}", hint="make it first, or name another")
+        with self._owner.display.transfer(title) as counted:
+            api.download(found["url"], path, found["bytes"], counted)
+        return path
 
     def get_sharing(self) -> list[str]:
         """The e-mail addresses of those it is shared with."""

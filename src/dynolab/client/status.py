@@ -28,7 +28,7 @@ class JobArtifactType(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobStatus:
-    """Where a job stands, and the reason of a failure. It equals its state, and that state's name."""
+    """Where a job stands, and the reason of a failure, or what it waits for. It equals its state, and that state's name."""
 
     class State(IntEnum):
         """The states that AI Hub's client knows; those that belong to other kinds of jobs do not come here."""

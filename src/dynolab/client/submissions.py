@@ -17,6 +17,7 @@ from dynolab.client.status import JobType, State, hub_states
 from dynolab.client.uploads import Uploads
 from dynolab.errors import SpecInvalid
 from dynolab.spec import options as options_module
+from dynolab.spec import requirements as requirements_module
 
 
 class Submissions(Offered, Uploads):
@@ -34,14 +35,18 @@ class Submissions(Offered, Uploads):
         priority: int = 0,
         waits_for: Sequence[Job | str] = (),
         deadline_s: float | None = None,
+        requirements: Sequence[str] = (),
+        keep_artifact: bool = False,
     ) -> Any:
         """Profile a model on a device: a :class:`ProfileJob`; on several, a list of them.
 
         A hub that takes no more jobs for now is asked again, for up to 10 minutes; with ``retry=False`` that is raised.
         Beyond AI Hub's arguments: of the jobs that wait, those of the highest ``priority`` go first; a job is queued when
-        all that it ``waits_for`` are done; an attempt may run for ``deadline_s`` seconds.
+        all that it ``waits_for`` are done; an attempt may run for ``deadline_s`` seconds; the profile is held against
+        ``requirements``, such as ``estimated_inference_time <= 33 ms``; with ``keep_artifact`` what compile makes is kept
+        (:meth:`~dynolab.client.jobs.InferenceJob.download_artifact`).
         """
-        more = _more(priority, waits_for, deadline_s)
+        more = _more(priority, waits_for, deadline_s, requirements, keep_artifact)
         asked = {"kind": "profile", "measures": True, "name": name or "", "options": options, **more}
         return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
 
@@ -59,6 +64,8 @@ class Submissions(Offered, Uploads):
         priority: int = 0,
         waits_for: Sequence[Job | str] = (),
         deadline_s: float | None = None,
+        requirements: Sequence[str] = (),
+        keep_artifact: bool = False,
     ) -> Any:
         """Infer from a dataset: an :class:`InferenceJob`; without inputs, a profile with random ones. The rest as above."""
         if inputs is None:
@@ -74,8 +81,10 @@ class Submissions(Offered, Uploads):
                 priority=priority,
                 waits_for=waits_for,
                 deadline_s=deadline_s,
+                requirements=requirements,
+                keep_artifact=keep_artifact,
             )
-        more = _more(priority, waits_for, deadline_s)
+        more = _more(priority, waits_for, deadline_s, requirements, keep_artifact)
         data = inputs if isinstance(inputs, Dataset) else self._dataset(inputs)
         asked = {"kind": "inference", "measures": profile, "name": name or "", "options": options, **more}
         return self._submit(
@@ -130,8 +139,23 @@ class Submissions(Offered, Uploads):
         return text
 
 
-def _more(priority: int, waits_for: Sequence[Job | str], deadline_s: float | None) -> dict[str, Any]:
-    """What a submission says beyond AI Hub's arguments, as far as it says it."""
+def _more(
+    priority: int,
+    waits_for: Sequence[Job | str],
+    deadline_s: float | None,
+    requirements: Sequence[str],
+    keep_artifact: bool,
+) -> dict[str, Any]:
+    """What a submission says beyond AI Hub's arguments, as far as it says it. Raises :class:`SpecInvalid`."""
     ids = [one.job_id if isinstance(one, Job) else one for one in waits_for]
-    found = {"priority": priority or None, "waits_for": ids or None, "deadline_s": deadline_s}
+    required = [requirements] if isinstance(requirements, str) else list(requirements)
+    for text in required:
+        requirements_module.parse(text)
+    found = {
+        "priority": priority or None,
+        "waits_for": ids or None,
+        "deadline_s": deadline_s,
+        "requirements": required or None,
+        "keeps_artifact": keep_artifact or None,
+    }
     return {name: value for name, value in found.items() if value is not None}

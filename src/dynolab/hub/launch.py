@@ -31,8 +31,8 @@ from dynolab.hub.entrance.forwarded import ForwardedHost
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
 from dynolab.hub.usecases.make_token import make_token
-from dynolab.hub.usecases.open_session import INVITATION_LIFE_S, invite_user
 
 GRACE_S = 3
 """How long open requests may take when the hub ends."""
@@ -49,8 +49,11 @@ LOCAL_USER = "admin@localhost"
 Tell = Callable[[str], None]
 
 
-def serve(settings: Settings, tell: Tell, *, with_agent: bool = True) -> None:
-    """Run a hub until it is told to end, by Ctrl-C or SIGTERM. ``tell`` receives what a person should read."""
+def serve(settings: Settings, tell: Tell, *, with_agent: bool = True, tell_secrets: bool = False) -> None:
+    """Run a hub until it is told to end, by Ctrl-C or SIGTERM. ``tell`` receives what a person should read.
+
+    ``tell_secrets``: that it may be told what signs in, because a person alone reads it.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
     _check_certificate(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
@@ -61,7 +64,7 @@ def serve(settings: Settings, tell: Tell, *, with_agent: bool = True) -> None:
         url, dsn = (postgres.url, postgres.dsn) if postgres else urls(str(settings.database_url))
         kept = postgres.kept() if postgres else nullcontext()
         with kept, asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:  # uvloop's, if there
-            runner.run(_serve(settings, url, dsn, listening, tell, with_agent))
+            runner.run(_serve(settings, url, dsn, listening, tell, with_agent=with_agent, tell_secrets=tell_secrets))
     except KeyboardInterrupt:
         tell("hub stopped")
     finally:
@@ -170,12 +173,19 @@ class Server(uvicorn.Server):
 
 
 async def _serve(
-    settings: Settings, url: str, dsn: str, listening: socket.socket, tell: Tell, with_agent: bool
+    settings: Settings,
+    url: str,
+    dsn: str,
+    listening: socket.socket,
+    tell: Tell,
+    *,
+    with_agent: bool,
+    tell_secrets: bool,
 ) -> None:
     hub = await open_hub(settings, url, dsn)
     address = _address(settings)
-    agent_token = await _first_start(hub, settings, address, tell)
-    invitation = await invite_user(hub, LOCAL_USER)
+    agent_token = await _first_start(hub, settings, address, tell, tell_secrets)
+    way_in = await _way_in(hub, settings, address, tell_secrets)
     server = Server(_config(settings, hub), hub)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
@@ -183,8 +193,8 @@ async def _serve(
     try:
         if with_agent and not serving.done():
             server.agent = _start_agent(address, agent_token)
-        if invitation is not None and not serving.done():
-            tell(f"open {address}/welcome/{invitation}  (signs you in; good for {INVITATION_LIFE_S // 60} minutes)")
+        if not serving.done():
+            tell(way_in)
         tell(f"hub ready at {address}")
         asyncio.get_running_loop().call_later(SETTLE_S, _settle)
         if settings.tls_certificate and not serving.done():
@@ -263,13 +273,23 @@ def _shown(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
 
 
-async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell) -> Path:
+async def _way_in(hub: Hub, settings: Settings, address: str, tell_secrets: bool) -> str:
+    """How a person gets to the pages. A link that signs in is not for what keeps this text, such as a service's log."""
+    invitation = await invite_user(hub, LOCAL_USER) if tell_secrets else None
+    if invitation is None:
+        return f"pages: sign in at {address}/sign-in with the API token in {settings.data / 'client.ini'}"
+    minutes = INVITATION_LIFE.total_seconds() / 60
+    return f"open {address}/welcome/{invitation}  (signs you in, once, within {minutes:.0f} minutes)"
+
+
+async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell, tell_secrets: bool) -> Path:
     """At the first start: tokens and a ``client.ini``, for the owner's eyes only. The file with the agent's token."""
     ini, agent_token = settings.data / "client.ini", settings.data / "agent.token"
     if not ini.exists():
         token = await make_token(hub, email=LOCAL_USER, kind="user", label="made at the first start")
         _write(ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n")
-        tell(f"API token (shown this once): {token}")
+        if tell_secrets:
+            tell(f"API token (shown this once): {token}")
         tell(f"for the official client: export QAIHUB_CLIENT_INI={ini}")
         tell(f"for dynolab's own commands: dynolab login --from {ini}")
     _keep_address(ini, address)

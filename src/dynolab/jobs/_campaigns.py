@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dynolab import errors, plugins
 from dynolab.connections.base import Connection
@@ -17,11 +18,13 @@ from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, Progress
 from dynolab.measure import environment, figures
-from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
+from dynolab.measure.orders import ARTIFACT_FOLDER, CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read, write
 from dynolab.runtimes.base import Runtime
 from dynolab.spec import options as options_module
+from dynolab.spec import requirements
 from dynolab.spec.jobs import ProfileSpec
+from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFacts, ModelFormat
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import Notice, Profile, Request
@@ -146,6 +149,7 @@ def _send(
             best=best,
         )
         measured = _campaign(campaign, connection, workspace, context.progress)
+        _pull_artifact(spec, measured, connection, workspace)
         return measured, _pull_outputs(measured, batches, connection)
 
 
@@ -178,6 +182,19 @@ def _pull_outputs(measured: Measured, batches: Batches | None, connection: Conne
     return tuple(pulled)
 
 
+def _pull_artifact(spec: ProfileSpec, measured: Measured, connection: Connection, workspace: str) -> None:
+    """Bring what compile made, if that is to be kept. Raises :class:`Forbidden` for a name that leads out of the folder."""
+    if spec.artifact is None or measured.error is not None:
+        return
+    for file in measured.files.get(StageName.COMPILE, ()):
+        path = PurePosixPath(file.path)
+        if path.is_absolute() or ".." in path.parts:
+            raise errors.Forbidden(f"the device names {file.path!r} as a file of the compiled artifact")
+        target = spec.artifact / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        connection.pull(f"{workspace}/{ARTIFACT_FOLDER}/{path}", target)
+
+
 def _profile(
     spec: ProfileSpec, source: ModelSource, runtime: Runtime, measured: Measured, seen_ns: float | None
 ) -> Profile:
@@ -196,12 +213,16 @@ def _profile(
 
 
 def summary(profile: Profile) -> dict[str, object]:
-    """The headline figures, in nanoseconds and bytes; memory from what only swap could take to all that is resident."""
+    """The headline figures, in nanoseconds and bytes; memory from what only swap could take to all that is resident.
+
+    ``requirements`` counts those that are ``met``, ``not met``, or of which the profile ``cannot tell``.
+    """
     peak = profile.inference.memory.peak if profile.inference.memory else None
     return {
         "estimated_inference_time_ns": profile.inference.time.minimum_ns if profile.inference.time else None,
         "inference_memory_peak_bytes": [peak.lower, peak.upper] if peak else None,
         "verdicts": {stage.name.value: stage.verdict.trust.value for stage in profile.stages},
+        "requirements": dict(Counter(one.outcome.value for one in requirements.decide_all(profile))),
     }
 
 

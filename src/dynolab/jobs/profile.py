@@ -45,11 +45,13 @@ def profile(
     timeout_s: float | None = None,
     memory_limit_bytes: int | None = None,
     requirements: str | Sequence[str] = (),
+    artifact: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Profile:
     """Profile a model file on this machine: the Python form of ``dynolab profile``.
 
-    ``options`` is text in AI Hub's grammar. ``progress`` receives events (see :data:`dynolab.jobs.base.Progress`).
+    ``options`` is text in AI Hub's grammar. ``artifact`` is a folder for what compile makes; without it that is not kept.
+    ``progress`` receives events (see :data:`dynolab.jobs.base.Progress`).
     Raises :class:`dynolab.errors.UserError` for what cannot work and :class:`dynolab.errors.WorkerError` when the model
     fails; nothing is left behind in either case.
     """
@@ -65,6 +67,7 @@ def profile(
         timeout_s=timeout_s,
         memory_limit_bytes=memory_limit_bytes,
         requirements=arguments.texts(requirements),
+        artifact=None if artifact is None else Path(artifact),
     )
     return plugin.run(spec, Context(campaigns.this_machine(), progress or (lambda _: None)))
 

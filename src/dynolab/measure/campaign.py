@@ -14,7 +14,7 @@ from dynolab import errors
 from dynolab.measure import cage as cage_module
 from dynolab.measure import environment, memory, pagecache, process, verdict, witnesses
 from dynolab.measure.clock import now_ns
-from dynolab.measure.orders import Campaign, Measured
+from dynolab.measure.orders import ARTIFACT_FOLDER, Campaign, Measured
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     Inspection,
@@ -45,7 +45,7 @@ class Runner:
         self.started_ns = now_ns()
         self.deadline_ns = None if campaign.timeout_s is None else self.started_ns + int(campaign.timeout_s * 1e9)
         self.cage = cage_module.make(campaign.memory_limit_bytes)
-        self.artifact_dir, self.cache_dir = folder / "artifact", folder / "cache"
+        self.artifact_dir, self.cache_dir = folder / ARTIFACT_FOLDER, folder / "cache"
         for place in (self.artifact_dir, self.cache_dir):
             place.mkdir()
         self.readings = witnesses.all_names()

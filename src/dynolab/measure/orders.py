@@ -11,6 +11,8 @@ from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, Verdict
 
 CAMPAIGN_FILE = "campaign.json"
+ARTIFACT_FOLDER = "artifact"
+"""Where a campaign leaves what compile made, in its workspace."""
 MEASURED_FILE = "measured.json"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dynolab.spec.tensors import TensorSpec
 
-AGENT_PROTOCOL = 1
+AGENT_PROTOCOL = 2
 """Hub and agent refuse each other when theirs differ."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
@@ -60,8 +60,12 @@ class Assignment:
     model: FileLink
     dataset: FileLink | None = None
     with_profile: bool = True
+    requirements: tuple[str, ...] = ()
+    """Limits that the profile is to be held against."""
+    keeps_artifact: bool = False
+    """Whether what compile made is to be left, too."""
     uploads: dict[str, str] = field(default_factory=dict)
-    """Addresses to PUT to, by what goes there: ``result`` (the profile document), ``output``, ``log``."""
+    """Addresses to PUT to, by what goes there: ``result`` (the profile document), ``output``, ``artifact``, ``log``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -419,6 +419,7 @@ def _circumstances(profile: Profile) -> dict[str, str]:
         "runtime": profile.runtime.name,
         "options": profile.request.options or "none",
         "dynolab": profile.dynolab_version,
+        **{f"input {one.spec.name}": f"{one.spec.dtype} {one.spec.shape_text}, {one.source}" for one in profile.inputs},
         **{f"version of {name}": version for name, version in profile.runtime.versions.items()},
     }
     effective = {f"{key} in effect" if key in known else key: value for key, value in profile.runtime.effective.items()}

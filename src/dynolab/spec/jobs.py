@@ -25,6 +25,8 @@ class ProfileSpec:
     timeout_s: float | None = None
     memory_limit_bytes: int | None = None
     requirements: tuple[str, ...] = ()
+    artifact: Path | None = None
+    """A folder on this machine for what compile made, if that is to be kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
-"""What an agent's attempt needs of libraries."""
+"""What an agent's attempt needs of libraries, and what it tells of a model."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+
+from dynolab.agent.attempt import tensors
+from dynolab.testing.sample import sample_profile
 
 WITHOUT_H5PY = """
 import sys
@@ -12,7 +16,7 @@ from pathlib import Path
 from dynolab.agent.attempt import carry_out
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, FileLink
 link = FileLink("", "net.onnx", 1)
-asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", sys.argv[2], "", 1.0, link, link, True, {})
+asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", sys.argv[2], "", 1.0, link, link)
 print(carry_out(Path(sys.argv[1]), asked).error)
 """
 
@@ -27,3 +31,14 @@ def test_profiles_need_no_library_for_datasets_and_inference_says_that_it_does(t
     assert "'code': 'PluginMissing'" in told
     assert "inference jobs need h5py" in told
     assert "dynolab[datasets]" in told
+
+
+def test_shapes_that_the_request_chose_are_not_the_models_own() -> None:
+    profile = replace(sample_profile(), notices=())
+    asked = replace(profile.request, input_shapes={}, input_files={})
+    assert tensors(replace(profile, request=asked)).fixed
+    for chosen in (
+        replace(asked, input_shapes={"image": (1, 3, 2, 2)}),
+        replace(asked, input_files={"image": "x.npy"}),
+    ):
+        assert not tensors(replace(profile, request=chosen)).fixed

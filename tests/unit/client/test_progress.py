@@ -14,7 +14,7 @@ from dynolab.client import progress
 from dynolab.client.progress import Moment, Silent, Terminal
 
 LOOP = {"event": "iteration", "count": 1345, "of": 10000, "minimum_ns": 4_550_000}
-QUEUED = {"state": "queued", "queue_position": 3, "device": {"name": "Bench\x1b[31m Phone"}}
+QUEUED = {"state": "queued", "queue_position": 3}
 
 
 @pytest.fixture
@@ -24,9 +24,8 @@ def screen() -> tuple[Terminal, io.StringIO]:
 
 
 def test_a_moment_names_state_and_place_in_the_queue() -> None:
-    assert progress.of_job(QUEUED).text == "queued, number 3 for Bench\\x1b[31m Phone"
-    waiting = {**QUEUED, "queue_position": None, "waits_for": ["ja", "jb"], "device": {"name": "Phone"}}
-    assert progress.of_job(waiting).text == "queued, waits for ja and jb, then for Phone"
+    assert progress.of_job({**QUEUED, "estimated_start_s": 120}).text == "3rd in the queue, begins in about 2 min"
+    assert progress.of_job({"state": "queued", "attempts_made": 1}).text == "queued"
     assert progress.of_job({"state": "running"}).text == "running"
     assert progress.of_event(LOOP) == Moment("1,345 of 10,000, minimum 4.55 ms", 1345, 10000)
     assert progress.of_event({"event": "stage", "stage": "first_load", "text": "time", "process": 2}).text == (
@@ -39,7 +38,7 @@ def test_a_terminal_shows_a_transfer_and_a_wait(screen: tuple[Terminal, io.Strin
     with terminal.transfer("uploading model net") as counted:
         counted(500_000, 2_000_000)
     with terminal.waiting("jabc net") as told:
-        told(progress.of_job({**QUEUED, "device": {"name": "Phone"}}))
+        told(progress.of_job(QUEUED))
         told(progress.of_event(LOOP))
     text = out.getvalue()
     assert "uploading model net" in text
@@ -76,7 +75,7 @@ with display.transfer("uploading <b>net</b>") as counted:
     for done in range(0, 101):
         counted(done * 1000, 100_000)
 with display.waiting("jabc") as told:
-    told(Moment("queued, number 2"))
+    told(Moment("2nd in the queue"))
     told(Moment("running"))
 """
 

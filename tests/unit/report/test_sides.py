@@ -50,9 +50,13 @@ def test_a_difference_of_memory_says_whether_chance_may_explain_it() -> None:
     assert held is not None
     close = replace(held, peak=Range(held.peak.lower, held.peak.upper + 1000))
     far = replace(held, spread=replace(held.spread, peak_upper=Range(10**9, 10**9)), peak=Range(10, 10**9))
-    profiles = [base, *(replace(base, inference=replace(base.inference, memory=one)) for one in (close, far))]
+    apart = replace(held, spread=replace(held.spread, peak_upper=Range(1, 1)), peak=close.peak)
+    wide = replace(held, peak=Range(held.peak.lower, held.peak.upper + held.resolution_bytes))
+    others = (close, apart, wide, far)
+    profiles = [base, *(replace(base, inference=replace(base.inference, memory=one)) for one in others)]
     peaks = sides(profiles).stages[3].memory[0]
-    assert [side.overlap for side in peaks] == [None, True, False]
+    told = [None, "below-resolution", "below-resolution", "spreads-meet", "spreads-apart"]
+    assert [side.meaning for side in peaks] == told
     assert peaks[1].change == "+0 B, +1.00 kB"
 
 

@@ -35,11 +35,13 @@ from dynolab.spec.profiles import (
     RuntimeFacts,
     Spread,
     Stage,
+    Tensor,
     TimingRun,
     Trust,
     Verdict,
 )
 from dynolab.spec.stats import summarise
+from dynolab.spec.tensors import TensorSpec
 
 CLEAN = Verdict(Trust.CLEAN)
 Times = Sequence[Sequence[int]]
@@ -371,6 +373,16 @@ def test_only_what_differs_among_several_is_listed_with_each_ones_value() -> Non
         "device in effect": ("none", "GPU", "none"),
     }
     assert differing([a, a]) == []
+
+
+def test_inputs_of_another_shape_or_from_elsewhere_are_told() -> None:
+    a = profile(A)
+    fed = Tensor(TensorSpec("x", "float32", (1, 3)), "random uniform [0, 1), seed 1")
+    b, c = (replace(a, inputs=(one,)) for one in (fed, replace(fed, source="x.npy")))
+    assert differing([b, c]) == [
+        ("input x", ("float32 [1, 3], random uniform [0, 1), seed 1", "float32 [1, 3], x.npy"))
+    ]
+    assert ("input x", ("none", "float32 [1, 3], x.npy")) in differing([replace(a, inputs=()), c])
 
 
 def test_everything_else_that_differs_is_listed() -> None:

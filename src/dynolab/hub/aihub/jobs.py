@@ -21,9 +21,10 @@ from dynolab.hub.aihub.tensors import tell_specs, tensor_types
 from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.links import Link
+from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
 from dynolab.hub.usecases.read_blob import read_all
-from dynolab.hub.usecases.rename_job import rename_job
+from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
 from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
@@ -205,7 +206,7 @@ async def rename(request: Request) -> Response:
     """``PATCH jobs/ID/``."""
     hub, account = await who(request)
     asked = await body(request, pb.JobPublicUpdate())
-    await rename_job(hub, account, request.path_params["id"], asked.name)
+    await give_name(hub, account, job_table, request.path_params["id"], asked.name)
     return protobuf(pb.CreateUpdateResponse(id=request.path_params["id"]))
 
 

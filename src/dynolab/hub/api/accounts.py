@@ -1,11 +1,13 @@
-"""Who is signed in, the password and the tokens of the account."""
+"""Who is signed in, the password, the tokens and the browsers of the account."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from dynolab.hub.api.common import Caller, TheHub
-from dynolab.hub.api.schemas import Me, NewToken, PasswordAsked, Token, TokenAsked, Tokens
+from dynolab.hub.api.schemas import Me, NewToken, PasswordAsked, Session, Sessions, Token, TokenAsked, Tokens
+from dynolab.hub.usecases.end_session import end_session
+from dynolab.hub.usecases.find_sessions import find_sessions
 from dynolab.hub.usecases.find_tokens import find_tokens
 from dynolab.hub.usecases.make_token import make_own_token
 from dynolab.hub.usecases.revoke_token import revoke_token
@@ -22,7 +24,7 @@ async def me(account: Caller) -> Me:
 
 @router.put("/account/password", status_code=204)
 async def password(hub: TheHub, account: Caller, asked: PasswordAsked) -> None:
-    """Set, change or remove one's own password, for `qai-hub configure`; tokens are as good as before."""
+    """Set, change or remove one's own password, for `qai-hub configure`; browsers are signed out, tokens are as good as before."""
     await change_password(hub, account, asked.password, current=asked.current)
 
 
@@ -43,3 +45,15 @@ async def make(hub: TheHub, account: Caller, asked: TokenAsked) -> NewToken:
 async def revoke(hub: TheHub, account: Caller, id: str) -> None:
     """Revoke a token: it opens nothing any more, at once."""
     await revoke_token(hub, account, id)
+
+
+@router.get("/sessions")
+async def sessions(hub: TheHub, account: Caller) -> Sessions:
+    """The browsers that the account is signed in with at the hub's pages."""
+    return Sessions(sessions=[Session.model_validate(row) for row in await find_sessions(hub, account)])
+
+
+@router.delete("/sessions/{id}", status_code=204)
+async def end(hub: TheHub, account: Caller, id: str) -> None:
+    """Sign a browser out, at once."""
+    await end_session(hub, account, id)

@@ -20,6 +20,7 @@ from dynolab.hub.usecases.end_attempt import finish_attempt
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
+from dynolab.hub.usecases.store_file import COLUMNS
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, FileLink, Outcome, Renewal
 
@@ -137,7 +138,9 @@ def _assignment(request: Request, hub: Hub, found: Claim) -> Assignment:
         model=fetch(found.model_blob_id, found.file_name, found.model_bytes),
         dataset=None if dataset is None else fetch(dataset, "dataset.h5", found.dataset_bytes),
         with_profile=found.measures,
-        uploads={verb: put(verb) for verb in ("result", "output", "log")},
+        requirements=found.requirements,
+        keeps_artifact=found.keeps_artifact,
+        uploads={verb: put(verb) for verb in COLUMNS},
     )
 
 

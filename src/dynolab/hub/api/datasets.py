@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from dynolab.errors import Conflict
 from dynolab.hub.api import common
 from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
-from dynolab.hub.api.schemas import Dataset, DatasetAsked, Datasets, Download, Upload, UploadAsked, UploadDone
+from dynolab.hub.api.schemas import Change, Dataset, DatasetAsked, Datasets, Download, Upload, UploadAsked, UploadDone
 from dynolab.hub.api.sharing import sharing_routes
 from dynolab.hub.store import tables
 from dynolab.hub.usecases.begin_upload import begin_upload
@@ -18,7 +18,8 @@ from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.cursors import cut_page, read_cursor
 from dynolab.hub.usecases.delete_dataset import delete_dataset
-from dynolab.hub.usecases.find_stored import find_stored, page_stored
+from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
+from dynolab.hub.usecases.rename import rename as give_name
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 sharing_routes(router, tables.dataset)
@@ -49,10 +50,19 @@ async def create(hub: TheHub, account: Caller, asked: DatasetAsked) -> Dataset:
 
 @router.get("")
 async def listing(
-    hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
+    hub: TheHub,
+    account: Caller,
+    name: Filter = "",
+    creator: Filter = "",
+    limit: Limit = PAGE,
+    before: Before = None,
 ) -> Datasets:
-    """A page of the datasets that the account may see, newest first. `name`: a part of the name, in any case."""
-    rows = await page_stored(hub, account, tables.dataset, name=name, limit=limit + 1, place=read_cursor(before))
+    """A page of the datasets that the account may see, newest first.
+
+    `name`: a part of the name, in any case; `creator`: the owner's e-mail address or name.
+    """
+    wanted = StoredFilter(name=name, creator=creator)
+    rows = await page_stored(hub, account, tables.dataset, wanted, limit=limit + 1, place=read_cursor(before))
     page, following = cut_page(rows, limit)
     return Datasets(datasets=[_shown(row) for row in page], next=following)
 
@@ -60,6 +70,13 @@ async def listing(
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Dataset:
     """One dataset."""
+    return _shown(await find_stored(hub, account, tables.dataset, id))
+
+
+@router.patch("/{id}")
+async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Dataset:
+    """Give a dataset another name."""
+    await give_name(hub, account, tables.dataset, id, asked.name)
     return _shown(await find_stored(hub, account, tables.dataset, id))
 
 

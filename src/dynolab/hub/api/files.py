@@ -43,7 +43,7 @@ async def blob(request: Request) -> Response:
 
 
 async def attempt_file(request: Request) -> Response:
-    """``PUT`` what an attempt leaves: its result, output or log."""
+    """``PUT`` what an attempt leaves: its result, output, artifact or log."""
     verb = request.path_params["verb"]
     if verb not in COLUMNS:
         raise NotFound(f"an attempt leaves no {verb}")

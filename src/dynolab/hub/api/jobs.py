@@ -12,13 +12,14 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 
 from dynolab.errors import Error, NotFound
-from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
+from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub, download
 from dynolab.hub.api.schemas import (
     Attempt,
+    Change,
+    Download,
     Failure,
     Job,
     JobAsked,
-    JobChange,
     JobDevice,
     JobHead,
     Jobs,
@@ -32,12 +33,14 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.cancel_job import cancel_job
 from dynolab.hub.usecases.cursors import cut_page, read_cursor
 from dynolab.hub.usecases.delete_job import delete_job
+from dynolab.hub.usecases.estimate_start import estimate_start
+from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
 from dynolab.hub.usecases.follow_job import Moment, follow_job
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
-from dynolab.hub.usecases.rename_job import rename_job
+from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
@@ -67,6 +70,9 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "dataset_id",
         "output_dataset_id",
         "options",
+        "requirements",
+        "keeps_artifact",
+        "artifact_bytes",
         "deadline_s",
     ]
     instants = ["created_at", "started_at", "finished_at"]
@@ -85,6 +91,7 @@ def _head(row: Row[Any]) -> dict[str, Any]:
 async def _shown(hub: Hub, account: Account, job_id: str) -> Job:
     row = await find_job(hub, account, job_id)
     attempts, position = await find_attempts(hub, row)
+    estimate = await estimate_start(hub, row, position) if row.state == "queued" else None
     running = [dump(one.progress) for one in attempts if one.state == "running"]
     return Job(
         **_head(row),
@@ -103,6 +110,8 @@ async def _shown(hub: Hub, account: Account, job_id: str) -> Job:
         ],
         progress=running[-1] if running else None,
         queue_position=position,
+        estimated_start_s=None if estimate is None else estimate.seconds,
+        no_estimate=None if estimate is None else estimate.reason,
     )
 
 
@@ -131,6 +140,8 @@ async def submit(
         dataset_id=asked.dataset_id,
         project_id=asked.project_id,
         idempotency_key=idempotency_key,
+        requirements=tuple(asked.requirements),
+        keeps_artifact=asked.keeps_artifact,
         priority=asked.priority,
         deadline_s=asked.deadline_s,
         waits_for=tuple(asked.waits_for),
@@ -169,9 +180,9 @@ async def show(hub: TheHub, account: Caller, id: str) -> Job:
 
 
 @router.patch("/{id}")
-async def rename(hub: TheHub, account: Caller, id: str, asked: JobChange) -> Job:
+async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Job:
     """Give a job another name."""
-    await rename_job(hub, account, id, asked.name)
+    await give_name(hub, account, tables.job, id, asked.name)
     return await _shown(hub, account, id)
 
 
@@ -206,6 +217,13 @@ async def profile(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
     if row.state != "done" or row.result_blob_id is None:
         raise NotFound(f"the job {id} has no profile: it is {row.state}")
     return await _file(hub, row.result_blob_id, "application/json")
+
+
+@router.get("/{id}/artifact")
+async def artifact(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
+    """Where what compile made on the device is to be had, as a zip file; 404 where there is none."""
+    row = await find_job(hub, account, id)
+    return await download(request, find_artifact(row), f"{row.name}_{id}_artifact", ".zip")
 
 
 @router.get(

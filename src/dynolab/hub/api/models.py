@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from dynolab.errors import Conflict
 from dynolab.hub.api import common
 from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
-from dynolab.hub.api.schemas import Download, Model, ModelAsked, Models, Upload, UploadAsked, UploadDone
+from dynolab.hub.api.schemas import Change, Download, Model, ModelAsked, Models, Upload, UploadAsked, UploadDone
 from dynolab.hub.api.sharing import sharing_routes
 from dynolab.hub.store import tables
 from dynolab.hub.usecases.begin_upload import begin_upload
@@ -18,7 +18,8 @@ from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
 from dynolab.hub.usecases.cursors import cut_page, read_cursor
 from dynolab.hub.usecases.delete_model import delete_model
-from dynolab.hub.usecases.find_stored import find_stored, page_stored
+from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
+from dynolab.hub.usecases.rename import rename as give_name
 
 router = APIRouter(prefix="/models", tags=["models"])
 sharing_routes(router, tables.model)
@@ -50,10 +51,20 @@ async def create(hub: TheHub, account: Caller, asked: ModelAsked) -> Model:
 
 @router.get("")
 async def listing(
-    hub: TheHub, account: Caller, name: Filter = "", limit: Limit = PAGE, before: Before = None
+    hub: TheHub,
+    account: Caller,
+    name: Filter = "",
+    kind: Filter = "",
+    creator: Filter = "",
+    limit: Limit = PAGE,
+    before: Before = None,
 ) -> Models:
-    """A page of the models that the account may see, newest first. `name`: a part of the name, in any case."""
-    rows = await page_stored(hub, account, tables.model, name=name, limit=limit + 1, place=read_cursor(before))
+    """A page of the models that the account may see, newest first.
+
+    `name`: a part of the name, in any case; `kind`: the format; `creator`: the owner's e-mail address or name.
+    """
+    wanted = StoredFilter(name=name, kind=kind, creator=creator)
+    rows = await page_stored(hub, account, tables.model, wanted, limit=limit + 1, place=read_cursor(before))
     page, following = cut_page(rows, limit)
     return Models(models=[_shown(row) for row in page], next=following)
 
@@ -61,6 +72,13 @@ async def listing(
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Model:
     """One model."""
+    return _shown(await find_stored(hub, account, tables.model, id))
+
+
+@router.patch("/{id}")
+async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Model:
+    """Give a model another name."""
+    await give_name(hub, account, tables.model, id, asked.name)
     return _shown(await find_stored(hub, account, tables.model, id))
 
 

@@ -79,6 +79,7 @@ class Token(Given):
     kind: Literal["user", "agent"]
     label: str
     created_at: datetime
+    used_at: datetime | None = Field(description="When it was last used, to the hour; null: not yet, or not seen.")
     revoked_at: datetime | None = Field(description="From when on it opens nothing; null: it is good.")
 
 
@@ -92,6 +93,24 @@ class Tokens(Given):
     """All tokens of the account, newest first."""
 
     tokens: list[Token]
+
+
+class Session(Given):
+    """A browser that is signed in."""
+
+    id: str
+    browser: str = Field(description="What it calls itself, in short; empty where it does not say.")
+    way: Literal["token", "password", "link"] = Field(description="What it was signed in by.")
+    token_id: str | None = Field(description="The token, if by one: the session ends with it.")
+    created_at: datetime
+    seen_at: datetime = Field(description="When it last asked for something, to 5 minutes.")
+    expires_at: datetime
+
+
+class Sessions(Given):
+    """The browsers of the account, the one that was seen last first."""
+
+    sessions: list[Session]
 
 
 # ---- devices ---------------------------------------------------------------------------------------------------------
@@ -141,6 +160,12 @@ class Board(Given):
     busy: bool = Field(description="Whether it holds a job now.")
     created_at: datetime
     seen_at: datetime = Field(description="When it was last heard of.")
+
+
+class Change(Asked):
+    """What may be changed of a job, model or dataset."""
+
+    name: Text
 
 
 # ---- models and datasets ---------------------------------------------------------------------------------------------
@@ -269,6 +294,12 @@ class JobAsked(Asked):
     measures: bool = Field(True, description="Whether an inference job also measures the stages.")
     dataset_id: Text | None = None
     project_id: Short = ""
+    requirements: list[Short] = Field(
+        default_factory=list,
+        max_length=50,
+        description="Limits that the profile is held against, such as `estimated_inference_time <= 33 ms`.",
+    )
+    keeps_artifact: bool = Field(False, description="Whether what compile makes is left, too, as a zip file.")
     priority: int = Field(0, ge=-10, le=10, description="The higher goes first; within one, shares are fair.")
     deadline_s: float | None = Field(
         None,
@@ -281,12 +312,6 @@ class JobAsked(Asked):
         max_length=100,
         description="Jobs that must be done before this one is queued; when one fails or is cancelled, so does this one.",
     )
-
-
-class JobChange(Asked):
-    """What may be changed of a job."""
-
-    name: Text
 
 
 class Failure(Given):
@@ -322,6 +347,11 @@ class JobHead(Given):
     output_dataset_id: str | None = Field(description="What an inference job made.")
     device: JobDevice
     options: str
+    requirements: list[str] = Field(
+        description="Limits that the profile is held against; `summary` counts the outcomes."
+    )
+    keeps_artifact: bool
+    artifact_bytes: int | None = Field(description="The size of what compile made, zipped; null: it was not kept.")
     priority: int
     deadline_s: float | None = Field(description="How long an attempt may run; null: as long as it takes.")
     waits_for: list[str] = Field(description="The jobs that it waits or waited for; it is queued once all are done.")
@@ -363,6 +393,13 @@ class Job(JobHead):
     progress: dict[str, JsonValue] | None = Field(description="Of the attempt that runs now.")
     queue_position: int | None = Field(
         description="1: it is the next of its device model's queue; null: it is not in it, or waits for other jobs first."
+    )
+    estimated_start_s: int | None = Field(
+        description="In about how many seconds it begins, told from the last attempts on the same boards; null: it waits no more, "
+        "or `no_estimate` says why that cannot be told."
+    )
+    no_estimate: Literal["waits", "no-board", "no-history"] | None = Field(
+        description="`waits`: for other jobs; `no-board`: no such board is there now; `no-history`: nothing was run on one yet."
     )
 
 

@@ -1,4 +1,4 @@
-"""The account: who is signed in, tokens, the password, and what to type to begin."""
+"""The account: who is signed in, tokens, browsers, the password, and what to type to begin."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.pages.rendering import page
 from dynolab.hub.pages.visitors import go, sender, text, typed, visitor
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.end_session import end_other_sessions, end_session
 from dynolab.hub.usecases.find_account import find_account
 from dynolab.hub.usecases.find_devices import find_devices
+from dynolab.hub.usecases.find_sessions import find_sessions
 from dynolab.hub.usecases.find_tokens import find_tokens
 from dynolab.hub.usecases.make_token import PREFIXES, make_own_token
 from dynolab.hub.usecases.revoke_token import revoke_token
@@ -51,6 +53,20 @@ async def revoke(request: Request) -> Response:
     return go(request, "/account/")
 
 
+async def end(request: Request) -> Response:
+    """``POST /account/sessions/ID/end``; whoever ends his own is signed out."""
+    hub, account, _ = await sender(request)
+    await end_session(hub, account, request.path_params["id"])
+    return go(request, "/account/#browsers")
+
+
+async def end_others(request: Request) -> Response:
+    """``POST /account/sessions/end-others``."""
+    hub, account, _ = await sender(request)
+    await end_other_sessions(hub, account)
+    return go(request, "/account/#browsers")
+
+
 async def password(request: Request) -> Response:
     """``POST /account/password`` with ``current``, ``password`` and ``again``, or with ``remove=yes``."""
     hub, account, form = await sender(request)
@@ -74,6 +90,7 @@ async def _page(
         known=await find_account(hub, account),
         tokens=[row for row in tokens if row.revoked_at is None],
         revoked=[row for row in tokens if row.revoked_at is not None],
+        sessions=await find_sessions(hub, account),
         kinds=tuple(PREFIXES),
         made=made,
         secret=secret,
@@ -92,5 +109,7 @@ routes = [
     Route("/account/", show),
     Route("/account/tokens", make, methods=["POST"]),
     Route("/account/tokens/{id}/revoke", revoke, methods=["POST"]),
+    Route("/account/sessions/{id}/end", end, methods=["POST"]),
+    Route("/account/sessions/end-others", end_others, methods=["POST"]),
     Route("/account/password", password, methods=["POST"]),
 ]

@@ -131,12 +131,13 @@ def _columns(rows: Sequence[Row[Any]], profiles: Sequence[Profile]) -> list[Colu
 
 
 def _apart(profiles: Sequence[Profile]) -> list[str]:
-    """What must be the same for a difference to be the model's: those of model, device, runtime and options that are not."""
+    """What must be the same for a difference to be the model's: those of model, device, runtime, options and inputs that are not."""
     kinds: dict[str, set[Any]] = {
         "model": {profile.model.sha256 for profile in profiles},
         "device": {(profile.device.name, profile.device.os, profile.device.os_version) for profile in profiles},
         "runtime": {(profile.runtime.name, tuple(profile.runtime.versions.items())) for profile in profiles},
         "options": {profile.request.options for profile in profiles},
+        "inputs": {tuple((one.spec.dtype, one.spec.shape) for one in profile.inputs) for profile in profiles},
     }
     return [kind for kind, values in kinds.items() if len(values) > 1]
 

@@ -21,7 +21,7 @@ from dynolab.hub.usecases.cancel_job import cancel_job
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.find_compared import MOST, find_chosen
 from dynolab.hub.usecases.find_jobs import find_job, find_listed
-from dynolab.hub.usecases.rename_job import rename_job
+from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.share_access import change_sharing, shared_with
 
@@ -74,7 +74,7 @@ async def rename(request: Request) -> Response:
     """``POST /jobs/ID/rename`` with ``name``."""
     hub, account, form = await sender(request)
     job_id, name = request.path_params["id"], text(form, "name")
-    await rename_job(hub, account, job_id, name)
+    await give_name(hub, account, job_table, job_id, name)
     return go_and_tell(request, _back(form, f"/jobs/{job_id}/"), Told(What.RENAME, 1, name, job_id))
 
 

@@ -22,11 +22,14 @@ from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
 from dynolab.hub.usecases.find_lately import find_lately
+from dynolab.report.html.tables import Badge
+from dynolab.spec.requirements import Outcome
 from dynolab.spec.show import show_time
 
 STATES = ("queued", "preparing", "running", "done", "failed", "cancelled")
 LIVE = frozenset(STATES[:3])
 KINDS = ("profile", "inference")
+WORST_FIRST = (Outcome.NOT_MET, Outcome.CANNOT_TELL, Outcome.MET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,26 @@ class JobLine:
     """How long it took, or runs by now; None: it has not begun."""
     time: str | None
     trust: str | None
+    required: Required | None
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """What became of a job's requirements: the worst outcome, and how many of them are met."""
+
+    badge: Badge
+    met: int
+    of: int
+
+
+def required(summary: Mapping[str, Any]) -> Required | None:
+    """What a job's summary says of its requirements, if it had any; an agent may have sent what it likes."""
+    told = summary.get("requirements")
+    counts = {one: told.get(one) for one in WORST_FIRST} if isinstance(told, dict) else {}
+    sound = {one: count for one, count in counts.items() if isinstance(count, int) and count > 0}
+    if not sound:
+        return None
+    return Required(Badge(next(iter(sound))), sound.get(Outcome.MET, 0), sum(sound.values()))
 
 
 def line(row: Row[Any]) -> JobLine:
@@ -68,6 +91,7 @@ def line(row: Row[Any]) -> JobLine:
         seconds=None if row.started_at is None else round((ended - row.started_at).total_seconds()),
         time=None if time_ns is None else show_time(time_ns),
         trust=(summary.get("verdicts") or {}).get("inference"),
+        required=required(summary),
     )
 
 

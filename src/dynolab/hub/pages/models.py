@@ -27,4 +27,4 @@ def _ending(row: Row[Any]) -> str:
     return ENDINGS[row.kind] + (".zip" if row.is_directory else "")
 
 
-routes = routes_of(Shelf(model_table, _details, _ending, delete_model))
+routes = routes_of(Shelf(model_table, _details, _ending, delete_model, tuple(ENDINGS)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dynolab import plugins
 from dynolab.errors import Error, SpecInvalid
+from dynolab.report.html.words import Say
 from dynolab.spec.options import OPTIONS, Kind, KnownOption, Options, format_options, parse
 
 PREFIX = "option."
@@ -59,6 +60,14 @@ class Field:
         if self.option.path == "runtime":
             return tuple(name for name in plugins.names("dynolab.runtimes") if name != "null")
         return () if self.choices else self.option.allowed
+
+    def takes(self, say: Say) -> str:
+        """What it takes, in words."""
+        option = self.option
+        if not option.allowed:
+            return say(option.kind.value) + option.takes.removeprefix(option.kind.value)
+        words = "some of {words}" if option.kind is Kind.WORDS else "one of {words}"
+        return say(words, words=", ".join(option.allowed))
 
     @property
     def default(self) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dynolab import plugins
@@ -21,8 +21,10 @@ from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.estimate_start import estimate_start
+from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import find_job
+from dynolab.hub.usecases.link_file import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
@@ -103,6 +105,14 @@ async def log(request: Request) -> Response:
     return StreamingResponse(chunks, headers=headers, media_type="text/plain; charset=utf-8")
 
 
+async def artifact(request: Request) -> Response:
+    """``GET /jobs/ID/artifact``: on to the address of what compile made, a zip file."""
+    hub, account = await visitor(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    path, _ = link_file(hub, find_artifact(row), f"{row.name}_{row.id}_artifact", ".zip")
+    return RedirectResponse(f"/{path}", 303, HEADERS)
+
+
 def formats() -> list[Report]:
     """The report's formats, by name."""
     return [_format(name) for name in plugins.names("dynolab.report")]
@@ -178,5 +188,6 @@ routes = [
     Route("/jobs/{id}/live", live),
     Route("/jobs/{id}/layers", layers),
     Route("/jobs/{id}/report/{format}", report),
+    Route("/jobs/{id}/artifact", artifact),
     Route("/jobs/{id}/log", log),
 ]

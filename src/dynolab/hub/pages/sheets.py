@@ -13,7 +13,7 @@ from dynolab.errors import Error, SpecInvalid
 from dynolab.hub.pages.option_fields import TEXT, Merged, merge, typed
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import DeviceModel
-from dynolab.hub.usecases.submit_job import JobRequest
+from dynolab.hub.usecases.submit_job import WAITS_MOST, JobRequest, checked_requirements
 
 KINDS = ("profile", "inference")
 MODEL_FILE, DATASET_FILE = "model_file", "dataset_file"
@@ -78,8 +78,29 @@ class Sheet:
             )
         self._noted("name", lambda text: checked_name(text, "job"))
         self.problems |= self.options().problems
+        self._noted("requirements", lambda _: self._requirements())
+        if self.kind == "inference" and not self.measures and self.one("requirements"):
+            self.problems.setdefault(
+                "requirements",
+                SpecInvalid(
+                    "a job that does not measure meets no requirement",
+                    hint="leave them out, or have it measure as well",
+                ),
+            )
+        if len(self.waits_for) > WAITS_MOST:
+            self.problems["waits_for"] = SpecInvalid(f"{len(self.waits_for)} jobs; {WAITS_MOST} is the most")
         self._number("priority", int)
         self._number("deadline_s", float)
+
+    def _requirements(self) -> tuple[str, ...]:
+        """One a line. Raises :class:`SpecInvalid`."""
+        lines = (line.strip() for line in self.one("requirements").splitlines())
+        return tuple(checked_requirements([line for line in lines if line]))
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """The ids of the jobs to wait for."""
+        return tuple(dict.fromkeys(self.one("waits_for").replace(",", " ").split()))
 
     def request(self, device: DeviceModel) -> JobRequest:
         """What a sound sheet asks of one device model."""
@@ -93,6 +114,9 @@ class Sheet:
             name=self.one("name"),
             options=self.options().text,
             measures=self.kind == "profile" or self.measures,
+            requirements=self._requirements(),
+            keeps_artifact=bool(self.one("keeps_artifact")),
+            waits_for=self.waits_for,
             dataset_id=self.one("dataset") if self.kind == "inference" else None,
             idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),
             priority=self._number("priority", int) or 0,

@@ -9,11 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import RateLimited, SpecInvalid, Unauthorized, UserError
+from dynolab.hub.pages.browsers import browser_name
 from dynolab.hub.pages.rendering import LANGUAGE_COOKIE, page
 from dynolab.hub.pages.texts import languages
-from dynolab.hub.pages.visitors import COOKIE, from_here, go, remember, safe, text, the_hub, typed
-from dynolab.hub.usecases.log_in import log_in
-from dynolab.hub.usecases.open_session import accept_invitation, open_session
+from dynolab.hub.pages.visitors import COOKIE, from_here, go, remember, safe, text, the_hub, typed, visitor
+from dynolab.hub.usecases.end_session import sign_out
+from dynolab.hub.usecases.open_session import open_by_invitation, open_by_password, open_by_token
 
 YEAR_S = 365 * 24 * 3600
 
@@ -29,12 +30,21 @@ async def sign_in(request: Request) -> Response:
     form = await request.form(max_files=0, max_fields=10)
     following, email = safe(text(form, "next")), text(form, "email")
     hub = the_hub(request)
+    browser = browser_name(request.headers.get("user-agent", ""))
     try:
-        token = await log_in(hub, email, typed(form, "password")) if email else text(form, "token")
-        session = await open_session(hub, token)
+        if email:
+            session = await open_by_password(hub, email, typed(form, "password"), browser)
+        else:
+            session = await open_by_token(hub, text(form, "token"), browser)
     except (Unauthorized, SpecInvalid, RateLimited) as error:
         return await _form(request, following, _words(email, error), status=error.http_status, email=email)
-    return remember(request, go(request, following), session)
+    return await _enter(request, following, session)
+
+
+async def _enter(request: Request, path: str, session: str) -> Response:
+    """On to a page, signed in anew: the session that this browser had before is over."""
+    await sign_out(the_hub(request), request.cookies.get(COOKIE, ""))
+    return remember(request, go(request, path), session)
 
 
 async def _form(
@@ -51,17 +61,31 @@ def _words(email: str, refusal: UserError) -> str:
 
 
 async def invited(request: Request) -> Response:
-    """``GET /welcome/INVITATION``: the link that the hub prints when it starts."""
+    """``GET /welcome/INVITATION``: the link that the hub prints when it starts. It works once; whom it let in may come again."""
+    browser = browser_name(request.headers.get("user-agent", ""))
     try:
-        session = await accept_invitation(the_hub(request), request.path_params["invitation"])
+        if request.method != "GET":  # who asks for the head alone looks whether the link is there
+            raise Unauthorized("the link is to be opened")
+        session = await open_by_invitation(the_hub(request), request.path_params["invitation"], browser)
     except Unauthorized as error:
+        if await _signed_in(request):
+            return go(request, "/jobs/")
         return await _form(request, "/jobs/", "invitation-refused", status=error.http_status)
-    return remember(request, go(request, "/jobs/"), session)
+    return await _enter(request, "/jobs/", session)
 
 
-async def sign_out(request: Request) -> Response:
+async def _signed_in(request: Request) -> bool:
+    try:
+        await visitor(request)
+    except Unauthorized:
+        return False
+    return True
+
+
+async def leave(request: Request) -> Response:
     """``POST /sign-out``."""
     from_here(request)
+    await sign_out(the_hub(request), request.cookies.get(COOKIE, ""))
     answer = go(request, "/sign-in")
     answer.delete_cookie(COOKIE)
     return answer
@@ -81,6 +105,6 @@ routes = [
     Route("/sign-in", show),
     Route("/sign-in", sign_in, methods=["POST"]),
     Route("/welcome/{invitation}", invited),
-    Route("/sign-out", sign_out, methods=["POST"]),
+    Route("/sign-out", leave, methods=["POST"]),
     Route("/language", speak, methods=["POST"]),
 ]

@@ -19,8 +19,9 @@ from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
 from dynolab.hub.pages.visitors import go, sender, text, visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
-from dynolab.hub.usecases.find_stored import find_stored, page_stored
+from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
 from dynolab.hub.usecases.link_file import link_file
+from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.share_access import change_sharing, shared_with
 from dynolab.spec.measurements import Range
 from dynolab.spec.show import show_range
@@ -39,6 +40,8 @@ class Shelf:
     ending: Callable[[Row[Any]], str]
     """How its file ends."""
     delete: Callable[[Hub, Account, str], Awaitable[None]]
+    kinds: tuple[str, ...] = ()
+    """The formats that can be asked for, if it has any."""
 
     @property
     def place(self) -> str:
@@ -57,7 +60,7 @@ class Use:
 
 def routes_of(shelf: Shelf) -> list[Route]:
     """The list, a page for each, and what its forms are sent to."""
-    verbs = {"share": share, "delete": delete}
+    verbs = {"rename": rename, "share": share, "delete": delete}
     return [
         Route(shelf.place, partial(listing, shelf)),
         Route(f"{shelf.place}{{id}}/", partial(show, shelf)),
@@ -67,12 +70,17 @@ def routes_of(shelf: Shelf) -> list[Route]:
 
 
 async def listing(shelf: Shelf, request: Request) -> Response:
-    """``GET /models/``: the newest first, searched by ``text``. What htmx asks for is the list alone."""
+    """``GET /models/``: the newest first, searched by ``text``, ``creator`` and ``kind``. What htmx asks for is the list alone."""
     hub, account = await visitor(request)
-    wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
-    found = await read_page(request, partial(page_stored, hub, account, shelf.table, text=wanted))
+    asked = {name: _plain(request.query_params.get(name, "")) for name in ("text", "creator", "kind")}
+    wanted = StoredFilter(**asked)
+    found = await read_page(request, partial(page_stored, hub, account, shelf.table, wanted))
     template = "_stored.html.j2" if is_fragment(request) else "stored.html.j2"
-    return await page(request, template, account, found=found, wanted=wanted, **_names(shelf))
+    return await page(request, template, account, found=found, wanted=wanted, kinds=shelf.kinds, **_names(shelf))
+
+
+def _plain(value: str) -> str:
+    return value.replace("\x00", "").strip()[:NAME_MAX]
 
 
 async def show(shelf: Shelf, request: Request) -> Response:
@@ -99,6 +107,13 @@ async def download(shelf: Shelf, request: Request) -> Response:
         raise Conflict(f"the {shelf.table.name} {row.id} has no bytes: its upload is not complete")
     path, _ = link_file(hub, row.blob_id, row.name, shelf.ending(row))
     return RedirectResponse(f"/{path}", 303, HEADERS)
+
+
+async def rename(shelf: Shelf, request: Request) -> Response:
+    """``POST /models/ID/rename`` with ``name``."""
+    hub, account, form = await sender(request)
+    await give_name(hub, account, shelf.table, request.path_params["id"], text(form, "name"))
+    return go(request, f"{shelf.place}{request.path_params['id']}/")
 
 
 async def share(shelf: Shelf, request: Request) -> Response:

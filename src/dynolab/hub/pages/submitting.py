@@ -33,6 +33,7 @@ from dynolab.hub.usecases.find_stored import find_stored, page_stored
 from dynolab.hub.usecases.receive_file import receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE
+from dynolab.spec.facts import FACTS
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
@@ -206,6 +207,7 @@ async def _form(request: Request, hub: Hub, account: Account, sheet: Sheet, made
         "merged": merged,
         "was": sheet.one("was") if merged.problems else merged.text,
         "offered": offered(merged, chosen.kind if chosen else None),
+        "figures": FACTS,
         "endings": ",".join(WHOLE),
         "formats": json.dumps(TAKEN),
         "end_bytes": END_BYTES,

@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from dynolab.errors import Forbidden, SpecInvalid, Unauthorized
 from dynolab.hub.pages.rendering import is_fragment
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.open_session import SESSION_LIFE_S, read_session
+from dynolab.hub.usecases.open_session import SESSION_LIFE
+from dynolab.hub.usecases.read_session import read_session
 
 COOKIE = "dynolab_session"
 FIELDS_MOST = 200
@@ -87,7 +88,6 @@ def to_sign_in(request: Request) -> Response:
 
 def remember(request: Request, answer: Response, session: str) -> Response:
     """The answer, with the cookie that stands for the session."""
-    answer.set_cookie(
-        COOKIE, session, max_age=SESSION_LIFE_S, httponly=True, samesite="lax", secure=request.url.scheme == "https"
-    )
+    life_s, secure = int(SESSION_LIFE.total_seconds()), request.url.scheme == "https"
+    answer.set_cookie(COOKIE, session, max_age=life_s, httponly=True, samesite="lax", secure=secure)
     return answer

@@ -12,8 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.hub.store.prepared import driver
 
-LEFT_OUT = {"alembic_version", "pgqueuer_log", "pgqueuer_statistics", "upload", "upload_part"}
-"""What the restored schema says itself, what nobody reads, and uploads under way, which are begun anew."""
+LEFT_OUT = {
+    "alembic_version",
+    "pgqueuer_log",
+    "pgqueuer_statistics",
+    "upload",
+    "upload_part",
+    "session",
+    "invitation",
+}
+"""What the restored schema says itself, what nobody reads, uploads under way, which are begun anew, and browsers that are
+signed in: one that signed out meanwhile must not come back."""
 TABLES = text("""
     SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid

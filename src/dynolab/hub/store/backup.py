@@ -33,6 +33,7 @@ OWNERS = text("""
     UNION SELECT 'the dataset ' || id FROM dataset WHERE blob_id = :blob
     UNION SELECT 'the result of the job ' || job_id FROM attempt WHERE result_blob_id = :blob
     UNION SELECT 'the outputs of the job ' || job_id FROM attempt WHERE output_blob_id = :blob
+    UNION SELECT 'the compiled artifact of the job ' || job_id FROM attempt WHERE artifact_blob_id = :blob
     UNION SELECT 'the log of the job ' || job_id FROM attempt WHERE log_blob_id = :blob
     ORDER BY 1
 """)

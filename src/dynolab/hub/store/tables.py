@@ -60,9 +60,38 @@ token = sa.Table(
     sa.Column("label", sa.Text, nullable=False, server_default=""),
     _instant("created_at", known=True),
     _instant("revoked_at"),
+    _instant("used_at"),
+    sa.Column("by_password", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("kind IN ('user', 'agent')", name="token_kind"),
 )
-"""Only digests are kept. A token opens either the users' doors or the agents', never both."""
+"""Only digests are kept. A token opens either the users' doors or the agents', never both. ``used_at`` is when it was last
+seen to be used, to the hour; ``by_password``: a client fetched it by signing in (see :mod:`dynolab.hub.usecases.log_in`)."""
+
+session = sa.Table(
+    "session",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False, index=True),
+    sa.Column("token_id", sa.Text, sa.ForeignKey("token.id", ondelete="CASCADE"), index=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("way", sa.Text, nullable=False),
+    sa.Column("browser", sa.Text, nullable=False, server_default=""),
+    _instant("created_at", known=True),
+    _instant("seen_at", known=True),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("way IN ('token', 'password', 'link')", name="session_way"),
+)
+"""A browser that is signed in, by which ``way``; by a token: ``token_id``, with which it ends. One that has ended has no row.
+Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's."""
+
+invitation = sa.Table(
+    "invitation",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""A link that signs in as the account, once: who follows it takes the row away."""
 
 device = sa.Table(
     "device",
@@ -164,6 +193,8 @@ job = sa.Table(
     sa.Column("device_attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("options", sa.Text, nullable=False, server_default=""),
     sa.Column("measures", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("requirements", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("keeps_artifact", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("asked_priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deadline_s", sa.Float),
@@ -175,6 +206,7 @@ job = sa.Table(
     sa.Column("summary", JSONB),
     sa.Column("tensors", JSONB),
     _blob("result_blob_id"),
+    _blob("artifact_blob_id"),
     sa.Column("output_dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
     _instant("created_at", known=True),
     _instant("started_at"),
@@ -184,6 +216,7 @@ job = sa.Table(
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs) or ``inference`` (a dataset's); ``measures``: whether the stages are measured.
+``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
@@ -238,6 +271,7 @@ attempt = sa.Table(
     sa.Column("failure", JSONB),
     _blob("result_blob_id"),
     _blob("output_blob_id"),
+    _blob("artifact_blob_id"),
     _blob("log_blob_id"),
     _instant("started_at", known=True),
     _instant("renewed_at", known=True),

@@ -80,6 +80,9 @@ class Account:
     email: str
     name: str
     token_id: str
+    """What was sent, or what the browser was signed in with; empty where that was no token."""
+    session_id: str = ""
+    """The browser's; empty for whoever sends a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,14 @@ def newest_first(rows: Sequence[Row[Any]], place: Place | None) -> list[Row[Any]
 def containing(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     """Whether a text is part of the column's, in any case; nothing in it has a meaning of its own."""
     return column.icontains(text, autoescape=True) if text else true()
+
+
+def created_by(table: Table, creator: str) -> ColumnElement[bool]:
+    """Rows whose owner has this e-mail address or name; empty: anybody's."""
+    if not creator:
+        return true()
+    named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
+    return table.c.account_id.in_(select(tables.account.c.id).where(named))
 
 
 def checked_name(name: str, what: str) -> str:

@@ -33,6 +33,8 @@ class Claim:
     kind: str
     options: str
     measures: bool
+    requirements: tuple[str, ...]
+    keeps_artifact: bool
     model_blob_id: str
     model_bytes: int
     file_name: str
@@ -49,17 +51,24 @@ def _board() -> Prepared:
 def _beginning() -> Prepared:
     """Makes an attempt of a job that still waits and that nobody else has locked; what the attempt is about."""
     still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None)
-    columns = (job.c[name] for name in ("id", "kind", "options", "measures", "model_id", "dataset_id", "attempts"))
-    found = select(*columns).where(*still).with_for_update(skip_locked=True).cte("found")
+    told = ("id", "kind", "options", "measures", "requirements", "keeps_artifact")
+    found = (
+        select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "attempts")))
+        .where(*still)
+        .with_for_update(skip_locked=True)
+        .cte("found")
+    )
     number = found.c.attempts + 1
+    at = func.clock_timestamp()  # not that of the transaction, which may have waited for its board
     new = {"id": bindparam("attempt", type_=UUID), "job_id": found.c.id, "number": number, "state": literal("running")}
-    made = insert(attempt).from_select([*new, "device_id"], select(*new.values(), bindparam("board", type_=Text)))
+    new |= {"device_id": bindparam("board", type_=Text), "started_at": at, "renewed_at": at}
+    made = insert(attempt).from_select([*new], select(*new.values()))
     held = update(device).where(device.c.id == bindparam("board"), exists(select(found.c.id)))
     begun = update(job).where(job.c.id == found.c.id).values(state="preparing", attempts=number, started_at=func.now())
     given, data = blob.alias(), blob.alias()
     about = (
         select(
-            *(number.label("number"), found.c.id, found.c.kind, found.c.options, found.c.measures),
+            *(number.label("number"), *(found.c[name] for name in told)),
             *(model.c.name, model.c.kind.label("format"), model.c.is_directory),
             *(given.c.id.label("model_blob_id"), given.c.bytes.label("model_bytes")),
             *(data.c.id.label("dataset_blob_id"), data.c.bytes.label("dataset_bytes")),
@@ -160,6 +169,8 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         kind=about.kind,
         options=about.options,
         measures=about.measures,
+        requirements=tuple(about.requirements),
+        keeps_artifact=about.keeps_artifact,
         model_blob_id=about.model_blob_id,
         model_bytes=about.model_bytes,
         file_name=file_name(about.name, about.format, about.is_directory),

@@ -8,6 +8,7 @@ from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, job, share
 from dynolab.hub.usecases.base import Account, Hub, owned
 from dynolab.hub.usecases.free_blobs import free_blobs
+from dynolab.hub.usecases.store_file import COLUMNS
 from dynolab.hub.usecases.submit_job import LIVE
 
 
@@ -20,9 +21,9 @@ async def delete_job(hub: Hub, account: Account, job_id: str) -> None:
         row = await owned(connection, job, job_id, account, "delete", lock="own")
         if row.state in LIVE:
             raise Conflict(f"the job {job_id} is not over: it is {row.state}", hint="cancel it first")
-        left = select(attempt.c.id, attempt.c.result_blob_id, attempt.c.output_blob_id, attempt.c.log_blob_id)
-        attempts = (await connection.execute(left.where(attempt.c.job_id == job_id))).all()
-        blobs = {blob for one in attempts for blob in one[1:]} | {row.result_blob_id}
+        left = select(*COLUMNS.values()).where(attempt.c.job_id == job_id)
+        attempts = (await connection.execute(left)).all()
+        blobs = {blob for one in attempts for blob in one} | {row.result_blob_id, row.artifact_blob_id}
         await connection.execute(delete(share).where(share.c.target_id == job_id))
         await connection.execute(delete(job).where(job.c.id == job_id))
     await free_blobs(hub, [one for one in blobs if one is not None])

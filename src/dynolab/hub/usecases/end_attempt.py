@@ -8,28 +8,25 @@ from typing import Any
 
 from sqlalchemy import Row, Text, bindparam, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
-from dynolab.hub.store.tables import attempt, dataset, dependency, device, job, setting
+from dynolab.hub.store.tables import attempt, dataset, dependency, device, job
 from dynolab.hub.usecases.base import Hub, new_id
 from dynolab.hub.usecases.find_devices import board_queue, pool
 from dynolab.hub.usecases.keep_tensors import keep_tensors
 from dynolab.hub.usecases.release_waiting import release_waiting
+from dynolab.hub.usecases.time_away import note_time_away
 from dynolab.spec.agents import Outcome
 
 MAX_ATTEMPTS = 3
-AWAY_S = 2.0
-"""Leases are swept every second; after this long without a sweep they say nothing about the agents."""
-SWEPT = "leases_swept_at"
 
 
 def _ending() -> Prepared:
     changes = {"state": bindparam("end"), "failure": bindparam("failure", type_=DOCUMENT), "finished_at": func.now()}
     running = (attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
-    left = attempt.c.result_blob_id.label("left_result_id"), attempt.c.output_blob_id.label("left_output_id")
+    left = [attempt.c[f"{verb}_blob_id"].label(f"left_{verb}_id") for verb in ("result", "output", "artifact")]
     ids = attempt.c.id, attempt.c.job_id, attempt.c.device_id
     closed = update(attempt).where(*running).values(changes).returning(*ids, *left).cte("closed")
     freed = update(device).where(device.c.attempt_id == closed.c.id, device.c.id == closed.c.device_id)
@@ -37,7 +34,7 @@ def _ending() -> Prepared:
         job.c[name] for name in ("id", "account_id", "name", "project_id", "model_id", "attempts", "cancelled_at")
     ]
     ended = (
-        select(*of_job, closed.c.left_result_id, closed.c.left_output_id)
+        select(*of_job, *(closed.c[one.name] for one in left))
         .join(closed, closed.c.job_id == job.c.id)
         .with_for_update(of=job)
     )
@@ -47,7 +44,9 @@ def _ending() -> Prepared:
 def _concluding() -> Prepared:
     """What is not given stays as it is for jobs that are not over: NULL."""
     changes = {name: bindparam(name, None, type_=DOCUMENT) for name in ("failure", "summary", "tensors")}
-    changes |= {name: bindparam(name, None, type_=Text) for name in ("result_blob_id", "output_dataset_id")}
+    changes |= {
+        name: bindparam(name, None, type_=Text) for name in ("result_blob_id", "artifact_blob_id", "output_dataset_id")
+    }
     ended = update(job).where(job.c.id == bindparam("job")).values(state=bindparam("end"), **changes)
     waited_for = exists().where(dependency.c.needed_id == bindparam("job")).label("waited_for")
     return Prepared(
@@ -83,6 +82,7 @@ async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> N
             changes = {
                 "summary": outcome.summary,
                 "result_blob_id": row.left_result_id,
+                "artifact_blob_id": row.left_artifact_id,
                 "output_dataset_id": output_id,
                 "tensors": await keep_tensors(connection, row, outcome.tensors),
             }
@@ -127,14 +127,18 @@ async def conclude_cancelled(hub: Hub, connection: AsyncConnection, job_id: str)
 
 
 async def sweep_leases(hub: Hub) -> None:
-    """Give back what lost agents held: their jobs are queued again, or failed after too many attempts; waiters are woken."""
+    """Give back what lost agents held: their jobs are queued again, or failed after too many attempts; waiters are woken.
+
+    While the hub has not been back for a lease, nobody is lost: whoever holds a job may have had no chance to say so.
+    """
     stale = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, hub.limits.lease_s)
     overdue = select(attempt.c.job_id).where(attempt.c.state == "running", stale).with_for_update(skip_locked=True)
     async with hub.database.begin() as connection:
         running = select(attempt.c.id).where(attempt.c.state == "running").limit(1)
         if await connection.scalar(running) is None:
             return
-        await _forgive(connection)
+        if await note_time_away(connection) < hub.limits.lease_s:
+            return
         for job_id in (await connection.execute(overdue)).scalars().all():
             await lose_attempts(hub, connection, job_id)
             row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
@@ -146,28 +150,6 @@ async def sweep_leases(hub: Hub) -> None:
                 )
             else:
                 await _again(hub, connection, job_id)
-
-
-async def _forgive(connection: AsyncConnection) -> None:
-    """Start all leases anew if nobody swept for a while: then the hub or its database was away, not the agents.
-
-    That time is noted with the attempts, for it does not count against deadlines either.
-    """
-    now = func.extract("epoch", func.clock_timestamp())
-    swept = (
-        select(now, setting.c.value).select_from(func.now().alias("one")).outerjoin(setting, setting.c.name == SWEPT)
-    )
-    at, before = (await connection.execute(swept)).one()
-    kept = upsert(setting).values(name=SWEPT, value=str(at))
-    await connection.execute(kept.on_conflict_do_update(index_elements=["name"], set_={"value": str(at)}))
-    gap_s = 0.0 if before is None else float(at) - float(before)
-    if before is None or gap_s > AWAY_S:
-        older = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, AWAY_S)
-        again = update(attempt).where(attempt.c.state == "running", older).values(renewed_at=func.now())
-        await connection.execute(again)
-        ran_s = func.extract("epoch", func.now() - attempt.c.started_at)
-        longer = {"away_s": attempt.c.away_s + func.least(ran_s, gap_s)}  # an attempt may have begun meanwhile
-        await connection.execute(update(attempt).where(attempt.c.state == "running").values(longer))
 
 
 async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Row, func, select, true
 
@@ -26,7 +26,7 @@ class Estimate:
     """In about how many ``seconds`` a job begins, or None for the ``reason``: ``waits``, ``no-board`` or ``no-history``."""
 
     seconds: int | None
-    reason: str | None = None
+    reason: Literal["waits", "no-board", "no-history"] | None = None
 
 
 def begins_in(took_s: Sequence[float], runs_s: Sequence[float | None], ahead: int) -> Estimate:

@@ -12,8 +12,18 @@ from sqlalchemy.sql import Select, Subquery
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
-from dynolab.hub.store.tables import attempt, dependency, job, model, share
-from dynolab.hub.usecases.base import Account, Hub, Place, beside, containing, nearest, newest_first, visible
+from dynolab.hub.store.tables import attempt, blob, dependency, job, model, share
+from dynolab.hub.usecases.base import (
+    Account,
+    Hub,
+    Place,
+    beside,
+    containing,
+    created_by,
+    nearest,
+    newest_first,
+    visible,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,9 @@ _LAST_LOG = (
 )
 
 
+_ARTIFACT_BYTES = select(blob.c.bytes).where(blob.c.id == job.c.artifact_blob_id).scalar_subquery()
+
+
 _WAITS_FOR = (
     select(func.array_agg(aggregate_order_by(dependency.c.needed_id, dependency.c.needed_id)))
     .where(dependency.c.job_id == job.c.id)
@@ -54,9 +67,10 @@ _WAITS_FOR = (
 
 
 def _jobs() -> Select[Any]:
-    """Rows of jobs with their owner (``email``), their model's facts (``model_*``), the last attempt's log, and ``waits_for``.
+    """Rows of jobs with their owner (``email``), their model's facts (``model_*``) and the last attempt's log.
 
-    The latter are the ids of the jobs that they wait or waited for; None: of none.
+    ``artifact_bytes`` is the size of what compile made, where that was kept; ``waits_for`` are the ids of the jobs that
+    they wait or waited for; None: of none.
     """
     return (
         select(
@@ -69,6 +83,7 @@ def _jobs() -> Select[Any]:
             model.c.created_at.label("model_created_at"),
             model.c.tensors.label("model_tensors"),
             _LAST_LOG.label("log_blob_id"),
+            _ARTIFACT_BYTES.label("artifact_bytes"),
             _WAITS_FOR.label("waits_for"),
         )
         .join(account_table, account_table.c.id == job.c.account_id)
@@ -170,8 +185,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.kinds:
         conditions.append(job.c.kind.in_(wanted.kinds))
     if wanted.creator:
-        named = or_(account_table.c.email == wanted.creator, account_table.c.name == wanted.creator)
-        conditions.append(job.c.account_id.in_(select(account_table.c.id).where(named)))
+        conditions.append(created_by(job, wanted.creator))
     if wanted.project_id:
         conditions.append(job.c.project_id == wanted.project_id)
     if wanted.device_name:

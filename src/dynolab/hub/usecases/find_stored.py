@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Table, func, or_, select
+from sqlalchemy import ColumnElement, Row, Table, func, or_, select
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import blob
-from dynolab.hub.usecases.base import Account, Hub, Place, beside, containing, nearest, newest_first, visible
+from dynolab.hub.usecases.base import (
+    Account,
+    Hub,
+    Place,
+    beside,
+    containing,
+    created_by,
+    nearest,
+    newest_first,
+    visible,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFilter:
+    """Which of them: empty is all. ``text`` is a part of the name or id."""
+
+    name: str = ""
+    """A part of it."""
+    text: str = ""
+    creator: str = ""
+    """The owner's e-mail address or name."""
+    kind: str = ""
+    """A model's format; datasets have none."""
+
+
+EVERYTHING = StoredFilter()
 
 
 def _stored(table: Table) -> Select[Any]:
@@ -50,16 +77,20 @@ async def page_stored(
     hub: Hub,
     account: Account,
     table: Table,
+    wanted: StoredFilter = EVERYTHING,
     *,
-    name: str = "",
-    text: str = "",
     limit: int,
     place: Place | None = None,
 ) -> list[Row[Any]]:
-    """The rows beside ``place``, newest first; ``name`` is a part of the name, ``text`` of the name or id."""
-    named = containing(table.c.name, name), or_(containing(table.c.name, text), containing(table.c.id, text))
+    """The rows beside ``place``, newest first."""
     ends = table.c.created_at, table.c.id
-    page = _stored(table).where(visible(table, account), *named, beside(*ends, place))
+    page = _stored(table).where(visible(table, account), *_conditions(table, wanted), beside(*ends, place))
     async with hub.database.begin() as connection:
         ordered = page.order_by(*nearest(*ends, place)).limit(limit)
         return newest_first((await connection.execute(ordered)).all(), place)
+
+
+def _conditions(table: Table, wanted: StoredFilter) -> list[ColumnElement[bool]]:
+    inside = or_(containing(table.c.name, wanted.text), containing(table.c.id, wanted.text))
+    conditions = [containing(table.c.name, wanted.name), inside, created_by(table, wanted.creator)]
+    return [*conditions, table.c.kind == wanted.kind] if wanted.kind and "kind" in table.c else conditions

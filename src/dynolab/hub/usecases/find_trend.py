@@ -68,6 +68,8 @@ class Line:
     device_os: str
     runtime: str
     options: str
+    inputs: str
+    """Element types and shapes, as they were fed."""
     points: tuple[Point, ...]
     overall: StageComparison | None
     """The first and the last clean job, compared: many small steps may add up."""
@@ -146,11 +148,15 @@ _Pair = tuple[Row[Any], Profile]
 def _lines(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> list[Line]:
     groups: dict[tuple[object, ...], list[_Pair]] = {}
     for row, profile in pairs:
-        asked = profile.request
-        shapes = tuple(sorted(asked.input_shapes.items()))
-        key = (row.model_name, row.device_name, row.device_os, profile.runtime.name, asked.options, shapes)
+        place = (row.model_name, row.device_name, row.device_os)
+        key = (*place, profile.runtime.name, profile.request.options, _inputs(profile))
         groups.setdefault(key, []).append((row, profile))
     return [_line(recent, sorted(group, key=lambda pair: pair[0].created_at), stage) for group in groups.values()]
+
+
+def _inputs(profile: Profile) -> str:
+    """What a model was fed with; the names do not matter, a new export may give others."""
+    return ", ".join(f"{one.spec.dtype} {one.spec.shape_text}" for one in profile.inputs)
 
 
 def _line(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> Line:
@@ -170,6 +176,7 @@ def _line(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> Li
         device_os=row.device_os,
         runtime=profile.runtime.name,
         options=profile.request.options,
+        inputs=_inputs(profile),
         points=tuple(points),
         overall=_overall(recent, pairs, stage),
     )

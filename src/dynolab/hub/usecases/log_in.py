@@ -1,33 +1,43 @@
-"""A person signs in by e-mail address and password, for an API token."""
+"""A client signs in by e-mail address and password, for an API token of its own."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import timedelta
 
-from dynolab.errors import SpecInvalid
-from dynolab.hub.store.tables import account
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dynolab.hub.store.tables import token
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.make_token import make_token
+from dynolab.hub.usecases.check_password import check_password
+from dynolab.hub.usecases.make_token import insert_token
+from dynolab.hub.usecases.revoke_token import tell_revoked
 
-PASSWORD_MOST = 1024
-"""Characters; more is no password, and hashing it would take longer."""
+LABEL = "login by password"
+UNUSED_MOST = timedelta(days=90)
+LOGINS_MOST = 100
+"""How many of these tokens an account has at most, and how long one is kept that is not used: whoever signs in again has
+no use for the one before, and does not say so."""
 
 
 async def log_in(hub: Hub, email: str, password: str) -> str:
-    """The secret of a new API token.
+    """The secret of a new API token. Raises what :func:`check_password` raises."""
+    proven = await check_password(hub, email, password)
+    async with hub.database.begin() as connection:
+        forgotten = await _forget(connection, proven.account_id)
+        _, secret = await insert_token(connection, proven.account_id, "user", LABEL, by_password=True)
+    if forgotten:
+        hub.signed_in.clear()
+    return secret
 
-    Raises :class:`SpecInvalid`, with the same words and as late for a wrong password as for nobody's address, and
-    :class:`RateLimited` after too many failures.
-    """
-    name, known = email.strip(), None
-    storable = len(name) <= PASSWORD_MOST and name.isprintable()
-    if storable:
-        kept = select(account.c.password_hash).where(account.c.email == name)
-        async with hub.database.single() as connection:
-            known = await connection.scalar(kept)
-    fits = await hub.passwords.fits(name[:PASSWORD_MOST], known, password[:PASSWORD_MOST])
-    if not fits or len(password) > PASSWORD_MOST:
-        raise SpecInvalid(
-            "the e-mail address or the password is wrong", hint="an API token works without a password: see client.ini"
-        )
-    return await make_token(hub, email=name, kind="user", label="login by password")
+
+async def _forget(connection: AsyncConnection, account_id: int) -> bool:
+    """Remove the account's tokens of this kind that nobody uses, and the longest unused of too many; whether there were any."""
+    used = func.coalesce(token.c.used_at, token.c.created_at)
+    mine = token.c.account_id == account_id, token.c.by_password
+    surplus = select(token.c.id).where(*mine).order_by(used.desc(), token.c.id).offset(LOGINS_MOST - 1)
+    old = or_(used < func.now() - UNUSED_MOST, token.c.id.in_(surplus))
+    gone = (await connection.execute(delete(token).where(*mine, old).returning(token.c.id))).scalars().all()
+    for token_id in gone:
+        await tell_revoked(connection, token_id)
+    return bool(gone)

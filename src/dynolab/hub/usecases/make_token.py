@@ -15,6 +15,9 @@ from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.sign_in import digest
 
 PREFIXES = {"user": "dl_", "agent": "dla_"}
+SECRET_BYTES = 20
+SHOWN = (token.c.id, token.c.kind, token.c.label, token.c.created_at, token.c.used_at, token.c.revoked_at)
+"""What is told of a token."""
 
 
 async def make_token(hub: Hub, *, email: str, kind: str, label: str) -> str:
@@ -24,7 +27,7 @@ async def make_token(hub: Hub, *, email: str, kind: str, label: str) -> str:
             upsert(account).values(email=email, name=email.partition("@")[0]).on_conflict_do_nothing()
         )
         owner = (await connection.execute(select(account.c.id).where(account.c.email == email))).scalar_one()
-        _, secret = await _insert(connection, owner, kind, label)
+        _, secret = await insert_token(connection, owner, kind, label)
     return secret
 
 
@@ -33,11 +36,14 @@ async def make_own_token(hub: Hub, owner: Account, *, kind: str, label: str) -> 
     if kind not in PREFIXES:
         raise SpecInvalid(f"the token kind {kind!r} is not known", hint=f"known: {', '.join(PREFIXES)}")
     async with hub.database.begin() as connection:
-        return await _insert(connection, owner.id, kind, checked_name(label, "token"))
+        return await insert_token(connection, owner.id, kind, checked_name(label, "token"))
 
 
-async def _insert(connection: AsyncConnection, owner: int, kind: str, label: str) -> tuple[Row[Any], str]:
-    secret = PREFIXES[kind] + secrets.token_urlsafe(20)
+async def insert_token(
+    connection: AsyncConnection, owner: int, kind: str, label: str, *, by_password: bool = False
+) -> tuple[Row[Any], str]:
+    """The row and the secret of a new token of the account whose id ``owner`` is."""
+    secret = PREFIXES[kind] + secrets.token_urlsafe(SECRET_BYTES)
     values = {"id": new_id("t"), "account_id": owner, "kind": kind, "digest": digest(secret), "label": label}
-    columns = (token.c.id, token.c.kind, token.c.label, token.c.created_at, token.c.revoked_at)
-    return (await connection.execute(insert(token).values(values).returning(*columns))).one(), secret
+    made = insert(token).values(**values, by_password=by_password).returning(*SHOWN)
+    return (await connection.execute(made)).one(), secret

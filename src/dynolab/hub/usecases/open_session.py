@@ -1,61 +1,70 @@
-"""A browser signs in: a token once, then a cookie that stands for it."""
+"""A browser signs in: by a token, a password or a link, once; from then on its cookie stands for that."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+import secrets
+from datetime import timedelta
+from typing import Any, Literal
 
-from dynolab.errors import Unauthorized
-from dynolab.hub.store.links import Link
-from dynolab.hub.store.tables import account, token
-from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.sign_in import sign_in
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import Select
 
-SESSION_LIFE_S = 30 * 24 * 3600
-INVITATION_LIFE_S = 15 * 60
+from dynolab.errors import SpecInvalid, Unauthorized
+from dynolab.hub.store.tables import account, invitation, session, token
+from dynolab.hub.usecases.base import Hub, new_id
+from dynolab.hub.usecases.check_password import check_password
+from dynolab.hub.usecases.make_token import SECRET_BYTES
+from dynolab.hub.usecases.sign_in import digest, sign_in
+
+SESSION_LIFE = timedelta(days=30)
+SESSIONS_MOST = 100
+"""Browsers of one account; of more, the one that was not seen for longest is signed out."""
+Way = Literal["token", "password", "link"]
 
 
-async def open_session(hub: Hub, secret: str) -> str:
-    """What the browser keeps: signed, worth as much as the token while that is not revoked. Raises :class:`Unauthorized`."""
+async def open_by_token(hub: Hub, secret: str, browser: str) -> str:
+    """What the browser keeps. It ends with the token. Raises :class:`Unauthorized`."""
     found = await sign_in(hub, f"token {secret}", kind="user")
-    return hub.links.sign(Link("session", found.token_id))
+    async with hub.database.begin() as connection:
+        good = select(token.c.id).where(token.c.id == found.token_id, token.c.revoked_at.is_(None))
+        if not await _still(connection, good):
+            raise Unauthorized("the token was revoked", hint="sign in with another")
+        return await _open(connection, found.id, "token", browser, found.token_id)
 
 
-async def read_session(hub: Hub, session: str) -> Account:
-    """Whose session it is. Raises :class:`Unauthorized` for one that is forged, too old, or whose token is revoked."""
-    return await _owner(hub, session, "session", SESSION_LIFE_S)
+async def open_by_password(hub: Hub, email: str, password: str, browser: str) -> str:
+    """What the browser keeps. It ends when the password changes. Raises what :func:`check_password` raises."""
+    proven = await check_password(hub, email, password)
+    async with hub.database.begin() as connection:
+        good = select(account.c.id).where(
+            account.c.id == proven.account_id, account.c.password_hash == proven.password_hash
+        )
+        if not await _still(connection, good):
+            raise SpecInvalid("the password was changed just now", hint="use the new one")
+        return await _open(connection, proven.account_id, "password", browser)
 
 
-def invite(hub: Hub, token_id: str) -> str:
-    """What opens a session of that token for a short while, for a link that a person clicks."""
-    return hub.links.sign(Link("invitation", token_id))
+async def open_by_invitation(hub: Hub, secret: str, browser: str) -> str:
+    """What the browser keeps; the invitation is gone with that. Raises :class:`Unauthorized`."""
+    good = invitation.c.digest == digest(secret), invitation.c.expires_at > func.now()
+    async with hub.database.begin() as connection:
+        owner = await connection.scalar(delete(invitation).where(*good).returning(invitation.c.account_id))
+        if owner is None:
+            raise Unauthorized("the link is not valid, or was used, or is too old", hint="sign in with a token")
+        return await _open(connection, owner, "link", browser)
 
 
-async def invite_user(hub: Hub, email: str) -> str | None:
-    """An invitation for the newest token of that user; None where none is left."""
-    good = token.c.kind == "user", token.c.revoked_at.is_(None), account.c.email == email
-    newest = select(token.c.id).join(account, account.c.id == token.c.account_id).where(*good)
-    async with hub.database.single() as connection:
-        token_id = await connection.scalar(newest.order_by(token.c.created_at.desc(), token.c.id).limit(1))
-    return None if token_id is None else invite(hub, token_id)
+async def _still(connection: AsyncConnection, good: Select[Any]) -> bool:
+    """Whether what was found good is so now; until the transaction ends, nobody changes it."""
+    return await connection.scalar(good.with_for_update(read=True)) is not None
 
 
-async def accept_invitation(hub: Hub, invitation: str) -> str:
-    """A session. Raises :class:`Unauthorized` when the invitation is forged or too old."""
-    found = await _owner(hub, invitation, "invitation", INVITATION_LIFE_S)
-    return hub.links.sign(Link("session", found.token_id))
-
-
-async def _owner(hub: Hub, signed: str, verb: str, life_s: float) -> Account:
-    link = hub.links.read(signed, verb, life_s=life_s)
-    if link is None:
-        raise Unauthorized(f"the {verb} is not valid, or not any more", hint="sign in again")
-    statement = (
-        select(account.c.id, account.c.email, account.c.name, token.c.id.label("token_id"))
-        .join(token, token.c.account_id == account.c.id)
-        .where(token.c.id == link.target, token.c.kind == "user", token.c.revoked_at.is_(None))
-    )
-    async with hub.database.single() as connection:
-        row = (await connection.execute(statement)).one_or_none()
-    if row is None:
-        raise Unauthorized(f"the token of this {verb} was revoked", hint="sign in again")
-    return Account(row.id, row.email, row.name, row.token_id)
+async def _open(connection: AsyncConnection, owner: int, way: Way, browser: str, token_id: str | None = None) -> str:
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    surplus = select(session.c.id).where(session.c.account_id == owner).order_by(session.c.seen_at.desc(), session.c.id)
+    await connection.execute(delete(session).where(session.c.id.in_(surplus.offset(SESSIONS_MOST - 1))))
+    values = {"id": new_id("s"), "account_id": owner, "token_id": token_id, "digest": digest(secret)}
+    opened = insert(session).values(**values, way=way, browser=browser, expires_at=func.now() + SESSION_LIFE)
+    await connection.execute(opened)
+    return secret

@@ -24,7 +24,7 @@ def _renewing() -> Prepared:
     renewed = (
         update(attempt)
         .where(attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
-        .values(renewed_at=func.now(), progress=func.coalesce(told, attempt.c.progress))
+        .values(renewed_at=func.clock_timestamp(), progress=func.coalesce(told, attempt.c.progress))
         .returning(attempt.c.id, attempt.c.job_id)
         .cte("renewed")
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import NotFound
 from dynolab.hub.scheduling.queue import CHANNEL
-from dynolab.hub.store.tables import token
+from dynolab.hub.store.tables import session, token
 from dynolab.hub.usecases.base import Account, Hub
 
 
 async def revoke_token(hub: Hub, account: Account, token_id: str) -> None:
-    """From now on it opens no door, and requests that wait with it are sent away; said twice, it is done once.
+    """From now on it opens no door, and what waits with it or was opened with it ends; said twice, it is done once.
 
     Raises :class:`NotFound` for one that is not there, or another's.
     """
@@ -21,8 +22,14 @@ async def revoke_token(hub: Hub, account: Account, token_id: str) -> None:
         revoked = update(token).where(*mine).values(values).returning(token.c.id)
         if (await connection.execute(revoked)).one_or_none() is None:
             raise NotFound(f"there is no token {token_id!r}", hint="`GET tokens` lists yours")
-        await connection.execute(select(func.pg_notify(CHANNEL, revocation(token_id))))
+        await connection.execute(delete(session).where(session.c.token_id == token_id))
+        await tell_revoked(connection, token_id)
     hub.signed_in.clear()  # at once here; other replicas hear of it
+
+
+async def tell_revoked(connection: AsyncConnection, token_id: str) -> None:
+    """Have those who wait with the token sent away, here and at other replicas, once the transaction is there."""
+    await connection.execute(select(func.pg_notify(CHANNEL, revocation(token_id))))
 
 
 def revocation(token_id: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from dynolab.errors import Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as account_table
+from dynolab.hub.store.tables import session
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.log_in import PASSWORD_MOST
+from dynolab.hub.usecases.check_password import PASSWORD_MOST
 
 PASSWORD_LEAST = 8
 """NIST SP 800-63B, section 5.1.1.1; nothing is asked of its characters, as it advises."""
@@ -16,6 +17,7 @@ PASSWORD_LEAST = 8
 async def change_password(hub: Hub, account: Account, password: str | None, *, current: str | None) -> None:
     """One's own; ``password`` None: none any more. Who has one must name it: a token that was lost is not to change it.
 
+    All other browsers are signed out; tokens are as good as before.
     Raises :class:`SpecInvalid`, :class:`Forbidden` for a wrong current password, and :class:`RateLimited`.
     """
     checked = None if password is None else checked_password(password)
@@ -26,11 +28,14 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
         raise Forbidden(
             "the current password is wrong or was not sent", hint="whoever runs the hub can set another one"
         )
-    await _keep(hub, account.email, checked)
+    await _keep(hub, account.email, checked, stays=account.session_id)
 
 
 async def set_password(hub: Hub, email: str, password: str) -> None:
-    """Anybody's, by whoever runs the hub. Raises :class:`NotFound` and :class:`SpecInvalid`."""
+    """Anybody's, by whoever runs the hub; all their browsers are signed out.
+
+    Raises :class:`NotFound` and :class:`SpecInvalid`.
+    """
     await _keep(hub, email, checked_password(password))
 
 
@@ -44,10 +49,12 @@ def checked_password(password: str) -> str:
     return password
 
 
-async def _keep(hub: Hub, email: str, password: str | None) -> None:
+async def _keep(hub: Hub, email: str, password: str | None, *, stays: str = "") -> None:
+    """``stays`` is the session that does not end with that."""
     values = {"password_hash": None if password is None else await hub.passwords.hash(password)}
     changed = update(account_table).where(account_table.c.email == email).values(values)
-    async with hub.database.single() as connection:
-        found = await connection.execute(changed.returning(account_table.c.id))
-        if found.one_or_none() is None:
+    async with hub.database.begin() as connection:
+        owner = await connection.scalar(changed.returning(account_table.c.id))
+        if owner is None:
             raise NotFound(f"there is no account {email!r}", hint="`dynolab hub account add` makes one")
+        await connection.execute(delete(session).where(session.c.account_id == owner, session.c.id != stays))

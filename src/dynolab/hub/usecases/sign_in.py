@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select, update
 
 from dynolab.errors import Unauthorized
 from dynolab.hub.store.tables import account, token
@@ -14,6 +15,8 @@ from dynolab.hub.usecases.base import Account, Hub, Known
 KNOWN_S = 5.0
 """How long a token is taken for known without asking the database: an agent sends some requests for each job."""
 KNOWN_MOST = 10_000
+USED_EVERY = timedelta(hours=1)
+"""How often it is written down that a token is used."""
 
 
 def digest(secret: str) -> str:
@@ -35,13 +38,16 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
     known = hub.signed_in.get(key)
     if known is not None and known.revision == revision is not None and now - known.at_s < KNOWN_S:
         return known.account
+    unused = or_(token.c.used_at.is_(None), token.c.used_at < func.now() - USED_EVERY).label("unused")
     statement = (
-        select(account.c.id, account.c.email, account.c.name, token.c.id.label("token_id"))
+        select(account.c.id, account.c.email, account.c.name, token.c.id.label("token_id"), unused)
         .join(token, token.c.account_id == account.c.id)
         .where(token.c.digest == key[1], token.c.kind == kind, token.c.revoked_at.is_(None))
     )
     async with hub.database.single() as connection:
         row = (await connection.execute(statement)).one_or_none()
+        if row is not None and row.unused:
+            await connection.execute(update(token).where(token.c.id == row.token_id).values(used_at=func.now()))
     if row is None:
         raise Unauthorized(
             "the token is not known here, or for another door", hint="`dynolab hub account token` makes a new one"

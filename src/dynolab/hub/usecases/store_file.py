@@ -1,4 +1,4 @@
-"""A file that an attempt leaves: its result, its outputs, its log."""
+"""A file that an attempt leaves: its result, its outputs, what compile made, its log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob
 from dynolab.hub.usecases.base import Hub, new_id
 
-COLUMNS = {"result": attempt.c.result_blob_id, "output": attempt.c.output_blob_id, "log": attempt.c.log_blob_id}
+COLUMNS = {verb: attempt.c[f"{verb}_blob_id"] for verb in ("result", "output", "artifact", "log")}
 """What an attempt may leave, by the verb of the address that it is sent to."""
 
 

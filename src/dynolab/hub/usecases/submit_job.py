@@ -16,12 +16,14 @@ from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import options as options_module
+from dynolab.spec import requirements
 
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
 """How long an idempotency key stands for its job."""
 DEADLINE_MOST_S = 30 * 24 * 3600
 WAITS_MOST = 100
+REQUIREMENTS_MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class JobRequest:
     """-10 to 10; the higher goes first."""
     deadline_s: float | None = None
     """How long an attempt may run; None: as long as it takes."""
+    requirements: tuple[str, ...] = ()
+    """Limits that the profile is held against, such as ``estimated_inference_time <= 33 ms``."""
+    keeps_artifact: bool = False
+    """Whether what compile makes is left, too."""
     waits_for: tuple[str, ...] = ()
     """Jobs that must be done before this one is queued; if one of them is not to be, this one fails."""
 
@@ -56,6 +62,9 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     and :class:`DependencyFailed` for a job to wait for that did not end well.
     """
     options_module.parse(request.options)
+    required = checked_requirements(request.requirements)
+    if required and not request.measures:
+        raise SpecInvalid(f"{required[0]!r} is required of a job that does not measure", hint="have it measure as well")
     if abs(request.priority) > PRIORITY_MOST:
         raise SpecInvalid(f"priority {request.priority} is not in -{PRIORITY_MOST} to {PRIORITY_MOST}")
     if request.deadline_s is not None and not 0 < request.deadline_s <= DEADLINE_MOST_S:
@@ -99,6 +108,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "device_attributes": list(chosen.attributes),
             "options": request.options.strip(),
             "measures": request.measures,
+            "requirements": required,
+            "keeps_artifact": request.keeps_artifact,
             "asked_priority": request.priority,
             "deadline_s": request.deadline_s,
             "state": "queued",
@@ -116,6 +127,13 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     if created is None:
         raise Conflict("the job was not kept")
     return job_id, created
+
+
+def checked_requirements(texts: Sequence[str]) -> list[str]:
+    """The same requirements, each once. Raises :class:`SpecInvalid` for one that cannot be read, or too many."""
+    if len(texts) > REQUIREMENTS_MOST:
+        raise SpecInvalid(f"{len(texts)} requirements; {REQUIREMENTS_MOST} is the most")
+    return list(dict.fromkeys(requirements.parse(" ".join(text.split())).text for text in texts))
 
 
 async def _unready(connection: AsyncConnection, account: Account, needed: Sequence[str]) -> list[str]:
@@ -152,9 +170,11 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
         return None
     asked = (request.kind, request.model_id, request.dataset_id, request.options.strip())
     needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
-    terms = (request.priority, request.deadline_s, set(request.waits_for))
-    before = (row.asked_priority, row.deadline_s, set((await connection.execute(needed)).scalars()))
-    if (asked, terms) != ((row.kind, row.model_id, row.dataset_id, row.options), before):
+    terms = (request.priority, request.deadline_s, checked_requirements(request.requirements), request.keeps_artifact)
+    before = (row.asked_priority, row.deadline_s, row.requirements, row.keeps_artifact)
+    waited_for = set((await connection.execute(needed)).scalars())
+    made = (row.kind, row.model_id, row.dataset_id, row.options)
+    if (asked, terms, set(request.waits_for)) != (made, before, waited_for):
         raise Conflict(
             f"the idempotency key {key!r} stands for another request, which made the job {row.id}",
             hint="a new request needs a new key",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
-from sqlalchemy import Float, cast, exists, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import WorkerTimeout
-from dynolab.hub.store.tables import attempt, job, live_log, setting
+from dynolab.hub.store.tables import attempt, job, live_log
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.end_attempt import AWAY_S, SWEPT, conclude_cancelled, fail_job, lose_attempts
+from dynolab.hub.usecases.end_attempt import conclude_cancelled, fail_job, lose_attempts
+from dynolab.hub.usecases.time_away import away_s, is_known
 
 
 async def sweep_deadlines(hub: Hub) -> None:
@@ -21,14 +22,12 @@ async def sweep_deadlines(hub: Hub) -> None:
     What counts is the time since an agent took the job, but for what the hub itself was away: nobody ends an attempt before
     that is known, which the sweep of leases finds out.
     """
-    allowed = func.make_interval(0, 0, 0, 0, 0, 0, job.c.deadline_s + attempt.c.away_s)
-    age_s = func.extract("epoch", func.clock_timestamp()) - cast(setting.c.value, Float)
-    known = exists().where(setting.c.name == SWEPT, age_s < AWAY_S)
+    allowed = func.make_interval(0, 0, 0, 0, 0, 0, job.c.deadline_s + away_s())
     late = (
         select(attempt.c.id, attempt.c.job_id, job.c.deadline_s)
         .join(job, job.c.id == attempt.c.job_id)
         .where(attempt.c.state == "running", job.c.deadline_s.is_not(None))
-        .where(attempt.c.started_at + allowed < func.now(), known)
+        .where(attempt.c.started_at + allowed < func.now(), is_known())
         .with_for_update(skip_locked=True, of=attempt)
     )
     async with hub.database.begin() as connection:

@@ -59,9 +59,10 @@ class TimeSide:
 
 @dataclass(frozen=True, slots=True)
 class MemorySide:
-    """A range of memory in one profile. ``change`` is what either end differs by, ``overlap`` whether the repeats' spreads meet.
+    """A range of memory in one profile. ``change`` is what either end differs by, ``meaning`` how much that says.
 
-    Both are None for the base, and where a side was not measured.
+    ``below-resolution``: the kernel counts no finer; ``spreads-meet``: the repeats differ as much among themselves;
+    ``spreads-apart``: they do not. Both are None for the base, and where a side was not measured.
     """
 
     letter: str
@@ -70,7 +71,7 @@ class MemorySide:
     bar: Markup | None
     doubt: Badge | None
     change: str | None
-    overlap: bool | None
+    meaning: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +226,23 @@ def _memory(profiles: Sequence[Profile], stages: Sequence[Stage], part: str, say
     for at, (profile, stage) in enumerate(zip(profiles, stages, strict=True)):
         key = f"{stage.name.value}_memory_{part}_range"
         shown, memory = figure(profile, key, part.capitalize()), stage.memory
-        bar, told, overlap = None, None, None
+        bar, told, meaning = None, None, None
         if memory is not None:
             label = f"{LETTERS[at]}: {shown.text}"
             bar = range_bar(_range(memory, part), _ends(memory, part), top, label=label, say=say)
         if at and base is not None and memory is not None:
             told = show_range_change(_range(base, part), _range(memory, part))
-            overlap = all(map(_meet, _ends(base, part), _ends(memory, part)))
-        yield MemorySide(LETTERS[at], shown.title, shown, bar, doubt(profile, fact(key)), told, overlap)
+            meaning = _meaning(base, memory, part)
+        yield MemorySide(LETTERS[at], shown.title, shown, bar, doubt(profile, fact(key)), told, meaning)
+
+
+def _meaning(base: MemorySummary, memory: MemorySummary, part: str) -> str:
+    old, new = _range(base, part), _range(memory, part)
+    if max(abs(new.lower - old.lower), abs(new.upper - old.upper)) < max(
+        base.resolution_bytes, memory.resolution_bytes
+    ):
+        return "below-resolution"
+    return "spreads-meet" if all(map(_meet, _ends(base, part), _ends(memory, part))) else "spreads-apart"
 
 
 def _range(memory: MemorySummary, part: str) -> Range:

@@ -71,6 +71,21 @@
     if (event.target === text || event.target.name.startsWith("option.")) { clearTimeout(timer); follow(); }
   });
 
+  // ---- a figure that is chosen begins a line of requirements
+
+  for (const choice of form.querySelectorAll("select[data-appends]")) {
+    const lines = field(choice.dataset.appends);
+    choice.hidden = false;
+    choice.addEventListener("change", () => {
+      if (!choice.value) return;
+      const before = lines.value.trimEnd();
+      lines.value = `${before}${before ? "\n" : ""}${choice.value} <= `;
+      choice.value = "";
+      lines.focus();
+      lines.setSelectionRange(lines.value.length, lines.value.length);
+    });
+  }
+
   // ---- the options of the runtime that the model needs
 
   const formats = JSON.parse(form.getAttribute("data-formats"));

@@ -151,6 +151,10 @@ place-in-queue = { $place ->
     [1] It is next in the queue.
    *[other] { NUMBER($place) } in the queue: { NUMBER($place) } jobs until it begins.
 }
+requirements-met = { NUMBER($met) } of { NUMBER($of) } met
+artifact = Compiled artifact
+artifact-explained = What compile made on the device, zipped.
+no-artifact = None was kept: the runtime compiles nothing here, or the log says why.
 stage-compile = Compile
 stage-first_load = First load
 stage-warm_load = Warm load
@@ -186,6 +190,7 @@ apart-model = The model files are not the same: a difference may come from the m
 apart-device = The devices are not the same: a difference may come from the device.
 apart-runtime = Runtimes or their versions are not the same: a difference may come from them.
 apart-options = The options are not the same: a difference may come from them.
+apart-inputs = The inputs’ shapes or types are not the same: a difference may come from them.
 change-faster = faster
 change-slower = slower
 change-unchanged = unchanged
@@ -193,6 +198,7 @@ change-cannot-tell = cannot tell
 how-decided = A time is called faster or slower only where noise does not explain the difference; “cannot tell” says that noise might.
 stage-by-stage = Stage by stage
 bars-explained = Bars of one kind share a scale. Thin marks are how far runs of the same job lie apart; of memory, solid is the lower end of the range and hatched the rest.
+below-resolution = less than memory is counted to
 spreads-meet = within the spread of the repeats
 spreads-apart = beyond the spread of the repeats
 memory-without-verdict = Differences of memory are told without a verdict: no rule of noise is known for them. Where the spreads of the repeats meet, the difference may be chance.
@@ -252,6 +258,14 @@ priority = Priority
 priority-hint = -10 to 10: the higher goes first.
 deadline = Deadline in seconds
 deadline-hint = How long an attempt may run. The time in the queue does not count.
+waits-for = Waits for
+waits-for-hint = Ids of jobs that must be done before this one is queued.
+keep-artifact = Keep what compile makes
+keep-artifact-hint = The optimised model, blob or package that was measured can then be downloaded.
+requirements = Requirements
+requirements-field = One on each line
+requirements-hint = The job’s page says which of them are met. A range has the ends .lower and .upper.
+requirements-add = Add a figure
 uploading = Uploading
 no-connection = no connection
 submit-problems = { $count ->
@@ -342,7 +356,7 @@ it-did-nothing-yet = It has not had a job yet.
 
 # Account
 tokens = Tokens
-tokens-explained = A user token opens the hub for you: for clients, commands and this browser. An agent token lets a machine serve as a device, and nothing else.
+tokens-explained = A user token opens the hub for you: for clients, commands and browsers. An agent token lets a machine serve as a device, and nothing else.
 token-user = user
 token-agent = agent
 label = Label
@@ -387,12 +401,27 @@ new-password = New password
 new-password-again = New password again
 set-password = Set the password
 remove-password = Remove the password
-password-changed = The password is changed.
+password-changed = The password is changed. All other browsers are signed out.
 by-password = By e-mail address and password
 use-password = Use the password
 sign-in-too-often = Too many wrong passwords: wait a while. A token opens the hub meanwhile.
-invitation-refused = This link is not valid, or not any more. Sign in with a token, or start the hub again for a new link.
+invitation-refused = This link is not valid, or was used already: it signs in once. Sign in with a token, or start the hub again for a new link.
 password-refused = The e-mail address or the password is wrong.
+
+# Browsers that are signed in
+browsers = Browsers that are signed in
+browsers-explained = Each ends when it is signed out, here or there, when the password changes, with the token that it was signed in by, and after 30 days.
+browser = Browser
+this-browser = this one
+unknown-browser = It does not say its name
+signed-in-by = Signed in by
+signed-in-by-token = token
+signed-in-by-password = password
+signed-in-by-link = the link that the hub printed
+signed-in-at = Signed in
+end-session = Sign out
+end-other-sessions = Sign out all others
+last-used = Last used
 
 # Trends
 trends = Trends

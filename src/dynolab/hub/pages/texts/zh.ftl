@@ -163,6 +163,10 @@ place-in-queue = { $place ->
     [1] 它是队列中的下一个。
    *[other] 在队列中排第 { NUMBER($place) } 位。
 }
+requirements-met = 满足 { NUMBER($met) }/{ NUMBER($of) }
+artifact = 编译产物
+artifact-explained = 设备上编译得到的文件，打包为 zip。
+no-artifact = 没有保留：运行时在这里不编译，或原因见日志。
 stage-compile = 编译
 stage-first_load = 首次加载
 stage-warm_load = 再次加载
@@ -198,6 +202,7 @@ apart-model = 模型文件不同：差异可能来自模型。
 apart-device = 设备不同：差异可能来自设备。
 apart-runtime = 运行时或其版本不同：差异可能由此而来。
 apart-options = 选项不同：差异可能由此而来。
+apart-inputs = 输入的形状或类型不同：差异可能由此而来。
 change-faster = 变快
 change-slower = 变慢
 change-unchanged = 不变
@@ -205,6 +210,7 @@ change-cannot-tell = 无法判断
 how-decided = 只有当噪声解释不了差异时，才称时间变快或变慢；“无法判断”表示差异可能只是噪声。
 stage-by-stage = 逐阶段比较
 bars-explained = 同类的条共用一个刻度。细线表示同一作业的各次运行相差多远；内存条的实心部分到范围的下端为止，斜纹是其余部分。
+below-resolution = 小于内存计数的分辨率
 spreads-meet = 在重复测量的离散区间之内
 spreads-apart = 超出重复测量的离散区间
 memory-without-verdict = 内存差异只列出，不作判定：内存还没有可用的噪声规则。若两侧重复测量的离散区间相交，差异可能只是偶然。
@@ -254,6 +260,14 @@ deadline = 期限（秒）
 deadline-hint = 一次尝试最多运行多久；排队时间不计入。
 uploading = 正在上传
 no-connection = 连接不上
+waits-for = 等待的作业
+waits-for-hint = 这些作业（填写 ID）完成以后，本作业才进入队列。
+keep-artifact = 保留编译产物
+keep-artifact-hint = 之后可以下载被测量的优化模型、二进制文件或软件包。
+requirements = 要求
+requirements-field = 每行一条
+requirements-hint = 作业页面会说明哪些要求得到满足。范围有两端：.lower 和 .upper。
+requirements-add = 添加一个指标
 submit-problems = 什么都没有提交：有 { NUMBER($count) } 处需要检查。
 submitted-already = 已提交：
 jobs-submitted = 已提交 { NUMBER($count) } 个作业
@@ -336,7 +350,7 @@ it-did-nothing-yet = 它还没有接过作业。
 
 # Account
 tokens = 令牌
-tokens-explained = 用户令牌为你打开中心：用于客户端、命令行和这个浏览器。代理令牌让一台机器充当设备，此外别无他用。
+tokens-explained = 用户令牌为你打开中心：用于客户端、命令行和浏览器。代理令牌让一台机器充当设备，此外别无他用。
 token-user = 用户
 token-agent = 代理
 label = 标签
@@ -378,12 +392,27 @@ new-password = 新密码
 new-password-again = 再次输入新密码
 set-password = 设置密码
 remove-password = 删除密码
-password-changed = 密码已更改。
+password-changed = 密码已更改。其他浏览器都已退出登录。
 by-password = 用电子邮箱和密码
 use-password = 用密码登录
 sign-in-too-often = 密码错误次数过多，请稍后再试。其间可以用令牌登录。
-invitation-refused = 这个链接无效，或已经失效。请用令牌登录，或重新启动中心以得到新链接。
+invitation-refused = 这个链接无效，或已经用过：它只能登录一次。请用令牌登录，或重新启动中心以得到新链接。
 password-refused = 电子邮箱或密码不正确。
+
+# Browsers that are signed in
+browsers = 已登录的浏览器
+browsers-explained = 登录会在以下情况结束：在这里或在那个浏览器里退出、更改密码、吊销登录所用的令牌，或满 30 天。
+browser = 浏览器
+this-browser = 本浏览器
+unknown-browser = 未说明名称
+signed-in-by = 登录方式
+signed-in-by-token = 令牌
+signed-in-by-password = 密码
+signed-in-by-link = 中心打印的链接
+signed-in-at = 登录时间
+end-session = 退出登录
+end-other-sessions = 退出其他所有浏览器
+last-used = 最近使用
 
 # Trends
 trends = 趋势

@@ -1,0 +1,32 @@
+"""A browser is signed out."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete
+
+from dynolab.errors import NotFound
+from dynolab.hub.store.tables import session
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.sign_in import digest
+
+
+async def sign_out(hub: Hub, secret: str) -> None:
+    """The browser whose cookie this is: whoever copied that has nothing any more. One that is not signed in stays so."""
+    async with hub.database.single() as connection:
+        await connection.execute(delete(session).where(session.c.digest == digest(secret)))
+
+
+async def end_session(hub: Hub, account: Account, session_id: str) -> None:
+    """One of the account's browsers. Raises :class:`NotFound` for one that is not there, or another's."""
+    mine = session.c.id == session_id, session.c.account_id == account.id
+    async with hub.database.single() as connection:
+        ended = await connection.execute(delete(session).where(*mine).returning(session.c.id))
+        if ended.one_or_none() is None:
+            raise NotFound(f"there is no session {session_id!r}", hint="it may have ended already")
+
+
+async def end_other_sessions(hub: Hub, account: Account) -> None:
+    """All of the account's browsers but the one that asks; all, where a client asks."""
+    others = session.c.account_id == account.id, session.c.id != account.session_id
+    async with hub.database.single() as connection:
+        await connection.execute(delete(session).where(*others))

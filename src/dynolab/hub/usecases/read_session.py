@@ -1,0 +1,35 @@
+"""Whose browser it is that asks for a page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+
+from dynolab.errors import Unauthorized
+from dynolab.hub.store.tables import account, session
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.sign_in import digest
+
+SEEN_EVERY = timedelta(minutes=5)
+"""How often it is written down that a browser was here: a page that is open asks every second."""
+
+
+async def read_session(hub: Hub, secret: str) -> Account:
+    """Whose cookie it is. Raises :class:`Unauthorized` for one that is forged, too old, or was ended."""
+    unseen = (session.c.seen_at < func.now() - SEEN_EVERY).label("unseen")
+    found = (
+        select(
+            account.c.id, account.c.email, account.c.name, session.c.id.label("session_id"), session.c.token_id, unseen
+        )
+        .join(session, session.c.account_id == account.c.id)
+        .where(session.c.digest == digest(secret), session.c.expires_at > func.now())
+    )
+    async with hub.database.single() as connection:
+        row = (await connection.execute(found)).one_or_none()
+        if row is not None and row.unseen:
+            seen = update(session).where(session.c.id == row.session_id).values(seen_at=func.now())
+            await connection.execute(seen)
+    if row is None:
+        raise Unauthorized("this browser is not signed in, or not any more", hint="sign in again")
+    return Account(row.id, row.email, row.name, row.token_id or "", row.session_id)

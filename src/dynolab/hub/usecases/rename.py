@@ -1,0 +1,19 @@
+"""A job, model or dataset gets another name."""
+
+from __future__ import annotations
+
+from sqlalchemy import Table, func, update
+
+from dynolab.errors import SpecInvalid
+from dynolab.hub.usecases.base import Account, Hub, checked_name, owned
+
+
+async def rename(hub: Hub, account: Account, table: Table, target_id: str, name: str) -> None:
+    """Raises :class:`NotFound`, :class:`Forbidden` for another's, and :class:`SpecInvalid` for a name that is none."""
+    kept = checked_name(name, table.name)
+    if not kept:
+        raise SpecInvalid(f"a {table.name}'s name cannot be empty")
+    changed = {"updated_at": func.now()} if "updated_at" in table.c else {}
+    async with hub.database.begin() as connection:
+        await owned(connection, table, target_id, account, "rename", lock="own")
+        await connection.execute(update(table).where(table.c.id == target_id).values(name=kept, **changed))

@@ -1,0 +1,65 @@
+"""Time in which the hub, or its database, was away: it counts against no lease and no deadline.
+
+Whoever was amid a transaction when the database stood still goes on with the clock of its beginning, and may be done only
+after a sweep has found out. So nothing here rests on what other transactions wrote down, or on their rows being there yet.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, Text, cast, exists, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dynolab.hub.store.tables import attempt, setting
+
+AWAY_S = 2.0
+"""Leases are swept every second; after this long without a sweep they say nothing about the agents."""
+SWEPT, BACK = "leases_swept_at", "leases_count_from"
+"""When leases were swept last, and when that was first done after the hub had been away: seconds since 1970."""
+
+
+async def note_time_away(connection: AsyncConnection) -> float:
+    """For how many seconds the hub has been there without a break. Called with each sweep of leases.
+
+    What it was away for is noted with the attempts that run. Replicas come one after the other.
+    """
+    last = await connection.scalar(select(setting.c.value).where(setting.c.name == SWEPT).with_for_update())
+    at = await _note(connection, SWEPT)  # a statement later, hence after the others
+    if last is not None and at - float(last) <= AWAY_S:
+        back = await connection.scalar(select(setting.c.value).where(setting.c.name == BACK))
+        return at - float(back or 0)
+    await _note(connection, BACK)
+    ran_s = _clock() - func.extract("epoch", attempt.c.started_at)
+    gap_s = ran_s if last is None else at - float(last)  # an attempt may have begun meanwhile
+    longer = {"away_s": attempt.c.away_s + func.least(ran_s, gap_s)}
+    await connection.execute(update(attempt).where(attempt.c.state == "running").values(longer))
+    return 0.0
+
+
+def away_s() -> ColumnElement[float]:
+    """For how long of an attempt's time the hub was away.
+
+    One that began before the hub was back, but of which nothing was noted, was not there to be seen yet: it was still
+    being claimed.
+    """
+    back = select(cast(setting.c.value, Float)).where(setting.c.name == BACK).scalar_subquery()
+    unseen_s = func.greatest(0.0, back - func.extract("epoch", attempt.c.started_at))
+    return func.coalesce(func.nullif(attempt.c.away_s, 0.0), unseen_s)
+
+
+def is_known() -> ColumnElement[bool]:
+    """Whether all that the hub was away for is noted by now."""
+    return exists().where(setting.c.name == SWEPT, _clock() - cast(setting.c.value, Float) < AWAY_S)
+
+
+def _clock() -> ColumnElement[Any]:
+    return func.extract("epoch", func.clock_timestamp())
+
+
+async def _note(connection: AsyncConnection, name: str) -> float:
+    """Note this moment under the name; the moment."""
+    noted = insert(setting).values(name=literal(name), value=cast(_clock(), Text))
+    noted = noted.on_conflict_do_update(index_elements=["name"], set_={"value": noted.excluded.value})
+    return float((await connection.execute(noted.returning(setting.c.value))).scalar_one())
