@@ -32,6 +32,8 @@ def places(seeded: Any) -> dict[str, str]:
         "jobs": "/jobs/",
         "no jobs": "/jobs/?text=nothing",
         "done": f"/jobs/{done[0]}/",
+        "sharing": f"/jobs/{done[0]}/share",
+        "deleting": f"/jobs/selected/delete?job={done[0]}&job={done[1]}&job={queued}",
         "queued": f"/jobs/{queued}/",
         "layers": f"/jobs/{done[0]}/layers",
         "submit": "/submit",

@@ -29,7 +29,7 @@ def test_the_browsers_language_is_spoken(noisy: str, visit: Visit) -> None:
     row = page.get_by_role("row").filter(has_text="Bench job")
     for words in ("✓ 已完成", "性能分析", "8.31 ms", "有噪声"):
         assert words in row.inner_text()
-    page.get_by_label("状态").select_option("failed")
+    page.get_by_role("group", name="状态").get_by_label("失败").check()
     page.get_by_text("没有符合条件的作业。").wait_for()
 
 
