@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -143,13 +144,28 @@ def test_no_form_changes_what_is_anothers(
     way: Way, api: httpx.Client, stranger: httpx.Client, ids: dict[str, str]
 ) -> None:
     before = everything(api)
-    body = {"json": {"upload": "u1", "etags": []}} if way.path.endswith("/complete") else {"data": form(ids)}
+    fields = {name: value for name, value in form(ids).items() if name != "next"}
+    body = {"json": {"upload": "u1", "etags": []}} if way.path.endswith("/complete") else {"data": fields}
     for target in {ids[str(way.about)], ids["queued"] if way.about == "job" else ids[str(way.about)]}:
         answer = stranger.post(way.filled({**ids, str(way.about): target}), headers=HERE, **body)
         assert answer.status_code == 404, answer.status_code
         assert SECRET not in answer.text
     assert everything(api) == before
     assert ids["session"] in [one["id"] for one in api.get("sessions").json()["sessions"]]
+
+
+@pytest.mark.parametrize(
+    "way", [way for way in ways("POST") if way.path.startswith("/jobs/")], ids=lambda way: way.path
+)
+def test_a_list_tells_that_anothers_jobs_are_not_there(
+    way: Way, api: httpx.Client, stranger: httpx.Client, ids: dict[str, str]
+) -> None:
+    """Back at the list that a form names, also with several jobs at once."""
+    before = everything(api)
+    answer = stranger.post(way.filled(ids), data=form(ids), headers=HERE, follow_redirects=True)
+    assert f"there is no job '{ids['job']}'" in html.unescape(answer.text)
+    assert SECRET not in answer.text
+    assert everything(api) == before
 
 
 def test_nothing_is_submitted_with_what_is_anothers(

@@ -92,6 +92,11 @@ def test_many_layers_come_after_the_first_ones_and_are_searched_together(seeded:
     job_id = seeded.done("Deep", replace(sample_profile(), layers=layer_table(1500)))
     page = visit(f"/jobs/{job_id}/")
     page.get_by_text("1,500 layers").first.wait_for()
+    model_id = seeded.api("GET", f"jobs/{job_id}")["model_id"]
+    row = page.get_by_role("table", name="Layers").get_by_role("row").nth(1)
+    number = row.get_by_role("cell").first.inner_text()
+    wanted = f"/models/{model_id}/graph?job={job_id}&layer={number.replace(',', '')}"
+    assert row.get_by_role("link").get_attribute("href") == wanted
     page.get_by_label("Filter").fill("no such layer anywhere")
     page.get_by_text("no layer matches").wait_for()
 
@@ -130,3 +135,40 @@ def test_forged_sessions_and_forms_of_other_sites_are_refused(seeded: Any) -> No
         assert browser.get(f"/jobs/{job_id}/").status_code == 200
         assert browser.post(f"/jobs/{job_id}/delete", headers=origin).status_code == 303
         assert browser.get(f"/jobs/{job_id}/").status_code == 404
+
+
+def test_requirements_are_decided_on_the_page_and_counted_in_the_list(seeded: Any, visit: Visit) -> None:
+    limits = ("estimated_inference_time <= 10 ms", "model_size <= 1 kB")
+    base = sample_profile()
+    job_id = seeded.done("Limited", replace(base, request=replace(base.request, requirements=limits)))
+    page = visit("/jobs/?text=Limited")
+    row = page.get_by_role("row").filter(has_text="Limited")
+    assert "✕ Requirements: 1 of 2 met" in " ".join(row.inner_text().split())
+    row.get_by_role("link", name="Limited").click()
+    page.wait_for_url(f"**/jobs/{job_id}/")
+    page.get_by_role("link", name="Requirements: 1 of 2 met").click()
+    told = page.get_by_role("region", name="Requirements").inner_text()
+    assert "met" in told.split(limits[0])[0]
+    assert "not met" in told.split(limits[0])[1]
+    assert "required: at most 1 kB" in told
+
+
+def test_what_compile_made_is_to_be_had_where_it_was_to_be_kept(seeded: Any, visit: Visit) -> None:
+    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    seeded.announce(door)
+    kept, without = (seeded.submit(name, keeps_artifact=True) for name in ("Kept", "Nothing kept"))
+    for _ in range(2):
+        given = seeded.announce(door, 10.0)
+        if given.job == kept:
+            httpx.put(given.uploads["artifact"], content=b"PK" * 600).raise_for_status()
+        door.finish(given.attempt, Outcome())
+    door.close()
+    page = visit(f"/jobs/{kept}/")
+    with page.expect_download() as found:
+        page.get_by_role("link", name="1.20 kB").click()
+    assert found.value.suggested_filename == f"Kept_{kept}_artifact.zip"
+    assert found.value.path().read_bytes() == b"PK" * 600
+    page.goto(f"/jobs/{without}/")
+    page.get_by_text("None was kept").wait_for()
+    page.goto(f"/jobs/{without}/artifact")
+    page.get_by_text("left no compiled artifact").first.wait_for()
