@@ -42,9 +42,11 @@ async def act(what: What, request: Request) -> Response:
     """``POST /jobs/ID/rerun`` (or ``cancel``, ``delete``): back to the list that ``next`` names, which tells what was done.
 
     Without ``next`` it is the job's own page that asks; what is refused then gets a page of its own.
+    Raises :class:`NotFound` for a job that is not there, or another's.
     """
     hub, account, form = await sender(request)
     job_id = request.path_params["id"]
+    await find_job(hub, account, job_id)
     if text(form, "next"):
         return await _acted(request, hub, account, what, [job_id], _back(form))
     made = await ACTS[what](hub, account, job_id)
