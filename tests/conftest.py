@@ -6,12 +6,17 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
+
+if TYPE_CHECKING:
+    from dynolab.agent.http import HubDoor
+    from dynolab.testing.databases import Databases, OwnDatabase
+    from dynolab.testing.running_hub import RunningHub
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "models"
 
@@ -47,3 +52,41 @@ def null_harness(tmp_path: Path, null_model: Callable[..., Path]) -> Callable[..
         return harness
 
     return make
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """One PostgreSQL for all tests that do nothing to it itself."""
+    pytest.importorskip("pgqueuer")
+    from dynolab.testing.databases import databases
+
+    with databases(tmp_path_factory.mktemp("postgres") / "postgres") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def postgres(databases: Databases) -> OwnDatabase:
+    """A database of the module's own."""
+    return databases.new()
+
+
+@pytest.fixture(scope="module")
+def hub(
+    request: pytest.FixtureRequest, postgres: OwnDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHub]:
+    """A hub of the module's own without an agent, with the settings in the module's ``ENVIRONMENT`` if it has one."""
+    from dynolab.testing.running_hub import running_hub
+
+    settings = {"DYNOLAB_DATABASE_URL": postgres.dsn, **getattr(request.module, "ENVIRONMENT", {})}
+    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", "--show-link", environment=settings) as running:
+        yield running
+
+
+@pytest.fixture
+def door(hub: RunningHub) -> Iterator[HubDoor]:
+    """The agents' door of the module's hub."""
+    from dynolab.agent.http import HubDoor
+
+    opened = HubDoor(hub.url, hub.agent_token)
+    yield opened
+    opened.close()

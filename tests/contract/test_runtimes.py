@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,24 +19,33 @@ REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
 """Runtimes that must be there: a missing one fails instead of being skipped."""
 
 
-def make_model(kind: ModelFormat, folder: Path) -> Path:
+@cache
+def make_model(kind: ModelFormat, made: Path) -> Path:
+    folder = made / kind.value
+    folder.mkdir()
     if kind is ModelFormat.TFLITE:
         return Path(shutil.copy(EXAMPLES / "mlperf_tiny_kws_int8.tflite", folder / "net.tflite"))
     name, maker = models.MAKERS[kind]
     return maker(folder / name)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each model is made once, in a folder of its own; nobody writes to it after that."""
+    return tmp_path_factory.mktemp("models")
+
+
 def suite(name: str, kind: ModelFormat) -> type[RuntimeContract]:
     """The contract's tests for one runtime and format."""
 
     @pytest.fixture
-    def model(self: RuntimeContract, tmp_path: Path) -> Path:
+    def model(self: RuntimeContract, made: Path) -> Path:
         reason = runtime_named(name).unavailable()
         if reason is not None and name not in REQUIRED:
             pytest.skip(reason)
         assert reason is None
         try:
-            return make_model(kind, tmp_path)
+            return make_model(kind, made)
         except ModuleNotFoundError as error:
             pytest.skip(f"no small {kind} model can be made: {error}")
 

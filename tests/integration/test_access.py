@@ -25,7 +25,7 @@ pytest.importorskip("pgqueuer")
 from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
-from dynolab.hub.store.postgres import Postgres
+from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .official import environment as official_environment
@@ -37,21 +37,7 @@ AS_JSON = {"Content-Type": "application/json"}
 KWS = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 MIB = 1 << 20
 BOUND_BYTES = 12 * MIB
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres.start(tmp_path_factory.mktemp("postgres") / "postgres")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[RunningHub]:
-    """A hub as it is without settings, but for a bound of bytes."""
-    environment = {"DYNOLAB_DATABASE_URL": postgres.dsn, "DYNOLAB_DATA_MAX_BYTES": str(BOUND_BYTES)}
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=environment) as running:
-        yield running
+ENVIRONMENT = {"DYNOLAB_DATA_MAX_BYTES": str(BOUND_BYTES)}
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +52,6 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
 def user(hub: RunningHub) -> Iterator[User]:
     with httpx.Client() as http:
         yield User(hub, hub.token, http)
-
-
-@pytest.fixture
-def door(hub: RunningHub) -> Iterator[HubDoor]:
-    opened = HubDoor(hub.url, hub.agent_token)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -425,7 +404,7 @@ def model_of(begun: Any, user: User) -> str:
     return str(user.get("/models", limit=1)["models"][0]["id"])
 
 
-def test_parts_in_a_wrong_order_are_refused(user: User, postgres: Postgres, hub: RunningHub) -> None:
+def test_parts_in_a_wrong_order_are_refused(user: User, postgres: OwnDatabase, hub: RunningHub) -> None:
     begun = begin(user, "models", 4)
     model = model_of(begun, user)
 
@@ -597,7 +576,7 @@ def test_names_are_kept_as_they_are_or_refused_at_the_official_door(official: ht
 
 
 def test_another_users_things_are_not_there_at_any_door(
-    user: User, official: httpx.Client, postgres: Postgres, hub: RunningHub, door: HubDoor
+    user: User, official: httpx.Client, postgres: OwnDatabase, hub: RunningHub, door: HubDoor
 ) -> None:
     claim(door, "mine")
     model = user.model()
@@ -685,7 +664,7 @@ def test_what_an_agent_may_not_do(user: User, door: HubDoor, hub: RunningHub, tm
         )
 
 
-def test_tokens_are_kept_as_digests_alone(user: User, hub: RunningHub, postgres: Postgres, tmp_path: Path) -> None:
+def test_tokens_are_kept_as_digests_alone(user: User, hub: RunningHub, postgres: OwnDatabase, tmp_path: Path) -> None:
     secret = user.post("/tokens", {"label": "secret"})["secret"]
     rows: list[str] = []
 

@@ -21,7 +21,7 @@ from dynolab.client.client import Client
 from dynolab.client.jobs import InferenceJob
 from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 
 from .proxy import Proxy, passing
 
@@ -29,12 +29,6 @@ MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int
 ENDED = ("done", "failed", "cancelled")
 LOG_MAX_BYTES = 64 << 20
 """As docs/hub.md says it."""
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

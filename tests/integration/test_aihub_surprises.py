@@ -23,23 +23,10 @@ from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal, Tensors
 from dynolab.spec.measurements import ComputeUnit
 from dynolab.spec.tensors import TensorSpec
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 
 CONTENT = b"bytes of a model"
 OLD, NEW = "0.55.0", "0.56.0"
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as running:
-        yield running
-
-
-@pytest.fixture
-def door(hub: RunningHub) -> Iterator[HubDoor]:
-    opened = HubDoor(hub.url, hub.agent_token)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -22,34 +22,12 @@ from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
-from dynolab.hub.store.postgres import Postgres
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 CONTENT = b"a model, or so it says" * 1000
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres.start(tmp_path_factory.mktemp("postgres") / "postgres")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[RunningHub]:
-    environment = {"DYNOLAB_DATABASE_URL": postgres.dsn}
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=environment) as running:
-        yield running
-
-
-@pytest.fixture
-def door(hub: RunningHub) -> Iterator[HubDoor]:
-    """The agents' door."""
-    opened = HubDoor(hub.url, hub.agent_token)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -59,7 +37,7 @@ def user(hub: RunningHub) -> Iterator[User]:
 
 
 @pytest.fixture
-def stranger(hub: RunningHub, postgres: Postgres) -> Iterator[User]:
+def stranger(hub: RunningHub, postgres: OwnDatabase) -> Iterator[User]:
     """Another user."""
     token = f"dl_stranger{time.monotonic_ns()}"
 
@@ -78,7 +56,7 @@ def stranger(hub: RunningHub, postgres: Postgres) -> Iterator[User]:
         yield User(hub, token, http)
 
 
-def in_database(postgres: Postgres, do: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
+def in_database(postgres: OwnDatabase, do: Callable[[asyncpg.Connection], Awaitable[None]]) -> None:
     async def connected() -> None:
         connection = await asyncpg.connect(postgres.dsn)
         await do(connection)
@@ -615,7 +593,7 @@ def test_the_description_names_every_route_and_the_page_loads_nothing(hub: Runni
 
 
 def test_the_sweep_takes_what_nobody_needs_and_nothing_else(
-    user: User, hub: RunningHub, postgres: Postgres, door: HubDoor, tmp_path: Path
+    user: User, hub: RunningHub, postgres: OwnDatabase, door: HubDoor, tmp_path: Path
 ) -> None:
     job_id = finished(user, door, "sweep", tmp_path)
     kept = user.model()

@@ -23,9 +23,9 @@ pytest.importorskip("pgqueuer")
 from dynolab.agent.http import HubDoor
 from dynolab.errors import SpecInvalid, Unavailable
 from dynolab.hub.store.blobs import OWNER, Blobs
-from dynolab.hub.store.postgres import Postgres
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome
 from dynolab.testing import object_stores
+from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 MIB = 1 << 20
@@ -224,13 +224,6 @@ def test_a_store_that_goes_away_fails_requests_and_not_the_hub(tmp_path: Path, m
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres.start(tmp_path_factory.mktemp("postgres") / "postgres")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def s3() -> Iterator[object_stores.ObjectStore]:
     try:
         with object_stores.s3() as store:
@@ -256,7 +249,7 @@ def start(data: Path, environment: dict[str, str | None]) -> subprocess.Complete
     ],
 )
 def test_a_store_that_cannot_be_used_is_told_of_at_the_start(
-    postgres: Postgres,
+    postgres: OwnDatabase,
     s3: object_stores.ObjectStore,
     tmp_path: Path,
     url: str,
@@ -302,7 +295,7 @@ def test_a_store_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 
 def test_a_hub_does_not_share_a_place_with_another(
-    postgres: Postgres, tmp_path: Path, s3: object_stores.ObjectStore, monkeypatch: pytest.MonkeyPatch
+    postgres: OwnDatabase, tmp_path: Path, s3: object_stores.ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)

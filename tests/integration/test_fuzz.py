@@ -23,25 +23,19 @@ pytest.importorskip("pgqueuer")
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.app import DOORS
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 
 from .test_api import User, claim
 
 OPTIONS = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 FEW, MANY = settings(OPTIONS, max_examples=200), settings(OPTIONS, max_examples=5000)
 DEPTH = 3
+ENVIRONMENT = {"DYNOLAB_POSTS_PER_S": "0"}
 ROUTES = sorted(
     {(method, route.path) for room in DOORS for route in room.routes for method in route.methods if method != "HEAD"}
 )
 """Every route of the official protocol."""
 PYTEST_ARGUMENTS = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    environment = {"DYNOLAB_POSTS_PER_S": "0"}
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=environment) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -26,37 +25,16 @@ import asyncpg
 from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
-from dynolab.hub.store.postgres import Postgres
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal, Tensors
 from dynolab.spec.tensors import TensorSpec
+from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 CONTENT = b"a model, or so it says"
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 LEASE_S = 2.0
+ENVIRONMENT = {"DYNOLAB_LEASE_S": str(LEASE_S)}
 WITHIN_S = 15.0
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres.start(tmp_path_factory.mktemp("postgres") / "postgres")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[RunningHub]:
-    environment = {"DYNOLAB_DATABASE_URL": postgres.dsn, "DYNOLAB_LEASE_S": str(LEASE_S)}
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=environment) as running:
-        yield running
-
-
-@pytest.fixture
-def door(hub: RunningHub) -> Iterator[HubDoor]:
-    """The agents' door."""
-    opened = HubDoor(hub.url, hub.agent_token)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -469,12 +447,10 @@ def test_the_higher_priority_goes_first_and_within_one_the_older(user: User, doo
     assert order[:2] == both
 
 
-def test_shares_stay_fair_within_a_priority(
-    user: User, hub: RunningHub, postgres: Postgres, door: HubDoor, model: str
-) -> None:
+def test_shares_stay_fair_within_a_priority(user: User, hub: RunningHub, door: HubDoor, model: str) -> None:
     assert claim(door, "shares") is None
     mine = [user.submit(model, "shares", priority=2)["id"] for _ in range(4)]
-    other = another_user(user, hub, postgres.dsn, "other@example.org")
+    other = another_user(user, hub, "other@example.org")
     user.ask("PATCH", f"/models/{model}/sharing", {"add": ["other@example.org"]})
     theirs = [other.submit(model, "shares", priority=2)["id"] for _ in range(2)]
     order = []
@@ -486,12 +462,12 @@ def test_shares_stay_fair_within_a_priority(
 
 
 def test_others_that_a_model_is_shared_with_do_not_say_what_it_is(
-    user: User, hub: RunningHub, postgres: Postgres, door: HubDoor, model: str
+    user: User, hub: RunningHub, door: HubDoor, model: str
 ) -> None:
     """Their agents may be their own."""
     assert claim(door, "hearsay") is None
     user.ask("PATCH", f"/models/{model}/sharing", {"add": ["guest@example.org"]})
-    job_id = another_user(user, hub, postgres.dsn, "guest@example.org").submit(model, "hearsay")["id"]
+    job_id = another_user(user, hub, "guest@example.org").submit(model, "hearsay")["id"]
     found = taken(door, "hearsay")
     assert found.job == job_id
     x = TensorSpec("x", "float32", (1,))
@@ -506,10 +482,9 @@ def test_priorities_that_cannot_be(user: User, model: str, wrong: object) -> Non
     assert user.submit(model, "", priority=wrong, status=422)["code"] == "SpecInvalid"
 
 
-def another_user(user: User, hub: RunningHub, dsn: str, email: str) -> User:
+def another_user(user: User, hub: RunningHub, email: str) -> User:
     command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(hub.data), "account", "add"]
-    environment = {**os.environ, "DYNOLAB_DATABASE_URL": dsn}
-    done = subprocess.run([*command, email], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run([*command, email], capture_output=True, text=True, check=True, env=hub.environment)
     return User(hub, done.stdout.strip(), user.http)
 
 
@@ -517,7 +492,7 @@ def another_user(user: User, hub: RunningHub, dsn: str, email: str) -> User:
 
 
 @contextmanager
-def jobs_table_locked(postgres: Postgres) -> Iterator[None]:
+def jobs_table_locked(postgres: OwnDatabase) -> Iterator[None]:
     """No job can be kept meanwhile."""
     held, release = threading.Event(), threading.Event()
 
@@ -565,7 +540,7 @@ def post(user: User, content: bytes, timeout_s: float = 30) -> httpx.Response:
 
 
 def test_a_submission_whose_sender_hung_up_is_sent_again_and_done_once(
-    user: User, postgres: Postgres, door: HubDoor, model: str
+    user: User, postgres: OwnDatabase, door: HubDoor, model: str
 ) -> None:
     assert claim(door, "hangup") is None
     content = named(model, "sent-again", "hangup")
@@ -586,7 +561,7 @@ def test_a_submission_whose_sender_hung_up_is_sent_again_and_done_once(
 
 
 def test_a_submission_that_was_answered_503_is_sent_again_and_done_once(
-    user: User, postgres: Postgres, door: HubDoor, model: str
+    user: User, postgres: OwnDatabase, door: HubDoor, model: str
 ) -> None:
     assert claim(door, "cut-off") is None
     content = named(model, "cut-off", "cut-off")
@@ -601,7 +576,7 @@ def test_a_submission_that_was_answered_503_is_sent_again_and_done_once(
     assert count(user, "cut-off") == 1
 
 
-def test_the_same_job_asked_for_twice_is_two_jobs(user: User, postgres: Postgres, door: HubDoor, model: str) -> None:
+def test_the_same_job_asked_for_twice_is_two_jobs(user: User, postgres: OwnDatabase, door: HubDoor, model: str) -> None:
     """Whether one after the other or at once: both senders wait for their answers."""
     assert claim(door, "twice") is None
     content = named(model, "asked-twice", "twice")

@@ -16,25 +16,11 @@ from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 
 LEASE_S = 2.0
+ENVIRONMENT = {"DYNOLAB_LEASE_S": str(LEASE_S)}
 CONTENT = b"a model, or so it says" * 1000
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    environment = {"DYNOLAB_LEASE_S": str(LEASE_S)}
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=environment) as running:
-        yield running
-
-
-@pytest.fixture
-def door(hub: RunningHub) -> Iterator[HubDoor]:
-    """The agents' door."""
-    opened = HubDoor(hub.url, hub.agent_token)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from sqlalchemy import insert, select, text
 from dynolab.errors import Conflict
 from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
-from dynolab.hub.store.postgres import Postgres
 from dynolab.hub.store.prepared import driver
 from dynolab.hub.store.tables import attempt, blob, job, model
 from dynolab.hub.usecases import time_away
@@ -33,6 +32,7 @@ from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.testing.databases import OwnDatabase
 
 AWAY_S, STILL_S = 0.5, 0.9
 SHORT_S, LONG_S = 0.7, 60.0
@@ -44,13 +44,6 @@ STUCK = """
         FOR EACH ROW EXECUTE FUNCTION stuck();
 """
 """From then on the commit of a new attempt waits for a lock."""
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres.start(tmp_path_factory.mktemp("postgres") / "postgres")
-    yield server
-    server.stop()
 
 
 class Bench:
@@ -143,7 +136,7 @@ Run = Callable[[Callable[[Bench], Awaitable[None]], float], None]
 
 
 @pytest.fixture
-def run(postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(postgres: OwnDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Carries a drill out on a bench of its own, with leases of so many seconds."""
     monkeypatch.setattr(time_away, "AWAY_S", AWAY_S)  # not its 2 s
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -15,9 +14,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from dynolab.errors import Conflict, Unavailable
 from dynolab.hub.store.database import Database
-from dynolab.hub.store.postgres import Postgres
 from dynolab.hub.store.prepared import Prepared, driver
 from dynolab.hub.store.tables import setting
+from dynolab.testing.databases import OwnDatabase
 
 KEEP = Prepared(insert(setting).values(name=bindparam("name"), value=bindparam("value")).returning(setting.c.name))
 FIND = Prepared(select(setting.c.name, setting.c.value).where(setting.c.name == bindparam("name")))
@@ -27,15 +26,7 @@ CHANGE = Prepared(
 NAP = Prepared(select(func.pg_sleep(0.002)))
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    folder: Path = tmp_path_factory.mktemp("postgres") / "postgres"
-    server = Postgres.start(folder)
-    yield server
-    server.stop()
-
-
-def through(postgres: Postgres, use: Callable[[Database], Awaitable[None]]) -> None:
+def through(postgres: OwnDatabase, use: Callable[[Database], Awaitable[None]]) -> None:
     async def run() -> None:
         database = Database(postgres.url)
         try:
@@ -57,7 +48,7 @@ async def value_of(database: Database, name: str) -> str | None:
     return found
 
 
-def test_rows_have_their_columns_names_and_what_is_not_said_has_its_default(postgres: Postgres) -> None:
+def test_rows_have_their_columns_names_and_what_is_not_said_has_its_default(postgres: OwnDatabase) -> None:
     async def use(database: Database) -> None:
         name = a_name()
         async with database.single() as connection:
@@ -74,7 +65,7 @@ def test_rows_have_their_columns_names_and_what_is_not_said_has_its_default(post
     through(postgres, use)
 
 
-def test_documents_arrive_as_they_were_and_none_is_null(postgres: Postgres) -> None:
+def test_documents_arrive_as_they_were_and_none_is_null(postgres: OwnDatabase) -> None:
     given = bindparam("document", type_=JSONB(none_as_null=True))
     echo = Prepared(select(given.label("document"), given.is_(None).label("is_null")))
 
@@ -87,7 +78,7 @@ def test_documents_arrive_as_they_were_and_none_is_null(postgres: Postgres) -> N
     through(postgres, use)
 
 
-def test_both_ways_of_asking_share_one_transaction(postgres: Postgres) -> None:
+def test_both_ways_of_asking_share_one_transaction(postgres: OwnDatabase) -> None:
     async def use(database: Database) -> None:
         mine, theirs = a_name(), a_name()
 
@@ -112,7 +103,7 @@ def test_both_ways_of_asking_share_one_transaction(postgres: Postgres) -> None:
     through(postgres, use)
 
 
-def test_who_is_cut_off_anywhere_leaves_no_transaction_to_the_next(postgres: Postgres) -> None:
+def test_who_is_cut_off_anywhere_leaves_no_transaction_to_the_next(postgres: OwnDatabase) -> None:
     """A transaction that is left open would swallow what the connection's next user commits."""
     source = random.Random(7)
 
@@ -145,7 +136,7 @@ def test_who_is_cut_off_anywhere_leaves_no_transaction_to_the_next(postgres: Pos
     through(postgres, use)
 
 
-def test_a_connection_that_is_lost_amid_a_transaction_is_told_as_such(postgres: Postgres) -> None:
+def test_a_connection_that_is_lost_amid_a_transaction_is_told_as_such(postgres: OwnDatabase) -> None:
     end = text("SELECT pg_terminate_backend(:pid)")
 
     async def use(database: Database) -> None:

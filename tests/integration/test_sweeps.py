@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,11 @@ from sqlalchemy import insert, text
 from dynolab.hub.app import open_hub
 from dynolab.hub.scheduling.queue_log import BATCH
 from dynolab.hub.settings import Settings
-from dynolab.hub.store.postgres import Postgres
 from dynolab.hub.store.tables import blob
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
+from dynolab.testing.databases import OwnDatabase
 
 FILL = text("""
     INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint)
@@ -29,14 +29,7 @@ AGES = text("SELECT extract(epoch FROM now() - created)::int / 3600 FROM pgqueue
 AGE_S = 1.0
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres.start(tmp_path_factory.mktemp("postgres") / "postgres")
-    yield server
-    server.stop()
-
-
-def test_the_queues_log_keeps_the_last_days_only(postgres: Postgres, tmp_path: Path) -> None:
+def test_the_queues_log_keeps_the_last_days_only(postgres: OwnDatabase, tmp_path: Path) -> None:
     async def kept() -> list[int]:
         hub = await open_hub(Settings(tmp_path), postgres.url, postgres.dsn)
         async with hub.database.begin() as connection:
@@ -51,7 +44,7 @@ def test_the_queues_log_keeps_the_last_days_only(postgres: Postgres, tmp_path: P
     assert asyncio.run(kept()) == [71] * 5
 
 
-def test_only_what_two_looks_found_without_a_name_is_swept(postgres: Postgres, tmp_path: Path) -> None:
+def test_only_what_two_looks_found_without_a_name_is_swept(postgres: OwnDatabase, tmp_path: Path) -> None:
     """An object is written before it is noted: what the first look finds may be on its way."""
 
     async def looked(hub: Hub) -> None:

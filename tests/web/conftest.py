@@ -18,7 +18,7 @@ from dynolab.jobs.profile import plugin as profile_job
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Tensors
 from dynolab.spec.profiles import Profile
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 from dynolab.testing.sample import sample_profile
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -57,7 +57,8 @@ class Seeded:
             "add",
             email,
         ]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=self.hub.environment)
+        return done.stdout.strip()
 
     def model(self, name: str = "net", content: bytes = b"not a real model", kind: str = "onnx") -> str:
         """The id of an uploaded model."""
@@ -117,17 +118,13 @@ class Seeded:
 
 
 @pytest.fixture(scope="module")
-def seeded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
-    """A hub of the module's own, with the settings in the module's ``ENVIRONMENT`` if it has one."""
-    pytest.importorskip("pgqueuer")
-    settings = getattr(request.module, "ENVIRONMENT", None)
-    arguments = ("--no-agent", "--show-link")
-    with running_hub(tmp_path_factory.mktemp("hub"), *arguments, environment=settings) as running:
-        found = Seeded(running)
-        door = HubDoor(running.url, running.agent_token)
-        found.announce(door)
-        door.close()
-        yield found
+def seeded(hub: RunningHub) -> Seeded:
+    """The module's hub, with a device."""
+    found = Seeded(hub)
+    door = HubDoor(hub.url, hub.agent_token)
+    found.announce(door)
+    door.close()
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,11 @@ def test_names_are_read_as_they_were_given(named: Named, visit: Visit) -> None:
 def test_a_file_and_an_account_are_named_as_they_are(seeded: Seeded, visit: Visit, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dynolab.cli.main", "hub", "account", "--data", str(seeded.hub.data)]
     added = subprocess.run(
-        [*command, "add", "markup@example.org", "--name", MARKUP], capture_output=True, text=True, check=True
+        [*command, "add", "markup@example.org", "--name", MARKUP],
+        env=seeded.hub.environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     page = visit("/account/", token=added.stdout.strip(), viewport={"width": 390, "height": 844})
     assert page.evaluate(TAKEN_OVER) == []

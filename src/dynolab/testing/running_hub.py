@@ -24,6 +24,8 @@ class RunningHub:
 
     process: subprocess.Popen[str]
     data: Path
+    environment: Mapping[str, str]
+    """What it was started with; commands that change it from beside need the same."""
     url: str = ""
     lines: list[str] = field(default_factory=list)
 
@@ -57,16 +59,17 @@ def running_hub(
 ) -> Iterator[RunningHub]:
     """A hub with its data in a folder; its output is printed when the block fails."""
     command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(data), "--port", str(port), *arguments]
+    whole = {**os.environ, **(environment or {})}
     process = subprocess.Popen(
         command,
-        env={**os.environ, **(environment or {})},
+        env=whole,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
-    hub = RunningHub(process, data)
+    hub = RunningHub(process, data, whole)
     ready = threading.Event()
     reading = threading.Thread(target=_read, args=(hub, ready), daemon=True)
     reading.start()

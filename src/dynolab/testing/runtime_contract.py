@@ -13,7 +13,7 @@ import pytest
 
 from dynolab import plugins
 from dynolab.measure import inputs
-from dynolab.measure.protocol import InputWishes, Measure, RunKind
+from dynolab.measure.protocol import InputWishes, Inspection, Measure, RunKind
 from dynolab.runtimes.base import Runtime
 from dynolab.spec.measurements import ComputeUnit, StageName
 from dynolab.spec.models import ModelFormat
@@ -36,6 +36,10 @@ print(*{name.partition(".")[0] for name in sys.modules})
 """
 
 
+_INSPECTED: dict[type[RuntimeContract], Inspection] = {}
+"""By suite: its tests are about one model, which need not be inspected anew for each."""
+
+
 class RuntimeContract:
     """Each test goes through the measuring worker, as a profile does."""
 
@@ -45,14 +49,18 @@ class RuntimeContract:
 
     @pytest.fixture
     def model(self, tmp_path: Path) -> Path:
-        """A small model of the format; to be overridden."""
+        """A small model of the format, the same for each test; to be overridden."""
         raise NotImplementedError  # a fixture without a sensible default: the suite cannot run without a model
 
     @pytest.fixture
     def harness(self, tmp_path: Path, model: Path) -> Harness:
-        """A harness that has inspected the model."""
+        """A harness in a new folder, with the model's inspection."""
         harness = Harness(tmp_path / "harness", model, self.format, self.runtime, wishes=self.wishes)
-        harness.inspect()
+        harness.inspection = _INSPECTED.get(type(self))
+        if harness.inspection is None:
+            harness.inspect()
+            assert harness.inspection is not None
+            _INSPECTED[type(self)] = harness.inspection
         return harness
 
     def test_the_inspection_binds_everything(self, harness: Harness) -> None:

@@ -1,0 +1,71 @@
+"""One PostgreSQL for many tests: each hub gets a database of its own in it, with the newest schema."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dynolab.hub.store.database import Database
+from dynolab.hub.store.postgres import Postgres, urls
+from dynolab.hub.store.prepared import driver
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDatabase:
+    """A database that nobody else uses: its address as SQLAlchemy writes it, and the plain one."""
+
+    url: str
+    dsn: str
+
+
+class Databases:
+    """A running server, and new databases in it."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._template = urlsplit(server.dsn)
+        self._numbers = itertools.count(1)
+        asyncio.run(_upgraded(server.url))
+        # A crash of the machine may cost the tests their data.
+        self._carry_out("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+
+    def new(self) -> OwnDatabase:
+        """A database of its own for whoever asks."""
+        name = f"own_{next(self._numbers)}"
+        self._carry_out(f"CREATE DATABASE {name} TEMPLATE {self._template.path.lstrip('/')}")
+        return OwnDatabase(*urls(self._address(name)))
+
+    def _address(self, name: str) -> str:
+        return self._template._replace(path=f"/{name}").geturl()
+
+    def _carry_out(self, *statements: str) -> None:
+        """Run statements beside the template, which is not to be in use."""
+
+        async def run() -> None:
+            database = Database(urls(self._address("postgres"))[0])
+            async with database.single() as connection:
+                for statement in statements:
+                    await driver(connection).execute(statement)
+            await database.close()
+
+        asyncio.run(run())
+
+
+async def _upgraded(url: str) -> None:
+    database = Database(url)
+    await database.upgrade()
+    await database.close()
+
+
+@contextmanager
+def databases(folder: Path) -> Iterator[Databases]:
+    """A server on a new folder, until the block ends."""
+    server = Postgres.start(folder)
+    try:
+        yield Databases(server)
+    finally:
+        server.stop()
