@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from sqlalchemy import Row
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from dynolab.hub.pages.rendering import HEADERS, render
+from dynolab.hub.pages.living import part
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.find_jobs import find_job
@@ -20,7 +19,7 @@ from dynolab.hub.usecases.read_log import read_live_log
 async def live_log(hub: Hub, row: Row[Any]) -> dict[str, Any]:
     """What the template shows: the log's end, None where nothing was said yet or the whole log is there."""
     text = None if row.log_blob_id is not None else await read_live_log(hub, row)
-    return {"live_log": text, "log_job": row.id, "log_lives": row.finished_at is None}
+    return {"live_log": text, "log_lives": row.finished_at is None}
 
 
 async def show(request: Request) -> Response:
@@ -29,11 +28,7 @@ async def show(request: Request) -> Response:
     row = await find_job(hub, account, request.path_params["id"])
     if row.finished_at is not None:
         return Response(status_code=204)
-    content = render(request, "_live_log.html.j2", account, **await live_log(hub, row))
-    seen = hashlib.sha256(content.encode()).hexdigest()[:16]
-    if request.query_params.get("seen") == seen:
-        return Response(status_code=204)
-    return HTMLResponse(content.replace("seen=0", f"seen={seen}", 1), headers=HEADERS)
+    return part(request, account, "_live_log.html.j2", **await live_log(hub, row))
 
 
 routes = [Route("/jobs/{id}/live-log", show)]

@@ -15,14 +15,16 @@ from dynolab.hub.usecases.base import Account
 
 
 async def live(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
-    """The page ``TEMPLATE.html.j2``; for htmx its part ``_TEMPLATE.html.j2`` alone, 204 where that is as it was seen.
-
-    The part asks for itself at ``again``.
-    """
-    again = here(request, seen="0")
+    """The page ``TEMPLATE.html.j2``; for htmx its :func:`part` ``_TEMPLATE.html.j2`` alone."""
     if not is_fragment(request):
-        return await page(request, f"{template}.html.j2", account, again=again, **shown)
-    content = render(request, f"_{template}.html.j2", account, again=again, **shown)
+        return await page(request, f"{template}.html.j2", account, again=here(request, seen="0"), **shown)
+    return part(request, account, f"_{template}.html.j2", **shown)
+
+
+def part(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
+    """A part of a page, which asks for itself at ``again``; 204 where it is as it was seen."""
+    again = here(request, seen="0")
+    content = render(request, template, account, again=again, **shown)
     seen = hashlib.sha256(content.encode()).hexdigest()[:16]
     if request.query_params.get("seen") == seen:
         return Response(status_code=204)

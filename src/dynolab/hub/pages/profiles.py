@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dynolab import plugins
 from dynolab.errors import Error, NotFound
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
-from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render, say
+from dynolab.hub.pages.living import part
+from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
@@ -64,11 +64,7 @@ async def live(request: Request) -> Response:
     row = await find_job(hub, account, request.path_params["id"])
     if row.finished_at is not None:
         return Response(status_code=204, headers={"HX-Refresh": "true"})
-    content = render(request, "_live.html.j2", account, **await _shown(hub, account, row))
-    seen = hashlib.sha256(content.encode()).hexdigest()[:16]
-    if request.query_params.get("seen") == seen:
-        return Response(status_code=204)
-    return HTMLResponse(content.replace("seen=0", f"seen={seen}"), headers=HEADERS)
+    return part(request, account, "_live.html.j2", **await _shown(hub, account, row))
 
 
 async def layers(request: Request) -> Response:
