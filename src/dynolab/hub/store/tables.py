@@ -163,6 +163,7 @@ model = sa.Table(
 ``tensors`` is a :class:`dynolab.spec.agents.Tensors` once a job of its owner told what the model takes and gives.
 A deleted model keeps its row, for the name in the jobs that it was used by."""
 sa.Index("ix_model_account_created", model.c.account_id, model.c.created_at.desc(), model.c.id)
+sa.Index("ix_model_name", model.c.name)
 
 dataset = sa.Table(
     "dataset",
