@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from dynolab.hub.store.database import Database
@@ -29,7 +31,7 @@ class Databases:
     def __init__(self, server: Postgres) -> None:
         self._template = urlsplit(server.dsn)
         self._numbers = itertools.count(1)
-        asyncio.run(_upgraded(server.url))
+        _run(_upgraded(server.url))
         # A crash of the machine may cost the tests their data.
         self._carry_out("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
@@ -52,7 +54,13 @@ class Databases:
                     await driver(connection).execute(statement)
             await database.close()
 
-        asyncio.run(run())
+        _run(run())
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: a browser's loop may run in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 async def _upgraded(url: str) -> None:
