@@ -105,7 +105,11 @@ def test_what_compile_made_is_kept_and_a_requirement_decides_the_exit(
     with zipfile.ZipFile(fetched.stdout.strip()) as archive:
         assert len(archive.read("optimized.onnx")) > ONNX.stat().st_size / 2
     kept = tmp_path / "kept"
-    assert dynolab("profile", ONNX, *options, "-o", kept, "--keep-artifact").returncode == 0
+    shaped = dynolab("profile", ONNX, *options, "-o", kept, "--keep-artifact", "--input-shape", "x=1,3,48,192")
+    assert shaped.returncode == 0, shaped.stderr
+    profile = json.loads((kept / "profile.json").read_text())
+    assert profile["inputs"][0]["spec"]["shape"] == [1, 3, 48, 192]
+    assert profile["notices"] == [] or all(one["code"] != "default-shape" for one in profile["notices"])
     assert (kept / "artifact" / "optimized.onnx").exists()
     without = json.loads(dynolab("submit", "profile", ONNX, *options, "--no-wait", "--json").stdout)["id"]
     refused = dynolab("jobs", "artifact", without)
@@ -249,6 +253,8 @@ WRONG_TOO = [
     (("submit", "inference", MODEL, "--device", "x", "--inputs", "nothing.h5"), "no dataset file nothing.h5"),
     (("profile", MODEL, "--inputs", "x.h5"), "--inputs needs --device"),
     (("submit", "profile", MODEL, "--device", "x", "--require", "speed <= 1"), "no figure named 'speed'"),
+    (("submit", "profile", MODEL, "--device", "x", "--input-shape", "x"), "--input-shape 'x' is not NAME=VALUE"),
+    (("profile", MODEL, "--device", "x", "--input-shape", "x=1", "--inputs", "d1"), "a shape of their own"),
     (("profile", MODEL, "--device", "x", "--require", "nonsense"), "nonsense"),
     (("profile", MODEL, "--device", "x", "--input-file", "a=nothing.npy"), "no file nothing.npy"),
     (("profile", MODEL, "--device", "x", "--input-file", f"a={__file__}"), "is no .npy file"),

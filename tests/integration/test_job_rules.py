@@ -207,10 +207,13 @@ def test_requirements_reach_the_agent_and_the_next_run(user: User, door: HubDoor
     assert claim(door, "required") is None
     asked = ["estimated_inference_time  <= 33 ms ", "process_total_peak < 1 GB", "process_total_peak < 1 GB"]
     wanted = ["estimated_inference_time <= 33 ms", "process_total_peak < 1 GB"]
-    job = user.submit(model, "required", requirements=asked, keeps_artifact=True)
+    shapes = {"x": [1, 3, 48, 192], "scalar": []}
+    job = user.submit(model, "required", requirements=asked, keeps_artifact=True, input_shapes=shapes)
     assert (job["requirements"], job["keeps_artifact"], job["artifact_bytes"]) == (wanted, True, None)
+    assert job["input_shapes"] == shapes
     given = taken(door, "required")
     assert (given.requirements, given.keeps_artifact) == (tuple(wanted), True)
+    assert given.input_shapes == {"x": (1, 3, 48, 192), "scalar": ()}
     assert "not over" not in user.ask("GET", f"/jobs/{job['id']}/artifact", status=404)["message"]
     httpx.put(given.uploads["artifact"], content=b"PK of a kind").raise_for_status()
     door.finish(given.attempt, Outcome(summary={"requirements": {"met": 2}}))
@@ -218,7 +221,7 @@ def test_requirements_reach_the_agent_and_the_next_run(user: User, door: HubDoor
     assert (link["name"], httpx.get(link["url"]).content) == (f"net_{job['id']}_artifact.zip", b"PK of a kind")
     assert user.job(job["id"])["artifact_bytes"] == link["bytes"] == 12
     again = user.ask("POST", f"/jobs/{job['id']}/rerun", status=201)
-    assert (again["requirements"], again["keeps_artifact"]) == (wanted, True)
+    assert (again["requirements"], again["keeps_artifact"], again["input_shapes"]) == (wanted, True, shapes)
     user.ask("POST", f"/jobs/{again['id']}/cancel")
     user.ask("DELETE", f"/jobs/{job['id']}", status=204)
     assert httpx.get(link["url"]).status_code == 404, "what nobody can ask for any more is not kept"
@@ -231,6 +234,9 @@ def test_requirements_reach_the_agent_and_the_next_run(user: User, door: HubDoor
         ({"requirements": ["estimated_inference_time <= 33"]}, "needs a unit"),
         ({"requirements": ["model_size <= 1 MB"] * 51}, "50"),
         ({"requirements": ["model_size <= 1 MB\0"]}, "NUL"),
+        ({"input_shapes": {"x": [1, 0]}}, "the size 0 must be 1 or more"),
+        ({"input_shapes": {"x": [2**70]}}, "at most 2 to the power of 62"),
+        ({"input_shapes": {"x": "1,3"}}, "input_shapes"),
     ],
 )
 def test_requirements_that_cannot_be(user: User, door: HubDoor, model: str, more: dict[str, Any], told: str) -> None:

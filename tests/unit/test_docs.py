@@ -29,6 +29,7 @@ from dynolab.report.base import Report
 from dynolab.runtimes.base import Runtime
 from dynolab.runtimes.null import NullModel
 from dynolab.spec import compare, facts, options, requirements, stats
+from dynolab.spec.by_input import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.options import KnownOption, OptionValue
 
@@ -316,7 +317,7 @@ def check_command(words: list[str]) -> None:
     assert words[0] in NAMES
     given = command(words[0]).make_context(words[0], words[1:]).params
     options.parse(given.get("options") or "")
-    _parse.shapes(given.get("shapes", ())), _parse.ranges(given.get("ranges", ())), _parse.files(given.get("files", ()))
+    parse_shapes(given.get("shapes", ())), _parse.ranges(given.get("ranges", ())), _parse.files(given.get("files", ()))
     _parse.size(given.get("memory_limit") or "1MB")
     for text in given.get("requirements", ()):
         requirements.parse(text)

@@ -115,6 +115,7 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
         required.press_sequentially("33 ms")
         page.get_by_label("Add a figure").select_option("model_size")
         required.press_sequentially("1")
+    page.get_by_label("One input on each line").fill("x=1,3,0\n")
     page.locator("summary", has_text="More").click()
     page.get_by_label("Waits for").fill(f"{needed}, jnothing")
     page.get_by_label("Keep what compile makes").check()
@@ -123,6 +124,9 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
         page.get_by_text("requirement 'model_size <= 1': the limit 1 needs a unit").first.wait_for()
         required.press_sequentially(" MB")
         send(page)
+    page.get_by_text("input shape x=1,3,0: the size 0 must be 1 or more").first.wait_for()
+    page.get_by_label("One input on each line").fill("x=1,3,48,192")
+    send(page)
     page.get_by_text("there is no job 'jnothing' to wait for").first.wait_for()
     shown(page, "One on each line", "estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
     page.get_by_label("Waits for").fill(needed)
@@ -130,6 +134,7 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
     job = job_of(page, seeded)
     assert job["requirements"] == ["estimated_inference_time <= 33 ms", "model_size <= 1 MB"]
     assert (job["waits_for"], job["keeps_artifact"]) == ([needed], True)
+    assert job["input_shapes"] == {"x": [1, 3, 48, 192]}
     page.get_by_text("It waits for another job").wait_for()
     page.get_by_text("model_size <= 1 MB").wait_for()
     seeded.api("POST", f"jobs/{needed}/cancel")

@@ -85,6 +85,7 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | No
     model = ProfileSpec(
         model=folder / assignment.model.name,
         options=assignment.options,
+        input_shapes=assignment.input_shapes,
         requirements=assignment.requirements,
         artifact=folder / ARTIFACT_FOLDER if assignment.keeps_artifact else None,
     )

@@ -73,12 +73,13 @@ def command(
     """  # noqa: D301 - click wants the backspace character itself
     from dynolab.cli import _output, _parse
     from dynolab.errors import SpecInvalid
+    from dynolab.spec import by_input
     from dynolab.spec.jobs import ProfileSpec
 
     spec = ProfileSpec(
         model=model,
         options=options,
-        input_shapes=_parse.shapes(shapes),
+        input_shapes=by_input.parse_shapes(shapes, "--input-shape"),
         input_ranges=_parse.ranges(ranges),
         input_files=_parse.files(files),
         repeats=repeats,
@@ -117,22 +118,29 @@ def _at_hub(
     from dynolab.cli import _hub
     from dynolab.client.devices import Device
     from dynolab.errors import SpecInvalid
-    from dynolab.spec import requirements
+    from dynolab.spec import by_input, requirements
     from dynolab.spec.jobs import ProfileSpec
 
     taken = ProfileSpec(
-        model=spec.model, options=spec.options, input_files=spec.input_files, requirements=spec.requirements
+        model=spec.model,
+        options=spec.options,
+        input_shapes=spec.input_shapes,
+        input_files=spec.input_files,
+        requirements=spec.requirements,
     )
     if spec != taken:
         raise SpecInvalid(
-            "--device takes -r, --options, --inputs, --input-file and --require: repeats, seed, limits and random "
-            "inputs are the device's own",
+            "--device takes -r, --options, --input-shape, --inputs, --input-file, --require and --keep-artifact: repeats, "
+            "seed, limits and ranges are the device's own",
             hint="without --device, on that machine, all of them can be given",
         )
     if spec.input_files and inputs is not None:
         raise SpecInvalid("--inputs and --input-file are given", hint="one of them")
     for text in spec.requirements:
         requirements.parse(text)
+    by_input.check_shapes(spec.input_shapes, "--input-shape")
+    if spec.input_shapes and (spec.input_files or inputs is not None):
+        raise SpecInvalid("--input-shape and values of inputs are given", hint="the values have a shape of their own")
     batch = _batch(spec)
     with _hub.client() as client:
         wanted = client.known(Device(device))
@@ -141,7 +149,11 @@ def _at_hub(
         model = client.upload_model(spec.model)
         if batch:
             data = client.upload_dataset(batch)
-        more: dict[str, Any] = {"requirements": spec.requirements, "keep_artifact": kept is not None}
+        more: dict[str, Any] = {
+            "requirements": spec.requirements,
+            "keep_artifact": kept is not None,
+            "input_shapes": spec.input_shapes,
+        }
         jobs = [client.submit_inference_job(model, wanted, data, options=options, **more) for options in asked]
         for job in jobs:
             click.echo(f"job {job.job_id}: {job.url}", err=True)

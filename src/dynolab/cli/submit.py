@@ -25,6 +25,7 @@ _COMMON = (
     ),
     click.option("--waits-for", multiple=True, metavar="ID", help="Queue it when this job is done; may be repeated."),
     click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="How long an attempt may run."),
+    click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input."),
     click.option(
         "--require", "requirements", multiple=True, metavar='"FIGURE <= VALUE"', help="Decide; exit 1 unless met."
     ),
@@ -100,8 +101,10 @@ def inference(
 def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a submission: what was not said is left out."""
     from dynolab.client.devices import Device
+    from dynolab.spec.by_input import parse_shapes
 
     device = Device(asked.pop("device"), asked.pop("os"))
+    asked["input_shapes"] = parse_shapes(asked.pop("shapes"), "--input-shape")
     return {"device": device} | {name: value for name, value in asked.items() if value is not None}
 
 

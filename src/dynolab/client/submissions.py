@@ -35,6 +35,7 @@ class Submissions(Offered, Uploads):
         priority: int = 0,
         waits_for: Sequence[Job | str] = (),
         deadline_s: float | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
         requirements: Sequence[str] = (),
         keep_artifact: bool = False,
     ) -> Any:
@@ -42,11 +43,11 @@ class Submissions(Offered, Uploads):
 
         A hub that takes no more jobs for now is asked again, for up to 10 minutes; with ``retry=False`` that is raised.
         Beyond AI Hub's arguments: of the jobs that wait, those of the highest ``priority`` go first; a job is queued when
-        all that it ``waits_for`` are done; an attempt may run for ``deadline_s`` seconds; the profile is held against
-        ``requirements``, such as ``estimated_inference_time <= 33 ms``; with ``keep_artifact`` what compile makes is kept
+        all that it ``waits_for`` are done; an attempt may run for ``deadline_s`` seconds; inputs whose
+        dimensions the model leaves open get their ``input_shapes``; the profile is held against ``requirements``, such as ``estimated_inference_time <= 33 ms``; with ``keep_artifact`` what compile makes is kept
         (:meth:`~dynolab.client.jobs.InferenceJob.download_artifact`).
         """
-        more = _more(priority, waits_for, deadline_s, requirements, keep_artifact)
+        more = _more(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
         asked = {"kind": "profile", "measures": True, "name": name or "", "options": options, **more}
         return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
 
@@ -64,6 +65,7 @@ class Submissions(Offered, Uploads):
         priority: int = 0,
         waits_for: Sequence[Job | str] = (),
         deadline_s: float | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
         requirements: Sequence[str] = (),
         keep_artifact: bool = False,
     ) -> Any:
@@ -81,10 +83,11 @@ class Submissions(Offered, Uploads):
                 priority=priority,
                 waits_for=waits_for,
                 deadline_s=deadline_s,
+                input_shapes=input_shapes,
                 requirements=requirements,
                 keep_artifact=keep_artifact,
             )
-        more = _more(priority, waits_for, deadline_s, requirements, keep_artifact)
+        more = _more(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
         data = inputs if isinstance(inputs, Dataset) else self._dataset(inputs)
         asked = {"kind": "inference", "measures": profile, "name": name or "", "options": options, **more}
         return self._submit(
@@ -143,6 +146,7 @@ def _more(
     priority: int,
     waits_for: Sequence[Job | str],
     deadline_s: float | None,
+    input_shapes: Mapping[str, Sequence[int]] | None,
     requirements: Sequence[str],
     keep_artifact: bool,
 ) -> dict[str, Any]:
@@ -155,6 +159,7 @@ def _more(
         "priority": priority or None,
         "waits_for": ids or None,
         "deadline_s": deadline_s,
+        "input_shapes": {name: list(shape) for name, shape in (input_shapes or {}).items()} or None,
         "requirements": required or None,
         "keeps_artifact": keep_artifact or None,
     }

@@ -12,8 +12,8 @@ from typing import SupportsIndex
 
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.measure import inputs
+from dynolab.spec import by_input, requirements
 from dynolab.spec import options as options_module
-from dynolab.spec import requirements
 from dynolab.spec.jobs import ProfileSpec
 
 MEMORY_LIMIT_MIN_BYTES = 64 * 10**6
@@ -29,8 +29,7 @@ def check(spec: ProfileSpec) -> None:
     for text in spec.requirements:
         requirements.parse(str(text))
     _check_numbers(spec)
-    for name, shape in spec.input_shapes.items():
-        _check_shape(name, shape)
+    by_input.check_shapes(spec.input_shapes, "--input-shape")
     for name, ends in spec.input_ranges.items():
         _check_range(name, ends)
     for name, path in spec.input_files.items():
@@ -65,13 +64,6 @@ def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise SpecInvalid(f"{name} {value!r}: a number is needed")
     return float(value)
-
-
-def _check_shape(name: str, shape: Sequence[int]) -> None:
-    for size in shape:
-        if not 0 < size < 2**62:
-            shown, wanted = ",".join(map(str, shape)), "at most 2 to the power of 62" if size > 0 else "1 or more"
-            raise SpecInvalid(f"--input-shape {name}={shown}: the size {size} must be {wanted}")
 
 
 def _check_range(name: str, ends: Sequence[float]) -> None:

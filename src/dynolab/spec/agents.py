@@ -62,6 +62,8 @@ class Assignment:
     with_profile: bool = True
     requirements: tuple[str, ...] = ()
     """Limits that the profile is to be held against."""
+    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of inputs whose dimensions the model leaves open, by name."""
     keeps_artifact: bool = False
     """Whether what compile made is to be left, too."""
     uploads: dict[str, str] = field(default_factory=dict)

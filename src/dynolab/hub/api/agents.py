@@ -138,6 +138,7 @@ def _assignment(request: Request, hub: Hub, found: Claim) -> Assignment:
         model=fetch(found.model_blob_id, found.file_name, found.model_bytes),
         dataset=None if dataset is None else fetch(dataset, "dataset.h5", found.dataset_bytes),
         with_profile=found.measures,
+        input_shapes=found.input_shapes,
         requirements=found.requirements,
         keeps_artifact=found.keeps_artifact,
         uploads={verb: put(verb) for verb in COLUMNS},

@@ -294,6 +294,11 @@ class JobAsked(Asked):
     measures: bool = Field(True, description="Whether an inference job also measures the stages.")
     dataset_id: Text | None = None
     project_id: Short = ""
+    input_shapes: dict[Short, list[int]] = Field(
+        default_factory=dict,
+        max_length=100,
+        description='Of inputs whose dimensions the model leaves open, by name, such as `{"x": [1, 3, 48, 192]}`.',
+    )
     requirements: list[Short] = Field(
         default_factory=list,
         max_length=50,
@@ -347,6 +352,7 @@ class JobHead(Given):
     output_dataset_id: str | None = Field(description="What an inference job made.")
     device: JobDevice
     options: str
+    input_shapes: dict[str, list[int]]
     requirements: list[str] = Field(
         description="Limits that the profile is held against; `summary` counts the outcomes."
     )

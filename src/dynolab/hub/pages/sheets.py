@@ -14,6 +14,7 @@ from dynolab.hub.pages.option_fields import TEXT, Merged, merge, typed
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import DeviceModel
 from dynolab.hub.usecases.submit_job import WAITS_MOST, JobRequest, checked_requirements
+from dynolab.spec.by_input import Shapes, check_shapes, parse_shapes
 
 KINDS = ("profile", "inference")
 MODEL_FILE, DATASET_FILE = "model_file", "dataset_file"
@@ -79,6 +80,7 @@ class Sheet:
         self._noted("name", lambda text: checked_name(text, "job"))
         self.problems |= self.options().problems
         self._noted("requirements", lambda _: self._requirements())
+        self._noted("input_shapes", lambda _: self._shapes())
         if self.kind == "inference" and not self.measures and self.one("requirements"):
             self.problems.setdefault(
                 "requirements",
@@ -91,6 +93,14 @@ class Sheet:
             self.problems["waits_for"] = SpecInvalid(f"{len(self.waits_for)} jobs; {WAITS_MOST} is the most")
         self._number("priority", int)
         self._number("deadline_s", float)
+
+    def _shapes(self) -> Shapes:
+        """One a line; an inference job has its dataset's. Raises :class:`SpecInvalid`."""
+        found = parse_shapes([line.strip() for line in self.one("input_shapes").splitlines() if line.strip()])
+        check_shapes(found)
+        if found and self.kind != "profile":
+            raise SpecInvalid("input shapes and a dataset are given", hint="a dataset has shapes of its own")
+        return found
 
     def _requirements(self) -> tuple[str, ...]:
         """One a line. Raises :class:`SpecInvalid`."""
@@ -114,6 +124,7 @@ class Sheet:
             name=self.one("name"),
             options=self.options().text,
             measures=self.kind == "profile" or self.measures,
+            input_shapes=self._shapes(),
             requirements=self._requirements(),
             keeps_artifact=bool(self.one("keeps_artifact")),
             waits_for=self.waits_for,

@@ -194,6 +194,7 @@ job = sa.Table(
     sa.Column("device_attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("options", sa.Text, nullable=False, server_default=""),
     sa.Column("measures", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("input_shapes", JSONB, nullable=False, server_default="{}"),
     sa.Column("requirements", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("keeps_artifact", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("asked_priority", sa.Integer, nullable=False, server_default="0"),
@@ -217,7 +218,7 @@ job = sa.Table(
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs) or ``inference`` (a dataset's); ``measures``: whether the stages are measured.
-``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
+``input_shapes``: sizes by input name. ``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;

@@ -33,6 +33,7 @@ class Claim:
     kind: str
     options: str
     measures: bool
+    input_shapes: dict[str, tuple[int, ...]]
     requirements: tuple[str, ...]
     keeps_artifact: bool
     model_blob_id: str
@@ -51,7 +52,7 @@ def _board() -> Prepared:
 def _beginning() -> Prepared:
     """Makes an attempt of a job that still waits and that nobody else has locked; what the attempt is about."""
     still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None)
-    told = ("id", "kind", "options", "measures", "requirements", "keeps_artifact")
+    told = ("id", "kind", "options", "measures", "input_shapes", "requirements", "keeps_artifact")
     found = (
         select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "attempts")))
         .where(*still)
@@ -169,6 +170,7 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         kind=about.kind,
         options=about.options,
         measures=about.measures,
+        input_shapes={name: tuple(shape) for name, shape in about.input_shapes.items()},
         requirements=tuple(about.requirements),
         keeps_artifact=about.keeps_artifact,
         model_blob_id=about.model_blob_id,

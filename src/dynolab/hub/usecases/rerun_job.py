@@ -25,6 +25,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
         name=row.name,
         options=row.options,
         measures=row.measures,
+        input_shapes=row.input_shapes,
         requirements=tuple(row.requirements),
         keeps_artifact=row.keeps_artifact,
         dataset_id=row.dataset_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, insert, select
@@ -17,6 +17,7 @@ from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements
+from dynolab.spec.by_input import Shapes, check_shapes
 
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
@@ -46,6 +47,8 @@ class JobRequest:
     """-10 to 10; the higher goes first."""
     deadline_s: float | None = None
     """How long an attempt may run; None: as long as it takes."""
+    input_shapes: Shapes = field(default_factory=dict)
+    """Of inputs whose dimensions the model leaves open; a dataset has its own."""
     requirements: tuple[str, ...] = ()
     """Limits that the profile is held against, such as ``estimated_inference_time <= 33 ms``."""
     keeps_artifact: bool = False
@@ -62,6 +65,9 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     and :class:`DependencyFailed` for a job to wait for that did not end well.
     """
     options_module.parse(request.options)
+    check_shapes(request.input_shapes)
+    if request.input_shapes and request.dataset_id is not None:
+        raise SpecInvalid("input shapes and a dataset are given", hint="a dataset has shapes of its own")
     required = checked_requirements(request.requirements)
     if required and not request.measures:
         raise SpecInvalid(f"{required[0]!r} is required of a job that does not measure", hint="have it measure as well")
@@ -108,6 +114,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "device_attributes": list(chosen.attributes),
             "options": request.options.strip(),
             "measures": request.measures,
+            "input_shapes": _plain(request.input_shapes),
             "requirements": required,
             "keeps_artifact": request.keeps_artifact,
             "asked_priority": request.priority,
@@ -127,6 +134,10 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     if created is None:
         raise Conflict("the job was not kept")
     return job_id, created
+
+
+def _plain(shapes: Shapes) -> dict[str, list[int]]:
+    return {name: list(shape) for name, shape in shapes.items()}
 
 
 def checked_requirements(texts: Sequence[str]) -> list[str]:
@@ -170,8 +181,9 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
         return None
     asked = (request.kind, request.model_id, request.dataset_id, request.options.strip())
     needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
-    terms = (request.priority, request.deadline_s, checked_requirements(request.requirements), request.keeps_artifact)
-    before = (row.asked_priority, row.deadline_s, row.requirements, row.keeps_artifact)
+    required = checked_requirements(request.requirements)
+    terms = (request.priority, request.deadline_s, _plain(request.input_shapes), required, request.keeps_artifact)
+    before = (row.asked_priority, row.deadline_s, row.input_shapes, row.requirements, row.keeps_artifact)
     waited_for = set((await connection.execute(needed)).scalars())
     made = (row.kind, row.model_id, row.dataset_id, row.options)
     if (asked, terms, set(request.waits_for)) != (made, before, waited_for):

@@ -152,6 +152,8 @@ place-in-queue = { $place ->
    *[other] { NUMBER($place) } in the queue: { NUMBER($place) } jobs until it begins.
 }
 requirements-met = { NUMBER($met) } of { NUMBER($of) } met
+shapes-were-chosen = The model leaves dimensions of its inputs open; sizes were chosen for it, see the notes below.
+submit-with-shapes = Submit it with your own
 artifact = Compiled artifact
 artifact-explained = What compile made on the device, zipped.
 no-artifact = None was kept: the runtime compiles nothing here, or the log says why.
@@ -262,6 +264,9 @@ waits-for = Waits for
 waits-for-hint = Ids of jobs that must be done before this one is queued.
 keep-artifact = Keep what compile makes
 keep-artifact-hint = The optimised model, blob or package that was measured can then be downloaded.
+input-shapes = Input shapes
+input-shapes-field = One input on each line
+input-shapes-hint = For dimensions that the model leaves open. Empty: 1 for the batch, 224 for an image’s side, 128 for a sequence; the profile says what was taken.
 requirements = Requirements
 requirements-field = One on each line
 requirements-hint = The job’s page says which of them are met. A range has the ends .lower and .upper.

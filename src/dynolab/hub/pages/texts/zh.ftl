@@ -164,6 +164,8 @@ place-in-queue = { $place ->
    *[other] 在队列中排第 { NUMBER($place) } 位。
 }
 requirements-met = 满足 { NUMBER($met) }/{ NUMBER($of) }
+shapes-were-chosen = 模型没有确定输入的全部维度；这里的大小由程序选取，见下面的说明。
+submit-with-shapes = 用自己的形状提交
 artifact = 编译产物
 artifact-explained = 设备上编译得到的文件，打包为 zip。
 no-artifact = 没有保留：运行时在这里不编译，或原因见日志。
@@ -264,6 +266,9 @@ waits-for = 等待的作业
 waits-for-hint = 这些作业（填写 ID）完成以后，本作业才进入队列。
 keep-artifact = 保留编译产物
 keep-artifact-hint = 之后可以下载被测量的优化模型、二进制文件或软件包。
+input-shapes = 输入形状
+input-shapes-field = 每行一个输入
+input-shapes-hint = 用于模型没有确定的维度。留空：批次取 1，图像边长取 224，序列取 128；性能分析会说明实际取值。
 requirements = 要求
 requirements-field = 每行一条
 requirements-hint = 作业页面会说明哪些要求得到满足。范围有两端：.lower 和 .upper。
