@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -25,11 +25,19 @@ class Texts:
     def __init__(self, language: str) -> None:
         self.language = language
         self._bundles = [_bundle(name) for name in dict.fromkeys([language, DEFAULT])]
+        self._plain: dict[str, str] = {}  # a list of jobs asks for hundreds of them
 
     def __call__(self, key: str, **values: object) -> str:
+        if values:
+            return self._said(key, values)
+        if (text := self._plain.get(key)) is None:
+            text = self._plain[key] = self._said(key, values)
+        return text
+
+    def _said(self, key: str, values: Mapping[str, object]) -> str:
         for bundle in self._bundles:
             if bundle.has_message(key) and (pattern := bundle.get_message(key).value) is not None:
-                text, problems = bundle.format_pattern(pattern, values)
+                text, problems = bundle.format_pattern(pattern, dict(values))
                 if problems:
                     raise Bug(f"the text {key!r} cannot be said with {sorted(values)}: {problems[0]}")
                 return str(text)
