@@ -63,6 +63,62 @@ def test_a_user_token_is_shown_once_fills_the_client_ini_and_is_revoked(seeded: 
     assert me(seeded, secret) == 401
 
 
+def test_a_reload_makes_no_second_token_and_the_language_can_be_changed(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/")
+    secret = make_token(page, "user", "only one")
+    assert page.url.split("#")[0] == f"{seeded.url}/account/"
+    cookies = {one["name"]: one for one in page.context.cookies()}
+    assert secret not in str(cookies)
+    page.reload()
+    assert page.get_by_label("Secret").count() == 0
+    assert tokens(page).filter(has_text="only one").count() == 1
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("heading", name="账户与令牌").wait_for()
+    revoked = visit("/account/")
+    revoke(revoked, "only one")
+    revoked.get_by_role("status").get_by_text("The token “only one” is revoked.").wait_for()
+    revoked.reload()
+    assert revoked.get_by_text("is revoked.").count() == 0
+
+
+def test_buttons_that_need_a_script_are_not_shown_without_it(visit: Visit) -> None:
+    page = visit("/account/", java_script_enabled=False)
+    page.get_by_role("region", name="client.ini").wait_for()
+    assert page.get_by_role("button", name="Copy").count() == 0
+    assert "within 5 minutes" in page.get_by_role("columnheader", name="Last used").inner_text()
+
+
+def test_a_session_that_ended_elsewhere_says_so(seeded: Any, visit: Visit) -> None:
+    token = seeded.account("ended@example.org")
+    page, watching, other = (visit(place, token=token) for place in ("/account/", "/jobs/?text=kept", "/account/"))
+    other.get_by_role("button", name="Sign out all others").click()
+    other.get_by_role("status").get_by_text("All other browsers are signed out.").wait_for()
+    watching.get_by_text("You were signed out:").wait_for()
+    assert watching.get_by_text("What you sent was not done.").count() == 0
+    watching.get_by_label("API token").fill(token)
+    watching.get_by_role("button", name="Sign in").click()
+    watching.wait_for_url("**/jobs/?text=kept*")
+    page.get_by_label("Label").fill("too late")
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_text("You were signed out:").wait_for()
+    assert page.get_by_text("What you sent was not done.").is_visible()
+    assert visit("/sign-in", signed_in=False).get_by_text("You were signed out").count() == 0
+
+
+def test_a_form_is_not_sent_to_a_hub_that_is_away(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/")
+    page.get_by_label("Label").fill("typed with care")
+    page.route("**/*", lambda route: route.abort())
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_text("Nothing was sent.").wait_for()
+    assert page.get_by_label("Label").input_value() == "typed with care"
+    page.unroute("**/*")
+    page.get_by_text("Nothing was sent.").wait_for(state="hidden")
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("Secret").wait_for()
+    revoke(page, "typed with care")
+
+
 def test_a_secret_is_copied(seeded: Any, visit: Visit) -> None:
     page = visit("/account/", permissions=["clipboard-read", "clipboard-write"])
     secret = make_token(page, "user", "copied")

@@ -64,7 +64,7 @@ def test_a_model_is_downloaded_shared_and_deleted(seeded: Any, visit: Visit) -> 
     page.get_by_text("Share", exact=True).first.click()
     page.get_by_label("E-mail address").fill("guest@example.org")
     page.get_by_role("button", name="Share").click()
-    page.get_by_text("guest@example.org").wait_for(state="attached")
+    page.get_by_role("status").get_by_text("“my <i>model” is shared with guest@example.org.", exact=True).wait_for()
     guest.reload()
     assert guest.get_by_role("heading", level=1).inner_text() == "my <i>model"
     assert guest.get_by_text("Delete", exact=True).count() == 0
@@ -128,6 +128,9 @@ def test_lists_are_filtered_by_creator_and_format(seeded: Any, visit: Visit) -> 
     page = visit("/models/?text=filtered")
     rows = page.get_by_role("row")
     assert rows.count() == 4  # with the heading
+    offered = page.get_by_label("Format").get_by_role("option").all_inner_texts()
+    assert {"onnx", "tflite"} <= {*offered}
+    assert "aimet_pt" not in offered
     page.get_by_label("Format").select_option("tflite")
     rows.filter(has_text="filtered net").wait_for(state="detached")
     assert rows.count() == 3

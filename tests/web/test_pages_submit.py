@@ -112,8 +112,11 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
         required.fill("estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
     else:
         page.get_by_label("Add a figure").select_option(label="Inference time (estimated_inference_time)")
+        assert required.input_value() == ""
+        page.get_by_role("button", name="Add", exact=True).click()
         required.press_sequentially("33 ms")
         page.get_by_label("Add a figure").select_option("model_size")
+        page.get_by_label("Add a figure").press("Enter")
         required.press_sequentially("1")
     page.get_by_label("One input on each line").fill("x=1,3,0\n")
     page.locator("summary", has_text="More").click()
@@ -169,6 +172,34 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
     job = job_of(page, seeded)
     assert (job["name"], job["options"]) == ("Kept as typed", "--max_profiler_iterations 12")
     assert bytes_of(seeded, "models", job["model_id"]) == b"kept"
+
+
+@pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
+def test_all_mistakes_are_told_at_once_on_top_and_beside_their_fields(browser: dict[str, Any], visit: Visit) -> None:
+    page = visit("/submit", **browser)
+    page.get_by_label("Bench Phone").check()
+    choose(page, "Model file", "notes.txt", b"no model")
+    page.get_by_label("One on each line").fill("model_size <= 1\nno_figure <= 3\nmodel_size <= 1 MB")
+    page.locator("summary", has_text="More").click()
+    page.get_by_label("Priority", exact=True).fill("11")
+    page.get_by_label("Deadline in seconds").fill("-1")
+    page.get_by_label("Waits for").fill("jnothing, jnobody")
+    send(page)
+    top = page.get_by_role("alert")
+    top.get_by_text("5 things").wait_for()
+    said = {
+        "model_file": ["notes.txt is no model by its name"],
+        "requirements": ["the limit 1 needs a unit", "no_figure"],
+        "priority": ["priority 11 is not in -10 to 10"],
+        "deadline_s": ["a deadline of -1 s"],
+        "waits_for": ["there is no job 'jnothing' to wait for", "there is no job 'jnobody' to wait for"],
+    }
+    for name, words in said.items():
+        beside = page.locator(f"#problem-{name}").inner_text().replace("\N{NO-BREAK SPACE}", " ")
+        assert [one for one in words if one not in beside] == [], beside
+        link = top.get_by_role("link").and_(page.locator(f"[href='#problem-{name}']"))
+        assert link.inner_text().replace("\N{NO-BREAK SPACE}", " ") == beside
+    assert "there is no model" not in page.inner_text("main")
 
 
 @pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])

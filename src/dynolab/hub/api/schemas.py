@@ -79,7 +79,7 @@ class Token(Given):
     kind: Literal["user", "agent"]
     label: str
     created_at: datetime
-    used_at: datetime | None = Field(description="When it was last used, to the hour; null: not yet, or not seen.")
+    used_at: datetime | None = Field(description="When it was last used, to five minutes; null: not yet, or not seen.")
     revoked_at: datetime | None = Field(description="From when on it opens nothing; null: it is good.")
 
 

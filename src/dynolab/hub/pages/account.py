@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -12,6 +11,7 @@ from starlette.routing import Route
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.pages.rendering import page
+from dynolab.hub.pages.told import Made, Told, What, forget_told, go_and_show, go_and_tell, read_made, read_told
 from dynolab.hub.pages.visitors import go, sender, text, typed, visitor
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session
@@ -22,15 +22,16 @@ from dynolab.hub.usecases.find_tokens import find_tokens
 from dynolab.hub.usecases.make_token import PREFIXES, make_own_token
 from dynolab.hub.usecases.revoke_token import revoke_token
 from dynolab.hub.usecases.set_password import PASSWORD_LEAST, change_password
+from dynolab.hub.usecases.sign_in import USED_EVERY
 
 NOWHERE = ("127.0.0.1", "localhost", "::1")
 """Addresses that lead to the machine itself, on each another."""
 
 
 async def show(request: Request) -> Response:
-    """``GET /account/``."""
+    """``GET /account/``; once after a token was made, with its secret."""
     hub, account = await visitor(request)
-    return await _page(request, hub, account, changed=request.query_params.get("changed") == "password")
+    return forget_told(request, await _page(request, hub, account))
 
 
 async def without_slash(request: Request) -> Response:
@@ -39,32 +40,34 @@ async def without_slash(request: Request) -> Response:
 
 
 async def make(request: Request) -> Response:
-    """``POST /account/tokens`` with ``kind`` and ``label``: the page with the secret, which no other page ever shows."""
+    """``POST /account/tokens`` with ``kind`` and ``label``: back to the page, which shows the secret once."""
     hub, account, form = await sender(request)
     kind, label = text(form, "kind"), text(form, "label")
-    row, secret = await make_own_token(hub, account, kind=kind, label=label)
-    return await _page(request, hub, account, made=row, secret=secret)
+    _, secret = await make_own_token(hub, account, kind=kind, label=label)
+    return go_and_show(request, "/account/#made", Made(kind, secret))
 
 
 async def revoke(request: Request) -> Response:
     """``POST /account/tokens/ID/revoke``; whoever revokes the token of his own session is signed out."""
     hub, account, _ = await sender(request)
-    await revoke_token(hub, account, request.path_params["id"])
-    return go(request, "/account/")
+    token_id = request.path_params["id"]
+    await revoke_token(hub, account, token_id)
+    label = next((row.label for row in await find_tokens(hub, account) if row.id == token_id), "")
+    return go_and_tell(request, "/account/", Told(What.REVOKE, 1, label or token_id))
 
 
 async def end(request: Request) -> Response:
     """``POST /account/sessions/ID/end``; whoever ends his own is signed out."""
     hub, account, _ = await sender(request)
     await end_session(hub, account, request.path_params["id"])
-    return go(request, "/account/#browsers")
+    return go_and_tell(request, "/account/", Told(What.SIGN_OUT, 1))
 
 
 async def end_others(request: Request) -> Response:
     """``POST /account/sessions/end-others``."""
     hub, account, _ = await sender(request)
     await end_other_sessions(hub, account)
-    return go(request, "/account/#browsers")
+    return go_and_tell(request, "/account/", Told(What.SIGN_OUT_OTHERS, 1))
 
 
 async def password(request: Request) -> Response:
@@ -77,9 +80,8 @@ async def password(request: Request) -> Response:
     return go(request, "/account/?changed=password")
 
 
-async def _page(
-    request: Request, hub: Hub, account: Account, *, made: Any = None, secret: str = "", changed: bool = False
-) -> Response:
+async def _page(request: Request, hub: Hub, account: Account) -> Response:
+    made = read_made(request)
     tokens = await find_tokens(hub, account)
     address = str(request.app.state.base_url(request)).rstrip("/")
     devices = await find_devices(hub)
@@ -92,14 +94,15 @@ async def _page(
         revoked=[row for row in tokens if row.revoked_at is not None],
         sessions=await find_sessions(hub, account),
         kinds=tuple(PREFIXES),
+        told=read_told(request),
         made=made,
-        secret=secret,
-        changed=changed,
+        changed=request.query_params.get("changed") == "password",
+        used_every=int(USED_EVERY.total_seconds() // 60),
         least=PASSWORD_LEAST,
         address=address,
         here_only=urlsplit(address).hostname in NOWHERE,
-        user_token=secret if made is not None and made.kind == "user" else None,
-        agent_token=secret if made is not None and made.kind == "agent" else None,
+        user_token=made.secret if made is not None and made.kind == "user" else None,
+        agent_token=made.secret if made is not None and made.kind == "agent" else None,
         device=json.dumps(devices[0].name if devices else "DEVICE", ensure_ascii=False),
     )
 

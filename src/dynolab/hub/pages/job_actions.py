@@ -12,7 +12,7 @@ from starlette.routing import Route
 from dynolab.hub.pages.compare import address
 from dynolab.hub.pages.jobs import LIVE, line
 from dynolab.hub.pages.rendering import is_fragment, page
-from dynolab.hub.pages.told import PLACE, Told, What, go_and_tell, refusals
+from dynolab.hub.pages.told import PLACE, Told, What, go_and_tell, refusals, shared
 from dynolab.hub.pages.visitors import go, safe, sender, text, visitor
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.act_on_jobs import Act, act_on_jobs
@@ -84,9 +84,9 @@ async def share(request: Request) -> Response:
     """``POST /jobs/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
     hub, account, form = await sender(request)
     job_id, email, end = request.path_params["id"], text(form, "email"), bool(text(form, "end"))
-    await change_sharing(hub, account, job_table, job_id, **{"remove" if end else "add": [email]})
+    strangers = await change_sharing(hub, account, job_table, job_id, **{"remove" if end else "add": [email]})
     name = (await find_job(hub, account, job_id)).name
-    told = Told(What.UNSHARE if end else What.SHARE, 1, name, job_id, email)
+    told = Told(shared(end, strangers), 1, name, job_id, email)
     return go_and_tell(request, _back(form, f"/jobs/{job_id}/"), told)
 
 

@@ -134,9 +134,7 @@ async def listing(request: Request) -> Response:
         "most": MOST,
     }
     answer = await live(request, account, "jobs", **shown, **around, lately=await find_lately(hub, account))
-    if around["told"]:
-        forget_told(answer)
-    return answer
+    return forget_told(request, answer)
 
 
 routes = [Route("/jobs/", listing)]

@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from dynolab.hub.pages.option_fields import RUNTIMES
 from dynolab.hub.pages.stored import Shelf, routes_of, uses
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import ENDINGS
 from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_jobs import JobFilter
+from dynolab.hub.usecases.find_stored import find_kinds
 from dynolab.hub.usecases.find_tensors import find_model_tensors
 
 
@@ -27,4 +29,9 @@ def _ending(row: Row[Any]) -> str:
     return ENDINGS[row.kind] + (".zip" if row.is_directory else "")
 
 
-routes = routes_of(Shelf(model_table, _details, _ending, delete_model, tuple(ENDINGS)))
+async def _kinds(hub: Hub, account: Account) -> set[str]:
+    """Formats that are run, and those of the models that are here all the same."""
+    return {kind for _, formats in RUNTIMES.values() for kind in formats} | await find_kinds(hub, account)
+
+
+routes = routes_of(Shelf(model_table, _details, _ending, delete_model, _kinds))

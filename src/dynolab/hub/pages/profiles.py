@@ -17,6 +17,7 @@ from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
 from dynolab.hub.pages.living import part
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
+from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
@@ -53,9 +54,9 @@ async def show(request: Request) -> Response:
     hub, account = await visitor(request)
     row = await find_job(hub, account, request.path_params["id"])
     shown = await _shown(hub, account, row)
-    return await page(
-        request, "job.html.j2", account, **shown, **await _outcome(hub, row, say(request)), **await live_log(hub, row)
-    )
+    outcome, log = await _outcome(hub, row, say(request)), await live_log(hub, row)
+    answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, told=read_told(request))
+    return forget_told(request, answer)
 
 
 async def live(request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import parse_qs, urlencode
@@ -13,7 +13,13 @@ from dynolab.errors import Error, SpecInvalid
 from dynolab.hub.pages.option_fields import TEXT, Merged, merge, typed
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import DeviceModel
-from dynolab.hub.usecases.submit_job import WAITS_MOST, JobRequest, checked_requirements
+from dynolab.hub.usecases.submit_job import (
+    WAITS_MOST,
+    JobRequest,
+    checked_deadline,
+    checked_priority,
+    checked_requirements,
+)
 from dynolab.spec.by_input import Shapes, check_shapes, parse_shapes
 
 KINDS = ("profile", "inference")
@@ -77,10 +83,10 @@ class Sheet:
             self.problems[DATASET_FILE] = SpecInvalid(
                 "inference needs a dataset", hint="choose an .h5 file, or a dataset that is here"
             )
-        self._noted("name", lambda text: checked_name(text, "job"))
         self.problems |= self.options().problems
-        self._noted("requirements", lambda _: self._requirements())
+        self._check_requirements()
         self._noted("input_shapes", lambda _: self._shapes())
+        self._noted("name", lambda text: checked_name(text, "job"))
         if self.kind == "inference" and not self.measures and self.one("requirements"):
             self.problems.setdefault(
                 "requirements",
@@ -89,23 +95,36 @@ class Sheet:
                     hint="leave them out, or have it measure as well",
                 ),
             )
+        self._number("priority", _priority)
+        self._number("deadline_s", _deadline)
         if len(self.waits_for) > WAITS_MOST:
             self.problems["waits_for"] = SpecInvalid(f"{len(self.waits_for)} jobs; {WAITS_MOST} is the most")
-        self._number("priority", int)
-        self._number("deadline_s", float)
+
+    def _check_requirements(self) -> None:
+        """Note every line that cannot be read; where all can, whether there are too many."""
+        wrong = []
+        for line in self._lines("requirements"):
+            try:
+                checked_requirements([line])
+            except SpecInvalid as error:
+                wrong.append(error)
+        if wrong:
+            self.problems["requirements"] = together(wrong)
+        else:
+            self._noted("requirements", lambda _: self._requirements())
+
+    def _lines(self, name: str) -> list[str]:
+        return [line.strip() for line in self.one(name).splitlines() if line.strip()]
 
     def _shapes(self) -> Shapes:
         """One a line; an inference job has its dataset's. Raises :class:`SpecInvalid`."""
-        found = parse_shapes([line.strip() for line in self.one("input_shapes").splitlines() if line.strip()])
+        found = parse_shapes(self._lines("input_shapes")) if self.kind == "profile" else {}
         check_shapes(found)
-        if found and self.kind != "profile":
-            raise SpecInvalid("input shapes and a dataset are given", hint="a dataset has shapes of its own")
         return found
 
     def _requirements(self) -> tuple[str, ...]:
         """One a line. Raises :class:`SpecInvalid`."""
-        lines = (line.strip() for line in self.one("requirements").splitlines())
-        return tuple(checked_requirements([line for line in lines if line]))
+        return tuple(checked_requirements(self._lines("requirements")))
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -130,8 +149,8 @@ class Sheet:
             waits_for=self.waits_for,
             dataset_id=self.one("dataset") if self.kind == "inference" else None,
             idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),
-            priority=self._number("priority", int) or 0,
-            deadline_s=self._number("deadline_s", float),
+            priority=self._number("priority", _priority) or 0,
+            deadline_s=self._number("deadline_s", _deadline),
         )
 
     def _number(self, name: str, read: Callable[[str], Value]) -> Value | None:
@@ -146,6 +165,24 @@ class Sheet:
         except ValueError:
             self.problems[name] = SpecInvalid(f"{self.one(name)[:100]!r} is no number")
         return None
+
+
+def _priority(text: str) -> int:
+    return checked_priority(int(text))
+
+
+def _deadline(text: str) -> float:
+    return checked_deadline(float(text))
+
+
+def told(error: Error) -> str:
+    """A refusal with its way out, for beside a field."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message
+
+
+def together(errors: Sequence[Error]) -> Error:
+    """Several problems of one field, each on a line of its own."""
+    return errors[0] if len(errors) == 1 else SpecInvalid("\n".join(map(told, errors)))
 
 
 def device_value(device: DeviceModel) -> str:

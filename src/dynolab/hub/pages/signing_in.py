@@ -51,7 +51,11 @@ async def _form(
     request: Request, following: str, refusal: str | None = None, *, status: int = HTTPStatus.OK, email: str = ""
 ) -> Response:
     """The sign-in page; ``refusal`` is the id of the text that tells what was refused."""
-    return await page(request, "sign_in.html.j2", status=status, following=following, email=email, refusal=refusal)
+    asked = request.query_params
+    became = [words for name, words in (("ended", "signed-out-elsewhere"), ("unsent", "not-done")) if name in asked]
+    return await page(
+        request, "sign_in.html.j2", status=status, following=following, email=email, refusal=refusal, became=became
+    )
 
 
 def _words(email: str, refusal: UserError) -> str:

@@ -16,6 +16,7 @@ from dynolab.errors import Conflict
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
+from dynolab.hub.pages.told import Told, forget_told, go_and_tell, read_told, shared
 from dynolab.hub.pages.visitors import go, sender, text, visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
@@ -40,7 +41,7 @@ class Shelf:
     ending: Callable[[Row[Any]], str]
     """How its file ends."""
     delete: Callable[[Hub, Account, str], Awaitable[None]]
-    kinds: tuple[str, ...] = ()
+    kinds: Callable[[Hub, Account], Awaitable[set[str]]] | None = None
     """The formats that can be asked for, if it has any."""
 
     @property
@@ -76,7 +77,8 @@ async def listing(shelf: Shelf, request: Request) -> Response:
     wanted = StoredFilter(**asked)
     found = await read_page(request, partial(page_stored, hub, account, shelf.table, wanted))
     template = "_stored.html.j2" if is_fragment(request) else "stored.html.j2"
-    return await page(request, template, account, found=found, wanted=wanted, kinds=shelf.kinds, **_names(shelf))
+    kinds = sorted({*await shelf.kinds(hub, account), wanted.kind} - {""}) if shelf.kinds else []
+    return await page(request, template, account, found=found, wanted=wanted, kinds=kinds, **_names(shelf))
 
 
 def _plain(value: str) -> str:
@@ -87,16 +89,18 @@ async def show(shelf: Shelf, request: Request) -> Response:
     """``GET /models/ID/``."""
     hub, account = await visitor(request)
     row = await find_stored(hub, account, shelf.table, request.path_params["id"])
-    return await page(
+    answer = await page(
         request,
         f"{shelf.table.name}.html.j2",
         account,
+        told=read_told(request),
         row=row,
         mine=row.account_id == account.id,
         shared=await shared_with(hub, account, shelf.table, row.id),
         **_names(shelf),
         **await shelf.details(hub, account, row),
     )
+    return forget_told(request, answer)
 
 
 async def download(shelf: Shelf, request: Request) -> Response:
@@ -119,10 +123,11 @@ async def rename(shelf: Shelf, request: Request) -> Response:
 async def share(shelf: Shelf, request: Request) -> Response:
     """``POST /models/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
     hub, account, form = await sender(request)
-    emails = [text(form, "email")]
-    changed = {"remove": emails} if text(form, "end") else {"add": emails}
-    await change_sharing(hub, account, shelf.table, request.path_params["id"], **changed)
-    return go(request, f"{shelf.place}{request.path_params['id']}/")
+    target_id, email, end = request.path_params["id"], text(form, "email"), bool(text(form, "end"))
+    strangers = await change_sharing(hub, account, shelf.table, target_id, **{"remove" if end else "add": [email]})
+    name = (await find_stored(hub, account, shelf.table, target_id)).name
+    told = Told(shared(end, strangers), 1, name, with_whom=email)
+    return go_and_tell(request, f"{shelf.place}{target_id}/", told)
 
 
 async def delete(shelf: Shelf, request: Request) -> Response:

@@ -15,12 +15,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import Conflict, Error, NotFound, SpecInvalid
-from dynolab.hub.pages import forms
+from dynolab.hub.pages import forms, texts
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.option_fields import PREFIX, offered
-from dynolab.hub.pages.rendering import HEADERS, page
-from dynolab.hub.pages.sheets import COMING, DATASET_FILE, MODEL_FILE, Sheet, device_value, device_wanted
-from dynolab.hub.pages.uploading import told
+from dynolab.hub.pages.rendering import HEADERS, language, page
+from dynolab.hub.pages.sheets import (
+    COMING,
+    DATASET_FILE,
+    MODEL_FILE,
+    Sheet,
+    device_value,
+    device_wanted,
+    together,
+    told,
+)
 from dynolab.hub.pages.visitors import FIELDS_MOST, from_here, go, visitor
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
@@ -30,9 +38,9 @@ from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_stored import find_stored, page_stored
-from dynolab.hub.usecases.receive_file import receive_dataset, receive_model
-from dynolab.hub.usecases.submit_job import submit_job
-from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE
+from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, receive_model
+from dynolab.hub.usecases.submit_job import check_waits, submit_job
+from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
 from dynolab.spec.facts import FACTS
 
 NEWEST = 20
@@ -78,11 +86,14 @@ async def check(request: Request) -> Response:
     merged = sheet.options()
     problems = merged.problems
     if request.query_params.get("whole"):
+        _check_names(sheet)
         sheet.check()
         await _look_up(hub, account, sheet)
         problems = sheet.problems
+    count = len(problems)
     return JSONResponse(
         {
+            "summary": texts.texts(language(request))("submit-problems", count=count) if count else "",
             "options": merged.text,
             "values": {PREFIX + path: value for path, value in merged.values.items()},
             "problems": {name: told(error) for name, error in problems.items()},
@@ -161,12 +172,23 @@ def _of_query(request: Request) -> Sheet:
     return sheet
 
 
+def _check_names(sheet: Sheet) -> None:
+    """Note files that are none by their names, before their bytes come: where a script asks, the fields hold the names."""
+    for name, check in ((MODEL_FILE, format_of), (DATASET_FILE, check_dataset)):
+        if sheet.one(name):
+            try:
+                check(sheet.one(name))
+            except Error as error:
+                sheet.problems[name] = error
+
+
 async def _look_up(hub: Hub, account: Account, sheet: Sheet) -> list[tuple[str, DeviceModel]]:
     """The device models that are chosen. What is not there any more, or not ready, becomes a problem."""
     if sheet.one("model") not in ("", COMING):
         await _noted(sheet, "model", find_stored(hub, account, model_table, sheet.one("model")))
     if sheet.kind == "inference" and sheet.one("dataset") not in ("", COMING):
         await _noted(sheet, "dataset", find_stored(hub, account, dataset_table, sheet.one("dataset")))
+    await _check_waits(hub, account, sheet)
     found = []
     for value in sheet.devices:
         wanted = device_wanted(value)
@@ -178,6 +200,20 @@ async def _look_up(hub: Hub, account: Account, sheet: Sheet) -> list[tuple[str, 
             gone = NotFound(f"the device {name or value[:100]!r} is not there any more", hint="choose another")
             sheet.problems["device"] = gone
     return found
+
+
+async def _check_waits(hub: Hub, account: Account, sheet: Sheet) -> None:
+    """Note every job that cannot be waited for."""
+    if "waits_for" in sheet.problems:
+        return
+    wrong: list[Error] = []
+    for job_id in sheet.waits_for:
+        try:
+            await check_waits(hub, account, [job_id])
+        except Error as error:
+            wrong.append(error)
+    if wrong:
+        sheet.problems["waits_for"] = together(wrong)
 
 
 async def _noted(sheet: Sheet, field: str, finding: Awaitable[Row[Any]]) -> None:

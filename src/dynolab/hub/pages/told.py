@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -18,8 +20,13 @@ from dynolab.hub.pages.visitors import go
 from dynolab.spec import codec
 
 COOKIE = "dynolab_told"
+ELSEWHERE = "dynolab_told_here"
+"""Of one page alone: the browser sends the list's cookie to a job's page as well."""
+SECRET = "dynolab_made"
 PLACE = "/jobs/"
-"""The page that tells it."""
+"""The list of jobs."""
+PLAIN = re.compile("[/A-Za-z0-9_.-]+")
+"""Paths that a cookie can be limited to as they are; those of all pages that tell are."""
 LIFE_S = 60
 BYTES_MOST = 3000
 """A browser keeps 4096 of a cookie, its name and attributes included (RFC 6265, 6.1)."""
@@ -30,9 +37,13 @@ class What(StrEnum):
     """What was done, or why nothing was."""
 
     RENAME = "rename"
+    REVOKE = "revoke"
+    SIGN_OUT = "sign-out"
+    SIGN_OUT_OTHERS = "sign-out-others"
     CANCEL = "cancel"
     RERUN = "rerun"
     SHARE = "share"
+    SHARE_STRANGER = "share-stranger"
     UNSHARE = "unshare"
     DELETE = "delete"
     COMPARE = "compare"
@@ -63,35 +74,76 @@ def _reason(error: Error) -> str:
     return ": ".join(filter(None, (error.message, error.hint)))[:REASON_MOST]
 
 
+def shared(end: bool, strangers: Sequence[str]) -> What:
+    """What a change of sharing is called."""
+    return What.UNSHARE if end else What.SHARE_STRANGER if strangers else What.SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new token; no other page ever shows its secret."""
+
+    kind: str
+    secret: str
+
+
 def go_and_tell(request: Request, path: str, told: Told) -> Response:
-    """On to a page; the list of jobs tells what was done."""
-    answer = go(request, path)
-    if urlsplit(path).path == PLACE:
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, _packed(told), LIFE_S, path=PLACE, httponly=True, samesite="lax", secure=secure)
+    """On to a page, which tells what was done."""
+    place = urlsplit(path).path
+    packed = _packed(replace(told, name=told.name[:NAME_MOST], with_whom=told.with_whom[:NAME_MOST]))
+    return _left(request, path, COOKIE if place == PLACE else ELSEWHERE, packed)
+
+
+def go_and_show(request: Request, path: str, made: Made) -> Response:
+    """On to a page, which shows what was made."""
+    return _left(request, path, SECRET, _written(made))
+
+
+def _left(request: Request, path: str, cookie: str, content: str) -> Response:
+    answer, secure = go(request, path), request.url.scheme == "https"
+    place = urlsplit(path).path
+    if PLAIN.fullmatch(place):
+        answer.set_cookie(cookie, content, LIFE_S, path=place, httponly=True, samesite="lax", secure=secure)
     return answer
 
 
 def _packed(told: Told) -> str:
     """As a cookie: of too many reasons, the last are counted only."""
-    told = replace(told, name=told.name[:NAME_MOST], with_whom=told.with_whom[:NAME_MOST])
-    while True:
-        content = json.dumps(codec.encode(told), ensure_ascii=False)
-        text = urlsafe_b64encode(zlib.compress(content.encode(), 9)).decode("ascii")
-        if len(text) <= BYTES_MOST:
-            return text
+    while len(text := _written(told)) > BYTES_MOST:
         told = replace(told, refused=told.refused[:-1], more=told.more + 1)
+    return text
 
 
-def read_told(request: Request) -> Told | None:
-    """What the page before left to be told; None: nothing, or nothing that was packed here."""
+def _written(thing: Told | Made) -> str:
+    content = json.dumps(codec.encode(thing), ensure_ascii=False)
+    return urlsafe_b64encode(zlib.compress(content.encode(), 9)).decode("ascii")
+
+
+Left = TypeVar("Left", Told, Made)
+
+
+def _read(request: Request, cookie: str, kind: type[Left]) -> Left | None:
+    """What the page before left; None: nothing, or nothing that was packed here."""
     try:
-        packed = urlsafe_b64decode(request.cookies.get(COOKIE, ""))
-        return codec.decode(Told, json.loads(zlib.decompressobj().decompress(packed, 100 * BYTES_MOST)))
+        packed = urlsafe_b64decode(request.cookies.get(cookie, ""))
+        return codec.decode(kind, json.loads(zlib.decompressobj().decompress(packed, 100 * BYTES_MOST)))
     except (ValueError, zlib.error, RecursionError, SpecInvalid):
         return None
 
 
-def forget_told(answer: Response) -> None:
-    """It is told once."""
-    answer.delete_cookie(COOKIE, path=PLACE)
+def read_told(request: Request) -> Told | None:
+    """What the page before left to be told."""
+    return _read(request, COOKIE if request.url.path == PLACE else ELSEWHERE, Told)
+
+
+def read_made(request: Request) -> Made | None:
+    """What the page before left to be shown."""
+    return _read(request, SECRET, Made)
+
+
+def forget_told(request: Request, answer: Response) -> Response:
+    """The answer: it was told once."""
+    for cookie in (COOKIE, ELSEWHERE, SECRET):
+        if cookie in request.cookies and (cookie != COOKIE or request.url.path == PLACE):
+            answer.delete_cookie(cookie, path=request.url.path)
+    return answer

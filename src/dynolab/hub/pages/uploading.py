@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from dynolab.errors import Error, NotFound, SpecInvalid
 from dynolab.hub.pages.rendering import HEADERS
+from dynolab.hub.pages.sheets import told
 from dynolab.hub.pages.visitors import from_here, visitor
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
@@ -113,11 +114,6 @@ def _size(request: Request) -> int:
     if not text.isdecimal() or len(text) > 18:
         raise SpecInvalid(f"size={text[:100]!r} is no number of bytes")
     return int(text)
-
-
-def told(error: Error) -> str:
-    """A refusal in one line, for beside a field."""
-    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def _refused(error: Error) -> Response:

@@ -81,9 +81,12 @@ def safe(path: str) -> str:
 
 
 def to_sign_in(request: Request) -> Response:
-    """The sign-in page, which leads back here."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return go(request, f"/sign-in?next={quote(here if request.method == 'GET' else '/jobs/')}")
+    """The sign-in page, which leads back here; it says what became of a session that was, and of what was sent."""
+    asked = urlsplit(request.headers.get("hx-current-url", "")) if is_fragment(request) else request.url
+    here = (asked.path or "/jobs/") + (f"?{asked.query}" if asked.query else "")
+    reads = request.method in ("GET", "HEAD")
+    ended = "&ended=yes" if request.cookies.get(COOKIE) else ""
+    return go(request, f"/sign-in?next={quote(here if reads else '/jobs/')}{ended}{'' if reads else '&unsent=yes'}")
 
 
 def remember(request: Request, answer: Response, session: str) -> Response:

@@ -65,7 +65,7 @@ token = sa.Table(
     sa.CheckConstraint("kind IN ('user', 'agent')", name="token_kind"),
 )
 """Only digests are kept. A token opens either the users' doors or the agents', never both. ``used_at`` is when it was last
-seen to be used, to the hour; ``by_password``: a client fetched it by signing in (see :mod:`dynolab.hub.usecases.log_in`)."""
+seen to be used, to five minutes; ``by_password``: a client fetched it by signing in (see :mod:`dynolab.hub.usecases.log_in`)."""
 
 session = sa.Table(
     "session",

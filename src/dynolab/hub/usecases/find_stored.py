@@ -10,7 +10,7 @@ from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
-from dynolab.hub.store.tables import blob
+from dynolab.hub.store.tables import blob, model
 from dynolab.hub.usecases.base import (
     Account,
     Hub,
@@ -59,6 +59,12 @@ async def find_stored(hub: Hub, account: Account, table: Table, target_id: str) 
         hint = "it may have been deleted or have expired, or belong to another"
         raise NotFound(f"there is no {table.name} {target_id!r}", hint=hint)
     return row
+
+
+async def find_kinds(hub: Hub, account: Account) -> set[str]:
+    """The formats of the models that the account may see."""
+    async with hub.database.begin() as connection:
+        return set((await connection.execute(select(model.c.kind).where(visible(model, account)).distinct())).scalars())
 
 
 async def list_stored(

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, SpecInvalid
+from dynolab.hub.store.tables import account as owners
 from dynolab.hub.store.tables import job, share
 from dynolab.hub.usecases.base import Account, Hub, one
 
@@ -26,8 +27,8 @@ async def shared_with(hub: Hub, account: Account, table: Table, target_id: str) 
 
 async def change_sharing(
     hub: Hub, account: Account, table: Table, target_id: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()
-) -> None:
-    """Share with some addresses, and no longer with others.
+) -> list[str]:
+    """Share with some addresses, and no longer with others; those of ``add`` that nobody here has, yet.
 
     Raises :class:`NotFound`, :class:`Forbidden` for what is another's, and :class:`SpecInvalid` for what is no address.
     """
@@ -41,6 +42,8 @@ async def change_sharing(
             await connection.execute(insert(share).values(rows).on_conflict_do_nothing())
         gone = share.c.target_id.in_(targets), share.c.email.in_(list(remove))
         await connection.execute(delete(share).where(*gone))
+        known = set((await connection.execute(select(owners.c.email).where(owners.c.email.in_(list(add))))).scalars())
+    return [email for email in add if email not in known]
 
 
 async def stop_sharing(hub: Hub, account: Account, table: Table, target_id: str) -> None:

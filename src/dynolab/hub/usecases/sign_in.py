@@ -15,8 +15,8 @@ from dynolab.hub.usecases.base import Account, Hub, Known
 KNOWN_S = 5.0
 """How long a token is taken for known without asking the database: an agent sends some requests for each job."""
 KNOWN_MOST = 10_000
-USED_EVERY = timedelta(hours=1)
-"""How often it is written down that a token is used."""
+USED_EVERY = timedelta(minutes=5)
+"""How often it is written down that a token is used: an agent that works sends something every few seconds."""
 
 
 def digest(secret: str) -> str:

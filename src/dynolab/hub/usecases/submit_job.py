@@ -71,12 +71,9 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     required = checked_requirements(request.requirements)
     if required and not request.measures:
         raise SpecInvalid(f"{required[0]!r} is required of a job that does not measure", hint="have it measure as well")
-    if abs(request.priority) > PRIORITY_MOST:
-        raise SpecInvalid(f"priority {request.priority} is not in -{PRIORITY_MOST} to {PRIORITY_MOST}")
-    if request.deadline_s is not None and not 0 < request.deadline_s <= DEADLINE_MOST_S:
-        raise SpecInvalid(
-            f"a deadline of {request.deadline_s:g} s: more than 0 and at most {DEADLINE_MOST_S} s are taken"
-        )
+    checked_priority(request.priority)
+    if request.deadline_s is not None:
+        checked_deadline(request.deadline_s)
     if len(request.waits_for) > WAITS_MOST:
         raise SpecInvalid(f"the job waits for {len(request.waits_for)} jobs; {WAITS_MOST} is the most")
     devices = await find_devices(
@@ -145,6 +142,26 @@ def checked_requirements(texts: Sequence[str]) -> list[str]:
     if len(texts) > REQUIREMENTS_MOST:
         raise SpecInvalid(f"{len(texts)} requirements; {REQUIREMENTS_MOST} is the most")
     return list(dict.fromkeys(requirements.parse(" ".join(text.split())).text for text in texts))
+
+
+def checked_priority(priority: int) -> int:
+    """The same. Raises :class:`SpecInvalid`."""
+    if abs(priority) > PRIORITY_MOST:
+        raise SpecInvalid(f"priority {priority} is not in -{PRIORITY_MOST} to {PRIORITY_MOST}")
+    return priority
+
+
+def checked_deadline(deadline_s: float) -> float:
+    """The same. Raises :class:`SpecInvalid`."""
+    if not 0 < deadline_s <= DEADLINE_MOST_S:
+        raise SpecInvalid(f"a deadline of {deadline_s:g} s: more than 0 and at most {DEADLINE_MOST_S} s are taken")
+    return deadline_s
+
+
+async def check_waits(hub: Hub, account: Account, needed: Sequence[str]) -> None:
+    """Raises :class:`NotFound` and :class:`DependencyFailed` for a job that cannot be waited for."""
+    async with hub.database.begin() as connection:
+        await _unready(connection, account, needed)
 
 
 async def _unready(connection: AsyncConnection, account: Account, needed: Sequence[str]) -> list[str]:

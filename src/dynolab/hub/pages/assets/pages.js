@@ -8,6 +8,36 @@
     offline.hidden = (event.detail.ctx.response?.status ?? 200) < 500;
   });
 
+  // Before a form leaves the page, whether the hub is there: else the browser would put its own page in place of what was typed.
+  const unsent = document.getElementById("unsent");
+  const sound = new WeakSet();
+  const asking = new WeakSet();
+  const answers = () => fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) })
+    .then((answer) => answer.status < 500, () => false);
+  const until = async () => {
+    while (!(await answers())) await new Promise((done) => { setTimeout(done, 2000); });
+    offline.hidden = unsent.hidden = true;
+  };
+  document.addEventListener("submit", async (event) => {
+    const { target: form, submitter } = event;
+    if (sound.has(form) || form.matches("[hx-get], [hx-post], [method=dialog]")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (asking.has(form)) return;
+    asking.add(form);
+    const there = await answers();
+    asking.delete(form);
+    if (!there) {
+      const waiting = !unsent.hidden;
+      offline.hidden = unsent.hidden = false;
+      if (!waiting) until();
+      return;
+    }
+    sound.add(form);
+    form.requestSubmit(submitter);
+    sound.delete(form);
+  }, true);
+
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.sure;
     if (question && !confirm(question)) event.preventDefault();

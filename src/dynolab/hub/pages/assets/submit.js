@@ -23,6 +23,21 @@
     return true;
   }
 
+  // All problems on top as well, in the same words, each with a link to its field.
+  const summary = document.getElementById("problems");
+
+  function list(words, problems) {
+    summary.hidden = !problems.length;
+    summary.querySelector("p").textContent = words;
+    summary.querySelector("ul").replaceChildren(...problems.map(([name, text]) => {
+      const [item, link] = [document.createElement("li"), document.createElement("a")];
+      link.href = `#problem-${name}`;
+      link.textContent = text;
+      item.append(link);
+      return item;
+    }));
+  }
+
   function show(name, text, language) {
     tell(name, text, language);
     const place = document.getElementById(`problem-${name}`);
@@ -73,16 +88,25 @@
 
   // ---- a figure that is chosen begins a line of requirements
 
-  for (const choice of form.querySelectorAll("select[data-appends]")) {
-    const lines = field(choice.dataset.appends);
-    choice.hidden = false;
-    choice.addEventListener("change", () => {
-      if (!choice.value) return;
+  for (const adds of form.querySelectorAll("[data-appends]")) {
+    const lines = field(adds.dataset.appends);
+    const choice = adds.querySelector("select");
+    const append = () => {
+      if (!choice.value) { choice.focus(); return; }
       const before = lines.value.trimEnd();
       lines.value = `${before}${before ? "\n" : ""}${choice.value} <= `;
       choice.value = "";
       lines.focus();
       lines.setSelectionRange(lines.value.length, lines.value.length);
+      lines.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    lines.addEventListener("input", () => { lines.rows = Math.min(12, Math.max(3, lines.value.split("\n").length)); });
+    adds.hidden = false;
+    adds.querySelector("button").addEventListener("click", append);
+    choice.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !choice.value) return;
+      event.preventDefault();
+      append();
     });
   }
 
@@ -230,12 +254,21 @@
 
   async function sound() {
     const asking = typed();
-    for (const input of inputs.filter(wanted)) asking.set(KINDS[input.name], "-");
+    for (const input of inputs.filter(wanted)) {
+      asking.set(KINDS[input.name], "-");
+      asking.set(input.name, input.files[0].name);
+    }
     asking.set("whole", "yes");
-    const told = await (await fetch(`/submit/check?${asking}`)).json();
+    const answer = await fetch(`/submit/check?${asking}`);
+    if (answer.redirected) {  // the session has ended
+      location.assign("/sign-in?next=/submit&ended=yes&unsent=yes");
+      return false;
+    }
+    const told = await answer.json();
     for (const place of form.querySelectorAll(".problem")) tell(place.id.slice("problem-".length), "");
     const problems = Object.entries(told.problems || {});
     for (const [name, words] of problems) tell(name, words);
+    list(told.summary || "", problems);
     if (problems.length) show(problems[0][0], problems[0][1]);
     return problems.length === 0;
   }
@@ -258,7 +291,9 @@
       for (current of files) await upload(current, stop.signal);
       went = true;
     } catch (error) {
-      if (error.name !== "AbortError") show(current.name, error.message, error instanceof Refused ? "en" : document.documentElement.lang);
+      if (error.name === "AbortError") return;
+      list(form.getAttribute("data-problem"), [[current.name, error.message]]);
+      show(current.name, error.message, error instanceof Refused ? "en" : document.documentElement.lang);
     } finally {
       running = null;
       button.disabled = false;

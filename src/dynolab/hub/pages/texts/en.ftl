@@ -9,6 +9,7 @@ first-page = First page
 next-page = Next page
 language = Language
 connection-lost = The hub does not answer. This page goes on by itself as soon as it does.
+nothing-sent = Nothing was sent. What you typed stays here; try again when the hub answers.
 jobs = Jobs
 models = Models
 datasets = Datasets
@@ -22,6 +23,8 @@ sign-in = Sign in
 sign-out = Sign out
 api-token = API token
 sign-in-refused = This token is not known here, or was revoked.
+signed-out-elsewhere = You were signed out: this browser’s session has ended.
+not-done = What you sent was not done.
 where-is-my-token = The hub printed a token when it was first started; it also stands in the file client.ini in its data folder.
 problem = This did not work
 problem-NotFound = Not found
@@ -88,7 +91,11 @@ told-nothing = No job is selected. Select some first.
 told-too-many = { NUMBER($count) } jobs are selected; at most { NUMBER($most) } fit side by side. Nothing was compared.
 told-rename = The job is now called “{ $name }”.
 told-share = “{ $name }” is shared with { $whom }.
+told-share-stranger = “{ $name }” is shared with { $whom }. Nobody with this address has an account here yet.
 told-unshare = “{ $name }” is no longer shared with { $whom }.
+told-revoke = The token “{ $name }” is revoked.
+told-sign-out = The browser is signed out.
+told-sign-out-others = All other browsers are signed out.
 told-rerun = { $count ->
     [1] “{ $name }” was submitted again:
    *[other] { NUMBER($count) } jobs were submitted again.
@@ -271,6 +278,7 @@ requirements = Requirements
 requirements-field = One on each line
 requirements-hint = The job’s page says which of them are met. A range has the ends .lower and .upper.
 requirements-add = Add a figure
+add = Add
 uploading = Uploading
 no-connection = no connection
 submit-problems = { $count ->
@@ -442,6 +450,7 @@ signed-in-at = Signed in
 end-session = Sign out
 end-other-sessions = Sign out all others
 last-used = Last used
+to-minutes = within { $count } minutes
 
 # Trends
 trends = Trends

@@ -21,6 +21,7 @@ first-page = 第一页
 next-page = 下一页
 language = 语言
 connection-lost = 中心没有响应。一旦恢复，本页会自动继续。
+nothing-sent = 什么都没有发送。已填写的内容仍在本页；等中心恢复后请再试一次。
 jobs = 作业
 models = 模型
 datasets = 数据集
@@ -34,6 +35,8 @@ sign-in = 登录
 sign-out = 退出登录
 api-token = API 令牌
 sign-in-refused = 这里没有这个令牌，或者它已被吊销。
+signed-out-elsewhere = 您已退出登录：这个浏览器的会话已经结束。
+not-done = 您刚才提交的操作没有执行。
 where-is-my-token = 中心首次启动时打印过一个令牌；它也写在数据目录的 client.ini 文件里。
 problem = 操作没有成功
 problem-NotFound = 找不到
@@ -100,7 +103,11 @@ told-nothing = 没有选中任何作业，请先勾选。
 told-too-many = 选中了 { NUMBER($count) } 个作业，最多只能并排比较 { NUMBER($most) } 个，没有进行比较。
 told-rename = 作业已改名为“{ $name }”。
 told-share = “{ $name }”已共享给 { $whom }。
+told-share-stranger = “{ $name }”已共享给 { $whom }。这里还没有使用这个地址的账户。
 told-unshare = “{ $name }”不再共享给 { $whom }。
+told-revoke = 令牌“{ $name }”已吊销。
+told-sign-out = 该浏览器已退出登录。
+told-sign-out-others = 其他所有浏览器均已退出登录。
 told-rerun = { $count ->
     [1] “{ $name }”已重新提交：
    *[other] 已重新提交 { NUMBER($count) } 个作业。
@@ -273,6 +280,7 @@ requirements = 要求
 requirements-field = 每行一条
 requirements-hint = 作业页面会说明哪些要求得到满足。范围有两端：.lower 和 .upper。
 requirements-add = 添加一个指标
+add = 添加
 submit-problems = 什么都没有提交：有 { NUMBER($count) } 处需要检查。
 submitted-already = 已提交：
 jobs-submitted = 已提交 { NUMBER($count) } 个作业
@@ -433,6 +441,7 @@ signed-in-at = 登录时间
 end-session = 退出登录
 end-other-sessions = 退出其他所有浏览器
 last-used = 最近使用
+to-minutes = 误差 { $count } 分钟以内
 
 # Trends
 trends = 趋势
