@@ -33,6 +33,7 @@ to-the-jobs = To the jobs
 # Words for lists
 search = Search
 name-or-id = name or id
+whole-name-or-id = whole name, or id
 any = any
 filter = Filter
 filter-jobs = Filter jobs
@@ -151,7 +152,10 @@ place-in-queue = { $place ->
     [1] It is next in the queue.
    *[other] { NUMBER($place) } in the queue: { NUMBER($place) } jobs until it begins.
 }
-requirements-met = { NUMBER($met) } of { NUMBER($of) } met
+requirements-met = { NUMBER($count) } met
+requirements-not-met = { NUMBER($count) } not met
+requirements-cannot-tell = { NUMBER($count) } cannot tell
+list-comma = {", "}
 artifact = Compiled artifact
 artifact-explained = What compile made on the device, zipped.
 no-artifact = None was kept: the runtime compiles nothing here, or the log says why.

@@ -45,6 +45,7 @@ to-the-jobs = 前往作业列表
 # Words for lists
 search = 搜索
 name-or-id = 名称或 ID
+whole-name-or-id = 完整名称或 ID
 any = 不限
 filter = 筛选
 filter-jobs = 筛选作业
@@ -163,7 +164,10 @@ place-in-queue = { $place ->
     [1] 它是队列中的下一个。
    *[other] 在队列中排第 { NUMBER($place) } 位。
 }
-requirements-met = 满足 { NUMBER($met) }/{ NUMBER($of) }
+requirements-met = { NUMBER($count) } 项满足
+requirements-not-met = { NUMBER($count) } 项不满足
+requirements-cannot-tell = { NUMBER($count) } 项无法判断
+list-comma = ，
 artifact = 编译产物
 artifact-explained = 设备上编译得到的文件，打包为 zip。
 no-artifact = 没有保留：运行时在这里不编译，或原因见日志。
@@ -675,6 +679,7 @@ report-load-average = 平均负载
 report-loads-over-1-5-and-15-minutes-runnable-of-existing = 1、5、15 分钟：{ $loads }；{ $existing } 个线程中 { $runnable } 个正在运行或就绪
 
 report-witnesses = 旁证
+report-what-disturbs-a-measurement = 什么会干扰测量
 report-witnesses-of-stage = { $stage }的旁证
 report-what-was-read-just-before-and-after-each-pass-how = 每次测量前后各读一次：计数器给出增加了多少，瞬时值给出 之前 → 之后。
 report-reading = 读数
@@ -933,6 +938,8 @@ def-verdict-title = 判定
 def-verdict = 一个数字是否可信。干净：旁证没有看到干扰它的东西。有噪声：看到了，并写在旁边。无效：这个数字不是它的名称所说的东西。有噪声的计时测量最多共运行三次；选哪一次只看旁证，从不看时间。内存由单独的测量得出，有单独的判定：只有交换和内存停顿会干扰它。一个阶段的判定取时间、内存和冷加载证据中最差的。
 def-witnesses-title = 旁证
 def-witnesses = 每次测量前后的读数，例如运行队列延迟、上下文切换、时钟频率、温度和缺页。它们说明这次测量是否受到干扰。
+def-disturbances-title = 什么会干扰测量
+def-disturbances = 他人占用核心（others used … cores）：测量期间其他程序占用的 CPU 时间，折算成核心数。线程等待 CPU（threads waited for a CPU）：线程本可运行，但处理器被别的程序占着。线程被抢占（threads were preempted）：系统从还能继续运行的线程手里收走了 CPU。整数核（the integer kernel）：在测量前后各计时一次的一小段固定的整数运算，比最好时更慢，说明处理器变慢了。让机器安静下来会有帮助：关闭其他程序，并用 dynolab doctor 查看是什么在妨碍测量。
 def-split-title = 内存种类
 def-split = 阶段结束时比开始时多出来的内存。匿名：堆和栈，只有交换能收回。文件映射：映射文件的页，系统可以丢弃再读。共享：共享内存和 tmpfs 上的文件。交换：已经换出内存的部分。
 def-spread-title = 离散区间
