@@ -15,6 +15,7 @@ import pytest
 
 from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import Outcome
+from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import Profile, Stage
 from dynolab.spec.show import show_time
 from dynolab.spec.stats import summarise
@@ -109,8 +110,33 @@ def test_doubts_stand_beside_the_figures_and_forbid_answers(jobs: dict[str, str]
     page = visit(address(jobs, "slower", "noisy", "none"))
     found = cells(page, "At a glance", "Inference")
     assert found == ["9.31 ms", "8.31 ms ≈ noisy ? cannot tell -10.7 %", "– ? cannot tell"]
-    assert "looks changed, but B is noisy" in page.get_by_role("region", name="Inference", exact=True).inner_text()
+    region = page.get_by_role("region", name="Inference", exact=True)
+    assert "too noisy to tell" in region.inner_text()
+    assert "looks changed" not in region.inner_text()
+    region.get_by_text("In full").first.click()
+    assert "looks changed, but B is noisy" in region.inner_text()
+    assert page.get_by_text("run both jobs again on a quieter machine").is_visible()
     assert "No layers: made up" in page.get_by_role("list", name="How the layers match").inner_text()
+
+
+def test_memory_tells_which_end_and_its_rows_lead_to_definitions(
+    jobs: dict[str, str], seeded: Any, visit: Visit
+) -> None:
+    base = sample_profile()
+    memory = base.inference.memory
+    assert memory is not None
+    peak = Range(memory.peak.lower - 57_300, memory.peak.upper - 122_900)
+    less = replace(base, inference=replace(base.inference, memory=replace(memory, peak=peak)))
+    other = seeded.done("leaner", less)
+    page = visit(f"/compare?job={jobs['base']}&job={other}")
+    (_, told) = cells(page, "At a glance", "Inference memory peak")
+    assert "lower -57.3 kB, upper -122.9 kB" in told
+    link = page.get_by_role("link", name="Inference memory peak", exact=True).first
+    assert link.get_attribute("href") == "/definitions#def-peak"
+    columns = page.get_by_role("list", name="Jobs", exact=True)
+    assert other in columns.inner_text()
+    assert re.search(r"\d\d:\d\d:\d\d UTC", columns.inner_text())
+    assert page.get_by_text("run both jobs again").count() == 0
 
 
 def test_another_job_becomes_the_base_and_one_is_left_out(jobs: dict[str, str], visit: Visit) -> None:

@@ -305,6 +305,9 @@ def test_an_empty_list_stays_one_and_a_name_is_not_taken_for_an_address(seeded: 
     with page.expect_response("**/jobs/?seen=*"):
         pass
     page.get_by_text("There are no jobs yet.").wait_for()
+    assert page.locator("pre").inner_text().splitlines()[0] == f"dynolab login {seeded.url}"
+    assert re.search(r"dynolab submit profile MODEL --device '(Bench|Nobody)", page.locator("pre").inner_text())
+    assert page.get_by_label("Model", exact=True).get_attribute("placeholder") == "whole name, or id"
     wait("seen=0 in a name")
     page = visit("/jobs/?text=seen")
     with page.expect_response(lambda answer: answer.status == 204):

@@ -12,7 +12,7 @@ import pytest
 
 from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import Outcome, Renewal
-from dynolab.testing.sample import layer_table, sample_profile
+from dynolab.testing.sample import layer_table, noisy_profile, sample_profile
 
 Visit = Callable[..., Any]
 
@@ -143,14 +143,63 @@ def test_requirements_are_decided_on_the_page_and_counted_in_the_list(seeded: An
     job_id = seeded.done("Limited", replace(base, request=replace(base.request, requirements=limits)))
     page = visit("/jobs/?text=Limited")
     row = page.get_by_role("row").filter(has_text="Limited")
-    assert "✕ Requirements: 1 of 2 met" in " ".join(row.inner_text().split())
+    assert "✕ Requirements: 1 met, 1 not met" in " ".join(row.inner_text().split())
     row.get_by_role("link", name="Limited").click()
     page.wait_for_url(f"**/jobs/{job_id}/")
-    page.get_by_role("link", name="Requirements: 1 of 2 met").click()
+    page.get_by_role("link", name="Requirements: 1 met, 1 not met").click()
     told = page.get_by_role("region", name="Requirements").inner_text().replace("\xa0", " ")
     assert "met" in told.split(limits[0])[0]
     assert "not met" in told.split(limits[0])[1]
     assert "required: at most 1 kB" in told
+    found = page.get_by_role("link", name="model_size", exact=True)
+    assert found.get_attribute("href") == "/definitions#def-model"
+
+
+def test_what_cannot_be_told_of_requirements_does_not_look_like_a_failure(seeded: Any, visit: Visit) -> None:
+    limits = ("estimated_inference_time <= 10 ms", "luck >= 1", "fortune <= 2")
+    base = sample_profile()
+    seeded.done("Unsure", replace(base, request=replace(base.request, requirements=limits)))
+    row = visit("/jobs/?text=Unsure").get_by_role("row").filter(has_text="Unsure")
+    assert "? Requirements: 1 met, 2 cannot tell" in " ".join(row.inner_text().split())
+    row.get_by_role("link", name="Bench Phone").click()
+    row.page.wait_for_url("**/devices/Bench%20Phone")
+
+
+def test_requirements_of_a_waiting_job_stand_one_on_a_line_unbroken(seeded: Any, visit: Visit) -> None:
+    limits = ["estimated_inference_time <= 10 ms", "inference_memory_peak_range.upper <= 512 MB"]
+    nobody = {"name": "Nobody at home", "os": "14", "attributes": []}
+    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    seeded.announce(door, device_id="nobody-2", name=nobody["name"])
+    door.close()
+    page = visit(f"/jobs/{seeded.submit('Waits', device=nobody, requirements=limits)}/")
+    boxes = [page.get_by_text(text, exact=True).bounding_box() for text in limits]
+    assert boxes[1]["y"] > boxes[0]["y"]
+    assert [box["height"] < 30 for box in boxes] == [True, True]
+
+
+def test_doubts_lead_to_what_they_mean_and_requirements_stand_before_notices(seeded: Any, visit: Visit) -> None:
+    base = noisy_profile()
+    limited = replace(base, request=replace(base.request, requirements=("model_size <= 1 kB",)))
+    page = visit(f"/jobs/{seeded.done('Doubted', limited)}/")
+    requirements = page.get_by_role("region", name="Requirements").bounding_box()
+    for notice in page.locator(".notice:not(.loud)").all():
+        assert notice.bounding_box()["y"] > requirements["y"]
+    card = page.get_by_role("region", name="Inference", exact=True)
+    assert card.get_by_role("link", name="noisy").get_attribute("href") == "/definitions#def-verdict"
+    card.get_by_role("link", name="What disturbs a measurement").click()
+    page.wait_for_url("**/definitions#def-disturbances")
+    assert page.get_by_text("Threads were preempted").is_visible()
+
+
+def test_on_a_phone_a_job_is_a_block_that_needs_no_scrolling(seeded: Any, visit: Visit) -> None:
+    seeded.done("Small block")
+    page = visit("/jobs/?text=Small+block", viewport={"width": 390, "height": 800})
+    row = page.get_by_role("row").filter(has_text="Small block")
+    for words in ("Small block", "done", "8.31 ms", "Bench Phone"):
+        box = row.get_by_text(words).first.bounding_box()
+        assert box["x"] + box["width"] <= 390
+    scroller = page.get_by_role("region", name="Jobs")
+    assert scroller.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
 
 
 def test_what_compile_made_is_to_be_had_where_it_was_to_be_kept(seeded: Any, visit: Visit) -> None:

@@ -88,11 +88,23 @@ def test_a_dataset_tells_its_entries_and_the_jobs_that_made_and_used_it(seeded: 
     page.get_by_role("link", name="All jobs with this dataset").click()
     page.get_by_role("link", name="Inferred").first.click()
     page.wait_for_url(f"**/jobs/{job_id}/")
-    page.get_by_role("definition").filter(has=page.locator(f"a:not([href*='{dataset_id}'])[href*=datasets]")).click()
+    assert page.get_by_role("link", name="calibration images").get_attribute("href") == f"/datasets/{dataset_id}/"
+    page.get_by_role("link", name="Inferred outputs").click()
     page.wait_for_url("**/datasets/*/")
     assert page.get_by_role("heading", level=1).inner_text() == "Inferred outputs"
     assert page.get_by_role("link", name="Inferred", exact=True).get_attribute("href") == f"/jobs/{job_id}/"
     assert "scores\t[1, 1000]\tfloat32" in table(page, "Entries")
+
+
+def test_the_lists_of_datasets_and_the_form_tell_how_a_file_is_made(seeded: Any, visit: Visit) -> None:
+    page = visit("/submit")
+    page.get_by_role("radio", name="Inference").check()
+    page.get_by_role("link", name="How to make a dataset file").click()
+    page.wait_for_url("**/datasets/#how")
+    region = page.get_by_role("region", name="How to make a dataset file").inner_text()
+    assert 'dynolab.upload_dataset({"x": samples})' in region
+    assert "data/0" in region
+    assert "batch_0" in region
 
 
 @pytest.mark.parametrize("what", ["model", "dataset"])

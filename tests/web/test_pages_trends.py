@@ -70,6 +70,10 @@ def test_changes_are_marked_by_the_rule_and_doubts_hide_none(jobs: list[str], vi
     assert "dynolab: 0.1.0 → 0.2.0" in told["commit 3"]
     assert "▼ faster -21" in told["commit 5"]
     assert "= unchanged" in told["commit 2"]
+    assert "clean job before: Compare" in told["commit 2"]
+    dates = section.locator("svg.trend text.date").all_text_contents()
+    assert len(set(dates)) == len(dates) == 3
+    assert [len(date) for date in dates] == [14, 8, 8] or len({date[:5] for date in dates}) > 1
     assert "≈ noisy" in told["commit 1"]
     assert "? cannot tell" in told["commit 4"]
     assert "it ran on another unit" in told["commit 4"]
@@ -87,6 +91,7 @@ def test_other_options_are_another_line(jobs: list[str], visit: Visit) -> None:
     newest = sections.first.inner_text()
     assert "--compute_unit cpu" in newest
     assert "One job." in newest
+    assert "No change was found" not in newest
 
 
 def test_a_row_leads_to_the_job_and_to_the_comparison_with_the_job_before(jobs: list[str], visit: Visit) -> None:
@@ -113,6 +118,14 @@ def test_the_figure_is_chosen_and_memory_has_no_verdict(jobs: list[str], visit: 
     assert "40.5 – 41.4 MB" in told["commit 3"]
     assert "the same" in told["commit 3"]
     assert section.get_by_text("slower").count() == 0
+
+
+def test_a_row_says_when_the_job_before_was_not_clean(seeded: Any, visit: Visit) -> None:
+    for number in (1, 2):
+        seeded.done(f"after doubt {number}", commit(number, 1.0), model_id=seeded.model("doubtful-net"))
+    told = rows(visit("/trends?model=doubtful-net").get_by_role("table"))
+    assert "job before, not clean: Compare" in told["after doubt 2"]
+    assert "clean job before:" not in told["after doubt 2"]
 
 
 def test_without_a_name_there_is_a_choice(jobs: list[str], visit: Visit) -> None:

@@ -151,6 +151,10 @@ def stage_title(stage: Stage) -> str:
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
+OTHER_KINDS = "other kinds of disturbance"
+"""How a list of reasons ends that was cut."""
+
+
 def condensed(reasons: Sequence[str], most: int) -> list[str]:
     """At most ``most`` reasons, and how many kinds there are beside them.
 
@@ -165,7 +169,7 @@ def condensed(reasons: Sequence[str], most: int) -> list[str]:
     rest = len(found) - most
     if rest <= 1:
         return found
-    return [*found[:most], f"{rest} other kinds of disturbance"]
+    return [*found[:most], f"{rest} {OTHER_KINDS}"]
 
 
 def _numbers(reason: str) -> list[float]:

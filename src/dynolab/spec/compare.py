@@ -28,6 +28,9 @@ LAYER_NOTE = (
     "tells nothing about how much they vary."
 )
 
+_LOOKS_CHANGED = "looks changed, but"
+_COULD_HIDE = "could hide in the interval"
+
 Processes = Sequence[Sequence[int]]
 
 
@@ -74,6 +77,13 @@ class StageComparison:
     memory: MemoryDelta | None
     memory_reason: str | None
     """Why there is no memory difference, or None."""
+
+    @property
+    def cause(self) -> str:
+        """Why it cannot be told: ``noisy`` (a verdict forbids it), ``wide`` (the interval), or nothing of these."""
+        if self.answer is not Answer.CANNOT_TELL:
+            return ""
+        return "noisy" if _LOOKS_CHANGED in self.sentence else "wide" if _COULD_HIDE in self.sentence else ""
 
     @property
     def direction(self) -> int:
@@ -249,14 +259,14 @@ def _judge(sides: _Sides, minimum: Ratio | None, middle: Ratio | None, floor: fl
     if directions in ((1, 1), (-1, -1)):
         noise = _trouble(sides, Trust.NOISY)
         if noise:
-            return Answer.CANNOT_TELL, f"{title} looks changed, but {noise} ({figures})."
+            return Answer.CANNOT_TELL, f"{title} {_LOOKS_CHANGED} {noise} ({figures})."
         return Answer.CHANGED, f"{title} is {'slower' if directions[0] > 0 else 'faster'}: {figures}."
     if any(directions):
         return Answer.CANNOT_TELL, f"{title}: minimum and median do not agree on a change ({figures})."
     hidden = max(abs(log(end)) for end in (minimum.lower, minimum.upper) if end is not None)
     most = show_share(expm1(hidden))
     if hidden > HIDDEN_CHANGE:
-        return Answer.CANNOT_TELL, f"{title}: a change of {most} could hide in the interval ({figures})."
+        return Answer.CANNOT_TELL, f"{title}: a change of {most} {_COULD_HIDE} ({figures})."
     return Answer.UNCHANGED, f"{title} is unchanged, a change beyond {most} is excluded: {figures}."
 
 

@@ -112,6 +112,12 @@ _WORDS = (
     ("witnesses", "Witnesses",
      ("Readings taken just before and after a pass, such as run-queue delay, context switches, clock frequency, "
      "temperature and page faults. They tell whether the pass was disturbed.")),
+    ("disturbances", "What disturbs a measurement",
+     ("Others used cores: other programs' CPU time during the pass, in cores. Threads waited for a CPU: they could have run, "
+     "but others had the processors. Threads were preempted: the system took a CPU away from one that could have gone on. "
+     "The integer kernel: a short fixed piece of arithmetic, timed just before and after the pass, took longer than at its "
+     "best, so the processor was slower. A quieter machine helps: close other programs, "
+     "and let dynolab doctor tell what is in the way.")),
     ("split", "Kinds of memory",
      ("What a stage holds more at its end than at its start. Anonymous: heap and stacks, only swap can take them. "
      "File-backed: pages of mapped files, which the system may drop and read again. Shared: shared memory and files on "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from dynolab.hub.pages.paging import here, read_page
 from dynolab.hub.pages.rendering import is_fragment
 from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.find_compared import MOST
+from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
 from dynolab.hub.usecases.find_lately import find_lately
 from dynolab.report.html.tables import Badge
@@ -44,6 +47,7 @@ class JobLine:
     model_id: str
     model_name: str
     device: str
+    device_name: str
     owner: str
     created_at: datetime
     seconds: int | None
@@ -55,11 +59,10 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class Required:
-    """What became of a job's requirements: the worst outcome, and how many of them are met."""
+    """What became of a job's requirements: the worst outcome, and how often each occurred, best first."""
 
     badge: Badge
-    met: int
-    of: int
+    counts: list[tuple[str, int]]
 
 
 def required(summary: Mapping[str, Any]) -> Required | None:
@@ -69,7 +72,8 @@ def required(summary: Mapping[str, Any]) -> Required | None:
     sound = {one: count for one, count in counts.items() if isinstance(count, int) and count > 0}
     if not sound:
         return None
-    return Required(Badge(next(iter(sound))), sound.get(Outcome.MET, 0), sum(sound.values()))
+    best_first = [(one.replace(" ", "-"), sound[one]) for one in reversed(WORST_FIRST) if one in sound]
+    return Required(Badge(next(iter(sound))), best_first)
 
 
 def line(row: Row[Any]) -> JobLine:
@@ -86,6 +90,7 @@ def line(row: Row[Any]) -> JobLine:
         model_id=row.model_id,
         model_name=row.model_name,
         device=f"{row.device_name} ({row.device_os})" if row.device_os else row.device_name,
+        device_name=row.device_name,
         owner=row.email,
         created_at=row.created_at,
         seconds=None if row.started_at is None else round((ended - row.started_at).total_seconds()),
@@ -111,6 +116,14 @@ def _plain(query: QueryParams, name: str) -> str:
     return query.get(name, "").replace("\x00", "").strip()[:256]
 
 
+async def _first_commands(request: Request, hub: Hub) -> list[str]:
+    """What submits a job from a terminal, line by line, with this hub's address and a device that it knows."""
+    address = str(request.app.state.base_url(request)).rstrip("/")
+    devices = await find_devices(hub)
+    device = shlex.quote(devices[0].name) if devices else "NAME"
+    return [f"dynolab login {address}", f"dynolab submit profile MODEL --device {device}"]
+
+
 async def listing(request: Request) -> Response:
     """``GET /jobs/``: the newest first, with filters. What htmx asks for is the list alone; 204 where nothing changed."""
     hub, account = await visitor(request)
@@ -122,6 +135,7 @@ async def listing(request: Request) -> Response:
         "found": replace(found, rows=[line(row) for row in found.rows]),
         "here": here(request),
         "filtered": here(request) != request.url.path,
+        "commands": [] if found.rows else await _first_commands(request, hub),
     }
     if is_fragment(request):
         return await live(request, account, "jobs", **shown)

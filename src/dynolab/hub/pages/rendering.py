@@ -82,6 +82,6 @@ def _environment(language: str) -> Environment:
     return made
 
 
-def _instant(at: datetime) -> str:
-    """An instant in UTC, to the minute."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+def _instant(at: datetime, seconds: bool = False) -> str:
+    """An instant in UTC, to the minute or the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")

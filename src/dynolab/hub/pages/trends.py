@@ -29,7 +29,7 @@ from dynolab.report.html.view import Figure, doubt, figure
 from dynolab.report.html.words import Say
 from dynolab.spec.facts import Fact, fact
 from dynolab.spec.measurements import Range, StageName
-from dynolab.spec.profiles import Profile, Stage
+from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.show import show, show_range, show_range_change, show_time
 from dynolab.spec.stats import median
 
@@ -53,6 +53,8 @@ class PointView:
     differing: tuple[str, ...]
     against: str | None
     """Where the two jobs are compared."""
+    held_to: str
+    """What a time is held against: ``clean``, ``not-clean``, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,15 @@ def _point(point: Point, wanted: Fact) -> PointView:
         difference=_difference(point, wanted),
         differing=tuple(crop(text, 160) for text in point.differing),
         against=before,
+        held_to=_held_to(point, wanted),
     )
+
+
+def _held_to(point: Point, wanted: Fact) -> str:
+    if point.earlier is None or point.answer is None or wanted.stage is None:
+        return ""
+    stage: Stage = getattr(point.earlier, wanted.stage.value)
+    return "clean" if stage.verdict.trust is Trust.CLEAN else "not-clean"
 
 
 def _shown(extent: Range, wanted: Fact) -> str:

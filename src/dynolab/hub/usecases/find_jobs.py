@@ -12,7 +12,7 @@ from sqlalchemy.sql import Select, Subquery
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
-from dynolab.hub.store.tables import attempt, blob, dependency, job, model, share
+from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model, share
 from dynolab.hub.usecases.base import (
     Account,
     Hub,
@@ -59,6 +59,10 @@ _LAST_LOG = (
 _ARTIFACT_BYTES = select(blob.c.bytes).where(blob.c.id == job.c.artifact_blob_id).scalar_subquery()
 
 
+_DATASET_NAME = select(dataset.c.name).where(dataset.c.id == job.c.dataset_id).scalar_subquery()
+_OUTPUT_NAME = select(dataset.c.name).where(dataset.c.id == job.c.output_dataset_id).scalar_subquery()
+
+
 _WAITS_FOR = (
     select(func.array_agg(aggregate_order_by(dependency.c.needed_id, dependency.c.needed_id)))
     .where(dependency.c.job_id == job.c.id)
@@ -84,6 +88,8 @@ def _jobs() -> Select[Any]:
             model.c.tensors.label("model_tensors"),
             _LAST_LOG.label("log_blob_id"),
             _ARTIFACT_BYTES.label("artifact_bytes"),
+            _DATASET_NAME.label("dataset_name"),
+            _OUTPUT_NAME.label("output_dataset_name"),
             _WAITS_FOR.label("waits_for"),
         )
         .join(account_table, account_table.c.id == job.c.account_id)

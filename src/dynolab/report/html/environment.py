@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dynolab.report.base import clean
+from dynolab.report.base import OTHER_KINDS, clean
 from dynolab.report.html.view import tail
 from dynolab.report.html.words import Say, breaks, plainly, prose
 from dynolab.spec.glossary import DEFINITIONS, Definition
@@ -42,6 +42,7 @@ def environment(
     made.globals.update(
         definitions=definitions,
         glossary=glossary,
+        other_kinds=OTHER_KINDS,
         tail=tail,
         say=say,
         say_around=_around(say),

@@ -40,6 +40,8 @@ class Change:
     share: str
     sentence: str
     """The answer with what it rests on: intervals, and the floor that they are held against."""
+    cause: str = ""
+    """Why it cannot be told, where that can be said in short: ``noisy`` or ``wide``."""
 
     @property
     def sign(self) -> str:
@@ -174,7 +176,7 @@ def change(found: StageComparison) -> Change:
     words = {1: "slower", -1: "faster"}
     plain = {Answer.UNCHANGED: "unchanged", Answer.CANNOT_TELL: "cannot-tell", Answer.CHANGED: "cannot-tell"}
     word = words.get(found.direction, plain[found.answer])
-    return Change(word, _share(found.minimum), found.sentence)
+    return Change(word, _share(found.minimum), found.sentence, found.cause)
 
 
 def _share(ratio: Ratio | None) -> str:

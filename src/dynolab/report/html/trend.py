@@ -87,13 +87,14 @@ def _place(at: int, count: int) -> float:
 def _dates(marks: Sequence[Mark]) -> Iterator[Markup]:
     """The first instant, the last, and one between."""
     first, last = marks[0].at, marks[-1].at
-    form = "%Y-%m-%d" if (last - first).days > 1 else "%m-%d %H:%M"
+    clock = "%H:%M:%S" if (last - first).total_seconds() < 60 * max(len(marks) - 1, 1) else "%H:%M"
+    days, same_day = (last - first).days > 1, first.date() == last.date()
     wanted = {0: "start", len(marks) // 2: "middle", len(marks) - 1: "end"} if len(marks) > 2 else {0: "start"}
     for at, anchor in wanted.items():
         x = {"start": 0.0, "middle": _place(at, len(marks)), "end": 1.0}[anchor]
         yield element(
             "text",
-            marks[at].at.strftime(form),
+            marks[at].at.strftime("%Y-%m-%d" if days else clock if at and same_day else f"%m-%d {clock}"),
             x=percent(x),
             y=_HEIGHT - 6,
             text_anchor=anchor,

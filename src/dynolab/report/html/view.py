@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from dynolab.errors import SpecInvalid
 from dynolab.report.base import (
     clean,
     condensed,
@@ -24,7 +27,7 @@ from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_tot
 from dynolab.spec.measurements import ComputeUnit, Range, StageName
 from dynolab.spec.models import FileFact
 from dynolab.spec.profiles import Profile, Stage, Trust
-from dynolab.spec.requirements import Decision, decide_all, trust_of
+from dynolab.spec.requirements import Decision, decide_all, parse, trust_of
 from dynolab.spec.show import Value, show_bytes, show_share, show_stepped, show_time
 
 CHUNK = 100
@@ -76,6 +79,26 @@ class StageView:
     """What the big figure is of its runs: ``minimum of 3 runs``."""
     memory: list[Figure]
     more: list[Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """A requirement as it was written, its figure's name apart (``key``, which ``anchor`` defines), and what became of it."""
+
+    badge: Badge
+    key: str
+    limit: str
+    anchor: str | None
+    """None: the figure is not known here."""
+    sentence: str
+
+
+def _decision(made: Decision) -> DecisionView:
+    key = re.split(r"[\s<>=!]", made.text, maxsplit=1)[0]
+    anchor = None
+    with suppress(SpecInvalid):  # a profile of another version
+        anchor = parse(made.text).fact.anchor
+    return DecisionView(Badge(made.outcome.value), key, made.text.removeprefix(key), anchor, made.sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +158,7 @@ class ProfileView:
     id: str
     lines: list[str]
     stages: list[StageView]
-    decisions: list[tuple[Badge, Decision]]
+    decisions: list[DecisionView]
     others: list[Figure]
     memory: MemoryChart | None
     memory_verdicts: list[tuple[str, Badge]]
@@ -159,7 +182,7 @@ def view(profile: Profile, label: str, number: int, *, many: bool, say: Say = pl
         id=f"p{number}",
         lines=[crop(profile.model.name, LONGEST_NAME), *_lines(profile, say)] if many else _lines(profile, say),
         stages=[_stage(profile, stage, say) for stage in profile.stages],
-        decisions=[(Badge(decision.outcome.value), decision) for decision in decide_all(profile)],
+        decisions=[_decision(one) for one in decide_all(profile)],
         others=_others(profile),
         memory=memory_chart(profile, say),
         memory_verdicts=[
