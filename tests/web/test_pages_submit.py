@@ -162,7 +162,7 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
     page.get_by_label("Name").fill("Kept as typed")
     page.get_by_label("Bench Phone").uncheck()  # chosen where it is the only one
     send(page)
-    page.get_by_text("--max_profiler_iterations does not take 'many' (it takes: integer >= 1)").wait_for()
+    page.get_by_text("--max_profiler_iterations does not take 'many' (it takes: integer >= 1)").first.wait_for()
     page.get_by_text("no device is chosen").last.wait_for()
     assert page.get_by_label("max_profiler_iterations").input_value() == "many"
     assert page.get_by_label("Name").input_value() == "Kept as typed"

@@ -140,7 +140,11 @@
     tip.addEventListener("pointerenter", () => clearTimeout(waiting));
     tip.addEventListener("pointerleave", () => later(hide, 200));
     addEventListener("keydown", (event) => event.key === "Escape" && hide());
-    addEventListener("scroll", () => tip.hidden || hide(), { passive: true });
+    addEventListener("scroll", () => {
+      if (tip.hidden) return;
+      const link = document.activeElement; // where the focus went, the page may have to scroll to
+      if (link?.getAttribute("aria-describedby") === "tip") show(link); else hide();
+    }, { passive: true });
   }
 
   /** From a definition back to the word that led to it. */
