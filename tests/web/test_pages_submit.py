@@ -260,6 +260,7 @@ def test_fields_and_text_follow_each_other(visit: Visit) -> None:
 
 def test_a_dropped_file_goes_up_in_parts_and_can_be_given_up(seeded: Any, visit: Visit) -> None:
     page = visit("/submit")
+    page.set_default_timeout(30_000)  # the 64 MB that are held up keep the browser busy
     page.get_by_label("Bench Phone").check()
     page.evaluate(
         """() => {
