@@ -594,3 +594,32 @@ def test_the_same_job_asked_for_twice_is_two_jobs(user: User, postgres: OwnDatab
     ids.append(pb.CreateUpdateResponse.FromString(post(user, content).content).id)
     assert len(set(ids)) == 4
     assert all(one != other for one, other in pairwise(sorted(ids)))
+
+
+# ---- what a device can run ---------------------------------------------------------------------------------------------
+
+
+def able(door: HubDoor, name: str, number: int, *attributes: str) -> None:
+    """Make a board known that tells these attributes."""
+    door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer(f"{name}-{number}", name, "1.0", attributes)))
+
+
+def test_what_no_board_of_a_device_can_run_is_refused_at_once(user: User, door: HubDoor, model: str) -> None:
+    able(door, "able", 1, "runtime:litert", "reads:tflite")
+    refused = user.submit(model, "able", options="--runtime torch", status=422)
+    assert "the device 'able' has no runtime 'torch'; it has: litert" in refused["message"]
+    assert "dynolab runtimes" in refused["hint"]
+    refused = user.submit(model, "able", status=422)
+    assert "no runtime of the device 'able' reads a model of the kind onnx; those there read: tflite" in refused["message"]
+    able(door, "able", 2, "runtime:onnxruntime", "reads:onnx")
+    job = user.submit(model, "able", options="--runtime onnxruntime")["id"]
+    assert user.job(job)["state"] == "queued", "another board can"
+    able(door, "able", 2, "runtime:torch", "reads:torchscript")
+    user.ask("POST", f"/jobs/{job}/rerun", status=422)
+    able(door, "able", 2, "runtime:onnxruntime", "runtime:torch", "reads:onnx")
+    assert user.ask("POST", f"/jobs/{job}/rerun", status=201)["state"] == "queued", "what else it can run is no matter"
+
+
+def test_a_board_that_tells_nothing_of_its_runtimes_is_not_judged(user: User, door: HubDoor, model: str) -> None:
+    able(door, "silent", 1)
+    assert user.submit(model, "silent", options="--runtime torch")["state"] == "queued"

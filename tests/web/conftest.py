@@ -27,6 +27,10 @@ TOLD_ANYWAY = ("[DOM] Password forms", "Failed to load resource: ", "htmx: htmx:
 """What Chromium says on its console about sign-in forms without a user's name, and about pages that refuse or are away."""
 
 
+FIRST = {"priority": 10}
+"""Of jobs that an agent is to be given before those that other tests left waiting."""
+
+
 @dataclass
 class Seeded:
     """A running hub without a measuring agent, and ways to fill it as users and agents would."""
@@ -80,6 +84,13 @@ class Seeded:
         offer = DeviceOffer(device_id, name, "14", ("framework:onnx", "vendor:bench"))
         return door.claim(ClaimRequest(AGENT_PROTOCOL, offer, wait_s))
 
+    def take(self, door: HubDoor, job_id: str) -> Any:
+        """What an agent is given for this job, which was submitted to go ``FIRST``."""
+        given = self.announce(door, 10.0)
+        assert given is not None, f"the board was not free for {job_id}"
+        assert given.job == job_id
+        return given
+
     def submit(self, name: str, model_id: str | None = None, **asked: Any) -> str:
         """The id of a new job."""
         device = {"name": DEVICE, "os": "14", "attributes": []}
@@ -101,10 +112,8 @@ class Seeded:
         """
         door = HubDoor(self.url, self.hub.agent_token)
         try:
-            self.announce(door)
-            job_id = self.submit(name, **asked)
-            given = self.announce(door, 10.0)
-            assert given is not None
+            job_id = self.submit(name, **FIRST, **asked)
+            given = self.take(door, job_id)
             found = profile or sample_profile()
             content = json.dumps(codec.encode(found)).encode()
             left = {"result": content, "log": f"{name}: done\n".encode()} | ({"output": output} if output else {})

@@ -21,6 +21,8 @@ from dynolab.spec.show import show_time
 from dynolab.spec.stats import summarise
 from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
 
+from .conftest import FIRST
+
 Visit = Callable[..., Any]
 
 
@@ -229,9 +231,8 @@ def test_a_result_that_is_no_profile_is_said_to_be_none(
     seeded: Any, browser: httpx.Client, jobs: dict[str, str]
 ) -> None:
     door = HubDoor(seeded.url, seeded.hub.agent_token)
-    seeded.announce(door)
-    broken = seeded.submit("broken")
-    given = seeded.announce(door, 10.0)
+    broken = seeded.submit("broken", **FIRST)
+    given = seeded.take(door, broken)
     httpx.put(given.uploads["result"], content=b"{").raise_for_status()
     door.finish(given.attempt, Outcome(summary={"estimated_inference_time_ns": 1}))
     door.close()

@@ -14,6 +14,8 @@ from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import Outcome, Renewal
 from dynolab.testing.sample import layer_table, noisy_profile, sample_profile
 
+from .conftest import FIRST
+
 Visit = Callable[..., Any]
 
 
@@ -36,13 +38,12 @@ def test_a_job_is_found_in_the_list_and_its_figures_on_its_page(seeded: Any, vis
 
 def test_the_list_follows_a_job_without_a_reload(seeded: Any, visit: Visit) -> None:
     door = HubDoor(seeded.url, seeded.hub.agent_token)
-    seeded.announce(door)
-    job_id = seeded.submit("Followed job")
+    job_id = seeded.submit("Followed job", **FIRST)
     page = visit("/jobs/?text=Followed")
     row = page.get_by_role("row").filter(has_text="Followed job")
     assert "queued" in row.inner_text()
     page.evaluate("window.before = true")
-    given = seeded.announce(door, 10.0)
+    given = seeded.take(door, job_id)
     row.get_by_text("preparing").wait_for()
     door.renew(given.attempt, Renewal({"event": "stage", "stage": "warm_load", "text": "time"}))
     detail = visit(f"/jobs/{job_id}/")
@@ -204,11 +205,10 @@ def test_on_a_phone_a_job_is_a_block_that_needs_no_scrolling(seeded: Any, visit:
 
 def test_what_compile_made_is_to_be_had_where_it_was_to_be_kept(seeded: Any, visit: Visit) -> None:
     door = HubDoor(seeded.url, seeded.hub.agent_token)
-    seeded.announce(door)
-    kept, without = (seeded.submit(name, keeps_artifact=True) for name in ("Kept", "Nothing kept"))
-    for _ in range(2):
-        given = seeded.announce(door, 10.0)
-        if given.job == kept:
+    kept, without = (seeded.submit(name, keeps_artifact=True, **FIRST) for name in ("Kept", "Nothing kept"))
+    for job_id in (kept, without):
+        given = seeded.take(door, job_id)
+        if job_id == kept:
             httpx.put(given.uploads["artifact"], content=b"PK" * 600).raise_for_status()
         door.finish(given.attempt, Outcome())
     door.close()

@@ -18,11 +18,15 @@ import pytest
 from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
 
+from .conftest import FIRST
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install dynolab[test]")
 Visit = Callable[..., Any]
 MOST_BYTES = 100_000_000
 ENVIRONMENT = {"DYNOLAB_DATA_MAX_BYTES": str(MOST_BYTES)}
 PLAIN = {"java_script_enabled": False}
+UNHURRIED = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+"""A line as fast as it can be, in the words of the browser's protocol."""
 
 
 def zipped(*names: str) -> bytes:
@@ -260,7 +264,6 @@ def test_fields_and_text_follow_each_other(visit: Visit) -> None:
 
 def test_a_dropped_file_goes_up_in_parts_and_can_be_given_up(seeded: Any, visit: Visit) -> None:
     page = visit("/submit")
-    page.set_default_timeout(30_000)  # the 64 MB that are held up keep the browser busy
     page.get_by_label("Bench Phone").check()
     page.evaluate(
         """() => {
@@ -269,14 +272,16 @@ def test_a_dropped_file_goes_up_in_parts_and_can_be_given_up(seeded: Any, visit:
           document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
         }"""
     )
-    held = []
-    page.route("**/files/parts/**", lambda route: held.append(route))
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    line.send("Network.emulateNetworkConditions", UNHURRIED | {"uploadThroughput": 1e6})
     send(page)
     page.get_by_role("progressbar", name="Uploading").wait_for()
+    until(lambda: seeded.api("GET", "models?name=dropped")["models"])
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("progressbar", name="Uploading").wait_for(state="hidden")
     until(lambda: not seeded.api("GET", "models?name=dropped")["models"])
-    page.unroute("**/files/parts/**")
+    line.send("Network.emulateNetworkConditions", UNHURRIED)
     urls = []
     page.on("request", lambda request: urls.append(request.url) if "/files/parts/" in request.url else None)
     send(page)
@@ -411,9 +416,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(seeded: Any, client: httpx.Cli
 
 def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> None:
     door = HubDoor(seeded.url, seeded.hub.agent_token)
-    job_id = seeded.submit("Talkative", priority=10)
-    attempt = seeded.announce(door, 10.0)
-    assert attempt.job == job_id
+    job_id = seeded.submit("Talkative", **FIRST)
+    attempt = seeded.take(door, job_id)
     door.renew(attempt.attempt, Renewal({"event": "stage", "stage": "compile", "text": "time"}, "first <words>\n"))
     page = visit(f"/jobs/{job_id}/")
     page.get_by_text("first <words>").wait_for()

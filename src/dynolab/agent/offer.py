@@ -19,7 +19,7 @@ import platformdirs
 from dynolab import plugins
 from dynolab.measure import environment
 from dynolab.spec import codec
-from dynolab.spec.agents import DeviceOffer
+from dynolab.spec.agents import READS, RUNTIME, DeviceOffer
 from dynolab.spec.models import ModelFormat
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ def offer(name: str | None = None) -> DeviceOffer:
     facts = environment.device_facts()
     runtimes = _runtimes()
     processor = facts.processor or facts.architecture
-    formats = {kind for runtime in runtimes for kind in runtime.formats}
+    formats = sorted({kind for runtime in runtimes.values() for kind in runtime.formats})
     attributes = [
         f"os:{facts.os.split()[0].lower()}",
         "format:computer",
         f"abi:{facts.architecture}",
         f"chipset:{_slug(processor)}",
         *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats),
+        *(f"{RUNTIME}{name}" for name in sorted(runtimes)),
+        *(f"{READS}{kind}" for kind in formats),
     ]
     memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes else ""
     return DeviceOffer(
@@ -49,7 +51,7 @@ def offer(name: str | None = None) -> DeviceOffer:
         os=".".join(re.findall(r"\d+", facts.os_version or facts.kernel)[:2]) or "0",
         attributes=tuple(attributes),
         description=f"{processor}, {facts.cores} cores{memory}",
-        frameworks={key: value for runtime in runtimes for key, value in runtime.versions().items()},
+        frameworks={key: value for runtime in runtimes.values() for key, value in runtime.versions().items()},
     )
 
 
@@ -60,11 +62,13 @@ def ask(name: str | None = None) -> DeviceOffer:
     return codec.decode(DeviceOffer, json.loads(done.stdout), "this machine's offer")
 
 
-def _runtimes() -> list[Runtime]:
+def _runtimes() -> dict[str, Runtime]:
+    """Those that work here, by name."""
     from dynolab.runtimes.base import Runtime  # with numpy, which the agent itself has no use for
 
-    found = (plugins.load("dynolab.runtimes", name) for name in plugins.names("dynolab.runtimes") if name != "null")
-    return [runtime for runtime in found if isinstance(runtime, Runtime) and runtime.unavailable() is None]
+    names = (name for name in plugins.names("dynolab.runtimes") if name != "null")
+    found = ((name, plugins.load("dynolab.runtimes", name)) for name in names)
+    return {name: one for name, one in found if isinstance(one, Runtime) and one.unavailable() is None}
 
 
 def _slug(text: str) -> str:

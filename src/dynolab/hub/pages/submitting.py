@@ -33,6 +33,7 @@ from dynolab.hub.pages.visitors import FIELDS_MOST, from_here, go, visitor
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.check_device import check_device
 from dynolab.hub.usecases.find_board_states import find_board_states
 from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
@@ -184,8 +185,9 @@ def _check_names(sheet: Sheet) -> None:
 
 async def _look_up(hub: Hub, account: Account, sheet: Sheet) -> list[tuple[str, DeviceModel]]:
     """The device models that are chosen. What is not there any more, or not ready, becomes a problem."""
+    model = None
     if sheet.one("model") not in ("", COMING):
-        await _noted(sheet, "model", find_stored(hub, account, model_table, sheet.one("model")))
+        model = await _noted(sheet, "model", find_stored(hub, account, model_table, sheet.one("model")))
     if sheet.kind == "inference" and sheet.one("dataset") not in ("", COMING):
         await _noted(sheet, "dataset", find_stored(hub, account, dataset_table, sheet.one("dataset")))
     await _check_waits(hub, account, sheet)
@@ -195,11 +197,28 @@ async def _look_up(hub: Hub, account: Account, sheet: Sheet) -> list[tuple[str, 
         name, os = wanted.get("name", [""])[0], wanted.get("os", [""])[0]
         models = await find_devices(hub, name=name, os=os, attributes=wanted.get("attribute", [])) if name else []
         if models:
+            _check_device(sheet, models[0], model.kind if model is not None else _kind(sheet))
             found.append((value, models[0]))
         else:
             gone = NotFound(f"the device {name or value[:100]!r} is not there any more", hint="choose another")
             sheet.problems["device"] = gone
     return found
+
+
+def _kind(sheet: Sheet) -> str | None:
+    """The kind of the model whose file is yet to come, by its name; None: not known."""
+    try:
+        return format_of(sheet.one(MODEL_FILE)) if sheet.one(MODEL_FILE) else None
+    except Error:
+        return None  # a problem of that field already
+
+
+def _check_device(sheet: Sheet, device: DeviceModel, model_kind: str | None) -> None:
+    """Note that the device cannot run what is asked for."""
+    try:
+        check_device([device], runtime=sheet.options().values.get("runtime"), model_kind=model_kind)
+    except Error as error:
+        sheet.problems.setdefault("device", error)
 
 
 async def _check_waits(hub: Hub, account: Account, sheet: Sheet) -> None:
@@ -216,15 +235,16 @@ async def _check_waits(hub: Hub, account: Account, sheet: Sheet) -> None:
         sheet.problems["waits_for"] = together(wrong)
 
 
-async def _noted(sheet: Sheet, field: str, finding: Awaitable[Row[Any]]) -> None:
-    """Note a problem with what was chosen in a field."""
+async def _noted(sheet: Sheet, field: str, finding: Awaitable[Row[Any]]) -> Row[Any] | None:
+    """What was chosen in a field; None, and a problem noted, where it is not to be had."""
     try:
         row = await finding
     except Error as error:
         sheet.problems[field] = error
-        return
+        return None
     if row.blob_id is None:
         sheet.problems[field] = Conflict(f"the {field} {row.id} has no bytes yet", hint="choose another")
+    return row
 
 
 async def _form(request: Request, hub: Hub, account: Account, sheet: Sheet, made: Sequence[str] = ()) -> Response:

@@ -7,12 +7,14 @@ from datetime import datetime
 from dynolab.hub.store.tables import job
 from dynolab.hub.usecases.base import Account, Hub, one
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.spec.agents import READS, RUNTIME
 
 
 async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:
     """The new job's id and instant; it is the caller's, also where the old one was only shared with the caller, and waits for none.
 
-    Raises what :func:`~dynolab.hub.usecases.submit_job.submit_job` does: model, dataset and device must still be there.
+    Raises what :func:`~dynolab.hub.usecases.submit_job.submit_job` does: model, dataset and device must still be there. What else the device could run by then does
+    not matter.
     """
     async with hub.database.begin() as connection:
         row = await one(connection, job, job_id, account)
@@ -21,7 +23,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
         model_id=row.model_id,
         device_name=row.device_name,
         device_os=row.device_os,
-        device_attributes=tuple(row.device_attributes),
+        device_attributes=tuple(one for one in row.device_attributes if not one.startswith((RUNTIME, READS))),
         name=row.name,
         options=row.options,
         measures=row.measures,

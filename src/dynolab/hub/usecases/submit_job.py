@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import dataset, dependency, job, model
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one, visible
+from dynolab.hub.usecases.check_device import check_device
 from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.release_waiting import dependency_failed
@@ -61,10 +62,10 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     """The new job's id and instant.
 
     Raises :class:`NotFound` for a model, dataset or device that is not there, :class:`Conflict` for a model whose bytes
-    have not come or an idempotency key that stands for another request, :class:`SpecInvalid` for options that nobody knows,
-    and :class:`DependencyFailed` for a job to wait for that did not end well.
+    have not come or an idempotency key that stands for another request, :class:`SpecInvalid` for options that nobody knows
+    and for what the device cannot run, and :class:`DependencyFailed` for a job to wait for that did not end well.
     """
-    options_module.parse(request.options)
+    options = options_module.parse(request.options)
     check_shapes(request.input_shapes)
     if request.input_shapes and request.dataset_id is not None:
         raise SpecInvalid("input shapes and a dataset are given", hint="a dataset has shapes of its own")
@@ -91,6 +92,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         source = await one(connection, model, request.model_id, account, lock="share")
         if source.blob_id is None:
             raise Conflict(f"the model {request.model_id} has no bytes yet", hint="complete its upload first")
+        able = [device for device in devices if (device.name, device.os) == (chosen.name, chosen.os)]
+        check_device(able, runtime=options.runtime, model_kind=source.kind)
         if request.dataset_id is not None:
             data = await one(connection, dataset, request.dataset_id, account, lock="share")
             if data.blob_id is None:
