@@ -146,7 +146,7 @@ def test_a_minimum_that_the_device_has_beaten_before_is_not_clean(
     monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path / "state"))
     model = null_model(busy_ns=150_000)
     first = dynolab.profile(model, repeats=1)
-    assert not any("seen before" in reason for reason in first.inference.verdict.reasons)
+    assert not any("seen on" in reason for reason in first.inference.verdict.reasons)
     (record,) = (tmp_path / "state" / "devices").glob("*.json")
     document = json.loads(record.read_text())
     (known,) = (name for name in document["best"] if name.startswith("inference_ns:"))
@@ -156,4 +156,5 @@ def test_a_minimum_that_the_device_has_beaten_before_is_not_clean(
     record.write_text(json.dumps(document))
     again = dynolab.profile(model, repeats=1)
     assert again.inference.verdict.trust is Trust.NOISY
-    assert any("seen before" in reason for reason in again.inference.verdict.reasons)
+    told = f"seen on {document['seen_on'][known]} of the same model"
+    assert any(told in reason for reason in again.inference.verdict.reasons)

@@ -610,7 +610,9 @@ def test_what_no_board_of_a_device_can_run_is_refused_at_once(user: User, door: 
     assert "the device 'able' has no runtime 'torch'; it has: litert" in refused["message"]
     assert "dynolab runtimes" in refused["hint"]
     refused = user.submit(model, "able", status=422)
-    assert "no runtime of the device 'able' reads a model of the kind onnx; those there read: tflite" in refused["message"]
+    assert (
+        "no runtime of the device 'able' reads a model of the kind onnx; those there read: tflite" in refused["message"]
+    )
     able(door, "able", 2, "runtime:onnxruntime", "reads:onnx")
     job = user.submit(model, "able", options="--runtime onnxruntime")["id"]
     assert user.job(job)["state"] == "queued", "another board can"

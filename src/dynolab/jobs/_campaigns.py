@@ -18,7 +18,7 @@ from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, Progress
 from dynolab.measure import environment, figures
-from dynolab.measure.orders import ARTIFACT_FOLDER, CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
+from dynolab.measure.orders import ARTIFACT_FOLDER, CAMPAIGN_FILE, MEASURED_FILE, Before, Campaign, Measured
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read, write
 from dynolab.runtimes.base import Runtime
 from dynolab.spec import options as options_module
@@ -112,7 +112,7 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
     if not measures:
         return Carried(None, outputs)
     known = records.model_key(source.sha256, measured, options_module.parse(spec.options))
-    profile = _profile(spec, source, runtime, measured, records.best(device).get(known))
+    profile = _profile(spec, source, runtime, measured, records.before(device, known))
     if profile.inference.time is not None:
         records.remember(device, {known: profile.inference.time.minimum_ns})
     return Carried(profile, outputs)
@@ -196,7 +196,7 @@ def _pull_artifact(spec: ProfileSpec, measured: Measured, connection: Connection
 
 
 def _profile(
-    spec: ProfileSpec, source: ModelSource, runtime: Runtime, measured: Measured, seen_ns: float | None
+    spec: ProfileSpec, source: ModelSource, runtime: Runtime, measured: Measured, before: Before | None
 ) -> Profile:
     options = options_module.parse(spec.options)
     return figures.profile(
@@ -206,7 +206,7 @@ def _profile(
         row=runtime.row_of(source.format),
         options=options,
         notices=_unused(options, runtime),
-        seen_ns=seen_ns,
+        before=before,
         version=metadata.version("dynolab"),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
 
-from dynolab.measure.orders import Measured
+from dynolab.measure.orders import Before, Measured
 from dynolab.measure.readings import reference_kernel
 from dynolab.spec import codec
 from dynolab.spec.devices import DeviceFacts
@@ -36,9 +37,19 @@ def key(device: DeviceFacts) -> str:
 
 def best(device: str) -> dict[str, float]:
     """The smallest values seen on a device, by name; empty when nothing (or nothing readable) is on record."""
+    return {name: before.value for name, before in _known(device).items()}
+
+
+def before(device: str, name: str) -> Before | None:
+    """The smallest value of one name, and when it was seen; None when it is not on record."""
+    return _known(device).get(name)
+
+
+def _known(device: str) -> dict[str, Before]:
     try:
         document = json.loads(_path(device).read_text(encoding="utf-8"))
-        return {str(name): float(value) for name, value in document["best"].items()}
+        days = document.get("seen_on", {})
+        return {str(name): Before(float(value), days.get(name)) for name, value in document["best"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
 
@@ -59,12 +70,18 @@ def model_key(sha256: str, measured: Measured, options: Options) -> str:
 
 
 def remember(device: str, seen: dict[str, float]) -> None:
-    """Keep the smaller of each value; a record that cannot be written is left as it is."""
-    known = best(device)
-    merged = {name: min(value, known.get(name, value)) for name, value in {**known, **seen}.items()}
+    """Keep the smaller of each value, with today's date; a record that cannot be written is left as it is."""
+    known, today = _known(device), datetime.now(UTC).date().isoformat()
+    known |= {name: Before(value, today) for name, value in seen.items() if not _reached(known.get(name), value)}
+    values = {name: one.value for name, one in known.items()}
+    days = {name: one.seen_on for name, one in known.items() if one.seen_on is not None}
     path = _path(device)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps({"best": merged}, indent=1), encoding="utf-8")
+        partial.write_text(json.dumps({"best": values, "seen_on": days}, indent=1), encoding="utf-8")
         partial.replace(path)
+
+
+def _reached(known: Before | None, value: float) -> bool:
+    return known is not None and known.value <= value

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dynolab.errors import Bug
 from dynolab.measure import memory, verdict
-from dynolab.measure.orders import Measured
+from dynolab.measure.orders import Before, Measured
 from dynolab.measure.plan import CALM_PROCESSES
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.verdict_rules import percent
@@ -49,13 +49,13 @@ def profile(
     row: RuntimeRow,
     options: Options,
     notices: Sequence[Notice],
-    seen_ns: float | None,
+    before: Before | None,
     version: str,
     created_at: str,
 ) -> Profile:
     """The document of one campaign that ended well.
 
-    ``seen_ns`` is the smallest inference time that this device ever showed for the same model, versions, inputs and
+    ``before`` is the smallest inference time in ns that this device ever showed for the same model, versions, inputs and
     options, or None.
     """
     found = measured.inspection
@@ -63,7 +63,7 @@ def profile(
         raise Bug("a campaign that ended well left no inspection or no plan")
     compile_stage = _stage(measured, StageName.COMPILE, _compile_reason(measured, found, request.runtime))
     first, warm = (_stage(measured, name, None) for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD))
-    inference = _against_record(_stage(measured, StageName.INFERENCE, None), seen_ns)
+    inference = _against_record(_stage(measured, StageName.INFERENCE, None), before)
     layers = _layers(measured, inference.time)
     return Profile(
         schema_version=SCHEMA_VERSION,
@@ -140,17 +140,18 @@ def _least_cold(measured: Measured) -> ColdProof | None:
     return max(unproven or measured.cold, key=lambda proof: proof.resident_before_bytes or 0, default=None)
 
 
-def _against_record(stage: Stage, seen_ns: float | None) -> Stage:
+def _against_record(stage: Stage, before: Before | None) -> Stage:
     """The stage, called noisy when the device did the same faster before: noise only adds, so this is no minimum."""
-    if stage.time is None or seen_ns is None:
+    if stage.time is None or before is None:
         return stage
-    excess = stage.time.minimum_ns / max(1.0, seen_ns) - 1
+    excess = stage.time.minimum_ns / max(1.0, before.value) - 1
     readings = {**stage.verdict.readings, "over_record": excess}
     if excess <= RECORD_WITHIN:
         return replace(stage, verdict=replace(stage.verdict, readings=readings))
     more, allowed = percent(excess, RECORD_WITHIN)
+    seen = "seen before" if before.seen_on is None else f"seen on {before.seen_on}"
     reason = (
-        f"this is {more} slower than the {show_time(seen_ns)} seen before of the same model on this device "
+        f"this is {more} slower than the {show_time(before.value)} {seen} of the same model on this device "
         f"(allowed {allowed}): the device is slower now, or something disturbs it that leaves no other trace"
     )
     trust = Trust.NOISY if stage.verdict.trust is Trust.CLEAN else stage.verdict.trust

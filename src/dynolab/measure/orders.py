@@ -17,6 +17,15 @@ MEASURED_FILE = "measured.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """The smallest value of a name that a device ever showed."""
+
+    value: float
+    seen_on: str | None = None
+    """The day in UTC, as in ``2026-03-14``; None: not on record."""
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """What the supervisor is to measure: one model under one runtime. Paths are the device's own."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dynolab.measure import figures
+from dynolab.measure.orders import Before
 from dynolab.measure.verdict import DISTURBANCE, MINIMUM_STANDS
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import TimingRun, Trust, Verdict
@@ -18,9 +19,11 @@ def test_a_slower_run_than_before_is_told_with_the_time_to_beat() -> None:
     stage = sample_profile().inference
     assert stage.time is not None
     stage = replace(stage, time=replace(stage.time, minimum_ns=12_975_000), verdict=CLEAN)
-    found = figures._against_record(stage, 4_550_000).verdict
+    found = figures._against_record(stage, Before(4_550_000)).verdict
     assert found.trust is Trust.NOISY
     assert found.reasons[0].startswith("this is 185.2 % slower than the 4.55 ms seen before of the same model")
+    dated = figures._against_record(stage, Before(4_550_000, "2026-03-14")).verdict.reasons[0]
+    assert dated.startswith("this is 185.2 % slower than the 4.55 ms seen on 2026-03-14 of the same model")
     assert "(allowed 3 %)" in found.reasons[0]
 
 
@@ -28,7 +31,7 @@ def test_a_minimum_that_the_record_beats_does_not_stand() -> None:
     stage = sample_profile().inference
     note = f"1 of 3 processes was disturbed: {MINIMUM_STANDS}"
     stage = replace(stage, verdict=Verdict(Trust.CLEAN, (note, *NOISY.reasons)))
-    found = figures._against_record(stage, 1_000).verdict
+    found = figures._against_record(stage, Before(1_000)).verdict
     assert found.trust is Trust.NOISY
     assert not any("stands" in reason for reason in found.reasons)
     assert figures._against_record(stage, None) == stage
