@@ -262,6 +262,32 @@ def test_fields_and_text_follow_each_other(visit: Visit) -> None:
     assert text.input_value() == "--max_profiler_iteration 40"
 
 
+def test_what_was_typed_outlives_a_change_of_language(seeded: Any, second: None, visit: Visit) -> None:
+    model_id = seeded.model("Kept net")
+    page = visit("/submit", locale="en-GB")
+    page.get_by_label("Or a model that is here").select_option(model_id)
+    page.get_by_label("Other <Board>").check()
+    page.get_by_label("max_profiler_iterations").fill("7")
+    page.get_by_label("One on each line").fill("model_size <= 1 MB\nmodel_size <= 2")
+    send(page)
+    page.get_by_text("the limit 2 needs a unit").first.wait_for()
+    page.get_by_label("Name").fill("Two <tongues>")
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("heading", name="提交作业").wait_for()
+    for name, value in {
+        "model": model_id,
+        "option.max_profiler_iterations": "7",
+        "options": "--max_profiler_iterations 7",
+        "requirements": "model_size <= 1 MB\nmodel_size <= 2",
+        "name": "Two <tongues>",
+    }.items():
+        assert page.locator(f"[name='{name}']").input_value() == value
+    assert page.get_by_label("Other <Board>").is_checked()
+    assert not page.get_by_label("Bench Phone").is_checked()
+    page.reload()
+    assert page.locator("[name=name]").input_value() == "", "once"
+
+
 def test_a_dropped_file_goes_up_in_parts_and_can_be_given_up(seeded: Any, visit: Visit) -> None:
     page = visit("/submit")
     page.get_by_label("Bench Phone").check()

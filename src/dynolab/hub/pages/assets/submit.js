@@ -302,5 +302,26 @@
     if (went) form.requestSubmit();
   });
 
+  // ---- what was typed outlives a change of language; chosen files cannot
+
+  const KEPT = "submit typed";
+
+  function restore(kept) {
+    for (const one of form.elements) {
+      if (!one.name || ["file", "submit", "button"].includes(one.type)) continue;
+      if (["checkbox", "radio"].includes(one.type)) one.checked = kept.getAll(one.name).includes(one.value);
+      else one.value = kept.get(one.name) || "";
+      const folded = one.type !== "hidden" && one.value && one.checked !== false && one.closest("details");
+      if (folded) folded.open = true;
+    }
+  }
+
+  document.querySelector('form[action="/language"]').addEventListener("submit", () => {
+    sessionStorage.setItem(KEPT, typed());
+  });
+  const kept = sessionStorage.getItem(KEPT);
+  sessionStorage.removeItem(KEPT);
+  if (kept) restore(new URLSearchParams(kept));
+
   offer();
 })();
