@@ -30,6 +30,19 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One certificate for HTTP clients to trust, ours and our processes': reading all of them takes most of a short test."""
+    import certifi  # httpx's
+
+    mark = "-----END CERTIFICATE-----\n"
+    path = tmp_path_factory.mktemp("issuers") / "one.pem"
+    path.write_text(Path(certifi.where()).read_text(encoding="utf-8").partition(mark)[0] + mark, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(path))
+        yield
+
+
 @pytest.fixture
 def null_model(tmp_path: Path) -> Callable[..., Path]:
     """Writes a model for the null runtime and returns its path."""

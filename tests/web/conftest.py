@@ -36,6 +36,9 @@ class Seeded:
     """A running hub without a measuring agent, and ways to fill it as users and agents would."""
 
     hub: RunningHub
+    http: httpx.Client
+    """Shared: to make one takes longer than most of what is asked with it."""
+    door: HubDoor
 
     @property
     def url(self) -> str:
@@ -44,7 +47,7 @@ class Seeded:
     def api(self, method: str, path: str, **options: Any) -> Any:
         """An answer of the JSON API, as its first user."""
         headers = {"Authorization": f"Bearer {self.hub.token}"}
-        answer = httpx.request(method, f"{self.url}/api/hub/v1/{path}", headers=headers, timeout=30, **options)
+        answer = self.http.request(method, f"{self.url}/api/hub/v1/{path}", headers=headers, **options)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -75,7 +78,7 @@ class Seeded:
     def _uploaded(self, where: str, asked: dict[str, Any], content: bytes) -> str:
         made = self.api("POST", where, json=asked)
         begun = self.api("POST", f"{where}/{made['id']}/uploads", json={"size": len(content)})
-        etags = [httpx.put(url, content=content).headers["etag"] for url in begun["urls"]]
+        etags = [self.http.put(url, content=content).headers["etag"] for url in begun["urls"]]
         self.api("POST", f"{where}/{made['id']}/uploads/{begun['upload_id']}/complete", json={"etags": etags})
         return str(made["id"])
 
@@ -110,30 +113,27 @@ class Seeded:
 
         ``fixed``: the model fixes its shapes itself; ``output``: what an inference job leaves.
         """
-        door = HubDoor(self.url, self.hub.agent_token)
-        try:
-            job_id = self.submit(name, **FIRST, **asked)
-            given = self.take(door, job_id)
-            found = profile or sample_profile()
-            content = json.dumps(codec.encode(found)).encode()
-            left = {"result": content, "log": f"{name}: done\n".encode()} | ({"output": output} if output else {})
-            for verb, sent in left.items():
-                httpx.put(given.uploads[verb], content=sent).raise_for_status()
-            specs = (tuple(one.spec for one in tensors) for tensors in (found.inputs, found.outputs))
-            door.finish(given.attempt, Outcome(summary=profile_job.summary(found), tensors=Tensors(*specs, fixed)))
-        finally:
-            door.close()
+        job_id = self.submit(name, **FIRST, **asked)
+        given = self.take(self.door, job_id)
+        found = profile or sample_profile()
+        content = json.dumps(codec.encode(found)).encode()
+        left = {"result": content, "log": f"{name}: done\n".encode()} | ({"output": output} if output else {})
+        for verb, sent in left.items():
+            self.http.put(given.uploads[verb], content=sent).raise_for_status()
+        specs = (tuple(one.spec for one in tensors) for tensors in (found.inputs, found.outputs))
+        self.door.finish(given.attempt, Outcome(summary=profile_job.summary(found), tensors=Tensors(*specs, fixed)))
         return job_id
 
 
 @pytest.fixture(scope="module")
-def seeded(hub: RunningHub) -> Seeded:
+def seeded(hub: RunningHub) -> Iterator[Seeded]:
     """The module's hub, with a device."""
-    found = Seeded(hub)
     door = HubDoor(hub.url, hub.agent_token)
-    found.announce(door)
+    with httpx.Client(timeout=30) as http:
+        found = Seeded(hub, http, door)
+        found.announce(door)
+        yield found
     door.close()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,10 @@ def visit(chromium: Any, seeded: Seeded) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         if signed_in:
             origin = {"Origin": seeded.url, "Sec-Fetch-Site": "same-origin"}
-            sign_in = httpx.post(f"{seeded.url}/sign-in", data={"token": token or seeded.hub.token}, headers=origin)
+            sign_in = seeded.http.post(
+                f"{seeded.url}/sign-in", data={"token": token or seeded.hub.token}, headers=origin
+            )
+            seeded.http.cookies.clear()
             context.add_cookies(
                 [{"name": "dynolab_session", "value": sign_in.cookies["dynolab_session"], "url": seeded.url}]
             )

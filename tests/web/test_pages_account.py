@@ -244,7 +244,7 @@ def test_browsers_that_are_signed_in_are_seen_and_signed_out(seeded: Any, visit:
     browsers(page).get_by_role("row").nth(2).wait_for(state="detached")
     for other in (phone, lost):
         other.reload()
-        assert other.get_by_role("heading", level=1).inner_text() == "Sign in"
+        other.get_by_role("heading", level=1, name="Sign in", exact=True).wait_for()
     assert page.get_by_role("button", name="Sign out all others").count() == 0
     browsers(page).get_by_role("button", name="Sign out").click()
     page.wait_for_url(re.compile("/sign-in"))

@@ -25,7 +25,7 @@ def language(page: Any) -> Any:
 def test_the_browsers_language_is_spoken(noisy: str, visit: Visit) -> None:
     page = visit("/jobs/", locale="zh-CN")
     assert language(page) == "zh"
-    assert page.get_by_role("heading", level=1).inner_text() == "作业"
+    page.get_by_role("heading", level=1, name="作业", exact=True).wait_for()
     row = page.get_by_role("row").filter(has_text="Bench job")
     for words in ("✓ 已完成", "性能分析", "8.31 ms", "有噪声"):
         assert words in row.inner_text()
@@ -51,13 +51,13 @@ def test_a_profile_is_read_in_chinese_and_what_was_stored_in_english(noisy: str,
     page.get_by_role("tooltip").get_by_text("一个进程从导入运行时之前起").wait_for()
     page.get_by_role("link", name="进程总峰值").click()
     page.wait_for_url("**/definitions#def-process_total")
-    assert page.get_by_role("heading", level=1).inner_text() == "术语定义"
+    page.get_by_role("heading", level=1, name="术语定义", exact=True).wait_for()
     assert page.locator("#def-process_total dt").inner_text() == "进程总峰值"
 
 
 def test_the_form_speaks_chinese_and_the_hubs_own_errors_are_marked(seeded: Any, visit: Visit) -> None:
     page = visit("/submit", locale="zh-CN")
-    assert page.get_by_role("heading", level=1).inner_text() == "提交作业"
+    page.get_by_role("heading", level=1, name="提交作业", exact=True).wait_for()
     assert page.get_by_text("用哪些计算单元运行").count() == 1
     page.get_by_role("button", name="提交").click()
     page.get_by_text("什么都没有提交").wait_for()
@@ -68,7 +68,7 @@ def test_the_form_speaks_chinese_and_the_hubs_own_errors_are_marked(seeded: Any,
 
 def test_compared_jobs_are_told_in_chinese(seeded: Any, noisy: str, visit: Visit) -> None:
     page = visit(f"/compare?job={noisy}&job={seeded.done('Bench twin')}", locale="zh-CN")
-    assert page.get_by_role("heading", level=1).inner_text() == "比较 2 个作业"
+    page.get_by_role("heading", level=1, name="比较 2 个作业", exact=True).wait_for()
     assert page.get_by_role("heading", name="再次加载").is_visible()
     page.get_by_role("status").filter(has_text="68 层").wait_for()
     assert page.get_by_role("rowheader", name="推理内存峰值").first.is_visible()

@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import Outcome
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import Profile, Stage
@@ -86,7 +85,7 @@ def test_jobs_chosen_in_the_list_are_compared_with_answers_in_words(
     for name in ("slower", "base"):
         page.get_by_label(f"Select {name}", exact=True).check()
     page.get_by_role("group", name="Selected").get_by_role("button", name="Compare").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "2 jobs compared"
+    page.get_by_role("heading", level=1, name="2 jobs compared", exact=True).wait_for()
     page.goto(address(jobs, "base", "slower"))
     assert cells(page, "At a glance", "Inference") == ["8.31 ms", "9.31 ms ▲ slower +12.0 %"]
     assert cells(page, "At a glance", "Warm load") == ["93.4 ms", "93.4 ms = unchanged 0.0 %"]
@@ -167,7 +166,7 @@ def test_layers_are_matched_by_name_and_the_largest_difference_stands_first(jobs
 
 def test_six_stand_side_by_side_and_none_can_be_added(jobs: dict[str, str], visit: Visit) -> None:
     page = visit(address(jobs, *jobs))
-    assert page.get_by_role("heading", level=1).inner_text() == "6 jobs compared"
+    page.get_by_role("heading", level=1, name="6 jobs compared", exact=True).wait_for()
     assert len(cells(page, "At a glance", "Inference")) == 6
     assert page.get_by_role("link", name="Add a job").count() == 0
 
@@ -177,14 +176,14 @@ def test_the_rest_of_many_layers_follows(jobs: dict[str, str], visit: Visit) -> 
     page.get_by_text("1,501 layers").first.wait_for()
     page = visit(address(jobs, "deep", "base"), java_script_enabled=False)
     page.get_by_role("link", name="All layers").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Layers compared"
+    page.get_by_role("heading", level=1, name="Layers compared", exact=True).wait_for()
     assert page.locator("table.layers tbody tr").count() == 1501
 
 
 def test_one_job_leads_to_others_of_the_same_model_or_device(seeded: Any, jobs: dict[str, str], visit: Visit) -> None:
     page = visit(f"/jobs/{jobs['base']}/")
     page.get_by_role("link", name="Compare", exact=True).click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Choose jobs to compare"
+    page.get_by_role("heading", level=1, name="Choose jobs to compare", exact=True).wait_for()
     assert page.get_by_role("checkbox", name="base").is_checked()
     page.get_by_label("Compare slower").check()
     page.get_by_role("button", name="Compare", exact=True).click()
@@ -192,7 +191,7 @@ def test_one_job_leads_to_others_of_the_same_model_or_device(seeded: Any, jobs: 
     page.get_by_role("link", name="Add a job").click()
     page.get_by_label("Compare <i>hostile").check()
     page.get_by_role("button", name="Compare", exact=True).click()
-    assert page.get_by_role("heading", level=1).inner_text() == "3 jobs compared"
+    page.get_by_role("heading", level=1, name="3 jobs compared", exact=True).wait_for()
     assert page.get_by_role("link", name="<i>hostile").is_visible()
     assert page.title().startswith("3 jobs compared")  # no name's script ran
 
@@ -230,12 +229,11 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(
 def test_a_result_that_is_no_profile_is_said_to_be_none(
     seeded: Any, browser: httpx.Client, jobs: dict[str, str]
 ) -> None:
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     broken = seeded.submit("broken", **FIRST)
     given = seeded.take(door, broken)
-    httpx.put(given.uploads["result"], content=b"{").raise_for_status()
+    seeded.http.put(given.uploads["result"], content=b"{").raise_for_status()
     door.finish(given.attempt, Outcome(summary={"estimated_inference_time_ns": 1}))
-    door.close()
     answer = browser.get(f"/compare?job={jobs['base']}&job={broken}")
     assert answer.status_code == 422
     assert "is not JSON" in answer.text

@@ -49,7 +49,7 @@ def test_a_device_is_seen_free_then_busy_then_with_its_history(seeded: Any, visi
     assert page.evaluate("window.before") is True
     card.get_by_role("link", name="rack-3/board 7").click()
     page.get_by_role("heading", name="busy").wait_for()
-    assert page.get_by_role("heading", level=1).inner_text() == "Pi <5> 6.12"
+    page.get_by_role("heading", level=1, name="Pi <5> 6.12", exact=True).wait_for()
     door.finish(given.attempt, Outcome(error={"code": "LoadFailed", "message": "torn <b>file</b>", "hint": None}))
     page.get_by_role("heading", name="free").wait_for()
     row = page.get_by_role("row").filter(has_text="Hard work")
@@ -85,7 +85,7 @@ def test_a_model_of_devices_lists_its_boards(seeded: Any, visit: Visit, door: Hu
     page.get_by_label("Search").fill("BCM27")
     page.get_by_role("heading", name="Bench Phone").wait_for(state="detached")
     page.get_by_role("link", name="Pi <5>", exact=True).click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Pi <5>"
+    page.get_by_role("heading", level=1, name="Pi <5>", exact=True).wait_for()
     boards = page.get_by_role("region", name="Boards of Pi <5>").inner_text()
     assert "rack-3/board 7" in boards
     assert "free" in boards
@@ -94,7 +94,7 @@ def test_a_model_of_devices_lists_its_boards(seeded: Any, visit: Visit, door: Hu
 
 def test_a_device_that_is_not_there(visit: Visit) -> None:
     page = visit("/devices/nosuch")
-    assert page.get_by_role("heading", level=1).inner_text() == "Not found"
+    page.get_by_role("heading", level=1, name="Not found", exact=True).wait_for()
     assert "there is no device 'nosuch'" in page.get_by_role("alert").inner_text()
     page.goto("/devices/?text=nosuch")
     assert page.get_by_text("No device matches.").is_visible()

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from dynolab.spec.measurements import ComputeUnit, Layer
@@ -317,14 +316,14 @@ def test_the_graph_does_not_take_the_focus_from_a_search(ocr: str, visit: Visit)
 
 
 def test_the_viewer_gives_out_its_own_files_and_no_others(seeded: Any) -> None:
-    assert httpx.get(f"{seeded.url}/graph/viewer/view.js").status_code == 200
+    assert seeded.http.get(f"{seeded.url}/graph/viewer/view.js").status_code == 200
     for name in ("server.py", "..%2Fnetron%2F__init__.py", "nothing.js"):
-        assert httpx.get(f"{seeded.url}/graph/viewer/{name}").status_code == 404
-    assert httpx.get(f"{seeded.url}/graph/file/forged/net.onnx").status_code == 404
+        assert seeded.http.get(f"{seeded.url}/graph/viewer/{name}").status_code == 404
+    assert seeded.http.get(f"{seeded.url}/graph/file/forged/net.onnx").status_code == 404
 
 
 def test_the_viewer_runs_its_own_scripts_only_and_asks_for_models_only(seeded: Any, chromium: Any) -> None:
-    policy = httpx.get(f"{seeded.url}/graph/viewer/index.html").headers["content-security-policy"]
+    policy = seeded.http.get(f"{seeded.url}/graph/viewer/index.html").headers["content-security-policy"]
     found = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     here = f"{seeded.url}/graph"
     assert found["default-src"] == found["form-action"] == found["base-uri"] == "'none'"

@@ -10,8 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from dynolab.agent.http import HubDoor
-
 Visit = Callable[..., Any]
 NOBODYS = {"name": "Nobody's Phone", "os": "14", "attributes": []}
 
@@ -19,9 +17,8 @@ NOBODYS = {"name": "Nobody's Phone", "os": "14", "attributes": []}
 @pytest.fixture(scope="module")
 def model_id(seeded: Any) -> str:
     """A model, and a device that never takes a job."""
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     seeded.announce(door, device_id="nobody-1", name=NOBODYS["name"])
-    door.close()
     return str(seeded.model("a net to list"))
 
 
@@ -140,7 +137,7 @@ def test_without_scripts_a_page_asks_and_leads_back(seeded: Any, visit: Visit) -
     seeded.done("Plain <b>one")
     page = visit("/jobs/?text=Plain&state=done", java_script_enabled=False)
     choose(page, "Plain <b>one", "Rename…")
-    assert page.get_by_role("heading", level=1).inner_text() == "Rename “Plain <b>one”"
+    page.get_by_role("heading", level=1, name="Rename “Plain <b>one”", exact=True).wait_for()
     page.get_by_label("Name").fill("Plain two")
     page.get_by_role("button", name="Rename").click()
     assert told(page) == "The job is now called “Plain two”."
@@ -202,7 +199,7 @@ def test_several_are_deleted_after_a_question_that_names_what_stays(wait: Any, s
     page = visit("/jobs/?text=Heap", java_script_enabled=False)
     select(page, "Heap one", "Heap two", "Heap alive")
     page.get_by_role("button", name="Delete…").last.click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Delete 2 jobs?"
+    page.get_by_role("heading", level=1, name="Delete 2 jobs?", exact=True).wait_for()
     assert "Heap alive: it is not over, cancel it first" in page.get_by_role("main").inner_text()
     page.get_by_role("button", name="Delete for good").click()
     assert told(page) == "2 jobs are deleted."

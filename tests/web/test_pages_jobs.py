@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import Outcome, Renewal
 from dynolab.testing.sample import layer_table, noisy_profile, sample_profile
 
@@ -27,17 +26,17 @@ def test_a_job_is_found_in_the_list_and_its_figures_on_its_page(seeded: Any, vis
         assert words in row.inner_text()
     row.get_by_role("link", name="Figures of a phone").click()
     page.wait_for_url(f"**/jobs/{job_id}/")
-    assert page.get_by_role("heading", level=1).inner_text() == "Figures of a phone"
+    page.get_by_role("heading", level=1, name="Figures of a phone", exact=True).wait_for()
     inference = page.get_by_role("region", name="Inference", exact=True).inner_text()
     assert "8.31 ms" in inference
     assert "minimum of 120 iterations" in inference
     page.get_by_role("link", name="Process total peak").click()
     page.wait_for_url("**/definitions#def-process_total")
-    assert page.get_by_role("heading", level=1).inner_text() == "Definitions"
+    page.get_by_role("heading", level=1, name="Definitions", exact=True).wait_for()
 
 
 def test_the_list_follows_a_job_without_a_reload(seeded: Any, visit: Visit) -> None:
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     job_id = seeded.submit("Followed job", **FIRST)
     page = visit("/jobs/?text=Followed")
     row = page.get_by_role("row").filter(has_text="Followed job")
@@ -56,7 +55,6 @@ def test_the_list_follows_a_job_without_a_reload(seeded: Any, visit: Visit) -> N
     assert page.evaluate("window.before") is True
     detail.get_by_role("heading", name="Why it failed").wait_for()
     assert detail.get_by_text("the file <b>is</b> torn").first.is_visible()
-    door.close()
 
 
 def test_filters_narrow_the_list_and_stand_in_the_address(seeded: Any, visit: Visit) -> None:
@@ -115,7 +113,7 @@ def test_a_lost_connection_is_shown_and_goes_away_by_itself(seeded: Any, visit: 
 @pytest.mark.parametrize("path", ["/jobs/", "/jobs/jnothing/"])
 def test_who_is_not_signed_in_is_led_to_signing_in_and_back(path: str, seeded: Any, visit: Visit) -> None:
     page = visit(path, signed_in=False)
-    assert page.get_by_role("heading", level=1).inner_text() == "Sign in"
+    page.get_by_role("heading", level=1, name="Sign in", exact=True).wait_for()
     page.get_by_label("API token").fill("dl_wrong")
     page.get_by_role("button", name="Sign in").click()
     assert "not known here" in page.get_by_role("alert").inner_text()
@@ -169,9 +167,8 @@ def test_what_cannot_be_told_of_requirements_does_not_look_like_a_failure(seeded
 def test_requirements_of_a_waiting_job_stand_one_on_a_line_unbroken(seeded: Any, visit: Visit) -> None:
     limits = ["estimated_inference_time <= 10 ms", "inference_memory_peak_range.upper <= 512 MB"]
     nobody = {"name": "Nobody at home", "os": "14", "attributes": []}
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     seeded.announce(door, device_id="nobody-2", name=nobody["name"])
-    door.close()
     page = visit(f"/jobs/{seeded.submit('Waits', device=nobody, requirements=limits)}/")
     boxes = [page.get_by_text(text, exact=True).bounding_box() for text in limits]
     assert boxes[1]["y"] > boxes[0]["y"]
@@ -204,14 +201,13 @@ def test_on_a_phone_a_job_is_a_block_that_needs_no_scrolling(seeded: Any, visit:
 
 
 def test_what_compile_made_is_to_be_had_where_it_was_to_be_kept(seeded: Any, visit: Visit) -> None:
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     kept, without = (seeded.submit(name, keeps_artifact=True, **FIRST) for name in ("Kept", "Nothing kept"))
     for job_id in (kept, without):
         given = seeded.take(door, job_id)
         if job_id == kept:
-            httpx.put(given.uploads["artifact"], content=b"PK" * 600).raise_for_status()
+            seeded.http.put(given.uploads["artifact"], content=b"PK" * 600).raise_for_status()
         door.finish(given.attempt, Outcome())
-    door.close()
     page = visit(f"/jobs/{kept}/")
     with page.expect_download() as found:
         page.get_by_role("link", name="1.20 kB").click()

@@ -12,21 +12,19 @@ from urllib.parse import quote
 
 import pytest
 
-from dynolab.agent.http import HubDoor
+from dynolab.hub.usecases.base import NAME_MAX
 from dynolab.spec.agents import Outcome, Renewal
-from dynolab.testing.sample import HOSTILE, hostile_profile, sample_profile
+from dynolab.testing.sample import HOSTILE, hostile_profile
 
 from .conftest import Seeded
 from .walk import ways
 
 Visit = Callable[..., Any]
 MARKUP = """<img src=x onerror="document.title='taken'">"'&amp;<script>document.title='taken'<script>"""
-NAMES = {
-    "markup": MARKUP,
-    "long": "n" * 256,
-    "other writing": "نموذج رقم 7 (מודל) Z" + "\u0301\u0323\u0308" * 20 + "algo 🧪 模型 ½",
-}
-"""The last one turns the direction to read, has letters with sixty marks on one, and an emoji."""
+OTHER = "نموذج رقم 7 (מודל) Z" + "\u0301\u0323\u0308" * 20 + "algo 🧪 模型 ½ "
+"""Turns the direction to read, has letters with sixty marks on one, and an emoji."""
+NAME = (MARKUP + OTHER).ljust(NAME_MAX, "n")
+"""As long as a name may be, with a word at its end that is wider than a phone."""
 PAGES = [way for way in ways("GET") if not way.path.startswith("/graph/viewer")]
 """All but Netron's own."""
 TAKEN_OVER = """() => [document.title === "taken" ? "the title" : "",
@@ -42,10 +40,10 @@ class Named:
     def __init__(self, seeded: Seeded, name: str) -> None:
         self.name, self.board = name, f"board {name}"[:200]
         shown = {"device": {"name": name, "os": "14", "attributes": []}}
-        door = HubDoor(seeded.url, seeded.hub.agent_token)
+        door = seeded.door
         seeded.announce(door, device_id=self.board, name=name)
         model, dataset = seeded.model(name), seeded.dataset(name)
-        profile = hostile_profile() if name == MARKUP else sample_profile()
+        profile = hostile_profile()
         layers = tuple(replace(one, name=f"{name} {number}") for number, one in enumerate(profile.layers.layers))
         profile = replace(profile, layers=replace(profile.layers, layers=layers))
         used = {"model_id": model, "kind": "inference", "dataset_id": dataset}
@@ -59,7 +57,6 @@ class Named:
             given.attempt, Renewal({"event": "stage", "stage": "warm_load", "text": name}, log=f"{name}\n{HOSTILE}")
         )
         waiting = seeded.submit(name, model, **shown, waits_for=[running])
-        door.close()
         token = seeded.api("POST", "tokens", json={"label": name})["id"]
         self.ids = {
             "job": jobs[0],
@@ -97,9 +94,9 @@ class Named:
         ]
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def named(request: pytest.FixtureRequest, seeded: Seeded) -> Named:
-    return Named(seeded, NAMES[request.param])
+@pytest.fixture(scope="module")
+def named(seeded: Seeded) -> Named:
+    return Named(seeded, NAME)
 
 
 def test_every_page_shows_names_as_text_and_stays_whole(named: Named, visit: Visit) -> None:

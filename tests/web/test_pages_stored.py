@@ -28,7 +28,7 @@ def test_a_model_is_found_and_its_page_tells_what_it_takes_and_who_used_it(seede
     assert "16 B" in row.inner_text()
     row.get_by_role("link").click()
     page.wait_for_url(f"**/models/{model_id}/")
-    assert page.get_by_role("heading", level=1).inner_text() == "resnet_of_the_night"
+    page.get_by_role("heading", level=1, name="resnet_of_the_night", exact=True).wait_for()
     assert "image\t[1, 3, 224, 224]\tfloat32\t602.1 kB" in table(page, "Inputs")
     assert "scores\t[1, 1000]\tfloat32\t4.00 kB" in table(page, "Outputs")
     used = table(page, "Jobs that used it")
@@ -56,7 +56,7 @@ def test_a_model_is_downloaded_shared_and_deleted(seeded: Any, visit: Visit) -> 
     model_id = seeded.model("my <i>model", b"its bytes")
     address = f"/models/{model_id}/"
     page, guest = visit(address), visit(address, token=token)
-    assert guest.get_by_role("heading", level=1).inner_text() == "Not found"
+    guest.get_by_role("heading", level=1, name="Not found", exact=True).wait_for()
     with page.expect_download() as began:
         page.get_by_role("link", name="Download").click()
     assert began.value.path().read_bytes() == b"its bytes"
@@ -66,14 +66,14 @@ def test_a_model_is_downloaded_shared_and_deleted(seeded: Any, visit: Visit) -> 
     page.get_by_role("button", name="Share").click()
     page.get_by_role("status").get_by_text("“my <i>model” is shared with guest@example.org.", exact=True).wait_for()
     guest.reload()
-    assert guest.get_by_role("heading", level=1).inner_text() == "my <i>model"
+    guest.get_by_role("heading", level=1, name="my <i>model", exact=True).wait_for()
     assert guest.get_by_text("Delete", exact=True).count() == 0
     page.get_by_text("Delete", exact=True).first.click()
     page.get_by_role("button", name="Delete for good").click()
     page.wait_for_url("**/models/")
     assert page.get_by_role("link", name="my <i>model").count() == 0
     guest.reload()
-    assert guest.get_by_role("heading", level=1).inner_text() == "Not found"
+    guest.get_by_role("heading", level=1, name="Not found", exact=True).wait_for()
 
 
 def test_a_dataset_tells_its_entries_and_the_jobs_that_made_and_used_it(seeded: Any, visit: Visit) -> None:
@@ -91,7 +91,7 @@ def test_a_dataset_tells_its_entries_and_the_jobs_that_made_and_used_it(seeded: 
     assert page.get_by_role("link", name="calibration images").get_attribute("href") == f"/datasets/{dataset_id}/"
     page.get_by_role("link", name="Inferred outputs").click()
     page.wait_for_url("**/datasets/*/")
-    assert page.get_by_role("heading", level=1).inner_text() == "Inferred outputs"
+    page.get_by_role("heading", level=1, name="Inferred outputs", exact=True).wait_for()
     assert page.get_by_role("link", name="Inferred", exact=True).get_attribute("href") == f"/jobs/{job_id}/"
     assert "scores\t[1, 1000]\tfloat32" in table(page, "Entries")
 
@@ -118,7 +118,7 @@ def test_what_is_ones_own_is_renamed(what: str, seeded: Any, visit: Visit) -> No
     page.get_by_role("button", name="Rename").click()
     page.get_by_role("heading", name="second <name>").wait_for()
     guest = visit(f"/{what}s/{target}/", token=token)
-    assert guest.get_by_role("heading", level=1).inner_text() == "second <name>"
+    guest.get_by_role("heading", level=1, name="second <name>", exact=True).wait_for()
     assert guest.get_by_text("Rename", exact=True).count() == 0
     page.get_by_text("Rename", exact=True).first.click()
     page.get_by_label("Name").fill("a/b")
@@ -182,6 +182,6 @@ def test_a_long_list_comes_in_pages(seeded: Any, visit: Visit) -> None:
 
 @pytest.mark.parametrize("path", ["/models/", "/models/mnothing/", "/datasets/", "/datasets/dnothing/download"])
 def test_who_is_not_signed_in_sees_nothing(path: str, seeded: Any) -> None:
-    answer = httpx.get(f"{seeded.url}{path}")
+    answer = seeded.http.get(f"{seeded.url}{path}")
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in?next=")

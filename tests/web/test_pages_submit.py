@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
 
 from .conftest import FIRST
@@ -69,15 +68,14 @@ def job_of(page: Any, seeded: Any) -> Any:
 
 
 def bytes_of(seeded: Any, kind: str, target_id: str) -> bytes:
-    return httpx.get(seeded.api("GET", f"{kind}/{target_id}/download")["url"]).content
+    return seeded.http.get(seeded.api("GET", f"{kind}/{target_id}/download")["url"]).content
 
 
 @pytest.fixture(scope="module")
 def second(seeded: Any) -> None:
     """A second device model."""
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("other-1", "Other <Board>", "3")))
-    door.close()
 
 
 @pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
@@ -441,7 +439,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(seeded: Any, client: httpx.Cli
 
 
 def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> None:
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     job_id = seeded.submit("Talkative", **FIRST)
     attempt = seeded.take(door, job_id)
     door.renew(attempt.attempt, Renewal({"event": "stage", "stage": "compile", "text": "time"}, "first <words>\n"))
@@ -451,7 +449,7 @@ def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> No
     odd = json.dumps({"log": lines + "NUL \0 and \ud800\n"})  # what no text in a database can hold
     agent = {"Authorization": f"Bearer {seeded.hub.agent_token}", "Content-Type": "application/json"}
     renewing = f"{seeded.url}/api/agent/v1/attempts/{attempt.attempt}/renew"
-    httpx.post(renewing, content=odd, headers=agent).raise_for_status()
+    seeded.http.post(renewing, content=odd, headers=agent).raise_for_status()
     page.get_by_text("line 199").wait_for()
     log = page.locator("#live-log-text")
     until(lambda: log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight < 8"))
@@ -461,19 +459,18 @@ def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> No
     assert log.evaluate("(log) => log.scrollTop") == 10
     headers = {"Authorization": f"Bearer {seeded.hub.token}"}
     address = f"{seeded.url}/api/hub/v1/jobs/{job_id}/log"
-    assert httpx.get(address, headers=headers).text.endswith("the last\n")
-    httpx.put(attempt.uploads["log"], content=b"the whole log\n").raise_for_status()
+    assert seeded.http.get(address, headers=headers).text.endswith("the last\n")
+    seeded.http.put(attempt.uploads["log"], content=b"the whole log\n").raise_for_status()
     door.finish(attempt.attempt, Outcome(error={"code": "LoadFailed", "message": "torn", "hint": None}))
-    assert httpx.get(address, headers=headers).text == "the whole log\n"
+    assert seeded.http.get(address, headers=headers).text == "the whole log\n"
     page.get_by_text("the whole log", exact=True).first.wait_for(state="attached")
     with pytest.raises(Exception, match="is over"):
         door.renew(attempt.attempt, Renewal(None, "a late word"))
-    door.close()
 
 
 def test_a_job_that_waits_says_when_it_begins(seeded: Any, visit: Visit) -> None:
     other = {"name": "Patient Phone", "os": "9", "attributes": []}
-    door = HubDoor(seeded.url, seeded.hub.agent_token)
+    door = seeded.door
     offer = ClaimRequest(AGENT_PROTOCOL, DeviceOffer("patient-1", "Patient Phone", "9"))
     door.claim(offer)
     first, second = (seeded.submit(name, device=other) for name in ("Sooner", "Later"))
@@ -484,4 +481,3 @@ def test_a_job_that_waits_says_when_it_begins(seeded: Any, visit: Visit) -> None
     door.finish(attempt.attempt, Outcome(error={"code": "LoadFailed", "message": "torn", "hint": None}))
     third = seeded.submit("Last", device=other, waits_for=[second])
     assert second in visit(f"/jobs/{third}/").get_by_text("It waits for another job:").inner_text()
-    door.close()

@@ -61,7 +61,7 @@ def rows(table: Any) -> dict[str, str]:
 
 def test_changes_are_marked_by_the_rule_and_doubts_hide_none(jobs: list[str], visit: Visit) -> None:
     page = visit("/trends?model=ci-net")
-    assert page.get_by_role("heading", level=1).inner_text() == "ci-net"
+    page.get_by_role("heading", level=1, name="ci-net", exact=True).wait_for()
     section = page.locator("section").filter(has_text="6 jobs. 2 changes were found.")
     page.get_by_text("float32 [1, 3, 48, 192]").wait_for()
     told = rows(section.get_by_role("table"))
@@ -99,7 +99,7 @@ def test_a_row_leads_to_the_job_and_to_the_comparison_with_the_job_before(jobs: 
     row = page.get_by_role("row").filter(has_text="commit 5")
     row.get_by_role("link", name="Compare").click()
     page.wait_for_url(f"**/compare?job={jobs[3]}&job={jobs[5]}")  # the invalid one between them is no base
-    assert page.get_by_role("heading", level=1).inner_text() == "2 jobs compared"
+    page.get_by_role("heading", level=1, name="2 jobs compared", exact=True).wait_for()
     page.go_back()
     page.locator("svg.trend a").first.click()
     page.wait_for_url("**/jobs/*/")
@@ -155,7 +155,7 @@ def test_what_has_no_trend_is_refused(
 def test_a_models_id_stands_for_its_name(seeded: Any, jobs: list[str], visit: Visit) -> None:
     model_id = seeded.api("GET", f"jobs/{jobs[0]}")["model_id"]
     page = visit(f"/trends?model={model_id}")
-    assert page.get_by_role("heading", level=1).inner_text() == "ci-net"
+    page.get_by_role("heading", level=1, name="ci-net", exact=True).wait_for()
     assert page.get_by_text("2 changes were found").is_visible()
 
 

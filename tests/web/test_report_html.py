@@ -63,7 +63,7 @@ def plain(place: Any) -> str:
 
 def test_a_person_reads_the_figures_with_their_units(opened: Open) -> None:
     page = opened(sample_profile())
-    assert page.get_by_role("heading", level=1).inner_text() == "sample (made up)"
+    page.get_by_role("heading", level=1, name="sample (made up)", exact=True).wait_for()
     assert page.title() == "sample (made up) – dynolab"
     text = plain(page.get_by_role("region", name="Inference", exact=True))
     for words in (
