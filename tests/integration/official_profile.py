@@ -20,7 +20,9 @@ with contextlib.redirect_stdout(sys.stderr):
     seen["nowhere"] = len(hub.get_devices(name="no such device"))
     model = hub.upload_model(asked["model"], name="the model")
     seen["model"] = [model.name, str(model.model_type)]
-    job = hub.submit_profile_job(model=model, device=device, name="a profile", options="--max_profiler_iterations 20")
+    job = hub.submit_profile_job(
+        model=model, device=device, name="a profile", options="--max_profiler_iterations 20 --repeats 1"
+    )
     job._polling_interval = 1  # ten seconds otherwise: the protocol's own pace, not what is tested
     seen["wait"] = job.wait().code
     seen["profile"] = job.download_profile()

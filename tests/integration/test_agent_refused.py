@@ -77,7 +77,9 @@ def refusing(proxy: Proxy, path: str, status: int, body: bytes = b"<h1>no</h1>",
 
 def ended(client: Client) -> InferenceJob:
     """A profile job of the agent's, once it is over."""
-    job = client.submit_profile_job(MODEL, client.get_devices("behind")[0], options="--max_profiler_iterations 5")
+    job = client.submit_profile_job(
+        MODEL, client.get_devices("behind")[0], options="--max_profiler_iterations 5 --repeats 1"
+    )
     assert isinstance(job, InferenceJob)
     end = time.monotonic() + 60
     while client.get_job(job.job_id).document["state"] not in ENDED:

@@ -69,7 +69,7 @@ def device(client: Client) -> Device:
 
 def test_a_script_for_ai_hub_runs_with_another_import(client: Client, device: Device, tmp_path: Path) -> None:
     job = dynolab.submit_profile_job(
-        model=MODEL, device=Device(device.name), name="ours", options="--max_profiler_iterations 20"
+        model=MODEL, device=Device(device.name), name="ours", options="--max_profiler_iterations 20 --repeats 1"
     )
     assert isinstance(job, ProfileJob)
     seen = [event for event, _ in job.follow()]
@@ -134,7 +134,7 @@ def test_what_a_job_says_of_itself(client: Client, device: Device, tmp_path: Pat
     onnx = pytest.importorskip("onnx")
     model = client.upload_model(onnx.load(MODEL), name="in memory")
     assert (model.model_type, model.url) == (SourceModelType.ONNX, f"{client.config.api_url}/models/{model.model_id}/")
-    first = client.submit_profile_job(model, device, "<b>first", "--max_profiler_iterations 20")
+    first = client.submit_profile_job(model, device, "<b>first", "--max_profiler_iterations 20 --repeats 1")
     behind = client.submit_profile_job(model, [device], waits_for=[first], priority=1)[0]
     with pytest.raises(TimeoutError, match=f"dynolab jobs watch {behind.job_id}"):
         behind.wait(timeout=0.5)

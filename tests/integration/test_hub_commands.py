@@ -73,7 +73,7 @@ def device(dynolab: Command) -> str:
 def test_a_profile_on_a_device_prints_the_table_of_a_local_one(dynolab: Command, device: str, tmp_path: Path) -> None:
     done = dynolab(
         "profile", MODEL, "--device", device, "-o", tmp_path, "--options", "--max_profiler_iterations 20",
-        "--require", "estimated_inference_time <= 10 s",
+        "--repeats", "1", "--require", "estimated_inference_time <= 10 s",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for text in (MODEL.name, "Compile", "First load", "Warm load", "Inference", "Verdict", "Layer"):
@@ -96,7 +96,7 @@ def test_what_compile_made_is_kept_and_a_requirement_decides_the_exit(
     dynolab: Command, device: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
-    options = ("--options", "--max_profiler_iterations 5", "--device", device)
+    options = ("--options", "--max_profiler_iterations 5 --repeats 1", "--device", device)
     done = dynolab("submit", "profile", ONNX, *options, "--require", "model_size <= 1 kB", "--keep-artifact")
     assert (done.returncode, "1 not met" in done.stdout) == (1, True), done.stdout + done.stderr
     job_id = json.loads(dynolab("jobs", "--limit", "1", "--json").stdout)[0]["id"]
@@ -109,6 +109,7 @@ def test_what_compile_made_is_kept_and_a_requirement_decides_the_exit(
     assert shaped.returncode == 0, shaped.stderr
     profile = json.loads((kept / "profile.json").read_text())
     assert profile["inputs"][0]["spec"]["shape"] == [1, 3, 48, 192]
+    assert (profile["request"]["repeats"], profile["plan"]["memory_runs"]["first_load"]) == (1, 1)
     assert profile["notices"] == [] or all(one["code"] != "default-shape" for one in profile["notices"])
     assert (kept / "artifact" / "optimized.onnx").exists()
     without = json.loads(dynolab("submit", "profile", ONNX, *options, "--no-wait", "--json").stdout)["id"]
@@ -118,7 +119,7 @@ def test_what_compile_made_is_kept_and_a_requirement_decides_the_exit(
 
 
 def test_a_submitted_job_can_be_watched_run_again_cancelled_and_deleted(dynolab: Command, device: str) -> None:
-    options = "--max_profiler_iterations 10"
+    options = "--max_profiler_iterations 10 --repeats 1"
     made = dynolab("submit", "profile", MODEL, "--device", device, "--no-wait", "--json", "--options", options)
     assert made.returncode == 0, made.stderr
     job_id = json.loads(made.stdout)["id"]

@@ -22,7 +22,7 @@ def test_the_log_comes_piece_by_piece_and_is_the_whole_log_in_the_end(tmp_path: 
         client = Client(ClientConfig(hub.token, hub.url, verbose=False))
         while not (devices := client.get_devices()):
             time.sleep(0.2)
-        job = client.submit_profile_job(MODEL, devices[0], options="--max_profiler_iterations 3")
+        job = client.submit_profile_job(MODEL, devices[0], options="--max_profiler_iterations 3 --repeats 1")
         pieces = list(job.follow_log())
         assert len(pieces) > 1
         assert "".join(pieces) == job.log()

@@ -21,12 +21,12 @@ from dynolab.spec.progress import Event, brief, describe
 
 def processes(spec: ProfileSpec) -> dict[tuple[str, str], int]:
     """Processes by stage and pass. A compilation that takes long is timed once: only its outcome tells."""
-    loop = len(plan.timing_processes(options.parse(spec.options), spec.repeats))
-    timed = {("first_load", "time"): spec.repeats, ("inference", "time"): loop}
+    loop = len(plan.timing_processes(options.parse(spec.options), spec.processes))
+    timed = {("first_load", "time"): spec.processes, ("inference", "time"): loop}
     return {
         **timed,
         ("compile", "memory"): 1,
-        **{(name, "memory"): spec.repeats for name in ("first_load", "inference")},
+        **{(name, "memory"): spec.processes for name in ("first_load", "inference")},
     }
 
 

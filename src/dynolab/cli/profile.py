@@ -28,9 +28,7 @@ T = TypeVar("T")
 @click.option(
     "--inputs", help="With --device: an .h5 file of AI Hub's form, or a dataset's id; the first batch is measured."
 )
-@click.option(
-    "--repeats", type=int, default=3, show_default=True, help="Fresh processes for each load and memory pass."
-)
+@click.option("--repeats", type=int, show_default="3", help="Fresh processes for each load and memory pass.")
 @click.option("--seed", type=int, default=20250, show_default=True, help="Seed of the random inputs.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="End the measurement after this long.")
 @click.option("--memory-limit", metavar="SIZE", help="Bound of a worker's memory, such as 512MB.")
@@ -53,7 +51,7 @@ def command(
     files: tuple[str, ...],
     device: str | None,
     inputs: str | None,
-    repeats: int,
+    repeats: int | None,
     seed: int,
     timeout: float | None,
     memory_limit: str | None,
@@ -124,13 +122,14 @@ def _at_hub(
     taken = ProfileSpec(
         model=spec.model,
         options=spec.options,
+        repeats=spec.repeats,
         input_shapes=spec.input_shapes,
         input_files=spec.input_files,
         requirements=spec.requirements,
     )
     if spec != taken:
         raise SpecInvalid(
-            "--device takes -r, --options, --input-shape, --inputs, --input-file, --require and --keep-artifact: repeats, "
+            "--device takes -r, --options, --repeats, --input-shape, --inputs, --input-file, --require and --keep-artifact: "
             "seed, limits and ranges are the device's own",
             hint="without --device, on that machine, all of them can be given",
         )
@@ -144,7 +143,7 @@ def _at_hub(
     batch = _batch(spec)
     with _hub.client() as client:
         wanted = client.known(Device(device))
-        asked = [client.checked(_options(spec.options, runtime)) for runtime in runtimes]
+        asked = [client.checked(_options(spec, runtime)) for runtime in runtimes]
         data = None if inputs is None else _hub.dataset(client, inputs)
         model = client.upload_model(spec.model)
         if batch:
@@ -184,8 +183,12 @@ def _unpack(job: InferenceJob, folder: Path) -> None:
                 archive.extractall(folder)
 
 
-def _options(text: str, runtime: str | None) -> str:
-    return text if runtime is None else f"{text} --runtime {runtime}".lstrip()
+def _options(spec: ProfileSpec, runtime: str | None) -> str:
+    """The options' text with what stands beside it on the command line."""
+    beside = {"runtime": runtime, "repeats": spec.repeats}
+    return " ".join(
+        [spec.options, *(f"--{name} {value}" for name, value in beside.items() if value is not None)]
+    ).lstrip()
 
 
 def _batch(spec: ProfileSpec) -> dict[str, list[Any]]:

@@ -39,7 +39,7 @@ def check(spec: ProfileSpec) -> None:
 
 
 def _check_numbers(spec: ProfileSpec) -> None:
-    if _whole("--repeats", spec.repeats) < 1:
+    if spec.repeats is not None and _whole("--repeats", spec.repeats) < 1:
         raise SpecInvalid(f"--repeats {spec.repeats}: at least 1 is needed")
     if _whole("--seed", spec.seed) < 0:
         raise SpecInvalid(f"--seed {spec.seed}: 0 or more is needed")

@@ -91,9 +91,12 @@ def validate(spec: ProfileSpec) -> ProfileSpec:
 
 def _validate(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
     arguments.check(spec)
-    wanted = options_module.parse(spec.options).runtime
+    options = options_module.parse(spec.options)
+    wanted = options.runtime
     if wanted is not None and spec.runtime not in (None, wanted):
         raise errors.SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {spec.runtime}")
+    if options.repeats != options_module.Options().repeats and spec.repeats not in (None, options.repeats):
+        raise errors.SpecInvalid(f"--repeats {options.repeats} of the options contradicts --repeats {spec.repeats}")
     return replace(spec, runtime=runtime_for(spec.runtime or wanted, source.format).name)
 
 
@@ -140,7 +143,7 @@ def _send(
             files=files,
             options_text=spec.options,
             wishes=_push_inputs(spec, connection, workspace),
-            repeats=spec.repeats,
+            repeats=spec.processes,
             seed=spec.seed,
             timeout_s=spec.timeout_s,
             memory_limit_bytes=spec.memory_limit_bytes,
@@ -264,7 +267,7 @@ def _request(spec: ProfileSpec, runtime: str) -> Request:
         input_shapes=dict(spec.input_shapes),
         input_ranges=dict(spec.input_ranges),
         input_files={name: Path(path).name for name, path in spec.input_files.items()},
-        repeats=spec.repeats,
+        repeats=spec.processes,
         seed=spec.seed,
         timeout_s=spec.timeout_s,
         memory_limit_bytes=spec.memory_limit_bytes,

@@ -10,7 +10,7 @@ from dynolab.errors import Bug
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _campaigns as campaigns
 from dynolab.jobs.base import Context, JobType, Progress
-from dynolab.spec.jobs import DEFAULT_REPEATS, DEFAULT_SEED, ProfileSpec
+from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
 from dynolab.spec.profiles import Profile
 
 
@@ -40,7 +40,7 @@ def profile(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     input_ranges: Mapping[str, tuple[float, float]] | None = None,
     input_files: Mapping[str, str | Path] | None = None,
-    repeats: int = DEFAULT_REPEATS,
+    repeats: int | None = None,
     seed: int = DEFAULT_SEED,
     timeout_s: float | None = None,
     memory_limit_bytes: int | None = None,
@@ -50,7 +50,8 @@ def profile(
 ) -> Profile:
     """Profile a model file on this machine: the Python form of ``dynolab profile``.
 
-    ``options`` is text in AI Hub's grammar. ``artifact`` is a folder for what compile makes; without it that is not kept.
+    ``options`` is text in AI Hub's grammar. ``repeats`` are fresh processes for each load and memory pass; None: 3, or what
+    the options say. ``artifact`` is a folder for what compile makes; without it that is not kept.
     ``progress`` receives events (see :data:`dynolab.jobs.base.Progress`).
     Raises :class:`dynolab.errors.UserError` for what cannot work and :class:`dynolab.errors.WorkerError` when the model
     fails; nothing is left behind in either case.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DEFAULT_REPEATS = 3
+from dynolab.spec import options
+
 DEFAULT_SEED = 20250
 
 
@@ -20,13 +21,19 @@ class ProfileSpec:
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     input_files: Mapping[str, Path] = field(default_factory=dict)
-    repeats: int = DEFAULT_REPEATS
+    repeats: int | None = None
+    """Fresh processes for each load and memory pass; None: as the options say."""
     seed: int = DEFAULT_SEED
     timeout_s: float | None = None
     memory_limit_bytes: int | None = None
     requirements: tuple[str, ...] = ()
     artifact: Path | None = None
     """A folder on this machine for what compile made, if that is to be kept."""
+
+    @property
+    def processes(self) -> int:
+        """How many fresh processes each load and memory pass gets."""
+        return self.repeats or options.parse(self.options).repeats
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ class Options:
     """Requested units in order of preference; empty: all that the runtime offers."""
     max_profiler_iterations: int = 100
     max_profiler_time_s: float = 600.0
+    repeats: int = 3
     groups: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
     plain: Mapping[str, OptionValue] = field(default_factory=dict)
     """The other top-level options that were given, such as ``qairt_version``; a list is kept as ``a,b``."""
@@ -176,6 +177,7 @@ _TOP = [
     _top("max_profiler_iterations", _INT, "Most timed iterations, all processes together.", 100, ours=100, minimum=1),
     _top("max_profiler_time", _NUMBER, "Most seconds for warm-up and timed iterations, all processes together.", 600.0,
          ours=600.0, above=0),
+    _top("repeats", _INT, "Fresh processes for each load and memory pass (dynolab's own).", ours=3, minimum=1),
     _top("runtime", _WORD, "Runtime that runs the model; without it, the format's own (dynolab's own)."),
     _top("dequantize_outputs", _BOOL, "Whether quantised outputs come back as floating-point numbers.", True,
          read=False),
@@ -307,7 +309,7 @@ _KEYS: dict[str, dict[str, KnownOption]] = {
     for group in _TOP
     if group.kind is Kind.GROUP
 }
-_OWN_FIELDS = ("compute_unit", "max_profiler_iterations", "max_profiler_time")
+_OWN_FIELDS = ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats")
 NO_EFFECT = "accepted, no effect"
 """What stands for dynolab's default where an option is idle."""
 
@@ -345,6 +347,7 @@ def parse(text: str) -> Options:
         compute_units=_units(str(plain.get("compute_unit", "all"))),
         max_profiler_iterations=int(plain.get("max_profiler_iterations", Options().max_profiler_iterations)),
         max_profiler_time_s=float(plain.get("max_profiler_time", Options().max_profiler_time_s)),
+        repeats=int(plain.get("repeats", Options().repeats)),
         groups=groups,
         plain={name: value for name, value in plain.items() if name not in _OWN_FIELDS},
     )
@@ -481,6 +484,8 @@ def format_options(options: Options) -> str:
         given["max_profiler_iterations"] = options.max_profiler_iterations
     if options.max_profiler_time_s != Options().max_profiler_time_s:
         given["max_profiler_time"] = options.max_profiler_time_s
+    if options.repeats != Options().repeats:
+        given["repeats"] = options.repeats
     for group, values in options.groups.items():
         keys = [key for key in _KEYS.get(group, values) if key in values]
         given[group] = ";".join(f"{key}={_write(values[key])}" for key in keys)

@@ -29,6 +29,8 @@ MODEL = Path(__file__).parents[3] / "examples" / "models" / "mlperf_tiny_kws_int
         ({"input_files": {"x": 3}}, "a path is needed"),
         ({"repeats": "3"}, "--repeats '3': a whole number is needed"),
         ({"repeats": True}, "a whole number is needed"),
+        ({"repeats": 2, "options": "--repeats 4"}, "--repeats 4 of the options contradicts --repeats 2"),
+        ({"options": "--repeats 0"}, "0"),
         ({"seed": -5}, "0 or more"),
         ({"timeout_s": "1"}, "a number is needed"),
         ({"timeout_s": float("nan")}, "above 0"),

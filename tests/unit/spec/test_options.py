@@ -128,6 +128,7 @@ def test_the_table_agrees_with_the_options_it_describes() -> None:
     defaults = {option.path: option.default for option in OPTIONS}
     assert defaults["max_profiler_iterations"] == Options().max_profiler_iterations
     assert defaults["max_profiler_time"] == Options().max_profiler_time_s
+    assert defaults["repeats"] == Options().repeats
     assert len(defaults) == len(OPTIONS)
     assert {option.group for option in OPTIONS} == {None, *GROUPS}
 
@@ -227,13 +228,14 @@ _PLAIN = [
     option
     for option in OPTIONS
     if option.group is None and option.kind is not Kind.GROUP and option.name not in
-    ("compute_unit", "max_profiler_iterations", "max_profiler_time")
+    ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats")
 ]  # fmt: skip
 _OPTIONS = st.builds(
     Options,
     compute_units=st.lists(st.sampled_from(ComputeUnit), unique=True).map(tuple),
     max_profiler_iterations=st.integers(1, 10**9),
     max_profiler_time_s=st.floats(0, 1e300, exclude_min=True),
+    repeats=st.integers(1, 10**6),
     groups=st.lists(st.sampled_from(GROUPS), unique=True, max_size=3).flatmap(
         lambda names: st.fixed_dictionaries(
             {name: _some([option for option in OPTIONS if option.group == name], 1) for name in names}

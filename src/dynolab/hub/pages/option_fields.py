@@ -150,6 +150,8 @@ def split(text: str) -> dict[str, str]:
         given["max_profiler_iterations"] = options.max_profiler_iterations
     if options.max_profiler_time_s != Options().max_profiler_time_s:
         given["max_profiler_time"] = options.max_profiler_time_s
+    if options.repeats != Options().repeats:
+        given["repeats"] = options.repeats
     for group, values in options.groups.items():
         given |= {f"{group}.{key}": value for key, value in values.items()}
     return {path: str(value).lower() if isinstance(value, bool) else f"{value}" for path, value in given.items()}

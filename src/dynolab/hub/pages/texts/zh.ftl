@@ -832,6 +832,7 @@ report-one-of-words = { $words } 之一
 report-compute-units-to-run-on-in-order-of-preference = 用哪些计算单元运行，按优先顺序。
 report-most-timed-iterations-all-processes-together = 计时迭代的上限，所有进程合计。
 report-most-seconds-for-warm-up-and-timed-iterations-all-processes = 预热和计时迭代的秒数上限，所有进程合计。
+report-fresh-processes-for-each-load-and-memory-pass-dynolab-s = 每项加载与内存测量各用几个新进程（dynolab 自有）。
 report-runtime-that-runs-the-model-without-it-the-format-s = 运行模型的运行时；不填则由模型格式决定（dynolab 自有）。
 report-whether-quantised-outputs-come-back-as-floating-point-numbers = 量化的输出是否转回浮点数。
 report-version-of-qualcomm-s-ai-runtime-major-minor-default-or = Qualcomm AI Runtime 的版本：major.minor、default 或 latest。
