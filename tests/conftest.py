@@ -19,6 +19,25 @@ if TYPE_CHECKING:
     from dynolab.testing.running_hub import RunningHub
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "models"
+LONG = (
+    "contract.test_runtimes",
+    "e2e.test_bad_input",
+    "integration.test_client",
+    "integration.test_hub_commands",
+    "integration.test_official_client",
+    "integration.test_sessions",
+    "web.test_pages_accessible",
+    "web.test_pages_graph",
+    "web.test_pages_job_list",
+    "web.test_pages_markup",
+    "web.test_pages_submit",
+)
+"""Modules that take longest: they begin first, so that of two workers none is left with one of them at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.with_suffix("").as_posix().replace("/", ".").endswith(LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)
