@@ -407,8 +407,8 @@ def test_what_no_page_of_ours_sends_is_answered_and_not_a_failure(client: httpx.
     assert [answer.status_code for answer in answers] == [422, 415, 422, 422, 422, 422, 404, 422, 404, 422, 200, 404]
     assert "the device &#39;Gone&#39; is not there any more" in answers[2].text
     problems = answers[10].json()["problems"]
-    assert problems["priority"] == "'much' is no number"
-    assert "--nothing" in problems["options"]
+    assert problems["priority"] == [{"text": "'much' is no number", "english": False}]
+    assert "--nothing" in problems["options"][0]["text"]
 
 
 def _post(seeded: Any, client: httpx.Client, length: int, body: bytes) -> socket.socket:

@@ -37,7 +37,7 @@ def test_three_runtimes_fit_side_by_side() -> None:
 def test_a_full_profile_says_everything_once() -> None:
     page = text.plugin.render([sample_profile()])
     for said in ("sample (made up)", "onnxruntime 1.31.1", "61.6 - 75.8 MB", "214.6 - 268.9 MB", "✗ not met",
-                 "53 more", "ran on the CPU, not on the NPU"):  # fmt: skip
+                 "53 more", "ran on another unit than NPU"):  # fmt: skip
         assert page.count(said) == 1, said
 
 
@@ -50,7 +50,7 @@ def test_what_was_not_measured_is_a_dash_with_a_footnote() -> None:
 def test_a_verdict_has_its_reason_in_words() -> None:
     page = text.plugin.render([noisy_profile()])
     assert "noisy [1]" in page
-    assert "[1]  threads waited 6.2 % of the wall time" in page
+    assert "[1]  threads waited for a CPU for 64.2 ms, 6.2 % of the pass" in page
 
 
 @pytest.mark.parametrize(("terminal", "coloured"), [(True, True), (False, False)])
@@ -137,7 +137,7 @@ def test_markdown_is_a_table_and_decisions() -> None:
     page = markdown.plugin.render([sample_profile()])
     assert "| Inference | clean | 8.31 ms | 40.5 - 41.4 MB | 5.63 - 9.63 MB |" in page
     assert "- ❌ **not met**: Warm load time is 93.4 ms; required: less than 80 ms." in page
-    assert "The clock governor" not in page
+    assert "memory shrank" not in page
 
 
 def test_markdown_shows_markup_as_text() -> None:

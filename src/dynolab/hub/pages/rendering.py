@@ -9,13 +9,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from dynolab.errors import Error
 from dynolab.hub.pages import assets, texts
+from dynolab.hub.pages.texts.sentences import Parts
 from dynolab.hub.usecases.base import Account
 from dynolab.report.html.environment import Environment, environment
-from dynolab.report.html.words import Say
+from dynolab.report.html.words import Say, prose
 from dynolab.spec.show import show_bytes, show_time
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -49,6 +52,11 @@ def say(request: Request) -> Say:
     return texts.texts(language(request)).say
 
 
+def words(request: Request, error: Error) -> list[dict[str, object]]:
+    """A refusal as the page's script shows it: stretches of text, each with whether it stayed English."""
+    return [{"text": part.text, "english": part.english} for part in texts.texts(language(request)).told(error)]
+
+
 async def page(
     request: Request, template: str, account: Account | None = None, *, status: int = HTTPStatus.OK, **shown: Any
 ) -> Response:
@@ -75,11 +83,23 @@ def _environment(language: str) -> Environment:
     """The templates in one language: what the report's own say is bound to it."""
     spoken = texts.texts(language)
     made = environment(
-        TEMPLATES, glossary="/definitions", language=language, say=spoken.say, definitions=spoken.definitions()
+        TEMPLATES,
+        glossary="/definitions",
+        language=language,
+        say=spoken.say,
+        definitions=spoken.definitions(),
+        stored=lambda text: _marked(spoken.stored(text)),
     )
     made.globals.update(asset=assets.address)
     made.filters.update(bytes=show_bytes, duration=show_time, instant=_instant)
+    made.filters.update(told=lambda error: _marked(spoken.told(error)))
     return made
+
+
+def _marked(parts: Parts) -> Markup:
+    """Sentences as they are set; what stayed English among them says so."""
+    english = Markup('<span lang="en">{}</span>')
+    return Markup("").join(english.format(prose(part.text)) if part.english else prose(part.text) for part in parts)
 
 
 def _instant(at: datetime, seconds: bool = False) -> str:

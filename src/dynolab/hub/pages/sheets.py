@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode
 
 from dynolab.errors import Error, SpecInvalid
 from dynolab.hub.pages.option_fields import TEXT, Merged, merge, typed
+from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import DeviceModel
 from dynolab.hub.usecases.submit_job import (
@@ -175,14 +176,9 @@ def _deadline(text: str) -> float:
     return checked_deadline(float(text))
 
 
-def told(error: Error) -> str:
-    """A refusal with its way out, for beside a field."""
-    return f"{error.message} ({error.hint})" if error.hint else error.message
-
-
 def together(errors: Sequence[Error]) -> Error:
     """Several problems of one field, each on a line of its own."""
-    return errors[0] if len(errors) == 1 else SpecInvalid("\n".join(map(told, errors)))
+    return errors[0] if len(errors) == 1 else SpecInvalid("\n".join(map(refusal, errors)))
 
 
 def device_value(device: DeviceModel) -> str:

@@ -18,7 +18,7 @@ from dynolab.errors import Conflict, Error, NotFound, SpecInvalid
 from dynolab.hub.pages import forms, texts
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.option_fields import PREFIX, offered
-from dynolab.hub.pages.rendering import HEADERS, language, page
+from dynolab.hub.pages.rendering import HEADERS, language, page, words
 from dynolab.hub.pages.sheets import (
     COMING,
     DATASET_FILE,
@@ -27,7 +27,6 @@ from dynolab.hub.pages.sheets import (
     device_value,
     device_wanted,
     together,
-    told,
 )
 from dynolab.hub.pages.visitors import FIELDS_MOST, from_here, go, visitor
 from dynolab.hub.store.tables import dataset as dataset_table
@@ -97,7 +96,7 @@ async def check(request: Request) -> Response:
             "summary": texts.texts(language(request))("submit-problems", count=count) if count else "",
             "options": merged.text,
             "values": {PREFIX + path: value for path, value in merged.values.items()},
-            "problems": {name: told(error) for name, error in problems.items()},
+            "problems": {name: words(request, error) for name, error in problems.items()},
         },
         headers=HEADERS,
     )

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dynolab.errors import Error, SpecInvalid
+from dynolab.hub.pages.texts import refusal
 from dynolab.hub.pages.visitors import go
 from dynolab.spec import codec
 
@@ -71,7 +72,7 @@ def refusals(refused: Sequence[tuple[str, Error]]) -> tuple[tuple[str, str], ...
 
 
 def _reason(error: Error) -> str:
-    return ": ".join(filter(None, (error.message, error.hint)))[:REASON_MOST]
+    return refusal(error)[:REASON_MOST]
 
 
 def shared(end: bool, strangers: Sequence[str]) -> What:

@@ -11,8 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import Error, NotFound, SpecInvalid
-from dynolab.hub.pages.rendering import HEADERS
-from dynolab.hub.pages.sheets import told
+from dynolab.hub.pages.rendering import HEADERS, words
 from dynolab.hub.pages.visitors import from_here, visitor
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
@@ -44,7 +43,7 @@ async def begin(request: Request) -> Response:
             await _forget(hub, account, what, target_id)
             raise
     except Error as error:
-        return _refused(error)
+        return _refused(request, error)
     urls = [f"/files/parts/{token}" for token in begun.tokens]
     document = {"id": target_id, "upload": begun.id, "part_bytes": begun.part_bytes or size, "urls": urls}
     return JSONResponse(document, HTTPStatus.CREATED, HEADERS)
@@ -58,12 +57,12 @@ async def complete(request: Request) -> Response:
         document = json.loads(await request.body())
         upload_id, etags = str(document["upload"]), [str(one) for one in document["etags"]]
     except (ValueError, KeyError, TypeError) as error:
-        return _refused(SpecInvalid(f"the upload cannot be completed: {type(error).__name__}"))
+        return _refused(request, SpecInvalid(f"the upload cannot be completed: {type(error).__name__}"))
     target_id, table = request.path_params["id"], _table(request.path_params["what"])
     try:
         await complete_upload(hub, account, table, target_id, upload_id=upload_id, etags=etags)
     except Error as error:
-        return _refused(error)
+        return _refused(request, error)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
@@ -76,7 +75,7 @@ async def give_up(request: Request) -> Response:
         if (await find_stored(hub, account, _table(what), target_id)).blob_id is None:
             await _forget(hub, account, what, target_id)
     except Error as error:
-        return _refused(error)
+        return _refused(request, error)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
@@ -116,9 +115,9 @@ def _size(request: Request) -> int:
     return int(text)
 
 
-def _refused(error: Error) -> Response:
+def _refused(request: Request, error: Error) -> Response:
     """A refusal that the page's script shows beside the field."""
-    return JSONResponse({"problem": told(error)}, error.http_status, HEADERS)
+    return JSONResponse({"problem": words(request, error)}, error.http_status, HEADERS)
 
 
 routes = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,11 +23,12 @@ def environment(
     language: str = "en",
     say: Say = plainly,
     definitions: Mapping[str, Definition] = DEFINITIONS,
+    stored: Callable[[str], Markup] = prose,
 ) -> Environment:
     """The environment of the report's own templates, and of those in ``folders``, which come first.
 
     ``glossary`` is the address of the page that holds the definitions; empty: the same page. In another language than
-    English, ``say`` and ``definitions`` speak that; ``english`` then marks the elements whose text stays English.
+    English, ``say`` and ``definitions`` speak that, and ``stored`` sets the sentences that the profile holds in English.
     """
     made = Environment(
         loader=FileSystemLoader([*folders, TEMPLATES]),
@@ -38,7 +39,7 @@ def environment(
         lstrip_blocks=True,
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
-    made.filters.update(prose=prose, breaks=breaks)
+    made.filters.update(prose=prose, breaks=breaks, stored=stored)
     made.globals.update(
         definitions=definitions,
         glossary=glossary,
@@ -46,7 +47,7 @@ def environment(
         tail=tail,
         say=say,
         say_around=_around(say),
-        english=Markup("" if language == "en" else ' lang="en"'),
+        translated=language != "en",
     )
     return made
 

@@ -11,35 +11,45 @@
 
   // ---- problems beside fields
 
-  function tell(name, text, language = "en") {
+  // Words are stretches of text, each with whether it stayed English; none: there is no problem.
+  function fill(place, words) {
+    place.replaceChildren(...words.map(({ text, english }) => {
+      if (!english) return text;
+      const span = document.createElement("span");
+      span.lang = "en";
+      span.textContent = text;
+      return span;
+    }));
+  }
+
+  function tell(name, words = []) {
     const place = document.getElementById(`problem-${name}`);
     if (!place) return false;
-    place.textContent = text;
-    place.hidden = !text;
-    place.lang = language;
+    fill(place, words);
+    place.hidden = !words.length;
     const input = field(name);
-    if (input instanceof Element) input.toggleAttribute("aria-invalid", Boolean(text));
-    if (input instanceof Element && text) input.setAttribute("aria-invalid", "true");
+    if (input instanceof Element) input.toggleAttribute("aria-invalid", Boolean(words.length));
+    if (input instanceof Element && words.length) input.setAttribute("aria-invalid", "true");
     return true;
   }
 
   // All problems on top as well, in the same words, each with a link to its field.
   const summary = document.getElementById("problems");
 
-  function list(words, problems) {
+  function list(sentence, problems) {
     summary.hidden = !problems.length;
-    summary.querySelector("p").textContent = words;
-    summary.querySelector("ul").replaceChildren(...problems.map(([name, text]) => {
+    summary.querySelector("p").textContent = sentence;
+    summary.querySelector("ul").replaceChildren(...problems.map(([name, words]) => {
       const [item, link] = [document.createElement("li"), document.createElement("a")];
       link.href = `#problem-${name}`;
-      link.textContent = text;
+      fill(link, words);
       item.append(link);
       return item;
     }));
   }
 
-  function show(name, text, language) {
-    tell(name, text, language);
+  function show(name, words) {
+    tell(name, words);
     const place = document.getElementById(`problem-${name}`);
     for (let within = place; within; within = within.parentElement.closest("details")) {
       if (within.tagName === "DETAILS") within.open = true;
@@ -70,7 +80,7 @@
     const answer = await fetch(`/submit/check?${typed()}`).catch(() => null);
     if (!answer || !answer.ok || number !== asked) return;
     const told = await answer.json();
-    for (const one of [...optionFields, text]) tell(one.name, told.problems[one.name] || "");
+    for (const one of [...optionFields, text]) tell(one.name, told.problems[one.name]);
     if (Object.keys(told.problems).length) return;
     for (const one of optionFields) if (one !== document.activeElement) one.value = told.values[one.name] || "";
     if (text !== document.activeElement) text.value = told.options;
@@ -129,15 +139,15 @@
 
   field("model").addEventListener("change", () => {
     if (field("model").value) field("model_file").value = "";
-    tell("model", "");
+    tell("model");
     offer();
   });
   for (const input of inputs) {
     input.addEventListener("change", () => {
       if (!input.files.length) return;
       field(KINDS[input.name]).value = "";
-      tell(input.name, "");
-      tell(KINDS[input.name], "");
+      tell(input.name);
+      tell(KINDS[input.name]);
       offer();
     });
   }
@@ -163,12 +173,21 @@
 
   // ---- uploading
 
-  class Refused extends Error {}
+  class Refused extends Error {
+    constructor(words) {
+      super();
+      this.words = words;
+    }
+  }
+
+  const inEnglish = (text) => [{ text, english: document.documentElement.lang !== "en" }];
 
   async function ask(path, options) {
     const answer = await fetch(path, { method: "POST", ...options });
     const body = answer.status === 204 ? null : await answer.json().catch(() => null);
-    if (!answer.ok) throw new Refused((body && (body.problem || body.message)) || `${answer.status} ${answer.statusText}`);
+    if (!answer.ok) {
+      throw new Refused((body && body.problem) || inEnglish((body && body.message) || `${answer.status} ${answer.statusText}`));
+    }
     return body;
   }
 
@@ -182,7 +201,7 @@
         if (request.status === 200) { done(request.getResponseHeader("ETag")); return; }
         let told = `${request.status} ${request.statusText}`;
         try { told = JSON.parse(request.responseText).message; } catch { /* no text of ours */ }
-        failed(new Refused(told));
+        failed(new Refused(inEnglish(told)));
       });
       request.addEventListener("error", () => failed(new Error(form.getAttribute("data-no-connection"))));
       request.addEventListener("abort", () => failed(new DOMException("", "AbortError")));
@@ -265,7 +284,7 @@
       return false;
     }
     const told = await answer.json();
-    for (const place of form.querySelectorAll(".problem")) tell(place.id.slice("problem-".length), "");
+    for (const place of form.querySelectorAll(".problem")) tell(place.id.slice("problem-".length));
     const problems = Object.entries(told.problems || {});
     for (const [name, words] of problems) tell(name, words);
     list(told.summary || "", problems);
@@ -292,8 +311,9 @@
       went = true;
     } catch (error) {
       if (error.name === "AbortError") return;
-      list(form.getAttribute("data-problem"), [[current.name, error.message]]);
-      show(current.name, error.message, error instanceof Refused ? "en" : document.documentElement.lang);
+      const words = error instanceof Refused ? error.words : [{ text: error.message, english: false }];
+      list(form.getAttribute("data-problem"), [[current.name, words]]);
+      show(current.name, words);
     } finally {
       running = null;
       button.disabled = false;

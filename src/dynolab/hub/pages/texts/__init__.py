@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fluent.runtime import FluentBundle, FluentResource
 
-from dynolab.errors import Bug
+from dynolab.errors import Bug, Error
+from dynolab.hub.pages.texts.sentences import Part, Parts, Pattern, Sentences, patterns
 from dynolab.report.html.words import plainly
 from dynolab.spec.glossary import DEFINITIONS, Definition
 
@@ -26,6 +27,7 @@ class Texts:
         self.language = language
         self._bundles = [_bundle(name) for name in dict.fromkeys([language, DEFAULT])]
         self._plain: dict[str, str] = {}  # a list of jobs asks for hundreds of them
+        self._sentences = Sentences(_patterns(), self._said, self._word) if language != DEFAULT else None
 
     def __call__(self, key: str, **values: object) -> str:
         if values:
@@ -48,6 +50,25 @@ class Texts:
         key = report_id(words)
         return self(key, **values) if self._bundles[0].has_message(key) else plainly(words, **values)
 
+    def stored(self, text: str) -> Parts:
+        """What was written in English, as far as this language has texts for it: see :mod:`.sentences`."""
+        return self._sentences.parts(text) if self._sentences else (Part(text),)
+
+    def told(self, error: Error) -> Parts:
+        """A refusal with its way out, for beside a field."""
+        if self._sentences is None or not error.hint:
+            return self.stored(refusal(error))
+        return self._sentences.hinted(error.message, error.hint)
+
+    def _word(self, words: str) -> str | None:
+        """A title or a single word of the report's, None for others."""
+        key = report_id(words)
+        message = self._bundles[0].get_message(key) if self._bundles[0].has_message(key) else None
+        if message is None or message.value is None or key.count("-") >= KEY_WORDS:
+            return None
+        text, problems = self._bundles[0].format_pattern(message.value)
+        return None if problems else str(text)
+
     def definitions(self) -> dict[str, Definition]:
         """The glossary in this language: by ``def-ANCHOR-title`` and ``def-ANCHOR``, in English what there is no text for."""
         return {anchor: self._definition(found) for anchor, found in DEFINITIONS.items()}
@@ -62,6 +83,11 @@ class Texts:
 def report_id(words: str) -> str:
     """The id under which a language says what the report says in English: ``report-the-four-stages``."""
     return "-".join(["report", *re.findall(r"[a-z0-9]+", words.lower())[:KEY_WORDS]])
+
+
+def refusal(error: Error) -> str:
+    """A refusal with its way out, in one line."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def languages() -> dict[str, str]:
@@ -91,7 +117,16 @@ def _by_weight(header: str) -> Iterable[str]:
     return [tag for weight, tag in sorted(found, key=lambda one: -one[0]) if weight > 0]
 
 
+@cache
+def _patterns() -> tuple[Pattern, ...]:
+    return tuple(patterns(_source(DEFAULT)))
+
+
+def _source(language: str) -> str:
+    return (FOLDER / f"{language}.ftl").read_text(encoding="utf-8")
+
+
 def _bundle(language: str) -> FluentBundle:
     bundle = FluentBundle([language], use_isolating=False)
-    bundle.add_resource(FluentResource((FOLDER / f"{language}.ftl").read_text(encoding="utf-8")))
+    bundle.add_resource(FluentResource(_source(language)))
     return bundle

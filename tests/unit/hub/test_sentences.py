@@ -1,0 +1,467 @@
+"""Sentences that were written in English are said in every language: taken from the code that writes them, not from copies."""
+
+from __future__ import annotations
+
+import ast
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fluent.runtime")
+
+import dynolab
+from dynolab import errors
+from dynolab.errors import Error, SpecInvalid
+from dynolab.hub.pages import texts
+from dynolab.hub.pages.sheets import Sheet
+from dynolab.hub.pages.texts.sentences import LONGEST, SAID, Part, Pattern, patterns
+from dynolab.hub.usecases.tell_format import format_inside, format_of
+from dynolab.measure import figures, verdict
+from dynolab.measure.verdict_rules import MEMORY_RULES, TIMING_RULES, Pass, Rule
+from dynolab.report.base import condensed
+from dynolab.report.html.view import view
+from dynolab.spec import by_input, compare, requirements, tensors
+from dynolab.spec import options as spec_options
+from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
+from dynolab.spec.profiles import ColdProof, Profile, TimingRun, Trust, Verdict
+from dynolab.spec.tensors import TensorSpec
+from dynolab.testing.sample import noisy_profile, sample_profile
+
+SOURCE = Path(dynolab.__file__).parent
+OTHERS = sorted(file.stem for file in texts.FOLDER.glob("*.ftl") if file.stem != texts.DEFAULT)
+KNOWN = list(patterns((texts.FOLDER / "en.ftl").read_text(encoding="utf-8")))
+each_language = pytest.mark.parametrize("language", OTHERS)
+
+
+def english(language: str, sentence: str) -> list[str]:
+    """What stays English of a sentence."""
+    return [part.text for part in texts.texts(language).stored(sentence) if part.english]
+
+
+def said(language: str, sentence: str) -> str:
+    return "".join(part.text for part in texts.texts(language).stored(sentence))
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------------------
+
+_LOUD: Mapping[str, Witnesses] = {
+    "others_cores": Witnesses(10**9, {"neighbours.others_cpu_ns": 9e8, "neighbours.at_ns": 1e9}, {}, {}, {}),
+    "runnable_others": Witnesses(
+        10**6,
+        {"neighbours.others_cpu_ns": 0.0, "neighbours.at_ns": 1e6},
+        {"neighbours.runnable_others": 2.0},
+        {"neighbours.runnable_others": 3.0},
+        {},
+    ),
+    "run_queue_share": Witnesses(10**9, {"run_queue.delay_ns": 4e8}, {}, {}, {}),
+    "preemptions_per_s": Witnesses(10**9, {"context_switches.involuntary": 900.0}, {}, {}, {}),
+    "steal_share": Witnesses(10**9, {"steal.stolen_ns": 3e8}, {}, {}, {}),
+    "cpu_stall_share": Witnesses(10**9, {"pressure.cpu_some_us": 3e5}, {}, {}, {}),
+    "integer_slowdown": Witnesses(
+        10**9, {}, {"reference_kernel.integer_ns": 3e6}, {"reference_kernel.integer_ns": 3e6}, {}
+    ),
+    "copy_slowdown": Witnesses(10**9, {}, {"reference_kernel.copy_ns": 3e6}, {"reference_kernel.copy_ns": 3e6}, {}),
+    "clock_drop_share": Witnesses(10**9, {}, {"clock.max_hz": 3e9}, {"clock.max_hz": 2e9}, {}),
+    "throttle_events": Witnesses(10**9, {"thermal.throttle_events": 4.0}, {}, {}, {}),
+    "cooling_state": Witnesses(
+        10**9,
+        {},
+        {"thermal.cooling_state": 2.0, "thermal.max_celsius": 80.0},
+        {"thermal.cooling_state": 3.0, "thermal.max_celsius": 85.0},
+        {},
+    ),
+    "firmware_throttled": Witnesses(
+        10**9, {}, {"thermal.firmware_throttled": 2.0}, {"thermal.firmware_throttled": 2.0}, {}
+    ),
+    "swap_bytes": Witnesses(10**9, {}, {"swap.own_bytes": 3e6}, {"swap.own_bytes": 4e6}, {}),
+    "swap_pages": Witnesses(10**9, {"swap.pages_in": 900.0, "swap.pages_out": 900.0}, {}, {}, {}),
+    "memory_stall_share": Witnesses(10**9, {"pressure.memory_some_us": 3e5}, {}, {}, {}),
+    "disk_read_bytes": Witnesses(10**9, {"faults.read_bytes": 9e6}, {}, {}, {}),
+}
+"""For each rule, witnesses that make it speak. A new rule needs its own here, and then a text in every language."""
+_BEST = dict.fromkeys(("reference_kernel.integer_ns", "reference_kernel.copy_ns"), 1e6)
+
+
+def reasons(name: str, rule: Rule) -> list[str]:
+    """What a rule says of the witnesses that make it speak, of one thread and of several."""
+    loud = _LOUD[name]
+    passes = [Pass(replace(loud, grown={**loud.grown, **more}), 2, 2, _BEST, warm=True) for more in ({}, _ALONE)]
+    return [sign.reason for seen in passes for sign in rule(seen) if sign.over]
+
+
+_ALONE = {"run_queue.on_cpu_ns": 1e9}
+
+
+def test_every_rule_is_made_to_speak() -> None:
+    assert set(_LOUD) == {**TIMING_RULES, **MEMORY_RULES}.keys()
+
+
+@each_language
+@pytest.mark.parametrize("name", sorted({**TIMING_RULES, **MEMORY_RULES}))
+def test_every_rules_reason_is_said(language: str, name: str) -> None:
+    found = reasons(name, {**TIMING_RULES, **MEMORY_RULES}[name])
+    assert found
+    for reason in found:
+        assert english(language, reason) == [], reason
+        assert _figures(reason) == _figures(said(language, reason))
+
+
+def _figures(text: str) -> list[str]:
+    """The figures of a text, in any order: a language may turn them round, and may not change them."""
+    return sorted(re.findall(r"\d+(?:\.\d+)?", text))
+
+
+def cold(resident: int | None) -> ColdProof:
+    reason = "residency is not known" if resident is None else "mincore is not offered by this system's C library"
+    return ColdProof(False, reason, resident, 10**7, None, None, None)
+
+
+def run(trust: Trust, *reasons: str) -> TimingRun:
+    return replace(sample_profile().inference.timing_runs[0], verdict=Verdict(trust, reasons))
+
+
+@each_language
+def test_what_verdicts_say_of_whole_stages_is_said(language: str) -> None:
+    some = reasons("run_queue_share", TIMING_RULES["run_queue_share"])[0]
+    clean, noisy = run(Trust.CLEAN), run(Trust.NOISY, some)
+    found = [
+        verdict.judge_timing(Witnesses(0, {}, {}, {}, {})),
+        verdict.judge_timing(Witnesses(10**9, {}, {}, {}, {})),
+        verdict.judge_cold(cold(None)),
+        verdict.judge_cold(cold(3 * 10**6)),
+        verdict.judge_stage([clean, clean, noisy]),
+        verdict.judge_stage([clean, noisy, run(Trust.NOISY, some)]),
+        figures._time_verdict([noisy, replace(noisy, values_ns=(10**9, 10**9))]),
+        figures._against_record(sample_profile().inference, figures.Before(7_000_000, None)).verdict,
+        figures._against_record(sample_profile().inference, figures.Before(7_000_000, "2026-03-14")).verdict,
+    ]
+    for reason in (reason for one in found for reason in one.reasons):
+        assert english(language, reason) == [], reason
+    kinds = [reason for name, rule in TIMING_RULES.items() for reason in reasons(name, rule)]
+    assert english(language, condensed(kinds, 3)[-1]) == []
+
+
+# ---- what a profile tells beside its figures --------------------------------------------------------------------------
+
+
+@each_language
+def test_what_requirements_become_is_said(language: str) -> None:
+    wanted = [
+        f"{key} {sign} {limit}"
+        for key, limit in (
+            ("estimated_inference_time", "8 ms"),
+            ("estimated_inference_time", "8.31 ms"),
+            ("inference_time_median", "8.5 ms"),
+            ("inference_memory_peak", "41 MB"),
+            ("inference_memory_peak.upper", "41 MB"),
+            ("first_load_time", "1 ms"),
+            ("iterations_per_second", "1000"),
+            ("inference_time_p99", "1 s"),
+            ("npu_layer_share", "90 %"),
+        )
+        for sign in ("<=", "<", ">=", ">")
+    ]
+    loud = reasons("others_cores", TIMING_RULES["others_cores"])[0]
+    profiles: list[Profile] = [sample_profile(), noisy_profile()]
+    for trust in (Trust.NOISY, Trust.INVALID):
+        for told in ((), (loud,)):
+            disturbed = {
+                name: replace(getattr(sample_profile(), name), verdict=Verdict(trust, told), timing_runs=())
+                for name in ("inference", "first_load")
+            }
+            profiles.append(sample_profile(**disturbed))
+    warm = replace(sample_profile().first_load, cold=cold(None))
+    profiles.append(sample_profile(first_load=warm))
+    decided = [one for profile in profiles for one in requirements.decide_all(profile, wanted)]
+    assert {one.outcome for one in decided} == set(requirements.Outcome)
+    for sentence in {one.sentence for one in decided}:
+        assert english(language, sentence) == [], sentence
+
+
+@each_language
+def test_what_comparisons_say_is_said(language: str) -> None:
+    def slower(factor: float, trust: Trust = Trust.CLEAN, spread: float = 0.0) -> Profile:
+        base = sample_profile().inference
+        runs = tuple(
+            replace(one, values_ns=tuple(int(ns * (factor + spread * at)) for ns in one.values_ns))
+            for at, one in enumerate(base.timing_runs)
+        )
+        reasons_ = (reasons("others_cores", TIMING_RULES["others_cores"])[0], "residency is not known")
+        judged = Verdict(trust, reasons_ if trust is not Trust.CLEAN else ())
+        return sample_profile(inference=replace(base, timing_runs=runs, verdict=judged))
+
+    sides = [
+        slower(1), slower(1.3), slower(0.7), slower(1.3, Trust.NOISY), slower(1, Trust.INVALID), slower(1, spread=0.4),
+        sample_profile(inference=replace(sample_profile().inference, timing_runs=sample_profile().inference.timing_runs[:1])),
+        sample_profile(inference=replace(sample_profile().inference, timing_runs=(), time=None, time_reason=None)),
+    ]  # fmt: skip
+    floors = dict.fromkeys(StageName, 0.02)
+    several = {StageName.COMPILE: 0.02}
+    answers = set()
+    for one, other in (
+        [(sides[0], side) for side in sides] + [(side, sides[0]) for side in sides] + [(sides[3], sides[3])]
+    ):
+        for given in (None, several, floors):
+            found = compare.compare(one, other, given)
+            answers |= {stage.answer for stage in found.stages}
+            for sentence in [found.basis, found.layers.note, *(stage.sentence for stage in found.stages)]:
+                assert english(language, sentence) == [], sentence
+    assert answers == set(compare.Answer)
+
+
+@each_language
+def test_what_a_profile_holds_in_words_is_said(language: str) -> None:
+    shown = view(sample_profile(), "sample", 1, many=False)
+    sentences = [*(notice.text for notice in sample_profile().notices), shown.loads.why, *shown.loads.explanations]
+    sentences += [why for table in shown.witnesses for _, why in table.unavailable]
+    sentences += [text for stage in view(noisy_profile(), "", 1, many=False).stages for text in stage.reasons]
+    layers = sample_profile().layers
+    sentences += [one.text for one in figures._fallbacks(layers, (ComputeUnit.NPU,))]
+    _, notes = tensors.bind(
+        [TensorSpec(f"x{rank}", "float32", ("", "n", "width", "")[:rank]) for rank in (2, 3, 4)], {}
+    )
+    for sentence in [*filter(None, sentences), *notes]:
+        assert english(language, sentence) in ([], ["/proc/pressure/cpu"]), sentence
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+def refused(call: Callable[[], object]) -> Error:
+    with pytest.raises(Error) as caught:
+        call()
+    return caught.value
+
+
+def wrong_options() -> Iterator[Error]:
+    for text in (
+        "--compute_unit cpu --compute_unit cpu", "'", "nothing", "--onnx_options", "--compute_unit", "--nothing 1",
+        "--execution_mode SEQUENTIAL", "--compute_units cpu", "--onnx_options x=1", "--onnx_options execution_mode",
+        "--onnx_options execution_mode=SEQUENTIAL;execution_mode=PARALLEL", "--onnx_options ;", "--compute_unit car",
+        "--compute_unit cpu,car", "--compute_unit cpu,cpu", "--compute_unit all,cpu", "--max_profiler_iterations many",
+        "--max_profiler_iterations 0", "--max_profiler_time 0", "--quantize_io maybe", "--onnx_options execution_mode=x",
+    ):  # fmt: skip
+        try:
+            spec_options.parse(text)
+        except SpecInvalid as error:
+            yield error
+
+
+def wrong_requirements() -> Iterator[Error]:
+    for text in (
+        "", "inference_time", "inference_time = 3 ms", "nothing <= 3", "inference_tim <= 3 ms", "inference_time <= ",
+        "inference_time <= much", "inference_time <= 3", "inference_time <= 3 MB", "inference_time <= 3 MS",
+        "inference_time <= -3 ms", "inference_memory_peak.middle <= 3 MB",
+    ):  # fmt: skip
+        yield refused(partial(requirements.parse, text))
+
+
+def wrong_shapes() -> Iterator[Error]:
+    for texts_ in (["x"], ["x=1", "x=2"], ["x=a"]):
+        yield refused(partial(by_input.parse_shapes, texts_))
+    for size in (0, 1 << 70):
+        yield refused(partial(by_input.check_shapes, {"x": (size,)}))
+    declared = [TensorSpec("x", "float32", ("n", 3)), TensorSpec("y", "float32", ("n", 3))]
+    for asked in ({"z": (1,)}, {"x": (1, 2)}, {"x": (1, 3), "y": (2, 3)}):
+        yield refused(partial(tensors.bind, declared, asked))
+
+
+def wrong_forms() -> Iterator[Error]:
+    for fields in (
+        {}, {"kind": "inference", "device": [str(at) for at in range(60)]},
+        {"kind": "inference", "requirements": "inference_time <= 1 ms", "model": "m", "device": "d"},
+        {"priority": "much", "deadline_s": "-1", "name": "a/b", "waits_for": " ".join(map(str, range(200)))},
+        {"priority": "99999", "deadline_s": "soon", "name": "n" * 300, "options": "--nothing", "input_shapes": "x"},
+        {"requirements": "a <= 1\nb", "option.compute_unit": "car"},
+    ):  # fmt: skip
+        sheet = Sheet({name: [value] if isinstance(value, str) else value for name, value in fields.items()})
+        sheet.check()
+        yield from sheet.problems.values()
+
+
+def wrong_files() -> Iterator[Error]:
+    for name in ("model.xml", "model.doc"):
+        yield refused(partial(format_of, name))
+    yield refused(lambda: format_inside("a.zip", b"abc", 3))
+
+
+@each_language
+@pytest.mark.parametrize("kind", [wrong_options, wrong_requirements, wrong_shapes, wrong_forms, wrong_files])
+def test_what_is_wrong_with_what_somebody_typed_is_said(language: str, kind: Callable[[], Iterator[Error]]) -> None:
+    found = list(kind())
+    assert len(found) > 2
+    for error in found:
+        told = texts.texts(language).told(error)
+        assert [part.text for part in told if part.english] == [], texts.refusal(error)
+        assert texts.texts("en").told(error) == (Part(texts.refusal(error)),)
+
+
+# ---- all that the code can raise -------------------------------------------------------------------------------------
+
+ROOMS = (
+    "agent/attempt.py", "agent/loop.py", "connections/local.py", "hub/pages", "hub/usecases", "jobs", "measure", "runtimes",
+    "spec/by_input.py", "spec/options.py", "spec/requirements.py", "spec/onnxfile.py", "spec/tensors.py",
+)  # fmt: skip
+"""Where errors are raised that a page can show."""
+NOT_TOLD = {"Bug", "PluginMissing", "Unavailable"}
+"""Of our own mistakes, a page tells that there was one; the others' words come from elsewhere."""
+FILL = "7"
+FILLS = {
+    "table.name": "model",
+    "field": "model",
+    "what": "model",
+    "verb": "rename",
+    "option.takes": "integer",
+    "group.takes": "integer",
+}
+"""What stands for values that are words."""
+
+
+def written(node: ast.expr) -> list[str]:
+    """The texts that an expression can be, with a figure in the place of each value."""
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(parts) for parts in product(*map(written, node.values))]
+    if isinstance(node, ast.FormattedValue):
+        value = FILLS.get(ast.unparse(node.value).removeprefix("shelf."), FILL)
+        chosen = written(node.value) if isinstance(node.value, ast.IfExp) else [value]
+        return [f"'{FILL}'" if node.conversion == ord("r") else one for one in chosen]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return ["".join(parts) for parts in product(written(node.left), written(node.right))]
+    if isinstance(node, ast.IfExp):
+        return [*written(node.body), *written(node.orelse)]
+    return [FILL]
+
+
+def raised() -> dict[str, str]:
+    """Every message and hint of an error in the rooms, and where it is."""
+    names = {name for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, Error)} - NOT_TOLD
+    found = {}
+    for room in ROOMS:
+        place = SOURCE / room
+        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                called = node.func if isinstance(node, ast.Call) else None
+                name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+                if isinstance(node, ast.Call) and name in names:
+                    told = [*node.args[:1], *(one.value for one in node.keywords if one.arg == "hint")]
+                    texts_ = (text for one in told for text in written(one))
+                    found |= {
+                        OF_FILES.sub("no model", OF_SHAPES.sub("input shape ", text)): f"{path.name}:{node.lineno}"
+                        for text in texts_
+                    }
+    return {text: where for text, where in found.items() if len(re.findall("[a-z]{2,}", text)) > 1}
+
+
+OF_SHAPES = re.compile(r"^model (?='7' is not NAME|names '7' twice|7=7: sizes|7: the size)")
+OF_FILES = re.compile("(?<=^7 holds )model$")
+"""What else is called ``what``: in :mod:`dynolab.spec.by_input`, and in ``tell_format``."""
+
+
+@each_language
+def test_every_error_that_a_page_can_show_is_said(language: str) -> None:
+    found = raised()
+    assert len(found) > 350
+    unknown = {
+        text: where
+        for text, where in found.items()
+        if [one for one in english(language, text) if not re.fullmatch(r"[\W\d]+", one)]
+    }
+    assert unknown == {}
+
+
+# ---- texts -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_sentence_is_kept_that_nobody_says() -> None:
+    """Each English pattern's own words stand in one file of the code, among its strings."""
+    files = [
+        {word for text in strings(path) for word in re.findall("[A-Za-z]{3,}", text)} for path in SOURCE.rglob("*.py")
+    ]
+    own = {one.key: set(re.findall("[A-Za-z]{3,}", " ".join(one.fixed))) - OF_OTHERS for one in KNOWN}
+    assert {key for key, words in own.items() if not any(words <= file for file in files)} - PYTHONS == set()
+
+
+def strings(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+OF_OTHERS = {"model", "dataset", "job", "rename", "delete", "cancel", "invalid", "noisy", "partitions"}
+"""Words that come into sentences from elsewhere: names of tables, verbs, verdicts, plurals."""
+PYTHONS = {
+    f"sentence-{key}"
+    for key in (
+        "file-is-not-a-zip-file", "no-closing-quotation", "no-escaped-character", "no-space-left-on-device",
+        "no-such-file-or-directory", "permission-denied", "read-only-file-system",
+    )
+}  # fmt: skip
+"""What Python and the system say, often enough to be said as well."""
+
+
+def test_patterns_can_be_told_apart() -> None:
+    assert all(word for one in KNOWN for word in one.fixed[1:-1]), "two values with nothing between them"
+    shapes = [(one.fixed, tuple(name.startswith(SAID) for name in one.names)) for one in KNOWN]
+    assert len(set(shapes)) == len(shapes)
+
+
+# ---- what somebody else wrote ----------------------------------------------------------------------------------------
+
+VENDOR = "Protobuf parsing failed; the graph (3 nodes) is not valid. Aborted"
+
+
+@each_language
+@pytest.mark.parametrize(
+    "text", [VENDOR, "", " ", "\n", ".", "; ", "it is", "7", "<b>there is no model</b>", "\ufdd0 is no number"]
+)
+def test_what_is_not_known_stays_as_it_is(language: str, text: str) -> None:
+    parts = texts.texts(language).stored(text)
+    assert "".join(part.text for part in parts) == text
+    assert all(part.english for part in parts if part.text.strip())
+
+
+@each_language
+def test_a_librarys_own_words_stay_as_they_are_inside_ours(language: str) -> None:
+    parts = texts.texts(language).stored(f"ONNX Runtime cannot load model.onnx: {VENDOR}")
+    assert [part.text for part in parts if part.english] == [VENDOR]
+    assert "model.onnx" in parts[0].text
+
+
+@each_language
+def test_names_and_figures_stay_as_they_were_stored(language: str) -> None:
+    text = said(language, "no device matches 'done; failed. it is (none)' 1,234,567.50")
+    assert "no device matches" not in text or text == "no device matches 'done; failed. it is (none)' 1,234,567.50"
+    assert "1,234,567.50" in said(language, "others used 1,234,567.50 of 2 cores (allowed 0.10)")
+
+
+@each_language
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 10**6, "a; " * 3000, "x. y (z) " * 1000, "(" * 9000, ": " * 4000, "others used " * 800,
+        "others used 1 of 2 cores (allowed 0.10); " * 200, "there is no model (x); " * 400, "of \n" * 2400,
+        "the inference failed: " * 400, "\n" * 9000,
+    ],
+)  # fmt: skip
+def test_hostile_texts_are_bounded(language: str, text: str) -> None:
+    began = time.perf_counter()
+    parts = texts.Texts(language).stored(text)
+    assert time.perf_counter() - began < 3
+    assert len(text) <= LONGEST or parts == (Part(text, True),)
+
+
+def test_a_pattern_finds_its_values_from_left_to_right() -> None:
+    pattern = Pattern("sentence-x", ("a ", " of ", "."), ("one", "other"))
+    assert list(pattern.values("a b of c of d.")) == [{"one": "b", "other": "c of d"}]
+    assert [found["one"] for found in pattern.values("a b of c of d.", places=5)] == ["b", "b of c"]
+    assert [*pattern.values("a  of c."), *pattern.values("a b of c"), *pattern.values("a .")] == []
+    twice = Pattern("sentence-y", ("", " or ", ""), ("one", "one"))
+    assert list(twice.values("x or x")) == [{"one": "x"}]
+    assert list(twice.values("x or y")) == []
