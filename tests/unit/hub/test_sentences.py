@@ -182,6 +182,7 @@ def test_what_requirements_become_is_said(language: str) -> None:
     assert {one.outcome for one in decided} == set(requirements.Outcome)
     for sentence in {one.sentence for one in decided}:
         assert english(language, sentence) == [], sentence
+        assert not re.search("[a-z.]$", said(language, sentence)), sentence
 
 
 @each_language

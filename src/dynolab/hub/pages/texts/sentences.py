@@ -80,8 +80,10 @@ class Pattern:
         plain = [value for name, value in values.items() if not name.startswith(SAID) and not _is_quoted(value)]
         if any(end in value for value in plain for end in ends):
             return False
-        last = values[self.names[-1]]  # with nothing behind it, it might take in a hint
-        return bool(self.fixed[-1]) or last not in plain or not (" (" in last or last.startswith("("))
+        last = values[self.names[-1]]
+        if self.fixed[-1] or last not in plain:
+            return True
+        return not (last.endswith(".") or last.startswith("(") or " (" in last)  # a full stop, or a hint
 
     def values(self, text: str, places: int = 1) -> Iterator[dict[str, str]]:
         """What the text holds in the variables' places, found from left to right in one go; no value is empty.
