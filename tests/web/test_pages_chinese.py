@@ -82,7 +82,7 @@ def test_a_refused_form_says_why_in_chinese(browser: dict[str, Any], seeded: Any
     problems = {name: plain(page.locator(f"#problem-{name}")) for name in ("model_file", "options", "requirements")}
     assert "没有模型(请选择一个文件,或这里已有的模型)" in problems["model_file"]
     assert "--max_profiler_iterations 不接受 'many'(它接受:整数,>= 1)" in problems["options"]
-    assert "没有名为 'estimated_inference_tim' 的数字(您是不是想写 estimated_inference_time" in problems["requirements"]
+    assert "没有名为 'estimated_inference_tim' 的指标(您是不是想写 estimated_inference_time" in problems["requirements"]
     assert "限值 3 需要单位(可用的单位:B, kB, MB" in problems["requirements"]
     assert page.locator(".problem [lang=en], #problems [lang=en]").count() == 0
 

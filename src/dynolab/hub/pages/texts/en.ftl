@@ -704,6 +704,8 @@ sentence-requirement-is-no-unit-of = requirement { $text }: { $unit } is no unit
 sentence-requirement-the-limit-needs-a-unit = requirement { $text }: the limit { $number } needs a unit
 sentence-its-units = its units: { $known }
 sentence-did-you-mean = did you mean { $near }?
+sentence-mean-two = did you mean { $one } or { $two }?
+sentence-mean-three = did you mean { $one } or { $two } or { $three }?
 sentence-known = known: { $known }
 sentence-requirements-is-the-most = { $count } requirements; { $most } is the most
 
