@@ -1043,6 +1043,7 @@ sentence-the-plug-in-of-dynolab-runtimes-is-no = the plug-in { $name } of dynola
 sentence-runtime-does-not-run-models-it-runs = runtime { $runtime } does not run { $kind } models (it runs: { $formats })
 sentence-runtimes-for = runtimes for { $kind }: { $names }
 sentence-dynolab-runtimes-lists-what-is-installed = `dynolab runtimes` lists what is installed
+sentence-repeats-of-the-options-contradicts-repeats = --repeats { $wanted } of the options contradicts --repeats { $given }
 sentence-runtime-of-the-options-contradicts-the-runtime = --runtime { $wanted } of the options contradicts the runtime { $runtime }
 sentence-the-device-names-as-a-file-of-the = the device names { $path } as a file of the compiled artifact
 sentence-the-supervisor-was-ended-by-before-it-was = the supervisor was ended by { $name } before it was through: nothing was kept

@@ -1504,6 +1504,7 @@ sentence-the-plug-in-of-dynolab-runtimes-is-no = dynolab.runtimes 的插件 { $n
 sentence-runtime-does-not-run-models-it-runs = 运行时 { $runtime } 不运行 { $kind } 模型（它运行：{ $formats }）
 sentence-runtimes-for = { $kind } 的运行时：{ $names }
 sentence-dynolab-runtimes-lists-what-is-installed = `dynolab runtimes` 列出已安装的运行时
+sentence-repeats-of-the-options-contradicts-repeats = 选项中的 --repeats { $wanted } 与 --repeats { $given } 矛盾
 sentence-runtime-of-the-options-contradicts-the-runtime = 选项中的 --runtime { $wanted } 与运行时 { $runtime } 矛盾
 sentence-the-device-names-as-a-file-of-the = 设备把 { $path } 列为编译产物的文件
 sentence-the-supervisor-was-ended-by-before-it-was = 监督进程在完成之前因 { $name } 而结束：没有保留任何内容
