@@ -50,7 +50,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
 
 @pytest.fixture
 def user(hub: RunningHub) -> Iterator[User]:
-    with httpx.Client() as http:
+    with httpx.Client(timeout=30) as http:
         yield User(hub, hub.token, http)
 
 
@@ -89,7 +89,7 @@ def begin(user: User, kind: str, size: int) -> Any:
 
 
 def test_too_many_posts_from_one_token_are_sent_away_and_told_when_to_come_again(strict: RunningHub) -> None:
-    with httpx.Client() as http:
+    with httpx.Client(timeout=30) as http:
         user = User(strict, strict.token, http)
         time.sleep(2)
         answers = [user.send("POST", "/models", json={"kind": "onnx"}) for _ in range(30)]
@@ -116,7 +116,7 @@ def test_too_many_posts_from_one_token_are_sent_away_and_told_when_to_come_again
 def test_a_thousand_posts_at_the_usual_bound_end_in_429_and_the_hub_goes_on(user: User) -> None:
     secret = user.post("/tokens", {"label": "many"})["secret"]
     headers = {"Authorization": f"Bearer {secret}", **AS_JSON}
-    with httpx.Client(base_url=f"{user.hub.url}/api/hub/v1", headers=headers) as http:
+    with httpx.Client(base_url=f"{user.hub.url}/api/hub/v1", headers=headers, timeout=30) as http:
         start, statuses = time.monotonic(), [http.post("/jobs", content=b"{").status_code for _ in range(1000)]
         if time.monotonic() - start > 7:
             pytest.skip("this machine sends fewer than the bound's POSTs a second")
@@ -165,7 +165,7 @@ def test_other_types_than_json_are_refused_where_json_is_spoken(hub: RunningHub,
     ):
         headers = {"Authorization": f"Bearer {hub.token}", **({"Content-Type": kind} if kind else {})}
         for path in ("/api/hub/v1/models", "/api/agent/v1/claim"):
-            answer = httpx.post(f"{hub.url}{path}", content=b'{"kind": "onnx"}', headers=headers)
+            answer = httpx.post(f"{hub.url}{path}", content=b'{"kind": "onnx"}', headers=headers, timeout=30)
             assert (answer.status_code, answer.json()["code"]) == (415, "MediaTypeInvalid")
             assert "application/json" in answer.json()["hint"]
             assert len(answer.text) < 500
@@ -192,11 +192,13 @@ def address(hub: RunningHub, **headers: str) -> str:
     auth = {"Authorization": f"token {hub.token}"}
     if hub.url not in MADE:
         asked = pb.Model(name="net", model_type=pb.MODEL_TYPE_ONNX).SerializeToString()
-        while (answer := httpx.post(f"{hub.url}/api/v1/models/", content=asked, headers=auth)).status_code == 429:
+        while (
+            answer := httpx.post(f"{hub.url}/api/v1/models/", content=asked, headers=auth, timeout=30)
+        ).status_code == 429:
             time.sleep(int(answer.headers["retry-after"]))
         MADE[hub.url] = pb.CreateUpdateResponse.FromString(answer.content).id
     path = f"{hub.url}/api/v1/models/{MADE[hub.url]}/multipart_upload/?file_size=3"
-    answer = httpx.get(path, headers={**auth, **headers})
+    answer = httpx.get(path, headers={**auth, **headers}, timeout=30)
     assert answer.status_code == 200, answer.text
     return str(pb.FileMultipartUploadURL.FromString(answer.content).urls[0])
 
@@ -276,7 +278,7 @@ def test_https_by_the_environment(tmp_path: Path, certified: tuple[Path, Path, P
 
 def address_verified(hub: RunningHub, issuer: Path) -> str:
     context = ssl.create_default_context(cafile=str(issuer))
-    with httpx.Client(verify=context, headers={"Authorization": f"Bearer {hub.token}"}) as http:
+    with httpx.Client(verify=context, headers={"Authorization": f"Bearer {hub.token}"}, timeout=30) as http:
         model = http.post(f"{hub.url}/api/hub/v1/models", json={"kind": "onnx"}).json()
         begun = http.post(f"{hub.url}/api/hub/v1/models/{model['id']}/uploads", json={"size": 3}).json()
         assert http.put(begun["urls"][0], content=b"abc").is_success
@@ -373,13 +375,15 @@ def test_parts_of_other_bytes_than_were_sent_are_not_kept(user: User, hub: Runni
         "sha-256=:*:",
         "nonsense",
     ):
-        answer = httpx.put(url, content=CONTENT, headers={"Content-Digest": header})
+        answer = httpx.put(url, content=CONTENT, headers={"Content-Digest": header}, timeout=30)
         assert (answer.status_code, answer.json()["code"]) == (422, "SpecInvalid"), header
     for content in (CONTENT[:-1], CONTENT + b"x", b""):
-        assert httpx.put(url, content=content).status_code == 422
-        assert httpx.put(url, content=iter([content])).status_code == 422
+        assert httpx.put(url, content=content, timeout=30).status_code == 422
+        assert httpx.put(url, content=iter([content]), timeout=30).status_code == 422
     assert files(hub) == before
-    assert httpx.put(url, content=CONTENT, headers={"Content-Digest": f"sha-256=:{right}:, crc32c=:AAAA:"}).is_success
+    assert httpx.put(
+        url, content=CONTENT, headers={"Content-Digest": f"sha-256=:{right}:, crc32c=:AAAA:"}, timeout=30
+    ).is_success
 
 
 def test_a_part_that_breaks_off_leaves_nothing_and_can_be_sent_again(user: User, hub: RunningHub) -> None:
@@ -394,7 +398,7 @@ def test_a_part_that_breaks_off_leaves_nothing_and_can_be_sent_again(user: User,
     while files(hub) != before:
         assert time.monotonic() < until
         time.sleep(0.05)
-    assert httpx.put(url, content=content).is_success
+    assert httpx.put(url, content=content, timeout=30).is_success
     user.post(f"/models/{model_of(begun, user)}/uploads/{begun['upload_id']}/complete", {"etags": []}, 200)
     assert "Traceback" not in "".join(hub.lines), "it is no bug of the hub"
 
@@ -424,14 +428,14 @@ def test_parts_in_a_wrong_order_are_refused(user: User, postgres: OwnDatabase, h
         f"{hub.url}/files/parts/{Links(secret[0]).sign(Link('part', begun['upload_id'], number))}" for number in (0, 1)
     ]
     path = f"/models/{model}/uploads/{begun['upload_id']}/complete"
-    second = httpx.put(urls[1], content=b"cd").headers["etag"]
+    second = httpx.put(urls[1], content=b"cd", timeout=30).headers["etag"]
     assert user.refused("POST", path, 409, {"etags": [second]})["code"] == "Conflict"
-    first = httpx.put(urls[0], content=b"ab").headers["etag"]
+    first = httpx.put(urls[0], content=b"ab", timeout=30).headers["etag"]
     for etags in ([second, first], [first], [first, second, second], ['"other"', second]):
         assert user.refused("POST", path, 422, {"etags": etags})["code"] == "SpecInvalid"
     user.post(path, {"etags": [first, second]}, 200)
-    assert httpx.get(user.get(f"/models/{model}/download")["url"]).content == b"abcd"
-    assert httpx.put(urls[0], content=b"xx").status_code == 409
+    assert httpx.get(user.get(f"/models/{model}/download")["url"], timeout=30).content == b"abcd"
+    assert httpx.put(urls[0], content=b"xx", timeout=30).status_code == 409
 
 
 def form_address(official: httpx.Client) -> tuple[str, str]:
@@ -448,10 +452,10 @@ def confirmed(official: httpx.Client, dataset: str) -> httpx.Response:
 def test_a_form_gives_its_file_whole(official: httpx.Client) -> None:
     dataset, url = form_address(official)
     content = b"\r\n--x\r\n" * 100_000
-    assert httpx.post(url, data={"key": "value"}, files={"file": ("model", content)}).status_code == 204
+    assert httpx.post(url, data={"key": "value"}, files={"file": ("model", content)}, timeout=30).status_code == 204
     assert confirmed(official, dataset).is_success
     found = pb.FileDownloadURL.FromString(official.get(f"datasets/{dataset}/download_data/").content).url
-    assert httpx.get(found).content == content
+    assert httpx.get(found, timeout=30).content == content
 
 
 def test_forms_that_cannot_be(official: httpx.Client, hub: RunningHub) -> None:
@@ -469,10 +473,10 @@ def test_forms_that_cannot_be(official: httpx.Client, hub: RunningHub) -> None:
         (part + b"a\r\n" + part + b"b\r\n--x--\r\n", 422),
         (part.replace(b"Content", b"\x00") + b"a\r\n--x--\r\n", 422),
     ):
-        answer = httpx.post(url, content=content, headers=form)
+        answer = httpx.post(url, content=content, headers=form, timeout=30)
         assert (answer.status_code, answer.json()["code"]) == (status, "SpecInvalid"), (content[:100], answer.text)
     for kind in ("multipart/form-data", "multipart/form-data; boundary=" + "x" * 1000, "text/plain", ""):
-        answer = httpx.post(url, content=part + b"a\r\n--x--\r\n", headers={"Content-Type": kind})
+        answer = httpx.post(url, content=part + b"a\r\n--x--\r\n", headers={"Content-Type": kind}, timeout=30)
         assert answer.status_code in (415, 422), (kind, answer.text)
     assert files(hub) == before
 
@@ -492,7 +496,7 @@ def test_bytes_of_unknown_number_count_while_they_come(official: httpx.Client, h
     assert answer.json()["details"]["asked_bytes"] <= BOUND_BYTES + 8 * MIB, "refused while it still came"
     assert files(hub) == before
     assert confirmed(official, dataset).status_code == 409
-    assert httpx.post(url, files={"file": ("model", bytes(2 * MIB))}).status_code == 204, (
+    assert httpx.post(url, files={"file": ("model", bytes(2 * MIB))}, timeout=30).status_code == 204, (
         "what was refused is free again"
     )
     made = user.post("/models", {"kind": "onnx"})
@@ -525,7 +529,7 @@ def lying(folder: Path) -> dict[str, Path]:
 @pytest.mark.slow
 def test_a_dataset_that_lies_fails_its_job_and_nothing_else(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
-    with running_hub(tmp_path / "hub") as hub, httpx.Client() as http:
+    with running_hub(tmp_path / "hub") as hub, httpx.Client(timeout=30) as http:
         user = User(hub, hub.token, http)
         until = time.monotonic() + 30
         while not (devices := user.get("/devices")["devices"]):
@@ -594,7 +598,7 @@ def test_another_users_things_are_not_there_at_any_door(
 
     in_database(postgres, make)
     headers = {"Authorization": f"Bearer {secret}"}
-    with httpx.Client(headers=headers) as http:
+    with httpx.Client(headers=headers, timeout=30) as http:
         other = User(hub, secret, http)
         for method, path, body in (
             *(("GET", f"/jobs/{job}{end}", None) for end in ("", "/profile", "/log", "/events", "/sharing")),
@@ -628,18 +632,18 @@ def test_another_users_things_are_not_there_at_any_door(
 
 
 def test_every_route_wants_a_token_of_its_own_kind(hub: RunningHub) -> None:
-    document = httpx.get(f"{hub.url}/api/hub/v1/openapi.json").json()
+    document = httpx.get(f"{hub.url}/api/hub/v1/openapi.json", timeout=30).json()
     for path, verbs in document["paths"].items():
         for verb in verbs:
             url = f"{hub.url}/api/hub/v1{path}".replace("{", "").replace("}", "")
             for headers in ({}, {"Authorization": f"Bearer {hub.agent_token}"}, {"Authorization": "Bearer dl_wrong"}):
-                answer = httpx.request(verb, url, headers=headers)
+                answer = httpx.request(verb, url, headers=headers, timeout=30)
                 assert answer.status_code == 401, (verb, path)
                 assert answer.headers["www-authenticate"] == "Bearer"
     for path in ("claim", f"attempts/{'0' * 8}-0000-0000-0000-{'0' * 12}/renew", "attempts/x/finish"):
         for token in (hub.token, "dl_wrong", None):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            answer = httpx.post(f"{hub.url}/api/agent/v1/{path}", json={}, headers=headers)
+            answer = httpx.post(f"{hub.url}/api/agent/v1/{path}", json={}, headers=headers, timeout=30)
             assert answer.status_code == 401, path
 
 
@@ -653,13 +657,13 @@ def test_what_an_agent_may_not_do(user: User, door: HubDoor, hub: RunningHub, tm
     for content in (b"{", b"[]", b"null", b"\xff", b"[" * 100_000, WRONG):
         headers = {"Authorization": f"Bearer {hub.agent_token}", **AS_JSON}
         for path in ("claim", f"attempts/{found.attempt}/finish", f"attempts/{found.attempt}/renew"):
-            answer = httpx.post(f"{hub.url}/api/agent/v1/{path}", content=content, headers=headers)
+            answer = httpx.post(f"{hub.url}/api/agent/v1/{path}", content=content, headers=headers, timeout=30)
             assert answer.status_code == 422, (path, content, answer.text)
             assert answer.json()["code"] == "SpecInvalid"
     text = {"a\0": "half a pair: \ud800, NUL: \0"}
     for path, document in (("renew", {"progress": text}), ("finish", {"summary": text, "error": None})):
         url = f"{hub.url}/api/agent/v1/attempts/{found.attempt}/{path}"
-        assert httpx.post(url, content=json.dumps(document), headers=headers).is_success, (
+        assert httpx.post(url, content=json.dumps(document), headers=headers, timeout=30).is_success, (
             "no text of an agent is lost for it"
         )
 

@@ -47,7 +47,7 @@ def model(http: httpx.Client, name: str = "net") -> str:
     model_id = pb.CreateUpdateResponse.FromString(http.post("models/", content=asked.SerializeToString()).content).id
     answer = http.get(f"models/{model_id}/multipart_upload/", params={"file_size": len(CONTENT)})
     begun = pb.FileMultipartUploadURL.FromString(answer.content)
-    etag = httpx.put(begun.urls[0], content=CONTENT).headers["etag"]
+    etag = httpx.put(begun.urls[0], content=CONTENT, timeout=30).headers["etag"]
     complete = pb.FileMultipartUploadComplete(upload_id=begun.upload_id, etags=[etag])
     assert http.post(f"models/{model_id}/multipart_upload/", content=complete.SerializeToString()).is_success
     return model_id
@@ -150,7 +150,7 @@ def test_a_part_is_answered_with_its_tag_and_its_address_needs_no_token(hub: Run
     assert wrapped.WhichOneof("method") == "multipart_url"
     [url] = wrapped.multipart_url.urls
     assert url.startswith(hub.url), "the same origin, or the client calls every failure a fault of the service"
-    assert httpx.put(url, content=b"123").headers["etag"].strip('"')
+    assert httpx.put(url, content=b"123", timeout=30).headers["etag"].strip('"')
 
 
 def test_errors_come_with_a_status_whose_text_the_client_shows(http: httpx.Client, door: HubDoor) -> None:
@@ -187,7 +187,7 @@ def test_file_names_hold_nothing_that_a_client_stumbles_over(http: httpx.Client,
     assert ending == "onnx"
     assert stem.replace("_", "a").replace("-", "a").isalnum()
     assert stem.isascii()
-    assert httpx.get(found.url).content == CONTENT
+    assert httpx.get(found.url, timeout=30).content == CONTENT
     plain = pb.FileDownloadURL.FromString(http.get(f"models/{model(http, safe)}/download/").content)
     assert plain.url, "without the flag, the plain message"
 
@@ -214,7 +214,7 @@ def test_every_attribute_has_exactly_one_colon(hub: RunningHub, http: httpx.Clie
     headers = {"Authorization": f"Bearer {hub.agent_token}"}
     offer = {"id": "odd", "name": "odd", "os": "1", "attributes": ["a:b:c"]}
     body = {"protocol": AGENT_PROTOCOL, "device": offer, "wait_s": 0}
-    answer = httpx.post(f"{hub.url}/api/agent/v1/claim", json=body, headers=headers)
+    answer = httpx.post(f"{hub.url}/api/agent/v1/claim", json=body, headers=headers, timeout=30)
     assert answer.status_code == 422
     assert "a:b:c" in answer.json()["message"]
     for one in pb.DeviceList.FromString(http.get("devices/").content).devices:
@@ -235,7 +235,7 @@ def test_a_result_is_not_there_before_its_job_is_done(http: httpx.Client, door: 
     assert list(pb.Job.FromString(http.get(f"jobs/{job_id}/").content).available_artifacts) == [1]
     answer = http.get(f"jobs/{job_id}/device_runs/latest/artifact_list/1/")
     [artifact] = pb.NamedArtifactDownloadURLList.FromString(answer.content).artifacts
-    assert httpx.get(artifact.url).text == "what happened"
+    assert httpx.get(artifact.url, timeout=30).text == "what happened"
     assert http.get(f"jobs/{job_id}/result/").status_code == 200
 
 
@@ -323,7 +323,7 @@ def test_names_of_tensors_that_no_text_can_hold_end_no_job(
     body = json.dumps(codec.encode(Outcome(tensors=Tensors((x,), (x,), fixed=True))))
     headers = {"Authorization": f"Bearer {hub.agent_token}", "Content-Type": "application/json"}
     url = f"{hub.url}/api/agent/v1/attempts/{found.attempt}/finish"
-    assert httpx.post(url, content=body, headers=headers).is_success
+    assert httpx.post(url, content=body, headers=headers, timeout=30).is_success
     job = pb.Job.FromString(http.get(f"jobs/{job_id}/").content)
     assert job.inference_job.job_state == pb.JOB_STATE_DONE
     assert all(one.name != name for one in job.inference_job.tensor_type_list.types)
@@ -374,7 +374,9 @@ def test_a_datasets_addresses_come_plain_or_wrapped_as_the_flag_says(http: httpx
         pb.FileUploadResponse.FromString(answer.content).url if wrapped else pb.FileUploadURL.FromString(answer.content)
     )
     assert upload.file_field_name
-    form = httpx.post(upload.url, data=dict(upload.fields), files={upload.file_field_name: ("model", b"123")})
+    form = httpx.post(
+        upload.url, data=dict(upload.fields), files={upload.file_field_name: ("model", b"123")}, timeout=30
+    )
     assert form.is_success
     confirmed = http.patch(f"datasets/{dataset_id}/", content=pb.Dataset(file_upload_complete=True).SerializeToString())
     assert confirmed.is_success
@@ -385,4 +387,4 @@ def test_a_datasets_addresses_come_plain_or_wrapped_as_the_flag_says(http: httpx
         else pb.FileDownloadURL.FromString(answer.content)
     )
     assert found.filename.endswith(".h5")
-    assert httpx.get(found.url).content == b"123"
+    assert httpx.get(found.url, timeout=30).content == b"123"

@@ -32,7 +32,7 @@ CONTENT = b"a model, or so it says" * 1000
 
 @pytest.fixture
 def user(hub: RunningHub) -> Iterator[User]:
-    with httpx.Client() as http:
+    with httpx.Client(timeout=30) as http:
         yield User(hub, hub.token, http)
 
 
@@ -52,7 +52,7 @@ def stranger(hub: RunningHub, postgres: OwnDatabase) -> Iterator[User]:
         )
 
     in_database(postgres, make)
-    with httpx.Client() as http:
+    with httpx.Client(timeout=30) as http:
         yield User(hub, token, http)
 
 
@@ -95,7 +95,7 @@ class User:
     def upload(self, kind: str, target_id: str, content: bytes = CONTENT) -> Any:
         begun = self.post(f"/{kind}/{target_id}/uploads", {"size": len(content)})
         assert begun["part_bytes"] > 0
-        etags = [httpx.put(url, content=content).headers["etag"] for url in begun["urls"]]
+        etags = [httpx.put(url, content=content, timeout=30).headers["etag"] for url in begun["urls"]]
         path = f"/{kind}/{target_id}/uploads/{begun['upload_id']}/complete"
         for _ in range(2):  # said twice, done once
             done = self.post(path, {"etags": etags}, 200)
@@ -158,9 +158,11 @@ def test_who_is_signed_in(user: User, stranger: User) -> None:
 
 def test_doors_are_for_their_own_tokens(hub: RunningHub, user: User) -> None:
     for token in (hub.agent_token, "dl_wrong", "", "x" * 10_000, "ü"):
-        answer = httpx.get(f"{hub.url}/api/hub/v1/me", headers={"Authorization": f"token {token}".rstrip().encode()})
+        answer = httpx.get(
+            f"{hub.url}/api/hub/v1/me", headers={"Authorization": f"token {token}".rstrip().encode()}, timeout=30
+        )
         assert (answer.status_code, answer.json()["code"]) == (401, "Unauthorized")
-    assert httpx.get(f"{hub.url}/api/hub/v1/jobs").status_code == 401
+    assert httpx.get(f"{hub.url}/api/hub/v1/jobs", timeout=30).status_code == 401
     wrong = HubDoor(hub.url, user.token)
     with pytest.raises(errors.Unauthorized):
         claim(wrong, "door")
@@ -170,7 +172,7 @@ def test_doors_are_for_their_own_tokens(hub: RunningHub, user: User) -> None:
 def test_a_token_is_shown_once_and_stops_working_when_revoked(user: User, hub: RunningHub) -> None:
     made = user.post("/tokens", {"label": "notebook <b>"})
     assert made["kind"] == "user"
-    with httpx.Client() as http:
+    with httpx.Client(timeout=30) as http:
         other = User(hub, made["secret"], http)
         assert other.get("/me") == user.get("/me")
         listed = {one["id"]: one for one in user.get("/tokens")["tokens"]}
@@ -237,7 +239,7 @@ def test_bytes_go_up_and_down(user: User, stranger: User, hub: RunningHub, kind:
     user.refused("POST", f"/{kind}/{target_id}/uploads", 409, {"size": 1})
     where = user.get(f"/{kind}/{target_id}/download")
     assert (where["name"], where["bytes"]) == ("x" + {"models": ".tflite", "datasets": ".h5"}[kind], len(CONTENT))
-    assert httpx.get(where["url"]).content == CONTENT
+    assert httpx.get(where["url"], timeout=30).content == CONTENT
     for method, path in (("GET", ""), ("GET", "/download"), ("DELETE", ""), ("GET", "/sharing")):
         stranger.refused(method, f"/{kind}/{target_id}{path}", 404)
     stranger.refused("POST", f"/{kind}/{target_id}/uploads", 404, {"size": 1})
@@ -257,7 +259,7 @@ def test_bytes_go_up_and_down(user: User, stranger: User, hub: RunningHub, kind:
     assert len(files(hub) - before) == 1
     checked(user.send("DELETE", f"/{kind}/{target_id}"), 204)
     assert files(hub) - before == set(), "the bytes are gone"
-    assert httpx.get(where["url"]).status_code == 404
+    assert httpx.get(where["url"], timeout=30).status_code == 404
     user.refused("DELETE", f"/{kind}/{target_id}", 404)
     user.refused("PATCH", f"/{kind}/{target_id}", 404, {"name": "gone"})
     stranger.refused("GET", f"/{kind}/{target_id}", 404)
@@ -267,13 +269,13 @@ def test_an_upload_that_was_begun_goes_with_its_model(user: User, hub: RunningHu
     before = files(hub)
     model_id = user.post("/models", {"kind": "onnx"})["id"]
     begun = user.post(f"/models/{model_id}/uploads", {"size": 3})
-    assert httpx.put(begun["urls"][0], content=b"abc").is_success
+    assert httpx.put(begun["urls"][0], content=b"abc", timeout=30).is_success
     assert len(files(hub) - before) == 1
     user.refused("POST", f"/models/{model_id}/uploads/unothing/complete", 409, {"etags": []})
     user.refused("POST", f"/models/{model_id}/uploads/{begun['upload_id']}/complete", 422, {"etags": ["wrong"]})
     checked(user.send("DELETE", f"/models/{model_id}"), 204)
     assert files(hub) - before == set()
-    assert httpx.put(begun["urls"][0], content=b"abc").status_code == 404
+    assert httpx.put(begun["urls"][0], content=b"abc", timeout=30).status_code == 404
     assert files(hub) - before == set()
 
 
@@ -368,7 +370,9 @@ def test_what_a_job_made_is_a_dataset_of_its_own(user: User, door: HubDoor, hub:
     ):
         checked(user.send("DELETE", paths[0]), 204)
         if paths[0].startswith("/jobs"):
-            assert httpx.get(user.get(f"{paths[1]}/download")["url"]).content == b"inferred", "the job's end is not its"
+            assert httpx.get(user.get(f"{paths[1]}/download")["url"], timeout=30).content == b"inferred", (
+                "the job's end is not its"
+            )
         else:
             assert files(hub) == before, "its job kept its bytes"
         checked(user.send("DELETE", paths[1]), 204)
@@ -575,14 +579,14 @@ def test_addresses_that_are_none(user: User) -> None:
 
 
 def test_the_description_names_every_route_and_the_page_loads_nothing(hub: RunningHub) -> None:
-    document = httpx.get(f"{hub.url}/api/hub/v1/openapi.json").json()
+    document = httpx.get(f"{hub.url}/api/hub/v1/openapi.json", timeout=30).json()
     for path, verbs in document["paths"].items():
         for verb, route in verbs.items():
             assert route["description"], (verb, path)
             wrong = route["responses"]["422"]["content"]["application/json"]["schema"]
             assert wrong == {"$ref": "#/components/schemas/ErrorBody"}
     assert {"/jobs/{id}/events", "/models/{id}/uploads", "/tokens/{id}", "/devices/{id}"} <= set(document["paths"])
-    page = httpx.get(f"{hub.url}/api/hub/v1/docs")
+    page = httpx.get(f"{hub.url}/api/hub/v1/docs", timeout=30)
     assert page.status_code == 200
     assert "/jobs/{id}/rerun" in page.text
     assert "://" not in page.text
@@ -603,7 +607,7 @@ def test_the_sweep_takes_what_nobody_needs_and_nothing_else(
     before = files(hub)
     given_up = user.post("/models", {"kind": "onnx"})["id"]
     begun = user.post(f"/models/{given_up}/uploads", {"size": 3})
-    assert httpx.put(begun["urls"][0], content=b"abc").is_success
+    assert httpx.put(begun["urls"][0], content=b"abc", timeout=30).is_success
 
     async def age(connection: asyncpg.Connection) -> None:
         await connection.execute("UPDATE upload SET created_at = created_at - interval '25 hours'")
@@ -626,14 +630,14 @@ def test_the_sweep_takes_what_nobody_needs_and_nothing_else(
     assert files(hub) <= before, "the part of the upload that was given up"
     user.refused("GET", f"/datasets/{gone}", 404)
     for path in (f"/models/{kept}/download", f"/datasets/{data}/download"):
-        assert httpx.get(user.get(path)["url"]).is_success
+        assert httpx.get(user.get(path)["url"], timeout=30).is_success
     assert user.get(f"/jobs/{job_id}/profile")
     user.refused("POST", f"/models/{given_up}/uploads/{begun['upload_id']}/complete", 409, {"etags": []})
 
 
 def test_a_hub_that_is_full_says_so(tmp_path: Path) -> None:
     bound = {"DYNOLAB_DATA_MAX_BYTES": "30000"}
-    with running_hub(tmp_path, "--no-agent", environment=bound) as hub, httpx.Client() as http:
+    with running_hub(tmp_path, "--no-agent", environment=bound) as hub, httpx.Client(timeout=30) as http:
         user = User(hub, hub.token, http)
         first = user.model()
         second = user.post("/models", {"kind": "onnx"})["id"]

@@ -54,12 +54,12 @@ class User:
         made = {"models": {"name": "net", "kind": "onnx"}, "datasets": {"name": "data"}}[kind]
         target = self.ask("POST", f"/{kind}", 201, json=made)["id"]
         begun = self.ask("POST", f"/{kind}/{target}/uploads", 201, json={"size": len(content)})
-        etags = [httpx.put(url, content=content).headers["etag"] for url in begun["urls"]]
+        etags = [httpx.put(url, content=content, timeout=30).headers["etag"] for url in begun["urls"]]
         self.ask("POST", f"/{kind}/{target}/uploads/{begun['upload_id']}/complete", json={"etags": etags})
         return str(target)
 
     def bytes_of(self, kind: str, target: str) -> bytes:
-        return httpx.get(self.ask("GET", f"/{kind}/{target}/download")["url"]).content
+        return httpx.get(self.ask("GET", f"/{kind}/{target}/download")["url"], timeout=30).content
 
 
 @dataclass

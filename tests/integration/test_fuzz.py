@@ -43,7 +43,7 @@ def known(hub: RunningHub) -> list[str]:
     """Ids of things that are there, and some that are none."""
     door = HubDoor(hub.url, hub.agent_token)
     claim(door, "fuzz")
-    with httpx.Client() as http:
+    with httpx.Client(timeout=30) as http:
         user = User(hub, hub.token, http)
         model = user.model()
         job = user.submit(model, "fuzz")["id"]

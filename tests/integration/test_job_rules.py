@@ -51,7 +51,7 @@ def model(user: User) -> str:
 def uploaded(user: User, content: bytes) -> str:
     made = user.ask("POST", "/models", {"name": "net", "kind": "onnx"}, status=201)
     begun = user.ask("POST", f"/models/{made['id']}/uploads", {"size": len(content)}, status=201)
-    etags = [httpx.put(url, content=content).headers["etag"] for url in begun["urls"]]
+    etags = [httpx.put(url, content=content, timeout=30).headers["etag"] for url in begun["urls"]]
     user.ask("POST", f"/models/{made['id']}/uploads/{begun['upload_id']}/complete", {"etags": etags})
     return str(made["id"])
 
@@ -215,16 +215,19 @@ def test_requirements_reach_the_agent_and_the_next_run(user: User, door: HubDoor
     assert (given.requirements, given.keeps_artifact) == (tuple(wanted), True)
     assert given.input_shapes == {"x": (1, 3, 48, 192), "scalar": ()}
     assert "not over" not in user.ask("GET", f"/jobs/{job['id']}/artifact", status=404)["message"]
-    httpx.put(given.uploads["artifact"], content=b"PK of a kind").raise_for_status()
+    httpx.put(given.uploads["artifact"], content=b"PK of a kind", timeout=30).raise_for_status()
     door.finish(given.attempt, Outcome(summary={"requirements": {"met": 2}}))
     link = user.ask("GET", f"/jobs/{job['id']}/artifact")
-    assert (link["name"], httpx.get(link["url"]).content) == (f"net_{job['id']}_artifact.zip", b"PK of a kind")
+    assert (link["name"], httpx.get(link["url"], timeout=30).content) == (
+        f"net_{job['id']}_artifact.zip",
+        b"PK of a kind",
+    )
     assert user.job(job["id"])["artifact_bytes"] == link["bytes"] == 12
     again = user.ask("POST", f"/jobs/{job['id']}/rerun", status=201)
     assert (again["requirements"], again["keeps_artifact"], again["input_shapes"]) == (wanted, True, shapes)
     user.ask("POST", f"/jobs/{again['id']}/cancel")
     user.ask("DELETE", f"/jobs/{job['id']}", status=204)
-    assert httpx.get(link["url"]).status_code == 404, "what nobody can ask for any more is not kept"
+    assert httpx.get(link["url"], timeout=30).status_code == 404, "what nobody can ask for any more is not kept"
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class User:
         model_id = self.post("models/", pb.Model(name="net", model_type=kind)).id
         answer = self.http.get(f"models/{model_id}/multipart_upload/", params={"file_size": len(content)})
         begun = pb.FileMultipartUploadURL.FromString(answer.content)
-        etags = [httpx.put(url, content=content).headers["etag"] for url in begun.urls]
+        etags = [httpx.put(url, content=content, timeout=30).headers["etag"] for url in begun.urls]
         complete = pb.FileMultipartUploadComplete(upload_id=begun.upload_id, etags=etags)
         for _ in range(2):  # said twice, done once
             self.post(f"models/{model_id}/multipart_upload/", complete)
@@ -200,7 +200,9 @@ def test_doors_are_for_their_own_tokens(hub: RunningHub) -> None:
         wrong.claim(ClaimRequest(AGENT_PROTOCOL, device("door")))
     wrong.close()
     for header in (f"token {hub.agent_token}", "token dl_wrong", "token", "Basic eDp5", ""):
-        answer = httpx.get(f"{hub.url}/api/v1/devices/", headers={"Authorization": header} if header else {})
+        answer = httpx.get(
+            f"{hub.url}/api/v1/devices/", headers={"Authorization": header} if header else {}, timeout=30
+        )
         assert answer.status_code == 401, header
 
 
@@ -238,11 +240,11 @@ def test_uploads_that_are_not_whole_are_refused(user: User, door: HubDoor) -> No
     begun = pb.FileMultipartUploadURL.FromString(
         user.http.get(f"models/{model_id}/multipart_upload/", params={"file_size": 10}).content
     )
-    assert httpx.put(begun.urls[0], content=b"123").status_code == 422
+    assert httpx.put(begun.urls[0], content=b"123", timeout=30).status_code == 422
     complete = pb.FileMultipartUploadComplete(upload_id=begun.upload_id, etags=["x"])
     answer = user.http.post(f"models/{model_id}/multipart_upload/", content=complete.SerializeToString())
     assert answer.status_code == 409
-    assert httpx.put(begun.urls[0] + "x", content=b"1234567890").status_code == 404
+    assert httpx.put(begun.urls[0] + "x", content=b"1234567890", timeout=30).status_code == 404
     asked = pb.InferenceJob(name="n", is_profiling_on=True)
     asked.model.model_id, asked.device.name = model_id, "round"
     assert user.http.post("jobs/", content=pb.Job(inference_job=asked).SerializeToString()).status_code == 409
@@ -250,7 +252,9 @@ def test_uploads_that_are_not_whole_are_refused(user: User, door: HubDoor) -> No
 
 def test_old_clients_are_told_so(hub: RunningHub) -> None:
     answer = httpx.get(
-        f"{hub.url}/api/v1/devices/", headers={"Authorization": f"token {hub.token}", "Client-Version": "0.30.0"}
+        f"{hub.url}/api/v1/devices/",
+        headers={"Authorization": f"token {hub.token}", "Client-Version": "0.30.0"},
+        timeout=30,
     )
     assert answer.status_code == 426
     assert "pip install --upgrade" in answer.json()["detail"]

@@ -464,7 +464,7 @@ def test_cancelled_jobs_end_whether_they_wait_or_run(tmp_path: Path) -> None:
 
         def cancel(job_id: str) -> int:
             token = {"Authorization": f"Bearer {hub.token}"}
-            return httpx.post(f"{hub.url}/api/hub/v1/jobs/{job_id}/cancel", headers=token).status_code
+            return httpx.post(f"{hub.url}/api/hub/v1/jobs/{job_id}/cancel", headers=token, timeout=30).status_code
 
         assert cancel(waiting) < 300
         assert user.state(waiting) == FAILED

@@ -79,7 +79,7 @@ def browsers_closed() -> Iterator[None]:
 
 def copied(hub: RunningHub, cookie: str) -> int:
     """What somebody gets who has a copy of the cookie."""
-    return httpx.get(f"{hub.url}/account/", cookies={COOKIE: cookie}).status_code
+    return httpx.get(f"{hub.url}/account/", cookies={COOKIE: cookie}, timeout=30).status_code
 
 
 def person(hub: RunningHub, name: str) -> tuple[str, str]:
@@ -252,11 +252,11 @@ def test_where_a_log_keeps_the_output_nothing_in_it_signs_in(tmp_path: Path) -> 
         link = re.search(r"open (\S+/welcome/\S+)", "".join(again.lines))
         assert link is not None
         assert httpx.head(link[1]).status_code == 401
-        with httpx.Client(base_url=again.url) as browser:
+        with httpx.Client(base_url=again.url, timeout=30) as browser:
             assert browser.get(link[1]).headers["location"] == "/jobs/"
             assert browser.get("/account/").status_code == 200
             assert browser.get(link[1]).headers["location"] == "/jobs/", "whom it let in is in"
-        refused = httpx.get(link[1])
+        refused = httpx.get(link[1], timeout=30)
         assert refused.status_code == 401
         assert "signs in once" in refused.text
         assert COOKIE not in refused.cookies
@@ -269,7 +269,7 @@ def test_a_link_is_good_for_a_quarter_of_an_hour(tmp_path: Path) -> None:
         left = "SELECT extract(epoch FROM expires_at - now()) AS left_s FROM invitation"
         assert 14 * 60 < float(in_database(hub, left)[0]["left_s"]) <= 15 * 60
         in_database(hub, "UPDATE invitation SET expires_at = now()")
-        assert httpx.get(link[1]).status_code == 401
+        assert httpx.get(link[1], timeout=30).status_code == 401
 
 
 def test_on_a_terminal_the_link_is_printed(tmp_path: Path) -> None:

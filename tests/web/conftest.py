@@ -23,6 +23,8 @@ from dynolab.testing.sample import sample_profile
 
 CHROMIUM = Path("/usr/bin/chromium")
 DEVICE = "Bench Phone"
+WITHIN_MS = 30_000
+"""A busy machine takes its time; only what fails waits for so long."""
 TOLD_ANYWAY = ("[DOM] Password forms", "Failed to load resource: ", "htmx: htmx:error: Failed to fetch")
 """What Chromium says on its console about sign-in forms without a user's name, and about pages that refuse or are away."""
 
@@ -142,6 +144,7 @@ def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not there: apt-get install chromium")
+    playwright.expect.set_options(timeout=WITHIN_MS)
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
         yield browser
@@ -157,7 +160,7 @@ def visit(chromium: Any, seeded: Seeded) -> Iterator[Callable[..., Any]]:
 
     def open_page(path: str, *, signed_in: bool = True, token: str = "", **options: Any) -> Any:
         context = chromium.new_context(base_url=seeded.url, **{"viewport": {"width": 1200, "height": 900}, **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(WITHIN_MS)
         contexts.append(context)
         if signed_in:
             origin = {"Origin": seeded.url, "Sec-Fetch-Site": "same-origin"}

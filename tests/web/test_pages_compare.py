@@ -222,7 +222,7 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(
         answer = browser.get(f"/compare?{query}")
         assert (answer.status_code, words in answer.text) == (status, True), query
     assert browser.get(address(jobs, "base", "base")).text.count("Choose jobs to compare")
-    with httpx.Client(base_url=seeded.url) as stranger:
+    with httpx.Client(base_url=seeded.url, timeout=30) as stranger:
         assert stranger.get(address(jobs, "base", "slower")).headers["location"].startswith("/sign-in")
 
 

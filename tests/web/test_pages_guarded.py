@@ -46,7 +46,7 @@ def ids(seeded: Seeded) -> dict[str, str]:
     model, dataset = seeded.model(f"{SECRET} model"), seeded.dataset(f"{SECRET} dataset")
     job = seeded.done(f"{SECRET} job", model_id=model, kind="inference", dataset_id=dataset, output=b"outputs")
     token = seeded.api("POST", "tokens", json={"label": f"{SECRET} token"})
-    with httpx.Client(base_url=seeded.url, headers=HERE) as browser:
+    with httpx.Client(base_url=seeded.url, headers=HERE, timeout=30) as browser:
         browser.post("/sign-in", data={"token": token["secret"]})
     opened = seeded.api("GET", "sessions")["sessions"]
     session = next(one["id"] for one in opened if one["token_id"] == token["id"])
@@ -179,7 +179,7 @@ def test_nothing_is_submitted_with_what_is_anothers(
     assert answer.status_code in (404, 422)
     assert SECRET not in answer.text
     assert everything(api) == before
-    jobs = httpx.get(f"{seeded.url}/jobs/", cookies=stranger.cookies).text
+    jobs = httpx.get(f"{seeded.url}/jobs/", cookies=stranger.cookies, timeout=30).text
     assert "There are no jobs yet." in jobs
 
 
@@ -205,7 +205,7 @@ def test_no_page_shows_what_is_anothers(
 def test_nobody_sees_a_page_without_a_session(way: Way, seeded: Seeded, ids: dict[str, str]) -> None:
     path = way.filled(ids)
     for session in ("", "forged.by.hand"):
-        answer = httpx.get(f"{seeded.url}{path}", cookies={"dynolab_session": session} if session else None)
+        answer = httpx.get(f"{seeded.url}{path}", cookies={"dynolab_session": session} if session else None, timeout=30)
         assert SECRET not in answer.text
         if way.path in SEEN_BY_ANYBODY:
             assert not answer.headers.get("location", "").startswith("/sign-in")

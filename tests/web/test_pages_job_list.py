@@ -232,7 +232,7 @@ def test_several_run_again_in_their_order_and_are_compared(seeded: Any, wait: An
 
 def test_what_no_page_sends_is_answered_and_not_a_failure(seeded: Any, wait: Any) -> None:
     job_id = wait("Not to be broken")
-    with httpx.Client(base_url=seeded.url) as browser:
+    with httpx.Client(base_url=seeded.url, timeout=30) as browser:
         own = {"Origin": seeded.url, "Sec-Fetch-Site": "same-origin"}
         browser.post("/sign-in", data={"token": seeded.hub.token}, headers=own)
         ids = ["jnothing", job_id, job_id, "j\x00"]
@@ -318,7 +318,7 @@ def test_an_empty_list_stays_one_and_a_name_is_not_taken_for_an_address(seeded: 
 def many(seeded: Any, where: str, bodies: list[dict[str, Any]]) -> None:
     """Makes models or jobs over one connection."""
     headers = {"Authorization": f"Bearer {seeded.hub.token}"}
-    with httpx.Client(base_url=f"{seeded.url}/api/hub/v1/", headers=headers) as client:
+    with httpx.Client(base_url=f"{seeded.url}/api/hub/v1/", headers=headers, timeout=30) as client:
         for body in bodies:
             client.post(where, json=body).raise_for_status()
 

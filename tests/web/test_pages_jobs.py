@@ -122,7 +122,7 @@ def test_who_is_not_signed_in_is_led_to_signing_in_and_back(path: str, seeded: A
 def test_forged_sessions_and_forms_of_other_sites_are_refused(seeded: Any) -> None:
     job_id = seeded.done("Guarded")
     origin = {"Origin": seeded.url, "Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=seeded.url) as browser:
+    with httpx.Client(base_url=seeded.url, timeout=30) as browser:
         browser.cookies.set("dynolab_session", "forged.by.hand")
         assert browser.get(f"/jobs/{job_id}/").headers["location"].startswith("/sign-in")
         browser.cookies.clear()

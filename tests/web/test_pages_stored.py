@@ -133,6 +133,7 @@ def test_lists_are_filtered_by_creator_and_format(seeded: Any, visit: Visit) -> 
         f"{seeded.url}/api/hub/v1/models",
         headers={"Authorization": f"Bearer {token}"},
         json={"name": "filtered of another", "kind": "tflite"},
+        timeout=30,
     ).json()["id"]
     share = {"add": ["admin@localhost"]}
     headers = {"Authorization": f"Bearer {token}"}
