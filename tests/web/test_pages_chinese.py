@@ -12,8 +12,9 @@ import pytest
 from dynolab.spec.agents import Outcome
 from dynolab.testing.sample import noisy_profile
 
+from .conftest import FIRST
+
 Visit = Callable[..., Any]
-FIRST = {"priority": 10}
 PLAIN = {"java_script_enabled": False}
 
 
@@ -33,7 +34,7 @@ def language(page: Any) -> Any:
 
 
 def test_the_browsers_language_is_spoken(noisy: str, visit: Visit) -> None:
-    page = visit("/jobs/", locale="zh-CN")
+    page = visit("/jobs/?text=Bench+job", locale="zh-CN")
     assert language(page) == "zh"
     page.get_by_role("heading", level=1, name="作业", exact=True).wait_for()
     row = page.get_by_role("row").filter(has_text="Bench job")
