@@ -267,3 +267,17 @@ def test_tokens_of_others_and_forms_of_other_sites_are_refused(seeded: Any) -> N
             assert browser.post("/account/password", data={"password": "x" * 9}, headers=foreign).status_code == 403
         assert browser.post("/account/tokens", data={"kind": "root"}, headers=origin).status_code == 422
     assert me(seeded, theirs) == 200
+
+
+def test_on_a_phone_everything_of_a_token_is_seen_without_scrolling_sideways(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/", viewport={"width": 390, "height": 844})
+    make_token(page, "user", "on a phone")
+    page.goto("/account/")
+    row = tokens(page).filter(has_text="on a phone")
+    for part in (row.get_by_role("time").first, row.get_by_text("Revoke", exact=False).first):
+        box = part.bounding_box()
+        assert box["x"] + box["width"] <= 390
+    for name in ("Tokens", "Browsers that are signed in"):
+        region = page.locator(".scroll").and_(page.get_by_role("region", name=name, exact=True))
+        assert region.evaluate("one => one.scrollWidth - one.clientWidth") <= 0, name
+    revoke(page, "on a phone")
