@@ -16,6 +16,8 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
+from google.protobuf.message import Message
+
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.profiles import UNITS
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
@@ -62,6 +64,22 @@ def submit(http: httpx.Client, device: str, *, old: bool = False) -> str:
     answer = http.post("jobs/", content=asked.SerializeToString())
     assert answer.is_success, answer.text
     return pb.CreateUpdateResponse.FromString(answer.content).id
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "field"),
+    [
+        ("datasets/", pb.Dataset(name="data", project_id="\0\0"), "project_id"),
+        ("models/", pb.Model(name="a\0b", model_type=pb.MODEL_TYPE_ONNX), "name"),
+        ("jobs/", pb.Job(profile_job=pb.ProfileJob(name="job", model=pb.Model(model_id="m\0"))), "model_id"),
+    ],
+)
+def test_a_text_that_no_database_takes_is_refused_by_its_field(
+    http: httpx.Client, path: str, asked: Message, field: str
+) -> None:
+    answer = http.post(path, content=asked.SerializeToString())
+    assert answer.status_code == 400, answer.text
+    assert f"the field '{field}' holds a NUL character" in answer.json()["detail"]
 
 
 def test_a_datasets_reply_tells_its_end(http: httpx.Client) -> None:

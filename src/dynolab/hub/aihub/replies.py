@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -49,7 +50,21 @@ async def body(request: Request, message: M) -> M:
         message.ParseFromString(await request.body())
     except (DecodeError, ValueError) as error:
         raise errors.SpecInvalid(f"the body is no {type(message).__name__}: {error}") from error
+    if (field := _with_nul(message)) is not None:
+        raise errors.SpecInvalid(f"the field {field!r} holds a NUL character", hint="no database takes one in a text")
     return message
+
+
+def _with_nul(message: Message) -> str | None:
+    """The first field with a text that no database takes."""
+    for field, value in message.ListFields():
+        several = [*value, *value.values()] if isinstance(value, Mapping) else value
+        for one in several if field.is_repeated else [value]:
+            if isinstance(one, str) and "\0" in one:
+                return str(field.name)
+            if isinstance(one, Message) and (inner := _with_nul(one)) is not None:
+                return inner
+    return None
 
 
 async def who(request: Request) -> tuple[Hub, Account]:
