@@ -608,20 +608,22 @@ def able(door: HubDoor, name: str, number: int, *attributes: str) -> None:
 
 
 def test_what_no_board_of_a_device_can_run_is_refused_at_once(user: User, door: HubDoor, model: str) -> None:
-    able(door, "able", 1, "runtime:litert", "reads:tflite")
-    refused = user.submit(model, "able", options="--runtime torch", status=422)
-    assert "the device 'able' has no runtime 'torch'; it has: litert" in refused["message"]
-    assert "dynolab runtimes" in refused["hint"]
+    able(door, "able", 1, "runs:litert/tflite")
     refused = user.submit(model, "able", status=422)
-    assert (
-        "no runtime of the device 'able' reads a model of the kind onnx; those there read: tflite" in refused["message"]
-    )
-    able(door, "able", 2, "runtime:onnxruntime", "reads:onnx")
+    told = "no runtime of the device 'able' reads a model of the kind onnx; those there read: tflite"
+    assert told in refused["message"]
+    able(door, "able", 2, "runs:onnxruntime/onnx")
+    refused = user.submit(model, "able", options="--runtime litert", status=422)
+    told = "'litert' does not run a model of the kind onnx; on the device 'able' that does: onnxruntime"
+    assert told in refused["message"]
+    refused = user.submit(model, "able", options="--runtime torch", status=422)
+    assert "the device 'able' has no runtime 'torch'; it has: onnxruntime" in refused["message"]
+    assert "dynolab runtimes" in refused["hint"]
     job = user.submit(model, "able", options="--runtime onnxruntime")["id"]
     assert user.job(job)["state"] == "queued", "another board can"
-    able(door, "able", 2, "runtime:torch", "reads:torchscript")
+    able(door, "able", 2, "runs:torch/torchscript")
     user.ask("POST", f"/jobs/{job}/rerun", status=422)
-    able(door, "able", 2, "runtime:onnxruntime", "runtime:torch", "reads:onnx")
+    able(door, "able", 2, "runs:onnxruntime/onnx", "runs:torch/torchscript")
     assert user.ask("POST", f"/jobs/{job}/rerun", status=201)["state"] == "queued", "what else it can run is no matter"
 
 

@@ -286,6 +286,32 @@ def test_what_was_typed_outlives_a_change_of_language(seeded: Any, second: None,
     assert page.locator("[name=name]").input_value() == "", "once"
 
 
+@pytest.fixture(scope="module")
+def able(seeded: Any) -> None:
+    """A device that tells what it runs."""
+    offer = DeviceOffer("able-1", "Able Board", "5", ("runs:litert/tflite", "runs:torch/torchscript"))
+    seeded.door.claim(ClaimRequest(AGENT_PROTOCOL, offer))
+
+
+@pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
+def test_what_the_device_cannot_run_is_told_before_anything_is_sent(
+    browser: dict[str, Any], seeded: Any, able: None, visit: Visit
+) -> None:
+    page = visit("/submit", **browser)
+    choose(page, "Model file", "unreadable.onnx", b"x")
+    page.get_by_label("Able Board").check()
+    send(page)
+    page.get_by_text("reads a model of the kind onnx; those there read: tflite, torchscript").first.wait_for()
+    page = visit(f"/submit?model={seeded.model('Mobile', kind='tflite')}", **browser)
+    page.get_by_label("Able Board").check()
+    page.get_by_label("runtime", exact=True).fill("torch")
+    send(page)
+    beside = page.locator("[id='problem-option.runtime']")
+    beside.get_by_text(
+        "does not run a model of the kind tflite; on the device 'Able Board' that does: litert"
+    ).wait_for()
+
+
 def test_a_dropped_file_goes_up_in_parts_and_can_be_given_up(seeded: Any, visit: Visit) -> None:
     page = visit("/submit")
     page.get_by_label("Bench Phone").check()

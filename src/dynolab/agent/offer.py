@@ -19,7 +19,7 @@ import platformdirs
 from dynolab import plugins
 from dynolab.measure import environment
 from dynolab.spec import codec
-from dynolab.spec.agents import READS, RUNTIME, DeviceOffer
+from dynolab.spec.agents import RUNS, DeviceOffer
 from dynolab.spec.models import ModelFormat
 
 if TYPE_CHECKING:
@@ -34,15 +34,14 @@ def offer(name: str | None = None) -> DeviceOffer:
     facts = environment.device_facts()
     runtimes = _runtimes()
     processor = facts.processor or facts.architecture
-    formats = sorted({kind for runtime in runtimes.values() for kind in runtime.formats})
+    formats = {kind for runtime in runtimes.values() for kind in runtime.formats}
     attributes = [
         f"os:{facts.os.split()[0].lower()}",
         "format:computer",
         f"abi:{facts.architecture}",
         f"chipset:{_slug(processor)}",
         *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats),
-        *(f"{RUNTIME}{name}" for name in sorted(runtimes)),
-        *(f"{READS}{kind}" for kind in formats),
+        *(f"{RUNS}{name}/{kind}" for name in sorted(runtimes) for kind in runtimes[name].formats),
     ]
     memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes else ""
     return DeviceOffer(

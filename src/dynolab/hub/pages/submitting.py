@@ -213,11 +213,13 @@ def _kind(sheet: Sheet) -> str | None:
 
 
 def _check_device(sheet: Sheet, device: DeviceModel, model_kind: str | None) -> None:
-    """Note that the device cannot run what is asked for."""
-    try:
-        check_device([device], runtime=sheet.options().values.get("runtime"), model_kind=model_kind)
-    except Error as error:
-        sheet.problems.setdefault("device", error)
+    """Note that the device cannot run the model, or not with the runtime that is asked for."""
+    for field, runtime in (("device", None), (f"{PREFIX}runtime", sheet.options().values.get("runtime"))):
+        try:
+            check_device([device], runtime=runtime, model_kind=model_kind)
+        except Error as error:
+            sheet.problems.setdefault(field, error)
+            return
 
 
 async def _check_waits(hub: Hub, account: Account, sheet: Sheet) -> None:

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.usecases.find_devices import DeviceModel
-from dynolab.spec.agents import READS, RUNTIME
+from dynolab.spec.agents import RUNS
 
 
 def check_device(models: Sequence[DeviceModel], *, runtime: str | None, model_kind: str | None) -> None:
     """``models`` are those that a job may be given to; ``runtime`` None: any; ``model_kind`` None: not known yet.
 
-    Raises :class:`SpecInvalid` where none of them will do. One whose agent tells nothing of its runtimes is not judged.
+    Raises :class:`SpecInvalid` where none of them will do. One whose agent tells nothing of what it runs is not judged.
     """
-    told = [one for one in models if _told(one, RUNTIME)]
-    if not told or len(told) < len(models):
+    told = [_runs(one) for one in models]
+    if not all(told):
         return
-    if runtime is not None and not any(f"{RUNTIME}{runtime}" in one.attributes for one in told):
+    runs = {pair for pairs in told for pair in pairs}
+    name, readers = models[0].name, {one for one, kind in runs if kind == model_kind}
+    if model_kind is not None and not readers:
         raise SpecInvalid(
-            f"the device {told[0].name!r} has no runtime {runtime!r}; it has: {_all(told, RUNTIME)}",
-            hint="choose one of those or another device, or install it there: `dynolab runtimes` says how",
-        )
-    if model_kind is not None and not any(f"{READS}{model_kind}" in one.attributes for one in told):
-        raise SpecInvalid(
-            f"no runtime of the device {told[0].name!r} reads a model of the kind {model_kind}; "
-            f"those there read: {_all(told, READS)}",
+            f"no runtime of the device {name!r} reads a model of the kind {model_kind}; "
+            f"those there read: {_listed(kind for _, kind in runs)}",
             hint="convert the model, or choose another device",
         )
+    runtimes = readers or {one for one, _ in runs}
+    if runtime is None or runtime in runtimes:
+        return
+    if any(one == runtime for one, _ in runs):
+        raise SpecInvalid(
+            f"the runtime {runtime!r} does not run a model of the kind {model_kind}; on the device {name!r} that does: "
+            f"{_listed(runtimes)}",
+            hint="choose one of those, or leave the runtime out",
+        )
+    raise SpecInvalid(
+        f"the device {name!r} has no runtime {runtime!r}; it has: {_listed(runtimes)}",
+        hint="choose one of those or another device, or install it there: `dynolab runtimes` says how",
+    )
 
 
-def _told(model: DeviceModel, prefix: str) -> list[str]:
-    return [one.removeprefix(prefix) for one in model.attributes if one.startswith(prefix)]
+def _runs(model: DeviceModel) -> set[tuple[str, str]]:
+    """Runtimes, each with a kind of model that it reads."""
+    told = (one.removeprefix(RUNS).partition("/") for one in model.attributes if one.startswith(RUNS))
+    return {(runtime, kind) for runtime, _, kind in told}
 
 
-def _all(models: Sequence[DeviceModel], prefix: str) -> str:
-    return ", ".join(sorted({one for model in models for one in _told(model, prefix)}))
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names)))

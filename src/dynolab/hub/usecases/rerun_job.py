@@ -7,7 +7,7 @@ from datetime import datetime
 from dynolab.hub.store.tables import job
 from dynolab.hub.usecases.base import Account, Hub, one
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
-from dynolab.spec.agents import READS, RUNTIME
+from dynolab.spec.agents import RUNS
 
 
 async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:
@@ -23,7 +23,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
         model_id=row.model_id,
         device_name=row.device_name,
         device_os=row.device_os,
-        device_attributes=tuple(one for one in row.device_attributes if not one.startswith((RUNTIME, READS))),
+        device_attributes=tuple(one for one in row.device_attributes if not one.startswith(RUNS)),
         name=row.name,
         options=row.options,
         measures=row.measures,
