@@ -168,7 +168,10 @@ def heeding() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_interrupted_waiting_says_how_to_come_back(dynolab: Command, environment: dict[str, str], device: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_interrupted_waiting_says_how_to_come_back(
+    number: signal.Signals, dynolab: Command, environment: dict[str, str], device: str
+) -> None:
     long = ("--options", "--max_profiler_iterations 1000000 --max_profiler_time 60")
     job_id = json.loads(dynolab("submit", "profile", MODEL, "--device", device, "--no-wait", "--json", *long).stdout)[
         "id"
@@ -177,10 +180,10 @@ def test_interrupted_waiting_says_how_to_come_back(dynolab: Command, environment
     watching = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
     assert watching.stderr is not None
     assert watching.stderr.readline().strip() != ""
-    watching.send_signal(signal.SIGINT)
+    watching.send_signal(number)
     said = watching.stderr.read()
     watching.stderr.close()
-    assert watching.wait() == 130
+    assert watching.wait() == 128 + number
     assert f"`dynolab jobs watch {job_id}`" in said
     assert "nothing was kept" not in said
     assert "Traceback" not in said

@@ -124,7 +124,8 @@ def main() -> None:
         _stopped(130, left=str(stop.__cause__ or stop) or "nothing was kept")
     except SystemExit as stop:
         if isinstance(stop.code, int) and stop.code - 128 in STOPS:
-            _stopped(stop.code, f" by {signal.Signals(stop.code - 128).name}")
+            left = "; ".join(getattr(stop, "__notes__", ())) or "nothing was kept"
+            _stopped(stop.code, f" by {signal.Signals(stop.code - 128).name}", left)
         raise
     except BrokenPipeError:
         _leave(141)

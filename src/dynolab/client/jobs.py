@@ -129,6 +129,9 @@ class Job(Shared):
                 told(of_job(self._document))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._goes_on) from None
+        except SystemExit as stop:  # by a signal that whoever waits here heeds so
+            stop.add_note(self._goes_on)
+            raise
         return found
 
     @property
