@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -189,6 +190,21 @@ def test_interrupted_waiting_says_how_to_come_back(
     assert "Traceback" not in said
     assert json.loads(dynolab("jobs", "cancel", job_id, "--json").stdout)["id"] == job_id
     assert json.loads(dynolab("jobs", "watch", job_id, "--json").stdout)["state"] == "cancelled"
+
+
+def test_what_the_device_cannot_run_is_refused_before_anything_goes_up(
+    hub: RunningHub, dynolab: Command, device: str
+) -> None:
+    def models() -> int:
+        headers = {"Authorization": f"Bearer {hub.token}"}
+        return len(httpx.get(f"{hub.url}/api/hub/v1/models", headers=headers, timeout=30).json()["models"])
+
+    before = models()
+    for command in (("submit", "profile"), ("profile",)):
+        refused = dynolab(*command, ONNX, "--device", device, "--options", "--runtime litert")
+        assert refused.returncode == 2
+        assert "the runtime 'litert' does not run a model of the kind onnx" in refused.stderr
+    assert models() == before
 
 
 def test_the_hub_says_when_this_machine_is_a_device(hub: RunningHub, device: str) -> None:

@@ -71,9 +71,9 @@ def bytes_of(seeded: Any, kind: str, target_id: str) -> bytes:
     return seeded.http.get(seeded.api("GET", f"{kind}/{target_id}/download")["url"]).content
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def second(seeded: Any) -> None:
-    """A second device model."""
+    """A second device model, which was there a moment ago."""
     door = seeded.door
     door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("other-1", "Other <Board>", "3")))
 

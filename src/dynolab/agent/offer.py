@@ -19,8 +19,9 @@ import platformdirs
 from dynolab import plugins
 from dynolab.measure import environment
 from dynolab.spec import codec
-from dynolab.spec.agents import RUNS, DeviceOffer
+from dynolab.spec.agents import DeviceOffer
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.runs import RUNS
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime

@@ -144,6 +144,8 @@ def _at_hub(
     with _hub.client() as client:
         wanted = client.known(Device(device))
         asked = [client.checked(_options(spec, runtime)) for runtime in runtimes]
+        for options in asked:
+            client.able(wanted, options, spec.model)
         data = None if inputs is None else _hub.dataset(client, inputs)
         model = client.upload_model(spec.model)
         if batch:

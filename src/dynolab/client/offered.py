@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from dynolab.client.connected import Connected
 from dynolab.client.devices import Device, Framework
 from dynolab.errors import NotFound
+from dynolab.spec import options as options_module
+from dynolab.spec.models import EXTENSIONS
+from dynolab.spec.runs import check_runs
 
 
 class Offered(Connected):
@@ -18,9 +24,23 @@ class Offered(Connected):
 
     def known(self, device: Device) -> Device:
         """The same device. Raises :class:`NotFound` before anything is uploaded for one that the hub does not have."""
-        if not self.get_devices(device.name, device.os, device.attributes):
+        self._boards(device)
+        return device
+
+    def _boards(self, device: Device) -> list[Device]:
+        found = self.get_devices(device.name, device.os, device.attributes)
+        if not found:
             shown = " ".join(filter(None, [device.name, device.os, *device.wanted["attributes"]]))
             raise NotFound(f"no device matches {shown!r}", hint="`dynolab devices` lists those that are known")
+        return found
+
+    def able(self, device: Device, options: str, model: Any) -> Device:
+        """The same device. Raises as :meth:`known`, and :class:`SpecInvalid` for what cannot run a file of this name."""
+        runtime = options_module.parse(options).runtime
+        kind = EXTENSIONS.get(Path(model).suffix.lower()) if isinstance(model, str | Path) else None
+        boards = self._boards(device)
+        newest = [one.attributes for one in boards if (one.name, one.os) == (boards[0].name, boards[0].os)]
+        check_runs(boards[0].name, newest, runtime=runtime, model_kind=kind)
         return device
 
     def get_device_attributes(self) -> list[str]:

@@ -101,8 +101,7 @@ class Submissions(Offered, Uploads):
         devices = device if isinstance(device, list) else [device]
         if not devices or not all(isinstance(one, Device) for one in devices):
             raise SpecInvalid(f"{device!r} is no device", hint="dynolab.Device(NAME), or one of get_devices()")
-        self.checked(asked["options"])
-        wanted = [self.known(one) for one in devices]
+        wanted = [self.able(one, asked["options"], model) for one in devices]
         source = model if isinstance(model, Model) else self.upload_model(model)
         found = [self._submitted({**asked, "model_id": source.model_id, "device": one.wanted}, retry) for one in wanted]
         return found if isinstance(device, list) else found[0]

@@ -12,9 +12,6 @@ AGENT_PROTOCOL = 2
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
-RUNS = "runs:"
-"""What attributes begin with that tell what a device runs: ``runs:onnxruntime/onnx``, a runtime and a format that it reads."""
-
 
 @dataclass(frozen=True, slots=True)
 class DeviceOffer:

@@ -32,7 +32,6 @@ from dynolab.hub.pages.visitors import FIELDS_MOST, from_here, go, visitor
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.check_device import check_device
 from dynolab.hub.usecases.find_board_states import find_board_states
 from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
@@ -42,6 +41,7 @@ from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, re
 from dynolab.hub.usecases.submit_job import check_waits, submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
 from dynolab.spec.facts import FACTS
+from dynolab.spec.runs import check_runs
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
@@ -216,7 +216,7 @@ def _check_device(sheet: Sheet, device: DeviceModel, model_kind: str | None) -> 
     """Note that the device cannot run the model, or not with the runtime that is asked for."""
     for field, runtime in (("device", None), (f"{PREFIX}runtime", sheet.options().values.get("runtime"))):
         try:
-            check_device([device], runtime=runtime, model_kind=model_kind)
+            check_runs(device.name, [device.attributes], runtime=runtime, model_kind=model_kind)
         except Error as error:
             sheet.problems.setdefault(field, error)
             return

@@ -7,7 +7,7 @@ from datetime import datetime
 from dynolab.hub.store.tables import job
 from dynolab.hub.usecases.base import Account, Hub, one
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
-from dynolab.spec.agents import RUNS
+from dynolab.spec.runs import RUNS
 
 
 async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:

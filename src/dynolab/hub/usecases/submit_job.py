@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import dataset, dependency, job, model
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one, visible
-from dynolab.hub.usecases.check_device import check_device
 from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements
 from dynolab.spec.by_input import Shapes, check_shapes
+from dynolab.spec.runs import check_runs
 
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
@@ -92,8 +92,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         source = await one(connection, model, request.model_id, account, lock="share")
         if source.blob_id is None:
             raise Conflict(f"the model {request.model_id} has no bytes yet", hint="complete its upload first")
-        able = [device for device in devices if (device.name, device.os) == (chosen.name, chosen.os)]
-        check_device(able, runtime=options.runtime, model_kind=source.kind)
+        able = [device.attributes for device in devices if (device.name, device.os) == (chosen.name, chosen.os)]
+        check_runs(chosen.name, able, runtime=options.runtime, model_kind=source.kind)
         if request.dataset_id is not None:
             data = await one(connection, dataset, request.dataset_id, account, lock="share")
             if data.blob_id is None:

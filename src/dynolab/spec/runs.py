@@ -1,24 +1,27 @@
-"""Whether a device can run a model at all, as far as its agent tells."""
+"""What devices run, by their attributes: the hub and its clients ask before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from dynolab.errors import SpecInvalid
-from dynolab.hub.usecases.find_devices import DeviceModel
-from dynolab.spec.agents import RUNS
+
+RUNS = "runs:"
+"""What attributes begin with that tell what a device runs: ``runs:onnxruntime/onnx``, a runtime and a format that it reads."""
 
 
-def check_device(models: Sequence[DeviceModel], *, runtime: str | None, model_kind: str | None) -> None:
-    """``models`` are those that a job may be given to; ``runtime`` None: any; ``model_kind`` None: not known yet.
+def check_runs(name: str, boards: Sequence[Sequence[str]], *, runtime: str | None, model_kind: str | None) -> None:
+    """Whether a device can run a model at all, as far as its agents tell.
+
+    ``boards``: the attributes of those that a job may be given to; ``runtime`` None: any; ``model_kind`` None: not known.
 
     Raises :class:`SpecInvalid` where none of them will do. One whose agent tells nothing of what it runs is not judged.
     """
-    told = [_runs(one) for one in models]
+    told = [_runs(one) for one in boards]
     if not all(told):
         return
     runs = {pair for pairs in told for pair in pairs}
-    name, readers = models[0].name, {one for one, kind in runs if kind == model_kind}
+    readers = {one for one, kind in runs if kind == model_kind}
     if model_kind is not None and not readers:
         raise SpecInvalid(
             f"no runtime of the device {name!r} reads a model of the kind {model_kind}; "
@@ -40,9 +43,9 @@ def check_device(models: Sequence[DeviceModel], *, runtime: str | None, model_ki
     )
 
 
-def _runs(model: DeviceModel) -> set[tuple[str, str]]:
+def _runs(attributes: Sequence[str]) -> set[tuple[str, str]]:
     """Runtimes, each with a kind of model that it reads."""
-    told = (one.removeprefix(RUNS).partition("/") for one in model.attributes if one.startswith(RUNS))
+    told = (one.removeprefix(RUNS).partition("/") for one in attributes if one.startswith(RUNS))
     return {(runtime, kind) for runtime, _, kind in told}
 
 
