@@ -8,6 +8,7 @@ from typing import Any
 WHY_NOT = {
     "no-board": "no such device is there now",
     "no-history": "nothing has run on the device yet",
+    "overrun": "what runs there now takes far longer than the last jobs did",
 }
 """Why nobody can tell when it begins."""
 

@@ -20,6 +20,7 @@ THIRD = {"state": "queued", "queue_position": 3, "waits_for": [], "failure": Non
         ({"estimated_start_s": 40}, "3rd in the queue, begins in about 40 s"),
         ({"estimated_start_s": 7800}, "3rd in the queue, begins in about 2 h 10 min"),
         ({"no_estimate": "no-board", "estimated_start_s": None}, "3rd in the queue, no such device is there now"),
+        ({"no_estimate": "overrun"}, "3rd in the queue, what runs there now takes far longer than the last jobs did"),
         ({"no_estimate": "no-history"}, "3rd in the queue, nothing has run on the device yet"),
         ({}, "3rd in the queue"),  # an older hub's
         ({"queue_position": None, "waits_for": ["ja", "jb"], "no_estimate": "waits"}, "waits for ja and jb"),

@@ -404,8 +404,9 @@ class Job(JobHead):
         description="In about how many seconds it begins, told from the last attempts on the same boards; null: it waits no more, "
         "or `no_estimate` says why that cannot be told."
     )
-    no_estimate: Literal["waits", "no-board", "no-history"] | None = Field(
-        description="`waits`: for other jobs; `no-board`: no such board is there now; `no-history`: nothing was run on one yet."
+    no_estimate: Literal["waits", "no-board", "no-history", "overrun"] | None = Field(
+        description="`waits`: for other jobs; `no-board`: no such board is there now; `no-history`: nothing was run on one yet; "
+        "`overrun`: what runs now takes far longer than the last ones did."
     )
 
 

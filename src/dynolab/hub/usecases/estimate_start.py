@@ -15,6 +15,8 @@ from dynolab.hub.store.tables import attempt, device
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S
 
+OVERRUN = 2
+"""An attempt that runs this many times as long as the longest of the last ones is not like them: its end is not known."""
 LAST = 5
 """Attempts of each board that tell how long one takes."""
 STEPS = ((100, 10), (3600, 60), (float("inf"), 600))
@@ -23,17 +25,18 @@ STEPS = ((100, 10), (3600, 60), (float("inf"), 600))
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """In about how many ``seconds`` a job begins, or None for the ``reason``: ``waits``, ``no-board`` or ``no-history``."""
+    """In about how many ``seconds`` a job begins, or None for the ``reason``: ``waits``, ``no-board``, ``no-history`` or ``overrun``."""
 
     seconds: int | None
-    reason: Literal["waits", "no-board", "no-history"] | None = None
+    reason: Literal["waits", "no-board", "no-history", "overrun"] | None = None
 
 
 def begins_in(took_s: Sequence[float], runs_s: Sequence[float | None], ahead: int) -> Estimate:
     """The estimate for a job that ``ahead`` others stand before.
 
     ``took_s``: how long the last attempts took; their median stands for all that are to come. ``runs_s``: for each board
-    that is there how long its attempt runs by now, None for a free one. Each job goes to the board that is free first.
+    that is there how long its attempt runs by now, None for a free one. Each job goes to the board that is free first; what
+    takes far longer than the last ones did keeps its board for nobody knows how long.
     """
     if not runs_s:
         return Estimate(None, "no-board")
@@ -41,8 +44,11 @@ def begins_in(took_s: Sequence[float], runs_s: Sequence[float | None], ahead: in
         return Estimate(0)
     if not took_s:
         return Estimate(None, "no-history")
-    typical_s = median(took_s)
-    free_in = [0.0 if one is None else max(0.0, typical_s - one) for one in runs_s]
+    typical_s, longest_s = median(took_s), OVERRUN * max(took_s)
+    known = [one for one in runs_s if one is None or one <= longest_s]
+    if not known:
+        return Estimate(None, "overrun")
+    free_in = [0.0 if one is None else max(0.0, typical_s - one) for one in known]
     heapq.heapify(free_in)
     rounds, rest = divmod(ahead, len(free_in))
     for _ in range(rest):

@@ -512,6 +512,7 @@ begins-in-seconds = It begins in about { NUMBER($count) } s.
 begins-in-minutes = It begins in about { NUMBER($count) } min.
 begins-in-hours = It begins in about { NUMBER($hours) } h { NUMBER($minutes) } min.
 begins-no-board = No such device is there now: it begins once one is.
+begins-overrun = When it begins cannot be told: what runs there now takes far longer than the last jobs did.
 begins-no-history = When it begins cannot be told: nothing has been run on this device yet.
 log-so-far = The log so far
 

@@ -493,6 +493,7 @@ begins-in-seconds = 大约 { NUMBER($count) } s 后开始。
 begins-in-minutes = 大约 { NUMBER($count) } min 后开始。
 begins-in-hours = 大约 { NUMBER($hours) } h { NUMBER($minutes) } min 后开始。
 begins-no-board = 现在没有这样的设备在线：一有设备就开始。
+begins-overrun = 无法预计何时开始：现在运行的作业用时远超最近的作业。
 begins-no-history = 无法预计何时开始：这个设备还没有运行过任何作业。
 log-so-far = 目前为止的日志
 
