@@ -44,6 +44,9 @@ def read(path: Path) -> Profile:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        hint = "name a profile.json, or a folder that holds one"
+        hint = (
+            "name a profile.json, or a folder that holds one; of a hub's job, "
+            "`dynolab jobs show ID --format json > profile.json` writes it, and the job's page compares it"
+        )
         raise NotFound(f"{file} cannot be read: {why}", hint=hint) from error
     return json_report.load(text)

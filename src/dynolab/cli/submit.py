@@ -24,7 +24,13 @@ _COMMON = (
         "--priority", type=click.IntRange(-10, 10), help="Of the jobs that wait, the highest go first. Default: 0."
     ),
     click.option("--waits-for", multiple=True, metavar="ID", help="Queue it when this job is done; may be repeated."),
-    click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="How long an attempt may run."),
+    click.option(
+        "--deadline",
+        "deadline_s",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="How long an attempt may run.",
+    ),
     click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input."),
     click.option(
         "--require", "requirements", multiple=True, metavar='"FIGURE <= VALUE"', help="Decide; exit 1 unless met."

@@ -50,7 +50,8 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
             await connection.execute(update(token).where(token.c.id == row.token_id).values(used_at=func.now()))
     if row is None:
         raise Unauthorized(
-            "the token is not known here, or for another door", hint="`dynolab hub account token` makes a new one"
+            "the token is not known here, or is of the other kind: a user's opens no agent's door, nor an agent's a user's",
+            hint="`dynolab hub account token` makes a new one, or the page /account/",
         )
     if len(hub.signed_in) > KNOWN_MOST:
         hub.signed_in.clear()

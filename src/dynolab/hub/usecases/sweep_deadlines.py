@@ -34,7 +34,7 @@ async def sweep_deadlines(hub: Hub) -> None:
         for attempt_id, job_id, deadline_s in (await connection.execute(late)).all():
             error = WorkerTimeout(
                 f"the attempt ran longer than the job's deadline of {deadline_s:g} s",
-                hint="allow more with deadline_s, or ask for less: --max_profiler_iterations, --max_profiler_time",
+                hint="allow more with --deadline (deadline_s), or ask for less: --max_profiler_iterations, --max_profiler_time",
             )
             locked = select(job.c.cancelled_at).where(job.c.id == job_id).with_for_update()
             cancelled_at = await connection.scalar(locked)
