@@ -112,6 +112,16 @@ def test_every_rules_reason_is_said(language: str, name: str) -> None:
         assert _figures(reason) == _figures(said(language, reason))
 
 
+@each_language
+def test_two_reasons_that_are_joined_are_said_one_after_the_other(language: str) -> None:
+    spoken = [one for name, rule in {**TIMING_RULES, **MEMORY_RULES}.items() for one in reasons(name, rule)[:1]]
+    of_one, of_both = said(language, spoken[0]), said(language, f"{spoken[0]}; {spoken[0]}")
+    join = of_both.removeprefix(of_one).removesuffix(of_one)
+    assert 0 < len(join) <= len("; ")
+    for one, other in product(spoken, spoken):
+        assert said(language, f"{one}; {other}") == f"{said(language, one)}{join}{said(language, other)}"
+
+
 def _figures(text: str) -> list[str]:
     """The figures of a text, in any order: a language may turn them round, and may not change them."""
     return sorted(re.findall(r"\d+(?:\.\d+)?", text))

@@ -74,8 +74,10 @@ class Pattern:
     def takes(self, values: Mapping[str, str]) -> bool:
         """Whether the values are figures and names, where they are no words: not the rest of a text that goes on.
 
-        What is quoted may hold anything.
+        What is quoted may hold anything. Words that it begins with are no sentence before it that was joined to it.
         """
+        if not self.fixed[0] and self.names[0].startswith(SAID) and "; " in values[self.names[0]]:
+            return False
         ends = ["; ", ". ", *([" "] if self.weight < LETTERS_TELLING and not self.fixed[0] else [])]
         plain = [value for name, value in values.items() if not name.startswith(SAID) and not _is_quoted(value)]
         if any(end in value for value in plain for end in ends):
