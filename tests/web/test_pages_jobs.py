@@ -80,10 +80,14 @@ def test_a_job_is_renamed_run_again_and_deleted(seeded: Any, visit: Visit) -> No
     page.get_by_role("button", name="Run again").click()
     page.get_by_text("next in the queue").wait_for()
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("cancelled").first.wait_for()
+    said = page.get_by_text(re.compile(r"^\S+@\S+ cancelled it on 2\d{3}-\d\d-\d\d \d\d:\d\d UTC, before it began\.$"))
+    said.wait_for()
+    assert page.get_by_text("Conflict").count() == 0
+    assert page.locator(".loud").count() == 0
     page.get_by_text("Delete", exact=True).click()
     page.get_by_role("button", name="Delete for good").click()
     page.wait_for_url("**/jobs/")
+    assert page.get_by_role("status").filter(has_text="is deleted").inner_text() == "“Renamed here” is deleted."
     assert page.get_by_role("link", name="Renamed here").count() == 1  # the first of the two
 
 

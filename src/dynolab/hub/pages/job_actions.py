@@ -46,11 +46,13 @@ async def act(what: What, request: Request) -> Response:
     """
     hub, account, form = await sender(request)
     job_id = request.path_params["id"]
-    await find_job(hub, account, job_id)
+    name = (await find_job(hub, account, job_id)).name
     if text(form, "next"):
         return await _acted(request, hub, account, what, [job_id], _back(form))
     made = await ACTS[what](hub, account, job_id)
-    return go(request, PLACE if what is What.DELETE else f"/jobs/{made or job_id}/")
+    if what is What.DELETE:
+        return go_and_tell(request, PLACE, Told(what, 1, name))
+    return go(request, f"/jobs/{made or job_id}/")
 
 
 async def act_on_selected(what: What, request: Request) -> Response:
