@@ -268,6 +268,7 @@ def test_another_job_is_chosen_without_javascript(seeded: Any, visit: Visit) -> 
     seeded.done("the second", profile([("of the second", "ADD", 3)]), model_id=model_id)
     page = visit(f"/models/{model_id}/graph", java_script_enabled=False)
     assert "The graph is drawn by JavaScript" in page.content()  # Chromium shows it only where no debugger turns it off
+    assert not page.locator("iframe").is_visible()
     assert layer(page, "of the second").is_visible()
     choice = page.get_by_label("Another job of this model")
     first = choice.get_by_role("option").filter(has_text="the first").get_attribute("value")
