@@ -149,6 +149,10 @@ def test_compared_jobs_are_told_in_chinese(seeded: Any, noisy: str, visit: Visit
     assert page.get_by_text("没有给定 A/A 底线").is_visible()
     assert "最小值 +0.0 %(" in plain(page.locator(".why").first)
     assert [text for text in page.locator("main [lang=en]").all_inner_texts() if " " in text] == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{page.url}&job={noisy}&job={seeded.done('Bench triplet')}&job={seeded.done('Bench fourth')}")
+    title = page.get_by_role("rowheader", name="首次加载", exact=True).first.get_by_role("link")
+    assert title.bounding_box()["height"] < 30  # its four signs on one line
 
 
 def test_another_language_can_be_chosen_and_is_kept(noisy: str, visit: Visit) -> None:

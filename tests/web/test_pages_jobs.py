@@ -179,6 +179,28 @@ def test_requirements_of_a_waiting_job_stand_one_on_a_line_unbroken(seeded: Any,
     assert [box["height"] < 30 for box in boxes] == [True, True]
 
 
+def test_options_break_between_each_other_only(seeded: Any, visit: Visit) -> None:
+    options = ("--max_profiler_iterations 200", "--repeats 4", "--compute_unit cpu")
+    for width in (1200, 390):
+        page = visit(
+            f"/jobs/{seeded.done('Optional', options=' '.join(options))}/", viewport={"width": width, "height": 800}
+        )
+        assert page.locator("dd", has_text=options[0]).first.inner_text().split("\n")[0] == " ".join(options)
+        for one in options:
+            assert page.locator(".facts").get_by_text(one, exact=True).bounding_box()["height"] < 30
+
+
+def test_layers_are_there_before_one_scrolls_to_them_and_in_print_all_are(seeded: Any, visit: Visit) -> None:
+    job_id = seeded.done("Deep on paper", replace(sample_profile(), layers=layer_table(600)))
+    page = visit(f"/jobs/{job_id}/", java_script_enabled=False)
+    rows = page.get_by_role("table", name="Layers").get_by_role("row")
+    drawn = "row => row.checkVisibility({contentVisibilityAuto: true})"
+    assert rows.nth(20).evaluate(drawn)
+    assert not rows.nth(-2).evaluate(drawn)
+    page.emulate_media(media="print")
+    assert rows.nth(-2).evaluate(drawn)
+
+
 def test_doubts_lead_to_what_they_mean_and_requirements_stand_before_notices(seeded: Any, visit: Visit) -> None:
     base = noisy_profile()
     limited = replace(base, request=replace(base.request, requirements=("model_size <= 1 kB",)))
@@ -200,6 +222,13 @@ def test_on_a_phone_a_job_is_a_block_that_needs_no_scrolling(seeded: Any, visit:
     for words in ("Small block", "done", "8.31 ms", "Bench Phone"):
         box = row.get_by_text(words).first.bounding_box()
         assert box["x"] + box["width"] <= 390
+    limits = ("estimated_inference_time <= 10 ms", "model_size <= 1 kB")
+    base = noisy_profile()
+    seeded.done("Small pill", replace(base, request=replace(base.request, requirements=limits)))
+    page.goto("/jobs/?text=Small+pill")
+    pill = page.get_by_text("1 met, 1 not met").bounding_box()
+    assert pill["x"] + pill["width"] <= 390
+    assert page.get_by_role("region", name="Jobs").evaluate("list => list.scrollWidth - list.clientWidth") == 0
     scroller = page.get_by_role("region", name="Jobs")
     assert scroller.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
 
