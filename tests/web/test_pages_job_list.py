@@ -97,6 +97,20 @@ def test_several_states_are_chosen_at_once_also_without_scripts(seeded: Any, wai
     assert not page.get_by_role("group", name="State").get_by_label("done").is_checked()
 
 
+def test_what_is_no_state_and_no_kind_is_named_with_those_that_are(wait: Any, visit: Visit) -> None:
+    wait("Of a known state")
+    page = visit("/jobs/?state=bogus&state=queued&kind=<i>all&kind=", java_script_enabled=False)
+    known = "queued, preparing, running, done, failed, cancelled"
+    assert page.locator(".notice").all_inner_texts() == [
+        f"There is no state “bogus”: it is left out. There are: {known}.",
+        "There is no kind “<i>all”: it is left out. There are: profile, inference.",
+    ]
+    assert row(page, "Of a known state").count() == 1
+    page = visit("/jobs/?state=bogus")
+    page.get_by_role("group", name="State").get_by_label("queued").check()
+    page.locator(".notice").wait_for(state="detached")
+
+
 # ---- one job --------------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,10 @@ from dynolab.spec.show import show_time
 STATES = ("queued", "preparing", "running", "done", "failed", "cancelled")
 LIVE = frozenset(STATES[:3])
 KINDS = ("profile", "inference")
+WORDS: Mapping[str, tuple[str, ...]] = {"state": STATES, "kind": KINDS}
+"""The words that a filter takes."""
+UNKNOWN_MOST = 5
+"""Words that no filter takes which are named."""
 WORST_FIRST = (Outcome.NOT_MET, Outcome.CANNOT_TELL, Outcome.MET)
 
 
@@ -101,15 +105,21 @@ def line(row: Row[Any]) -> JobLine:
 
 
 def _filter(query: QueryParams) -> JobFilter:
-    """The filter that the address names; words that are no state or kind find nothing, so they are left out."""
+    """The filter that the address names, without the words that are no state or kind: :func:`_unknown` names them."""
     return JobFilter(
-        states=[one for one in STATES if one in query.getlist("state")],
-        kinds=[one for one in KINDS if one in query.getlist("kind")],
+        states=[one for one in WORDS["state"] if one in query.getlist("state")],
+        kinds=[one for one in WORDS["kind"] if one in query.getlist("kind")],
         creator=_plain(query, "creator"),
         device_name=_plain(query, "device"),
         dataset_id=_plain(query, "dataset"),
         text=_plain(query, "text"),
     )
+
+
+def _unknown(query: QueryParams) -> list[tuple[str, str, tuple[str, ...]]]:
+    """States and kinds that the address names and that are none: the filter, the word, the words that it takes."""
+    given = dict.fromkeys((name, one[:100]) for name in WORDS for one in query.getlist(name) if one)
+    return [(name, one, WORDS[name]) for name, one in given if one not in WORDS[name]][:UNKNOWN_MOST]
 
 
 def _plain(query: QueryParams, name: str) -> str:
@@ -135,6 +145,7 @@ async def listing(request: Request) -> Response:
         "found": replace(found, rows=[line(row) for row in found.rows]),
         "here": here(request),
         "filtered": here(request) != request.url.path,
+        "unknown": _unknown(query),
         "commands": [] if found.rows else await _first_commands(request, hub),
     }
     if is_fragment(request):
