@@ -142,8 +142,8 @@ def _at_hub(
         raise SpecInvalid("--input-shape and values of inputs are given", hint="the values have a shape of their own")
     batch = _batch(spec)
     with _hub.client() as client:
-        wanted = client.known(Device(device))
-        asked = [client.checked(_options(spec, runtime)) for runtime in runtimes]
+        wanted = Device(device)
+        asked = [_options(spec, runtime) for runtime in runtimes]
         for options in asked:
             client.able(wanted, options, spec.model)
         data = None if inputs is None else _hub.dataset(client, inputs)

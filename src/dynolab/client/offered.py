@@ -22,23 +22,18 @@ class Offered(Connected):
         found = self.api.get("devices", name=name or None, os=os or None, attribute=wanted["attributes"] or None)
         return [Device(one["name"], one["os"], one["attributes"]) for one in found["devices"]]
 
-    def known(self, device: Device) -> Device:
-        """The same device. Raises :class:`NotFound` before anything is uploaded for one that the hub does not have."""
-        self._boards(device)
-        return device
-
-    def _boards(self, device: Device) -> list[Device]:
-        found = self.get_devices(device.name, device.os, device.attributes)
-        if not found:
-            shown = " ".join(filter(None, [device.name, device.os, *device.wanted["attributes"]]))
-            raise NotFound(f"no device matches {shown!r}", hint="`dynolab devices` lists those that are known")
-        return found
-
     def able(self, device: Device, options: str, model: Any) -> Device:
-        """The same device. Raises as :meth:`known`, and :class:`SpecInvalid` for what cannot run a file of this name."""
+        """The same device, asked before anything is uploaded.
+
+        Raises :class:`SpecInvalid` for options that nobody knows and for a device that cannot run a file of this name, and
+        :class:`NotFound` for one that the hub does not have.
+        """
         runtime = options_module.parse(options).runtime
         kind = EXTENSIONS.get(Path(model).suffix.lower()) if isinstance(model, str | Path) else None
-        boards = self._boards(device)
+        boards = self.get_devices(device.name, device.os, device.attributes)
+        if not boards:
+            shown = " ".join(filter(None, [device.name, device.os, *device.wanted["attributes"]]))
+            raise NotFound(f"no device matches {shown!r}", hint="`dynolab devices` lists those that are known")
         newest = [one.attributes for one in boards if (one.name, one.os) == (boards[0].name, boards[0].os)]
         check_runs(boards[0].name, newest, runtime=runtime, model_kind=kind)
         return device

@@ -16,7 +16,6 @@ from dynolab.client.results import InferenceJobSummary
 from dynolab.client.status import JobType, State, hub_states
 from dynolab.client.uploads import Uploads
 from dynolab.errors import SpecInvalid
-from dynolab.spec import options as options_module
 from dynolab.spec import requirements as requirements_module
 
 
@@ -133,12 +132,6 @@ class Submissions(Offered, Uploads):
     def job(self, document: dict[str, Any]) -> InferenceJob:
         """The job of a reply's document."""
         return jobs.made(self._client, document)
-
-    @staticmethod
-    def checked(text: str) -> str:
-        """The same options. Raises :class:`SpecInvalid` for what AI Hub's grammar does not have."""
-        options_module.parse(text)
-        return text
 
 
 def _more(

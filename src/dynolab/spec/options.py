@@ -112,6 +112,19 @@ class Options:
         given = self.plain.get("runtime")
         return None if given is None else str(given)
 
+    def given(self) -> dict[str, OptionValue]:
+        """The top-level options that differ from their defaults, by name, as they are written; groups apart."""
+        found, default = dict(self.plain), Options()
+        if self.compute_units:
+            found["compute_unit"] = ",".join(unit.lower() for unit in self.compute_units)
+        if self.max_profiler_iterations != default.max_profiler_iterations:
+            found["max_profiler_iterations"] = self.max_profiler_iterations
+        if self.max_profiler_time_s != default.max_profiler_time_s:
+            found["max_profiler_time"] = self.max_profiler_time_s
+        if self.repeats != default.repeats:
+            found["repeats"] = self.repeats
+        return found
+
     def group(self, name: str) -> Mapping[str, OptionValue]:
         """The values given in one group; empty when it was not given."""
         return self.groups.get(name, {})
@@ -477,15 +490,7 @@ def format_options(options: Options) -> str:
 
     Raises :class:`SpecInvalid` for hand-made options that no text can express, such as a group without keys.
     """
-    given: dict[str, OptionValue] = dict(options.plain)
-    if options.compute_units:
-        given["compute_unit"] = ",".join(unit.lower() for unit in options.compute_units)
-    if options.max_profiler_iterations != Options().max_profiler_iterations:
-        given["max_profiler_iterations"] = options.max_profiler_iterations
-    if options.max_profiler_time_s != Options().max_profiler_time_s:
-        given["max_profiler_time"] = options.max_profiler_time_s
-    if options.repeats != Options().repeats:
-        given["repeats"] = options.repeats
+    given = options.given()
     for group, values in options.groups.items():
         keys = [key for key in _KEYS.get(group, values) if key in values]
         given[group] = ";".join(f"{key}={_write(values[key])}" for key in keys)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dynolab import plugins
 from dynolab.errors import Error, SpecInvalid
 from dynolab.report.html.words import Say
-from dynolab.spec.options import OPTIONS, Kind, KnownOption, Options, format_options, parse
+from dynolab.spec.options import OPTIONS, Kind, KnownOption, format_options, parse
 
 PREFIX = "option."
 """Before an option's path in the name of its field: ``option.onnx_options.execution_mode``."""
@@ -143,15 +143,7 @@ def _said(was: str) -> dict[str, str]:
 def split(text: str) -> dict[str, str]:
     """The values that a text gives, by path. Raises :class:`SpecInvalid`."""
     options = parse(text)
-    given: dict[str, object] = dict(options.plain)
-    if options.compute_units:
-        given["compute_unit"] = ",".join(unit.lower() for unit in options.compute_units)
-    if options.max_profiler_iterations != Options().max_profiler_iterations:
-        given["max_profiler_iterations"] = options.max_profiler_iterations
-    if options.max_profiler_time_s != Options().max_profiler_time_s:
-        given["max_profiler_time"] = options.max_profiler_time_s
-    if options.repeats != Options().repeats:
-        given["repeats"] = options.repeats
+    given: dict[str, object] = dict(options.given())
     for group, values in options.groups.items():
         given |= {f"{group}.{key}": value for key, value in values.items()}
     return {path: str(value).lower() if isinstance(value, bool) else f"{value}" for path, value in given.items()}

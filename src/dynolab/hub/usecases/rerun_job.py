@@ -13,8 +13,8 @@ from dynolab.spec.runs import RUNS
 async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:
     """The new job's id and instant; it is the caller's, also where the old one was only shared with the caller, and waits for none.
 
-    Raises what :func:`~dynolab.hub.usecases.submit_job.submit_job` does: model, dataset and device must still be there. What else the device could run by then does
-    not matter.
+    Raises what :func:`~dynolab.hub.usecases.submit_job.submit_job` does: model, dataset and device must still be there.
+    What else the device could run by then does not matter.
     """
     async with hub.database.begin() as connection:
         row = await one(connection, job, job_id, account)
