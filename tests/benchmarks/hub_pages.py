@@ -123,7 +123,7 @@ def finished(hub: RunningHub, layers: int) -> str:
     given = door.claim(claim)
     assert given is not None
     content = json.dumps(codec.encode(replace(sample_profile(), layers=layer_table(layers))))
-    httpx.put(given.uploads["result"], content=content.encode(), timeout=60).raise_for_status()
+    hub.leave(given.attempt, "result", content.encode())
     door.finish(given.attempt, Outcome(summary={"estimated_inference_time_ns": 1}))
     return job_id
 

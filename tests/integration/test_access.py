@@ -418,15 +418,16 @@ def test_parts_in_a_wrong_order_are_refused(user: User, postgres: OwnDatabase, h
     in_database(postgres, halve)  # parts of 64 MiB would be long
     from dynolab.hub.store.links import Link, Links
 
-    secret: list[str] = []
+    found: list[str] = []
 
     async def read(connection: Any) -> None:
-        secret.append(await connection.fetchval("SELECT value FROM setting WHERE name = 'link_secret'"))
+        found.append(await connection.fetchval("SELECT value FROM setting WHERE name = 'link_secret'"))
+        found.append(await connection.fetchval("SELECT 'token:' || id FROM token WHERE kind = 'user' LIMIT 1"))
 
     in_database(postgres, read)
-    urls = [
-        f"{hub.url}/files/parts/{Links(secret[0]).sign(Link('part', begun['upload_id'], number))}" for number in (0, 1)
-    ]
+    secret, holder = found
+    links = [Link("part", begun["upload_id"], holder, number) for number in (0, 1)]
+    urls = [f"{hub.url}/files/parts/{Links(secret).sign(link)}" for link in links]
     path = f"/models/{model}/uploads/{begun['upload_id']}/complete"
     second = httpx.put(urls[1], content=b"cd", timeout=30).headers["etag"]
     assert user.refused("POST", path, 409, {"etags": [second]})["code"] == "Conflict"
@@ -652,8 +653,8 @@ def test_what_an_agent_may_not_do(user: User, door: HubDoor, hub: RunningHub, tm
     user.submit(user.model(), "agents")
     found = taken(door, "agents")
     (tmp_path / "log").write_bytes(b"log")
-    with pytest.raises(errors.NotFound):  # an address is for what it was signed for
-        door.store(found.uploads["log"].replace("/log/", "/result/"), tmp_path / "log")
+    with pytest.raises(errors.NotFound):
+        door.store(found.attempt, "diary", tmp_path / "log")
     for content in (b"{", b"[]", b"null", b"\xff", b"[" * 100_000, WRONG):
         headers = {"Authorization": f"Bearer {hub.agent_token}", **AS_JSON}
         for path in ("claim", f"attempts/{found.attempt}/finish", f"attempts/{found.attempt}/renew"):

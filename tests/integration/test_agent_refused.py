@@ -103,13 +103,13 @@ def ended(client: Client) -> InferenceJob:
 def test_a_result_that_is_not_taken_fails_the_job_with_the_reason(
     status: int, body: bytes, code: str, client: Client, proxy: Proxy, agent: subprocess.Popen[bytes]
 ) -> None:
-    with refusing(proxy, "/files/attempts/result/", status, body):
+    with refusing(proxy, "/api/agent/v1/files/result/", status, body):
         job = ended(client)
     assert job.document["state"] == "failed"
     assert job.document["failure"]["code"] == code
     assert job.document["failure"]["message"].startswith("the hub did not take the result of ")
     assert "inspect" in job.log(), "the log says what was done nevertheless"
-    assert proxy.refused == ["/files/attempts/result/"], "it is not sent again and again"
+    assert proxy.refused == ["/api/agent/v1/files/result/"], "it is not sent again and again"
     assert agent.poll() is None
 
 
@@ -117,14 +117,14 @@ def test_a_result_that_is_not_taken_fails_the_job_with_the_reason(
 def test_a_log_that_is_not_taken_leaves_its_end_and_the_result(
     client: Client, proxy: Proxy, agent: subprocess.Popen[bytes]
 ) -> None:
-    with refusing(proxy, "/files/attempts/log/", 413, times=1):
+    with refusing(proxy, "/api/agent/v1/files/log/", 413, times=1):
         job = ended(client)
-    assert proxy.refused == ["/files/attempts/log/"]
+    assert proxy.refused == ["/api/agent/v1/files/log/"]
     assert job.document["state"] == "done"
     first, *rest = job.log().splitlines()
     assert "did not take the log of" in first
     assert rest[-1]
-    with refusing(proxy, "/files/attempts/log/", 413):
+    with refusing(proxy, "/api/agent/v1/files/log/", 413):
         assert ended(client).document["state"] == "done"
     assert len(proxy.refused) == 2
 
@@ -163,6 +163,6 @@ def test_the_hub_itself_says_that_a_log_is_too_large(hub: RunningHub, client: Cl
         with log.open("wb") as file:
             file.truncate(LOG_MAX_BYTES + 1)
         with pytest.raises(errors.TooLarge, match=str(LOG_MAX_BYTES)):
-            door.store(found.uploads["log"], log)
+            door.store(found.attempt, "log", log)
     finally:
         door.close()

@@ -247,7 +247,7 @@ def test_a_result_is_not_there_before_its_job_is_done(http: httpx.Client, door: 
     found = door.claim(request)
     assert found is not None
     (tmp_path / "log").write_text("what happened")
-    door.store(found.uploads["log"], tmp_path / "log")
+    door.store(found.attempt, "log", tmp_path / "log")
     assert not pb.Job.FromString(http.get(f"jobs/{job_id}/").content).available_artifacts, "with the end, not before it"
     door.finish(found.attempt, Outcome())
     assert list(pb.Job.FromString(http.get(f"jobs/{job_id}/").content).available_artifacts) == [1]

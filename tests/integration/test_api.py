@@ -118,7 +118,7 @@ def checked(answer: httpx.Response, status: int) -> Any:
 
 
 def offer(name: str, number: int = 1) -> DeviceOffer:
-    return DeviceOffer(id=f"{name}-{number}", name=name, os="1.0", attributes=("framework:onnx",))
+    return DeviceOffer(id=f"{name}-{number}", name=name, os="1.0", attributes=("framework:onnx", "sandbox:test"))
 
 
 def claim(door: HubDoor, name: str, wait_s: float = 0.0, number: int = 1) -> Assignment | None:
@@ -139,7 +139,7 @@ def finished(user: User, door: HubDoor, name: str, folder: Path) -> str:
     (folder / "result").write_text(json.dumps({"profile": "whole", "text": "ü"}), encoding="utf-8")
     (folder / "log").write_text("a line\n", encoding="utf-8")
     for verb in ("result", "log"):
-        door.store(found.uploads[verb], folder / verb)
+        door.store(found.attempt, verb, folder / verb)
     door.finish(found.attempt, Outcome(summary={"estimated_inference_time_ns": 1_500_000}))
     return job_id
 
@@ -360,7 +360,7 @@ def test_what_a_job_made_is_a_dataset_of_its_own(user: User, door: HubDoor, hub:
         found = taken(door, "infer")
         assert found.dataset is not None
         assert (found.job, found.dataset.bytes, found.with_profile) == (job["id"], len(CONTENT), False)
-        door.store(found.uploads["output"], tmp_path / "output")
+        door.store(found.attempt, "output", tmp_path / "output")
         door.finish(found.attempt, Outcome())
         made.append((job["id"], user.get(f"/jobs/{job['id']}")["output_dataset_id"]))
     assert len(files(hub) - before) == 2

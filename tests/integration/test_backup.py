@@ -89,7 +89,7 @@ def filled(hub: RunningHub, folder: Path) -> tuple[User, Kept]:
     assert claimed is not None
     for verb, content in (("result", PROFILE), ("log", LOG)):
         (folder / verb).write_bytes(content)
-        door.store(claimed.uploads[verb], folder / verb)
+        door.store(claimed.attempt, verb, folder / verb)
     door.finish(claimed.attempt, Outcome(summary={"estimated_inference_time_ns": 7}))
     waiting = user.ask("POST", "/jobs", 201, json=wanted)["id"]
     door.close()

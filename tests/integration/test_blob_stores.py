@@ -80,7 +80,7 @@ class Site:
         assert self.door.fetch(claimed.model, folder).read_bytes() == MODEL
         for verb, content in (("result", b'{"stages": []}'), ("log", b"a line\n")):
             (folder / verb).write_bytes(content)
-            self.door.store(claimed.uploads[verb], folder / verb)
+            self.door.store(claimed.attempt, verb, folder / verb)
         self.door.finish(claimed.attempt, Outcome(summary={"estimated_inference_time_ns": 1}))
         return str(job)
 

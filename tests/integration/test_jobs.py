@@ -82,7 +82,7 @@ def test_a_job_goes_to_an_agent_and_comes_back_done(user: User, door: HubDoor, t
     assert user.state(job_id) == pb.JOB_STATE_CREATED
     found = taken(door, device("round"))
     assert (found.job, found.number, found.lease_s) == (job_id, 1, LEASE_S)
-    assert door.fetch(found.model, tmp_path).read_bytes() == CONTENT
+    assert door.fetch(found.attempt, "model", found.model, tmp_path).read_bytes() == CONTENT
     assert user.state(job_id) == pb.JOB_STATE_PROVISIONING_DEVICE
     assert not door.renew(found.attempt, Renewal({"stage": "compile"})).cancel
     assert user.state(job_id) == pb.JOB_STATE_MEASURING_PERFORMANCE

@@ -118,7 +118,7 @@ class Slots:
             with suppress(Unreachable, errors.DeviceLost):
                 door.renew(found.attempt, Renewal({"stage": "inference"}))
             time.sleep(min(left_s, LEASE_S / 3))
-        door.store(found.uploads["result"], self._result)
+        door.store(found.attempt, "result", self._result)
         door.finish(found.attempt, Outcome(summary={"estimated_inference_time_ns": 1}))
 
 

@@ -50,7 +50,7 @@ class Bench:
     """A hub that sweeps when it is told to, and a user with a model and boards of one name."""
 
     def __init__(self, hub: Hub, user: Account, agent: Account, name: str) -> None:
-        self.hub, self._user, self._agent, self._name = hub, user, agent, name
+        self.hub, self._user, self.agent, self._name = hub, user, agent, name
         self._alive: list[Claim] = []
 
     async def submit(self, deadline_s: float | None = None) -> str:
@@ -59,7 +59,7 @@ class Bench:
 
     async def claim(self, board: int = 1) -> Claim | None:
         offer = DeviceOffer(f"{self._name}-{board}", self._name, "1.0", ("framework:onnx",))
-        return await claim_attempt(self.hub, self._agent, ClaimRequest(AGENT_PROTOCOL, offer))
+        return await claim_attempt(self.hub, self.agent, ClaimRequest(AGENT_PROTOCOL, offer))
 
     async def claimed(self, board: int = 1) -> Claim:
         found = await self.claim(board)
@@ -74,7 +74,7 @@ class Bench:
 
     async def sweep(self) -> None:
         for claimed in self._alive:
-            await renew_attempt(self.hub, claimed.attempt_id, Renewal())
+            await renew_attempt(self.hub, self.agent, claimed.attempt_id, Renewal())
         await sweep_leases(self.hub)
         await sweep_deadlines(self.hub)
 
@@ -119,7 +119,7 @@ class Bench:
         """The job is that attempt's after one more sweep too, and ends with it."""
         await self.sweep()
         assert (await self.states(claimed.job_id))[claimed.number - 1 :] == ["running"]
-        await finish_attempt(self.hub, claimed.attempt_id, Outcome())
+        await finish_attempt(self.hub, self.agent, claimed.attempt_id, Outcome())
         assert (await self.states(claimed.job_id))[claimed.number - 1 :] == ["done"]
 
     async def deadline_still_runs(self, job_id: str) -> None:
@@ -198,7 +198,7 @@ def test_no_lease_runs_out_because_the_database_stood_still_amid_a_renewal(run: 
         claimed = await bench.claimed()
         await bench.sweep()
         async with bench.locked("LOCK TABLE live_log IN ACCESS EXCLUSIVE MODE"):
-            renewing = asyncio.create_task(renew_attempt(bench.hub, claimed.attempt_id, Renewal()))
+            renewing = asyncio.create_task(renew_attempt(bench.hub, bench.agent, claimed.attempt_id, Renewal()))
             await asyncio.sleep(STILL_S)
             await bench.sweep()
         await renewing
@@ -220,7 +220,7 @@ def test_who_says_nothing_after_a_standstill_is_lost_a_lease_later_and_its_late_
         second = await bench.claimed()
         assert (second.job_id, second.number) == (job_id, 2)
         with pytest.raises(Conflict, match="is over"):
-            await finish_attempt(bench.hub, first.attempt_id, Outcome())
+            await finish_attempt(bench.hub, bench.agent, first.attempt_id, Outcome())
         await bench.still_holds(second)
 
     run(drill, SHORT_S)

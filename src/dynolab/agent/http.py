@@ -38,7 +38,7 @@ class HubDoor:
         self._url = url
         self._base = url.rstrip("/") + "/api/agent/v1"
         self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5))
-        self._token = {"Authorization": f"Bearer {token}"}  # not for files: their addresses authorise themselves
+        self._token = {"Authorization": f"Bearer {token}"}
         self._given_up = threading.Event()
 
     def close(self) -> None:
@@ -73,23 +73,31 @@ class HubDoor:
         """Say how the attempt ended; tried until the hub answers. Raises what it refused with."""
         self._again(lambda: self._post(f"attempts/{attempt}/finish", codec.encode(outcome)))
 
-    def fetch(self, link: FileLink, folder: Path) -> Path:
-        """The file of a link, in the folder. Raises :class:`~dynolab.errors.TransferFailed` when not all of it came."""
-        return self._again(lambda: self._fetch(link, folder / Path(link.name).name))
+    def fetch(self, attempt: str, what: str, link: FileLink, folder: Path) -> Path:
+        """The attempt's ``model`` or ``dataset``, in the folder.
 
-    def store(self, url: str, path: Path) -> None:
-        """Send a file to an address; tried until the hub answers. Raises what it refused with."""
+        Raises :class:`~dynolab.errors.TransferFailed` when not all of it came.
+        """
+        return self._again(lambda: self._fetch(f"{self._base}/files/{what}/{attempt}", link, folder))
+
+    def store(self, attempt: str, what: str, path: Path) -> None:
+        """Send a file that the attempt leaves: ``result``, ``output``, ``artifact`` or ``log``; tried until the hub answers.
+
+        Raises what it refused with.
+        """
+        url = f"{self._base}/files/{what}/{attempt}"
 
         def chunks() -> Iterator[bytes]:
             with path.open("rb") as file:
                 while chunk := file.read(CHUNK_BYTES):
                     yield chunk
 
-        length = {"Content-Length": str(path.stat().st_size)}
-        self._again(lambda: _checked(self._client.put(url, content=chunks(), headers=length)))
+        headers = {"Content-Length": str(path.stat().st_size), **self._token}
+        self._again(lambda: _checked(self._client.put(url, content=chunks(), headers=headers)))
 
-    def _fetch(self, link: FileLink, target: Path) -> Path:
-        with self._client.stream("GET", link.url) as answer:
+    def _fetch(self, url: str, link: FileLink, folder: Path) -> Path:
+        target = folder / Path(link.name).name
+        with self._client.stream("GET", url, headers=self._token) as answer:
             _checked(answer)
             with target.open("wb") as file:
                 for chunk in answer.iter_bytes(CHUNK_BYTES):

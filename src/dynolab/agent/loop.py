@@ -134,9 +134,9 @@ class Attempt:
 
     def _measure(self) -> Outcome:
         try:
-            self._door.fetch(self._assignment.model, self._folder)
+            self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
             if self._assignment.dataset is not None:
-                self._door.fetch(self._assignment.dataset, self._folder)
+                self._door.fetch(self._assignment.attempt, "dataset", self._assignment.dataset, self._folder)
         except (errors.TransferFailed, errors.UserError) as error:
             return Outcome(error=error.to_dict())
         except OSError as error:  # of this machine's files: a full disk
@@ -150,7 +150,7 @@ class Attempt:
             path = self._folder / FILES[verb]
             if outcome.error is None and path.exists():
                 try:
-                    self._door.store(self._assignment.uploads[verb], path)
+                    self._door.store(self._assignment.attempt, verb, path)
                 except NOT_TAKEN as error:
                     refused = _refused(f"the {verb} of {path.stat().st_size} bytes", error)
                     log.warning("job %s: %s", self._assignment.job, refused)
@@ -166,7 +166,7 @@ class Attempt:
         if not path.exists():
             return
         try:
-            self._door.store(self._assignment.uploads["artifact"], path)
+            self._door.store(self._assignment.attempt, "artifact", path)
         except NOT_TAKEN as error:
             refused = _refused(f"the compiled artifact of {path.stat().st_size} bytes", error)
             log.warning("job %s: %s", self._assignment.job, refused)
@@ -175,18 +175,18 @@ class Attempt:
 
     def _leave_log(self) -> None:
         """Send the log, or its end where the hub does not take all of it: what was measured is no worse for that."""
-        path, url = self._folder / FILES["log"], self._assignment.uploads["log"]
+        path, attempt = self._folder / FILES["log"], self._assignment.attempt
         if not path.exists():
             return
         try:
-            self._door.store(url, path)
+            self._door.store(attempt, "log", path)
         except NOT_TAKEN as error:
             refused = _refused(f"the log of {path.stat().st_size} bytes", error)
             log.warning("job %s: %s", self._assignment.job, refused)
             end = self._folder / "end-of-log.txt"
             end.write_text(f"{refused}; its end is:\n{self._log_end()}", encoding="utf-8")
             with suppress(*NOT_TAKEN):
-                self._door.store(url, end)
+                self._door.store(attempt, "log", end)
 
     def _renew(self) -> None:
         """Say that we are still at it, until it is over, the hub refuses, or the job is cancelled; sooner when the log grew."""

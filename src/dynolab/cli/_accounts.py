@@ -33,12 +33,15 @@ def account(ctx: click.Context, data: Path | None) -> None:
 @account.command("add")
 @click.argument("email")
 @click.option("--name", default="", help="What others see. Default: what stands before the @.")
+@click.option(
+    "--admin", is_flag=True, help="One who runs the hub: may change every pool, and is trusted with all models."
+)
 @click.pass_obj
-def add(data: Path | None, email: str, name: str) -> None:
+def add(data: Path | None, email: str, name: str, admin: bool) -> None:
     """Make an account; prints its API token, this once."""
     from dynolab.hub import operate
 
-    click.echo(_done(data, partial(operate.add_account, email=email, name=name)))
+    click.echo(_done(data, partial(operate.add_account, email=email, name=name, is_admin=admin)))
 
 
 @account.command("token")

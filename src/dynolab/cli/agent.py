@@ -13,8 +13,14 @@ import click
     "--token-file", type=click.Path(path_type=Path), help="File with the agent's token; or DYNOLAB_AGENT_TOKEN."
 )
 @click.option("--name", help="The device's name. Default: the host's.")
+@click.option(
+    "--join",
+    default="",
+    metavar="EMAIL",
+    help="Join the devices of this name of another account, whose owner let you in.",
+)
 @click.option("--parent", type=int, hidden=True, help="End when this process ends.")
-def command(url: str, token_file: Path | None, name: str | None, parent: int | None) -> None:
+def command(url: str, token_file: Path | None, name: str | None, join: str, parent: int | None) -> None:
     """Serve this machine as a device: take jobs from a hub, one at a time.
 
     \b
@@ -22,6 +28,7 @@ def command(url: str, token_file: Path | None, name: str | None, parent: int | N
     """  # noqa: D301 - click wants the backspace character itself
     import logging
     import signal
+    from dataclasses import replace
 
     from dynolab.agent import offer
     from dynolab.agent.http import HubDoor
@@ -36,7 +43,7 @@ def command(url: str, token_file: Path | None, name: str | None, parent: int | N
         lifeline.hold(parent)
     logging.basicConfig(level=logging.INFO, format="agent: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    agent = Agent(HubDoor(url, _token(token_file)), offer.ask(name))
+    agent = Agent(HubDoor(url, _token(token_file)), replace(offer.ask(name), join=join))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
     agent.serve()

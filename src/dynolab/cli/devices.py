@@ -1,38 +1,110 @@
-"""``dynolab devices``: what jobs can be sent to."""
+"""``dynolab devices``: what jobs can be sent to, and who may send them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from dynolab.cli import _hub
 
 
-@click.command("devices")
+@click.group("devices", invoke_without_command=True)
 @click.option("--name", default="", help="Of this name only.")
 @click.option("--os", default="", help='Of this system version, or an interval such as "[14,15)".')
 @click.option(
     "--attribute", "attributes", multiple=True, metavar="KEY:VALUE", help="With this attribute; may be repeated."
 )
 @_hub.AS_JSON
-def command(name: str, os: str, attributes: tuple[str, ...], as_json: bool) -> None:
-    """List the hub's devices: models of devices, how many boards of each, how many are busy, how many jobs wait."""
-    from rich.markup import escape
+@click.pass_context
+def command(ctx: click.Context, name: str, os: str, attributes: tuple[str, ...], as_json: bool) -> None:
+    """List the hub's devices that your jobs may go to: how many boards of each, how many are busy, how many jobs wait.
 
+    \b
+    dynolab devices
+    dynolab devices access NAME --let-send ana@example.org
+    dynolab devices trust bob@example.org
+    """  # noqa: D301 - click wants the backspace character itself
+    if ctx.invoked_subcommand is not None:
+        return
     with _hub.client() as client:
         query = {"name": name or None, "os": os or None, "attribute": list(attributes) or None}
         found = client.api.get("devices", **query)["devices"]
+        pools = [] if as_json else client.api.get("pools")["pools"]
     if as_json:
         _hub.print_json(found)
         return
+    _hub.show(_table(found) if found else "no device fits" if name or os or attributes else "no device is known yet")
+    for one in pools:
+        if one["may_send"] and not one["trusted"]:
+            click.echo(
+                f"{one['name']} of {one['owner']} would take your jobs; let it receive your models: "
+                f"dynolab devices trust {one['owner']}",
+                err=True,
+            )
+
+
+def _table(found: list[dict[str, Any]]) -> Any:
+    from rich.markup import escape
+
     rows = [
         (
             escape(one["name"]),
             one["os"],
             *(str(one[key]) for key in ("boards", "busy", "queued")),
+            escape(one["owner"]),
             escape(one["description"]),
         )
         for one in found
     ]
-    titles = ("Device", "OS", "Boards", "Busy", "Waiting", "What it is")
-    shown = _hub.table(titles, rows, right=("Boards", "Busy", "Waiting"))
-    _hub.show(shown if found else "no device fits" if name or os or attributes else "no device is known yet")
+    titles = ("Device", "OS", "Boards", "Busy", "Waiting", "Whose", "What it is")
+    return _hub.table(titles, rows, right=("Boards", "Busy", "Waiting"))
+
+
+@command.command("access")
+@click.argument("name")
+@click.option("--let-send", multiple=True, metavar="EMAIL", help="May send jobs; may be repeated.")
+@click.option("--let-join", multiple=True, metavar="EMAIL", help="May bring devices, which get the jobs sent here.")
+@click.option("--remove", multiple=True, metavar="EMAIL", help="May do neither any more; may be repeated.")
+@click.option("--open/--private", "is_open", default=None, help="Whether everybody with an account may send jobs.")
+@click.option("--owner", default="", metavar="EMAIL", help="Whose, for administrators. Default: yours.")
+def access(
+    name: str,
+    let_send: tuple[str, ...],
+    let_join: tuple[str, ...],
+    remove: tuple[str, ...],
+    is_open: bool | None,
+    owner: str,
+) -> None:
+    """Show who may use your devices of a name, or change it."""
+    from dynolab.errors import NotFound
+
+    with _hub.client() as client:
+        mine = owner or client.api.get("me")["email"]
+        found = [one for one in client.api.get("pools", name=name)["pools"] if one["owner"] == mine]
+        if not found:
+            raise NotFound(f"{mine} has no devices {name!r}", hint="`dynolab devices` lists those that you may use")
+        pool = found[0]
+        if let_send or let_join or remove or is_open is not None:
+            asked = {"let_send": list(let_send), "let_join": list(let_join), "remove": list(remove), "is_open": is_open}
+            pool = client.api.send("PATCH", f"pools/{pool['id']}", asked)
+    click.echo(f"{pool['name']} of {pool['owner']}")
+    senders = ["everybody with an account"] if pool["is_open"] else pool["senders"]
+    click.echo(f"may send jobs: {', '.join(senders) or 'nobody else'}")
+    click.echo(f"may join with devices: {', '.join(pool['joiners']) or 'nobody else'}")
+
+
+@command.command("trust")
+@click.argument("owner", required=False)
+@click.option("--end", is_flag=True, help="Not any more; jobs that wait for these devices fail.")
+def trust(owner: str | None, end: bool) -> None:
+    """Let somebody's devices receive your models; without an address, show whose may."""
+    from urllib.parse import quote
+
+    with _hub.client() as client:
+        if owner and end:
+            client.api.send("DELETE", f"trusted/{quote(owner, safe='')}")
+        elif owner:
+            client.api.send("POST", "trusted", {"owner": owner})
+        owners = client.api.get("trusted")["owners"]
+    click.echo(f"may receive your models: the devices of {', '.join(['you', *owners])}")

@@ -74,6 +74,7 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
             dataset_life_days=settings.dataset_life_days,
             data_max_bytes=settings.data_max_bytes,
             orphan_age_s=settings.orphan_age_s,
+            run_s=settings.run_s,
         ),
     )
 
@@ -149,13 +150,13 @@ def _doors(settings: Settings) -> tuple[Door, ...]:
     model, part = settings.model_max_bytes, settings.part_bytes
     return (
         Door("/api/hub/v1", answer, JSON_MAX_BYTES, json_only=True, posts_bounded=True),
+        Door("/api/agent/v1/files/result/", answer, RESULT_MAX_BYTES),
+        Door("/api/agent/v1/files/log/", answer, LOG_MAX_BYTES),
+        Door("/api/agent/v1/files/", answer, model),
         Door("/api/agent/v1", answer, AGENT_MAX_BYTES, json_only=True),  # not bounded: claims are as many as jobs
         Door("/api/v1", replies.answer, PROTOBUF_MAX_BYTES, posts_bounded=True),
         Door("/files/parts/", answer, part),
         Door("/files/forms/", answer, model + FORM_MORE_BYTES),
-        Door("/files/attempts/result/", answer, RESULT_MAX_BYTES),
-        Door("/files/attempts/log/", answer, LOG_MAX_BYTES),
-        Door("/files/attempts/output/", answer, model),
         Door("/submit/", answer, PAGE_MAX_BYTES, posts_bounded=True),
         Door(
             "/submit", _page_failed, 2 * model + FORM_MORE_BYTES, posts_bounded=True

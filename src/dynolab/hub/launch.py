@@ -286,7 +286,7 @@ async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell, t
     """At the first start: tokens and a ``client.ini``, for the owner's eyes only. The file with the agent's token."""
     ini, agent_token = settings.data / "client.ini", settings.data / "agent.token"
     if not ini.exists():
-        token = await make_token(hub, email=LOCAL_USER, kind="user", label="made at the first start")
+        token = await make_token(hub, email=LOCAL_USER, kind="user", label="made at the first start", is_admin=True)
         _write(ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n")
         if tell_secrets:
             tell(f"API token (shown this once): {token}")
@@ -294,7 +294,10 @@ async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell, t
         tell(f"for dynolab's own commands: dynolab login --from {ini}")
     _keep_address(ini, address)
     if not agent_token.exists():
-        _write(agent_token, await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent"))
+        _write(
+            agent_token,
+            await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent", is_admin=True),
+        )
     return agent_token
 
 

@@ -35,6 +35,8 @@ class Settings:
     """``DYNOLAB_DATA_MAX_BYTES``: uploads that would pass this many bytes in all are refused; None: no bound."""
     orphan_age_s: float = 3600.0
     """``DYNOLAB_ORPHAN_AGE_S``: objects that the database did not know at two looks, this far apart, are removed."""
+    run_s: float = 3600.0
+    """``DYNOLAB_RUN_S``: how long an attempt may run of a job that names no deadline, so that none holds a device for ever."""
     dataset_life_days: int = 30
     """As AI Hub keeps datasets."""
     minimum_client: tuple[int, int] = (0, 46)
@@ -67,6 +69,7 @@ class Settings:
             lease_s=_lease_s(),
             data_max_bytes=_data_max_bytes(),
             orphan_age_s=_orphan_age_s(),
+            run_s=_run_s(),
             posts_per_s=_posts_per_s(),
             trusted_proxies=_trusted_proxies(),
             tls_certificate=certificate,
@@ -101,6 +104,13 @@ def _orphan_age_s() -> float:
     found = _number("DYNOLAB_ORPHAN_AGE_S", 3600.0, "seconds")
     if found < 1:
         raise SpecInvalid(f"DYNOLAB_ORPHAN_AGE_S={found:g}: at least 1 second is needed")
+    return found
+
+
+def _run_s() -> float:
+    found = _number("DYNOLAB_RUN_S", 3600.0, "seconds")
+    if found < 1:
+        raise SpecInvalid(f"DYNOLAB_RUN_S={found:g}: at least 1 second is needed")
     return found
 
 

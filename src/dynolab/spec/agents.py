@@ -7,10 +7,13 @@ from typing import Any
 
 from dynolab.spec.tensors import TensorSpec
 
-AGENT_PROTOCOL = 2
+AGENT_PROTOCOL = 3
 """Hub and agent refuse each other when theirs differ."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
+
+SANDBOX, SANDBOX_NONE = "sandbox:", "sandbox:none"
+"""What the attribute begins with that tells how an agent confines models; a device without it counts as one of ``none``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class DeviceOffer:
     description: str = ""
     frameworks: dict[str, str] = field(default_factory=dict)
     """Version by name of what it can run."""
+    join: str = ""
+    """The e-mail address of the account whose pool of this name the device joins; empty: the agent's own account's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,8 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class FileLink:
-    """A file to fetch: an address that needs no token, the name to give it, and its size."""
+    """A file to fetch from the attempt's own address: the name to give it, and its size."""
 
-    url: str
     name: str
     bytes: int
 
@@ -66,8 +70,6 @@ class Assignment:
     """Of inputs whose dimensions the model leaves open, by name."""
     keeps_artifact: bool = False
     """Whether what compile made is to be left, too."""
-    uploads: dict[str, str] = field(default_factory=dict)
-    """Addresses to PUT to, by what goes there: ``result`` (the profile document), ``output``, ``artifact``, ``log``."""
 
 
 @dataclass(frozen=True, slots=True)

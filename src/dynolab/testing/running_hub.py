@@ -8,11 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from dynolab.agent.http import HubDoor
 
 READY_WITHIN_S = 60.0
 END_WITHIN_S = 30.0
@@ -45,6 +48,13 @@ class RunningHub:
     def agent_token(self) -> str:
         """The token of this machine's agent."""
         return (self.data / "agent.token").read_text(encoding="utf-8").strip()
+
+    def leave(self, attempt: str, what: str, content: bytes) -> None:
+        """Send a file that an attempt of this machine's agent's token leaves."""
+        with tempfile.NamedTemporaryFile() as file, closing(HubDoor(self.url, self.agent_token)) as door:
+            file.write(content)
+            file.flush()
+            door.store(attempt, what, Path(file.name))
 
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end, and tell the exit code."""

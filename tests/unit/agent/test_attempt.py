@@ -15,7 +15,7 @@ sys.modules["h5py"] = None
 from pathlib import Path
 from dynolab.agent.attempt import carry_out
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, FileLink
-link = FileLink("", "net.onnx", 1)
+link = FileLink("net.onnx", 1)
 asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", sys.argv[2], "", 1.0, link, link)
 print(carry_out(Path(sys.argv[1]), asked).error)
 """

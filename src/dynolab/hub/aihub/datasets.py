@@ -86,7 +86,7 @@ async def download(request: Request) -> Response:
     row = await find_stored(hub, account, dataset_table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the dataset {row.id} has no bytes: its upload did not end well")
-    return download_url(request, row.blob_id, row.name.removesuffix(".h5"), ".h5")
+    return download_url(request, account, "dataset", row.id, row.name.removesuffix(".h5"), ".h5")
 
 
 routes = [

@@ -22,22 +22,25 @@ def message(found: DeviceModel) -> pb.Device:
 
 async def devices(request: Request) -> Response:
     """``GET devices/``: all that fit, or with ``select=True`` the best one (the newest system)."""
-    hub, _ = await who(request)
+    hub, account = await who(request)
     query = request.query_params
     found = await find_devices(
-        hub, name=query.get("name", ""), os=query.get("os", ""), attributes=query.getlist("attributes")
+        hub, account, name=query.get("name", ""), os=query.get("os", ""), attributes=query.getlist("attributes")
     )
+    models = list({(one.name, one.os, one.attributes): one for one in reversed(found)}.values())[
+        ::-1
+    ]  # one of each owner
     if flag(request, "select"):
-        found = found[:1]
-    return protobuf(pb.DeviceList(devices=map(message, found), total_query_count=len(found)))
+        models = models[:1]
+    return protobuf(pb.DeviceList(devices=map(message, models), total_query_count=len(models)))
 
 
 async def frameworks(request: Request) -> Response:
     """``GET frameworks/``: what the hub's devices run. The first version listed of each is its default."""
-    hub, _ = await who(request)
+    hub, account = await who(request)
     found = [
         pb.Framework(name=name, api_version=version, api_tags=["default", "latest"], full_version=version)
-        for name, version in await find_frameworks(hub)
+        for name, version in await find_frameworks(hub, account)
     ]
     if all(one.name != QAIRT for one in found):
         found.append(pb.Framework(name=QAIRT, api_version="0.0", api_tags=["default", "latest"], full_version="0.0.0"))

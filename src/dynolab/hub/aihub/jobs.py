@@ -20,9 +20,9 @@ from dynolab.hub.aihub.states import our_states, shown_as_profile, state_number
 from dynolab.hub.aihub.tensors import tell_specs, tensor_types
 from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
-from dynolab.hub.store.links import Link
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
+from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_all
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
@@ -272,9 +272,8 @@ async def artifacts(request: Request) -> Response:
         and row.log_blob_id is not None
         and row.finished_at is not None
     ):
-        token = hub.links.sign(Link("read", row.log_blob_id))
-        url = f"{request.app.state.base_url(request)}files/blobs/{token}/device.log"
-        answer.artifacts.add(url=url, filename=f"{row.id}_device.log", name="device log")
+        path, file = link_file(hub, account, "log", row.id, f"{row.id}_device", ".log")
+        answer.artifacts.add(url=request.app.state.base_url(request) + path, filename=file, name="device log")
     return protobuf(answer)
 
 

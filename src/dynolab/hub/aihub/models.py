@@ -14,11 +14,12 @@ from dynolab.hub.aihub.replies import body, created, flag, number, protobuf, tim
 from dynolab.hub.aihub.tensors import tell_specs
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.tables import model as model_table
+from dynolab.hub.usecases.base import Account
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
 from dynolab.hub.usecases.find_stored import find_stored, list_stored
-from dynolab.hub.usecases.link_file import link_file
+from dynolab.hub.usecases.open_link import link_file
 
 KINDS = {
     pb.MODEL_TYPE_TORCHSCRIPT: "torchscript",
@@ -126,12 +127,12 @@ async def download(request: Request) -> Response:
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes: its upload or the job that was to make it did not end well")
     ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")
-    return download_url(request, row.blob_id, row.name, ending)
+    return download_url(request, account, "model", row.id, row.name, ending)
 
 
-def download_url(request: Request, blob_id: str, name: str, ending: str) -> Response:
-    """Address and name of a file."""
-    path, file = link_file(request.app.state.hub, blob_id, name, ending)
+def download_url(request: Request, account: Account, verb: str, target_id: str, name: str, ending: str) -> Response:
+    """Address and name of a file of the account's or shared with it."""
+    path, file = link_file(request.app.state.hub, account, verb, target_id, name, ending)
     answer = pb.FileDownloadURL(url=request.app.state.base_url(request) + path, filename=file)
     wrapped = flag(request, "supports_s3_credentials")
     return protobuf(pb.FileDownloadResponse(url=answer) if wrapped else answer)

@@ -1,4 +1,7 @@
-"""The agents' door: claim, renew, finish. Bodies are the documents of :mod:`dynolab.spec.agents`."""
+"""The agents' door: claim, renew, finish, and an attempt's files. Bodies are the documents of :mod:`dynolab.spec.agents`.
+
+Only the token that claimed an attempt is heard about it.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,18 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
-from dynolab.hub.store.links import Link
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
+from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
-from dynolab.hub.usecases.store_file import COLUMNS
+from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, FileLink, Outcome, Renewal
 
@@ -54,22 +57,42 @@ async def claim(request: Request) -> Response:
                 await task
     if found is None:
         return Response(status_code=204)
-    return JSONResponse(codec.encode(_assignment(request, hub, found)))
+    return JSONResponse(codec.encode(_assignment(hub, found)))
 
 
 async def renew(request: Request) -> Response:
     """``POST attempts/ID/renew``: a :class:`RenewalAnswer`; 409 when the attempt is over."""
     hub: Hub = request.app.state.hub
-    await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
-    answer = await renew_attempt(hub, _attempt(request), await _body(request, Renewal))
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    answer = await renew_attempt(hub, agent, _attempt(request), await _body(request, Renewal))
     return JSONResponse(codec.encode(answer))
 
 
 async def finish(request: Request) -> Response:
     """``POST attempts/ID/finish``: 204; 409 when the attempt is over."""
     hub: Hub = request.app.state.hub
-    await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
-    await finish_attempt(hub, _attempt(request), await _body(request, Outcome))
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    await finish_attempt(hub, agent, _attempt(request), await _body(request, Outcome))
+    return Response(status_code=204)
+
+
+async def give(request: Request) -> Response:
+    """``GET files/WHAT/ID``: the attempt's ``model`` or ``dataset``."""
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    size, chunks = await read_blob(hub, await given_file(hub, agent, _attempt(request), request.path_params["what"]))
+    headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+async def take(request: Request) -> Response:
+    """``PUT files/WHAT/ID``: what the attempt leaves: ``result``, ``output``, ``artifact`` or ``log``."""
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    what = request.path_params["what"]
+    if what not in COLUMNS:
+        raise NotFound(f"an attempt leaves no {what}")
+    await store_file(hub, agent, _attempt(request), what, request.stream())
     return Response(status_code=204)
 
 
@@ -116,17 +139,7 @@ async def _hung_up(request: Request) -> None:
         pass
 
 
-def _assignment(request: Request, hub: Hub, found: Claim) -> Assignment:
-    base = request.app.state.base_url(request)
-
-    def fetch(blob_id: str, name: str, size: int) -> FileLink:
-        token = hub.links.sign(Link("read", blob_id))
-        return FileLink(f"{base}files/blobs/{token}/{name}", name, size)
-
-    def put(verb: str) -> str:
-        return f"{base}files/attempts/{verb}/{hub.links.sign(Link(verb, str(found.attempt_id)))}"
-
-    dataset = found.dataset_blob_id
+def _assignment(hub: Hub, found: Claim) -> Assignment:
     return Assignment(
         protocol=AGENT_PROTOCOL,
         attempt=str(found.attempt_id),
@@ -135,13 +148,12 @@ def _assignment(request: Request, hub: Hub, found: Claim) -> Assignment:
         kind=found.kind,
         options=found.options,
         lease_s=hub.limits.lease_s,
-        model=fetch(found.model_blob_id, found.file_name, found.model_bytes),
-        dataset=None if dataset is None else fetch(dataset, "dataset.h5", found.dataset_bytes),
+        model=FileLink(found.file_name, found.model_bytes),
+        dataset=None if found.dataset_bytes is None else FileLink("dataset.h5", found.dataset_bytes),
         with_profile=found.measures,
         input_shapes=found.input_shapes,
         requirements=found.requirements,
         keeps_artifact=found.keeps_artifact,
-        uploads={verb: put(verb) for verb in COLUMNS},
     )
 
 
@@ -149,4 +161,6 @@ routes = [
     Route("/claim", claim, methods=["POST"]),
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
     Route("/attempts/{attempt}/finish", finish, methods=["POST"]),
+    Route("/files/{what}/{attempt}", give),
+    Route("/files/{what}/{attempt}", take, methods=["PUT"]),
 ]

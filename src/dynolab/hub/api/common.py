@@ -10,7 +10,7 @@ from fastapi.security import APIKeyHeader
 from dynolab.hub.api.schemas import Download, Upload
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.begin_upload import Begun
-from dynolab.hub.usecases.link_file import link_file
+from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import blob_size
 from dynolab.hub.usecases.sign_in import sign_in
 
@@ -45,9 +45,11 @@ def upload(request: Request, begun: Begun, size: int) -> Upload:
     return Upload(upload_id=begun.id, part_bytes=begun.part_bytes or size, urls=urls)
 
 
-async def download(request: Request, blob_id: str, name: str, ending: str) -> Download:
-    """The address of a file."""
+async def download(
+    request: Request, account: Account, verb: str, target_id: str, blob_id: str, name: str, ending: str
+) -> Download:
+    """The address of a file; ``verb`` says what of the target it is (see :data:`~dynolab.hub.usecases.open_link.TABLES`)."""
     hub = _hub(request)
     size = await blob_size(hub, blob_id)
-    path, file = link_file(hub, blob_id, name, ending)
+    path, file = link_file(hub, account, verb, target_id, name, ending)
     return Download(url=request.app.state.base_url(request) + path, name=file, bytes=size)

@@ -100,7 +100,7 @@ async def download(request: Request, hub: TheHub, account: Caller, id: str) -> D
     row = await find_stored(hub, account, tables.dataset, id)
     if row.blob_id is None:
         raise Conflict(f"the dataset {row.id} has no bytes yet", hint="complete its upload first")
-    return await common.download(request, row.blob_id, row.name, ".h5")
+    return await common.download(request, account, "dataset", row.id, row.blob_id, row.name, ".h5")
 
 
 @router.delete("/{id}", status_code=204)

@@ -22,7 +22,7 @@ async def listing(
     attribute: Annotated[list[str], Query(max_length=100, description="All of them must be there.")] = [],  # noqa: B006 - FastAPI copies it
 ) -> DeviceModels:
     """The device models that a job with these wishes may go to, and how busy they are."""
-    found = await find_load(hub, name=name, os=os, attributes=attribute)
+    found = await find_load(hub, account, name=name, os=os, attributes=attribute)
     return DeviceModels(
         devices=[
             DeviceModel(
@@ -30,6 +30,7 @@ async def listing(
                 os=one.model.os,
                 attributes=list(one.model.attributes),
                 description=one.model.description,
+                owner=one.model.owner,
                 boards=one.boards,
                 busy=one.busy,
                 queued=one.queued,
@@ -43,7 +44,7 @@ async def listing(
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Board:
     """One board, by the id that its agent announced it with."""
-    row = await find_board(hub, id)
+    row = await find_board(hub, account, id)
     return Board(
         id=row.id,
         name=row.name,

@@ -15,5 +15,5 @@ router = APIRouter(prefix="/frameworks", tags=["devices"])
 async def listing(hub: TheHub, account: Caller) -> Frameworks:
     """Name and version of every runtime that some board has."""
     return Frameworks(
-        frameworks=[Framework(name=name, version=version) for name, version in await find_frameworks(hub)]
+        frameworks=[Framework(name=name, version=version) for name, version in await find_frameworks(hub, account)]
     )

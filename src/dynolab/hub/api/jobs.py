@@ -225,7 +225,7 @@ async def profile(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
 async def artifact(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
     """Where what compile made on the device is to be had, as a zip file; 404 where there is none."""
     row = await find_job(hub, account, id)
-    return await download(request, find_artifact(row), f"{row.name}_{id}_artifact", ".zip")
+    return await download(request, account, "artifact", row.id, find_artifact(row), f"{row.name}_{id}_artifact", ".zip")
 
 
 @router.get(

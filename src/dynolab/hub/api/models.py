@@ -103,7 +103,7 @@ async def download(request: Request, hub: TheHub, account: Caller, id: str) -> D
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes yet", hint="complete its upload first")
     ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")
-    return await common.download(request, row.blob_id, row.name, ending)
+    return await common.download(request, account, "model", row.id, row.blob_id, row.name, ending)
 
 
 @router.delete("/{id}", status_code=204)

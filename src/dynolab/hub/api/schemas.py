@@ -123,6 +123,7 @@ class DeviceModel(Given):
     os: str
     attributes: list[str] = Field(description="Each `key:value`.")
     description: str
+    owner: str = Field(description="The e-mail address of who answers for them.")
     boards: int = Field(description="How many boards are known.")
     busy: int = Field(description="How many of them hold a job now.")
     queued: int = Field(description="Jobs that wait for a board of this name and system, whichever attributes it has.")
@@ -160,6 +161,48 @@ class Board(Given):
     busy: bool = Field(description="Whether it holds a job now.")
     created_at: datetime
     seen_at: datetime = Field(description="When it was last heard of.")
+
+
+class Pool(Given):
+    """The devices of one name that one account answers for."""
+
+    id: str
+    name: str
+    owner: str = Field(description="The e-mail address of who answers for its devices.")
+    is_open: bool = Field(description="Whether everybody with an account may send jobs to it.")
+    is_own: bool = Field(description="Whether you may change it.")
+    may_send: bool
+    may_join: bool = Field(description="Whether your agents may bring devices into it: `dynolab agent --join OWNER`.")
+    trusted: bool = Field(description="Whether its devices may receive your models.")
+    senders: list[str] = Field(description="Who was let in to send jobs; empty where you may not change it.")
+    joiners: list[str] = Field(description="Who was let in with devices, which see its jobs and their models.")
+
+
+class Pools(Given):
+    """Pools of devices, by name and owner."""
+
+    pools: list[Pool]
+
+
+class PoolChangeAsked(Asked):
+    """Who may use a pool."""
+
+    let_send: list[Short] = Field(default_factory=list, max_length=100, description="E-mail addresses.")
+    let_join: list[Short] = Field(default_factory=list, max_length=100)
+    remove: list[Short] = Field(default_factory=list, max_length=100, description="Who may do neither any more.")
+    is_open: bool | None = None
+
+
+class Trusted(Given):
+    """Whose devices may receive one's models: those that one named, and the hub's administrators."""
+
+    owners: list[str]
+
+
+class TrustedAsked(Asked):
+    """Somebody whose devices may receive one's models."""
+
+    owner: Short = Field(description="An e-mail address.")
 
 
 class Change(Asked):
@@ -266,10 +309,10 @@ class Sharing(Given):
 
 
 class SharingAsked(Asked):
-    """A change of sharing. Sharing a job shares its model and its datasets as well."""
+    """A change of sharing. With a job go its model and its datasets, as far as they are its owner's."""
 
-    add: list[Short] = Field(default_factory=list, max_length=1000, description="E-mail addresses.")
-    remove: list[Short] = Field(default_factory=list, max_length=1000)
+    add: list[Short] = Field(default_factory=list, max_length=100, description="E-mail addresses.")
+    remove: list[Short] = Field(default_factory=list, max_length=100)
 
 
 # ---- jobs ------------------------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
     made = read_made(request)
     tokens = await find_tokens(hub, account)
     address = str(request.app.state.base_url(request)).rstrip("/")
-    devices = await find_devices(hub)
+    devices = await find_devices(hub, account)
     return await page(
         request,
         "account.html.j2",

@@ -64,7 +64,7 @@ async def listing(request: Request) -> Response:
     """``GET /devices/``: all models of devices, or those of whose boards something holds ``text``."""
     hub, account = await visitor(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
-    kinds = _kinds(await find_load(hub), await find_board_states(hub, account, text=wanted))
+    kinds = _kinds(await find_load(hub, account), await find_board_states(hub, account, text=wanted))
     return await live(request, account, "devices", kinds=kinds, wanted=wanted)
 
 
@@ -80,7 +80,7 @@ async def show(request: Request) -> Response:
     found = await find_board_states(hub, account, device_id=wanted)
     if found:
         return await _board(request, hub, account, found[0])
-    load = await find_load(hub, name=wanted)
+    load = await find_load(hub, account, name=wanted)
     if not load:
         raise NotFound(f"there is no device {wanted!r}", hint="the list of devices has those that agents serve")
     kinds = _kinds(load, await find_board_states(hub, account, text=wanted))
@@ -88,7 +88,7 @@ async def show(request: Request) -> Response:
 
 
 async def _board(request: Request, hub: Hub, account: Account, board: BoardState) -> Response:
-    load = await find_load(hub, name=board.name, os=board.os)
+    load = await find_load(hub, account, name=board.name, os=board.os)
     found = await read_page(request, partial(find_device_history, hub, account, board.id), ATTEMPTS)
     tries = [Try(row, _seconds(row)) for row in found.rows]
     return await live(

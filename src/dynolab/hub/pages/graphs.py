@@ -25,17 +25,16 @@ from dynolab.errors import Error, NotFound, PluginMissing, SpecInvalid
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.rendering import page, say
 from dynolab.hub.pages.visitors import the_hub, visitor
-from dynolab.hub.store.links import Link
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import file_name
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
 from dynolab.hub.usecases.find_stored import find_stored
+from dynolab.hub.usecases.open_link import open_read, sign_link
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.report.html.view import LayerRow, LayersView, view
 
-LIFE_S = 3600
 SHOWN_LAYERS = 500
 NEWEST_JOBS = 20
 TYPES = {
@@ -76,7 +75,7 @@ async def show(request: Request) -> Response:
         raise NotFound(f"the model {row.id} has no file: its upload was not completed")
     _folder()
     name = file_name(row.name, row.kind, row.is_directory)
-    token = hub.links.sign(Link("graph", row.blob_id))
+    token = sign_link(hub, account, "model", row.id)
     frame = "/graph/viewer/index.html?" + urlencode({"url": f"/graph/file/{token}/{quote(name)}", "identifier": name})
     job, jobs = await _jobs(hub, account, row.id, request.query_params.get("job", ""))
     times = Times(jobs) if job is None else await _times(hub, job, jobs, request)
@@ -164,10 +163,7 @@ def _alone(page: str) -> str:
 async def file(request: Request) -> Response:
     """``GET /graph/file/TOKEN/NAME``: the model, by an address that authorises itself."""
     hub = the_hub(request)
-    link = hub.links.read(request.path_params["token"], "graph", life_s=LIFE_S)
-    if link is None:
-        raise NotFound("this address is not valid, or not any more", hint="load the page anew")
-    size, chunks = await read_blob(hub, link.target)
+    size, chunks = await read_blob(hub, await open_read(hub, request.path_params["token"]))
     headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     return StreamingResponse(chunks, headers=headers, media_type="application/octet-stream")
 

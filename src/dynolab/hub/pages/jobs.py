@@ -20,7 +20,7 @@ from dynolab.hub.pages.paging import here, read_page
 from dynolab.hub.pages.rendering import is_fragment
 from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
@@ -126,10 +126,10 @@ def _plain(query: QueryParams, name: str) -> str:
     return query.get(name, "").replace("\x00", "").strip()[:256]
 
 
-async def _first_commands(request: Request, hub: Hub) -> list[str]:
+async def _first_commands(request: Request, hub: Hub, account: Account) -> list[str]:
     """What submits a job from a terminal, line by line, with this hub's address and a device that it knows."""
     address = str(request.app.state.base_url(request)).rstrip("/")
-    devices = await find_devices(hub)
+    devices = await find_devices(hub, account)
     device = shlex.quote(devices[0].name) if devices else "NAME"
     return [f"dynolab login {address}", f"dynolab submit profile MODEL --device {device}"]
 
@@ -146,7 +146,7 @@ async def listing(request: Request) -> Response:
         "here": here(request),
         "filtered": here(request) != request.url.path,
         "unknown": _unknown(query),
-        "commands": [] if found.rows else await _first_commands(request, hub),
+        "commands": [] if found.rows else await _first_commands(request, hub, account),
     }
     if is_fragment(request):
         return await live(request, account, "jobs", **shown)

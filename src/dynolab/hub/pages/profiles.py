@@ -25,7 +25,7 @@ from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import find_job
-from dynolab.hub.usecases.link_file import link_file
+from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
@@ -106,7 +106,8 @@ async def artifact(request: Request) -> Response:
     """``GET /jobs/ID/artifact``: on to the address of what compile made, a zip file."""
     hub, account = await visitor(request)
     row = await find_job(hub, account, request.path_params["id"])
-    path, _ = link_file(hub, find_artifact(row), f"{row.name}_{row.id}_artifact", ".zip")
+    find_artifact(row)
+    path, _ = link_file(hub, account, "artifact", row.id, f"{row.name}_{row.id}_artifact", ".zip")
     return RedirectResponse(f"/{path}", 303, HEADERS)
 
 

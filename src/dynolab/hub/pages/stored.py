@@ -21,7 +21,7 @@ from dynolab.hub.pages.visitors import go, sender, text, visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
-from dynolab.hub.usecases.link_file import link_file
+from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.share_access import change_sharing, shared_with
 from dynolab.spec.measurements import Range
@@ -109,7 +109,7 @@ async def download(shelf: Shelf, request: Request) -> Response:
     row = await find_stored(hub, account, shelf.table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the {shelf.table.name} {row.id} has no bytes: its upload is not complete")
-    path, _ = link_file(hub, row.blob_id, row.name, shelf.ending(row))
+    path, _ = link_file(hub, account, shelf.table.name, row.id, row.name, shelf.ending(row))
     return RedirectResponse(f"/{path}", 303, HEADERS)
 
 

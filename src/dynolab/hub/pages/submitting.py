@@ -71,7 +71,7 @@ async def show(request: Request) -> Response:
         sheet.texts["kind"] = ["inference"]
         sheet.texts["measures"] = ["yes"]
     for name in asked.getlist("device"):
-        found = [one.model for one in await find_load(hub, name=name)] if "\x00" not in name else []
+        found = [one.model for one in await find_load(hub, account, name=name)] if "\x00" not in name else []
         if found:
             sheet.texts.setdefault("device", []).append(device_value(found[0]))
         else:
@@ -194,7 +194,9 @@ async def _look_up(hub: Hub, account: Account, sheet: Sheet) -> list[tuple[str, 
     for value in sheet.devices:
         wanted = device_wanted(value)
         name, os = wanted.get("name", [""])[0], wanted.get("os", [""])[0]
-        models = await find_devices(hub, name=name, os=os, attributes=wanted.get("attribute", [])) if name else []
+        models = (
+            await find_devices(hub, account, name=name, os=os, attributes=wanted.get("attribute", [])) if name else []
+        )
         if models:
             _check_device(sheet, models[0], model.kind if model is not None else _kind(sheet))
             found.append((value, models[0]))
@@ -295,7 +297,7 @@ async def _choices(hub: Hub, account: Account, sheet: Sheet) -> list[Choice]:
     for board in await find_board_states(hub, account):
         states.setdefault(board.model, Counter())[board.state] += 1
     found = []
-    for load in await find_load(hub):
+    for load in await find_load(hub, account):
         one = load.model
         counts = states.get((one.name, one.os, one.attributes), Counter())
         value = device_value(one)

@@ -46,9 +46,10 @@ account = sa.Table(
     sa.Column("email", sa.Text, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("password_hash", sa.Text),
+    sa.Column("is_admin", sa.Boolean, nullable=False, server_default=sa.false()),
     _instant("created_at", known=True),
 )
-"""``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
+"""``is_admin``: runs the hub, and so is trusted by all and may change every pool (see :data:`pool`). ``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
 
 token = sa.Table(
     "token",
@@ -93,11 +94,49 @@ invitation = sa.Table(
 )
 """A link that signs in as the account, once: who follows it takes the row away."""
 
+pool = sa.Table(
+    "pool",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("is_open", sa.Boolean, nullable=False, server_default=sa.false()),
+    _instant("created_at", known=True),
+    sa.UniqueConstraint("account_id", "name"),
+)
+"""The devices of one name that one account answers for. Jobs go to a pool, and its devices receive their models.
+
+``is_open``: everybody with an account may send jobs to it. Whose models it receives is for their owners to say (:data:`trust`)."""
+
+pool_grant = sa.Table(
+    "pool_grant",
+    metadata,
+    sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("granted_by", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False),
+    _instant("granted_at", known=True),
+    sa.CheckConstraint("what IN ('send', 'join')", name="pool_grant_what"),
+)
+"""Whom the owner of a pool, or an administrator, lets ``send`` jobs to it, or ``join`` it with devices, which then see those jobs."""
+sa.Index("ix_pool_grant_email", pool_grant.c.email, pool_grant.c.pool_id)
+
+trust = sa.Table(
+    "trust",
+    metadata,
+    sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), primary_key=True),
+    sa.Column("owner_id", sa.BigInteger, sa.ForeignKey("account.id"), primary_key=True, index=True),
+    _instant("trusted_at", known=True),
+)
+"""Whose pools may receive an account's models, besides its own and the administrators'."""
+
 device = sa.Table(
     "device",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("token_id", sa.Text, sa.ForeignKey("token.id"), nullable=False),
+    sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id"), index=True),
+    sa.Column("is_confined", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("os", sa.Text, nullable=False),
     sa.Column("attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
@@ -107,7 +146,10 @@ device = sa.Table(
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
 )
-"""One physical device, which is one slot: ``attempt_id`` is the attempt that holds it now."""
+"""One physical device, which is one slot: ``attempt_id`` is the attempt that holds it now.
+
+``pool_id`` is None when it was put out of its pool, until it is announced anew. ``is_confined``: it runs models in a sandbox;
+one that does not takes only jobs of the account whose agent serves it."""
 
 blob = sa.Table(
     "blob",
@@ -189,6 +231,7 @@ job = sa.Table(
     sa.Column("project_id", sa.Text, nullable=False, server_default=""),
     sa.Column("model_id", sa.Text, sa.ForeignKey("model.id"), nullable=False),
     sa.Column("dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
+    sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id")),
     sa.Column("device_name", sa.Text, nullable=False),
     sa.Column("device_os", sa.Text, nullable=False),
     sa.Column("device_attributes", ARRAY(sa.Text), nullable=False, server_default="{}"),
@@ -218,14 +261,12 @@ job = sa.Table(
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs) or ``inference`` (a dataset's); ``measures``: whether the stages are measured.
-``input_shapes``: sizes by input name. ``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
+``pool_id`` is where it goes; None: a job of an older hub. ``input_shapes``: sizes by input name. ``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
 ``cancelled_at`` when a cancel was asked for."""
-sa.Index(
-    "ix_job_queued", job.c.account_id, job.c.device_name, job.c.device_os, postgresql_where=job.c.state == "queued"
-)
+sa.Index("ix_job_queued", job.c.pool_id, job.c.device_os, job.c.account_id, postgresql_where=job.c.state == "queued")
 sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_account_device", job.c.account_id, job.c.device_name, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_model_newest", job.c.model_id, job.c.account_id, job.c.created_at.desc(), job.c.id)
@@ -268,6 +309,7 @@ attempt = sa.Table(
     sa.Column("job_id", sa.Text, sa.ForeignKey("job.id", ondelete="CASCADE"), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("device_id", sa.Text, sa.ForeignKey("device.id"), nullable=False),
+    sa.Column("token_id", sa.Text, sa.ForeignKey("token.id")),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("progress", JSONB),
     sa.Column("failure", JSONB),
@@ -282,7 +324,8 @@ attempt = sa.Table(
     sa.UniqueConstraint("job_id", "number"),
     sa.CheckConstraint("state IN ('running', 'done', 'failed', 'lost', 'cancelled')", name="attempt_state"),
 )
-"""One try of a job on one device. Its id is the fence: whoever finishes it must name it, and only once.
+"""One try of a job on one device. Its id is the fence: whoever finishes it must name it, and only once; it is no secret.
+Only who sends the token that claimed it, ``token_id``, is heard about it.
 ``away_s``: for how long of its time the hub itself was away."""
 sa.Index("ix_attempt_device_started", attempt.c.device_id, attempt.c.started_at.desc(), attempt.c.id)
 sa.Index("ix_attempt_running", attempt.c.renewed_at, postgresql_where=attempt.c.state == "running")
@@ -300,6 +343,10 @@ share = sa.Table(
     metadata,
     sa.Column("target_id", sa.Text, primary_key=True),
     sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("via", sa.Text, primary_key=True, server_default=""),
+    sa.Column("granted_by", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False),
+    _instant("granted_at", known=True),
 )
-"""Whom the owner of a job, model or dataset shares it with."""
+"""Whom the owner of a job, model or dataset shares it with. ``via``: the job with which it was shared; empty: for itself."""
 sa.Index("ix_share_email", share.c.email, share.c.target_id)
+sa.Index("ix_share_via", share.c.via, postgresql_where=share.c.via != "")

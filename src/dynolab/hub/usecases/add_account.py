@@ -12,11 +12,14 @@ from dynolab.hub.usecases.make_token import make_token
 from dynolab.hub.usecases.share_access import EMAIL
 
 
-async def add_account(hub: Hub, email: str, name: str = "") -> str:
-    """The secret of the account's first API token. Raises :class:`SpecInvalid`, and :class:`Conflict` for one that is there."""
+async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = False) -> str:
+    """The secret of the account's first API token; ``is_admin``: one that runs the hub.
+
+    Raises :class:`SpecInvalid`, and :class:`Conflict` for one that is there."""
     if not EMAIL.fullmatch(email) or checked_name(email, "account") != email:
         raise SpecInvalid(f"{email!r} is no e-mail address")
-    values = {"email": email, "name": checked_name(name, "account") or email.partition("@")[0]}
+    named = {"email": email, "name": checked_name(name, "account") or email.partition("@")[0]}
+    values = {**named, "is_admin": is_admin}
     made = insert(account).values(values).on_conflict_do_nothing().returning(account.c.id)
     async with hub.database.single() as connection:
         if await connection.scalar(made) is None:

@@ -1,59 +1,115 @@
-"""An agent says which device it serves."""
+"""An agent says which device it serves, and in whose pool."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, func, or_
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, SpecInvalid
-from dynolab.hub.store.tables import device, token
-from dynolab.hub.usecases.base import Account, Hub, checked_name
-from dynolab.spec.agents import DeviceOffer
+from dynolab.hub.store.tables import account, device, pool, token
+from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
+from dynolab.hub.usecases.find_devices import board_queue, pool_queue
+from dynolab.hub.usecases.pool_rights import may_join
+from dynolab.spec.agents import SANDBOX, SANDBOX_NONE, DeviceOffer
 
 SAME_S = 10.0
 ANNOUNCED_MOST = 100_000
 
 
-async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> None:
-    """Make the device known, or renew what is known of it. Raises :class:`Forbidden` when another agent announced it.
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A device that the hub knows: its pool, and the queues whose jobs it takes."""
 
-    A device whose token was revoked is taken over by another token of the same account.
+    pool_id: str
+    queues: tuple[str, ...]
 
-    The same words of the same agent are written at most once in a while: an agent says them with every question.
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What was last said of a device, by whom and when (monotonic), and what came of it."""
+
+    at_s: float
+    token_id: str
+    offer: DeviceOffer
+    board: Board
+
+
+async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> Board:
+    """Make the device known, or renew what is known of it.
+
+    A device whose token was revoked is taken over by another token of the same account. The same words of the same agent are
+    written at most once in a while: an agent says them with every question.
+
+    Raises :class:`Forbidden` when another agent announced it, or when the pool is another's who did not let the account in.
     """
-    now, said = time.monotonic(), (agent.token_id, offer)
-    before = hub.announced.get(offer.id)
-    if before is not None and before[1] == said and now - before[0] < SAME_S:
-        return
+    now, before = time.monotonic(), hub.announced.get(offer.id)
+    if before is not None and (before.token_id, before.offer) == (agent.token_id, offer) and now - before.at_s < SAME_S:
+        return before.board
+    values = {**_checked(offer), "seen_at": func.now(), "token_id": agent.token_id}
+    async with hub.database.begin() as connection:
+        values["pool_id"] = pool_id = await _pool(connection, agent, offer)
+        statement = (
+            insert(device)
+            .values(id=offer.id, **values)
+            .on_conflict_do_update(index_elements=[device.c.id], set_=values, where=_may_speak_for(agent))
+            .returning(device.c.id)
+        )
+        if (await connection.execute(statement)).one_or_none() is None:
+            raise Forbidden(f"the device {offer.id!r} was announced with another token")
+        served = await _serving(connection, pool_id) if values["is_confined"] else [agent.id]
+    own = [pool_queue(pool_id, offer.os, one) for one in served]
+    shared = [pool_queue(pool_id, offer.os)] if values["is_confined"] else []
+    board = Board(pool_id, (*shared, *own, board_queue(offer.id)))
+    if len(hub.announced) > ANNOUNCED_MOST:
+        hub.announced.clear()
+    hub.announced[offer.id] = Announced(now, agent.token_id, offer, board)
+    return board
+
+
+def _checked(offer: DeviceOffer) -> dict[str, object]:
+    """The columns that the offer tells. Raises :class:`SpecInvalid`."""
     if not offer.id or not offer.name:
         raise SpecInvalid("a device needs an id and a name")
     for attribute in offer.attributes:
         if attribute.count(":") != 1:
             raise SpecInvalid(f"the device's attribute {attribute!r} is not key:value")
-    values = {
+    return {
         "name": checked_name(offer.name, "device"),
         "os": offer.os,
         "attributes": list(offer.attributes),
+        "is_confined": any(one.startswith(SANDBOX) and one != SANDBOX_NONE for one in offer.attributes),
         "description": offer.description,
         "frameworks": [{"name": name, "version": version} for name, version in sorted(offer.frameworks.items())],
-        "seen_at": func.now(),
     }
-    statement = (
-        insert(device)
-        .values(id=offer.id, token_id=agent.token_id, **values)
-        .on_conflict_do_update(
-            index_elements=[device.c.id], set_={**values, "token_id": agent.token_id}, where=_may_speak_for(agent)
-        )
-        .returning(device.c.id)
-    )
-    async with hub.database.begin() as connection:
-        if (await connection.execute(statement)).one_or_none() is None:
-            raise Forbidden(f"the device {offer.id!r} was announced with another token")
-    if len(hub.announced) > ANNOUNCED_MOST:
-        hub.announced.clear()
-    hub.announced[offer.id] = (now, said)
+
+
+async def _pool(connection: AsyncConnection, agent: Account, offer: DeviceOffer) -> str:
+    """The id of the pool that the device is to be in: the account's own, made when it is the first, or the one it joins."""
+    name = offer.name.strip()
+    if offer.join and offer.join != agent.email:
+        found = select(pool.c.id).join(account, account.c.id == pool.c.account_id)
+        joined = found.where(account.c.email == offer.join, pool.c.name == name, may_join(agent))
+        pool_id: str | None = await connection.scalar(joined)
+        if pool_id is None:
+            raise Forbidden(
+                f"{agent.email} may not bring devices into a pool {name!r} of {offer.join}",
+                hint=f"its owner allows it: dynolab devices access {name!r} --let-join {agent.email}",
+            )
+        return pool_id
+    made = insert(pool).values(id=new_id("p"), account_id=agent.id, name=name, is_open=agent.is_admin)
+    await connection.execute(made.on_conflict_do_nothing())
+    own = select(pool.c.id).where(pool.c.account_id == agent.id, pool.c.name == name)
+    return str(await connection.scalar(own))
+
+
+async def _serving(connection: AsyncConnection, pool_id: str) -> list[int]:
+    """The accounts whose agents serve devices of the pool."""
+    found = select(token.c.account_id).join(device, device.c.token_id == token.c.id).where(device.c.pool_id == pool_id)
+    return list((await connection.execute(found.distinct().order_by(token.c.account_id))).scalars())
 
 
 def _may_speak_for(agent: Account) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement, Row, Table, and_, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,9 @@ from dynolab.hub.store.passwords import Passwords
 from dynolab.spec.compare import StageComparison
 from dynolab.spec.profiles import Profile
 
+if TYPE_CHECKING:
+    from dynolab.hub.usecases.announce_device import Announced
+
 _LETTERS = string.ascii_lowercase + string.digits
 NAME_MAX = 256
 Lock = Literal["share", "own"]
@@ -39,6 +42,8 @@ class Limits:
     dataset_life_days: int
     data_max_bytes: int | None = None
     orphan_age_s: float = 3600.0
+    run_s: float = 3600.0
+    """How long an attempt of a job without a deadline may run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ class Hub:
     limits: Limits
     signed_in: dict[tuple[str, str], Known] = field(default_factory=dict)
     """Accounts by door and token's digest, for a few seconds (see :mod:`dynolab.hub.usecases.sign_in`)."""
-    announced: dict[str, tuple[float, object]] = field(default_factory=dict)
-    """When and what was last said of a device (see :mod:`dynolab.hub.usecases.announce_device`)."""
+    announced: dict[str, Announced] = field(default_factory=dict)
+    """What was last said of each device (see :mod:`dynolab.hub.usecases.announce_device`)."""
     followers: Followers = field(default_factory=Followers)
     passwords: Passwords = field(default_factory=Passwords)
     unnamed: dict[str, float] = field(default_factory=dict)
@@ -83,6 +88,8 @@ class Account:
     """What was sent, or what the browser was signed in with; empty where that was no token."""
     session_id: str = ""
     """The browser's; empty for whoever sends a token."""
+    is_admin: bool = False
+    """Runs the hub."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, SpecInvalid, StorageFull, TooLarge
-from dynolab.hub.store.links import Link
 from dynolab.hub.store.tables import blob, upload
 from dynolab.hub.usecases.base import Account, Hub, new_id, owned
+from dynolab.hub.usecases.open_link import sign_link
 
 QUOTA_LOCK = 0x64796E71
 """The advisory lock under which bytes are reserved, so that two uploads do not both take the last ones."""
@@ -47,7 +47,7 @@ async def begin_upload(
         await _reserve(hub, connection, size or 0)
         values = {"id": upload_id, "account_id": account.id, "target_id": target_id, "bytes": size, "part_bytes": part}
         await connection.execute(insert(upload).values(values))
-    tokens = tuple(hub.links.sign(Link(verb, upload_id, number)) for number in range(count))
+    tokens = tuple(sign_link(hub, account, verb, upload_id, number) for number in range(count))
     return Begun(upload_id, part, tokens)
 
 

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, device, job, model
-from dynolab.hub.usecases.announce_device import announce_device
+from dynolab.hub.usecases.announce_device import Board, announce_device
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import file_name
-from dynolab.hub.usecases.find_devices import board_queue, pool
+from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest
 
 WAIT_MAX_S = 25.0
@@ -36,17 +36,17 @@ class Claim:
     input_shapes: dict[str, tuple[int, ...]]
     requirements: tuple[str, ...]
     keeps_artifact: bool
-    model_blob_id: str
     model_bytes: int
     file_name: str
-    dataset_blob_id: str | None
-    dataset_bytes: int
+    dataset_bytes: int | None
 
 
 def _board() -> Prepared:
-    """Locks the board; whether an attempt that runs holds it."""
+    """Locks the board, if the token still serves it in that pool; whether an attempt that runs holds it."""
     running = exists().where(attempt.c.id == device.c.attempt_id, attempt.c.state == "running")
-    return Prepared(select(running.label("held")).where(device.c.id == bindparam("board")).with_for_update(of=device))
+    served = device.c.token_id == bindparam("token"), device.c.pool_id == bindparam("pool")
+    found = select(running.label("held")).where(device.c.id == bindparam("board"), *served)
+    return Prepared(found.with_for_update(of=device))
 
 
 def _beginning() -> Prepared:
@@ -63,6 +63,7 @@ def _beginning() -> Prepared:
     at = func.clock_timestamp()  # not that of the transaction, which may have waited for its board
     new = {"id": bindparam("attempt", type_=UUID), "job_id": found.c.id, "number": number, "state": literal("running")}
     new |= {"device_id": bindparam("board", type_=Text), "started_at": at, "renewed_at": at}
+    new |= {"token_id": bindparam("token", type_=Text)}
     made = insert(attempt).from_select([*new], select(*new.values()))
     held = update(device).where(device.c.id == bindparam("board"), exists(select(found.c.id)))
     begun = update(job).where(job.c.id == found.c.id).values(state="preparing", attempts=number, started_at=func.now())
@@ -71,8 +72,7 @@ def _beginning() -> Prepared:
         select(
             *(number.label("number"), *(found.c[name] for name in told)),
             *(model.c.name, model.c.kind.label("format"), model.c.is_directory),
-            *(given.c.id.label("model_blob_id"), given.c.bytes.label("model_bytes")),
-            *(data.c.id.label("dataset_blob_id"), data.c.bytes.label("dataset_bytes")),
+            *(given.c.bytes.label("model_bytes"), data.c.bytes.label("dataset_bytes")),
         )
         .select_from(found.join(model, model.c.id == found.c.model_id).join(given, given.c.id == model.c.blob_id))
         .outerjoin(dataset, dataset.c.id == found.c.dataset_id)
@@ -93,22 +93,26 @@ BOARD, BEGINNING = _board(), _beginning()
 async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Claim | None:
     """A job for this device, or None when none came within ``wait_s``.
 
-    Raises :class:`Conflict` when hub and agent do not speak the same protocol.
+    Raises :class:`Conflict` when hub and agent do not speak the same protocol, and what
+    :func:`~dynolab.hub.usecases.announce_device.announce_device` does.
     """
     if request.protocol != AGENT_PROTOCOL:
         raise errors.Conflict(
             f"the agent speaks protocol {request.protocol}, this hub speaks {AGENT_PROTOCOL}",
             hint="install the same version of dynolab on both sides",
         )
-    await announce_device(hub, agent, request.device)
-    offered = request.device
-    own, queues = board_queue(offered.id), [pool(offered.name, offered.os), board_queue(offered.id)]
+    own = board_queue(request.device.id)
     until = asyncio.get_running_loop().time() + min(request.wait_s, WAIT_MAX_S)
     held = False
     while True:
+        board = await announce_device(hub, agent, request.device)
         # Before each look, so that no notice is missed; who cannot take a job of the pool is not told of any.
-        async with hub.wakeups.waiter([own] if held else queues, takes=True) as woken:
-            claim, still_held = await _look(hub, offered.id, queues)
+        async with hub.wakeups.waiter([own] if held else board.queues, takes=True) as woken:
+            try:
+                claim, still_held = await _look(hub, agent, request.device.id, board)
+            except _Displaced:
+                hub.announced.pop(request.device.id, None)
+                continue
             left_s = until - asyncio.get_running_loop().time()
             if claim is not None or left_s <= 0 or hub.wakeups.closed:
                 return claim
@@ -127,26 +131,35 @@ class _Changing(Exception):
     """Somebody changes the job at this moment, such as its owner who cancels it."""
 
 
-async def _look(hub: Hub, device_id: str, queues: list[str]) -> tuple[Claim | None, bool]:
+class _Displaced(Exception):
+    """The device was put out of its pool, or another token serves it: it is to be announced anew, which tells why."""
+
+
+async def _look(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:
     """A claim if there is one, and whether the board is held by another attempt."""
     while True:
         try:
-            return await _claim(hub, device_id, queues)
+            return await _claim(hub, agent, device_id, board)
         except _Changing:
             await asyncio.sleep(CHANGING_S)
 
 
-async def _claim(hub: Hub, device_id: str, queues: list[str]) -> tuple[Claim | None, bool]:
-    """One look into the queues, in one transaction; entries of jobs that are over are cleared away.
+async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:
+    """One look into the board's queues, in one transaction; entries of jobs that are over are cleared away.
 
     It waits for nobody's lock but its board's, so that it has a part in no deadlock.
     """
     async with hub.database.begin() as connection:
-        if await BOARD.scalar(connection, board=device_id):
+        served = await BOARD.one_or_none(connection, board=device_id, token=agent.token_id, pool=board.pool_id)
+        if served is None:
+            raise _Displaced
+        if served.held:
             return None, True
         attempt_id = uuid.uuid4()
-        while (claimed := await hub.queue.claim(connection, queues, attempt_id)) is not None:
-            about = await BEGINNING.one_or_none(connection, job=claimed.payload, board=device_id, attempt=attempt_id)
+        while (claimed := await hub.queue.claim(connection, board.queues, attempt_id)) is not None:
+            about = await BEGINNING.one_or_none(
+                connection, job=claimed.payload, board=device_id, attempt=attempt_id, token=agent.token_id
+            )
             if about is not None:
                 return _claimed(attempt_id, about), False
             if await _waits(connection, claimed.payload):
@@ -173,9 +186,7 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         input_shapes={name: tuple(shape) for name, shape in about.input_shapes.items()},
         requirements=tuple(about.requirements),
         keeps_artifact=about.keeps_artifact,
-        model_blob_id=about.model_blob_id,
         model_bytes=about.model_bytes,
         file_name=file_name(about.name, about.format, about.is_directory),
-        dataset_blob_id=about.dataset_blob_id,
-        dataset_bytes=about.dataset_bytes or 0,
+        dataset_bytes=about.dataset_bytes,
     )

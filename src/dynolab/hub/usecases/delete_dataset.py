@@ -12,6 +12,6 @@ async def delete_dataset(hub: Hub, account: Account, dataset_id: str) -> None:
     """As a model is, also one that a job made: see :func:`~dynolab.hub.usecases.delete_model.delete_model`."""
     async with hub.database.begin() as connection:
         row = await owned(connection, dataset, dataset_id, account, "delete", lock="own")
-        keys = await bury(connection, dataset, row)
+        keys = await bury(hub, connection, dataset, row)
     await hub.blobs.delete(keys)
     await free_blobs(hub, [row.blob_id] if row.blob_id else [])

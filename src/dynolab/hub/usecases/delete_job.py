@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, job, share
@@ -24,6 +24,6 @@ async def delete_job(hub: Hub, account: Account, job_id: str) -> None:
         left = select(*COLUMNS.values()).where(attempt.c.job_id == job_id)
         attempts = (await connection.execute(left)).all()
         blobs = {blob for one in attempts for blob in one} | {row.result_blob_id, row.artifact_blob_id}
-        await connection.execute(delete(share).where(share.c.target_id == job_id))
+        await connection.execute(delete(share).where(or_(share.c.target_id == job_id, share.c.via == job_id)))
         await connection.execute(delete(job).where(job.c.id == job_id))
     await free_blobs(hub, [one for one in blobs if one is not None])

@@ -12,6 +12,7 @@ from dynolab.hub.store.tables import attempt, dataset, job, model, share, upload
 from dynolab.hub.usecases.base import Account, Hub, owned
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
+from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
 
 async def delete_model(hub: Hub, account: Account, model_id: str) -> None:
@@ -21,18 +22,19 @@ async def delete_model(hub: Hub, account: Account, model_id: str) -> None:
     """
     async with hub.database.begin() as connection:
         row = await owned(connection, model, model_id, account, "delete", lock="own")
-        keys = await bury(connection, model, row)
+        keys = await bury(hub, connection, model, row)
     await hub.blobs.delete(keys)
     await free_blobs(hub, [row.blob_id] if row.blob_id else [])
 
 
-async def bury(connection: AsyncConnection, table: Table, row: Row[Any]) -> list[str]:
+async def bury(hub: Hub, connection: AsyncConnection, table: Table, row: Row[Any]) -> list[str]:
     """Mark the row of a model or dataset, which is locked, as deleted; the keys of the parts of its open uploads.
 
-    Raises :class:`Conflict` while a job that is not over uses it.
+    Raises :class:`Conflict` while a job of its owner's that is not over uses it; those of others that wait fail.
     """
     used_as = {model: job.c.model_id, dataset: job.c.dataset_id}[table]
-    user = await connection.scalar(select(job.c.id).where(used_as == row.id, job.c.state.in_(LIVE)).limit(1))
+    own = used_as == row.id, job.c.account_id == row.account_id, job.c.state.in_(LIVE)
+    user = await connection.scalar(select(job.c.id).where(*own).limit(1))
     if user is not None:
         raise Conflict(f"the job {user} still uses the {table.name} {row.id}", hint="wait for its end, or cancel it")
     unfinished = select(upload.c.id).where(upload.c.target_id == row.id, upload.c.completed_at.is_(None))
@@ -45,4 +47,5 @@ async def bury(connection: AsyncConnection, table: Table, row: Row[Any]) -> list
         await connection.execute(update(attempt).where(made).values(output_blob_id=None))
     gone = {"deleted_at": func.now(), "blob_id": None}
     await connection.execute(update(table).where(table.c.id == row.id).values(gone))
+    await withdraw_jobs(hub, connection, used_as == row.id)
     return found

@@ -6,15 +6,17 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, exists, func, insert, select, update
+from sqlalchemy import Row, Text, bindparam, exists, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
-from dynolab.hub.store.tables import attempt, dataset, dependency, device, job
-from dynolab.hub.usecases.base import Hub, new_id
-from dynolab.hub.usecases.find_devices import board_queue, pool
+from dynolab.hub.store.tables import attempt, dataset, dependency, device, job, share
+from dynolab.hub.usecases.base import Account, Hub, new_id
+from dynolab.hub.usecases.check_claimed import check_claimed
+from dynolab.hub.usecases.enqueue_job import queue_of
+from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.keep_tensors import keep_tensors
 from dynolab.hub.usecases.release_waiting import release_waiting
 from dynolab.hub.usecases.time_away import note_time_away
@@ -26,9 +28,10 @@ MAX_ATTEMPTS = 3
 def _ending() -> Prepared:
     changes = {"state": bindparam("end"), "failure": bindparam("failure", type_=DOCUMENT), "finished_at": func.now()}
     running = (attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
+    claimed = attempt.c.token_id == bindparam("token")
     left = [attempt.c[f"{verb}_blob_id"].label(f"left_{verb}_id") for verb in ("result", "output", "artifact")]
     ids = attempt.c.id, attempt.c.job_id, attempt.c.device_id
-    closed = update(attempt).where(*running).values(changes).returning(*ids, *left).cte("closed")
+    closed = update(attempt).where(*running, claimed).values(changes).returning(*ids, *left).cte("closed")
     freed = update(device).where(device.c.attempt_id == closed.c.id, device.c.id == closed.c.device_id)
     of_job = [
         job.c[name] for name in ("id", "account_id", "name", "project_id", "model_id", "attempts", "cancelled_at")
@@ -58,16 +61,17 @@ DOCUMENT = JSONB(none_as_null=True)
 ENDING, CONCLUDING = _ending(), _concluding()
 
 
-async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> None:
+async def finish_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, outcome: Outcome) -> None:
     """Result and end of a job in one transaction. What the device failed with goes to another attempt, up to three.
 
     Said twice it is done once: the answer to the first may have been lost.
 
-    Raises :class:`Conflict` when the attempt is over already: somebody else has the job, or it was cancelled.
+    Raises :class:`NotFound` for an attempt that another token claimed, and :class:`Conflict` when it is over already:
+    somebody else has the job, or it was cancelled.
     """
     state = "failed" if outcome.error else "done"
     async with hub.database.begin() as connection:
-        row = await _end(connection, attempt_id, state, outcome.error)
+        row = await _end(connection, agent, attempt_id, state, outcome.error)
         if row is None:
             return
         error = errors.from_dict(outcome.error) if outcome.error else None
@@ -90,7 +94,7 @@ async def finish_attempt(hub: Hub, attempt_id: uuid.UUID, outcome: Outcome) -> N
 
 
 async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blob_id: str | None) -> str | None:
-    """The id of a new dataset of the job's owner, made of what the attempt inferred, if it did."""
+    """The id of a new dataset of the job's owner, made of what the attempt inferred, if it did; shared as the job is."""
     if blob_id is None:
         return None
     values = {
@@ -102,6 +106,9 @@ async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blo
         "expires_at": datetime.now(UTC) + timedelta(days=hub.limits.dataset_life_days),
     }
     await connection.execute(insert(dataset).values(values))
+    shared = select(literal(values["id"]), share.c.email, literal(row.id), share.c.granted_by)
+    direct = shared.where(share.c.target_id == row.id, share.c.via == "")
+    await connection.execute(insert(share).from_select(["target_id", "email", "via", "granted_by"], direct))
     return str(values["id"])
 
 
@@ -152,14 +159,15 @@ async def sweep_leases(hub: Hub) -> None:
                 await _again(hub, connection, job_id)
 
 
-async def _end(connection: AsyncConnection, attempt_id: uuid.UUID, state: str, failure: object) -> Any:
+async def _end(connection: AsyncConnection, agent: Account, attempt_id: uuid.UUID, state: str, failure: object) -> Any:
     """Close the attempt, whose id is the fence, and free its device.
 
     The job's row, which is locked, and what the attempt left; None when that was said before.
     """
-    ended = await ENDING.one_or_none(connection, attempt=attempt_id, end=state, failure=failure)
+    told = {"attempt": attempt_id, "token": agent.token_id, "end": state, "failure": failure}
+    ended = await ENDING.one_or_none(connection, **told)
     if ended is None:
-        if await connection.scalar(select(attempt.c.state).where(attempt.c.id == attempt_id)) == state:
+        if await check_claimed(connection, agent, attempt_id) == state:
             return None
         raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
     return ended
@@ -169,7 +177,8 @@ async def _again(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
     """Queue a job for another attempt."""
     row = (await connection.execute(select(job).where(job.c.id == job_id))).one()
     await hub.queue.finish(connection, row.queue_entry)
-    entry = await hub.queue.enqueue(connection, pool(row.device_name, row.device_os), job_id, row.priority + 1)
+    queue = await queue_of(connection, row.pool_id, row.device_os, row.account_id)
+    entry = await hub.queue.enqueue(connection, queue, job_id, row.priority + 1)
     changes = {"state": "queued", "queue_entry": entry, "updated_at": func.now()}
     await connection.execute(update(job).where(job.c.id == job_id).values(changes))
 

@@ -1,13 +1,13 @@
-"""A job gets its place in the queue of its device model."""
+"""A job gets its place in the queue of its pool."""
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.hub.store.tables import job
+from dynolab.hub.store.tables import device, job, token
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.find_devices import pool
+from dynolab.hub.usecases.find_devices import pool_queue
 
 PRIORITY_MOST = 10
 """Owners may ask for -10 to 10."""
@@ -16,21 +16,28 @@ BAND = 10_000_000
 
 
 async def enqueue_job(
-    hub: Hub, connection: AsyncConnection, job_id: str, *, owner_id: int, device: tuple[str, str], asked_priority: int
+    hub: Hub, connection: AsyncConnection, job_id: str, *, owner_id: int, pool_id: str, os: str, asked_priority: int
 ) -> dict[str, int]:
-    """The job's new ``priority`` and ``queue_entry``. ``device`` is the name and system of the device model.
+    """The job's new ``priority`` and ``queue_entry``. It waits for devices of the pool with this system.
 
     The higher priority goes first; within one, shares are fair: who has many jobs waiting stands further back.
     """
-    name, os = device
     waiting = select(func.count()).where(
         job.c.account_id == owner_id,
-        job.c.device_name == name,
+        job.c.pool_id == pool_id,
         job.c.device_os == os,
         job.c.state == "queued",
         job.c.queue_entry.is_not(None),
         job.c.asked_priority == asked_priority,
     )
     priority = asked_priority * BAND - int(await connection.scalar(waiting) or 0)
-    entry = await hub.queue.enqueue(connection, pool(name, os), job_id, priority)
+    entry = await hub.queue.enqueue(connection, await queue_of(connection, pool_id, os, owner_id), job_id, priority)
     return {"priority": priority, "queue_entry": entry}
+
+
+async def queue_of(connection: AsyncConnection, pool_id: str, os: str, owner_id: int) -> str:
+    """The queue for a job of this account: all devices of the pool that may run its models look into it."""
+    served = exists().where(
+        device.c.pool_id == pool_id, device.c.token_id == token.c.id, token.c.account_id == owner_id
+    )
+    return pool_queue(pool_id, os, owner_id if await connection.scalar(select(served)) else None)

@@ -65,7 +65,7 @@ async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estim
     """The estimate for the queued job whose row this is; ``position`` is its place in its queue (:func:`find_attempts`)."""
     if position is None:
         return Estimate(None, "waits")
-    mine = (device.c.name == row.device_name, device.c.os == row.device_os)
+    mine = (device.c.pool_id == row.pool_id, device.c.os == row.device_os)
     running = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
     there = func.greatest(device.c.seen_at, attempt.c.renewed_at) > func.now() - timedelta(seconds=AWAY_AFTER_S)
     boards = (

@@ -8,12 +8,16 @@ from typing import Any
 
 from sqlalchemy import Row, func, or_, select
 
-from dynolab.hub.store.tables import attempt, device, job
+from dynolab.hub.store.tables import account as accounts
+from dynolab.hub.store.tables import attempt, device, job, pool
 from dynolab.hub.usecases.base import Account, Hub, containing, visible
 from dynolab.hub.usecases.claim_attempt import WAIT_MAX_S
+from dynolab.hub.usecases.pool_rights import sees
 
 AWAY_AFTER_S = 2 * WAIT_MAX_S
 """A free board's agent asks again at least every :data:`WAIT_MAX_S`; after twice that it is not there."""
+
+_BOARDS = device.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,9 @@ class BoardState:
     """A board; ``state`` is ``free``, ``busy`` or ``away``, ``since`` when its job began or its agent was last heard of."""
 
     id: str
+    pool_id: str
+    owner: str
+    """The e-mail address of the account that answers for its pool."""
     name: str
     os: str
     attributes: tuple[str, ...]
@@ -37,24 +44,26 @@ class BoardState:
     @property
     def model(self) -> tuple[str, str, tuple[str, ...]]:
         """What it shares with the other boards of its device model."""
-        return self.name, self.os, self.attributes
+        return self.pool_id, self.os, self.attributes
 
 
 async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", text: str = "") -> list[BoardState]:
-    """All boards, or that of an id, or those with the text in their id, name, system, attributes or description."""
+    """All boards that the account is told of, or that of an id, or those with the text in their id, name, system, attributes or description."""
     held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
     own = (job.c.id == attempt.c.job_id) & visible(job, account)
     seen = func.greatest(device.c.seen_at, attempt.c.renewed_at)
     statement = (
         select(
             device,
+            accounts.c.email.label("owner"),
             seen.label("last_seen_at"),
             (seen < func.now() - timedelta(seconds=AWAY_AFTER_S)).label("away"),
             attempt.c.started_at,
             job.c.id.label("job_id"),
             job.c.name.label("job_name"),
         )
-        .select_from(device.outerjoin(attempt, held).outerjoin(job, own))
+        .select_from(_BOARDS.outerjoin(attempt, held).outerjoin(job, own))
+        .where(sees(account))
         .order_by(device.c.name, device.c.id)
     )
     if device_id:
@@ -75,6 +84,8 @@ def _state(row: Row[Any]) -> BoardState:
     state = "busy" if row.started_at is not None else "away" if row.away else "free"
     return BoardState(
         id=row.id,
+        pool_id=row.pool_id,
+        owner=row.owner,
         name=row.name,
         os=row.os,
         attributes=tuple(row.attributes),

@@ -11,12 +11,14 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
-from dynolab.hub.store.tables import attempt, device, job
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.store.tables import attempt, device, job, pool
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
+from dynolab.hub.usecases.pool_rights import sees
 
 _SEEN = func.greatest(device.c.seen_at, attempt.c.renewed_at)
 _BUSY = attempt.c.id.is_not(None)
+_MODEL = device.c.pool_id, device.c.os, device.c.attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +41,36 @@ def _boards(*columns: Any) -> Select[Any]:
     return select(*columns).select_from(device.outerjoin(attempt, held))
 
 
-async def find_load(hub: Hub, *, name: str = "", os: str = "", attributes: Sequence[str] = ()) -> list[Load]:
-    """The device models that a job with these wishes may go to, newest system first. Raises :class:`SpecInvalid`."""
-    models = await find_devices(hub, name=name, os=os, attributes=attributes)
+async def find_load(
+    hub: Hub, account: Account, *, name: str = "", os: str = "", attributes: Sequence[str] = ()
+) -> list[Load]:
+    """The device models that the account's jobs with these wishes may go to, in the order of :func:`find_devices`."""
+    models = await find_devices(hub, account, name=name, os=os, attributes=attributes)
     counted = _boards(
-        device.c.name,
-        device.c.os,
-        device.c.attributes,
+        *_MODEL,
         func.count().label("boards"),
         func.count().filter(_BUSY).label("busy"),
         func.max(_SEEN).label("seen_at"),
-    ).group_by(device.c.name, device.c.os, device.c.attributes)
+    ).group_by(*_MODEL)
     in_queue = job.c.state == "queued", job.c.queue_entry.is_not(None)
-    waiting = select(job.c.device_name, job.c.device_os, func.count()).where(*in_queue)
+    waiting = select(job.c.pool_id, job.c.device_os, func.count()).where(*in_queue)
     async with hub.database.begin() as connection:
         rows = (await connection.execute(counted)).all()
-        queues = (await connection.execute(waiting.group_by(job.c.device_name, job.c.device_os))).all()
+        queues = (await connection.execute(waiting.group_by(job.c.pool_id, job.c.device_os))).all()
     queued = {(of, system): count for of, system, count in queues}
-    by_model = {(row.name, row.os, tuple(row.attributes)): row for row in rows}
-    found = [(one, by_model.get((one.name, one.os, one.attributes))) for one in models]
+    by_model = {(row.pool_id, row.os, tuple(row.attributes)): row for row in rows}
+    found = [(one, by_model.get(one.key)) for one in models]
     return [
-        Load(one, row.boards, row.busy, queued.get((one.name, one.os), 0), row.seen_at)
+        Load(one, row.boards, row.busy, queued.get((one.pool_id, one.os), 0), row.seen_at)
         for one, row in found
         if row is not None
     ]
 
 
-async def find_board(hub: Hub, device_id: str) -> Row[Any]:
-    """One device, with ``busy`` and ``last_seen_at``. Raises :class:`NotFound`."""
-    found = _boards(device, _BUSY.label("busy"), _SEEN.label("last_seen_at")).where(device.c.id == device_id)
+async def find_board(hub: Hub, account: Account, device_id: str) -> Row[Any]:
+    """One device that the account is told of, with ``busy`` and ``last_seen_at``. Raises :class:`NotFound`."""
+    found = _boards(device, _BUSY.label("busy"), _SEEN.label("last_seen_at"))
+    found = found.join(pool, pool.c.id == device.c.pool_id).where(device.c.id == device_id, sees(account))
     async with hub.database.begin() as connection:
         row: Row[Any] | None = (await connection.execute(found)).one_or_none()
     if row is None:

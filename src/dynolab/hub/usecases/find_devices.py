@@ -5,35 +5,48 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from sqlalchemy import Text, bindparam, func, or_, select
+from sqlalchemy import Row, func, not_, or_, select
+from sqlalchemy.sql import Select
 
 from dynolab.errors import SpecInvalid
-from dynolab.hub.store.prepared import Prepared
-from dynolab.hub.store.tables import device
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.store.tables import account as accounts
+from dynolab.hub.store.tables import device, pool, token
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.pool_rights import may_send, trusts
 
+Missing = Literal["trust", "sandbox"]
+"""The account trusts the owner with its models; the device confines the models of others than who serves it."""
 _INTERVAL = re.compile(r"\[([0-9.]*),([0-9.]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceModel:
-    """Devices of one name, system and set of attributes: a job asks for such a model, and any of its boards may run it."""
+    """Devices of one pool, system and set of attributes: a job asks for such a model, and any of its boards may run it."""
 
     name: str
     os: str
     attributes: tuple[str, ...]
     description: str
+    pool_id: str
+    owner: str
+    """The e-mail address of the account that answers for the pool."""
+    is_own: bool
+    """Whether that is who asks."""
 
     @property
-    def queue(self) -> str:
-        """The queue of jobs for any board of this model."""
-        return pool(self.name, self.os)
+    def key(self) -> tuple[str, str, tuple[str, ...]]:
+        """What tells it from all others."""
+        return self.pool_id, self.os, self.attributes
 
 
-def pool(name: str, os: str) -> str:
-    """The queue that all boards of a model share."""
-    return f"pool:{name}|{os}"
+def pool_queue(pool_id: str, os: str, served_by: int | None = None) -> str:
+    """The queue of jobs for the devices of a pool that run this system.
+
+    ``served_by``: of the jobs of this account, which serves some of them: its devices without a sandbox take no others.
+    """
+    return f"pool:{pool_id}|{os}" if served_by is None else f"pool:{pool_id}|{os}|{served_by}"
 
 
 def board_queue(device_id: str) -> str:
@@ -41,29 +54,40 @@ def board_queue(device_id: str) -> str:
     return f"device:{device_id}"
 
 
-def _finding() -> Prepared:
-    """Those of this name, or of any where it is empty, with all these attributes."""
-    wanted = bindparam("name", type_=Text)
-    named = or_(wanted == "", device.c.name == wanted)
-    models = device.c.name, device.c.os, device.c.attributes
-    found = select(*models, func.min(device.c.description).label("description"))
-    having = device.c.attributes.contains(bindparam("attributes"))
-    return Prepared(found.where(named, having).group_by(*models).order_by(device.c.name))
+async def find_devices(
+    hub: Hub,
+    account: Account,
+    *,
+    name: str = "",
+    os: str = "",
+    attributes: Sequence[str] = (),
+    but: Missing | None = None,
+) -> list[DeviceModel]:
+    """Device models that the account's jobs may go to.
 
-
-FINDING = _finding()
-
-
-async def find_devices(hub: Hub, *, name: str = "", os: str = "", attributes: Sequence[str] = ()) -> list[DeviceModel]:
-    """Device models with exactly this name, this system version (or one in ``[low,high)``) and all these attributes.
-
-    Newest system first. Raises :class:`SpecInvalid` for an interval that is none.
+    They have exactly this name, this system version (or one in ``[low,high)``) and all these attributes. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come first, then
+    the newest system. Raises :class:`SpecInvalid` for an interval that is none.
     """
+    models = device.c.name, device.c.os, device.c.attributes, device.c.pool_id, accounts.c.email, accounts.c.id
+    wanted: Select[Any] = select(*models, func.min(device.c.description).label("description"))
+    wanted = wanted.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
+    has = {"trust": trusts(account), "sandbox": or_(device.c.is_confined, token.c.account_id == account.id)}
+    needed = [not_(has[but])] if but else has.values()
+    wanted = wanted.join(token, token.c.id == device.c.token_id).where(may_send(account), *needed).group_by(*models)
+    if name:
+        wanted = wanted.where(device.c.name == name)
+    if attributes:
+        wanted = wanted.where(device.c.attributes.contains(list(attributes)))
     async with hub.database.single() as connection:
-        rows = await FINDING.all(connection, name=name, attributes=list(attributes))
-    found = [DeviceModel(row.name, row.os, tuple(row.attributes), row.description) for row in rows]
-    wanted = [one for one in found if not os or _fits(one.os, os)]
-    return sorted(wanted, key=lambda one: version(one.os), reverse=True)
+        rows = (await connection.execute(wanted.order_by(device.c.name, accounts.c.email))).all()
+    found = [_model(row, account) for row in rows]
+    fitting = [one for one in found if not os or _fits(one.os, os)]
+    return sorted(fitting, key=lambda one: (one.is_own, version(one.os)), reverse=True)
+
+
+def _model(row: Row[Any], account: Account) -> DeviceModel:
+    own = row.id == account.id
+    return DeviceModel(row.name, row.os, tuple(row.attributes), row.description, row.pool_id, row.email, own)
 
 
 def version(text: str) -> tuple[int, ...]:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from dynolab.hub.store.tables import device
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.store.tables import device, pool
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.pool_rights import sees
 
 
-async def find_frameworks(hub: Hub) -> list[tuple[str, str]]:
-    """Name and version of every framework that some device offers, by name, newest first."""
+async def find_frameworks(hub: Hub, account: Account) -> list[tuple[str, str]]:
+    """Name and version of every framework that some device offers that the account is told of, by name, newest first."""
     async with hub.database.begin() as connection:
-        lists = (await connection.execute(select(device.c.frameworks))).scalars().all()
+        lists = (
+            (
+                await connection.execute(
+                    select(device.c.frameworks).join(pool, pool.c.id == device.c.pool_id).where(sees(account))
+                )
+            )
+            .scalars()
+            .all()
+        )
     found = {(one["name"], one["version"]) for frameworks in lists for one in frameworks}
     return sorted(sorted(found, reverse=True), key=lambda one: one[0])

@@ -20,11 +20,13 @@ SHOWN = (token.c.id, token.c.kind, token.c.label, token.c.created_at, token.c.us
 """What is told of a token."""
 
 
-async def make_token(hub: Hub, *, email: str, kind: str, label: str) -> str:
-    """The token's secret, which is shown this once; the account is made when there is none of that address."""
+async def make_token(hub: Hub, *, email: str, kind: str, label: str, is_admin: bool = False) -> str:
+    """The token's secret, which is shown this once; the account is made, as ``is_admin`` says, when there is none of that address."""
     async with hub.database.begin() as connection:
         await connection.execute(
-            upsert(account).values(email=email, name=email.partition("@")[0]).on_conflict_do_nothing()
+            upsert(account)
+            .values(email=email, name=email.partition("@")[0], is_admin=is_admin)
+            .on_conflict_do_nothing()
         )
         owner = (await connection.execute(select(account.c.id).where(account.c.email == email))).scalar_one()
         _, secret = await insert_token(connection, owner, kind, label)

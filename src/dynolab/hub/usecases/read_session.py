@@ -20,7 +20,8 @@ async def read_session(hub: Hub, secret: str) -> Account:
     unseen = (session.c.seen_at < func.now() - SEEN_EVERY).label("unseen")
     found = (
         select(
-            account.c.id, account.c.email, account.c.name, session.c.id.label("session_id"), session.c.token_id, unseen
+            *(account.c.id, account.c.email, account.c.name, account.c.is_admin),
+            *(session.c.id.label("session_id"), session.c.token_id, unseen),
         )
         .join(session, session.c.account_id == account.c.id)
         .where(session.c.digest == digest(secret), session.c.expires_at > func.now())
@@ -32,4 +33,4 @@ async def read_session(hub: Hub, secret: str) -> Account:
             await connection.execute(seen)
     if row is None:
         raise Unauthorized("this browser is not signed in, or not any more", hint="sign in again")
-    return Account(row.id, row.email, row.name, row.token_id or "", row.session_id)
+    return Account(row.id, row.email, row.name, row.token_id or "", row.session_id, row.is_admin)

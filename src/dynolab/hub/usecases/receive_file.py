@@ -35,7 +35,7 @@ async def receive_model(hub: Hub, account: Account, file_name: str, chunks: Asyn
     flow = _Flow(chunks)
     try:
         begun = await begin_upload(hub, account, model, model_id, size=None, verb="form")
-        await store_part(hub, Link("form", begun.id), flow)
+        await store_part(hub, Link("form", begun.id, ""), flow)
         if told is None:  # the names of its files stand at a ZIP file's end
             await _tell(hub, model_id, format_inside(file_name, bytes(flow.end[-END_BYTES:]), flow.size))
         await complete_upload(hub, account, model, model_id, upload_id=begun.id)
@@ -51,7 +51,7 @@ async def receive_dataset(hub: Hub, account: Account, file_name: str, chunks: As
     dataset_id, *_ = await create_dataset(hub, account, name=called(file_name))
     try:
         begun = await begin_upload(hub, account, dataset, dataset_id, size=None, verb="form")
-        await store_part(hub, Link("form", begun.id), chunks)
+        await store_part(hub, Link("form", begun.id, ""), chunks)
         await complete_upload(hub, account, dataset, dataset_id, upload_id=begun.id)
     except BaseException:
         await delete_dataset(hub, account, dataset_id)

@@ -69,7 +69,8 @@ async def _queue_if_ready(hub: Hub, connection: AsyncConnection, waiting: Row[An
         connection,
         waiting.id,
         owner_id=waiting.account_id,
-        device=(waiting.device_name, waiting.device_os),
+        pool_id=waiting.pool_id,
+        os=waiting.device_os,
         asked_priority=waiting.asked_priority,
     )
     await connection.execute(update(job).where(job.c.id == waiting.id).values(**place, updated_at=func.now()))

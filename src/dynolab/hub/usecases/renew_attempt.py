@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, job, live_log
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.check_claimed import check_claimed
 from dynolab.spec.agents import LIVE_LOG_BYTES, Renewal, RenewalAnswer
 
 
@@ -24,6 +25,7 @@ def _renewing() -> Prepared:
     renewed = (
         update(attempt)
         .where(attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
+        .where(attempt.c.token_id == bindparam("token"))
         .values(renewed_at=func.clock_timestamp(), progress=func.coalesce(told, attempt.c.progress))
         .returning(attempt.c.id, attempt.c.job_id)
         .cte("renewed")
@@ -38,11 +40,16 @@ def _renewing() -> Prepared:
 RENEWING = _renewing()
 
 
-async def renew_attempt(hub: Hub, attempt_id: uuid.UUID, renewal: Renewal) -> RenewalAnswer:
-    """Start the lease anew, note the progress and the end of the log. Raises :class:`Conflict` when the attempt is over."""
+async def renew_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, renewal: Renewal) -> RenewalAnswer:
+    """Start the lease anew, note the progress and the end of the log.
+
+    Raises :class:`NotFound` for an attempt that another token claimed, and :class:`Conflict` when it is over.
+    """
     async with hub.database.single() as connection:
         log = None if renewal.log is None else renewal.log[-LIVE_LOG_BYTES:]
-        row = await RENEWING.one_or_none(connection, attempt=attempt_id, progress=renewal.progress, log=log)
-    if row is None:
-        raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
+        told = {"attempt": attempt_id, "token": agent.token_id, "progress": renewal.progress, "log": log}
+        row = await RENEWING.one_or_none(connection, **told)
+        if row is None:
+            await check_claimed(connection, agent, attempt_id)
+            raise errors.Conflict(f"the attempt {attempt_id} is over: its lease ran out, or the job was cancelled")
     return RenewalAnswer(cancel=row.cancelled_at is not None)

@@ -1,27 +1,32 @@
-"""Whom a job, model or dataset is shared with. Sharing a job shares its model and data as well."""
+"""Whom a job, model or dataset is shared with. Sharing a job shares what belongs to it and to the job's owner as well."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import ColumnElement, Row, Table, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Forbidden, SpecInvalid
+from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as owners
-from dynolab.hub.store.tables import job, share
-from dynolab.hub.usecases.base import Account, Hub, one
+from dynolab.hub.store.tables import dataset, job, model, share
+from dynolab.hub.usecases.base import Account, Hub, one, owned
+from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+EMAIL_MOST = 254
+"""Characters of an address (RFC 5321, 4.5.3.1.3, less the angle brackets)."""
+AT_ONCE_MOST, SHARED_MOST = 100, 1000
+"""Addresses in one change, and with whom one thing may be shared."""
 
 
 async def shared_with(hub: Hub, account: Account, table: Table, target_id: str) -> list[str]:
-    """The addresses, sorted. Raises :class:`NotFound`."""
+    """The addresses that its owner shares it with for itself, sorted. Raises :class:`NotFound`."""
     async with hub.database.begin() as connection:
         await one(connection, table, target_id, account)
-        found = select(share.c.email).where(share.c.target_id == target_id).order_by(share.c.email)
+        found = select(share.c.email).where(share.c.target_id == target_id, share.c.via == "").order_by(share.c.email)
         return list((await connection.execute(found)).scalars())
 
 
@@ -30,18 +35,19 @@ async def change_sharing(
 ) -> list[str]:
     """Share with some addresses, and no longer with others; those of ``add`` that nobody here has, yet.
 
-    Raises :class:`NotFound`, :class:`Forbidden` for what is another's, and :class:`SpecInvalid` for what is no address.
+    With a job goes what belongs to it, as far as that is the account's own. What ends is what this sharing brought: what is
+    shared for itself, or with another job, stays so.
+
+    Raises :class:`NotFound`, :class:`Forbidden` for what is another's, and :class:`SpecInvalid` for what is no address or for
+    too many.
     """
-    wrong = next((email for email in (*add, *remove) if not EMAIL.fullmatch(email)), None)
-    if wrong is not None:
-        raise SpecInvalid(f"{wrong!r} is no e-mail address")
+    checked_emails([*add, *remove])
     async with hub.database.begin() as connection:
-        targets = await _targets(connection, account, table, target_id)
-        for email in add:
-            rows = [{"target_id": target, "email": email} for target in targets]
-            await connection.execute(insert(share).values(rows).on_conflict_do_nothing())
-        gone = share.c.target_id.in_(targets), share.c.email.in_(list(remove))
-        await connection.execute(delete(share).where(*gone))
+        row = await owned(connection, table, target_id, account, "share", lock="own")
+        if remove:
+            await _end(hub, connection, target_id, share.c.email.in_(list(remove)))
+        if add:
+            await _grant(connection, account, table, row, list(dict.fromkeys(add)))
         known = set((await connection.execute(select(owners.c.email).where(owners.c.email.in_(list(add))))).scalars())
     return [email for email in add if email not in known]
 
@@ -49,15 +55,52 @@ async def change_sharing(
 async def stop_sharing(hub: Hub, account: Account, table: Table, target_id: str) -> None:
     """Share with nobody. Raises :class:`NotFound`, and :class:`Forbidden` for what is another's."""
     async with hub.database.begin() as connection:
-        targets = await _targets(connection, account, table, target_id)
-        await connection.execute(delete(share).where(share.c.target_id.in_(targets)))
+        await owned(connection, table, target_id, account, "share", lock="own")
+        await _end(hub, connection, target_id)
 
 
-async def _targets(connection: AsyncConnection, account: Account, table: Table, target_id: str) -> list[str]:
-    """What a change of sharing is about: the object itself, and what belongs to a job."""
-    row = await one(connection, table, target_id, account)
-    if row.account_id != account.id:
-        raise Forbidden(f"the {table.name} {target_id} is another's: only its owner may share it")
+def checked_emails(emails: Sequence[str]) -> None:
+    """Raises :class:`SpecInvalid` for what is no address, and for more than a request may hold."""
+    if len(emails) > AT_ONCE_MOST:
+        raise SpecInvalid(
+            f"{len(emails)} addresses in one request; {AT_ONCE_MOST} is the most", hint="send them in several"
+        )
+    wrong = next((email for email in emails if len(email) > EMAIL_MOST or not EMAIL.fullmatch(email)), None)
+    if wrong is not None:
+        raise SpecInvalid(f"{wrong[:EMAIL_MOST]!r} is no e-mail address")
+
+
+async def _grant(
+    connection: AsyncConnection, account: Account, table: Table, row: Row[object], emails: list[str]
+) -> None:
+    targets = {row.id: ""} | dict.fromkeys(await _belonging(connection, account, table, row), row.id)
+    rows = [
+        {"target_id": target, "email": email, "via": via, "granted_by": account.id}
+        for target, via in targets.items()
+        for email in emails
+    ]
+    await connection.execute(insert(share).values(rows).on_conflict_do_nothing())
+    count = select(func.count()).where(share.c.target_id == row.id, share.c.via == "")
+    if int(await connection.scalar(count) or 0) > SHARED_MOST:
+        raise SpecInvalid(f"the {table.name} {row.id} would be shared with more than {SHARED_MOST} addresses")
+
+
+async def _belonging(connection: AsyncConnection, account: Account, table: Table, row: Row[object]) -> list[str]:
+    """What belongs to a job and is its owner's own: its model, its data, its outputs. Of what is another's nothing is widened."""
     if table is not job:
-        return [target_id]
-    return [target_id, *filter(None, (row.model_id, row.dataset_id, row.output_dataset_id))]
+        return []
+    parts = (model, [row.model_id]), (dataset, [row.dataset_id, row.output_dataset_id])
+    found: list[str] = []
+    for of, ids in parts:
+        own = select(of.c.id).where(of.c.id.in_([one for one in ids if one]), of.c.account_id == account.id)
+        found += (await connection.execute(own)).scalars()
+    return found
+
+
+async def _end(hub: Hub, connection: AsyncConnection, target_id: str, *conditions: ColumnElement[bool]) -> None:
+    """Take away what sharing this thing brought: itself, and what was shared with it. Jobs that wait for it fail."""
+    brought = or_((share.c.target_id == target_id) & (share.c.via == ""), share.c.via == target_id)
+    gone = (await connection.execute(delete(share).where(brought, *conditions).returning(share.c.target_id))).scalars()
+    targets = list(gone)
+    if targets:
+        await withdraw_jobs(hub, connection, or_(job.c.model_id.in_(targets), job.c.dataset_id.in_(targets)))

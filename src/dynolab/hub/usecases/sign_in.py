@@ -40,7 +40,7 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
         return known.account
     unused = or_(token.c.used_at.is_(None), token.c.used_at < func.now() - USED_EVERY).label("unused")
     statement = (
-        select(account.c.id, account.c.email, account.c.name, token.c.id.label("token_id"), unused)
+        select(account.c.id, account.c.email, account.c.name, account.c.is_admin, token.c.id.label("token_id"), unused)
         .join(token, token.c.account_id == account.c.id)
         .where(token.c.digest == key[1], token.c.kind == kind, token.c.revoked_at.is_(None))
     )
@@ -55,6 +55,6 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
         )
     if len(hub.signed_in) > KNOWN_MOST:
         hub.signed_in.clear()
-    found = Account(row.id, row.email, row.name, row.token_id)
+    found = Account(row.id, row.email, row.name, row.token_id, is_admin=row.is_admin)
     hub.signed_in[key] = Known(found, now, revision)
     return found

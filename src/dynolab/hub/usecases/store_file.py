@@ -1,4 +1,4 @@
-"""A file that an attempt leaves: its result, its outputs, what compile made, its log."""
+"""The files of an attempt: those that it is given, and what it leaves: result, outputs, what compile made, log."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from collections.abc import AsyncIterable
 from sqlalchemy import ARRAY, BigInteger, Column, Text, bindparam, insert, select, update
 
 from dynolab import errors
-from dynolab.hub.store.links import Link
 from dynolab.hub.store.prepared import Prepared
-from dynolab.hub.store.tables import attempt, blob
-from dynolab.hub.usecases.base import Hub, new_id
+from dynolab.hub.store.tables import attempt, blob, dataset, job, model
+from dynolab.hub.usecases.base import Account, Hub, new_id
+from dynolab.hub.usecases.check_claimed import check_claimed
 
 COLUMNS = {verb: attempt.c[f"{verb}_blob_id"] for verb in ("result", "output", "artifact", "log")}
 """What an attempt may leave, by the verb of the address that it is sent to."""
+GIVEN = {"model": (model, job.c.model_id), "dataset": (dataset, job.c.dataset_id)}
+"""What it is given."""
 
 
 def _noting(column: Column[object]) -> Prepared:
@@ -23,6 +25,7 @@ def _noting(column: Column[object]) -> Prepared:
     named = (
         update(attempt)
         .where(attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
+        .where(attempt.c.token_id == bindparam("token"))
         .values({column: bindparam("blob")})
         .returning(attempt.c.id)
         .cte("named")
@@ -35,12 +38,37 @@ def _noting(column: Column[object]) -> Prepared:
 NOTING = {verb: _noting(column) for verb, column in COLUMNS.items()}
 
 
-async def store_file(hub: Hub, link: Link, chunks: AsyncIterable[bytes]) -> None:
-    """Keep the bytes; what came before under the same verb is replaced. Raises :class:`Conflict` when the attempt is over."""
-    stored = await hub.blobs.put(f"attempts/{link.target}/{link.verb}-{secrets.token_hex(4)}", chunks)
-    noted = {"attempt": uuid.UUID(link.target), "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
+async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str, chunks: AsyncIterable[bytes]) -> None:
+    """Keep the bytes; what came before under the same verb is replaced.
+
+    Raises :class:`NotFound` for an attempt that another token claimed, and :class:`Conflict` when it is over.
+    """
     async with hub.database.single() as connection:
-        if await NOTING[link.verb].one_or_none(connection, **noted) is not None:
+        if await check_claimed(connection, agent, attempt_id) != "running":
+            raise _over(attempt_id)
+    stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", chunks)
+    noted = {"attempt": attempt_id, "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
+    async with hub.database.single() as connection:
+        if await NOTING[verb].one_or_none(connection, **noted, token=agent.token_id) is not None:
             return
     await hub.blobs.delete([stored.key])
-    raise errors.Conflict(f"the attempt {link.target} is over: nothing more is taken from it")
+    raise _over(attempt_id)
+
+
+async def given_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, what: str) -> str:
+    """The blob of the ``model`` or ``dataset`` that the attempt is about. Raises :class:`NotFound`, :class:`Conflict`."""
+    if what not in GIVEN:
+        raise errors.NotFound(f"an attempt is given no {what}")
+    table, used = GIVEN[what]
+    found = select(table.c.blob_id).join(job, used == table.c.id).join(attempt, attempt.c.job_id == job.c.id)
+    async with hub.database.single() as connection:
+        if await check_claimed(connection, agent, attempt_id) != "running":
+            raise _over(attempt_id)
+        blob_id: str | None = await connection.scalar(found.where(attempt.c.id == attempt_id))
+    if blob_id is None:
+        raise errors.NotFound(f"the {what} of the attempt {attempt_id} is gone")
+    return blob_id
+
+
+def _over(attempt_id: uuid.UUID) -> errors.Conflict:
+    return errors.Conflict(f"the attempt {attempt_id} is over: nothing more is taken from it, or given to it")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Conflict, NotFound, SpecInvalid
+from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import dataset, dependency, job, model
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one, visible
 from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
-from dynolab.hub.usecases.find_devices import find_devices
+from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements
@@ -23,7 +24,7 @@ from dynolab.spec.runs import check_runs
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
 """How long an idempotency key stands for its job."""
-DEADLINE_MOST_S = 30 * 24 * 3600
+DEADLINE_MOST_S = 24 * 3600
 WAITS_MOST = 100
 REQUIREMENTS_MOST = 50
 
@@ -47,7 +48,7 @@ class JobRequest:
     priority: int = 0
     """-10 to 10; the higher goes first."""
     deadline_s: float | None = None
-    """How long an attempt may run; None: as long as it takes."""
+    """How long an attempt may run; None: the hub's own bound (:attr:`Limits.run_s`)."""
     input_shapes: Shapes = field(default_factory=dict)
     """Of inputs whose dimensions the model leaves open; a dataset has its own."""
     requirements: tuple[str, ...] = ()
@@ -77,12 +78,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         checked_deadline(request.deadline_s)
     if len(request.waits_for) > WAITS_MOST:
         raise SpecInvalid(f"the job waits for {len(request.waits_for)} jobs; {WAITS_MOST} is the most")
-    devices = await find_devices(
-        hub, name=request.device_name, os=request.device_os, attributes=request.device_attributes
-    )
-    if not devices:
-        wanted = " ".join(filter(None, (request.device_name, request.device_os, *request.device_attributes)))
-        raise NotFound(f"no device matches {wanted!r}", hint="`dynolab devices` lists those that are known")
+    devices = await _devices(hub, account, request)
     chosen = devices[0]
     job_id = new_id("j")
     async with hub.database.begin() as connection:
@@ -92,7 +88,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         source = await one(connection, model, request.model_id, account, lock="share")
         if source.blob_id is None:
             raise Conflict(f"the model {request.model_id} has no bytes yet", hint="complete its upload first")
-        able = [device.attributes for device in devices if (device.name, device.os) == (chosen.name, chosen.os)]
+        able = [device.attributes for device in devices if (device.pool_id, device.os) == (chosen.pool_id, chosen.os)]
         check_runs(chosen.name, able, runtime=options.runtime, model_kind=source.kind)
         if request.dataset_id is not None:
             data = await one(connection, dataset, request.dataset_id, account, lock="share")
@@ -109,6 +105,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "project_id": request.project_id,
             "model_id": request.model_id,
             "dataset_id": request.dataset_id,
+            "pool_id": chosen.pool_id,
             "device_name": chosen.name,
             "device_os": chosen.os,
             "device_attributes": list(chosen.attributes),
@@ -123,9 +120,14 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "idempotency_key": request.idempotency_key,
         }
         if not unready:
-            device = chosen.name, chosen.os
             values |= await enqueue_job(
-                hub, connection, job_id, owner_id=account.id, device=device, asked_priority=request.priority
+                hub,
+                connection,
+                job_id,
+                owner_id=account.id,
+                pool_id=chosen.pool_id,
+                os=chosen.os,
+                asked_priority=request.priority,
             )
         created = await connection.scalar(insert(job).values(values).returning(job.c.created_at))
         if request.waits_for:
@@ -134,6 +136,27 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     if created is None:
         raise Conflict("the job was not kept")
     return job_id, created
+
+
+async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[DeviceModel]:
+    """Those that the job may go to, the best first. Raises :class:`NotFound`, and :class:`Forbidden` where trust is missing."""
+    find = partial(find_devices, name=request.device_name, os=request.device_os, attributes=request.device_attributes)
+    devices = await find(hub, account)
+    if devices:
+        return devices
+    wanted = " ".join(filter(None, (request.device_name, request.device_os, *request.device_attributes)))
+    if untrusted := await find(hub, account, but="trust"):
+        owner = untrusted[0].owner
+        raise Forbidden(
+            f"{wanted!r} is a device of {owner}, whose devices may not receive your models",
+            hint=f"allow it, if you trust them with your models: dynolab devices trust {owner}",
+        )
+    if await find(hub, account, but="sandbox"):
+        raise Forbidden(
+            f"{wanted!r} has no sandbox, so it runs no models but those of who serves it",
+            hint="on that machine, `dynolab doctor` tells what is missing",
+        )
+    raise NotFound(f"no device matches {wanted!r}", hint="`dynolab devices` lists those that are known")
 
 
 def _plain(shapes: Shapes) -> dict[str, list[int]]:

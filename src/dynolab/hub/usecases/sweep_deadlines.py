@@ -1,4 +1,4 @@
-"""Attempts that run longer than their job's owner allows."""
+"""Attempts that run longer than their job's owner allows, or the hub where the owner does not say."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ async def sweep_deadlines(hub: Hub) -> None:
     What counts is the time since an agent took the job, but for what the hub itself was away: nobody ends an attempt before
     that is known, which the sweep of leases finds out.
     """
-    allowed = func.make_interval(0, 0, 0, 0, 0, 0, job.c.deadline_s + away_s())
+    most_s = func.coalesce(job.c.deadline_s, hub.limits.run_s)
+    allowed = func.make_interval(0, 0, 0, 0, 0, 0, most_s + away_s())
     late = (
-        select(attempt.c.id, attempt.c.job_id, job.c.deadline_s)
+        select(attempt.c.id, attempt.c.job_id, most_s)
         .join(job, job.c.id == attempt.c.job_id)
-        .where(attempt.c.state == "running", job.c.deadline_s.is_not(None))
+        .where(attempt.c.state == "running")
         .where(attempt.c.started_at + allowed < func.now(), is_known())
         .with_for_update(skip_locked=True, of=attempt)
     )

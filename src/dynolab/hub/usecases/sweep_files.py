@@ -66,7 +66,7 @@ async def _datasets(hub: Hub) -> None:
         async with hub.database.begin() as connection:
             locked = expired.limit(BATCH).with_for_update(skip_locked=True)
             rows = (await connection.execute(locked)).all()
-            keys = [key for row in rows for key in await bury(connection, dataset, row)]
+            keys = [key for row in rows for key in await bury(hub, connection, dataset, row)]
         await hub.blobs.delete(keys)
         await free_blobs(hub, [row.blob_id for row in rows if row.blob_id is not None])
         if len(rows) < BATCH:

@@ -1,0 +1,74 @@
+"""Pools of devices, with who may use them; and whose pools may receive an account's models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from dynolab.hub.store.tables import account as accounts
+from dynolab.hub.store.tables import pool, pool_grant, trust
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.pool_rights import may_join, may_send, owns, sees, trusts
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The devices of one name that one account, ``owner`` (its address), answers for, as another account sees it.
+
+    ``senders`` and ``joiners`` are who was granted to send jobs or to bring devices: empty for who may not change it.
+    """
+
+    id: str
+    name: str
+    owner: str
+    is_open: bool
+    is_own: bool
+    """Whether who asks may change it."""
+    may_send: bool
+    may_join: bool
+    trusted: bool
+    """Whether its devices may receive the models of who asks."""
+    senders: tuple[str, ...]
+    joiners: tuple[str, ...]
+
+
+async def find_pools(hub: Hub, account: Account, *, name: str = "") -> list[Pool]:
+    """Those that the account is told of, by name and owner; ``name``: of that name only."""
+    rights = owns(account).label("own"), may_send(account).label("send"), may_join(account).label("join")
+    found = select(pool, accounts.c.email, *rights, trusts(account).label("trusted"))
+    found = found.join(accounts, accounts.c.id == pool.c.account_id).where(sees(account))
+    if name:
+        found = found.where(pool.c.name == name)
+    async with hub.database.begin() as connection:
+        rows = (await connection.execute(found.order_by(pool.c.name, accounts.c.email))).all()
+        own = [row.id for row in rows if row.own]
+        granted = select(pool_grant).where(pool_grant.c.pool_id.in_(own)).order_by(pool_grant.c.email)
+        grants = (await connection.execute(granted)).all()
+
+    def to(pool_id: str, what: str) -> tuple[str, ...]:
+        return tuple(one.email for one in grants if (one.pool_id, one.what) == (pool_id, what))
+
+    return [
+        Pool(
+            id=row.id,
+            name=row.name,
+            owner=row.email,
+            is_open=row.is_open,
+            is_own=row.own,
+            may_send=row.send,
+            may_join=row.join,
+            trusted=row.trusted,
+            senders=to(row.id, "send"),
+            joiners=to(row.id, "join"),
+        )
+        for row in rows
+    ]
+
+
+async def find_trusted(hub: Hub, account: Account) -> list[str]:
+    """The addresses of whose pools may receive the account's models, besides itself: those it named and the administrators."""
+    named = select(trust.c.owner_id).where(trust.c.account_id == account.id)
+    found = select(accounts.c.email).where(accounts.c.id.in_(named) | accounts.c.is_admin, accounts.c.id != account.id)
+    async with hub.database.begin() as connection:
+        return list((await connection.execute(found.order_by(accounts.c.email))).scalars())

@@ -1,0 +1,90 @@
+"""Addresses of files, which stand for their holder's access at the moment they are used, not at the one they were made."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import Select
+
+from dynolab.errors import NotFound
+from dynolab.hub.store.links import READ_LIFE_S, UPLOAD_LIFE_S, Link
+from dynolab.hub.store.tables import account as accounts
+from dynolab.hub.store.tables import attempt, dataset, job, model, session, token
+from dynolab.hub.usecases.base import Account, Hub, one
+
+TABLES = {"model": model, "dataset": dataset, "artifact": job, "log": job}
+"""What an address of each verb leads to: the bytes of a model or dataset, what a job compiled, its last log."""
+WRITES = ("part", "form")
+_ODD = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def sign_link(hub: Hub, account: Account, verb: str, target_id: str, number: int = 0) -> str:
+    """The token of an address with which the account's holder of it does ``verb`` on the target."""
+    holder = f"session:{account.session_id}" if account.session_id else f"token:{account.token_id}"
+    return hub.links.sign(Link(verb, target_id, holder, number))
+
+
+def link_file(hub: Hub, account: Account, verb: str, target_id: str, name: str, ending: str) -> tuple[str, str]:
+    """The address below the hub's own from which the account reads a file for a while, and the file's name in it.
+
+    The name has no dot or slash of its own: clients build paths from it.
+    """
+    file = (_ODD.sub("_", name).strip("_") or "file") + ending
+    return f"files/blobs/{sign_link(hub, account, verb, target_id)}/{file}", file
+
+
+async def open_upload(hub: Hub, text: str, verb: str) -> Link:
+    """The link of an upload's part or form. Raises :class:`NotFound` unless it is good, and its holder still signed in."""
+    link = hub.links.read(text, life_s=UPLOAD_LIFE_S)
+    if link is None or link.verb != verb or verb not in WRITES:
+        raise _invalid()
+    async with hub.database.single() as connection:
+        await _holder(connection, link.holder)
+    return link
+
+
+async def open_read(hub: Hub, text: str) -> str:
+    """The blob that the address leads to. Raises :class:`NotFound` unless it is good and its holder may see the target."""
+    link = hub.links.read(text, life_s=READ_LIFE_S)
+    if link is None or link.verb not in TABLES:
+        raise _invalid()
+    async with hub.database.begin() as connection:
+        account = await _holder(connection, link.holder)
+        row = await one(connection, TABLES[link.verb], link.target, account)
+        blob_id = await _blob_id(connection, link, row)
+    if blob_id is None:
+        raise NotFound("this file is gone")
+    return blob_id
+
+
+async def _blob_id(connection: AsyncConnection, link: Link, row: Row[Any]) -> str | None:
+    if link.verb != "log":
+        found: str | None = row.artifact_blob_id if link.verb == "artifact" else row.blob_id
+        return found
+    last = select(attempt.c.log_blob_id).where(attempt.c.job_id == row.id).order_by(attempt.c.number.desc())
+    log: str | None = await connection.scalar(last.limit(1))
+    return log
+
+
+async def _holder(connection: AsyncConnection, holder: str) -> Account:
+    """Whose token or browser it is. Raises :class:`NotFound` once that is worth nothing any more."""
+    kind, _, id = holder.partition(":")
+    columns = accounts.c.id, accounts.c.email, accounts.c.name, accounts.c.is_admin
+    found: Select[Any] = select(*columns)
+    if kind == "token":
+        found = found.join(token, token.c.account_id == accounts.c.id)
+        found = found.where(token.c.id == id, token.c.revoked_at.is_(None))
+    else:
+        found = found.join(session, session.c.account_id == accounts.c.id)
+        found = found.where(session.c.id == id, session.c.expires_at > func.now())
+    row = (await connection.execute(found)).one_or_none()
+    if row is None:
+        raise _invalid()
+    return Account(row.id, row.email, row.name, id if kind == "token" else "", is_admin=row.is_admin)
+
+
+def _invalid() -> NotFound:
+    return NotFound("this address is not valid, or not any more", hint="ask for a new one")
