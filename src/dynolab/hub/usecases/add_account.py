@@ -15,7 +15,8 @@ from dynolab.hub.usecases.share_access import EMAIL
 async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = False) -> str:
     """The secret of the account's first API token; ``is_admin``: one that runs the hub.
 
-    Raises :class:`SpecInvalid`, and :class:`Conflict` for one that is there."""
+    Raises :class:`SpecInvalid`, and :class:`Conflict` for one that is there.
+    """
     if not EMAIL.fullmatch(email) or checked_name(email, "account") != email:
         raise SpecInvalid(f"{email!r} is no e-mail address")
     named = {"email": email, "name": checked_name(name, "account") or email.partition("@")[0]}
