@@ -20,9 +20,9 @@ from dynolab import errors
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
 from dynolab.hub.api import agents, files
 from dynolab.hub.api.errors import answer, hung_up
-from dynolab.hub.entrance.guard import Door, Guard
-from dynolab.hub.entrance.late import Late
-from dynolab.hub.entrance.rates import PostRates
+from dynolab.hub.middleware.guard import Door, Guard
+from dynolab.hub.middleware.late import Late
+from dynolab.hub.middleware.rates import PostRates
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.settings import Settings

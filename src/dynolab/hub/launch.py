@@ -27,7 +27,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from dynolab import errors
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.app import create, open_hub
-from dynolab.hub.entrance.forwarded import ForwardedHost
+from dynolab.hub.middleware.forwarded import ForwardedHost
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.usecases.base import Hub

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.errors import RateLimited
-from dynolab.hub.entrance import rates
-from dynolab.hub.entrance.rates import BURST_S, PostRates
+from dynolab.hub.middleware import rates
+from dynolab.hub.middleware.rates import BURST_S, PostRates
 
 
 class Clock:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynolab import errors
-from dynolab.hub.entrance.rates import PostRates
+from dynolab.hub.middleware.rates import PostRates
 
 TOLD_MAX = 100
 """How many characters of a header that does not fit are told back."""
