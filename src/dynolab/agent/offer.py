@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from dynolab import plugins
+from dynolab import plugins, private_files
 from dynolab.measure import environment
 from dynolab.spec import codec
 from dynolab.spec.agents import DeviceOffer
@@ -81,8 +81,7 @@ def _identity() -> str:
     folder = Path(named) if named else platformdirs.user_state_path("dynolab")
     path = folder / "device-id"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(str(uuid.uuid4()), encoding="ascii")
+        private_files.write(path, str(uuid.uuid4()))
     return path.read_text(encoding="ascii").strip()
 
 

@@ -30,6 +30,7 @@ def command(url: str, token_file: Path | None, name: str | None, join: str, pare
     import signal
     from dataclasses import replace
 
+    from dynolab import private_files
     from dynolab.agent import offer
     from dynolab.agent.http import HubDoor
     from dynolab.agent.loop import Agent
@@ -39,6 +40,7 @@ def command(url: str, token_file: Path | None, name: str | None, join: str, pare
 
     if not settings.is_address(url):
         raise SpecInvalid(f"{url!r} is no hub's address", hint="such as http://127.0.0.1:8000")
+    private_files.close_new_files()
     if parent is not None:
         lifeline.hold(parent)
     logging.basicConfig(level=logging.INFO, format="agent: %(message)s")

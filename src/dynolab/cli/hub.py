@@ -47,11 +47,14 @@ def command(
     dynolab hub --host 0.0.0.0 --port 443 --tls-certificate hub.pem --tls-key hub.key
     dynolab hub backup hub.tar.gz
     """  # noqa: D301 - click wants the backspace character itself
+    import sys
+
+    from dynolab import private_files
+
+    private_files.close_new_files()
     if ctx.invoked_subcommand is not None:
         ctx.obj = data
         return
-    import sys
-
     from dynolab.hub.launch import serve
     from dynolab.hub.settings import Settings
 

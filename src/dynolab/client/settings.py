@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from dynolab import private_files
 from dynolab.errors import NotFound, SpecInvalid, UserError
 
 
@@ -91,10 +92,6 @@ def is_address(url: str) -> bool:
 def save(config: ClientConfig) -> Path:
     """Write the file, for its owner's eyes only; where it is."""
     path = file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as writing:
-        writing.write(f"[api]\napi_token = {config.api_token}\napi_url = {config.api_url}\nweb_url = {config.pages}\n")
-    partial.replace(path)
+    text = f"[api]\napi_token = {config.api_token}\napi_url = {config.api_url}\nweb_url = {config.pages}\n"
+    private_files.write(path, text)
     return path

@@ -16,6 +16,7 @@ from typing import IO, ClassVar
 
 import platformdirs
 
+from dynolab import private_files
 from dynolab.connections.base import Connection
 from dynolab.errors import TransferFailed
 
@@ -96,7 +97,7 @@ def own_folder(prefix: str) -> Iterator[Path]:
     """
     root = workspace_root()
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(root)
         folder, lock = _made(root, prefix)
     except OSError as error:
         raise TransferFailed(
@@ -116,6 +117,7 @@ def _made(root: Path, prefix: str) -> tuple[Path, IO[str]]:
         fcntl.flock(turn, fcntl.LOCK_EX)
         _sweep(root, prefix)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        (folder / "lock").touch(0o600)
         lock = (folder / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
     finally:

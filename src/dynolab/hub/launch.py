@@ -24,11 +24,12 @@ from urllib.parse import urlsplit
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from dynolab import errors
+from dynolab import errors, private_files
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.app import create, open_hub
 from dynolab.hub.middleware.forwarded import ForwardedHost
 from dynolab.hub.settings import Settings
+from dynolab.hub.store import data_folder
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
@@ -56,7 +57,8 @@ def serve(settings: Settings, tell: Tell, *, with_agent: bool = True, tell_secre
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
     _check_certificate(settings)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    for told in data_folder.prepare(settings.data, settings.blobs_url):
+        tell(told)
     listening = _listen(settings)
     settings = replace(settings, port=listening.getsockname()[1])
     postgres = None if settings.database_url else OwnPostgres(settings.data / "postgres", tell)
@@ -287,17 +289,17 @@ async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell, t
     ini, agent_token = settings.data / "client.ini", settings.data / "agent.token"
     if not ini.exists():
         token = await make_token(hub, email=LOCAL_USER, kind="user", label="made at the first start", is_admin=True)
-        _write(ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n")
+        private_files.write(
+            ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n"
+        )
         if tell_secrets:
             tell(f"API token (shown this once): {token}")
         tell(f"for the official client: export QAIHUB_CLIENT_INI={ini}")
         tell(f"for dynolab's own commands: dynolab login --from {ini}")
     _keep_address(ini, address)
     if not agent_token.exists():
-        _write(
-            agent_token,
-            await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent", is_admin=True),
-        )
+        token = await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent", is_admin=True)
+        private_files.write(agent_token, token)
     return agent_token
 
 
@@ -309,16 +311,7 @@ def _keep_address(ini: Path, address: str) -> None:
         parser["api"]["api_url"] = parser["api"]["web_url"] = address
         text = io.StringIO()
         parser.write(text)
-        _write(ini, text.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that its owner alone may read, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    partial.replace(path)
+        private_files.write(ini, text.getvalue())
 
 
 def _start_agent(address: str, token_file: Path) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
+from dynolab import private_files
 from dynolab.measure.orders import Before, Measured
 from dynolab.measure.readings import reference_kernel
 from dynolab.spec import codec
@@ -77,10 +78,7 @@ def remember(device: str, seen: dict[str, float]) -> None:
     days = {name: one.seen_on for name, one in known.items() if one.seen_on is not None}
     path = _path(device)
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps({"best": values, "seen_on": days}, indent=1), encoding="utf-8")
-        partial.replace(path)
+        private_files.write(path, json.dumps({"best": values, "seen_on": days}, indent=1))
 
 
 def _reached(known: Before | None, value: float) -> bool:

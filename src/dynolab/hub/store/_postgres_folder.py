@@ -193,16 +193,29 @@ def account(folder: Path, programs: Path) -> Account:
         candidates = [Account(kind, nobody.pw_uid, nobody.pw_gid) for kind in ("map", "switch")]
     refusals = []
     for candidate in candidates:
+        opened = candidate.kind == "switch" and _let_pass(folder.parent, candidate.gid)
         command = candidate.command(folder.parent, programs / "postgres", "--version")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return candidate
+        if opened:
+            folder.parent.chmod(0o700)
         way = "in a user namespace" if candidate.kind == "map" else f"as user {candidate.uid}"
         refusals.append(f"{way}: {done.stderr.strip()}")
     raise errors.Forbidden(
         f"PostgreSQL refuses to run as root, and for {folder} it cannot run as another user ({'; '.join(refusals)})",
         hint="run the hub as an ordinary user, allow user namespaces, or keep data and programs where others may pass",
     )
+
+
+def _let_pass(folder: Path, gid: int) -> bool:
+    """Let that group pass through our closed folder, without seeing what is there; whether that was needed."""
+    status = folder.stat()
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+        return False
+    os.chown(folder, -1, gid)
+    folder.chmod(0o710)
+    return True
 
 
 def _nobody() -> pwd.struct_passwd:

@@ -18,7 +18,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from dynolab import errors
+from dynolab import errors, private_files
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -67,12 +67,11 @@ class Blobs:
 
     def __init__(self, place: Path | str) -> None:
         """Raises :class:`SpecInvalid` for a URL that names no store. ``file:///folder`` is a folder that replicas share."""
-        if isinstance(place, str) and place.startswith(FOLDER):
-            place = Path(unquote(place.removeprefix("file://")))
+        place = (folder_of(place) or place) if isinstance(place, str) else place
         self.place = place
         if isinstance(place, Path):
-            place.mkdir(parents=True, exist_ok=True)
-            # An empty folder goes with its last file.
+            private_files.make_folder(place)
+            # An empty folder goes with its last file. What it makes has the modes that the process's umask leaves.
             self._store: ObjectStore = LocalStore(place, automatic_cleanup=True)
         else:
             self._store = _opened(place, PATIENCE)
@@ -189,6 +188,11 @@ class Blobs:
     def _away(self, error: Exception) -> errors.Unavailable:
         log.warning("the blob store %s failed: %s", self.place, reason(error))
         return errors.Unavailable(f"the hub's blob store failed: {reason(error)}", hint="ask again")
+
+
+def folder_of(url: str) -> Path | None:
+    """The folder that a URL of blobs names; None: an object store."""
+    return Path(unquote(url.removeprefix("file://"))) if url.startswith(FOLDER) else None
 
 
 async def _mark(store: ObjectStore, place: Path | str, owner: str) -> None:

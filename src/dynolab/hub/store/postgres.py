@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dynolab import errors
+from dynolab import errors, private_files
 from dynolab.hub.store import _postgres_folder as folders
 from dynolab.hub.store._postgres_programs import binaries, fitting
 
@@ -88,7 +88,7 @@ class Postgres:
         folder = folder.resolve()
         try:
             programs, major = fitting(folder)
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            private_files.make_folder(folder.parent)
             with folders.locked(folder) as lock, folders.opened_log(folder) as log:
                 account = folders.account(folder, programs)
                 site = _Site(folder, programs, major, account, lock, log, log_start=os.fstat(log.fileno()).st_size)

@@ -16,7 +16,7 @@ from alembic import command
 from sqlalchemy import Connection, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab import errors
+from dynolab import errors, private_files
 from dynolab.hub.settings import Settings
 from dynolab.hub.store import _archive as archive
 from dynolab.hub.store import _rows as rows
@@ -62,7 +62,7 @@ def _new_folder(data: Path) -> Iterator[Path]:
     What a restore that was killed left there is removed: whoever works there holds a lock on it.
     """
     folder = data.with_name(f"{data.name}.restoring")
-    data.parent.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(data.parent)
     lock = os.open(data.with_name(f"{data.name}.restoring.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
