@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,10 +17,16 @@ from sqlalchemy import insert, text
 from dynolab.hub.app import open_hub
 from dynolab.hub.scheduling.queue_log import BATCH
 from dynolab.hub.settings import Settings
+from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.tables import blob
+from dynolab.hub.usecases.add_account import add_account, add_token
+from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.find_board_states import find_board_states
+from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
+from dynolab.spec.agents import DeviceOffer
 from dynolab.testing.databases import OwnDatabase
 
 FILL = text("""
@@ -72,3 +80,42 @@ def test_only_what_two_looks_found_without_a_name_is_swept(postgres: OwnDatabase
         await hub.database.close()
 
     asyncio.run(opened())
+
+
+def test_what_is_being_written_stays_whatever_its_time_says(tmp_path: Path) -> None:
+    """The clock was set forward amid an upload: its file looks as if nobody had touched it for an hour."""
+    blobs = Blobs(tmp_path)
+    written, given_up = tmp_path / "uploads" / "00000-aa#1", tmp_path / "uploads" / "00001-bb#1"
+    written.parent.mkdir()
+    for path in (written, given_up):
+        path.write_bytes(b"some")
+        os.utime(path, (time.time() - 3700, time.time() - 3700))
+    blobs.drop_unfinished(AGE_S)
+    assert written.exists()
+    assert given_up.exists()
+    time.sleep(AGE_S)
+    with written.open("ab") as file:
+        file.write(b" more")
+    blobs.drop_unfinished(AGE_S)
+    assert written.exists()
+    assert not given_up.exists()
+
+
+def test_a_board_that_was_last_heard_of_at_a_time_to_come_is_away(postgres: OwnDatabase, tmp_path: Path) -> None:
+    """The clock was set back since: such a board is not free for an hour."""
+
+    async def states() -> dict[str, str]:
+        hub = await open_hub(Settings(tmp_path), postgres.url, postgres.dsn)
+        email = "clock@example.org"
+        await add_account(hub, email)
+        agent = await sign_in(hub, f"token {await add_token(hub, email, 'agent')}", kind="agent")
+        for name, ahead_s in (("here", 0), ("gone", 3600), ("before", -3600)):
+            await announce_device(hub, agent, DeviceOffer(name, "clock", "1.0"))
+            async with hub.database.begin() as connection:
+                heard = text("UPDATE device SET seen_at = now() + :ahead * interval '1 second' WHERE id = :id")
+                await connection.execute(heard, {"ahead": ahead_s, "id": name})
+        found = await find_board_states(hub, agent, text="clock")
+        await hub.database.close()
+        return {board.id: board.state for board in found}
+
+    assert asyncio.run(states()) == {"here": "free", "gone": "away", "before": "away"}

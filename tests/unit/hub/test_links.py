@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 pytest.importorskip("itsdangerous")
@@ -22,3 +24,25 @@ def test_a_link_is_worth_nothing_past_its_end_altered_or_signed_by_another() -> 
     altered = "A" if signed[-9] != "A" else "B"  # not the last letter, of which some bits stand for nothing
     assert links.read(signed[:-9] + altered + signed[-8:], life_s=60) is None
     assert links.read(Links("another").sign(Link("model", "m123", "token:t1")), life_s=60) is None
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+def test_a_link_is_good_for_as_long_as_it_was_meant_to_be_though_the_clock_is_set(
+    ahead_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links, link, real = Links("secret"), Link("model", "m123", "token:t1"), time.time
+    signed = links.sign(link)
+    monkeypatch.setattr("time.time", lambda: real() + ahead_s)
+    assert links.read(signed, life_s=60) == link
+    assert links.read(links.sign(link), life_s=60) == link
+
+
+def test_a_link_of_a_replica_whose_clock_is_ahead_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    links, link, passed = Links("secret"), Link("model", "m123", "token:t1"), time.monotonic
+    with monkeypatch.context() as patch:
+        patch.setattr("time.monotonic", lambda: passed() + 50)
+        signed = links.sign(link)
+    assert links.read(signed, life_s=60) == link
+    with monkeypatch.context() as patch:
+        patch.setattr("time.monotonic", lambda: passed() + 120)
+        assert links.read(signed, life_s=60) is None

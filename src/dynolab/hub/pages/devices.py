@@ -115,7 +115,7 @@ def _kinds(load: Sequence[Load], boards: Sequence[BoardState]) -> list[Kind]:
 
 def _seconds(row: Row[Any]) -> int:
     took: timedelta = (row.finished_at or datetime.now(UTC)) - row.started_at
-    return round(took.total_seconds())
+    return max(0, round(took.total_seconds()))  # the clock may have been set back meanwhile
 
 
 routes = [

@@ -97,7 +97,7 @@ def line(row: Row[Any]) -> JobLine:
         device_name=row.device_name,
         owner=row.email,
         created_at=row.created_at,
-        seconds=None if row.started_at is None else round((ended - row.started_at).total_seconds()),
+        seconds=None if row.started_at is None else max(0, round((ended - row.started_at).total_seconds())),
         time=None if time_ns is None else show_time(time_ns),
         trust=(summary.get("verdicts") or {}).get("inference"),
         required=required(summary),

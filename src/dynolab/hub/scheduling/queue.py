@@ -25,6 +25,9 @@ CHANNEL = "dynolab_queue"
 
 FOREVER = timedelta(days=36500)
 """PgQueuer would take over a claimed entry whose heartbeat is older."""
+LONG_AGO = -FOREVER
+"""From when on an entry may be claimed. With PgQueuer's own default, the moment when it came, a clock that is set back would
+hide all that wait for as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class PgQueue:
 
     async def enqueue(self, connection: AsyncConnection, queue: str, payload: str, priority: int) -> int:
         queries = _queries(connection)
-        [entry] = await queries.enqueue(queue, payload.encode(), priority)
+        [entry] = await queries.enqueue(queue, payload.encode(), priority, LONG_AGO)
         await self.wake(connection, queue)
         return int(entry)
 

@@ -69,6 +69,8 @@ class Blobs:
         """Raises :class:`SpecInvalid` for a URL that names no store. ``file:///folder`` is a folder that replicas share."""
         place = (folder_of(place) or place) if isinstance(place, str) else place
         self.place = place
+        self._unfinished: dict[Path, tuple[tuple[int, int], float]] = {}
+        """Files that are being written, or were: size and time when they were first seen so, and when (monotonic) that was."""
         if isinstance(place, Path):
             private_files.make_folder(place)
             # An empty folder goes with its last file. What it makes has the modes that the process's umask leaves.
@@ -164,14 +166,22 @@ class Blobs:
     def drop_unfinished(self, older_than_s: float) -> None:
         """Remove what a folder keeps of objects whose writing was cut short; stores in the cloud have rules for that.
 
-        obstore's local store writes to a name with ``#`` and a number at its end, and lists no such file.
+        They are those that stayed as they are for so long since an earlier call: files' own times may be set, and what is
+        being written must not go. obstore's local store writes to a name with ``#`` and a number at its end, and lists no such
+        file.
         """
         if isinstance(self.place, Path):
-            before = time.time() - older_than_s
+            now, seen = time.monotonic(), self._unfinished
+            self._unfinished = {}
             for path in self.place.rglob("*#*"):
                 with suppress(FileNotFoundError):
-                    if re.search(r"#\d+$", path.name) and path.is_file() and path.stat().st_mtime < before:
-                        path.unlink()
+                    if re.search(r"#\d+$", path.name) and path.is_file():
+                        state = path.stat().st_size, path.stat().st_mtime_ns
+                        known = seen.get(path)
+                        since = known[1] if known is not None and known[0] == state else now
+                        self._unfinished[path] = state, since
+                        if now - since >= older_than_s and known is not None:
+                            path.unlink()
 
     @contextmanager
     def _answering(self, *, write: bool = False) -> Iterator[None]:

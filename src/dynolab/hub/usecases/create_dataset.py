@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert
 
 from dynolab.hub.store.tables import dataset
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
@@ -14,16 +14,14 @@ async def create_dataset(
     hub: Hub, account: Account, *, name: str, permanent: bool = False, project_id: str = ""
 ) -> tuple[str, datetime, datetime | None]:
     """The new dataset's id, instant, and end (None: it is kept until it is deleted)."""
-    expires_at = None if permanent else datetime.now(UTC) + timedelta(days=hub.limits.dataset_life_days)
     values = {
         "id": new_id("d"),
         "account_id": account.id,
         "name": checked_name(name, "dataset") or "dataset",
         "project_id": project_id,
-        "expires_at": expires_at,
+        "expires_at": None if permanent else func.now() + timedelta(days=hub.limits.dataset_life_days),
     }
     async with hub.database.begin() as connection:
-        row = (
-            await connection.execute(insert(dataset).values(values).returning(dataset.c.id, dataset.c.created_at))
-        ).one()
-    return row.id, row.created_at, expires_at
+        made = insert(dataset).values(values).returning(dataset.c.id, dataset.c.created_at, dataset.c.expires_at)
+        row = (await connection.execute(made)).one()
+    return row.id, row.created_at, row.expires_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, Text, bindparam, exists, func, insert, literal, select, update
@@ -103,7 +103,7 @@ async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blo
         "name": f"{row.name} outputs",
         "project_id": row.project_id,
         "blob_id": blob_id,
-        "expires_at": datetime.now(UTC) + timedelta(days=hub.limits.dataset_life_days),
+        "expires_at": func.now() + timedelta(days=hub.limits.dataset_life_days),
     }
     await connection.execute(insert(dataset).values(values))
     shared = select(literal(values["id"]), share.c.email, literal(row.id), share.c.granted_by)

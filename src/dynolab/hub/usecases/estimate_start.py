@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from statistics import median
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from sqlalchemy import Row, func, select, true
 
 from dynolab.hub.store.tables import attempt, device
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S
+from dynolab.hub.usecases.find_board_states import is_away
 
 OVERRUN = 2
 """An attempt that runs this many times as long as the longest of the last ones is not like them: its end is not known."""
@@ -67,7 +66,7 @@ async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estim
         return Estimate(None, "waits")
     mine = (device.c.pool_id == row.pool_id, device.c.os == row.device_os)
     running = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
-    there = func.greatest(device.c.seen_at, attempt.c.renewed_at) > func.now() - timedelta(seconds=AWAY_AFTER_S)
+    there = ~is_away(func.greatest(device.c.seen_at, attempt.c.renewed_at))
     boards = (
         select(func.extract("epoch", func.now() - attempt.c.started_at))
         .select_from(device.outerjoin(attempt, running))
@@ -84,5 +83,5 @@ async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estim
     async with hub.database.begin() as connection:
         runs: list[Any] = list((await connection.execute(boards)).scalars())
         took: list[Any] = list((await connection.execute(lasted)).scalars())
-    runs_s = [None if one is None else float(one) for one in runs]
+    runs_s = [None if one is None else max(0.0, float(one)) for one in runs]
     return begins_in([float(one) for one in took], runs_s, position - 1)

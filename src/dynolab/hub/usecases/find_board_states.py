@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, func, or_, select
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool
@@ -57,7 +57,7 @@ async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", 
             device,
             accounts.c.email.label("owner"),
             seen.label("last_seen_at"),
-            (seen < func.now() - timedelta(seconds=AWAY_AFTER_S)).label("away"),
+            is_away(seen).label("away"),
             attempt.c.started_at,
             job.c.id.label("job_id"),
             job.c.name.label("job_name"),
@@ -78,6 +78,11 @@ async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", 
     statement = statement.where(or_(*(containing(one, text) for one in said)))
     async with hub.database.begin() as connection:
         return [_state(row) for row in (await connection.execute(statement)).all()]
+
+
+def is_away(seen: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a board was last heard of too long ago; or at a time that is yet to come, because the clock was set back since."""
+    return func.abs(func.extract("epoch", func.now() - seen)) > AWAY_AFTER_S
 
 
 def _state(row: Row[Any]) -> BoardState:

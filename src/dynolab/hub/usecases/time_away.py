@@ -2,13 +2,16 @@
 
 Whoever was amid a transaction when the database stood still goes on with the clock of its beginning, and may be done only
 after a sweep has found out. So nothing here rests on what other transactions wrote down, or on their rows being there yet.
+
+The same goes for a clock that is set: forward it looks like time away; back, the sweeps themselves tell, as they come later
+and later. All instants of leases and deadlines are the database's, so that there is one clock.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Text, cast, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Float, Text, cast, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +30,10 @@ async def note_time_away(connection: AsyncConnection) -> float:
     """
     last = await connection.scalar(select(setting.c.value).where(setting.c.name == SWEPT).with_for_update())
     at = await _note(connection, SWEPT)  # a statement later, hence after the others
+    if last is not None and at < float(last):
+        await _set_back(connection, float(last) - at)
+        await _note(connection, BACK)
+        return 0.0
     if last is not None and at - float(last) <= AWAY_S:
         back = await connection.scalar(select(setting.c.value).where(setting.c.name == BACK))
         return at - float(back or 0)
@@ -38,8 +45,20 @@ async def note_time_away(connection: AsyncConnection) -> float:
     return 0.0
 
 
+async def _set_back(connection: AsyncConnection, by_s: float) -> None:
+    """Carry the attempts that run over to a clock that was set back: leases begin anew, and deadlines come no later.
+
+    One that began or was renewed after now did so by the clock as it was before; of the others nobody can tell, and they
+    keep what the clock says.
+    """
+    now = func.clock_timestamp()
+    before = or_(attempt.c.started_at > now, attempt.c.renewed_at > now)
+    carried = {"renewed_at": func.least(attempt.c.renewed_at, now), "away_s": attempt.c.away_s - by_s}
+    await connection.execute(update(attempt).where(attempt.c.state == "running", before).values(carried))
+
+
 def away_s() -> ColumnElement[float]:
-    """For how long of an attempt's time the hub was away.
+    """For how long of an attempt's time the hub was away; less than 0 where the clock was set back meanwhile.
 
     One that began before the hub was back, but of which nothing was noted, was not there to be seen yet: it was still
     being claimed.
