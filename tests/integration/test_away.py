@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -30,9 +27,8 @@ from .test_kills import (
     announced,
     closed,  # noqa: F401 - a fixture, for what these tests open too
     postmaster,
-    processes,
-    signal_all,
     slots,
+    stalled,
     until,
     user_of,
 )
@@ -47,19 +43,10 @@ def health(hub: RunningHub) -> int:
     return httpx.get(f"{hub.url}/healthz", timeout=AT_ONCE_S).status_code
 
 
-@contextmanager
-def stalled(server: set[int]) -> Iterator[None]:
-    signal_all(server, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        signal_all(server, signal.SIGCONT)
-
-
 def test_the_hub_says_at_once_that_its_database_does_not_answer(tmp_path: Path) -> None:
     with running_hub(tmp_path, "--no-agent") as hub:
         assert health(hub) == 200
-        with stalled(processes(postmaster(hub))):
+        with stalled(postmaster(hub)):
             assert [health(hub) for _ in range(3)] == [503] * 3
         until(lambda: health(hub) == 200, "the database")
 
@@ -73,7 +60,7 @@ def test_a_database_that_stalls_for_20_s_loses_nothing(tmp_path: Path) -> None:
         announced(user_of(hub), "stall")
         load = Load(hub, "stall")
         until(lambda: len(made.finished) > 4, "some jobs")
-        with stalled(processes(postmaster(hub))):
+        with stalled(postmaster(hub)):
             all_is_said_to_be_away(hub)
         all_goes_on(hub, load, made)
 

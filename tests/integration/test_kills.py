@@ -192,6 +192,29 @@ def signal_all(pids: set[int], number: int) -> None:
             os.kill(pid, number)
 
 
+@contextmanager
+def stalled(server: int) -> Iterator[None]:
+    """A database server stands still, all of it: first the one that starts the others, so that none comes after."""
+    signal_all({server}, signal.SIGSTOP)
+    stopped = {server}
+    try:
+        until(lambda: state(server) == "T", "the postmaster's standstill")
+        stopped = processes(server)
+        signal_all(stopped, signal.SIGSTOP)
+        until(lambda: all(state(one) in ("T", "Z", None) for one in stopped), "the standstill")
+        assert processes(server) <= stopped, "a backend was started meanwhile"
+        yield
+    finally:
+        signal_all(stopped, signal.SIGCONT)
+
+
+def state(pid: int) -> str | None:
+    """A process's state as proc(5) has it, ``T`` for one that is stopped; None for one that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return None
+
+
 def port_of(hub: RunningHub) -> int:
     return int(hub.url.rpartition(":")[2])
 
@@ -355,10 +378,8 @@ def test_a_database_that_stalls_loses_nothing_and_wakes_everybody_when_it_is_bac
         announced(user, "stall")
         load = Load(hub, "stall")
         until(lambda: len(made.finished) > 4, "some jobs")
-        server = processes(postmaster(hub))
-        signal_all(server, signal.SIGSTOP)
-        time.sleep(5)
-        signal_all(server, signal.SIGCONT)
+        with stalled(postmaster(hub)):
+            time.sleep(5)
         finished = len(made.finished)
         until(lambda: len(made.finished) > finished + 8, "jobs after the stall")
         load.end()
