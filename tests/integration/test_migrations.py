@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from dynolab.hub.store.database import Database, configuration, newest
 from dynolab.hub.store.postgres import Postgres
 from dynolab.hub.store.tables import metadata
+from dynolab.testing.databases import Databases
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +100,39 @@ def test_replicas_that_start_at_once_upgrade_once(postgres: Postgres) -> None:
             await database.close()
 
     asyncio.run(together())
+
+
+COMMANDS = {
+    "hub": "hub --data FOLDER/hub --no-agent --port 0",
+    "account": "hub account --data FOLDER/hub add someone@example.org",
+    "backup": "hub backup --data FOLDER/hub FOLDER/file",
+}
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["its maker is noted", "made before that was noted"])
+@pytest.mark.parametrize("asked", COMMANDS.values(), ids=COMMANDS)
+def test_a_database_of_a_newer_dynolab_is_told_of_in_words(
+    asked: str, noted: bool, databases: Databases, tmp_path: Path
+) -> None:
+    database = databases.new()
+
+    async def age() -> None:
+        opened = Database(database.url)
+        await opened.upgrade()
+        async with opened.begin() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+            known = "UPDATE setting SET value = '9999 77.1' WHERE name = 'schema_made_by'"
+            forgotten = "DELETE FROM setting WHERE name = 'schema_made_by'"
+            await connection.execute(text(known if noted else forgotten))
+        await opened.close()
+
+    asyncio.run(age())
+    command = [sys.executable, "-m", "dynolab.cli.main", *asked.replace("FOLDER", str(tmp_path)).split()]
+    environment = {**os.environ, "DYNOLAB_DATABASE_URL": database.dsn}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "report this" not in done.stderr
+    assert "schema 9999" in done.stderr
+    assert ("dynolab 77.1" if noted else "a newer dynolab") in done.stderr
+    assert newest() in done.stderr

@@ -6,12 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dynolab.connections.local import own_folder
+from dynolab.connections.local import own_folder, sweep_folders
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 HOLD = """
@@ -102,3 +103,33 @@ def test_nobody_sweeps_what_another_is_about_to_lock(tmp_path: Path, monkeypatch
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(used, range(400)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sweep", [sweep_folders, lambda: own_folder("other-").__enter__()], ids=["asked", "made"])
+def test_folders_of_every_kind_are_swept_once_their_owner_is_killed(
+    sweep: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNOLAB_WORKSPACE", str(tmp_path))
+    theirs = tmp_path / "my-holidays"
+    theirs.mkdir()
+    (theirs / "picture").write_bytes(b"not ours")
+    killed, living = (
+        subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    )
+    try:
+        left, kept = (Path(one.stdout.readline().strip()) for one in (killed, living) if one.stdout)
+        (left / "deep").mkdir()
+        (left / "deep" / "file").write_bytes(b"bytes")
+        (tmp_path / "run-abcdefgh").mkdir()  # killed before it had a lock
+        killed.kill()
+        killed.wait()
+        kept_open = sweep()
+        assert not left.exists()
+        assert not (tmp_path / "run-abcdefgh").exists()
+        assert (kept / "model.onnx").exists()
+        assert (theirs / "picture").exists()
+        del kept_open
+    finally:
+        for one in (killed, living):
+            one.communicate("")

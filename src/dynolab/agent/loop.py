@@ -16,7 +16,7 @@ from typing import Any
 
 from dynolab import errors
 from dynolab.agent.http import HubDoor, Unreachable
-from dynolab.connections.local import own_folder
+from dynolab.connections.local import own_folder, sweep_folders
 from dynolab.spec import codec
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
@@ -63,6 +63,7 @@ class Agent:
         while not self._stopped.is_set():
             try:
                 self._asking = True
+                sweep_folders()  # between jobs, so that it disturbs none
                 # The first question is not to wait: its answer says that the hub knows this device.
                 assignment = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._device, WAIT_S if known else 0.0))
                 self._asking = False

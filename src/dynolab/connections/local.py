@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,9 @@ from dynolab.connections.base import Connection
 from dynolab.errors import TransferFailed
 
 STOP_PATIENCE_S = 5.0
+LOCK = "lock"
+OWN_NAME = re.compile(r"[a-z0-9]+-[a-z0-9_]{8}")
+"""How folders of ours are named: a prefix, and what tempfile.mkdtemp adds."""
 
 
 class Local(Connection):
@@ -91,7 +95,7 @@ def workspace_root() -> Path:
 
 @contextmanager
 def own_folder(prefix: str) -> Iterator[Path]:
-    """A new folder among the workspaces, removed at the end of the block; those of the prefix that killed processes left go too.
+    """A new folder among the workspaces, removed at the end of the block; those that killed processes left go too.
 
     Raises :class:`TransferFailed`.
     """
@@ -107,30 +111,62 @@ def own_folder(prefix: str) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
 
-def _made(root: Path, prefix: str) -> tuple[Path, IO[str]]:
-    """A new folder and its lock. One process at a time does so, or it would sweep what another has not locked yet."""
+def sweep_folders() -> None:
+    """Remove what killed processes left among the workspaces: for those who run for long and need no new folder now."""
+    root = workspace_root()
+    with suppress(OSError), _turn(root):
+        _sweep(root)
+
+
+@contextmanager
+def _turn(root: Path) -> Iterator[None]:
+    """One process at a time makes folders or sweeps, or it would sweep what another has not locked yet."""
     turn = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        _sweep(root, prefix)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
-        (folder / "lock").touch(0o600)
-        lock = (folder / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(turn)
+
+
+def _made(root: Path, prefix: str) -> tuple[Path, IO[str]]:
+    """A new folder and its lock."""
+    with _turn(root):
+        _sweep(root)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        (folder / LOCK).touch(0o600)
+        lock = (folder / LOCK).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
     return folder, lock
 
 
-def _sweep(root: Path, prefix: str) -> None:
+def _sweep(root: Path) -> None:
     """Remove folders whose owner is gone: it held a lock for as long as it lived."""
-    for folder in root.glob(f"{prefix}*"):
-        with suppress(OSError), (folder / "lock").open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in root.iterdir():
+        if not OWN_NAME.fullmatch(folder.name):
+            continue
+        with suppress(OSError):
+            if not (folder / LOCK).exists():
+                folder.rmdir()  # killed before it had a lock, or after it had none any more: it is empty, or not ours
+                continue
+            with (folder / LOCK).open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its lock last: without it, nobody could tell later that it may go."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != LOCK:
+                path.unlink(missing_ok=True)
+        (folder / LOCK).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 plugin = Local()

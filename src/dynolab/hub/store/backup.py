@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -22,7 +22,7 @@ from dynolab.hub.store import _archive as archive
 from dynolab.hub.store import _rows as rows
 from dynolab.hub.store import beside
 from dynolab.hub.store.blobs import KEEP_LOCK, Blobs
-from dynolab.hub.store.database import is_away
+from dynolab.hub.store.database import is_away, known_version
 from dynolab.hub.store.tables import blob
 
 FILES = ("client.ini", "agent.token")
@@ -46,8 +46,8 @@ def backup(
 
     Objects that the store has lost are an error, or, with ``skip_missing``, named by the manifest.
 
-    Raises :class:`NotFound` when there is no hub's data, :class:`Conflict` for a file that is there already and when the
-    database ended meanwhile; what was written until then is removed.
+    Raises :class:`NotFound` when there is no hub's data, :class:`Conflict` for a file that is there already, a database that a
+    newer dynolab made, and when it ended meanwhile; what was written until then is removed.
     """
     with beside.opened(settings) as (url, _):
         try:
@@ -110,11 +110,12 @@ async def _snapshot(url: str) -> AsyncIterator[AsyncConnection]:
 
 
 async def _schema(connection: AsyncConnection, settings: Settings) -> str:
-    if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+    found = await known_version(connection)
+    if found is None:
         raise errors.NotFound(
             f"the database {settings.database_url or settings.data} is no hub's", hint="start the hub once before"
         )
-    return cast(str, await connection.scalar(text("SELECT version_num FROM alembic_version")))
+    return found
 
 
 async def _write_rows(connection: AsyncConnection, target: archive.Writer, folder: Path) -> None:

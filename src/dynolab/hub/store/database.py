@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from dynolab.errors import Unavailable
+from dynolab.errors import Conflict, Unavailable
 from dynolab.hub.store.prepared import driver
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ SESSION = {
     "tcp_keepalives_count": "3",
 }
 """What the server keeps to for each connection, so that the locks of a hub that froze or was cut off are free again."""
+MAKER = "schema_made_by"
+"""The setting with the version of the schema, and that of the dynolab that made it."""
 UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
 
@@ -87,14 +90,18 @@ class Database:
             yield connection
 
     async def upgrade(self) -> None:
-        """Bring the schema to the newest version; safe with several replicas at once."""
+        """Bring the schema to the newest version; safe with several replicas at once.
+
+        Raises :class:`Conflict` when a newer dynolab has brought it further already.
+        """
         async with self.begin() as connection:
             await connection.execute(
                 text("SET LOCAL statement_timeout = 0")
             )  # tables may be large, and another be at it
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
-            if await _version(connection) != newest():
+            if await known_version(connection) != newest():
                 await connection.run_sync(_upgrade)
+            await _note_maker(connection)
 
     async def ready(self) -> None:
         """Ask the database for something; raises :class:`Unavailable` when it is not there."""
@@ -161,16 +168,42 @@ def is_away(error: BaseException | None) -> bool:
     return lost or state.startswith(("08", "53", "57", "40"))
 
 
+def known() -> set[str]:
+    """The versions of the schema that this dynolab knows: the numbers that its migrations' files begin with."""
+    return {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
 def newest() -> str:
-    """The newest version of the schema: the number that its migration's file begins with."""
-    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    """The newest of them."""
+    return max(known())
 
 
-async def _version(connection: AsyncConnection) -> str | None:
-    """The version of the schema that is there, or None where there is none yet."""
+async def _note_maker(connection: AsyncConnection) -> None:
+    """Note which dynolab brought the schema to its version, for an older one that meets it later."""
+    noted = "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    value = f"{newest()} {version('dynolab')}"
+    await connection.execute(text(f"{noted} WHERE setting.value <> excluded.value"), {"name": MAKER, "value": value})
+
+
+async def _too_new(connection: AsyncConnection, found: str) -> Conflict:
+    """The error of a schema that a newer dynolab has made, which it names if that was noted."""
+    noted = await connection.scalar(text("SELECT value FROM setting WHERE name = :name"), {"name": MAKER})
+    schema, _, maker = str(noted or "").partition(" ")
+    needed = f"dynolab {maker}" if schema == found else "a newer dynolab"
+    return Conflict(
+        f"the hub's database has the schema {found}, made by {needed}: "
+        f"this is dynolab {version('dynolab')}, which knows schemas up to {newest()}",
+        hint=f"install {needed} or newer; or restore a backup that was made before the update into a new folder",
+    )
+
+
+async def known_version(connection: AsyncConnection) -> str | None:
+    """The version of the schema that is there, or None where there is none yet. Raises :class:`Conflict` for a newer one."""
     if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
     found: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if found is not None and found not in known():
+        raise await _too_new(connection, found)
     return found
 
 

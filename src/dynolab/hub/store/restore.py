@@ -22,7 +22,7 @@ from dynolab.hub.store import _archive as archive
 from dynolab.hub.store import _rows as rows
 from dynolab.hub.store.backup import COLUMNS, FILES, read_columns
 from dynolab.hub.store.blobs import OWNER, Blobs
-from dynolab.hub.store.database import MIGRATIONS, Database, configuration, newest
+from dynolab.hub.store.database import Database, configuration, known, newest
 from dynolab.hub.store.postgres import Postgres, running, urls
 from dynolab.hub.store.tables import setting
 
@@ -37,7 +37,7 @@ def restore(settings: Settings, path: Path, progress: archive.Progress) -> archi
         raise errors.NotFound(f"there is no backup at {path}", hint="`dynolab hub backup FILE` makes one")
     _refuse_taken(settings.data)
     header, manifest = archive.checked(path, progress)
-    if header.schema not in {file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")}:
+    if header.schema not in known():
         raise errors.Conflict(
             f"{path} was made by dynolab {header.dynolab}: this one knows schemas up to {newest()}, not {header.schema}",
             hint="update dynolab",
