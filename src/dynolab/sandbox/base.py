@@ -1,0 +1,289 @@
+"""What a sandbox is: how a process that runs somebody's model is kept from everything else on the device."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, ClassVar
+
+from dynolab import errors, plugins
+from dynolab.sandbox import _seccomp
+from dynolab.sandbox._confined import Confined, news_channel
+from dynolab.sandbox._environment import scrubbed
+from dynolab.sandbox._order import LandlockOrder, MountOrder, Order
+from dynolab.sandbox._python import OURS, confine_python
+
+__all__ = ["Confined", "Confinement", "Limits", "Sandbox", "all_by_strength", "confine_python", "strongest"]
+
+PACKAGE = "dynolab.sandbox"
+CHOICE = "DYNOLAB_SANDBOX"
+UNPRIVILEGED_ID = 65_533
+"""Whom root becomes: nobody's number by any convention (systemd: "Users, Groups, UIDs and GIDs"), and within a container's."""
+INSTALL = "apt-get install bubblewrap"
+_BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from dynolab.sandbox._keeper import main; main()"
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that a confined process may take. What a limit does not fit is left as it is."""
+
+    memory_bytes: int | None = None
+    """Private memory of each process (RLIMIT_DATA); None: what the machine has, swap included."""
+    processes: int = 1024 + 64 * (os.cpu_count() or 1)
+    """Processes and threads together, in a user namespace of its own or of the sandbox's user."""
+    file_bytes: int = 64 * _GIB
+    """The largest file that may be written."""
+    open_files: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What a confined process may reach. The first of ``writable`` also holds its home and its temporary files."""
+
+    writable: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    """Nothing is seen but these and the writable ones: :func:`confine_python` tells what Python needs."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables on top of the scrubbed ones."""
+    limits: Limits = field(default_factory=Limits)
+    devices: tuple[Path, ...] = ()
+    """Device files that may be used: see :func:`accelerators`."""
+
+
+class Sandbox(ABC):
+    """One means of confining. A plug-in says whether it works here, and how the first process inside is started."""
+
+    name: ClassVar[str]
+    rank: ClassVar[int]
+    """The strongest has the largest."""
+
+    @property
+    @abstractmethod
+    def protects(self) -> tuple[str, ...]:
+        """What is kept from the process, in words: files, network, processes, system calls."""
+
+    @abstractmethod
+    def unavailable(self) -> str | None:
+        """Why it does not work on this system, or None. It is tried, not guessed: :func:`problem` keeps the answer."""
+
+    @abstractmethod
+    def wrap(self, confinement: Confinement, order: Order) -> tuple[list[str], Order]:
+        """The command that comes before the keeper's (often none), and the keeper's order with this means' part in it."""
+
+    def start(
+        self,
+        command: Sequence[str],
+        confinement: Confinement,
+        *,
+        cwd: Path | None = None,
+        stdin: int | IO[bytes] | None = subprocess.DEVNULL,
+        stdout: int | IO[bytes] | None = None,
+        stderr: int | IO[bytes] | None = None,
+    ) -> Confined:
+        """The process, confined from its first instruction on; it dies with this thread.
+
+        Raises :class:`~dynolab.errors.DeviceUnstable` when the sandbox cannot be set up.
+        """
+        hand_over(confinement.writable)
+        before, order = self.wrap(confinement, _order(command, confinement, cwd))
+        ours, theirs = news_channel()
+        keeper = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(OURS.parent)]
+        with theirs:
+            try:
+                process = subprocess.Popen(
+                    [*before, *keeper, str(theirs.fileno()), json.dumps(order)],
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env={"PATH": os.environ.get("PATH", os.defpath)},
+                    cwd="/",
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                ours.close()
+                raise errors.DeviceUnstable(f"the sandbox {self.name} cannot be started: {error}") from error
+        return Confined(process, ours, self.name)
+
+    def trial(self) -> str | None:
+        """Why a small program cannot be run inside, or None."""
+        with tempfile.TemporaryDirectory(prefix="dynolab-sandbox-") as folder, tempfile.TemporaryFile() as said:
+            confinement = Confinement(writable=(Path(folder),), readable=confine_python())
+            program = "import pathlib, tempfile; pathlib.Path(tempfile.gettempdir(), 'file').write_text('')"
+            try:
+                process = self.start([sys.executable, "-I", "-S", "-c", program], confinement, stderr=said)
+                code = process.wait(30.0)
+                process.kill()
+                problem = None if code == 0 else f"a trial ended with code {code}"
+            except errors.DeviceUnstable as error:
+                problem = error.message
+            said.seek(0)
+            lines = said.read().decode("utf-8", "replace").strip().splitlines()
+            return f"{problem} ({lines[-1]})" if problem and lines else problem
+
+
+def all_by_strength() -> list[Sandbox]:
+    """Every means there is, the strongest first, whether it works here or not."""
+    found = [plugins.load(PACKAGE, name) for name in plugins.names(PACKAGE)]
+    return sorted((one for one in found if isinstance(one, Sandbox)), key=lambda one: -one.rank)
+
+
+def strongest(*, required: bool = False) -> Sandbox:
+    """The strongest means that works here, or the one that ``DYNOLAB_SANDBOX`` names.
+
+    Raises :class:`~dynolab.errors.PluginMissing` when one is required and there is none, or the named one does not work.
+    """
+    named = os.environ.get(CHOICE)
+    chosen = _named(named) if named else next(one for one in all_by_strength() if problem(one.name) is None)
+    if required and not chosen.protects:
+        reasons = "; ".join(f"{one.name}: {problem(one.name)}" for one in all_by_strength() if one.protects)
+        told = f"{CHOICE} is {named}" if named else reasons
+        raise errors.PluginMissing(
+            f"a sandbox is required, and there is none here ({told})",
+            hint=f"{INSTALL}, or without --require-sandbox",
+        )
+    return chosen
+
+
+def _named(name: str) -> Sandbox:
+    if name not in plugins.names(PACKAGE):
+        raise errors.SpecInvalid(
+            f"{CHOICE} is {name!r}, and there is no such sandbox",
+            hint=f"one of {', '.join(one.name for one in all_by_strength())}, or unset",
+        )
+    reason = problem(name)
+    if reason is not None:
+        raise errors.PluginMissing(
+            f"{CHOICE} is {name}, which does not work here: {reason}",
+            hint=f"unset {CHOICE} for the strongest that works",
+        )
+    return _load(name)
+
+
+def _load(name: str) -> Sandbox:
+    found = plugins.load(PACKAGE, name)
+    if not isinstance(found, Sandbox):
+        raise errors.Bug(f"{PACKAGE}.{name} holds no Sandbox, but {type(found).__name__}")
+    return found
+
+
+@functools.cache
+def problem(name: str) -> str | None:
+    """Why a means does not work here, or None; asked once in a process's life."""
+    return _load(name).unavailable()
+
+
+def unprivileged() -> int | None:
+    """The id that a confined process takes on; None: it keeps ours, which is an ordinary one already."""
+    return UNPRIVILEGED_ID if os.geteuid() == 0 else None
+
+
+def accelerators() -> tuple[Path, ...]:
+    """Device files of GPUs and NPUs that are there."""
+    patterns = ("nvidia*", "dri", "kfd", "accel", "apex_*", "fastrpc-*", "adsprpc-*", "mali*", "rknpu*", "davinci*", "hailo*", "dma_heap")  # fmt: skip
+    return tuple(sorted(path for pattern in patterns for path in Path("/dev").glob(pattern)))
+
+
+def hand_over(folders: Sequence[Path]) -> None:
+    """Make the first folder's ``home`` and ``tmp``; as root, give all folders and what is in them to whom we confine as."""
+    for name in ("home", "tmp"):
+        (folders[0] / name).mkdir(exist_ok=True)
+    user = unprivileged()
+    if user is not None:
+        for folder in folders:
+            give(folder, user)
+
+
+def give(path: Path, user: int) -> None:
+    """Make a file or a whole folder somebody's; links are given as links, and files with a second name are left."""
+    for one in (path, *path.rglob("*")):
+        found = one.lstat()
+        if found.st_uid != user and (one.is_dir() or found.st_nlink == 1):
+            os.chown(one, user, user, follow_symlinks=False)
+
+
+def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -> Order:
+    limits = confinement.limits
+    groups = {path.stat().st_gid for device in confinement.devices for path in (device, *device.rglob("*"))}
+    return Order(
+        command=list(command),
+        environment=scrubbed(confinement.writable[0], confinement.environment),
+        cwd=str(cwd or confinement.writable[0]),
+        limits={
+            "RLIMIT_DATA": limits.memory_bytes or _machine_bytes(),
+            "RLIMIT_NPROC": limits.processes,
+            "RLIMIT_FSIZE": limits.file_bytes,
+            "RLIMIT_NOFILE": limits.open_files,
+            "RLIMIT_CORE": 0,
+        },
+        parent=0,
+        isolated=True,
+        user=unprivileged(),
+        groups=sorted(groups - {0}),
+        reads_all=False,
+        filter=(_seccomp.program(sockets=True, signals=True) or b"").hex(),
+        landlock=None,
+        mounts=None,
+    )
+
+
+def filtered() -> tuple[str, ...]:
+    """``system calls``, where this kernel, on this machine, takes a filter of them."""
+    status = Path("/proc/self/status")
+    known = _seccomp.program(sockets=True, signals=True) is not None and status.exists()
+    return ("system calls",) if known and "Seccomp:" in status.read_text() else ()
+
+
+def _machine_bytes() -> int:
+    """Memory and swap of the machine; without /proc, no limit."""
+    try:
+        rows = [line.split() for line in Path("/proc/meminfo").read_text().splitlines()]
+    except OSError:
+        return resource.RLIM_INFINITY
+    return sum(int(row[1]) * 1024 for row in rows if row[0] in ("MemTotal:", "SwapTotal:"))
+
+
+def bindings(confinement: Confinement) -> list[tuple[str, str, bool]]:
+    """What is to be seen, as (from, to, whether to write), parents first: for means that build a file system.
+
+    A path that leads over symbolic links is there by both names.
+    """
+    wanted: dict[Path, bool] = {}
+    for path in (*confinement.readable, *confinement.writable):
+        writable = path in confinement.writable
+        real = path.resolve()
+        wanted[real] = writable
+        if path.absolute() != real:
+            wanted.setdefault(path.absolute(), writable)
+    kept: list[tuple[Path, bool]] = []
+    for path, writable in sorted(wanted.items()):
+        above = [one for one in kept if path.is_relative_to(one[0])]
+        if path.exists() and not (above and above[-1][1] == writable):
+            kept.append((path, writable))
+    return [(str(path), str(path), writable) for path, writable in kept]
+
+
+def mount_order(confinement: Confinement) -> MountOrder:
+    """The file system of a sandbox that builds one."""
+    return MountOrder(
+        binds=bindings(confinement), devices=[str(path) for path in confinement.devices], temporary_bytes=_GIB // 4
+    )
+
+
+def landlock_order(confinement: Confinement) -> LandlockOrder:
+    """The same as rules on paths."""
+    return LandlockOrder(
+        readable=[str(path) for path in confinement.readable],
+        writable=[str(path) for path in confinement.writable],
+        devices=[str(path) for path in confinement.devices],
+    )
