@@ -34,14 +34,14 @@ async def change(hub: TheHub, account: Caller, id: str, asked: PoolChangeAsked) 
 @router.get("/trusted")
 async def trusted(hub: TheHub, account: Caller) -> Trusted:
     """Whose devices may receive the account's models, besides its own."""
-    return Trusted(owners=await find_trusted(hub, account))
+    return Trusted(owners=[one.email for one in await find_trusted(hub, account)])
 
 
 @router.post("/trusted")
 async def trust(hub: TheHub, account: Caller, asked: TrustedAsked) -> Trusted:
     """Let somebody's devices receive the account's models; one's jobs may then go to those that one may use."""
     await trust_owner(hub, account, asked.owner)
-    return Trusted(owners=await find_trusted(hub, account))
+    return Trusted(owners=[one.email for one in await find_trusted(hub, account)])
 
 
 @router.delete("/trusted/{owner}", status_code=204)

@@ -17,6 +17,7 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session
 from dynolab.hub.usecases.find_account import find_account
 from dynolab.hub.usecases.find_devices import find_devices
+from dynolab.hub.usecases.find_pools import find_trusted
 from dynolab.hub.usecases.find_sessions import find_sessions
 from dynolab.hub.usecases.find_tokens import find_tokens
 from dynolab.hub.usecases.make_token import PREFIXES, make_own_token
@@ -93,6 +94,7 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
         tokens=[row for row in tokens if row.revoked_at is None],
         revoked=[row for row in tokens if row.revoked_at is not None],
         sessions=await find_sessions(hub, account),
+        trusted=await find_trusted(hub, account),
         kinds=tuple(PREFIXES),
         told=read_told(request),
         made=made,

@@ -17,11 +17,13 @@ from starlette.routing import Route
 from dynolab.errors import NotFound
 from dynolab.hub.pages.living import live
 from dynolab.hub.pages.paging import read_page
+from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
 from dynolab.hub.usecases.find_boards import Load, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
+from dynolab.hub.usecases.find_pools import find_pools
 
 ATTEMPTS = 25
 """On a page of what a board did."""
@@ -65,7 +67,11 @@ async def listing(request: Request) -> Response:
     hub, account = await visitor(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
     kinds = _kinds(await find_load(hub, account), await find_board_states(hub, account, text=wanted))
-    return await live(request, account, "devices", kinds=kinds, wanted=wanted)
+    pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
+    told = read_told(request)
+    return forget_told(
+        request, await live(request, account, "devices", kinds=kinds, wanted=wanted, untrusted=pools, told=told)
+    )
 
 
 async def without_slash(request: Request) -> Response:
@@ -81,10 +87,14 @@ async def show(request: Request) -> Response:
     if found:
         return await _board(request, hub, account, found[0])
     load = await find_load(hub, account, name=wanted)
-    if not load:
+    pools = await find_pools(hub, account, name=wanted)
+    if not load and not pools:
         raise NotFound(f"there is no device {wanted!r}", hint="the list of devices has those that agents serve")
     kinds = _kinds(load, await find_board_states(hub, account, text=wanted))
-    return await live(request, account, "device", name=wanted, kinds=kinds)
+    told = read_told(request)
+    return forget_told(
+        request, await live(request, account, "device", name=wanted, kinds=kinds, pools=pools, told=told)
+    )
 
 
 async def _board(request: Request, hub: Hub, account: Account, board: BoardState) -> Response:
@@ -108,7 +118,7 @@ def _kinds(load: Sequence[Load], boards: Sequence[BoardState]) -> list[Kind]:
     by_model: dict[tuple[str, str, tuple[str, ...]], list[BoardState]] = {}
     for board in boards:
         by_model.setdefault(board.model, []).append(board)
-    keys = [(one, (one.model.name, one.model.os, one.model.attributes)) for one in load]
+    keys = [(one, one.model.key) for one in load]
     kinds = [Kind(one, by_model[key]) for one, key in keys if key in by_model]
     return sorted(kinds, key=lambda kind: kind.name.casefold())
 

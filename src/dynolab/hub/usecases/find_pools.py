@@ -33,6 +33,14 @@ class Pool:
     joiners: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TrustedOwner:
+    """Somebody whose devices may receive an account's models; ``is_admin``: always."""
+
+    email: str
+    is_admin: bool
+
+
 async def find_pools(hub: Hub, account: Account, *, name: str = "") -> list[Pool]:
     """Those that the account is told of, by name and owner; ``name``: of that name only."""
     rights = owns(account).label("own"), may_send(account).label("send"), may_join(account).label("join")
@@ -66,9 +74,10 @@ async def find_pools(hub: Hub, account: Account, *, name: str = "") -> list[Pool
     ]
 
 
-async def find_trusted(hub: Hub, account: Account) -> list[str]:
-    """The addresses of whose pools may receive the account's models, besides itself: those it named and the administrators."""
+async def find_trusted(hub: Hub, account: Account) -> list[TrustedOwner]:
+    """Whose pools may receive the account's models, besides its own: those it named and the administrators."""
     named = select(trust.c.owner_id).where(trust.c.account_id == account.id)
-    found = select(accounts.c.email).where(accounts.c.id.in_(named) | accounts.c.is_admin, accounts.c.id != account.id)
+    found = select(accounts.c.email, accounts.c.is_admin).where(accounts.c.id != account.id)
+    found = found.where(accounts.c.id.in_(named) | accounts.c.is_admin).order_by(accounts.c.email)
     async with hub.database.begin() as connection:
-        return list((await connection.execute(found.order_by(accounts.c.email))).scalars())
+        return [TrustedOwner(row.email, row.is_admin) for row in await connection.execute(found)]

@@ -1,0 +1,69 @@
+"""Who may use a pool of devices, and whose pools may receive one's models: what the forms of device pages and account send."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dynolab.errors import NotFound
+from dynolab.hub.pages.told import Told, What, go_and_tell
+from dynolab.hub.pages.visitors import safe, sender, text
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.change_pool import PoolChange, change_pool
+from dynolab.hub.usecases.change_trust import stop_trusting, trust_owner
+from dynolab.hub.usecases.find_pools import find_pools
+
+FIELDS = {"send": "let_send", "join": "let_join"}
+
+
+async def grant(request: Request) -> Response:
+    """``POST /devices/pools/ID/grant`` with ``email`` and ``what``: ``send`` or ``join``."""
+    hub, account, form = await sender(request)
+    email, what = text(form, "email"), text(form, "what")
+    if what not in FIELDS:
+        raise NotFound(f"a pool grants no {what[:40]!r}", hint="send or join")
+    change = PoolChange(let_send=[email]) if what == "send" else PoolChange(let_join=[email])
+    return await _changed(request, hub, account, change, What.LET_SEND if what == "send" else What.LET_JOIN, email)
+
+
+async def remove(request: Request) -> Response:
+    """``POST /devices/pools/ID/remove`` with ``email``: may do neither any more."""
+    hub, account, form = await sender(request)
+    email = text(form, "email")
+    return await _changed(request, hub, account, PoolChange(remove=[email]), What.SHUT_OUT, email)
+
+
+async def open_pool(request: Request) -> Response:
+    """``POST /devices/pools/ID/open`` with ``open=yes``, or without to close it."""
+    hub, account, form = await sender(request)
+    is_open = text(form, "open") == "yes"
+    return await _changed(request, hub, account, PoolChange(is_open=is_open), What.OPEN if is_open else What.CLOSE)
+
+
+async def trust(request: Request) -> Response:
+    """``POST /devices/trust`` with ``owner``, and ``end=yes`` to trust no longer; ``next``: the page that comes after."""
+    hub, account, form = await sender(request)
+    owner, end = text(form, "owner"), bool(text(form, "end"))
+    await (stop_trusting if end else trust_owner)(hub, account, owner)
+    told = Told(What.DISTRUST if end else What.TRUST, 1, with_whom=owner)
+    return go_and_tell(request, safe(text(form, "next") or "/devices/"), told)
+
+
+async def _changed(
+    request: Request, hub: Hub, account: Account, change: PoolChange, what: What, email: str = ""
+) -> Response:
+    pool_id = request.path_params["id"]
+    await change_pool(hub, account, pool_id, change)
+    name = next((one.name for one in await find_pools(hub, account) if one.id == pool_id), "")
+    return go_and_tell(request, f"/devices/{quote(name, safe='')}", Told(what, 1, name, with_whom=email))
+
+
+routes = [
+    Route("/devices/pools/{id}/grant", grant, methods=["POST"]),
+    Route("/devices/pools/{id}/remove", remove, methods=["POST"]),
+    Route("/devices/pools/{id}/open", open_pool, methods=["POST"]),
+    Route("/devices/trust", trust, methods=["POST"]),
+]
