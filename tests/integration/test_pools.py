@@ -29,14 +29,21 @@ from .test_api import CONTENT, User, checked, in_database
 class Person(User):
     """A user with an agent: an account of its own, not the administrator's."""
 
-    def __init__(self, hub: RunningHub, email: str, token: str, door: HubDoor, http: httpx.Client) -> None:
+    def __init__(
+        self, hub: RunningHub, email: str, token: str, agent_token: str, door: HubDoor, http: httpx.Client
+    ) -> None:
         super().__init__(hub, token, http)
-        self.email, self.door = email, door
+        self.email, self.agent_token, self.door = email, agent_token, door
 
     def ask(self, name: str, *, os: str = "1", number: int = 1, wait_s: float = 0.0, **more: Any) -> Assignment | None:
         """A question of the person's agent for a job of its device."""
         device = DeviceOffer(f"{self.email} {name} {number}", name, os, ("framework:onnx", "sandbox:test"))
         return self.door.claim(ClaimRequest(AGENT_PROTOCOL, replace(device, **more), wait_s))
+
+    def revoke_all(self) -> None:
+        """The account's tokens, the one that asks last, with what was opened with them."""
+        for one in sorted(self.get("/tokens")["tokens"], key=lambda token: str(token["kind"])):
+            checked(self.send("DELETE", f"/tokens/{one['id']}"), 204)
 
     def share(self, path: str, *emails: str) -> None:
         checked(self.send("PATCH", f"{path}/sharing", json={"add": list(emails)}), 200)
@@ -52,32 +59,33 @@ class Person(User):
 Meet = Callable[[str], Person]
 
 
+def introduce(hub: RunningHub, postgres: OwnDatabase, name: str, http: httpx.Client, stack: ExitStack) -> Person:
+    """A person of a name that no other test has."""
+    email = f"{name}-{secrets.token_hex(4)}@example.org"
+    token, agent = (prefix + secrets.token_hex(20) for prefix in ("dl_", "dla_"))
+
+    async def kept(connection: asyncpg.Connection) -> None:
+        await connection.execute("INSERT INTO account (email) VALUES ($1)", email)
+        for kind, secret in (("user", token), ("agent", agent)):
+            await connection.execute(
+                "INSERT INTO token (id, account_id, kind, digest) SELECT $1, id, $2, $3 FROM account WHERE email = $4",
+                secrets.token_hex(6),
+                kind,
+                hashlib.sha256(secret.encode()).hexdigest(),
+                email,
+            )
+
+    in_database(postgres, kept)
+    door = stack.enter_context(closing(HubDoor(hub.url, agent)))
+    return Person(hub, email, token, agent, door, http)
+
+
 @pytest.fixture
 def meet(hub: RunningHub, postgres: OwnDatabase) -> Iterator[Meet]:
-    """Makes a person of a name that no other test has."""
+    """Makes persons."""
     with ExitStack() as stack:
         http = stack.enter_context(httpx.Client(timeout=30))
-
-        def make(name: str) -> Person:
-            email = f"{name}-{secrets.token_hex(4)}@example.org"
-            token, agent = (prefix + secrets.token_hex(20) for prefix in ("dl_", "dla_"))
-
-            async def kept(connection: asyncpg.Connection) -> None:
-                await connection.execute("INSERT INTO account (email) VALUES ($1)", email)
-                for kind, secret in (("user", token), ("agent", agent)):
-                    await connection.execute(
-                        "INSERT INTO token (id, account_id, kind, digest) SELECT $1, id, $2, $3 FROM account WHERE email = $4",
-                        secrets.token_hex(6),
-                        kind,
-                        hashlib.sha256(secret.encode()).hexdigest(),
-                        email,
-                    )
-
-            in_database(postgres, kept)
-            door = stack.enter_context(closing(HubDoor(hub.url, agent)))
-            return Person(hub, email, token, door, http)
-
-        yield make
+        yield lambda name: introduce(hub, postgres, name, http, stack)
 
 
 # ---- attempts belong to the token that claimed them ------------------------------------------------------------------
@@ -241,7 +249,7 @@ def test_a_pool_is_changed_by_its_owner_and_administrators_alone(meet: Meet, hub
     bob.refused("PATCH", f"/pools/{pool['id']}", 403, {"let_join": [bob.email]})
     assert bob.pool("mine", ana.email)["senders"] == [], "whom else it was granted is not told"
     with httpx.Client(timeout=30) as http:
-        admin = Person(hub, "admin@localhost", hub.token, ana.door, http)
+        admin = Person(hub, "admin@localhost", hub.token, hub.agent_token, ana.door, http)
         changed = admin.change("mine", owner=ana.email, remove=[bob.email])
     assert changed["senders"] == []
     for wrong in ({"let_send": ["nobody"]}, {"let_send": ["x@y"] * 101}, {"let_send": ["a" * 300 + "@example.org"]}):
@@ -253,7 +261,7 @@ def test_a_pool_is_changed_by_its_owner_and_administrators_alone(meet: Meet, hub
 def test_the_administrators_devices_are_open_to_all_and_closed_in_one_step(meet: Meet, hub: RunningHub) -> None:
     ana = meet("ana")
     with httpx.Client(timeout=30) as http, closing(HubDoor(hub.url, hub.agent_token)) as door:
-        admin = Person(hub, "admin@localhost", hub.token, door, http)
+        admin = Person(hub, "admin@localhost", hub.token, hub.agent_token, door, http)
         admin.ask("house")
         job = ana.submit(ana.model(), "house")["id"]
         given = admin.ask("house", wait_s=10)
