@@ -39,6 +39,12 @@ class Error(Exception):
         """The class's name: the stable word for programs."""
         return type(self).__name__
 
+    @property
+    def retry_after_s(self) -> int | None:
+        """The whole seconds after which the same may be asked again; None: nobody said so."""
+        told = self.details.get("retry_after_s")
+        return told if isinstance(told, int) else None
+
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready form, read back by :func:`from_dict`; details that JSON cannot say become text."""
         return {"code": self.code, "message": self.message, "hint": self.hint, "details": _plain(self.details)}
@@ -194,6 +200,11 @@ class Unavailable(Error):
 
     retriable = True
     http_status = 503
+
+    @property
+    def retry_after_s(self) -> int:
+        """As for any error; a second where nobody said otherwise."""
+        return super().retry_after_s or 1
 
 
 class Bug(Error):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.errors import RateLimited
-from dynolab.hub.middleware import rates
 from dynolab.hub.middleware.rates import BURST_S, PostRates
+from dynolab.hub.usecases import rates as buckets
 
 
 class Clock:
@@ -74,10 +74,10 @@ def test_who_waits_as_long_as_told_is_taken(posts_per_s: float, pauses_s: list[f
 
 
 def test_senders_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "SENDERS_MOST", 100)
+    monkeypatch.setattr(buckets, "SENDERS_MOST", 100)
     clock = Clock()
     limits = PostRates(1, clock)
     for number in range(1000):
         limits.count(f"sender {number}")
         clock.now_s += 0.001
-    assert len(limits._due) <= 100
+    assert len(limits._rates._due) <= 100

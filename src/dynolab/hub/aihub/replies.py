@@ -102,5 +102,5 @@ async def answer(request: Request, error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
         return JSONResponse({"detail": f"the hub failed: {type(error).__name__}"}, 500)
     text = error.message + (f" ({error.hint})" if error.hint else "")
-    later = {"Retry-After": "1"} if isinstance(error, errors.Unavailable) else None
+    later = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     return JSONResponse({"detail": text}, _STATUS.get(error.http_status, error.http_status), headers=later)

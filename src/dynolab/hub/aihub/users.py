@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dynolab.errors import RateLimited, SpecInvalid
-from dynolab.hub.aihub.replies import answer, protobuf, who
+from dynolab.errors import SpecInvalid
+from dynolab.hub.aihub.replies import protobuf, who
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.log_in import log_in
@@ -31,13 +31,7 @@ async def login(request: Request) -> Response:
     email, password = (asked.get(name) if isinstance(asked, dict) else None for name in ("email", "password"))
     if not isinstance(email, str) or not isinstance(password, str):
         raise SpecInvalid("the body needs an `email` and a `password`, both text")
-    try:
-        secret = await log_in(hub, email, password)
-    except RateLimited as error:
-        refused = await answer(request, error)
-        refused.headers["Retry-After"] = str(error.details["retry_after_s"])
-        return refused
-    return JSONResponse({"key": secret})
+    return JSONResponse({"key": await log_in(hub, email, password)})
 
 
 routes = [Route("/users/auth/user/", me), Route("/users/auth/login/", login, methods=["POST"])]

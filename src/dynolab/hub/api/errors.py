@@ -28,8 +28,8 @@ async def answer(request: Request, error: Exception) -> Response:
 def document(error: errors.Error, status: int) -> Response:
     """An error as JSON. In ASCII: a message may quote what no encoding can say, such as half a surrogate pair."""
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    if isinstance(error, errors.Unavailable):
-        headers = {"Retry-After": "1"}
+    if error.retry_after_s is not None:
+        headers = {"Retry-After": str(error.retry_after_s)}
     return Response(json.dumps(error.to_dict()), status, headers, "application/json")
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynolab import errors
 from dynolab.hub.middleware.rates import PostRates
+from dynolab.hub.usecases.tries import address
 
 TOLD_MAX = 100
 """How many characters of a header that does not fit are told back."""
@@ -35,6 +36,8 @@ class Guard:
         self._app, self._doors, self._rates = app, doors, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            address.set(str((scope.get("client") or ("unknown",))[0]))
         door = self._door(scope["path"]) if scope["type"] == "http" else None
         if door is None:
             await self._app(scope, receive, send)
@@ -112,6 +115,6 @@ def _check_json(kind: str) -> None:
 
 async def _refuse(door: Door, error: errors.Error, scope: Scope, receive: Receive, send: Send) -> None:
     answer = await door.answer(Request(scope, receive), error)
-    if isinstance(error, errors.RateLimited):
-        answer.headers["Retry-After"] = str(error.details["retry_after_s"])
+    if error.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(error.retry_after_s)
     await answer(scope, receive, send)

@@ -98,7 +98,10 @@ async def failed(request: Request, error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
         error = errors.Bug(f"the hub failed: {type(error).__name__}", hint="its log tells where; please report it")
     template = "_problem.html.j2" if is_fragment(request) else "problem.html.j2"
-    return await page(request, template, await _known(request), status=error.http_status, error=error)
+    found = await page(request, template, await _known(request), status=error.http_status, error=error)
+    if error.retry_after_s is not None:
+        found.headers["Retry-After"] = str(error.retry_after_s)
+    return found
 
 
 async def _refused(request: Request, error: Exception) -> Response:

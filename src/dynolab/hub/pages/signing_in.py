@@ -37,7 +37,10 @@ async def sign_in(request: Request) -> Response:
         else:
             session = await open_by_token(hub, text(form, "token"), browser)
     except (Unauthorized, SpecInvalid, RateLimited) as error:
-        return await _form(request, following, _words(email, error), status=error.http_status, email=email)
+        refused = await _form(request, following, _words(email, error), status=error.http_status, email=email)
+        if error.retry_after_s is not None:
+            refused.headers["Retry-After"] = str(error.retry_after_s)
+        return refused
     return await _enter(request, following, session)
 
 

@@ -10,12 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dynolab.errors import RateLimited
+from dynolab.hub.store.turns import Turns
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-AT_ONCE = 2
-"""A check takes 64 MiB and a core for some 50 ms (RFC 9106, section 4, the second recommended option)."""
+AT_ONCE, WAITING_MOST = 2, 6
+"""A check takes 64 MiB and a core for 50 to 200 ms (RFC 9106, section 4, the second recommended option): nobody waits a second."""
 FREE_FAILURES = 5
 PAUSE_FIRST_S, PAUSE_MOST_S = 1.0, 300.0
 FORGET_S = 3600.0
@@ -27,7 +28,7 @@ class Passwords:
     """Makes and checks hashes. Each replica counts failures for itself, and forgets them when it ends."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._turn, self._now = asyncio.Semaphore(AT_ONCE), now
+        self._turn, self._now = Turns("the hub is busy with passwords", AT_ONCE, WAITING_MOST), now
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def hash(self, password: str) -> str:

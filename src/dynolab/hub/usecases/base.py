@@ -21,6 +21,7 @@ from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.passwords import Passwords
+from dynolab.hub.usecases.tries import Tries
 from dynolab.spec.compare import StageComparison
 from dynolab.spec.profiles import Profile
 
@@ -72,6 +73,7 @@ class Hub:
     """What was last said of each device (see :mod:`dynolab.hub.usecases.announce_device`)."""
     followers: Followers = field(default_factory=Followers)
     passwords: Passwords = field(default_factory=Passwords)
+    tries: Tries = field(default_factory=Tries)
     unnamed: dict[str, float] = field(default_factory=dict)
     """Objects that nobody refers to, and when (monotonic) they were first seen so (see :mod:`.sweep_objects`)."""
     trends: Recent = field(default_factory=Recent)

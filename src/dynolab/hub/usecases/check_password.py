@@ -28,7 +28,13 @@ async def check_password(hub: Hub, email: str, password: str) -> Proven:
     Raises :class:`SpecInvalid`, with the same words and as late for a wrong password as for nobody's address, and
     :class:`RateLimited` after too many failures.
     """
-    name, row = email.strip(), None
+    name = email.strip()
+    async with hub.tries.one("password", name[:PASSWORD_MOST]):
+        return await _check(hub, name, password)
+
+
+async def _check(hub: Hub, name: str, password: str) -> Proven:
+    row = None
     storable = len(name) <= PASSWORD_MOST and name.isprintable()
     if storable:
         kept = select(account.c.id, account.c.password_hash).where(account.c.email == name)

@@ -47,8 +47,9 @@ async def open_by_password(hub: Hub, email: str, password: str, browser: str) ->
 
 async def open_by_invitation(hub: Hub, secret: str, browser: str) -> str:
     """What the browser keeps; the invitation is gone with that. Raises :class:`Unauthorized`."""
-    good = invitation.c.digest == digest(secret), invitation.c.expires_at > func.now()
-    async with hub.database.begin() as connection:
+    key = digest(secret)
+    good = invitation.c.digest == key, invitation.c.expires_at > func.now()
+    async with hub.tries.one("secret", key), hub.database.begin() as connection:
         owner = await connection.scalar(delete(invitation).where(*good).returning(invitation.c.account_id))
         if owner is None:
             raise Unauthorized("the link is not valid, or was used, or is too old", hint="sign in with a token")

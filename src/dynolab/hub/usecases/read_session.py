@@ -17,6 +17,12 @@ SEEN_EVERY = timedelta(minutes=5)
 
 async def read_session(hub: Hub, secret: str) -> Account:
     """Whose cookie it is. Raises :class:`Unauthorized` for one that is forged, too old, or was ended."""
+    key = digest(secret)
+    async with hub.tries.one("secret", key):
+        return await _read(hub, key)
+
+
+async def _read(hub: Hub, key: str) -> Account:
     unseen = (session.c.seen_at < func.now() - SEEN_EVERY).label("unseen")
     found = (
         select(
@@ -24,7 +30,7 @@ async def read_session(hub: Hub, secret: str) -> Account:
             *(session.c.id.label("session_id"), session.c.token_id, unseen),
         )
         .join(session, session.c.account_id == account.c.id)
-        .where(session.c.digest == digest(secret), session.c.expires_at > func.now())
+        .where(session.c.digest == key, session.c.expires_at > func.now())
     )
     async with hub.database.single() as connection:
         row = (await connection.execute(found)).one_or_none()

@@ -24,10 +24,12 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
     kept = select(account_table.c.password_hash).where(account_table.c.id == account.id)
     async with hub.database.single() as connection:
         known = await connection.scalar(kept)
-    if known is not None and not await hub.passwords.fits(account.email, known, (current or "")[:PASSWORD_MOST]):
-        raise Forbidden(
-            "the current password is wrong or was not sent", hint="whoever runs the hub can set another one"
-        )
+    if known is not None:
+        async with hub.tries.one("password", account.email):
+            if not await hub.passwords.fits(account.email, known, (current or "")[:PASSWORD_MOST]):
+                raise Forbidden(
+                    "the current password is wrong or was not sent", hint="whoever runs the hub can set another one"
+                )
     await _keep(hub, account.email, checked, stays=account.session_id)
 
 

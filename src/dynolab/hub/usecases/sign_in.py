@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 
 from dynolab.errors import Unauthorized
 from dynolab.hub.store.tables import account, token
@@ -27,7 +28,8 @@ def digest(secret: str) -> str:
 async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
     """The account that a header ``Authorization: token SECRET`` (or ``Bearer SECRET``) stands for.
 
-    ``kind`` is the door: ``user`` or ``agent``. Raises :class:`Unauthorized`, whatever is wrong with it. Whom it
+    ``kind`` is the door: ``user`` or ``agent``. Raises :class:`Unauthorized`, whatever is wrong with it, and
+    :class:`RateLimited` where too many tokens of the same address were wrong. Whom it
     knows it asks the database about again once in a while, and as soon as any token is revoked.
     """
     scheme, _, secret = authorization.strip().partition(" ")
@@ -38,11 +40,22 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
     known = hub.signed_in.get(key)
     if known is not None and known.revision == revision is not None and now - known.at_s < KNOWN_S:
         return known.account
+    async with hub.tries.one("secret", key[1]):
+        row = await _read(hub, *key)
+    if len(hub.signed_in) > KNOWN_MOST:
+        hub.signed_in.clear()
+    found = Account(row.id, row.email, row.name, row.token_id, is_admin=row.is_admin)
+    hub.signed_in[key] = Known(found, now, revision)
+    return found
+
+
+async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
+    """The account's row; it is noted that the token was used. Raises :class:`Unauthorized`."""
     unused = or_(token.c.used_at.is_(None), token.c.used_at < func.now() - USED_EVERY).label("unused")
     statement = (
         select(account.c.id, account.c.email, account.c.name, account.c.is_admin, token.c.id.label("token_id"), unused)
         .join(token, token.c.account_id == account.c.id)
-        .where(token.c.digest == key[1], token.c.kind == kind, token.c.revoked_at.is_(None))
+        .where(token.c.digest == secret_digest, token.c.kind == kind, token.c.revoked_at.is_(None))
     )
     async with hub.database.single() as connection:
         row = (await connection.execute(statement)).one_or_none()
@@ -53,8 +66,4 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
             "the token is not known here, or is of the other kind: a user's opens no agent's door, nor an agent's a user's",
             hint="`dynolab hub account token` makes a new one, or the page /account/",
         )
-    if len(hub.signed_in) > KNOWN_MOST:
-        hub.signed_in.clear()
-    found = Account(row.id, row.email, row.name, row.token_id, is_admin=row.is_admin)
-    hub.signed_in[key] = Known(found, now, revision)
-    return found
+    return row

@@ -1,0 +1,106 @@
+"""What strangers may cost a hub: sign-ins and tokens that nobody knows, from one address and from many."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from dynolab.testing.running_hub import RunningHub
+
+ENVIRONMENT = {"DYNOLAB_TRUSTED_PROXIES": "127.0.0.1", "DYNOLAB_POSTS_PER_S": "0"}
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def client(hub: RunningHub) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {hub.token}"}
+    with httpx.Client(base_url=hub.url, headers=headers, timeout=60) as found:
+        yield found
+
+
+def cpu_s(hub: RunningHub) -> float:
+    """Processor time of the hub so far."""
+    fields = Path(f"/proc/{hub.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def flood(hub: RunningHub, count: int, door: str, *, addresses: int) -> list[httpx.Response]:
+    """So many sign-ins at once, each with another name."""
+    async with httpx.AsyncClient(base_url=hub.url, timeout=60, limits=httpx.Limits(max_connections=count)) as client:
+
+        async def one(number: int) -> httpx.Response:
+            headers = {"X-Forwarded-For": f"192.0.2.{number % addresses}", "Sec-Fetch-Site": "same-origin"}
+            asked = {"email": f"nobody{number}@example.org", "password": "wrong wrong"}
+            if door == "/sign-in":
+                return await client.post(door, data=asked, headers=headers)
+            return await client.post(door, json=asked, headers=headers)
+
+        return await asyncio.gather(*map(one, range(count)))
+
+
+@pytest.mark.parametrize("addresses", [1, 90])
+@pytest.mark.parametrize("door", ["/sign-in", "/api/v1/users/auth/login/"])
+def test_ninety_strangers_who_sign_in_at_once_cost_little(
+    hub: RunningHub, client: httpx.Client, door: str, addresses: int
+) -> None:
+    client.get("/sign-in").raise_for_status()  # the pages are made now
+    before = cpu_s(hub)
+    found = asyncio.run(flood(hub, 90, door, addresses=addresses))
+    refused = [answer for answer in found if answer.status_code == 429]
+    assert len(refused) >= 75
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    assert cpu_s(hub) - before < 6, "twenty hashes would take less, all of them 19 s"
+
+
+def test_an_honest_one_gets_in_while_strangers_try(hub: RunningHub, client: httpx.Client) -> None:
+    client.put("/api/hub/v1/account/password", json={"password": PASSWORD}).raise_for_status()
+    email = client.get("/api/hub/v1/me").json()["email"]
+    honest = {"email": email, "password": PASSWORD}
+
+    async def meanwhile() -> float:
+        flooding = asyncio.create_task(flood(hub, 60, "/api/v1/users/auth/login/", addresses=1))
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        async with httpx.AsyncClient(base_url=hub.url, timeout=60) as other:
+            headers = {"X-Forwarded-For": "198.51.100.7"}
+            while (await other.post("/api/v1/users/auth/login/", json=honest, headers=headers)).status_code == 429:
+                await asyncio.sleep(0.5)
+        took_s = time.monotonic() - begun
+        await flooding
+        return took_s
+
+    assert asyncio.run(meanwhile()) < 8
+    client.put("/api/hub/v1/account/password", json={"password": None, "current": PASSWORD}).raise_for_status()
+
+
+@pytest.mark.parametrize("door", ["/api/hub/v1/me", "/api/v1/users/auth/user/", "/jobs/", "/welcome/{secret}"])
+def test_tokens_cookies_and_links_that_nobody_knows_are_bounded_for_each_address(
+    hub: RunningHub, client: httpx.Client, door: str
+) -> None:
+    place = {"X-Forwarded-For": f"203.0.113.{len(door)}"}
+    assert client.get("/api/hub/v1/me", headers=place).status_code == 200
+
+    def ask(number: int) -> httpx.Response:
+        secret = f"dl_{number}"
+        headers = {**place, "Authorization": f"Bearer {secret}", "Cookie": f"dynolab_session={secret}"}
+        return client.get(door.format(secret=secret), headers=headers)
+
+    begun = time.monotonic()
+    statuses = [ask(number).status_code for number in range(400)]
+    fitting = 200 + 21 * (time.monotonic() - begun)  # 20 a second come back meanwhile
+    twice = door == "/welcome/{secret}"  # the link, and then the cookie
+    assert 200 / (1 + twice) <= len([one for one in statuses if one != 429]) <= fitting + 1
+    if statuses[-1] == 429:
+        last = ask(1000)
+        assert last.status_code != 429 or int(last.headers["Retry-After"]) >= 1
+    assert client.get("/api/hub/v1/me", headers=place).status_code == 200, "who is known is not held up"
+    others = {"X-Forwarded-For": "203.0.113.200", "Authorization": "Bearer dl_nobody"}
+    assert client.get("/api/hub/v1/me", headers=others).status_code == 401
