@@ -41,9 +41,9 @@ SWEEP_EVERY_S = 1.0
 SWEEP_FILES_EVERY_S = SWEEP_SESSIONS_EVERY_S = 60.0
 HEALTH_WITHIN_S = 1.0
 """Who asks whether the hub is well is answered within this time, also when the database does not answer."""
-JSON_MAX_BYTES = 4 << 20
+JSON_MAX_BYTES = 1 << 20
 """A request to complete an upload of thousands of parts stays far below."""
-PROTOBUF_MAX_BYTES = 16 << 20
+PROTOBUF_MAX_BYTES = 1 << 20
 """A job with the shapes of thousands of inputs stays far below."""
 AGENT_MAX_BYTES = PAGE_MAX_BYTES = 1 << 20
 RESULT_MAX_BYTES = 256 << 20

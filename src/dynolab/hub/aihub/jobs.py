@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -23,11 +23,9 @@ from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
 from dynolab.hub.usecases.open_link import link_file
-from dynolab.hub.usecases.read_blob import read_all
+from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
-from dynolab.spec import codec
-from dynolab.spec.profiles import Profile
 
 FAILURES = {
     "OutOfMemory": pb.JOB_FAILURE_TYPE_RUNTIME_DEVICE_OOM,
@@ -186,10 +184,8 @@ async def result(request: Request) -> Response:
     if row.state != "done":
         raise NotFound(f"the job {row.id} has no result: it is {row.state}")
     answer = pb.JobResult()
-    profile = None
-    if row.result_blob_id is not None:
-        document = json.loads(await read_all(hub, row.result_blob_id))
-        profile = detail(codec.decode(Profile, document, f"the profile of {row.id}"))
+    measured = await read_profile(hub, row)
+    profile = None if measured is None else await asyncio.to_thread(detail, measured)
     if shown_as_profile(row.kind, client_version(request)):
         answer.profile_job_result.profile_job_id = row.id
         if profile is not None:

@@ -20,6 +20,8 @@ from dynolab.hub.usecases.sign_in import sign_in
 
 MEDIA_TYPE = "application/x-protobuf"
 """To the letter: the client takes no parameter after it."""
+DIGITS, TOLD_MAX = 18, 100
+"""Of a number in a query; and characters of one that is told back."""
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 
@@ -82,8 +84,8 @@ async def who(request: Request) -> tuple[Hub, Account]:
 def number(request: Request, name: str, default: int, most: int) -> int:
     """A whole number of the query, 0 to ``most``. Raises :class:`SpecInvalid`."""
     text = request.query_params.get(name, str(default))
-    if not text.isdecimal():
-        raise errors.SpecInvalid(f"{name}={text!r} is no whole number")
+    if not text.isdecimal() or len(text) > DIGITS:
+        raise errors.SpecInvalid(f"{name}={text[:TOLD_MAX]!r} is no whole number")
     return min(int(text), most)
 
 

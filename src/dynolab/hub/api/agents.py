@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
@@ -72,7 +73,8 @@ async def finish(request: Request) -> Response:
     """``POST attempts/ID/finish``: 204; 409 when the attempt is over."""
     hub: Hub = request.app.state.hub
     agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
-    await finish_attempt(hub, agent, _attempt(request), await _body(request, Outcome))
+    outcome = bounds.checked_outcome(await _body(request, Outcome))
+    await finish_attempt(hub, agent, _attempt(request), outcome)
     return Response(status_code=204)
 
 

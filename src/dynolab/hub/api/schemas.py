@@ -20,6 +20,7 @@ def _storable(text: str) -> str:
 Text = Annotated[str, Field(max_length=TEXT_MAX), AfterValidator(_storable)]
 """Any text that can be kept."""
 Short = Annotated[str, Field(max_length=256), AfterValidator(_storable)]
+Shape = Annotated[list[int], Field(max_length=64)]
 State = Literal["queued", "preparing", "running", "done", "failed", "cancelled"]
 Kind = Literal["profile", "inference"]
 
@@ -291,7 +292,7 @@ class Upload(Given):
 class UploadDone(Asked):
     """All parts have been sent."""
 
-    etags: list[Short] = Field(default_factory=list, max_length=100_000, description="The parts' `ETag`s, in order.")
+    etags: list[Short] = Field(default_factory=list, max_length=10_000, description="The parts' `ETag`s, in order.")
 
 
 class Download(Given):
@@ -337,7 +338,7 @@ class JobAsked(Asked):
     measures: bool = Field(True, description="Whether an inference job also measures the stages.")
     dataset_id: Text | None = None
     project_id: Short = ""
-    input_shapes: dict[Short, list[int]] = Field(
+    input_shapes: dict[Short, Shape] = Field(
         default_factory=dict,
         max_length=100,
         description='Of inputs whose dimensions the model leaves open, by name, such as `{"x": [1, 3, 48, 192]}`.',

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, SpecInvalid
 from dynolab.hub.store.tables import account, device, pool, token
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.find_devices import board_queue, pool_queue
 from dynolab.hub.usecases.pool_rights import may_join
@@ -72,6 +73,7 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> Board
 
 def _checked(offer: DeviceOffer) -> dict[str, object]:
     """The columns that the offer tells. Raises :class:`SpecInvalid`."""
+    bounds.check_offer(offer)
     if not offer.id or not offer.name:
         raise SpecInvalid("a device needs an id and a name")
     for attribute in offer.attributes:

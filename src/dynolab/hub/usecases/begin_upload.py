@@ -15,6 +15,9 @@ from dynolab.hub.usecases.open_link import sign_link
 QUOTA_LOCK = 0x64796E71
 """The advisory lock under which bytes are reserved, so that two uploads do not both take the last ones."""
 
+OPEN_MOST = 1000
+"""Uploads of one account that are not complete."""
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -44,11 +47,21 @@ async def begin_upload(
         target = await owned(connection, table, target_id, account, "upload")
         if target.blob_id is not None:
             raise Conflict(f"the {table.name} {target_id} has its bytes already")
+        await _check_number(connection, account)
         await _reserve(hub, connection, size or 0)
         values = {"id": upload_id, "account_id": account.id, "target_id": target_id, "bytes": size, "part_bytes": part}
         await connection.execute(insert(upload).values(values))
     tokens = tuple(sign_link(hub, account, verb, upload_id, number) for number in range(count))
     return Begun(upload_id, part, tokens)
+
+
+async def _check_number(connection: AsyncConnection, account: Account) -> None:
+    """Raises :class:`Conflict` where too many uploads were begun: what they announced is room that others cannot have."""
+    begun = select(func.count()).where(upload.c.account_id == account.id, upload.c.completed_at.is_(None))
+    if int(await connection.scalar(begun) or 0) >= OPEN_MOST:
+        raise Conflict(
+            f"the account has {OPEN_MOST} uploads that were not completed", hint="complete them, or wait a day"
+        )
 
 
 async def reserve_come(hub: Hub, upload_id: str, come: int) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, insert
 
 from dynolab.hub.store.tables import dataset
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 
 
@@ -14,6 +15,7 @@ async def create_dataset(
     hub: Hub, account: Account, *, name: str, permanent: bool = False, project_id: str = ""
 ) -> tuple[str, datetime, datetime | None]:
     """The new dataset's id, instant, and end (None: it is kept until it is deleted)."""
+    bounds.check_text(project_id, "project_id")
     values = {
         "id": new_id("d"),
         "account_id": account.id,

@@ -9,6 +9,7 @@ from sqlalchemy import insert
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import model
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 
 ENDINGS = {
@@ -46,6 +47,7 @@ async def create_model(
     """The new model's id and instant. Raises :class:`SpecInvalid` for a kind that is none of :data:`ENDINGS`."""
     if kind not in ENDINGS:
         raise SpecInvalid(f"the model kind {kind!r} is not known", hint=f"known: {', '.join(sorted(ENDINGS))}")
+    bounds.check_text(project_id, "project_id")
     values = {
         "id": new_id("m"),
         "account_id": account.id,

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from dynolab.errors import Conflict, SpecInvalid
+from dynolab.errors import Conflict, SpecInvalid, TooLarge
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
+from dynolab.hub.usecases.read_blob import blob_size
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.spec.profiles import Profile
 
@@ -40,6 +42,12 @@ async def find_compared(hub: Hub, account: Account, job_ids: Sequence[str]) -> l
     rows = await find_chosen(hub, account, job_ids)
     if len(rows) < 2:
         raise SpecInvalid(f"a comparison takes two jobs or more, {len(rows)} given")
+    sizes = [await blob_size(hub, row.result_blob_id) for row in rows]
+    if sum(sizes) > bounds.PROFILE_BYTES:
+        raise TooLarge(
+            f"the documents have {sum(sizes)} bytes, more than the {bounds.PROFILE_BYTES} that are read here",
+            hint="`dynolab compare` holds fetched profiles against each other",
+        )
     profiles = await asyncio.gather(*(read_profile(hub, row) for row in rows))
     return [(row, profile) for row, profile in zip(rows, profiles, strict=True) if profile is not None]
 

@@ -13,6 +13,7 @@ from sqlalchemy.sql import Select
 from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import device, pool, token
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.pool_rights import may_send, trusts
 
@@ -68,6 +69,9 @@ async def find_devices(
     They have exactly this name, this system version (or one in ``[low,high)``) and all these attributes. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come first, then
     the newest system. Raises :class:`SpecInvalid` for an interval that is none.
     """
+    for text, what in ((name, "name"), (os, "os")):
+        bounds.check_text(text, what)
+    bounds.check_texts(attributes, "attributes", bounds.ATTRIBUTES)
     models = device.c.name, device.c.os, device.c.attributes, device.c.pool_id, accounts.c.email, accounts.c.id
     wanted: Select[Any] = select(*models, func.min(device.c.description).label("description"))
     wanted = wanted.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
@@ -98,8 +102,8 @@ def version(text: str) -> tuple[int, ...]:
 def _fits(actual: str, wanted: str) -> bool:
     if not wanted.startswith("["):
         return actual == wanted or (version(actual) == version(wanted) != ())
-    bounds = _INTERVAL.fullmatch(wanted.replace(" ", ""))
-    if bounds is None:
+    ends = _INTERVAL.fullmatch(wanted.replace(" ", ""))
+    if ends is None:
         raise SpecInvalid(f"the system interval {wanted!r} is not [low,high)", hint="such as [14,15), [14,) or [,15)")
-    low, high = bounds.groups()
+    low, high = ends.groups()
     return (not low or version(actual) >= version(low)) and (not high or version(actual) < version(high))

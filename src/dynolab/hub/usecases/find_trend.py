@@ -9,10 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 
 from dynolab.errors import Error, NotFound
+from dynolab.hub.store.tables import blob
 from dynolab.hub.store.tables import model as model_table
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, Place, Recent
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_stored import find_stored
@@ -89,14 +91,29 @@ async def page_measured(
 async def find_lines(hub: Hub, rows: Sequence[Row[Any]], stage: StageName | None) -> tuple[list[Line], int]:
     """The lines that these jobs make, the one with the newest job first, and how many results could not be read."""
     limit = asyncio.Semaphore(AT_ONCE)
+    taken = await _taken(hub, rows)
 
     async def read(row: Row[Any]) -> Profile | None:
         async with limit:
-            return await _read(hub, row)
+            return await _read(hub, row) if row.result_blob_id in taken else None
 
     profiles = await asyncio.gather(*map(read, rows))
     pairs = [(row, profile) for row, profile in zip(rows, profiles, strict=True) if profile is not None]
     return await asyncio.to_thread(_lines, hub.trends, pairs, stage), len(rows) - len(pairs)
+
+
+async def _taken(hub: Hub, rows: Sequence[Row[Any]]) -> set[str]:
+    """The results that one look reads: those that are known, and of the others as many bytes as it may take."""
+    taken = {row.result_blob_id for row in rows if row.result_blob_id in hub.trends.profiles}
+    unknown = [row.result_blob_id for row in rows if row.result_blob_id not in taken]
+    async with hub.database.single() as connection:
+        found = (await connection.execute(select(blob.c.id, blob.c.bytes).where(blob.c.id.in_(unknown)))).all()
+    left = bounds.TREND_BYTES
+    for row in found:
+        if row.bytes <= min(left, bounds.PROFILE_BYTES):
+            taken.add(row.id)
+            left -= row.bytes
+    return taken
 
 
 async def _read(hub: Hub, row: Row[Any]) -> Profile | None:
@@ -105,7 +122,7 @@ async def _read(hub: Hub, row: Row[Any]) -> Profile | None:
     if key in hub.trends.profiles:
         return hub.trends.profiles[key]
     try:
-        profile = await asyncio.to_thread(_slim, await read_all(hub, key), row.id)
+        profile = await asyncio.to_thread(_slim, await read_all(hub, key, bounds.PROFILE_BYTES), row.id)
     except (Error, ValueError, RecursionError):
         return None
     if sum(len(run.values_ns) for stage in profile.stages for run in stage.timing_runs) <= VALUES_MOST:

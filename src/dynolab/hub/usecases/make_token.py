@@ -5,17 +5,19 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import SpecInvalid
+from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.sign_in import digest
 
 PREFIXES = {"user": "dl_", "agent": "dla_"}
 SECRET_BYTES = 20
+TOKENS_MOST = 500
+"""Of one account that are good: people make one for each machine."""
 SHOWN = (token.c.id, token.c.kind, token.c.label, token.c.created_at, token.c.used_at, token.c.revoked_at)
 """What is told of a token."""
 
@@ -38,7 +40,15 @@ async def make_own_token(hub: Hub, owner: Account, *, kind: str, label: str) -> 
     if kind not in PREFIXES:
         raise SpecInvalid(f"the token kind {kind!r} is not known", hint=f"known: {', '.join(PREFIXES)}")
     async with hub.database.begin() as connection:
+        await _check_number(connection, owner)
         return await insert_token(connection, owner.id, kind, checked_name(label, "token"))
+
+
+async def _check_number(connection: AsyncConnection, owner: Account) -> None:
+    """Raises :class:`Conflict` where the account has as many tokens as it may have."""
+    good = select(func.count()).where(token.c.account_id == owner.id, token.c.revoked_at.is_(None))
+    if int(await connection.scalar(good) or 0) >= TOKENS_MOST:
+        raise Conflict(f"the account has {TOKENS_MOST} tokens already", hint="revoke those that nobody uses")
 
 
 async def insert_token(

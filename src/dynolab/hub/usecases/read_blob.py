@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from sqlalchemy import select
 
-from dynolab.errors import NotFound
+from dynolab.errors import NotFound, TooLarge
 from dynolab.hub.store.tables import blob
 from dynolab.hub.usecases.base import Hub
 
@@ -40,7 +40,12 @@ async def blob_size(hub: Hub, blob_id: str) -> int:
     return size
 
 
-async def read_all(hub: Hub, blob_id: str) -> bytes:
-    """All bytes of a small blob, such as a result."""
-    _, chunks = await read_blob(hub, blob_id)
+async def read_all(hub: Hub, blob_id: str, most: int) -> bytes:
+    """All bytes of a small blob, such as a result. Raises :class:`TooLarge` for one with more than ``most``."""
+    size, chunks = await read_blob(hub, blob_id)
+    if size > most:
+        raise TooLarge(
+            f"the document has {size} bytes, more than the {most} that are read here",
+            hint="fetch it: GET /api/hub/v1/jobs/ID/profile",
+        )
     return b"".join([chunk async for chunk in chunks])

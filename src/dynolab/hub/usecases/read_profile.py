@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from dynolab.errors import SpecInvalid
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.read_blob import read_all
 from dynolab.spec import codec
@@ -18,11 +19,12 @@ from dynolab.spec.profiles import Profile
 async def read_profile(hub: Hub, row: Row[Any]) -> Profile | None:
     """The profile of the job whose row this is, read beside the event loop; None where it left none.
 
-    Raises :class:`SpecInvalid` for a document that is no profile: an agent may send what it likes.
+    Raises :class:`SpecInvalid` for a document that is no profile: an agent may send what it likes;
+    :class:`TooLarge` for one that takes too long to read.
     """
     if row.state != "done" or row.result_blob_id is None:
         return None
-    content = await read_all(hub, row.result_blob_id)
+    content = await read_all(hub, row.result_blob_id, bounds.PROFILE_BYTES)
     return await asyncio.to_thread(_decoded, content, row.id)
 
 

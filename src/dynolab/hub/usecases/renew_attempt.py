@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, job, live_log
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.check_claimed import check_claimed
 from dynolab.spec.agents import LIVE_LOG_BYTES, Renewal, RenewalAnswer
@@ -45,6 +46,7 @@ async def renew_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, renewal
 
     Raises :class:`NotFound` for an attempt that another token claimed, and :class:`Conflict` when it is over.
     """
+    bounds.check_renewal(renewal)
     async with hub.database.single() as connection:
         log = None if renewal.log is None else renewal.log[-LIVE_LOG_BYTES:]
         told = {"attempt": attempt_id, "token": agent.token_id, "progress": renewal.progress, "log": log}

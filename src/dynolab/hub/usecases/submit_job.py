@@ -66,6 +66,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     have not come or an idempotency key that stands for another request, :class:`SpecInvalid` for options that nobody knows
     and for what the device cannot run, and :class:`DependencyFailed` for a job to wait for that did not end well.
     """
+    _check_bounds(request)
     options = options_module.parse(request.options)
     check_shapes(request.input_shapes)
     if request.input_shapes and request.dataset_id is not None:
@@ -76,8 +77,6 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     checked_priority(request.priority)
     if request.deadline_s is not None:
         checked_deadline(request.deadline_s)
-    if len(request.waits_for) > WAITS_MOST:
-        raise SpecInvalid(f"the job waits for {len(request.waits_for)} jobs; {WAITS_MOST} is the most")
     devices = await _devices(hub, account, request)
     chosen = devices[0]
     job_id = new_id("j")

@@ -1,0 +1,94 @@
+"""How much of anything is taken: texts, lists and documents that requests carry. All raise :class:`SpecInvalid`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sized
+from typing import Any
+
+from dynolab.errors import SpecInvalid
+from dynolab.spec.agents import DeviceOffer, Outcome, Renewal, Tensors
+
+SHORT, OPTIONS, DESCRIPTION = 256, 20_000, 2000
+"""Characters: of names, ids, addresses and versions; of a job's options; of what a device says of itself."""
+ATTRIBUTES = FRAMEWORKS = SHAPES = 100
+DIMENSIONS = 64
+"""NumPy's most."""
+PROGRESS_BYTES, SUMMARY_BYTES, TENSORS_BYTES, ERROR_BYTES = 16 << 10, 16 << 10, 256 << 10, 64 << 10
+"""Of an agent's documents as JSON: lists of hundreds of jobs show the first two, ours have some hundred bytes."""
+PROFILE_BYTES, TREND_BYTES = 4 << 20, 16 << 20
+"""Of the profile documents that are read for one page or answer: half a second of a core for 2 MB, which is 10,000 layers.
+A trend reads no layers; what it has read it keeps, so that the next look reads the others."""
+
+
+def check_text(text: str, what: str, most: int = SHORT) -> None:
+    """Refuse a text with more characters."""
+    if len(text) > most:
+        raise SpecInvalid(f"the field {what!r} has {len(text)} characters; {most} is the most")
+
+
+def check_count(values: Sized, what: str, most: int) -> None:
+    """Refuse a list of more."""
+    if len(values) > most:
+        raise SpecInvalid(f"the field {what!r} has {len(values)} entries; {most} is the most")
+
+
+def check_texts(texts: Iterable[str], what: str, most: int) -> None:
+    """Refuse more texts than that, and any that is no short one."""
+    given = list(texts)
+    check_count(given, what, most)
+    for text in given:
+        check_text(text, what)
+
+
+def check_shapes(shapes: Mapping[str, Sized]) -> None:
+    """Refuse shapes of more inputs or dimensions than any model has."""
+    check_texts(shapes, "input_shapes", SHAPES)
+    for shape in shapes.values():
+        check_count(shape, "shape", DIMENSIONS)
+
+
+def check_offer(offer: DeviceOffer) -> None:
+    """Refuse what no device says of itself."""
+    for text, what in ((offer.id, "id"), (offer.name, "name"), (offer.os, "os")):
+        check_text(text, what)
+    check_text(offer.description, "description", DESCRIPTION)
+    check_texts(offer.attributes, "attributes", ATTRIBUTES)
+    check_texts(offer.frameworks, "frameworks", FRAMEWORKS)
+    for version in offer.frameworks.values():
+        check_text(version, "frameworks")
+
+
+def check_renewal(renewal: Renewal) -> None:
+    """Refuse a progress that is none. The log's end is cut where it is kept."""
+    _check_bytes(renewal.progress, "progress", PROGRESS_BYTES)
+
+
+def checked_outcome(outcome: Outcome) -> Outcome:
+    """The same; of an error that is too long its beginning, because the job has to end."""
+    _check_bytes(outcome.summary, "summary", SUMMARY_BYTES)
+    tensors = outcome.tensors or Tensors()
+    count = len(tensors.inputs) + len(tensors.outputs)
+    check_count(range(count), "tensors", TENSORS_BYTES // 64)
+    for one in (*tensors.inputs, *tensors.outputs):
+        check_text(one.name, "name", DESCRIPTION)
+        check_count(one.shape, "shape", DIMENSIONS)
+        check_texts((text for text in (one.dtype, *one.shape) if isinstance(text, str)), "shape", DIMENSIONS + 1)
+    if outcome.error is None or _bytes(outcome.error) <= ERROR_BYTES:
+        return outcome
+    kept: dict[str, object] = {name: _begun(outcome.error.get(name)) for name in ("code", "message", "hint")}
+    return Outcome(kept, outcome.summary, outcome.tensors)
+
+
+def _begun(text: object) -> str | None:
+    return text[:DESCRIPTION] if isinstance(text, str) else None
+
+
+def _check_bytes(document: Any, what: str, most: int) -> None:
+    size = _bytes(document)
+    if size > most:
+        raise SpecInvalid(f"the field {what!r} has {size} bytes as JSON; {most} is the most")
+
+
+def _bytes(document: Any) -> int:
+    return len(json.dumps(document))

@@ -1,0 +1,124 @@
+"""Every text, list and document that somebody may send has a bound: the tables are made of the descriptions themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from dynolab.errors import SpecInvalid
+from dynolab.hub.api.application import create_api
+from dynolab.hub.usecases import bounds
+from dynolab.spec import codec
+from dynolab.spec.agents import ClaimRequest, Outcome, Renewal
+
+MANY = 30_000
+
+
+def fields(api: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Every field of every document that the JSON API is sent, with its description."""
+    schemas = api["components"]["schemas"]
+    for name, schema in schemas.items():
+        if schema.get("additionalProperties") is False:  # only what is asked forbids others
+            yield from ((name, field, said) for field, said in schema.get("properties", {}).items())
+
+
+def unbounded(said: Mapping[str, Any]) -> bool:
+    """Whether a text, list or mapping somewhere in a field may be of any size."""
+    if any(unbounded(one) for one in said.get("anyOf", ())):
+        return True
+    kind = said.get("type")
+    if kind == "string":
+        return "maxLength" not in said and "enum" not in said and "const" not in said
+    if kind == "array":
+        return "maxItems" not in said or unbounded(said["items"])
+    if kind == "object" and "additionalProperties" in said:
+        return "maxProperties" not in said or unbounded(said["additionalProperties"])
+    return False
+
+
+def test_every_field_that_the_json_api_is_sent_has_a_bound() -> None:
+    found = list(fields(create_api().openapi()))
+    assert len(found) > 25, "the table reads the description"
+    assert [(name, field) for name, field, said in found if unbounded(said)] == []
+
+
+def test_every_parameter_that_the_json_api_is_sent_has_a_bound() -> None:
+    paths = create_api().openapi()["paths"]
+    found = [
+        (path, one["name"], one["schema"])
+        for path, verbs in paths.items()
+        for verb in verbs.values()
+        for one in verb.get("parameters", ())
+        if one["in"] != "path"  # the server bounds an address
+    ]
+    assert len(found) > 10
+    loose = [(path, name) for path, name, said in found if unbounded(said) and said.get("type") != "array"]
+    assert loose == []
+    assert [name for _, name, said in found if said.get("type") == "array" and "maxItems" not in said] == []
+
+
+DEVICE = {"id": "board", "name": "board", "os": "1", "attributes": ["os:linux"], "description": "one",
+          "frameworks": {"onnxruntime": "1.22"}}  # fmt: skip
+TENSOR = {"name": "x", "dtype": "float32", "shape": [1, 3]}
+DOCUMENTS: dict[type[Any], dict[str, Any]] = {
+    ClaimRequest: {"protocol": 2, "device": DEVICE, "wait_s": 1.0},
+    Renewal: {"progress": {"stage": "compile"}, "log": "line"},
+    Outcome: {
+        "error": {"code": "Bug", "message": "no", "hint": None, "details": {}},
+        "summary": {"estimated_inference_time_ns": 1},
+        "tensors": {"inputs": [TENSOR], "outputs": [TENSOR], "fixed": True},
+    },
+}
+
+
+def grown(value: Any) -> Iterator[Any]:
+    """The same document, each time with one text, list or mapping grown far beyond reason."""
+    if isinstance(value, str):
+        yield value * MANY
+    elif isinstance(value, list):
+        yield value * MANY
+        for number, one in enumerate(value):
+            yield from ([*value[:number], other, *value[number + 1 :]] for other in grown(one))
+    elif isinstance(value, dict):
+        if value.keys() == DEVICE["frameworks"].keys():
+            yield {f"{number}": "1" for number in range(MANY)}
+            yield {"x" * MANY: "1"}
+        for name, one in value.items():
+            yield from (value | {name: other} for other in grown(one))
+
+
+def check(kind: type[Any], document: Any) -> Any:
+    decoded = codec.decode(kind, document)
+    if isinstance(decoded, ClaimRequest):
+        return bounds.check_offer(decoded.device)
+    return bounds.check_renewal(decoded) if isinstance(decoded, Renewal) else bounds.checked_outcome(decoded)
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: str(kind.__name__))
+def test_every_field_of_an_agents_documents_has_a_bound(kind: type[Any]) -> None:
+    document = DOCUMENTS[kind]
+    assert document.keys() == {field.name for field in dataclasses.fields(kind)}, "a new field needs a place here"
+    check(kind, document)
+    for larger in grown(document):
+        if kind is Renewal and larger["log"] != document["log"]:
+            continue  # its end is kept
+        if kind is Outcome and larger["error"] != document["error"]:
+            told = check(kind, larger)
+            assert bounds._bytes(told.error) <= bounds.ERROR_BYTES
+            assert told.error["code"]
+            continue
+        with pytest.raises(SpecInvalid):
+            check(kind, larger)
+
+
+def test_progress_and_summary_are_no_place_for_files() -> None:
+    for outcome in (Outcome(summary={"x": "y" * MANY}), Outcome(summary={f"{one}": one for one in range(5000)})):
+        with pytest.raises(SpecInvalid, match="summary"):
+            bounds.checked_outcome(outcome)
+    with pytest.raises(SpecInvalid, match="progress"):
+        bounds.check_renewal(Renewal({"text": "y" * MANY}))
