@@ -69,7 +69,7 @@ class Doors:
         claimed = self.door.claim(ClaimRequest(AGENT_PROTOCOL, DEVICE, 10.0))
         assert claimed is not None
         (folder / "profile").write_bytes(profile)
-        self.door.store(claimed.uploads["result"], folder / "profile")
+        self.door.store(claimed.attempt, "result", folder / "profile")
         self.door.finish(claimed.attempt, Outcome())
         return job
 

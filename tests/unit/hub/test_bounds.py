@@ -63,7 +63,7 @@ def test_every_parameter_that_the_json_api_is_sent_has_a_bound() -> None:
 
 
 DEVICE = {"id": "board", "name": "board", "os": "1", "attributes": ["os:linux"], "description": "one",
-          "frameworks": {"onnxruntime": "1.22"}}  # fmt: skip
+          "frameworks": {"onnxruntime": "1.22"}, "join": "ana@example.org"}  # fmt: skip
 TENSOR = {"name": "x", "dtype": "float32", "shape": [1, 3]}
 DOCUMENTS: dict[type[Any], dict[str, Any]] = {
     ClaimRequest: {"protocol": 2, "device": DEVICE, "wait_s": 1.0},

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import dataset, dependency, job, model
+from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one, visible
 from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
@@ -156,6 +157,19 @@ async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[Devi
             hint="on that machine, `dynolab doctor` tells what is missing",
         )
     raise NotFound(f"no device matches {wanted!r}", hint="`dynolab devices` lists those that are known")
+
+
+def _check_bounds(request: JobRequest) -> None:
+    """Raises :class:`SpecInvalid` before anything is looked into."""
+    bounds.check_text(request.options, "options", bounds.OPTIONS)
+    for text, what in ((request.model_id, "model_id"), (request.project_id, "project_id")):
+        bounds.check_text(text, what)
+    bounds.check_text(request.dataset_id or "", "dataset_id")
+    bounds.check_shapes(request.input_shapes)
+    bounds.check_texts(request.requirements, "requirements", REQUIREMENTS_MOST)
+    if len(request.waits_for) > WAITS_MOST:
+        raise SpecInvalid(f"the job waits for {len(request.waits_for)} jobs; {WAITS_MOST} is the most")
+    bounds.check_texts(request.waits_for, "waits_for", WAITS_MOST)
 
 
 def _plain(shapes: Shapes) -> dict[str, list[int]]:
