@@ -114,7 +114,7 @@ def test_an_unmet_requirement_ends_with_1(null_model: Callable[..., Path]) -> No
 def test_a_requirement_inside_the_range_cannot_be_told(null_model: Callable[..., Path], tmp_path: Path) -> None:
     weights = tmp_path / "weights.bin"
     weights.write_bytes(b"w" * (64 << 20))
-    model = null_model(anonymous_bytes=16 << 20, file=str(weights), file_bytes=64 << 20)
+    model = null_model(anonymous_bytes=16 << 20, file=weights.name, file_bytes=64 << 20)
     answer = run("profile", model, "--repeats", "1", "--require", "warm_load_memory_increase_range <= 40 MB")
     assert answer.returncode == 1, answer.stderr
     last = "requirements: 1 cannot tell (running it again will not change that)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import stat
 import zipfile
@@ -148,9 +149,21 @@ def _files(path: Path, kind: ModelFormat) -> list[str]:
         if not weights.exists():
             raise ModelInvalid(f"{weights.name} is missing beside {path.name}", hint="OpenVINO IR is a pair of files")
         return [path.name, weights.name]
+    if kind is ModelFormat.NULL:
+        return [path.name, *(_external_file(path, location) for location in _null_data(path))]
     if kind is not ModelFormat.ONNX:
         return [path.name]
     return [path.name, *(_external_file(path, location) for location in external_data(path))]
+
+
+def _null_data(path: Path) -> list[str]:
+    """The file that a null model maps, if it names one; what is no null model is its runtime's to refuse."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return []
+    file = document.get("file") if isinstance(document, dict) else None
+    return [file] if isinstance(file, str) else []
 
 
 def _external_file(path: Path, location: str) -> str:

@@ -23,6 +23,7 @@ from dynolab.measure.protocol import (
     RunRequest,
     RunResult,
 )
+from dynolab.sandbox import base as sandbox
 from dynolab.spec import options as options_module
 from dynolab.spec.measurements import StageName
 
@@ -44,6 +45,7 @@ class Runner:
         self.options = options_module.parse(campaign.options_text)
         self.started_ns = now_ns()
         self.deadline_ns = None if campaign.timeout_s is None else self.started_ns + int(campaign.timeout_s * 1e9)
+        self.sandbox = sandbox.strongest()
         self.cage = cage_module.make(campaign.memory_limit_bytes)
         self.artifact_dir, self.cache_dir = folder / ARTIFACT_FOLDER, folder / "cache"
         for place in (self.artifact_dir, self.cache_dir):
@@ -58,7 +60,7 @@ class Runner:
             wall_ns=0,
             work_ns=0,
             device=environment.device_facts(),
-            environment=environment.environment(),
+            environment=environment.environment() | {"sandbox": sandbox.told(self.sandbox)},
             best=dict(campaign.best),
             memory_reason=memory.unavailable(),
             memory_resolution_bytes=memory.resolution_bytes(),
@@ -108,6 +110,7 @@ class Runner:
             wishes=campaign.wishes,
             time_limit_ns=int(self.options.max_profiler_time_s * 1e9),
             memory_limit_bytes=campaign.memory_limit_bytes if self.cage.watches else None,
+            files=campaign.files,
             cold_files=(*campaign.files, *map(str, self.artifact_files())),
             readings=self.readings,
         )
@@ -125,7 +128,9 @@ class Runner:
         """One run; raises the error of the model, if there is one."""
         folder = self.next_folder()
         self.runs += 1
-        outcome = process.run(folder, request, deadline_ns=self.deadline_ns, cage=self.cage, on_look=on_look)
+        outcome = process.run(
+            folder, request, deadline_ns=self.deadline_ns, cage=self.cage, sandbox=self.sandbox, on_look=on_look
+        )
         self.note(work_ns=self.measured.work_ns + outcome.wall_ns)
         if outcome.log:
             self.logs.append(f"--- {request.kind} ({request.measure}), run {self.runs}\n{outcome.log.rstrip()}\n")

@@ -12,15 +12,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dynolab.sandbox.base import is_tuning
 from dynolab.spec.devices import DeviceFacts
 
-_VARIABLES = (
-    "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONMALLOC", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_",
-    "VECLIB_", "NUMEXPR_", "DNNL_", "ONEDNN_", "ORT_", "OV_", "OPENVINO_", "TORCH", "XNNPACK", "TF_NUM_", "TF_ENABLE_", "TF_XLA_", "CUDA_", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE",
-)  # fmt: skip
-"""Beginnings of the names of environment variables that change how memory is kept or how many threads compute."""
-_SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-"""A variable with one of these in its name is never recorded, however it begins."""
 _CPU = "sys/devices/system/cpu"
 _NO_MEMORY_LIMIT_BYTES = 1 << 60
 """cgroup v1 says "no limit" with the largest multiple of a page (kernel: Documentation/admin-guide/cgroup-v1/memory.rst)."""
@@ -65,7 +59,7 @@ def environment(root: Path = Path("/")) -> dict[str, str]:
         **_cgroup_limits(root),
         "load_average": _said(root, "proc/loadavg"),
     }
-    return found | {f"env.{name}": value for name, value in sorted(os.environ.items()) if _matters(name)}
+    return found | {f"env.{name}": value for name, value in sorted(os.environ.items()) if is_tuning(name)}
 
 
 def text(root: Path, path: str) -> str | None:
@@ -176,10 +170,6 @@ def nvidia_gpus() -> tuple[dict[str, str], ...]:
     keys = ("name", "memory", "driver", "max_clock")
     rows = (line.split(", ") for line in ran.stdout.splitlines()) if ran.returncode == 0 else iter(())
     return tuple(dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys))
-
-
-def _matters(name: str) -> bool:
-    return name.startswith(_VARIABLES) and not any(word in name.upper() for word in _SECRETS)
 
 
 def _attributes(root: Path, gpus: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dynolab.measure.clock import now_ns
+from dynolab.sandbox._tree import descendants
 from dynolab.spec.measurements import MemoryEdge, Range
 
 METHOD = "procfs: smaps_rollup at the edges, VmHWM reset by clear_refs, /proc/<pid>/status sampled"
@@ -66,26 +67,6 @@ def _kib_fields(text: str) -> dict[str, int]:
 
 def _read(pid: int | str, name: str) -> dict[str, int]:
     return _kib_fields(Path(f"/proc/{pid}/{name}").read_text())
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes started by ``pid``, their children included; those that just ended are left out."""
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        parent = waiting.pop()
-        try:
-            tasks = [path.name for path in Path(f"/proc/{parent}/task").iterdir()]
-        except OSError:
-            continue
-        for task in tasks:
-            try:
-                children = [int(word) for word in Path(f"/proc/{parent}/task/{task}/children").read_text().split()]
-            except OSError:
-                continue
-            found += children
-            waiting += children
-    return found
 
 
 def read_edge(pid: int | None = None) -> MemoryEdge:

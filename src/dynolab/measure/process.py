@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from dynolab.measure.protocol import (
     read,
     write,
 )
+from dynolab.sandbox.base import Confined, Confinement, Sandbox, accelerators, confine_python, give, tidy
 from dynolab.spec.measurements import MemoryEdge
 
 SAMPLE_EVERY_S = 0.004
@@ -35,6 +34,8 @@ WATCH_EVERY_S = 0.1
 LOOK_EVERY_S = 0.25
 """For progress, in timing passes: nothing runs on the device's cores more often than this."""
 LOG_TAIL_BYTES = 4_000
+RESULT_MAX_BYTES = 1 << 30
+"""A model of a million layers, each with its times, stays far below."""
 
 
 @dataclass(slots=True)
@@ -48,37 +49,56 @@ class Outcome:
 
 
 def run(
-    folder: Path, request: RunRequest, *, deadline_ns: int | None, cage: Cage, on_look: Callable[[], None] | None = None
+    folder: Path,
+    request: RunRequest,
+    *,
+    deadline_ns: int | None,
+    cage: Cage,
+    sandbox: Sandbox,
+    on_look: Callable[[], None] | None = None,
 ) -> Outcome:
-    """Carry out one request in a fresh process.
+    """Carry out one request in a fresh, confined process.
 
     A failure of the model (an error the worker reports, a signal, a limit) is in ``result.error``; nothing of the
-    process is left when this returns or raises.
+    process is left when this returns or raises, and in its folders nothing but files and folders.
     """
     folder.mkdir(parents=True)
     write(request, folder / REQUEST_FILE)
+    confinement = _confinement(folder, request)
     start = now_ns()
     samples: list[MemoryEdge] = []
     with (folder / LOG_FILE).open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dynolab.measure.worker", str(folder), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        command = [sys.executable, "-P", "-m", "dynolab.measure.worker", str(folder)]
+        process = sandbox.start(command, confinement, stdout=log, stderr=subprocess.STDOUT)
         try:
             cage.admit(process.pid)
             stopped = _watch(process, request, samples, deadline_ns, cage, on_look)
         finally:
-            _kill_group(process)
+            process.kill()
+            tidy(confinement.writable)
     text = log_tail(folder / LOG_FILE)
-    result = _result(folder, process.returncode, stopped or cage.verdict(), request, text)
+    result = _result(folder, process.returncode or 0, stopped or cage.verdict(), request, text)
     return Outcome(result, now_ns() - start, samples, text)
 
 
+def _confinement(folder: Path, request: RunRequest) -> Confinement:
+    """What a worker may reach: its own folder and those for artifact and caches; to read, the model and its inputs.
+
+    Files whose coldness is to be proven become the worker's own: the kernel tells only an owner what is in memory.
+    """
+    give([Path(file) for file in request.cold_files])
+    inputs = [item.file for item in request.inputs if item.file is not None]
+    inputs += [*request.wishes.files.values(), *(file for batch in request.batches for file in batch.values())]
+    given = (request.model, *request.files, *request.cold_files, *inputs)
+    return Confinement(
+        writable=(folder, Path(request.artifact_dir), Path(request.cache_dir)),
+        readable=(*confine_python(), *map(Path, given)),
+        devices=accelerators(),
+    )
+
+
 def _watch(
-    process: subprocess.Popen[bytes],
+    process: Confined,
     request: RunRequest,
     samples: list[MemoryEdge],
     deadline_ns: int | None,
@@ -105,38 +125,36 @@ def _watch(
     return None
 
 
-def _ended(process: subprocess.Popen[bytes], pause_s: float, deadline_ns: int | None) -> bool:
+def _ended(process: Confined, pause_s: float, deadline_ns: int | None) -> bool:
     """Whether the process ended within a pause, without spinning."""
     if deadline_ns is not None:
         pause_s = min(pause_s, max(0.001, (deadline_ns - now_ns()) / 1e9))
-    if not hasattr(os, "pidfd_open"):
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(pause_s)
-        return process.poll() is not None
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        poller.poll(pause_s * 1000)
-    finally:
-        os.close(descriptor)
-    return process.poll() is not None
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the worker and whatever it started (its process group), and reap it."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return process.wait(pause_s) is not None
 
 
 def _result(folder: Path, code: int, stopped: errors.Error | None, request: RunRequest, text: str) -> RunResult:
-    if stopped is None and (folder / RESULT_FILE).exists():
-        return _explain_limits(read(RunResult, folder / RESULT_FILE), request)
-    error = stopped or _death(code, request, text)
+    error = stopped
+    if error is None and (folder / RESULT_FILE).exists():
+        try:
+            return _explain_limits(_told(folder), request)
+        except (errors.SpecInvalid, ValueError, RecursionError) as broken:
+            error = errors.WorkerCrashed(f"the worker left a result that cannot be taken: {broken}")
+    error = error or _death(code, request, text)
     if not error.details.get("log"):
         error.details["log"] = text
     return RunResult(request.protocol, error=error.to_dict())
+
+
+def _told(folder: Path) -> RunResult:
+    """What the worker left. It may be anybody's by now: it is not to be large, and to name no files but its own."""
+    path = folder / RESULT_FILE
+    if path.stat().st_size > RESULT_MAX_BYTES:
+        raise errors.SpecInvalid(f"{path.stat().st_size} bytes are more than {RESULT_MAX_BYTES}")
+    result = read(RunResult, path)
+    for name in (name for batch in result.outputs for name in batch.values()):
+        if not Path(name).resolve().is_relative_to(folder.resolve()):
+            raise errors.SpecInvalid(f"the output {name} lies outside its folder")
+    return result
 
 
 def _explain_limits(result: RunResult, request: RunRequest) -> RunResult:

@@ -97,6 +97,8 @@ class RunRequest:
     iterations: int = 1
     time_limit_ns: int = 0
     memory_limit_bytes: int | None = None
+    files: tuple[str, ...] = ()
+    """All files and folders that the model consists of: nothing else of it is in the worker's sight."""
     cold_files: tuple[str, ...] = ()
     """Files whose residency is read just before a first load."""
     batches: tuple[dict[str, str], ...] = ()

@@ -1,7 +1,7 @@
 """One process is one run: reads ``request.json`` in the folder given, measures, writes ``result.json``.
 
-Run as ``python -m dynolab.measure.worker FOLDER PARENT`` (the parent's process id). Imports the standard library and numpy only; the runtime's library
-comes in where its import is measured.
+Run as ``python -m dynolab.measure.worker FOLDER``, in a sandbox, which also sees to its end when its caller ends. Imports the
+standard library and numpy only; the runtime's library comes in where its import is measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from dynolab import errors, plugins
 from dynolab.measure import inputs as inputs_module
-from dynolab.measure import lifeline, memory, pagecache
+from dynolab.measure import memory, pagecache
 from dynolab.measure.clock import loop, now_ns
 from dynolab.measure.protocol import (
     CANDIDATE_FILE,
@@ -329,7 +329,6 @@ def limit_memory(limit_bytes: int | None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Carry out the request in the folder given; errors of the model or the user are results."""
-    lifeline.hold(int(arguments[1]))
     folder = Path(arguments[0])
     result = RunResult(PROTOCOL_VERSION)
     try:

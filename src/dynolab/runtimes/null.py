@@ -1,7 +1,7 @@
 """The null runtime: a model that does nothing, or a known amount of known things. It shows the harness's own cost.
 
 A ``.null`` file is a JSON object; all keys are optional and name what the *load* does: keep ``anonymous_bytes``, map
-and touch ``file_bytes`` of ``file``, touch ``spike_bytes`` more for ``spike_ms`` and unmap them, ``freed_bytes`` taken
+and touch ``file_bytes`` of ``file`` (beside the model), touch ``spike_bytes`` more for ``spike_ms`` and unmap them, ``freed_bytes`` taken
 from the heap and freed, ``child_bytes`` kept by a child process, ``threads`` that share the anonymous part. ``busy_ns``
 is spent in each inference, ``inference_bytes`` are kept from the first one on. ``crash`` kills the process by that
 signal and ``sleep_s`` waits, both in the stage that ``at`` names (load or inference).
@@ -62,6 +62,8 @@ def read_model(path: Path) -> NullModel:
             _check(name, value)
         if "shape" in document:
             document["shape"] = tuple(document["shape"])
+        if document.get("file") is not None:
+            document["file"] = str(path.parent / document["file"])
         return NullModel(**document)
     except (ValueError, RecursionError) as error:
         raise ModelInvalid(f"{path.name} is not a null model: {error}") from error
@@ -80,7 +82,7 @@ def _check(name: str, value: object) -> None:
         )
         wanted = "a list of sizes above 0, null for an open one"
     elif name == "file":
-        fits, wanted = value is None or isinstance(value, str), "a path"
+        fits, wanted = value is None or isinstance(value, str), "a path, seen from the model's folder"
     elif name == "at":
         fits, wanted = value in ("load", "inference"), '"load" or "inference"'
     elif name in ("sleep_s", "spike_ms"):

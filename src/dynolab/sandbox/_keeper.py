@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -33,8 +34,9 @@ _SET_MODE_FILTER, _SPEC_ALLOW = 1, 4
 def keep(order: Order, news: socket.socket) -> NoReturn:
     """Start the confined process, and stay until it and all its children are gone."""
     kernel = ctypes.CDLL(None, use_errno=True)
-    if order["parent"]:
-        hold(kernel, order["parent"])
+    if not order["isolated"]:
+        signal.signal(signal.SIGTERM, _leave)
+        hold(kernel, order["parent"], signal.SIGTERM)
     prctl(kernel, _PR_SET_CHILD_SUBREAPER, 1)
     prctl(kernel, _PR_SET_DUMPABLE, 0)
     news.send(b"I%d" % os.getpid())
@@ -71,18 +73,25 @@ def _kill_the_rest() -> None:
             return
 
 
+def _leave(*_: object) -> NoReturn:
+    """Our caller is gone: all that we started goes too."""
+    _kill_the_rest()
+    os._exit(1)
+
+
 def _become(order: Order, news: socket.socket, kernel: ctypes.CDLL) -> NoReturn:
     """In the child: confine oneself, and become the command."""
     parent = os.getppid()
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for name, limit in order["limits"].items():
             _limit(name, limit)
         _volunteer()
         _drop(order, kernel)
         if order["cwd"] is not None:
             os.chdir(order["cwd"])
-        hold(kernel, parent)  # after the change of user, which undoes it
+        hold(kernel, parent, signal.SIGKILL)  # after the change of user, which undoes it
         _restrict(order, kernel)
         news.send(b"W%d" % os.getpid())
         os.execvpe(order["command"][0], order["command"], order["environment"])

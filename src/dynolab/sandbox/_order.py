@@ -31,7 +31,7 @@ class Order(TypedDict):
     limits: dict[str, int]
     """By the names of the module ``resource``."""
     parent: int
-    """Whose end is the end; 0: somebody else sees to that."""
+    """The process whose end is the end."""
     isolated: bool
     """Whether it has a process namespace of its own."""
     user: int | None

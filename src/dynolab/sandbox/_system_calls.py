@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def hold(kernel: ctypes.CDLL, parent: int) -> None:
-    """Have the kernel kill this process when ``parent`` ends; end at once if it has ended already."""
-    prctl(kernel, _PR_SET_PDEATHSIG, signal.SIGKILL)
+def hold(kernel: ctypes.CDLL, parent: int, death: int) -> None:
+    """Have the kernel send the signal ``death`` when ``parent`` ends; end at once if it has ended already."""
+    prctl(kernel, PR_SET_PDEATHSIG, death)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -6,11 +6,12 @@ import functools
 import json
 import os
 import resource
+import stat
 import subprocess
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, ClassVar
@@ -18,11 +19,13 @@ from typing import IO, ClassVar
 from dynolab import errors, plugins
 from dynolab.sandbox import _seccomp
 from dynolab.sandbox._confined import Confined, news_channel
-from dynolab.sandbox._environment import scrubbed
+from dynolab.sandbox._environment import is_tuning, scrubbed
 from dynolab.sandbox._order import LandlockOrder, MountOrder, Order
 from dynolab.sandbox._python import OURS, confine_python
 
-__all__ = ["Confined", "Confinement", "Limits", "Sandbox", "all_by_strength", "confine_python", "strongest"]
+__all__ = [
+    "Confined", "Confinement", "Limits", "Sandbox", "accelerators", "all_by_strength", "confine_python", "is_tuning", "strongest",
+]  # fmt: skip
 
 PACKAGE = "dynolab.sandbox"
 CHOICE = "DYNOLAB_SANDBOX"
@@ -195,21 +198,53 @@ def accelerators() -> tuple[Path, ...]:
 
 
 def hand_over(folders: Sequence[Path]) -> None:
-    """Make the first folder's ``home`` and ``tmp``; as root, give all folders and what is in them to whom we confine as."""
+    """Make the first folder's ``home`` and ``tmp``, and give the folders and what is in them to whom we confine as."""
     for name in ("home", "tmp"):
         (folders[0] / name).mkdir(exist_ok=True)
+    give(one for folder in folders for one in (folder, *folder.rglob("*")))
+
+
+def give(paths: Iterable[Path]) -> None:
+    """Make files and folders those of whom we confine as, if that is not who we are.
+
+    Links are given as links, and files with a second name are left: either could be somebody else's.
+    """
     user = unprivileged()
-    if user is not None:
-        for folder in folders:
-            give(folder, user)
+    if user is None:
+        return
+    for path in paths:
+        found = path.lstat()
+        if found.st_uid != user and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
+            os.chown(path, user, user, follow_symlinks=False)
 
 
-def give(path: Path, user: int) -> None:
-    """Make a file or a whole folder somebody's; links are given as links, and files with a second name are left."""
-    for one in (path, *path.rglob("*")):
-        found = one.lstat()
-        if found.st_uid != user and (one.is_dir() or found.st_nlink == 1):
-            os.chown(one, user, user, follow_symlinks=False)
+def tidy(folders: Sequence[Path]) -> None:
+    """Leave nothing in the folders but plain files of one name and folders, all of them open to us.
+
+    A link could lead anybody who reads what a model left to somewhere else, and a pipe would make them wait.
+    """
+    for folder in folders:
+        for place, names, files in os.walk(folder):
+            Path(place).chmod(0o755)
+            for one in (Path(place, name) for name in (*names, *files)):
+                found = one.lstat()
+                plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+                if plain:
+                    one.chmod(0o644)
+                elif stat.S_ISDIR(found.st_mode):
+                    one.chmod(0o755)
+                else:
+                    one.unlink()
+
+
+def told(sandbox: Sandbox) -> str:
+    """A sandbox in words: its name, and what it keeps from the process."""
+    kept = (
+        f" (keeps from the model: {', '.join(sandbox.protects)})"
+        if sandbox.protects
+        else " (the model runs unconfined)"
+    )
+    return sandbox.name + kept
 
 
 def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -> Order:
@@ -226,7 +261,7 @@ def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -
             "RLIMIT_NOFILE": limits.open_files,
             "RLIMIT_CORE": 0,
         },
-        parent=0,
+        parent=os.getpid(),
         isolated=True,
         user=unprivileged(),
         groups=sorted(groups - {0}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 
 from dynolab.sandbox import _landlock_rules, _seccomp
@@ -34,7 +33,6 @@ class Landlock(Sandbox):
         signals = _version() >= _landlock_rules.SIGNALS_SINCE
         return [], {
             **order,
-            "parent": os.getpid(),
             "isolated": False,
             "reads_all": order["user"] is not None,
             "filter": (_seccomp.program(sockets=False, signals=signals) or b"").hex(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from dynolab.sandbox._order import Order
@@ -25,7 +24,7 @@ class Namespaces(Sandbox):
         return self.trial()
 
     def wrap(self, confinement: Confinement, order: Order) -> tuple[list[str], Order]:
-        return [], {**order, "parent": os.getpid(), "mounts": mount_order(confinement)}
+        return [], {**order, "mounts": mount_order(confinement)}
 
 
 plugin = Namespaces()

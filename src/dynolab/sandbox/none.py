@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from dynolab.sandbox._order import Order
 from dynolab.sandbox.base import Confinement, Sandbox
 
@@ -23,7 +21,7 @@ class NoSandbox(Sandbox):
 
     def wrap(self, confinement: Confinement, order: Order) -> tuple[list[str], Order]:
         del confinement
-        return [], {**order, "parent": os.getpid(), "isolated": False, "user": None, "filter": ""}
+        return [], {**order, "isolated": False, "user": None, "filter": ""}
 
 
 plugin = NoSandbox()

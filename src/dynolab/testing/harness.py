@@ -17,6 +17,7 @@ from dynolab.measure.protocol import (
     RunRequest,
     RunResult,
 )
+from dynolab.sandbox.base import Sandbox, strongest
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.models import ModelFormat
 
@@ -33,6 +34,7 @@ class Harness:
     wishes: InputWishes = field(default_factory=InputWishes)
     inspection: Inspection | None = None
     runs: int = 0
+    sandbox: Sandbox = field(default_factory=strongest)
 
     def __post_init__(self) -> None:
         for name in ("artifact", "cache"):
@@ -48,6 +50,7 @@ class Harness:
             "measure": measure,
             "runtime": self.runtime,
             "model": str(self.model),
+            "files": tuple(str(path) for path in self.model.parent.iterdir() if path.is_file()),
             "format": self.format,
             "artifact_dir": str(self.folder / "artifact"),
             "cache_dir": str(self.folder / "cache"),
@@ -62,7 +65,7 @@ class Harness:
             **changes,
         }
         place = self.folder / f"run{self.runs}"
-        return process.run(place, RunRequest(**arguments), deadline_ns=None, cage=cage.Cage())
+        return process.run(place, RunRequest(**arguments), deadline_ns=None, cage=cage.Cage(), sandbox=self.sandbox)
 
     def wipe(self) -> None:
         """Empty the caches' folder, as it is before a first load."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from dynolab.measure import memory
 from dynolab.spec import stats
 from dynolab.spec.measurements import MemoryEdge, Range, StageName
+from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
 
 pytestmark = pytest.mark.skipif(memory.unavailable() is not None, reason=str(memory.unavailable()))
@@ -92,15 +95,16 @@ def test_heap_freed_before_the_end_is_no_increase(null_harness: MakeHarness) -> 
     assert peak.lower >= 64 * MIB * 0.98
 
 
-def test_a_file_on_tmpfs_cannot_be_taken_back(null_harness: MakeHarness) -> None:
-    path = Path("/dev/shm") / f"dynolab-test-{random.randrange(1 << 30)}"
-    if not path.parent.is_dir():
+def test_a_file_on_tmpfs_cannot_be_taken_back(tmp_path: Path) -> None:
+    if not Path("/dev/shm").is_dir():
         pytest.skip("there is no /dev/shm")
-    try:
-        path.write_bytes(b"1" * (32 * MIB))
-        _, increase = null_harness(file=str(path), file_bytes=32 * MIB).memory(StageName.WARM_LOAD)
-    finally:
-        path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="dynolab-test-", dir="/dev/shm") as folder:
+        Path(folder, "weights").write_bytes(b"1" * (32 * MIB))
+        model = Path(folder, "model.null")
+        model.write_text(json.dumps({"file": "weights", "file_bytes": 32 * MIB}), encoding="utf-8")
+        harness = Harness(tmp_path, model, ModelFormat.NULL, "null")
+        harness.inspect()
+        _, increase = harness.memory(StageName.WARM_LOAD)
     assert_close(increase, 32 * MIB, 32 * MIB)
 
 
