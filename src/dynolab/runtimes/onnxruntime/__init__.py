@@ -179,7 +179,7 @@ class OnnxRuntime(Runtime):
 
     def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
         """From ONNX Runtime's own profiling (a JSON trace with a clock step of 1 us)."""
-        with tempfile.TemporaryDirectory(dir=target.cache_dir.parent) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             session = self._load(target, profile_prefix=str(Path(folder) / "trace"))
             session.bind(inputs, {})
             run = session.runner()
