@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from dynolab.sandbox.base import Confinement, Limits, Sandbox, confine_python, h
 
 
 def main(order: dict[str, object]) -> None:
+    os.umask(0o077)  # as the agent has it
     means = plugins.load("dynolab.sandbox", str(order["means"]))
     assert isinstance(means, Sandbox)
     work = Path(str(order["work"]))

@@ -18,8 +18,9 @@ import platformdirs
 
 from dynolab import plugins, private_files
 from dynolab.measure import environment
+from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
-from dynolab.spec.agents import DeviceOffer
+from dynolab.spec.agents import SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.runs import RUNS
 
@@ -41,6 +42,7 @@ def offer(name: str | None = None) -> DeviceOffer:
         "format:computer",
         f"abi:{facts.architecture}",
         f"chipset:{_slug(processor)}",
+        f"{SANDBOX}{sandbox.strongest().name}",
         *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats),
         *(f"{RUNS}{name}/{kind}" for name in sorted(runtimes) for kind in runtimes[name].formats),
     ]

@@ -19,8 +19,11 @@ import click
     metavar="EMAIL",
     help="Join the devices of this name of another account, whose owner let you in.",
 )
+@click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the models.")
 @click.option("--parent", type=int, hidden=True, help="End when this process ends.")
-def command(url: str, token_file: Path | None, name: str | None, join: str, parent: int | None) -> None:
+def command(
+    url: str, token_file: Path | None, name: str | None, join: str, require_sandbox: bool, parent: int | None
+) -> None:
     """Serve this machine as a device: take jobs from a hub, one at a time.
 
     \b
@@ -37,15 +40,20 @@ def command(url: str, token_file: Path | None, name: str | None, join: str, pare
     from dynolab.client import settings
     from dynolab.errors import SpecInvalid
     from dynolab.measure import lifeline
+    from dynolab.sandbox import base as sandbox
 
     if not settings.is_address(url):
         raise SpecInvalid(f"{url!r} is no hub's address", hint="such as http://127.0.0.1:8000")
     private_files.close_new_files()
     if parent is not None:
         lifeline.hold(parent)
+    if require_sandbox:
+        sandbox.require()
     logging.basicConfig(level=logging.INFO, format="agent: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     agent = Agent(HubDoor(url, _token(token_file)), replace(offer.ask(name), join=join))
+    if not sandbox.strongest().protects:
+        logging.warning("NO SANDBOX: models run with all rights of this user. %s gives one.", sandbox.INSTALL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
     agent.serve()

@@ -25,6 +25,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--tls-certificate", type=FILE, help="Speak HTTPS, with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, help="The certificate's key (PEM).")
 @click.option("--agent/--no-agent", default=True, show_default=True, help="Serve this machine as a device.")
+@click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the models of its own device.")
 @click.option(
     "--show-link", is_flag=True, help="Print what signs in also where the output is no terminal: logs keep it."
 )
@@ -37,6 +38,7 @@ def command(
     tls_certificate: Path | None,
     tls_key: Path | None,
     agent: bool,
+    require_sandbox: bool,
     show_link: bool,
 ) -> None:
     """Run a hub: devices, models and jobs over HTTP, with this machine as its first device. Or back one up.
@@ -57,7 +59,10 @@ def command(
         return
     from dynolab.hub.launch import serve
     from dynolab.hub.settings import Settings
+    from dynolab.sandbox import base as sandbox
 
+    if agent and require_sandbox:
+        sandbox.require()  # its agent is told by the environment
     settings = Settings.from_environment(
         _folder(data), host=host, port=port, tls_certificate=tls_certificate, tls_key=tls_key
     )

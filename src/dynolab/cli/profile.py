@@ -35,6 +35,7 @@ T = TypeVar("T")
 @click.option(
     "--require", "requirements", multiple=True, metavar='"FIGURE <= VALUE"', help="Decide; exit 1 unless met."
 )
+@click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the model.")
 @click.option("--keep-artifact", is_flag=True, help="With -o: keep what compile makes, too, in its folder artifact.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder for profile.json, report.html and others."
@@ -56,6 +57,7 @@ def command(
     timeout: float | None,
     memory_limit: str | None,
     requirements: tuple[str, ...],
+    require_sandbox: bool,
     keep_artifact: bool,
     output: Path | None,
     form: str,
@@ -93,6 +95,8 @@ def command(
     twice = [name for name in set(runtimes) if runtimes.count(name) > 1]
     if twice:
         raise SpecInvalid(f"-r {twice[0]} is given twice", hint="name each runtime once")
+    if require_sandbox:
+        _require_sandbox(device)
     if device is not None:
         profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,), kept)
     elif inputs is not None:
@@ -107,6 +111,18 @@ def command(
             _output.write(profiles, output, form)
     met = _output.decide(profiles, form)
     return 2 if failed else int(not met)
+
+
+def _require_sandbox(device: str | None) -> None:
+    from dynolab.errors import SpecInvalid
+    from dynolab.sandbox import base
+
+    if device is not None:
+        raise SpecInvalid(
+            "--require-sandbox and --device are given",
+            hint="a device says by its attribute sandbox:NAME what it confines models with: see dynolab devices",
+        )
+    base.require()
 
 
 def _at_hub(

@@ -50,6 +50,7 @@ class Runner:
         self.artifact_dir, self.cache_dir = folder / ARTIFACT_FOLDER, folder / "cache"
         for place in (self.artifact_dir, self.cache_dir):
             place.mkdir()
+        self._give_files()
         self.readings = witnesses.all_names()
         self.runs = 0
         self.logs: list[str] = []
@@ -65,6 +66,12 @@ class Runner:
             memory_reason=memory.unavailable(),
             memory_resolution_bytes=memory.resolution_bytes(),
         )
+
+    def _give_files(self) -> None:
+        """Let the workers, who may be somebody else, read what was pushed here: it may be closed to all others."""
+        given, wishes = self.campaign, self.campaign.wishes
+        batches = (file for batch in given.batches for file in batch.values())
+        sandbox.give(map(Path, (*given.files, *wishes.files.values(), *batches)))
 
     def note(self, **changes: Any) -> None:
         """Add to what was measured."""

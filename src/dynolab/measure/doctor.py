@@ -18,6 +18,7 @@ from dynolab.measure import environment, pagecache
 from dynolab.measure.readings import clock, neighbours, pressure, reference_kernel, run_queue, steal, swap, thermal
 from dynolab.measure.readings.base import Reading, Unavailable
 from dynolab.measure.verdict_rules import OTHERS_CORES_ALLOWED, OTHERS_SHARE_ALLOWED, STEAL_SHARE_ALLOWED
+from dynolab.sandbox import base as sandbox
 from dynolab.spec.show import show_share
 
 State = Literal["ok", "warning", "problem", "unknown"]
@@ -333,6 +334,23 @@ def _smt(place: Place) -> list[Finding]:
     return [Finding("hyper-threads", "warning", "on", cost, f"echo off | sudo tee /{_CPU}/smt/control")]
 
 
+def _sandbox(place: Place) -> list[Finding]:
+    """What confines a model here. It is tried, so a recorded device has no answer."""
+    if place.root != Path("/"):
+        return []
+    used = sandbox.strongest()
+    better = [one for one in sandbox.all_by_strength() if one.rank > used.rank]
+    reasons = "; ".join(f"{one.name}: {sandbox.problem(one.name) or 'works, and is not chosen'}" for one in better)
+    found = sandbox.told(used) + (f"; stronger ones: {reasons}" if better else "")
+    if not used.protects:
+        cost = "NO SANDBOX: whoever wrote a model may read, write and send whatever you may"
+        return [Finding("sandbox", "problem", found, cost, f"sudo {sandbox.INSTALL}")]
+    if better:
+        cost = "a stronger one could be had"
+        return [Finding("sandbox", "warning", found, cost, f"sudo {sandbox.INSTALL}")]
+    return [Finding("sandbox", "ok", found)]
+
+
 def _values(reading: Reading, place: Place) -> dict[str, float]:
     try:
         return reading.read(place.root)
@@ -342,6 +360,6 @@ def _values(reading: Reading, place: Place) -> dict[str, float]:
 
 CHECKS: tuple[Callable[[Place], list[Finding]], ...] = (
     _governor, _turbo, _frequency, _busy, _steady, _smt, _temperature, _power, _quota, _swap, _huge_pages, _clear_refs,
-    _smaps, _run_queue, _pressure, _eviction, _clocksource, _timer,
+    _smaps, _run_queue, _pressure, _eviction, _clocksource, _timer, _sandbox,
 )  # fmt: skip
 """Every check, in the order in which equal states are shown."""

@@ -113,7 +113,7 @@ def _pairs() -> Table:
 
 
 def _heading(profiles: Sequence[Profile]) -> Iterator[RenderableType]:
-    """Model, runtime, device and threads; what several profiles share is said once."""
+    """Model, runtime, device, threads, and a sandbox that was none; what several profiles share is said once."""
     models = {crop(profile.model.name, 60): profile.model for profile in profiles}
     for name, model in models.items():
         yield Text(name, style="bold").append(f"  {model.format}, {show_bytes(model.file_bytes)}", style="dim not bold")
@@ -122,6 +122,8 @@ def _heading(profiles: Sequence[Profile]) -> Iterator[RenderableType]:
         units = "+".join(profile.runtime.requested_units)
         rows[", ".join(part for part in (runtime_text(profile), units, threads_text(profile)) if part)] = None
     rows.update(dict.fromkeys(crop(device_text(profile), 110) for profile in profiles))
+    loose = (told for profile in profiles if (told := profile.environment.get("sandbox", "")).startswith("none"))
+    rows.update(dict.fromkeys(f"sandbox: {told}" for told in loose))
     yield Text("\n".join(rows) + "\n", style="dim")
 
 

@@ -53,7 +53,9 @@ def enter(order: Order, news: socket.socket) -> None:
     except BlockingIOError:
         os.close(alive)
     if order["mounts"] is not None:
+        before = os.umask(0o022)  # others are to pass the folders that we make
         _build(kernel, order["mounts"])
+        os.umask(before)
 
 
 def _map_user(kernel: ctypes.CDLL) -> None:

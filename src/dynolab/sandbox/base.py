@@ -29,6 +29,7 @@ __all__ = [
 
 PACKAGE = "dynolab.sandbox"
 CHOICE = "DYNOLAB_SANDBOX"
+REQUIRED = "DYNOLAB_REQUIRE_SANDBOX"
 UNPRIVILEGED_ID = 65_533
 """Whom root becomes: nobody's number by any convention (systemd: "Users, Groups, UIDs and GIDs"), and within a container's."""
 INSTALL = "apt-get install bubblewrap"
@@ -144,9 +145,11 @@ def all_by_strength() -> list[Sandbox]:
 def strongest(*, required: bool = False) -> Sandbox:
     """The strongest means that works here, or the one that ``DYNOLAB_SANDBOX`` names.
 
-    Raises :class:`~dynolab.errors.PluginMissing` when one is required and there is none, or the named one does not work.
+    Raises :class:`~dynolab.errors.PluginMissing` when one is required (so too by ``DYNOLAB_REQUIRE_SANDBOX``) and there is
+    none, or the named one does not work.
     """
     named = os.environ.get(CHOICE)
+    required = required or bool(os.environ.get(REQUIRED))
     chosen = _named(named) if named else next(one for one in all_by_strength() if problem(one.name) is None)
     if required and not chosen.protects:
         reasons = "; ".join(f"{one.name}: {problem(one.name)}" for one in all_by_strength() if one.protects)
@@ -156,6 +159,12 @@ def strongest(*, required: bool = False) -> Sandbox:
             hint=f"{INSTALL}, or without --require-sandbox",
         )
     return chosen
+
+
+def require() -> None:
+    """Have every process that we start refuse to run a model without a sandbox, and refuse at once where there is none."""
+    strongest(required=True)
+    os.environ[REQUIRED] = "1"
 
 
 def _named(name: str) -> Sandbox:
@@ -224,17 +233,23 @@ def tidy(folders: Sequence[Path]) -> None:
     A link could lead anybody who reads what a model left to somewhere else, and a pipe would make them wait.
     """
     for folder in folders:
+        _open(folder, 0o700)
         for place, names, files in os.walk(folder):
-            Path(place).chmod(0o755)
             for one in (Path(place, name) for name in (*names, *files)):
                 found = one.lstat()
-                plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
-                if plain:
-                    one.chmod(0o644)
-                elif stat.S_ISDIR(found.st_mode):
-                    one.chmod(0o755)
+                if stat.S_ISDIR(found.st_mode):
+                    _open(one, 0o700)
+                elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                    _open(one, 0o600)
                 else:
                     one.unlink()
+
+
+def _open(path: Path, ours: int) -> None:
+    """Let the owner use a file or folder, whatever was forbidden."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & ours != ours:
+        path.chmod(mode | ours)
 
 
 def told(sandbox: Sandbox) -> str:

@@ -717,6 +717,7 @@ report-transparent-huge-pages = 透明大页
 report-always = 总是
 report-where-a-program-asks-for-them-madvise = 程序要求时（madvise）
 report-never = 从不
+report-sandbox = 沙箱
 report-swappiness = 交换倾向（swappiness）
 report-value-of-200 = { $value }（满值 200）
 report-memory-overcommit = 内存超额分配
