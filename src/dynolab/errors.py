@@ -3,7 +3,7 @@
 Error
 |- UserError       blame=user    SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden Unauthorized
 |                                TooLarge MediaTypeInvalid Outdated RateLimited DependencyFailed
-|- DeviceError     blame=device  DeviceLost DeviceBusy TransferFailed DeviceUnstable
+|- DeviceError     blame=device  DeviceLost DeviceBusy TransferFailed DeviceUnstable DeviceUnfit
 |- WorkerError     blame=model   LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory
 |- PluginMissing   blame=setup
 |- Unavailable     blame=us      HTTP 503: for a while; ask again
@@ -13,6 +13,7 @@ Error
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from math import isfinite
 from typing import ClassVar, Literal
@@ -154,6 +155,10 @@ class DeviceUnstable(DeviceError):
     """The device answers, but not twice the same."""
 
 
+class DeviceUnfit(DeviceError):
+    """The device is in trouble itself: its disk is full, say. Another may do, or the same one later."""
+
+
 class WorkerError(Error):
     """The model failed in its worker process: a result of the job, not a fault of dynolab."""
 
@@ -170,7 +175,7 @@ class InferenceFailed(WorkerError):
 
 
 class WorkerCrashed(WorkerError):
-    """The worker process died by a signal."""
+    """The worker process died by a signal, or ended without a result."""
 
 
 class WorkerTimeout(WorkerError):
@@ -211,6 +216,34 @@ class Bug(Error):
     """A state that dynolab's own code should have excluded."""
 
     exit_code = 3
+
+
+TROUBLE: Mapping[int, str] = {
+    errno.ENOSPC: "its disk is full",
+    errno.EDQUOT: "its disk quota is used up",
+    errno.EROFS: "its disk can only be read",
+    errno.EIO: "its disk fails",
+    errno.ESTALE: "its disk is gone",
+    errno.EMFILE: "no more files can be opened",
+    errno.ENFILE: "no more files can be opened",
+    errno.EAGAIN: "no more processes can be started",
+    errno.ENOMEM: "it has no memory left",
+}
+"""What the system refuses for its own state, whoever asks (errno(3))."""
+
+
+def unfit(error: BaseException) -> DeviceUnfit | None:
+    """What an error says of the device that it came up on, by what the system refused on the way to it; None: nothing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DeviceUnfit):
+            return cause
+        if isinstance(cause, MemoryError):
+            return DeviceUnfit(f"the device is unfit: {TROUBLE[errno.ENOMEM]}")
+        if isinstance(cause, OSError) and (said := TROUBLE.get(cause.errno or 0)) is not None:
+            return DeviceUnfit(f"the device is unfit: {said}", details={"file": cause.filename})
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _plain(value: object) -> object:

@@ -21,7 +21,7 @@ ALL = _tree(Error)
 BRANCHES = {
     errors.UserError: "SpecInvalid ModelInvalid ModelNotSupported NotFound Conflict Forbidden "
     "Unauthorized TooLarge MediaTypeInvalid Outdated RateLimited DependencyFailed",
-    errors.DeviceError: "DeviceLost DeviceBusy TransferFailed DeviceUnstable",
+    errors.DeviceError: "DeviceLost DeviceBusy TransferFailed DeviceUnstable DeviceUnfit",
     errors.WorkerError: "LoadFailed InferenceFailed WorkerCrashed WorkerTimeout OutOfMemory",
 }
 

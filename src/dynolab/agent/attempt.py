@@ -20,6 +20,7 @@ from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
+from dynolab.measure.protocol import UNFIT_CODE
 from dynolab.spec import codec
 from dynolab.spec.agents import Assignment, Outcome, Tensors
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
@@ -39,7 +40,8 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
     try:
         profile = _run(folder, assignment, Context(local, log.follow))
-    except errors.Error as error:
+    except errors.Error as raised:
+        error = errors.unfit(raised) or raised
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
         log.add(str(error.details.get("log") or ""))
         return Outcome(error=error.to_dict())
@@ -147,10 +149,21 @@ def main(folder: Path, parent: int) -> None:
     lifeline.hold(parent)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     assignment = codec.decode(Assignment, json.loads((folder / ASSIGNMENT_FILE).read_text(encoding="utf-8")))
-    outcome = carry_out(folder, assignment)
-    partial = folder / (OUTCOME_FILE + ".partial")
-    partial.write_text(json.dumps(codec.encode(outcome)), encoding="utf-8")
-    partial.replace(folder / OUTCOME_FILE)
+    try:
+        outcome = carry_out(folder, assignment)
+        partial = folder / (OUTCOME_FILE + ".partial")
+        partial.write_text(json.dumps(codec.encode(outcome)), encoding="utf-8")
+        partial.replace(folder / OUTCOME_FILE)
+    except (OSError, MemoryError) as error:
+        unfit = errors.unfit(error)
+        if unfit is None and folder.exists():
+            raise
+        unfit = unfit or errors.DeviceUnfit(f"the device is unfit: the attempt's folder {folder} is gone")
+        sys.stdout.write(
+            json.dumps({"event": "unfit", "error": unfit.to_dict()}) + "\n"
+        )  # for a file there may be no room
+        sys.stdout.flush()
+        sys.exit(UNFIT_CODE)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from dynolab import errors
+from dynolab.agent.health import Health
 from dynolab.agent.http import HubDoor, Unreachable
 from dynolab.connections.local import own_folder, sweep_folders
+from dynolab.measure import deaths
 from dynolab.spec import codec
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
@@ -32,6 +35,8 @@ WAIT_S = 20.0
 RENEWALS_PER_LEASE = 3
 LOG_EVERY_S = 2.0
 """How often the hub is told of a log that grows."""
+UNFIT_EVERY_S = 5.0
+"""How often a board that is unfit looks whether it is fit again, and tells the hub."""
 STOP_WITHIN_S = 10.0
 FILES = {"result": "profile.json", "output": "outputs.h5", "artifact": "artifact.zip", "log": "log.txt"}
 """What an attempt's process leaves, by the address that it goes to."""
@@ -47,8 +52,10 @@ class Agent:
 
     def __init__(self, door: HubDoor, device: DeviceOffer) -> None:
         self._door, self._device = door, device
+        self._health = Health()
         self._stopped = threading.Event()
         self._asking = False
+        self._unfit = ""
 
     def stop(self) -> None:
         """Take no further job; the one that runs is given up. Called by the main thread's signal handler."""
@@ -64,8 +71,10 @@ class Agent:
             try:
                 self._asking = True
                 sweep_folders()  # between jobs, so that it disturbs none
+                unfit = self._told_health()
                 # The first question is not to wait: its answer says that the hub knows this device.
-                assignment = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._device, WAIT_S if known else 0.0))
+                wait_s = WAIT_S if known and not unfit else 0.0
+                assignment = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._device, wait_s, unfit))
                 self._asking = False
             except (Unreachable, errors.DeviceLost) as error:
                 log.warning("the hub cannot be reached (%s)", error)
@@ -79,22 +88,45 @@ class Agent:
                 )
             if assignment is not None:
                 self._carry_out(assignment)
+            elif unfit:
+                self._stopped.wait(UNFIT_EVERY_S)
+
+    def _told_health(self) -> str:
+        """Why the board is unfit, or nothing; a change is logged."""
+        unfit = self._health.unfit()
+        if unfit and not self._unfit:
+            log.warning("this device is unfit, and takes no job until it is fit again: %s", unfit)
+        if self._unfit and not unfit:
+            log.info("this device is fit again")
+        self._unfit = unfit
+        return unfit
 
     def _carry_out(self, assignment: Assignment) -> None:
         log.info("job %s, attempt %s", assignment.job, assignment.number)
-        with own_folder("job-") as folder:
-            run = Attempt(self._door, assignment, folder, self._stopped)
-            try:
-                outcome = self._finish(assignment.attempt, run.carry_out())
-            except errors.Conflict as error:
-                log.warning("job %s is not ours any more: %s", assignment.job, error)
-                return
-            except (Unreachable, errors.DeviceLost) as error:  # stopped, or they would have been tried again
-                log.warning("job %s is left to its lease: the hub cannot be reached (%s)", assignment.job, error)
-                return
-            except NOT_TAKEN as error:
-                log.warning("job %s is left to its lease: the hub does not take its end (%s)", assignment.job, error)
-                return
+        try:
+            with own_folder("job-") as folder:
+                self._end(assignment, Attempt(self._door, assignment, folder, self._stopped).carry_out)
+        except (OSError, errors.TransferFailed) as error:  # there is no folder to be had for it
+            outcome = Outcome(error=_trouble(error).to_dict())
+            self._end(assignment, lambda: outcome)
+
+    def _end(self, assignment: Assignment, carry_out: Callable[[], Outcome]) -> None:
+        """Carry the attempt out and tell the hub of its end, as far as that can be told."""
+        try:
+            outcome = carry_out()
+            self._health.ended(
+                errors.from_dict(outcome.error) if outcome.error and not self._stopped.is_set() else None
+            )
+            outcome = self._finish(assignment.attempt, outcome)
+        except errors.Conflict as error:
+            log.warning("job %s is not ours any more: %s", assignment.job, error)
+            return
+        except (Unreachable, errors.DeviceLost) as error:  # stopped, or they would have been tried again
+            log.warning("job %s is left to its lease: the hub cannot be reached (%s)", assignment.job, error)
+            return
+        except NOT_TAKEN as error:
+            log.warning("job %s is left to its lease: the hub does not take its end (%s)", assignment.job, error)
+            return
         log.info("job %s: %s", assignment.job, "failed" if outcome.error else "done")
 
     def _finish(self, attempt: str, outcome: Outcome) -> Outcome:
@@ -118,6 +150,7 @@ class Attempt:
         self._progress: dict[str, Any] | None = {"event": "stage", "stage": "fetch", "text": "fetching the model"}
         self._over = threading.Event()
         self._refused: errors.Error | None = None
+        self._unfit: dict[str, object] | None = None
         self._cancelled = False
 
     def carry_out(self) -> Outcome:
@@ -126,6 +159,8 @@ class Attempt:
         renewing.start()
         try:
             outcome = self._leave(self._measure())
+        except OSError as error:  # of this machine's files
+            outcome = Outcome(error=_trouble(error).to_dict())
         finally:
             self._over.set()
             renewing.join()
@@ -140,9 +175,6 @@ class Attempt:
                 self._door.fetch(self._assignment.attempt, "dataset", self._assignment.dataset, self._folder)
         except (errors.TransferFailed, errors.UserError) as error:
             return Outcome(error=error.to_dict())
-        except OSError as error:  # of this machine's files: a full disk
-            full = errors.TransferFailed(f"the model cannot be kept on the device: {error.strerror}")
-            return Outcome(error=full.to_dict())
         return self._run()
 
     def _leave(self, outcome: Outcome) -> Outcome:
@@ -196,14 +228,14 @@ class Attempt:
         while not self._over.is_set():
             size = told if plain else self._log_bytes()
             if size > told or time.monotonic() >= due:
-                news = Renewal(self._progress, self._log_end() if size > told else None)
                 due = time.monotonic() + pause_s
                 try:
-                    answer = self._door.renew(self._assignment.attempt, Renewal() if plain else news)
+                    news = Renewal() if plain else Renewal(self._progress, self._log_end() if size > told else None)
+                    answer = self._door.renew(self._assignment.attempt, news)
                     self._cancelled, told = answer.cancel, size
                 except (errors.Conflict, errors.Unauthorized, errors.Forbidden) as error:
                     self._refused = error
-                except (Unreachable, errors.DeviceLost) as error:
+                except (Unreachable, errors.DeviceLost, OSError) as error:
                     log.warning("the lease could not be renewed: %s", error)
                 except errors.Error as error:
                     log.warning("the hub does not take the attempt's news: %s", error)
@@ -253,17 +285,25 @@ class Attempt:
                 listening.join()
         path = self._folder / "outcome.json"
         if not path.exists():
-            text = (self._folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")[-4000:]
-            bug = errors.Bug(f"the attempt's process ended with code {process.returncode}", details={"log": text})
-            return Outcome(error=bug.to_dict())
+            return Outcome(error=self._unfit or self._vanished(process.returncode).to_dict())
         return codec.decode(Outcome, json.loads(path.read_text(encoding="utf-8")), "the attempt's outcome")
+
+    def _vanished(self, code: int) -> errors.Error:
+        """The error of an attempt whose process left no outcome."""
+        log_text = (self._folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")[-4000:]
+        bug = errors.Bug(f"the attempt's process ended with code {code}", details={"log": log_text})
+        return deaths.from_outside(code, "the attempt's process", log=log_text) or bug
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdout is None:
             return
         with process.stdout as lines:
             for line in lines:
-                self._progress = json.loads(line)
+                event = json.loads(line)
+                if event.get("event") == "unfit":
+                    self._unfit = event["error"]
+                else:
+                    self._progress = event
 
     def _end(self, process: subprocess.Popen[bytes]) -> Outcome:
         """End the process, its workers with it, in good order where it heeds the signal."""
@@ -281,6 +321,12 @@ class Attempt:
 def _refused(what: str, error: errors.Error) -> errors.Error:
     """The error of a hub that did not take something, which says what."""
     return type(error)(f"the hub did not take {what}: {error.message}", hint=error.hint)
+
+
+def _trouble(error: Exception) -> errors.Error:
+    """The error of an attempt that this machine's files failed: the device's, not the job's."""
+    known = errors.unfit(error)
+    return known or errors.DeviceUnfit(f"the device is unfit: its files cannot be used ({error})")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -20,6 +20,8 @@ from dynolab.cli import _hub
 def command(ctx: click.Context, name: str, os: str, attributes: tuple[str, ...], as_json: bool) -> None:
     """List the hub's devices that your jobs may go to: how many boards of each, how many are busy, how many jobs wait.
 
+    A board that is unfit, because its disk is full say, takes no job: its reason is told beside what it is.
+
     \b
     dynolab devices
     dynolab devices access NAME --let-send ana@example.org
@@ -53,7 +55,7 @@ def _table(found: list[dict[str, Any]]) -> Any:
             one["os"],
             *(str(one[key]) for key in ("boards", "busy", "queued")),
             escape(one["owner"]),
-            escape(one["description"]),
+            escape("; ".join((one["description"], *(f"unfit: {why}" for why in one["unfit"])))),
         )
         for one in found
     ]

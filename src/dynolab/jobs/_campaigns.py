@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, Progress
-from dynolab.measure import environment, figures
+from dynolab.measure import deaths, environment, figures
 from dynolab.measure.orders import ARTIFACT_FOLDER, CAMPAIGN_FILE, MEASURED_FILE, Before, Campaign, Measured
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read, write
 from dynolab.runtimes.base import Runtime
@@ -240,23 +239,26 @@ def _campaign(campaign: Campaign, connection: Connection, workspace: str, progre
         write(campaign, folder / CAMPAIGN_FILE)
         connection.push(folder / CAMPAIGN_FILE, f"{workspace}/{CAMPAIGN_FILE}")
         command = [connection.python, "-m", "dynolab.measure.supervisor", workspace]
-        code, text = connection.run(command, lambda line: progress(json.loads(line)))
+        unfit: list[Mapping[str, object]] = []
+
+        def follow(line: str) -> None:
+            event = json.loads(line)
+            if event["event"] == "unfit":
+                unfit.append(event["error"])
+            else:
+                progress(event)
+
+        code, text = connection.run(command, follow)
         if code:
-            raise _supervisor_ended(code, text)
+            raise errors.from_dict(unfit[-1]) if unfit else _supervisor_ended(code, text)
         connection.pull(f"{workspace}/{MEASURED_FILE}", folder / MEASURED_FILE)
         return read(Measured, folder / MEASURED_FILE)
 
 
 def _supervisor_ended(code: int, log: str) -> errors.Error:
     """The error for a supervisor that ended before it was through; one that was told to end is no bug of ours."""
-    number = -code if code < 0 else code - 128  # the supervisor's own way to say SIGTERM, and a shell's of any signal
-    if number in (signal.SIGKILL, signal.SIGTERM):
-        return errors.DeviceLost(
-            f"the supervisor was ended by {signal.Signals(number).name} before it was through: nothing was kept",
-            hint="if nobody stopped it, the system may have run out of memory: see `dmesg`; then run it again",
-            details={"log": log},
-        )
-    return errors.Bug(f"the supervisor ended with code {code}", details={"log": log})
+    bug = errors.Bug(f"the supervisor ended with code {code}", details={"log": log})
+    return deaths.from_outside(code, "the supervisor", log=log) or bug
 
 
 def _request(spec: ProfileSpec, runtime: str) -> Request:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dynolab.connections.local import own_folder
-from dynolab.errors import ModelInvalid, NotFound
+from dynolab.errors import DeviceUnfit, ModelInvalid, NotFound
 from dynolab.spec.models import EXTENSIONS, FileFact, ModelFormat
 from dynolab.spec.onnxfile import external_data
 
@@ -226,7 +226,7 @@ def _check_amount(path: Path, entries: Sequence[zipfile.ZipInfo], folder: Path) 
             hint="hand in the folder instead",
         )
     if size > shutil.disk_usage(folder).free:
-        raise ModelInvalid(f"{path.name} unpacks to {size} bytes, and there is less room on the disk")
+        raise DeviceUnfit(f"{path.name} unpacks to {size} bytes, and there is less room on the device's disk")
 
 
 def _unpack_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:

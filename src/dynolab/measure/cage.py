@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from dynolab import errors
+from dynolab.measure import oom
 from dynolab.spec.measurements import MemoryEdge
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -17,9 +20,16 @@ class Cage:
 
     method: str | None = None
     watches = False
+    _kills: Mapping[str, int] = MappingProxyType({})
 
     def admit(self, pid: int) -> None:
-        """Put a process under the bound."""
+        """Put a process under the bound, and note how many were killed for want of memory until then."""
+        del pid
+        self._kills = oom.kills()
+
+    def killed_for_memory(self) -> str | None:
+        """Where the kernel tells that it has killed for want of memory since; None: nothing tells that."""
+        return oom.more_than(self._kills)
 
     def exceeded(self, edge: MemoryEdge) -> errors.Error | None:
         """The error, when a look from outside shows more than the bound."""
@@ -47,7 +57,7 @@ class WatchedCage(Cage):
         used = edge.resident_bytes + edge.swap_bytes
         if used <= self._limit_bytes:
             return None
-        return _limit_error(self._limit_bytes, f"{used / 1e6:.0f} MB were resident")
+        return limit_error(self._limit_bytes, f"{used / 1e6:.0f} MB were resident")
 
 
 class GroupCage(Cage):
@@ -68,13 +78,14 @@ class GroupCage(Cage):
             raise
 
     def admit(self, pid: int) -> None:
+        super().admit(pid)
         (self.folder / "cgroup.procs").write_text(str(pid))
 
     def verdict(self) -> errors.Error | None:
         name = "memory.events" if self._version == 2 else "memory.oom_control"
         counters = dict(line.split()[:2] for line in (self.folder / name).read_text().splitlines())
         if int(counters.get("oom_kill", 0)):
-            return _limit_error(self._limit_bytes, "the kernel killed the worker")
+            return limit_error(self._limit_bytes, "the kernel killed the worker")
         return None
 
     def close(self) -> None:
@@ -82,11 +93,13 @@ class GroupCage(Cage):
             self.folder.rmdir()
 
 
-def _limit_error(limit_bytes: int, why: str) -> errors.OutOfMemory:
-    return errors.OutOfMemory(
-        f"the memory limit of {limit_bytes / 1e6:.0f} MB was reached: {why}",
-        hint="raise --memory-limit, or profile without it to see what the model needs",
-    )
+def limit_error(limit_bytes: int, why: str, stage: str = "") -> errors.OutOfMemory:
+    """The error of a bound that was reached, in which stage if that is known."""
+    hint = "raise --memory-limit, or profile without it to see what the model needs"
+    limit = limit_bytes / 1e6
+    if stage:
+        return errors.OutOfMemory(f"the memory limit of {limit:.0f} MB was reached in {stage} ({why})", hint=hint)
+    return errors.OutOfMemory(f"the memory limit of {limit:.0f} MB was reached: {why}", hint=hint)
 
 
 def make(limit_bytes: int | None) -> Cage:

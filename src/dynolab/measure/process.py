@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dynolab import errors
-from dynolab.measure import memory
-from dynolab.measure.cage import Cage
+from dynolab.measure import deaths, memory, room
+from dynolab.measure.cage import Cage, limit_error
 from dynolab.measure.clock import now_ns
 from dynolab.measure.protocol import (
     LOG_FILE,
@@ -77,7 +76,9 @@ def run(
             process.kill()
             tidy(confinement.writable)
     text = log_tail(folder / LOG_FILE)
-    result = _result(folder, process.returncode or 0, stopped or cage.verdict(), request, text)
+    result = _result(folder, process.returncode or 0, stopped or cage.verdict(), request, text, cage)
+    if result.error is not None and (unfit := room.trouble(folder)) is not None:
+        result = replace(result, error=unfit.to_dict())  # runtimes have words of their own for a full disk, or crash
     return Outcome(result, now_ns() - start, samples, text)
 
 
@@ -132,14 +133,16 @@ def _ended(process: Confined, pause_s: float, deadline_ns: int | None) -> bool:
     return process.wait(pause_s) is not None
 
 
-def _result(folder: Path, code: int, stopped: errors.Error | None, request: RunRequest, text: str) -> RunResult:
+def _result(
+    folder: Path, code: int, stopped: errors.Error | None, request: RunRequest, text: str, cage: Cage
+) -> RunResult:
     error = stopped
     if error is None and (folder / RESULT_FILE).exists():
         try:
             return _explain_limits(_told(folder), request)
         except (errors.SpecInvalid, ValueError, RecursionError) as broken:
             error = errors.WorkerCrashed(f"the worker left a result that cannot be taken: {broken}")
-    error = error or _death(code, request, text)
+    error = error or deaths.of_worker(code, request, text, cage)
     if not error.details.get("log"):
         error.details["log"] = text
     return RunResult(request.protocol, error=error.to_dict())
@@ -162,34 +165,8 @@ def _explain_limits(result: RunResult, request: RunRequest) -> RunResult:
     message = str((result.error or {}).get("message", "")).lower()
     if request.memory_limit_bytes is None or not any(word in message for word in ("alloc", "memory")):
         return result
-    error = _limit_error(request, message)
+    error = limit_error(request.memory_limit_bytes, message, request.kind.value.replace("_", " "))
     return RunResult(request.protocol, error=error.to_dict())
-
-
-def _limit_error(request: RunRequest, why: str) -> errors.OutOfMemory:
-    limit = (request.memory_limit_bytes or 0) / 1e6
-    return errors.OutOfMemory(
-        f"the memory limit of {limit:.0f} MB was reached in {request.kind.value.replace('_', ' ')} ({why})",
-        hint="raise --memory-limit, or profile without it to see what the model needs",
-    )
-
-
-def _death(code: int, request: RunRequest, text: str) -> errors.Error:
-    stage = request.kind.value.replace("_", " ")
-    if code < 0:
-        name = signal.Signals(-code).name
-        if request.memory_limit_bytes is not None and ("bad_alloc" in text or name == "SIGKILL"):
-            return _limit_error(request, f"the worker died by {name}")
-        if name == "SIGKILL":
-            return errors.OutOfMemory(
-                f"the worker was killed (SIGKILL) in {stage}: most often the system ran out of memory",
-                hint="see `dmesg`; a smaller input or another device may do",
-            )
-        return errors.WorkerCrashed(
-            f"the runtime {request.runtime} crashed in {stage}: its process died by {name}",
-            hint="the end of its log is below; the same model and runtime would crash your app too",
-        )
-    return errors.Bug(f"the worker ended with code {code} in {stage} and left no result", details={"log": text})
 
 
 def log_tail(path: Path) -> str:

@@ -24,6 +24,8 @@ VALUES_FILE = "values.bin"
 """int64, native byte order: the durations of the timed loop in ns, written as they come, 0 where none came yet."""
 CANDIDATE_FILE = "candidate"
 LOG_FILE = "log.txt"
+UNFIT_CODE = 74
+"""How a process ends when the device has no room for what it has to say (sysexits.h, EX_IOERR)."""
 
 
 class RunKind(StrEnum):

@@ -17,7 +17,7 @@ from dynolab.measure import lifeline, plan, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.footprint import MemoryPasses
 from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
-from dynolab.measure.protocol import CANDIDATE_FILE, Inspection, Measure, RunKind, read, write
+from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, Measure, RunKind, read, write
 from dynolab.measure.timing import TimingPasses
 from dynolab.spec.measurements import ComputeUnit, Layer
 
@@ -103,7 +103,14 @@ def main(arguments: list[str]) -> int:
     lifeline.hold(os.getppid())
     folder = Path(arguments[0])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    write(carry_out(folder, read(Campaign, folder / CAMPAIGN_FILE)), folder / MEASURED_FILE)
+    try:
+        write(carry_out(folder, read(Campaign, folder / CAMPAIGN_FILE)), folder / MEASURED_FILE)
+    except (OSError, MemoryError) as error:
+        unfit = errors.unfit(error)
+        if unfit is None:
+            raise
+        emit(event="unfit", error=unfit.to_dict())  # not a file, for which there may be no room
+        return UNFIT_CODE
     return 0
 
 

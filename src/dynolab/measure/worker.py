@@ -26,6 +26,7 @@ from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     REQUEST_FILE,
     RESULT_FILE,
+    UNFIT_CODE,
     VALUES_FILE,
     InputPlan,
     Inspection,
@@ -337,12 +338,25 @@ def main(arguments: list[str]) -> int:
         result = Run(folder, request).carry_out()
     except errors.Error as error:
         result = RunResult(PROTOCOL_VERSION, error=error.to_dict())
-    except (MemoryError, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "dynolab":
             raise
-        lack = errors.OutOfMemory(f"there was no memory left: {error}")
+        missing = errors.PluginMissing(f"the device has no {error.name}", hint="`dynolab runtimes` there tells more")
+        result = RunResult(PROTOCOL_VERSION, error=missing.to_dict())
+    except (MemoryError, OSError) as error:
+        if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+            lack: errors.Error | None = errors.OutOfMemory(f"there was no memory left: {error}")
+        else:
+            lack = errors.unfit(error)
+        if lack is None:
+            raise
         result = RunResult(PROTOCOL_VERSION, error=lack.to_dict())
-    write(result, folder / RESULT_FILE)
+    try:
+        write(result, folder / RESULT_FILE)
+    except OSError as error:
+        if errors.unfit(error) is None:
+            raise
+        os._exit(UNFIT_CODE)  # there is no room to say more
     sys.stdout.flush()
     os._exit(0)  # no library's exit handlers: they are not what is measured, and some hang
 

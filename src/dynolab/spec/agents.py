@@ -40,6 +40,8 @@ class ClaimRequest:
     protocol: int
     device: DeviceOffer
     wait_s: float = 0.0
+    unfit: str = ""
+    """Why the device must not be given a job now; empty: it may."""
 
 
 @dataclass(frozen=True, slots=True)

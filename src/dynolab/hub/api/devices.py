@@ -34,6 +34,7 @@ async def listing(
                 boards=one.boards,
                 busy=one.busy,
                 queued=one.queued,
+                unfit=list(one.unfit),
                 seen_at=one.seen_at,
             )
             for one in found
@@ -53,6 +54,7 @@ async def show(hub: TheHub, account: Caller, id: str) -> Board:
         description=row.description,
         frameworks=[Framework(**one) for one in row.frameworks],
         busy=row.busy,
+        unfit=row.unfit or None,
         created_at=row.created_at,
         seen_at=row.last_seen_at,
     )

@@ -128,6 +128,9 @@ class DeviceModel(Given):
     boards: int = Field(description="How many boards are known.")
     busy: int = Field(description="How many of them hold a job now.")
     queued: int = Field(description="Jobs that wait for a board of this name and system, whichever attributes it has.")
+    unfit: list[str] = Field(
+        description="Why boards take no job for the time being, such as a full disk: one text for each that says so."
+    )
     seen_at: datetime = Field(description="When one of the boards was last heard of.")
 
 
@@ -160,6 +163,7 @@ class Board(Given):
     description: str
     frameworks: list[Framework]
     busy: bool = Field(description="Whether it holds a job now.")
+    unfit: str | None = Field(description="Why it takes no job for the time being; null: it is well.")
     created_at: datetime
     seen_at: datetime = Field(description="When it was last heard of.")
 

@@ -143,10 +143,12 @@ device = sa.Table(
     sa.Column("description", sa.Text, nullable=False, server_default=""),
     sa.Column("frameworks", JSONB, nullable=False, server_default="[]"),
     sa.Column("attempt_id", UUID(as_uuid=True)),
+    sa.Column("unfit", sa.Text, nullable=False, server_default=""),
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
 )
-"""One physical device, which is one slot: ``attempt_id`` is the attempt that holds it now.
+"""One physical device, which is one slot: ``attempt_id`` is the attempt that holds it now. ``unfit`` is why it takes none
+for the time being, as its agent says; empty: it is well.
 
 ``pool_id`` is None when it was put out of its pool, until it is announced anew. ``is_confined``: it runs models in a sandbox;
 one that does not takes only jobs of the account whose agent serves it."""

@@ -19,6 +19,8 @@ from dynolab.spec.agents import SANDBOX, SANDBOX_NONE, DeviceOffer
 
 SAME_S = 10.0
 ANNOUNCED_MOST = 100_000
+UNFIT_MOST = 500
+"""Characters that are kept of why a device is unfit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,15 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What was last said of a device, by whom and when (monotonic), and what came of it."""
+    """What was last said of a device and when (monotonic), by whose token, and what came of it."""
 
     at_s: float
-    token_id: str
-    offer: DeviceOffer
+    said: tuple[str, DeviceOffer, str]
     board: Board
 
 
-async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> Board:
-    """Make the device known, or renew what is known of it.
+async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: str = "") -> Board:
+    """Make the device known, or renew what is known of it. ``unfit``: why it takes no job now.
 
     A device whose token was revoked is taken over by another token of the same account. The same words of the same agent are
     written at most once in a while: an agent says them with every question.
@@ -48,9 +49,10 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> Board
     Raises :class:`Forbidden` when another agent announced it, or when the pool is another's who did not let the account in.
     """
     now, before = time.monotonic(), hub.announced.get(offer.id)
-    if before is not None and (before.token_id, before.offer) == (agent.token_id, offer) and now - before.at_s < SAME_S:
+    said = (agent.token_id, offer, unfit)
+    if before is not None and before.said == said and now - before.at_s < SAME_S:
         return before.board
-    values = {**_checked(offer), "seen_at": func.now(), "token_id": agent.token_id}
+    values = {**_checked(offer), "unfit": unfit[:UNFIT_MOST], "seen_at": func.now(), "token_id": agent.token_id}
     async with hub.database.begin() as connection:
         values["pool_id"] = pool_id = await _pool(connection, agent, offer)
         statement = (
@@ -67,7 +69,7 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer) -> Board
     board = Board(pool_id, (*shared, *own, board_queue(offer.id)))
     if len(hub.announced) > ANNOUNCED_MOST:
         hub.announced.clear()
-    hub.announced[offer.id] = Announced(now, agent.token_id, offer, board)
+    hub.announced[offer.id] = Announced(now, said, board)
     return board
 
 

@@ -101,6 +101,9 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
             f"the agent speaks protocol {request.protocol}, this hub speaks {AGENT_PROTOCOL}",
             hint="install the same version of dynolab on both sides",
         )
+    if request.unfit:
+        await announce_device(hub, agent, request.device, request.unfit)
+        return None
     own = board_queue(request.device.id)
     until = asyncio.get_running_loop().time() + min(request.wait_s, WAIT_MAX_S)
     held = False

@@ -70,7 +70,7 @@ async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estim
     boards = (
         select(func.extract("epoch", func.now() - attempt.c.started_at))
         .select_from(device.outerjoin(attempt, running))
-        .where(*mine, there)
+        .where(*mine, there, device.c.unfit == "")
     )
     ended = (
         select(func.extract("epoch", attempt.c.finished_at - attempt.c.started_at).label("took_s"))

@@ -22,7 +22,10 @@ _BOARDS = device.join(pool, pool.c.id == device.c.pool_id).join(accounts, accoun
 
 @dataclass(frozen=True, slots=True)
 class BoardState:
-    """A board; ``state`` is ``free``, ``busy`` or ``away``, ``since`` when its job began or its agent was last heard of."""
+    """A board; ``state`` is ``free``, ``busy`` or ``away``, ``since`` when its job began or its agent was last heard of.
+
+    Apart from that ``unfit`` says why it takes no job for the time being; empty: it is well.
+    """
 
     id: str
     pool_id: str
@@ -36,6 +39,7 @@ class BoardState:
     created_at: datetime
     seen_at: datetime
     state: str
+    unfit: str
     since: datetime
     job_id: str | None
     """What it is busy with; None also where the account may not see that job."""
@@ -99,6 +103,7 @@ def _state(row: Row[Any]) -> BoardState:
         created_at=row.created_at,
         seen_at=row.last_seen_at,
         state=state,
+        unfit=row.unfit,
         since=row.started_at if state == "busy" else row.last_seen_at,
         job_id=row.job_id,
         job_name=row.job_name,

@@ -32,6 +32,8 @@ class Load:
     boards: int
     busy: int
     queued: int
+    unfit: tuple[str, ...]
+    """Why boards of it take no job for the time being, one for each that says so."""
     seen_at: datetime
 
 
@@ -50,6 +52,7 @@ async def find_load(
         *_MODEL,
         func.count().label("boards"),
         func.count().filter(_BUSY).label("busy"),
+        func.array_agg(device.c.unfit).filter(device.c.unfit != "").label("unfit"),
         func.max(_SEEN).label("seen_at"),
     ).group_by(*_MODEL)
     in_queue = job.c.state == "queued", job.c.queue_entry.is_not(None)
@@ -61,7 +64,9 @@ async def find_load(
     by_model = {(row.pool_id, row.os, tuple(row.attributes)): row for row in rows}
     found = [(one, by_model.get(one.key)) for one in models]
     return [
-        Load(one, row.boards, row.busy, queued.get((one.pool_id, one.os), 0), row.seen_at)
+        Load(
+            one, row.boards, row.busy, queued.get((one.pool_id, one.os), 0), tuple(sorted(row.unfit or ())), row.seen_at
+        )
         for one, row in found
         if row is not None
     ]
