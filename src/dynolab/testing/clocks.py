@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-VARIABLE = "DYNOLAB_TEST_CLOCK"
+VARIABLE = "TEST_WALL_CLOCK"
 """Names the file that says how many seconds ahead the clock is: a 64-bit integer, read anew each time."""
 SOURCE = r"""
 #define _GNU_SOURCE
@@ -29,7 +29,7 @@ SOURCE = r"""
 static volatile const int64_t *ahead_s;
 
 __attribute__((constructor)) static void open_clock(void) {
-    const char *path = getenv("DYNOLAB_TEST_CLOCK");
+    const char *path = getenv("TEST_WALL_CLOCK");
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0) return;
     void *place = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, file, 0);
