@@ -6,7 +6,6 @@ import re
 import signal
 from pathlib import Path
 
-import dynolab
 from dynolab import errors
 from dynolab.measure.cage import Cage, limit_error
 from dynolab.measure.protocol import UNFIT_CODE, RunRequest
@@ -14,7 +13,7 @@ from dynolab.measure.protocol import UNFIT_CODE, RunRequest
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that somebody sends; all others are what a program brings upon itself."""
 _FRAME = re.compile(r'^  File "(.+?)", line \d+', re.MULTILINE)
-_OURS = Path(dynolab.__file__).parent
+_OURS = Path(errors.__file__).parent
 
 
 def signal_of(code: int) -> signal.Signals | None:
