@@ -19,15 +19,21 @@ async def withdraw_jobs(hub: Hub, connection: AsyncConnection, about: ColumnElem
     Part of the transaction that took the access away. What runs by then has had it, and goes on.
     """
     reasons = (
-        (_gone(model, job.c.model_id), "its model is not shared with its owner any more, or was deleted"),
-        (_gone(dataset, job.c.dataset_id), "its dataset is not shared with its owner any more, or was deleted"),
-        (not_(_may_send()), "its device does not take its owner's jobs any more"),
-        (not_(_trusts()), "its owner's models may not be sent to this device's owner any more"),
+        (
+            _gone(model, job.c.model_id),
+            Forbidden("the job was withdrawn: its model is not shared any more, or was deleted"),
+        ),
+        (
+            _gone(dataset, job.c.dataset_id),
+            Forbidden("the job was withdrawn: its dataset is not shared any more, or was deleted"),
+        ),
+        (not_(_may_send()), Forbidden("the job was withdrawn: the device does not take its owner's jobs any more")),
+        (not_(_trusts()), Forbidden("the job was withdrawn: the device may not receive its owner's models any more")),
     )
-    for lost, reason in reasons:
+    for lost, error in reasons:
         waiting = select(job.c.id).where(about, job.c.state == "queued", lost).order_by(job.c.created_at, job.c.id)
         for job_id in (await connection.execute(waiting.with_for_update(of=job))).scalars().all():
-            await fail_job(hub, connection, job_id, Forbidden(f"the job was withdrawn from the queue: {reason}"))
+            await fail_job(hub, connection, job_id, error)
 
 
 def _email() -> Any:
