@@ -38,7 +38,7 @@ class Order(TypedDict):
     """Whom to become; None: stay."""
     groups: list[int]
     reads_all: bool
-    """Whether to keep the right to pass folders that others closed."""
+    """Whether to keep the right to read what its owner closed to others, of what is in sight."""
     filter: str
     """The filter of system calls, in hexadecimal; empty: none."""
     landlock: LandlockOrder | None

@@ -264,6 +264,7 @@ def told(sandbox: Sandbox) -> str:
 
 def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -> Order:
     limits = confinement.limits
+    user, calls = unprivileged(), _seccomp.program(sockets=True, signals=True) or b""
     groups = {path.stat().st_gid for device in confinement.devices for path in (device, *device.rglob("*"))}
     return Order(
         command=list(command),
@@ -278,13 +279,20 @@ def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -
         },
         parent=os.getpid(),
         isolated=True,
-        user=unprivileged(),
+        user=user,
         groups=sorted(groups - {0}),
-        reads_all=False,
-        filter=(_seccomp.program(sockets=True, signals=True) or b"").hex(),
+        reads_all=user is not None and bool(calls) and any(map(_is_closed, confinement.readable)),
+        filter=calls.hex(),
         landlock=None,
         mounts=None,
     )
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether only its owner may read it: root's own, where it keeps its files closed."""
+    mode = path.stat().st_mode
+    wanted = 0o005 if stat.S_ISDIR(mode) else 0o004
+    return mode & wanted != wanted
 
 
 def filtered() -> tuple[str, ...]:
@@ -331,9 +339,9 @@ def mount_order(confinement: Confinement) -> MountOrder:
 
 
 def landlock_order(confinement: Confinement) -> LandlockOrder:
-    """The same as rules on paths."""
+    """The same as rules on paths. What the kernel tells is in sight, but for what only a tracer of a process may see."""
     return LandlockOrder(
-        readable=[str(path) for path in confinement.readable],
+        readable=["/proc", "/sys", *(str(path) for path in confinement.readable)],
         writable=[str(path) for path in confinement.writable],
         devices=[str(path) for path in confinement.devices],
     )

@@ -36,6 +36,7 @@ class Bubblewrap(Sandbox):
         ]  # fmt: skip
         if os.geteuid() == 0:
             command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+            command += ["--cap-add", "CAP_DAC_READ_SEARCH"] if order["reads_all"] else []
         else:
             command += ["--unshare-user"]
         for source, target, writable in plan["binds"]:

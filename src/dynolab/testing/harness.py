@@ -17,7 +17,7 @@ from dynolab.measure.protocol import (
     RunRequest,
     RunResult,
 )
-from dynolab.sandbox.base import Sandbox, strongest
+from dynolab.sandbox.base import Sandbox, give, strongest
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.models import ModelFormat
 
@@ -44,13 +44,18 @@ class Harness:
         """One run; the error of the model, if any, stays in ``result.error``."""
         self.runs += 1
         found = self.inspection
+        files = [path for path in self.model.parent.iterdir() if path.is_file()]
+        if self.folder.is_relative_to(
+            self.model.parent
+        ):  # made for this harness, so the worker may have them, as in a campaign
+            give(files)
         arguments: dict[str, Any] = {
             "protocol": PROTOCOL_VERSION,
             "kind": kind,
             "measure": measure,
             "runtime": self.runtime,
             "model": str(self.model),
-            "files": tuple(str(path) for path in self.model.parent.iterdir() if path.is_file()),
+            "files": tuple(map(str, files)),
             "format": self.format,
             "artifact_dir": str(self.folder / "artifact"),
             "cache_dir": str(self.folder / "cache"),
