@@ -10,6 +10,7 @@ import pytest
 from dynolab.measure import doctor, pagecache
 from dynolab.measure.doctor import Finding, examine
 from dynolab.measure.protocol import Residency
+from dynolab.sandbox import base as sandbox
 
 Recorded = Callable[[str], Path]
 
@@ -71,6 +72,18 @@ def test_the_machine_at_hand() -> None:
     found = {finding.name: finding for finding in examine(sample_s=0.02)}
     assert found["timer"].state in ("ok", "warning")
     assert {"load", "steal", "steady speed", "cold loads (page cache)"} <= found.keys()
+
+
+def test_no_sandbox_is_told_loudly_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DYNOLAB_SANDBOX", "none")
+    (found,) = doctor._sandbox(doctor.Place(Path("/"), Path("/"), 0.0))
+    assert (found.state, found.fix) == ("problem", "sudo apt-get install bubblewrap")
+    assert found.cost.startswith("NO SANDBOX")
+    monkeypatch.delenv("DYNOLAB_SANDBOX")
+    monkeypatch.setattr(sandbox, "problem", lambda name: None if name == "landlock" else f"no {name}")
+    (found,) = doctor._sandbox(doctor.Place(Path("/"), Path("/"), 0.0))
+    assert (found.state, found.fix) == ("warning", "sudo apt-get install bubblewrap")
+    assert found.found.endswith("stronger ones: bubblewrap: no bubblewrap; namespaces: no namespaces")
 
 
 @pytest.mark.parametrize(
