@@ -71,7 +71,8 @@ def run(
         process = sandbox.start(command, confinement, stdout=log, stderr=subprocess.STDOUT)
         try:
             cage.admit(process.pid)
-            stopped = _watch(process, request, samples, deadline_ns, cage, on_look)
+            disk = room.Watch(confinement.writable)
+            stopped = _watch(process, request, samples, deadline_ns, cage, disk, on_look)
         finally:
             process.kill()
             tidy(confinement.writable)
@@ -104,6 +105,7 @@ def _watch(
     samples: list[MemoryEdge],
     deadline_ns: int | None,
     cage: Cage,
+    disk: room.Watch,
     on_look: Callable[[], None] | None,
 ) -> errors.Error | None:
     """Wait for the end of the process; the error if a limit was reached before."""
@@ -121,6 +123,8 @@ def _watch(
                 samples.append(edge)
             if edge is not None and (over := cage.exceeded(edge)):
                 return over
+        if (full := disk.exceeded(process.pid)) is not None:
+            return full
         if on_look is not None:
             on_look()
     return None

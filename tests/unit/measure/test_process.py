@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynolab.measure import process
+from dynolab.measure.cage import Cage
 from dynolab.measure.protocol import PROTOCOL_VERSION, RESULT_FILE, Measure, RunKind, RunRequest, RunResult, write
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
@@ -28,7 +29,7 @@ REQUEST = RunRequest(PROTOCOL_VERSION, RunKind.INFER, Measure.NOTHING, "null", "
 )
 def test_a_result_that_cannot_be_read_is_the_workers_end(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / RESULT_FILE).write_text(text)
-    error = process._result(tmp_path, 0, None, REQUEST, "the log").error
+    error = process._result(tmp_path, 0, None, REQUEST, "the log", Cage()).error
     assert error is not None
     assert error["code"] == "WorkerCrashed"
     assert told in str(error["message"])
@@ -46,10 +47,10 @@ def test_a_result_that_names_files_of_others_or_is_too_large_is_not_taken(
     ):
         result = replace(RunResult(PROTOCOL_VERSION), outputs=tuple({"y": str(name)} for name in names))
         write(result, tmp_path / RESULT_FILE)
-        error = process._result(tmp_path, 0, None, REQUEST, "").error
+        error = process._result(tmp_path, 0, None, REQUEST, "", Cage()).error
         assert (error or {}).get("code") == code
     monkeypatch.setattr(process, "RESULT_MAX_BYTES", 10)
-    error = process._result(tmp_path, 0, None, REQUEST, "").error
+    error = process._result(tmp_path, 0, None, REQUEST, "", Cage()).error
     assert "more than 10" in str(error)
 
 
