@@ -165,6 +165,8 @@ class RunResult:
     protocol: int
     error: dict[str, object] | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    uncompiled: int = 0
+    """Inspection: Python modules that had to be compiled, since nobody kept their bytecode."""
     import_ns: int | None = None
     import_edges: tuple[MemoryEdge, ...] = ()
     """Memory pass: before the import, after it, after trimming."""

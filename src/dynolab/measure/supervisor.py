@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +64,8 @@ def inspect(runner: Runner) -> None:
             result = runner.spawn(request).result
             found = result.inspection
             runner.note(floor_ns=result.floor_ns)
+            if result.uncompiled and not sys.dont_write_bytecode:
+                keep_bytecode(runner.campaign.runtime)
         except errors.WorkerCrashed:
             marker = runner.last_folder() / CANDIDATE_FILE
             candidate = int(marker.read_text()) + 1 if marker.exists() else plan.CANDIDATE_TRIES
@@ -71,6 +74,19 @@ def inspect(runner: Runner) -> None:
     runner.note(inspection=found)
     for note in found.notes:
         emit(event="note", text=note)
+
+
+def keep_bytecode(runtime: str) -> None:
+    """Import a runtime's library once outside the sandbox, without any model, so that Python keeps what it compiles.
+
+    Some installers leave that to the first import, and inside, where nothing of Python may be written, every import would be one.
+    """
+    code = (
+        "import sys, importlib.metadata, numpy.random; from dynolab.measure.worker import plugins as p; "
+        "p.load('dynolab.runtimes', sys.argv[1]).import_library()"
+    )
+    command = [sys.executable, "-P", "-c", code, runtime]
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
 
 
 def layers(runner: Runner) -> None:

@@ -114,7 +114,7 @@ class Run:
 
     def inspect(self) -> None:
         """Read the model, bind its shapes, and find inputs that it accepts by running it once on each candidate."""
-        self.note(versions=self.runtime.versions(), floor_ns=self.floor())
+        self.note(versions=self.runtime.versions(), floor_ns=self.floor(), uncompiled=uncompiled())
         description = self.runtime.describe(self.target(shapes=inputs_module.wished_shapes(self.request.wishes)))
         problems: list[errors.Error] = []
         tried: set[object] = set()
@@ -314,6 +314,12 @@ def as_inference_error(error: Exception) -> errors.Error:
         return errors.OutOfMemory("there was no memory left in an inference")
     text = str(error).strip().splitlines()
     return errors.InferenceFailed(f"the inference failed: {text[0] if text else type(error).__name__}")
+
+
+def uncompiled() -> int:
+    """How many of the modules that were imported have no bytecode kept: a confined process cannot keep it for the next."""
+    places = (getattr(module, "__cached__", None) for module in list(sys.modules.values()))
+    return sum(not Path(place).exists() for place in places if place)
 
 
 def files_in(folder: Path) -> tuple[FileFact, ...]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from typing import IO
@@ -74,6 +75,8 @@ class Confined:
                 self._kill_inner()
             else:
                 kill_descendants(self._keeper.pid)
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid or self._keeper.pid, signal.SIGKILL)  # where there is no /proc
                 self._keeper.kill()
         self._keeper.wait()
         if self.returncode is None:
@@ -106,22 +109,25 @@ class Confined:
 
     def _hear(self) -> None:
         """Take one message of the sandbox's first process, or its end."""
-        message, extras, _, _ = self._news.recvmsg(2000, socket.CMSG_SPACE(_CREDENTIALS.size))
-        kind, text = message[:1], message[1:].decode("utf-8", "replace")
-        if kind == b"I":
-            self._inner = _sender(extras) or int(text)
-        elif kind == b"W":
-            self.pid = _sender(extras) or int(text)
-        elif kind == b"E":
+        content, extras, _, _ = self._news.recvmsg(4000, socket.CMSG_SPACE(_CREDENTIALS.size))
+        for line in content.decode("utf-8", "replace").splitlines():
+            self._take(line[:1], line[1:], _sender(extras))
+        if not content:
+            code = self._keeper.wait()
+            self.returncode = code if code < 0 else -signal.SIGKILL if self.pid else code
+
+    def _take(self, kind: str, text: str, sender: int) -> None:
+        if kind == "I":
+            self._inner = sender or int(text)
+        elif kind == "W":
+            self.pid = sender or int(text)
+        elif kind == "E":
             self.returncode = os.waitstatus_to_exitcode(int(text))
-        elif kind == b"F":
+        else:
             raise DeviceUnstable(
                 f"the sandbox {self._means} could not be set up: {text}",
                 hint="dynolab doctor tells which sandboxes work here",
             )
-        else:
-            code = self._keeper.wait()
-            self.returncode = code if code < 0 else -signal.SIGKILL if self.pid else code
 
 
 def _sender(extras: list[tuple[int, int, bytes]]) -> int:
@@ -133,8 +139,9 @@ def _sender(extras: list[tuple[int, int, bytes]]) -> int:
 
 
 def news_channel() -> tuple[socket.socket, socket.socket]:
-    """Our end of a channel for news, and the other's; messages are whole, and tell who sent them."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    """Our end of a channel for news, and the other's; lines come whole, and tell who sent them where the kernel does."""
+    kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM  # macOS has only the latter
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     if hasattr(socket, "SO_PASSCRED"):
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     return ours, theirs

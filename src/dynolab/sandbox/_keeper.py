@@ -1,7 +1,7 @@
 """The first process in a sandbox: starts the confined one, reaps what it leaves, and tells the outside how it ended.
 
 Started with ``-I -S`` and little imported, since one is there for every run. What it tells goes over a socket, a
-message each: ``I`` (it is there), ``W`` (the confined process is), ``E`` and a wait status (it ended), ``F`` and a text
+line each: ``I`` (it is there), ``W`` (the confined process is), ``E`` and a wait status (it ended), ``F`` and a text
 (it could not be started). The kernel adds the sender's process id as the receiver sees it (unix(7), SO_PASSCRED).
 """
 
@@ -39,7 +39,7 @@ def keep(order: Order, news: socket.socket) -> NoReturn:
         hold(kernel, order["parent"], signal.SIGTERM)
     prctl(kernel, _PR_SET_CHILD_SUBREAPER, 1)
     prctl(kernel, _PR_SET_DUMPABLE, 0)
-    news.send(b"I%d" % os.getpid())
+    news.send(b"I%d\n" % os.getpid())
     pid = os.fork()
     if pid == 0:
         _become(order, news, kernel)
@@ -57,7 +57,7 @@ def _reap(pid: int) -> int:
 def _end(order: Order, news: socket.socket, status: int) -> NoReturn:
     if not order["isolated"]:
         _kill_the_rest()
-    news.send(b"E%d" % status)
+    news.send(b"E%d\n" % status)
     os._exit(0)
 
 
@@ -93,10 +93,10 @@ def _become(order: Order, news: socket.socket, kernel: ctypes.CDLL) -> NoReturn:
             os.chdir(order["cwd"])
         hold(kernel, parent, signal.SIGKILL)  # after the change of user, which undoes it
         _restrict(order, kernel)
-        news.send(b"W%d" % os.getpid())
+        news.send(b"W%d\n" % os.getpid())
         os.execvpe(order["command"][0], order["command"], order["environment"])
     except (OSError, ValueError) as error:
-        news.send(f"F{error}: {order['command'][0]}".encode()[:1000])
+        news.send(f"F{error}: {order['command'][0]}"[:1000].encode() + b"\n")
     os._exit(127)
 
 
@@ -176,5 +176,5 @@ def main() -> None:
             enter(order, news)
         keep(order, news)
     except OSError as error:
-        news.send(f"F{error}".encode()[:1000])
+        news.send(f"F{error}"[:1000].encode() + b"\n")
     os._exit(1)

@@ -26,7 +26,7 @@ def confine_python() -> tuple[Path, ...]:
     wanted += [Path(entry).absolute() for entry in sys.path[_skipped() :] if entry]
     wanted += [Path(path) for path in _SYSTEM]
     wanted += _library_folders()
-    wanted.append(OURS)
+    wanted += [OURS, *([Path(sys.pycache_prefix)] if sys.pycache_prefix else [])]
     return outermost(path for path in wanted if path.exists() and not _is_common(path) and not holds_home(path))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from dynolab.errors import ModelNotSupported
 from dynolab.measure import plan, supervisor
 from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.options import parse
+from dynolab.testing.harness import Harness
 
 CPU, GPU, NPU = ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU
 
@@ -40,3 +45,20 @@ def test_a_long_compilation_is_timed_once() -> None:
 def test_a_slow_model_gets_a_short_layer_pass() -> None:
     assert plan.layer_iterations(1_000) == plan.LAYER_ITERATIONS
     assert plan.layer_iterations(60_000_000_000) == 2
+
+
+def test_bytecode_that_no_worker_can_keep_is_kept_for_them(
+    monkeypatch: pytest.MonkeyPatch, null_harness: Callable[..., Harness], tmp_path: Path
+) -> None:
+    cache = tmp_path / "bytecode"
+    cache.mkdir()
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(cache))
+    monkeypatch.setattr(sys, "pycache_prefix", str(cache))
+    harness = null_harness()
+    before = harness.inspect().uncompiled
+    if harness.sandbox.protects:
+        assert not list(cache.iterdir()), "a worker wrote beside the libraries"
+    supervisor.keep_bytecode("null")
+    assert list(cache.rglob("numpy/__init__*.pyc"))
+    assert harness.inspect().uncompiled < before / 4
