@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -121,3 +124,36 @@ def test_what_the_first_inference_allocates_belongs_to_inference(null_harness: M
     assert load.upper <= 512 * KIB
     assert_close(inference, 24 * MIB, 24 * MIB)
     assert_close(peak, 24 * MIB, 24 * MIB)
+
+
+HELD_MIB = 48
+HOLD = """
+import mmap, sys
+size, path = int(sys.argv[1]) << 20, sys.argv[2]
+if path:
+    file = open(path, "rb")
+    held = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
+else:
+    held = mmap.mmap(-1, size)
+    held.write(b"x" * size)
+total = sum(held[at] for at in range(0, size, 4096))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "shared"])
+def test_what_a_child_maps_of_files_and_shares_counts_for_the_tree(kind: str, tmp_path: Path) -> None:
+    path = file_of(tmp_path, HELD_MIB * MIB) if kind == "file" else ""
+    command = [sys.executable, "-S", "-c", HOLD, str(HELD_MIB), path]
+    before = memory.read_edge()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert child.pid in memory.descendants(os.getpid())
+        after = memory.read_edge()
+    grown = after.file_bytes - before.file_bytes if kind == "file" else after.shared_bytes - before.shared_bytes
+    assert grown + MIB >= HELD_MIB * MIB
+    assert grown <= (HELD_MIB + 16) * MIB, "the interpreter's own files, too"
+    assert after.resident_bytes - before.resident_bytes >= HELD_MIB * MIB - MIB
+    assert after.high_water_bytes - before.high_water_bytes >= HELD_MIB * MIB - MIB
