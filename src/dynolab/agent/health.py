@@ -15,7 +15,8 @@ from dynolab.measure import room
 FREE_BYTES = 100 * 10**6
 """The least that must be free where jobs work, unless DYNOLAB_AGENT_FREE_BYTES says otherwise."""
 REST_FIRST_S, REST_MOST_S = 5.0, 300.0
-"""How long a board rests after it failed, ever longer as long as it does: another may have the job meanwhile."""
+"""How long a board rests after it failed: another may have the job meanwhile. Ever longer as long as it is unfit by what was
+seen; not after processes were killed, which a model can do to its own."""
 
 
 class Health:
@@ -36,12 +37,15 @@ class Health:
 
     def ended(self, error: errors.Error | None) -> None:
         """An attempt ended, with this error or well. One that the device is to blame for has the board rest."""
-        if not isinstance(error, errors.DeviceError):
+        if not isinstance(
+            error, errors.DeviceError
+        ):  # also a model's own failure: the board was well enough to find it
             self._rest_s, self._failure = REST_FIRST_S, ""
             return
         self._failure = error.message
-        self._rests_until = self._now() + self._rest_s
-        self._rest_s = min(2 * self._rest_s, REST_MOST_S)
+        longer = isinstance(error, errors.DeviceUnfit)
+        self._rests_until = self._now() + (self._rest_s if longer else REST_FIRST_S)
+        self._rest_s = min(2 * self._rest_s, REST_MOST_S) if longer else self._rest_s
 
 
 def _disk(root: Path, least_bytes: int) -> str:

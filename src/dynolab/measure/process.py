@@ -78,8 +78,8 @@ def run(
             tidy(confinement.writable)
     text = log_tail(folder / LOG_FILE)
     result = _result(folder, process.returncode or 0, stopped or cage.verdict(), request, text, cage)
-    if result.error is not None and (unfit := room.trouble(folder)) is not None:
-        result = replace(result, error=unfit.to_dict())  # runtimes have words of their own for a full disk, or crash
+    if result.error is not None:
+        result = replace(result, error=_blamed(errors.from_dict(result.error), folder).to_dict())
     return Outcome(result, now_ns() - start, samples, text)
 
 
@@ -162,6 +162,17 @@ def _told(folder: Path) -> RunResult:
         if not Path(name).resolve().is_relative_to(folder.resolve()):
             raise errors.SpecInvalid(f"the output {name} lies outside its folder")
     return result
+
+
+def _blamed(error: errors.Error, folder: Path) -> errors.Error:
+    """A worker's error, by what is seen from here: runtimes have words of their own for a full disk, or crash of it.
+
+    That the device is unfit is not to be taken from a worker: it has bounds of its own, and may be anybody's by now.
+    """
+    unfit = room.trouble(folder)
+    if unfit is not None or not isinstance(error, errors.DeviceUnfit):
+        return unfit or error
+    return errors.WorkerCrashed(f"the worker reached a bound of its own: {error.message}", details=error.details)
 
 
 def _explain_limits(result: RunResult, request: RunRequest) -> RunResult:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,10 +19,13 @@ TRIAL_BYTES = 64 << 10
 def trouble(folder: Path) -> errors.DeviceUnfit | None:
     """The error if nothing can be written to a folder for the device's own sake; None when all is well, or it is not there.
 
-    Free space alone does not tell: quotas, broken disks and those that can only be read refuse as well.
+    Free space alone does not tell: quotas, broken disks and those that can only be read refuse as well. Nor does the trial
+    alone: root, if that is who tries, may write to the last blocks, which others may not.
     """
     path = folder / f"trial-{os.getpid()}"
     try:
+        if shutil.disk_usage(folder).free < TRIAL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         path.write_bytes(b"\0" * TRIAL_BYTES)
     except OSError as error:
         return errors.unfit(error)

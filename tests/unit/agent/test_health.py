@@ -20,6 +20,7 @@ from dynolab.measure import room
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, FileLink, Outcome
 
 LOST = errors.DeviceLost("the worker in inference was ended from outside (SIGKILL)")
+UNFIT = errors.DeviceUnfit("the device is unfit: its disk is full")
 
 
 class Clock:
@@ -42,18 +43,27 @@ def test_a_board_that_failed_rests_longer_each_time_until_one_job_ends_otherwise
     assert health.unfit() == ""
     expected = REST_FIRST_S
     for _ in range(10):
-        health.ended(LOST)
-        assert health.unfit() == LOST.message
+        health.ended(UNFIT)
+        assert health.unfit() == UNFIT.message
         clock.now_s += expected - 0.1
-        assert health.unfit() == LOST.message
+        assert health.unfit() == UNFIT.message
         clock.now_s += 0.2
         assert health.unfit() == ""
         expected = min(2 * expected, REST_MOST_S)
     health.ended(errors.LoadFailed("the model's own fault"))
     assert health.unfit() == ""
-    health.ended(LOST)
+    health.ended(UNFIT)
     clock.now_s += REST_FIRST_S + 0.1
     assert health.unfit() == ""
+
+
+def test_models_that_kill_their_own_process_do_not_make_a_board_rest_longer(clock: Clock) -> None:
+    health = Health(clock)
+    for _ in range(10):
+        health.ended(LOST)
+        assert health.unfit() == LOST.message
+        clock.now_s += REST_FIRST_S + 0.1
+        assert health.unfit() == ""
 
 
 def test_a_disk_with_too_little_room_is_told_and_well_again_once_there_is_more(
@@ -111,7 +121,7 @@ class Door:
             self.enough.set()
         if len(self.asked) != 1:
             return None
-        return Assignment(AGENT_PROTOCOL, "a1", 1, "j1", "profile", "", 15.0, FileLink("http://hub/m", "m.onnx", 1))
+        return Assignment(AGENT_PROTOCOL, "a1", 1, "j1", "profile", "", 15.0, FileLink("m.onnx", 1))
 
     def finish(self, attempt: str, outcome: Outcome) -> None:
         self.finished.append(outcome)

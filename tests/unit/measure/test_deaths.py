@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynolab import errors
-from dynolab.measure import cage, deaths, oom
+from dynolab.measure import cage, deaths, oom, process
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, Measure, RunKind, RunRequest
 from dynolab.spec.models import ModelFormat
 
@@ -108,3 +108,17 @@ def test_nothing_is_claimed_where_nothing_can_be_read(tmp_path: Path) -> None:
     assert oom.more_than({}) is None
     assert deaths.signal_of(1) is None
     assert deaths.signal_of(-9) is signal.SIGKILL
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_that_a_device_is_unfit_is_seen_from_outside_and_not_taken_from_a_worker_at_a_bound_of_its_own(
+    full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may not open that many files; a full disk is told by whoever looks at it, and whatever the worker says."""
+    seen = errors.DeviceUnfit("the device is unfit: its disk is full") if full else None
+    monkeypatch.setattr("dynolab.measure.room.trouble", lambda folder: seen)
+    said = errors.DeviceUnfit("the device is unfit: no more files can be opened")
+    own = errors.LoadFailed("the file cannot be written")
+    assert [type(process._blamed(one, tmp_path)) for one in (said, own)] == (
+        [errors.DeviceUnfit] * 2 if full else [errors.WorkerCrashed, errors.LoadFailed]
+    )

@@ -1057,6 +1057,7 @@ sentence-was-ended-from-outside-before-it-was-through = { $said_what } was ended
 sentence-the-worker-in = the worker in { $said_stage }
 sentence-the-supervisor = the supervisor
 sentence-the-attempts-process = the attempt's process
+sentence-the-worker-reached-a-bound-of-its-own = the worker reached a bound of its own: { $said }
 sentence-the-device-had-no-room-for-the-result = the device had no room for the result of a worker in { $said_stage }
 sentence-the-worker-with-the-runtime-ended-with-code = the worker with the runtime { $runtime } ended with code { $code } in { $said_stage } and left no result
 sentence-the-end-of-its-log-is-below-the-2 = the end of its log is below; the same model and runtime would end your app too

@@ -1519,6 +1519,7 @@ sentence-was-ended-from-outside-before-it-was-through = { $said_what }在完成�
 sentence-the-worker-in = “{ $said_stage }”中的工作进程
 sentence-the-supervisor = 监督进程
 sentence-the-attempts-process = 这次尝试的进程
+sentence-the-worker-reached-a-bound-of-its-own = 工作进程达到了自身的限制：{ $said }
 sentence-the-device-had-no-room-for-the-result = 设备上没有空间存放“{ $said_stage }”中工作进程的结果
 sentence-the-worker-with-the-runtime-ended-with-code = 使用运行时 { $runtime } 的工作进程在“{ $said_stage }”中以代码 { $code } 结束，没有留下结果
 sentence-the-end-of-its-log-is-below-the-2 = 日志末尾见下；同样的模型和运行时也会让您的应用结束
