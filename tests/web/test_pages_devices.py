@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -106,3 +107,35 @@ def test_lists_and_forms_fit_a_phone(visit: Visit) -> None:
         page.goto(path)
         assert page.get_by_role("heading", level=1).is_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_an_owner_lets_others_in_and_they_choose_whose_devices_get_their_models(seeded: Any, visit: Visit) -> None:
+    owner, guest = (seeded.account(f"{name}@example.org") for name in ("pool-owner", "pool-guest"))
+    asked = {"headers": {"Authorization": f"Bearer {owner}"}}
+    secret = seeded.http.post(f"{seeded.url}/api/hub/v1/tokens", json={"kind": "agent"}, **asked).json()["secret"]
+    offer = DeviceOffer("lab-1", "Lab", "1", ("sandbox:test",))
+    with closing(HubDoor(seeded.url, secret)) as door:
+        door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 0.0))
+    page = visit("/devices/Lab", token=owner)
+    access = page.get_by_role("region", name="Who may use these devices of pool-owner@example.org")
+    assert "Only you" in access.inner_text()
+    access.get_by_label("E-mail").fill("pool-guest@example.org")
+    access.get_by_role("button", name="Let in").click()
+    page.get_by_text("pool-guest@example.org may send jobs to “Lab”.").wait_for()
+    other = visit("/devices/", token=guest)
+    assert other.get_by_role("region", name="Lab 1").count() == 0
+    other.get_by_text("Lab of pool-owner@example.org would take your jobs.").wait_for()
+    other.get_by_role("button", name="Let them receive my models").click()
+    other.get_by_text("Devices of pool-owner@example.org may receive your models.").wait_for()
+    assert "pool-owner@example.org" in other.get_by_role("region", name="Lab 1").inner_text()
+    other.goto("/account/")
+    trusted = other.get_by_role("region", name="Whose devices may receive my models")
+    trusted.get_by_role("button", name="Stop").click()
+    other.get_by_text("Devices of pool-owner@example.org may not receive your models any more.").wait_for()
+    assert other.get_by_role("region", name="Whose devices may receive my models").get_by_role("button").count() == 0
+    access.get_by_role("button", name="Remove").click()
+    page.get_by_text("pool-guest@example.org may not use “Lab” any more.").wait_for()
+    access.get_by_role("button", name="Open to everybody").click()
+    page.get_by_text("Everybody with an account may send jobs to “Lab”.").wait_for()
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
