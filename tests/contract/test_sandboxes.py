@@ -165,6 +165,9 @@ attempt("truncate", lambda: os.truncate(model, 0))
 attempt("remove", lambda: model.unlink())
 attempt("rename", lambda: model.rename("mine"))
 attempt("link", lambda: os.link(model, "mine"))
+attempt("close", lambda: model.chmod(0))
+attempt("close-beside", lambda: model.parent.chmod(0o777))
+attempt("age", lambda: os.utime(model))
 attempt("beside", lambda: Path(model.parent, "new").write_text("x"))
 attempt("python", lambda: Path(os.__file__).write_text("x"))
 attempt("beside-python", lambda: Path(os.__file__).with_name("new.py").write_text("x"))
@@ -174,10 +177,12 @@ attempt("workspace", lambda: Path("mine").write_text("x"))
 attempt("temporary", lambda: tempfile.NamedTemporaryFile().write(b"x"))
 attempt("home", lambda: Path.home().joinpath("x").write_text("x"))
 """
+    mode = confined.folder.stat().st_mode
     answers = confined.answers(code, arguments=(model,), readable=(model,))
     allowed = {name for name, answer in answers.items() if answer.startswith("done")}
-    assert allowed - {"beside"} == {"read", "workspace", "temporary", "home"}
+    assert allowed - {"beside", "close-beside"} == {"read", "workspace", "temporary", "home"}
     assert not (confined.folder / "new").exists()  # it went to a folder in memory, if it was taken at all
+    assert confined.folder.stat().st_mode == mode
     assert model.read_text() == "weights"
     assert (confined.folder / "work" / "mine").read_text() == "x"
     assert not (confined.home / "x").exists()
@@ -242,6 +247,8 @@ for target in (pid, os.getppid()):
     attempt(f"files-{target}", lambda: os.listdir(f"/proc/{target}/root/home"))
 attempt("kill", lambda: os.kill(pid, signal.SIGKILL))
 attempt("kill-group", lambda: os.killpg(pid, signal.SIGKILL))
+import resource
+attempt("limits", lambda: resource.prlimit(pid, resource.RLIMIT_CPU, (0, 0)))
 attempt("queue", lambda: signal.pidfd_send_signal(os.pidfd_open(pid), signal.SIGKILL))
 """
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as victim:

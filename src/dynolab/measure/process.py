@@ -20,10 +20,11 @@ from dynolab.measure.protocol import (
     Measure,
     RunRequest,
     RunResult,
+    open_plain,
     read,
     write,
 )
-from dynolab.sandbox.base import Confined, Confinement, Sandbox, accelerators, confine_python, give, tidy
+from dynolab.sandbox.base import Confined, Confinement, Limits, Sandbox, accelerators, confine_python, give, tidy
 from dynolab.spec.measurements import MemoryEdge
 
 SAMPLE_EVERY_S = 0.004
@@ -33,8 +34,8 @@ WATCH_EVERY_S = 0.1
 LOOK_EVERY_S = 0.25
 """For progress, in timing passes: nothing runs on the device's cores more often than this."""
 LOG_TAIL_BYTES = 4_000
-RESULT_MAX_BYTES = 1 << 30
-"""A model of a million layers, each with its times, stays far below."""
+RESULT_MAX_BYTES = 1 << 27
+"""A loop of a million iterations and a model of a hundred thousand layers stay below."""
 
 
 @dataclass(slots=True)
@@ -95,6 +96,7 @@ def _confinement(folder: Path, request: RunRequest) -> Confinement:
     return Confinement(
         writable=(folder, Path(request.artifact_dir), Path(request.cache_dir)),
         readable=(*confine_python(), *map(Path, given)),
+        limits=Limits(file_bytes=max(1, room.free_bytes(folder))),  # holes count: whoever copies the file fills them
         devices=accelerators(),
     )
 
@@ -144,7 +146,7 @@ def _result(
     if error is None and (folder / RESULT_FILE).exists():
         try:
             return _explain_limits(_told(folder), request)
-        except (errors.SpecInvalid, ValueError, RecursionError) as broken:
+        except (errors.SpecInvalid, ValueError, RecursionError, OSError) as broken:
             error = errors.WorkerCrashed(f"the worker left a result that cannot be taken: {broken}")
     error = error or deaths.of_worker(code, request, text, cage)
     if not error.details.get("log"):
@@ -186,7 +188,9 @@ def _explain_limits(result: RunResult, request: RunRequest) -> RunResult:
 
 def log_tail(path: Path) -> str:
     """The last lines of a log."""
-    with path.open("rb") as file:
+    if not path.is_file():  # its folder is the worker's
+        return ""
+    with open_plain(path) as file:
         file.seek(0, os.SEEK_END)
         size = file.tell()
         file.seek(max(0, size - LOG_TAIL_BYTES))

@@ -5,11 +5,14 @@ A worker for a device without Python can be written against these documents alon
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec import codec
@@ -192,6 +195,15 @@ def write(document: object, path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(codec.encode(document)), encoding="utf-8")
     partial.replace(path)
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """A file that a worker wrote, to read. Raises OSError for what is none: a link leads elsewhere, and a pipe makes one wait."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "this is no plain file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def read(kind: type[T], path: Path) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from dynolab import errors
 from dynolab.measure import pagecache, plan, verdict
 from dynolab.measure.campaign import Runner, emit
-from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass
+from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass, open_plain
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import ColdProof, TimingRun, Trust
 
@@ -138,7 +138,7 @@ class TimingPasses:
         path = self.runner.next_folder() / VALUES_FILE
 
         def look() -> None:
-            count, minimum = look_into(path)
+            count, minimum = look_into(path, request.iterations)
             if count:
                 emit(event="iteration", count=count, of=request.iterations, minimum_ns=minimum)
 
@@ -170,16 +170,14 @@ def cold_proof(result: RunResult, file_system: str | None) -> ColdProof:
     )
 
 
-def look_into(path: Path) -> tuple[int, int]:
-    """Iterations done and the smallest so far, from a loop that is still running; (0, 0) before it began."""
+def look_into(path: Path, most: int) -> tuple[int, int]:
+    """Iterations done, of at most so many, and the smallest so far, from a loop that is still running; (0, 0) before it began."""
+    values = array("q")
     try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view,
-            memoryview(view) as plain,
-            plain.cast("q") as values,
-        ):
-            done = [value for value in values.tolist() if value]
-    except (OSError, ValueError):
+        with open_plain(path) as file:
+            content = file.read(most * values.itemsize)
+    except OSError:
         return 0, 0
+    values.frombytes(content[: len(content) // values.itemsize * values.itemsize])
+    done = [value for value in values if value]
     return len(done), min(done, default=0)

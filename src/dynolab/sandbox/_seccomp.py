@@ -29,6 +29,18 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "sethostname": (170, 161), "setdomainname": (171, 162), "vhangup": (153, 58),
 }  # fmt: skip
 _SOCKET, _CLONE, _CLONE3, _IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
+_PRLIMIT = (302, 261)
+# Who shares processes, IPC and the file system's owners with others is also kept from these.
+_SHARED: dict[str, tuple[int | None, int | None]] = {
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
+    "semctl": (66, 191), "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188),
+    "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181),
+    # Landlock has no rule for them
+    "chmod": (90, None), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None), "lchown": (94, None),
+    "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "removexattr": (197, 14), "lremovexattr": (198, 15),
+    "setpriority": (141, 140), "ioprio_set": (251, 30),
+}  # fmt: skip
 _KILL, _TGKILL = (62, 129), (234, 131)
 _OTHER_SIGNALS = {"tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424)}  # fmt: skip
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -45,10 +57,11 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # struct seccomp_data
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
 
-def program(*, sockets: bool, signals: bool) -> bytes | None:
+def program(*, shared: bool = False, signals: bool = True) -> bytes | None:
     """The filter for this machine: all is allowed but what is on the list. None where the numbers are not known here.
 
-    ``sockets``: new sockets are allowed, since they lead nowhere; ``signals``: those to others are, since there is none.
+    ``shared``: network, processes and files are those of the system, so new sockets and what changes others are refused, too;
+    ``signals``: those to others are allowed, since the kernel keeps them back by other means.
     """
     machine = _MACHINES.get(os.uname().machine)
     if machine is None or struct.calcsize("P") != 8:
@@ -58,12 +71,13 @@ def program(*, sockets: bool, signals: bool) -> bytes | None:
         _step(_LOAD, _ARCH), _step(_EQUAL, architecture, 1, 0), _refuse(ENOSYS), _step(_LOAD, _NUMBER),
         *([_step(_AT_LEAST, _X32_BIT, 0, 1), _refuse(ENOSYS)] if column == 0 else []),
     ]  # fmt: skip
-    denied = list(_DENIED.values()) + ([] if signals else list(_OTHER_SIGNALS.values()))
+    denied = [*_DENIED.values(), *(_SHARED.values() if shared else ()), *(() if signals else _OTHER_SIGNALS.values())]
     for numbers in denied:
         if numbers[column] is not None:
             rules += _when(numbers[column] or 0, [_refuse(EPERM)])
-    if not sockets:
+    if shared:
         rules += _when(_SOCKET[column], [_refuse(EACCES)])
+        rules += _own(_PRLIMIT[column], 0)
     rules += _when(
         _CLONE3[column], [_refuse(ENOSYS)]
     )  # its flags are out of a filter's sight; the C library falls back
@@ -71,8 +85,7 @@ def program(*, sockets: bool, signals: bool) -> bytes | None:
     typing = [_step(_EQUAL, number, 0, 1) + _refuse(EPERM) for number in _TERMINAL_INPUT]
     rules += _when(_IOCTL[column], [_argument(1), *typing, _allow()])
     if not signals:
-        for numbers in (_KILL, _TGKILL):
-            rules += _when(numbers[column], [_argument(0), _step(_EQUAL, OWN_PID, 1, 0), _refuse(EPERM), _allow()])
+        rules += _own(_KILL[column]) + _own(_TGKILL[column])
     return b"".join([*rules, _allow()])
 
 
@@ -84,6 +97,13 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 def _when(number: int, then: list[bytes]) -> list[bytes]:
     """Steps for one system call; they must end in a verdict."""
     return [_step(_EQUAL, number, 0, len(b"".join(then)) // 8), *then]
+
+
+def _own(number: int, *also: int) -> list[bytes]:
+    """Allow a call for the process itself only, which is its first argument."""
+    allowed = (OWN_PID, *also)
+    checks = [_step(_EQUAL, one, len(allowed) - at, 0) for at, one in enumerate(allowed)]
+    return _when(number, [_argument(0), *checks, _refuse(EPERM), _allow()])
 
 
 def _argument(index: int) -> bytes:

@@ -264,7 +264,7 @@ def told(sandbox: Sandbox) -> str:
 
 def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -> Order:
     limits = confinement.limits
-    user, calls = unprivileged(), _seccomp.program(sockets=True, signals=True) or b""
+    user, calls = unprivileged(), _seccomp.program() or b""
     groups = {path.stat().st_gid for device in confinement.devices for path in (device, *device.rglob("*"))}
     return Order(
         command=list(command),
@@ -298,7 +298,7 @@ def _is_closed(path: Path) -> bool:
 def filtered() -> tuple[str, ...]:
     """``system calls``, where this kernel, on this machine, takes a filter of them."""
     status = Path("/proc/self/status")
-    known = _seccomp.program(sockets=True, signals=True) is not None and status.exists()
+    known = _seccomp.program() is not None and status.exists()
     return ("system calls",) if known and "Seccomp:" in status.read_text() else ()
 
 

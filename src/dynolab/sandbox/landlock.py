@@ -35,7 +35,7 @@ class Landlock(Sandbox):
             **order,
             "isolated": False,
             "reads_all": order["user"] is not None,
-            "filter": (_seccomp.program(sockets=False, signals=signals) or b"").hex(),
+            "filter": (_seccomp.program(shared=True, signals=signals) or b"").hex(),
             "landlock": landlock_order(confinement),
         }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 
 from dynolab.errors import ModelNotSupported
 from dynolab.measure import plan, supervisor
+from dynolab.measure.protocol import CANDIDATE_FILE
+from dynolab.measure.timing import look_into
 from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.options import parse
 from dynolab.testing.harness import Harness
@@ -62,3 +66,24 @@ def test_bytecode_that_no_worker_can_keep_is_kept_for_them(
     supervisor.keep_bytecode("null")
     assert list(cache.rglob("numpy/__init__*.pyc"))
     assert harness.inspect().uncompiled < before / 4
+
+
+@pytest.mark.parametrize(
+    ("text", "candidate"), [("3", 3), ("three", plan.CANDIDATE_TRIES), (None, plan.CANDIDATE_TRIES)]
+)
+def test_a_worker_that_does_not_say_what_it_tried_gets_no_further_try(
+    tmp_path: Path, text: str | None, candidate: int
+) -> None:
+    if text is not None:
+        (tmp_path / CANDIDATE_FILE).write_text(text)
+    assert supervisor._last_candidate(tmp_path) == candidate
+
+
+def test_a_pipe_or_a_link_in_the_place_of_the_durations_is_not_waited_for(tmp_path: Path) -> None:
+    pipe, link, plain = tmp_path / "pipe", tmp_path / "link", tmp_path / "plain"
+    os.mkfifo(pipe)
+    plain.write_bytes(array("q", [5, 3, 9, 0, 0]).tobytes() + b"x")
+    link.symlink_to(plain)
+    assert look_into(pipe, 10) == look_into(link, 10) == look_into(tmp_path / "none", 10) == (0, 0)
+    assert look_into(plain, 10) == (3, 3)
+    assert look_into(plain, 1) == (1, 5)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dynolab.sandbox import _seccomp
 
-PROGRAM = _seccomp.program(sockets=True, signals=True)
-STRICT = _seccomp.program(sockets=False, signals=False)
+PROGRAM = _seccomp.program()
+STRICT = _seccomp.program(shared=True, signals=False)
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="the numbers of this machine's system calls are not known")
 ALLOWED = 0x7FFF0000
 COLUMN, ARCHITECTURE = _seccomp._MACHINES.get(os.uname().machine, (0, 0))
@@ -71,6 +71,17 @@ def test_namespaces_terminals_sockets_and_signals() -> None:
     assert verdict(STRICT, kill, _seccomp.OWN_PID, 9) == ALLOWED
     assert verdict(STRICT, kill, 1, 9) == refused(EPERM)
     assert verdict(PROGRAM, kill, 1, 9) == ALLOWED
+    prlimit = _seccomp._PRLIMIT[COLUMN]
+    assert verdict(STRICT, prlimit, 0) == verdict(STRICT, prlimit, _seccomp.OWN_PID) == ALLOWED
+    assert verdict(STRICT, prlimit, 1) == refused(EPERM)
+
+
+@pytest.mark.parametrize("name", sorted(_seccomp._SHARED))
+def test_who_shares_with_others_is_kept_from_more(name: str) -> None:
+    number = _seccomp._SHARED[name][COLUMN]
+    if number is None:
+        pytest.skip("this machine has no such call")
+    assert (verdict(PROGRAM, number), verdict(STRICT, number)) == (ALLOWED, refused(EPERM))
 
 
 def test_calls_by_another_convention_do_not_exist() -> None:
