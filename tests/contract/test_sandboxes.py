@@ -329,7 +329,7 @@ except MemoryError:
 def bomb():
     children = []
     try:
-        while len(children) < 3000:
+        while len(children) < 1200:
             pid = os.fork()
             if pid == 0:
                 signal.pause()

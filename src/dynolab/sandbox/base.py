@@ -12,6 +12,7 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, ClassVar
@@ -44,7 +45,7 @@ class Limits:
     memory_bytes: int | None = None
     """Private memory of each process (RLIMIT_DATA); None: what the machine has, swap included."""
     processes: int = 1024 + 64 * (os.cpu_count() or 1)
-    """Processes and threads together, in a user namespace of its own or of the sandbox's user."""
+    """Processes and threads together, besides those that its user has already."""
     file_bytes: int = 64 * _GIB
     """The largest file that may be written."""
     open_files: int = 4096
@@ -272,7 +273,7 @@ def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -
         cwd=str(cwd or confinement.writable[0]),
         limits={
             "RLIMIT_DATA": limits.memory_bytes or _machine_bytes(),
-            "RLIMIT_NPROC": limits.processes,
+            "RLIMIT_NPROC": limits.processes + (0 if user is not None else _own_threads()),
             "RLIMIT_FSIZE": limits.file_bytes,
             "RLIMIT_NOFILE": limits.open_files,
             "RLIMIT_CORE": 0,
@@ -300,6 +301,15 @@ def filtered() -> tuple[str, ...]:
     status = Path("/proc/self/status")
     known = _seccomp.program() is not None and status.exists()
     return ("system calls",) if known and "Seccomp:" in status.read_text() else ()
+
+
+def _own_threads() -> int:
+    """Threads of our user: they count against the limit too, but for kernels that count each user namespace apart."""
+    total, user = 0, os.geteuid()
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            total += place.joinpath("task").stat().st_nlink - 2 if place.stat().st_uid == user else 0
+    return total
 
 
 def _machine_bytes() -> int:
