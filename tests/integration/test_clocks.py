@@ -87,7 +87,7 @@ def assert_new_work_goes_on(hub: RunningHub, tmp_path: Path) -> None:
     found = door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 5.0))
     assert found is not None
     assert found.job == job
-    assert door.fetch(found.model, tmp_path).exists()
+    assert door.fetch(found.attempt, "model", found.model, tmp_path).exists()
 
 
 @pytest.mark.parametrize("step", STEPS)
