@@ -7,6 +7,7 @@ output, one JSON object a line.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import zipfile
@@ -21,9 +22,10 @@ from dynolab.jobs.base import Context
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
-from dynolab.spec import codec
-from dynolab.spec.agents import Assignment, Outcome, Tensors
+from dynolab.spec import codec, untrusted
+from dynolab.spec.agents import OFFER_NULL, Assignment, Outcome, Tensors
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
+from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
 
 if TYPE_CHECKING:
@@ -59,14 +61,15 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
 
 def _pack(folder: Path, log: Narration) -> None:
     """What compile made, if it was to be kept, in one file. A disk that has no room for it spoils no measurement."""
-    files = [path for path in sorted((folder / ARTIFACT_FOLDER).rglob("*")) if path.is_file()]
+    kept = folder / ARTIFACT_FOLDER
+    files = [path for path, _ in untrusted.files_in(kept)]
     if not files:
         return
     packed = folder / ARTIFACT_FILE
     try:
         with zipfile.ZipFile(packed, "w") as archive:
             for path in files:
-                archive.write(path, path.relative_to(folder / ARTIFACT_FOLDER))
+                archive.write(path, path.relative_to(kept))
     except OSError as error:
         packed.unlink(missing_ok=True)
         log.say(f"the compiled artifact is not kept: {error.strerror}")
@@ -90,6 +93,7 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | No
         input_shapes=assignment.input_shapes,
         requirements=assignment.requirements,
         artifact=folder / ARTIFACT_FOLDER if assignment.keeps_artifact else None,
+        formats=(assignment.model_kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else [])),
     )
     if assignment.kind == "profile":
         return profile_job.run(profile_job.validate(model), context)

@@ -20,6 +20,7 @@ from dynolab.agent.health import Health
 from dynolab.agent.http import HubDoor, Unreachable
 from dynolab.connections.local import own_folder, sweep_folders
 from dynolab.measure import deaths
+from dynolab.sandbox.base import own_environment
 from dynolab.spec import codec
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
@@ -268,7 +269,10 @@ class Attempt:
         with (self._folder / "stderr.txt").open("wb") as stderr:
             process = subprocess.Popen(
                 command,
-                env={**os.environ, "TMPDIR": str(scratch)},  # what it leaves when it is killed goes with the folder
+                env={
+                    **own_environment(),
+                    "TMPDIR": str(scratch),
+                },  # what it leaves when it is killed goes with the folder
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

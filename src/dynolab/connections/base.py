@@ -26,7 +26,11 @@ class Connection(ABC):
 
     @abstractmethod
     def pull(self, source: str, target: Path) -> None:
-        """Copy a file from the device. Raises :class:`~dynolab.errors.TransferFailed`."""
+        """Copy a file from the device, out of a workspace; a model's process may have written it.
+
+        No link is followed there: raises :class:`~dynolab.errors.Forbidden` for one, and for a path outside the workspaces,
+        :class:`~dynolab.errors.TransferFailed` when it cannot be copied.
+        """
 
     @abstractmethod
     def run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> tuple[int, str]:

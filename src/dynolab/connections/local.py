@@ -19,7 +19,8 @@ import platformdirs
 
 from dynolab import private_files
 from dynolab.connections.base import Connection
-from dynolab.errors import TransferFailed
+from dynolab.errors import TooLarge, TransferFailed
+from dynolab.spec import untrusted
 
 STOP_PATIENCE_S = 5.0
 LOCK = "lock"
@@ -49,7 +50,7 @@ class Local(Connection):
 
     def pull(self, source: str, target: Path) -> None:
         try:
-            shutil.copyfile(source, target)
+            _copy(Path(source), target)
         except OSError as error:
             raise TransferFailed(f"{source} cannot be copied to {target}: {error.strerror}") from error
 
@@ -72,6 +73,19 @@ class Local(Connection):
                 _stop(process)
             errors.seek(0)
             return process.returncode, errors.read()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A copy of a file in a workspace, if there is room for it: a file of nothing but holes takes none where it lies."""
+    with untrusted.open_file(source, inside=workspace_root()) as opened:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        size, free = os.fstat(opened.fileno()).st_size, shutil.disk_usage(target.parent).free
+        if size > free:
+            raise TooLarge(
+                f"{source.name} holds {size} bytes, and there is room for {free}", hint="see what the model writes"
+            )
+        with target.open("wb") as out:
+            shutil.copyfileobj(opened, out, 1 << 20)
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -162,7 +176,7 @@ def _remove(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
+                untrusted.remove(path)
             elif path.name != LOCK:
                 path.unlink(missing_ok=True)
         (folder / LOCK).unlink(missing_ok=True)

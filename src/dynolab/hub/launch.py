@@ -34,6 +34,7 @@ from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
 from dynolab.hub.usecases.make_token import make_token
+from dynolab.sandbox.base import CONNECTING, own_environment
 
 GRACE_S = 3
 """How long open requests may take when the hub ends."""
@@ -317,7 +318,12 @@ def _keep_address(ini: Path, address: str) -> None:
 def _start_agent(address: str, token_file: Path) -> subprocess.Popen[bytes]:
     """The agent of this machine, in a session of its own: Ctrl-C reaches it through us."""
     command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", address, "--token-file", str(token_file)]
-    return subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(
+        [*command, "--parent", str(os.getpid())],
+        env=own_environment(*CONNECTING),  # the hub's own may hold its database's address and its cloud's keys
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _end(agent: subprocess.Popen[bytes]) -> None:

@@ -17,11 +17,19 @@ from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, Progress
 from dynolab.measure import deaths, environment, figures
-from dynolab.measure.orders import ARTIFACT_FOLDER, CAMPAIGN_FILE, MEASURED_FILE, Before, Campaign, Measured
-from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read, write
+from dynolab.measure.orders import (
+    ARTIFACT_FOLDER,
+    CAMPAIGN_FILE,
+    MEASURED_FILE,
+    MEASURED_MAX_BYTES,
+    Before,
+    Campaign,
+    Measured,
+)
+from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read_untrusted, write
 from dynolab.runtimes.base import Runtime
 from dynolab.spec import options as options_module
-from dynolab.spec import requirements
+from dynolab.spec import requirements, untrusted
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFacts, ModelFormat
@@ -90,6 +98,11 @@ def validate(spec: ProfileSpec) -> ProfileSpec:
 
 def _validate(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
     arguments.check(spec)
+    if spec.formats and source.format not in spec.formats:
+        raise errors.ModelInvalid(
+            f"{source.name} was said to be {spec.formats[0]}, and holds a model of the format {source.format}",
+            hint="hand it in as what it is",
+        )
     options = options_module.parse(spec.options)
     wanted = options.runtime
     if wanted is not None and spec.runtime not in (None, wanted):
@@ -106,7 +119,7 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
         runtime = runtime_for(spec.runtime, source.format)
         device = records.key(environment.device_facts())
         measured, outputs = _send(spec, source, runtime, context, records.best(device), batches, measures)
-    records.remember(device, measured.best)
+    records.remember(device, measured.own)
     if measured.error is not None:
         error = errors.from_dict(measured.error)
         error.details.setdefault("log", measured.log)
@@ -152,7 +165,7 @@ def _send(
         )
         measured = _campaign(campaign, connection, workspace, context.progress)
         _pull_artifact(spec, measured, connection, workspace)
-        return measured, _pull_outputs(measured, batches, connection)
+        return measured, _pull_outputs(measured, batches, connection, workspace)
 
 
 def _push_inputs(spec: ProfileSpec, connection: Connection, workspace: str) -> InputWishes:
@@ -173,12 +186,21 @@ def _push_batches(batches: Batches | None, connection: Connection, workspace: st
     return tuple(pushed)
 
 
-def _pull_outputs(measured: Measured, batches: Batches | None, connection: Connection) -> tuple[dict[str, Path], ...]:
+def _check_inside(path: str, workspace: str) -> None:
+    """Raise :class:`Forbidden` for a path that a model's process may have named, outside its job's workspace."""
+    if not path.startswith(f"{workspace}/") or ".." in PurePosixPath(path).parts:
+        raise errors.Forbidden(f"the device names {path[:200]!r} as a file of the job")
+
+
+def _pull_outputs(
+    measured: Measured, batches: Batches | None, connection: Connection, workspace: str
+) -> tuple[dict[str, Path], ...]:
     pulled = []
     for number, files in enumerate(measured.outputs if batches else ()):
         folder = batches.folder if batches else Path()
         targets = {name: folder / f"output-{number}-{index}.npy" for index, name in enumerate(files)}
         for name, path in files.items():
+            _check_inside(path, workspace)
             connection.pull(path, targets[name])
         pulled.append(targets)
     return tuple(pulled)
@@ -189,12 +211,8 @@ def _pull_artifact(spec: ProfileSpec, measured: Measured, connection: Connection
     if spec.artifact is None or measured.error is not None:
         return
     for file in measured.files.get(StageName.COMPILE, ()):
-        path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts:
-            raise errors.Forbidden(f"the device names {file.path!r} as a file of the compiled artifact")
-        target = spec.artifact / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        connection.pull(f"{workspace}/{ARTIFACT_FOLDER}/{path}", target)
+        path = untrusted.relative_path(file.path)
+        connection.pull(f"{workspace}/{ARTIFACT_FOLDER}/{path}", spec.artifact / path)
 
 
 def _profile(
@@ -252,7 +270,7 @@ def _campaign(campaign: Campaign, connection: Connection, workspace: str, progre
         if code:
             raise errors.from_dict(unfit[-1]) if unfit else _supervisor_ended(code, text)
         connection.pull(f"{workspace}/{MEASURED_FILE}", folder / MEASURED_FILE)
-        return read(Measured, folder / MEASURED_FILE)
+        return read_untrusted(Measured, folder / MEASURED_FILE, inside=folder, most=MEASURED_MAX_BYTES)
 
 
 def _supervisor_ended(code: int, log: str) -> errors.Error:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from dynolab.connections.local import own_folder
-from dynolab.errors import NotFound, SpecInvalid
+from dynolab.errors import NotFound, SpecInvalid, WorkerCrashed
 from dynolab.jobs import _campaigns as campaigns
 from dynolab.jobs._datasets import h5
 from dynolab.jobs.base import Context, JobType
+from dynolab.measure import inputs
 from dynolab.spec.jobs import InferenceSpec
 from dynolab.spec.profiles import Profile
 
@@ -40,12 +41,20 @@ class InferenceJob(JobType[InferenceSpec, Profile | None]):
             outputs: dict[str, list[h5.Array]] = {}
             for files in carried.outputs:
                 for output, path in files.items():
-                    outputs.setdefault(output, []).append(np.load(path))
+                    outputs.setdefault(output, []).append(_output(path))
             h5.write(spec.outputs, outputs)
         return carried.profile
 
     def summary(self, result: Profile | None) -> dict[str, Any]:
         return campaigns.summary(result) if result is not None else {}
+
+
+def _output(path: Path) -> h5.Array:
+    """One output. Raises :class:`WorkerCrashed` for a file that the worker's own code does not write."""
+    try:
+        return inputs.load_file(path)
+    except SpecInvalid as error:
+        raise WorkerCrashed(f"what a process of the model left cannot be read: {error.message}") from error
 
 
 def _files(tensors: dict[str, list[h5.Array]], folder: Path) -> tuple[dict[str, Path], ...]:

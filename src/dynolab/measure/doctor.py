@@ -267,7 +267,7 @@ def _try_eviction(folder: Path) -> tuple[int | None, int | None]:
         file.flush()
         path = Path(file.name)
         resident = pagecache.residency([path]).resident_bytes
-        pagecache.evict(path)
+        pagecache.evict(path, inside=path.parent)
         return resident, pagecache.residency([path]).resident_bytes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from dynolab import errors
 from dynolab.measure import memory, plan, process, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.protocol import Measure, RunKind, StagePass
+from dynolab.spec import untrusted
 from dynolab.spec.measurements import MemoryEdge, Range, StageName
 from dynolab.spec.profiles import MemoryRun
 
@@ -41,7 +41,7 @@ class MemoryPasses:
         folder.mkdir()
         for index in range(count):
             self._process(RunKind.COMPILE, index, self.runner.wipe)
-        shutil.rmtree(folder)
+        untrusted.remove(folder)
         kept.rename(folder)
 
     def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,30 +126,41 @@ def _check_file(spec: TensorSpec, path: Path, asked: tuple[int, ...] | None) -> 
 
 def load_file(path: Path) -> Array:
     """The array of a .npy file; pickled objects are refused. Raises :class:`SpecInvalid`."""
-    return _load(path, None)
-
-
-def check_npy(path: Path) -> None:
-    """Raise :class:`SpecInvalid` for a file that :func:`load_file` will not take; reads its head only."""
-    _load(path, "r")
-
-
-def _load(path: Path, mapped: Literal["r"] | None) -> Array:
-    hint = "write it with numpy.save, one array of numbers to a file"
+    check_npy(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_NPY))
-        if head.startswith(b"PK"):
-            raise SpecInvalid(f"{path} is an archive of several arrays", hint="give one .npy file for each input")
-        if head != _NPY:
-            raise SpecInvalid(f"{path} is no .npy file", hint=hint)
-        array: Array = np.load(path, mmap_mode=mapped, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+        array: Array = np.load(path, allow_pickle=False)
+    except _NO_ARRAY as error:
         why = "it holds Python objects" if "pickle" in str(error) or "object" in str(error).lower() else error
-        raise SpecInvalid(f"{path} cannot be read as .npy: {why}", hint=hint) from error
+        raise SpecInvalid(f"{path.name} cannot be read as .npy: {why}", hint=_WAY_OUT) from error
     return array
 
 
+def check_npy(path: Path) -> None:
+    """Raise :class:`SpecInvalid` for a file that does not begin like a .npy file; what follows is read in the worker."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_NPY))
+    except OSError as error:
+        raise SpecInvalid(f"{path} cannot be read as .npy: {error.strerror}", hint=_WAY_OUT) from error
+    if head.startswith(b"PK"):
+        raise SpecInvalid(f"{path} is an archive of several arrays", hint="give one .npy file for each input")
+    if head != _NPY:
+        raise SpecInvalid(f"{path} is no .npy file", hint=_WAY_OUT)
+
+
+_NO_ARRAY = (
+    OSError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    SyntaxError,
+    EOFError,
+    MemoryError,
+    RecursionError,
+    TokenError,
+)
+"""What numpy raises for a head or a content that makes no sense: the head is a Python literal, read by Python's own parser."""
+_WAY_OUT = "write it with numpy.save, one array of numbers to a file"
 _NPY = b"\x93NUMPY"
 """What a .npy file begins with (numpy.lib.format)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dynolab.measure.protocol import InputWishes, Inspection, LayerPass
+from dynolab.spec import untrusted
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import Range
 from dynolab.spec.models import FileFact, ModelFormat
@@ -14,6 +15,8 @@ CAMPAIGN_FILE = "campaign.json"
 ARTIFACT_FOLDER = "artifact"
 """Where a campaign leaves what compile made, in its workspace."""
 MEASURED_FILE = "measured.json"
+MEASURED_MAX_BYTES = 4 * untrusted.DOCUMENT_MAX_BYTES
+"""It holds what several workers told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ class Measured:
     device: DeviceFacts
     environment: dict[str, str]
     best: dict[str, float]
+    """The best seen on the device before and in any pass of this campaign, by reading name."""
+    own: dict[str, float] = field(default_factory=dict)
+    """The supervisor's own reference readings: what a model's process tells could spoil the device's record for all others."""
     plan: Plan | None = None
     inspection: Inspection | None = None
     outputs: tuple[dict[str, str], ...] = ()

@@ -9,19 +9,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dynolab.measure.protocol import Residency
+from dynolab.spec import untrusted
 
 
-def evict(path: Path) -> None:
+def evict(path: Path, *, inside: Path) -> None:
     """Write back and drop a file's cached pages (posix_fadvise(2), DONTNEED); pages that are mapped stay.
 
-    Readable is enough; no root. A file system that keeps its pages (tmpfs) ignores it: :func:`residency` tells.
+    Readable is enough; no root. A file system that keeps its pages (tmpfs) ignores it: :func:`residency` tells. Below the
+    folder ``inside``, no link is followed.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+    with untrusted.open_file(path, inside=inside) as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def residency(paths: Iterable[Path]) -> Residency:

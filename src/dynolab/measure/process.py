@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from dynolab import errors
 from dynolab.measure import deaths, memory, room
@@ -16,15 +17,14 @@ from dynolab.measure.clock import now_ns
 from dynolab.measure.protocol import (
     LOG_FILE,
     REQUEST_FILE,
-    RESULT_FILE,
     Measure,
     RunRequest,
     RunResult,
-    open_plain,
-    read,
     write,
 )
+from dynolab.measure.results import read_result
 from dynolab.sandbox.base import Confined, Confinement, Limits, Sandbox, accelerators, confine_python, give, tidy
+from dynolab.spec import untrusted
 from dynolab.spec.measurements import MemoryEdge
 
 SAMPLE_EVERY_S = 0.004
@@ -34,8 +34,6 @@ WATCH_EVERY_S = 0.1
 LOOK_EVERY_S = 0.25
 """For progress, in timing passes: nothing runs on the device's cores more often than this."""
 LOG_TAIL_BYTES = 4_000
-RESULT_MAX_BYTES = 1 << 27
-"""A loop of a million iterations and a model of a hundred thousand layers stay below."""
 
 
 @dataclass(slots=True)
@@ -67,7 +65,7 @@ def run(
     confinement = _confinement(folder, request)
     start = now_ns()
     samples: list[MemoryEdge] = []
-    with (folder / LOG_FILE).open("wb") as log:
+    with (folder / LOG_FILE).open("w+b") as log:
         command = [sys.executable, "-P", "-m", "dynolab.measure.worker", str(folder)]
         process = sandbox.start(command, confinement, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -77,7 +75,7 @@ def run(
         finally:
             process.kill()
             tidy(confinement.writable)
-    text = log_tail(folder / LOG_FILE)
+        text = _log_tail(log)
     result = _result(folder, process.returncode or 0, stopped or cage.verdict(), request, text, cage)
     if result.error is not None:
         result = replace(result, error=_blamed(errors.from_dict(result.error), folder).to_dict())
@@ -143,27 +141,16 @@ def _result(
     folder: Path, code: int, stopped: errors.Error | None, request: RunRequest, text: str, cage: Cage
 ) -> RunResult:
     error = stopped
-    if error is None and (folder / RESULT_FILE).exists():
+    if error is None:
         try:
-            return _explain_limits(_told(folder), request)
-        except (errors.SpecInvalid, ValueError, RecursionError, OSError) as broken:
-            error = errors.WorkerCrashed(f"the worker left a result that cannot be taken: {broken}")
-    error = error or deaths.of_worker(code, request, text, cage)
+            return _explain_limits(read_result(folder, request), request)
+        except FileNotFoundError:
+            error = deaths.of_worker(code, request, text, cage)
+        except errors.WorkerCrashed as unbelievable:
+            error = unbelievable
     if not error.details.get("log"):
         error.details["log"] = text
     return RunResult(request.protocol, error=error.to_dict())
-
-
-def _told(folder: Path) -> RunResult:
-    """What the worker left. It may be anybody's by now: it is not to be large, and to name no files but its own."""
-    path = folder / RESULT_FILE
-    if path.stat().st_size > RESULT_MAX_BYTES:
-        raise errors.SpecInvalid(f"{path.stat().st_size} bytes are more than {RESULT_MAX_BYTES}")
-    result = read(RunResult, path)
-    for name in (name for batch in result.outputs for name in batch.values()):
-        if not Path(name).resolve().is_relative_to(folder.resolve()):
-            raise errors.SpecInvalid(f"the output {name} lies outside its folder")
-    return result
 
 
 def _blamed(error: errors.Error, folder: Path) -> errors.Error:
@@ -186,12 +173,7 @@ def _explain_limits(result: RunResult, request: RunRequest) -> RunResult:
     return RunResult(request.protocol, error=error.to_dict())
 
 
-def log_tail(path: Path) -> str:
-    """The last lines of a log."""
-    if not path.is_file():  # its folder is the worker's
-        return ""
-    with open_plain(path) as file:
-        file.seek(0, os.SEEK_END)
-        size = file.tell()
-        file.seek(max(0, size - LOG_TAIL_BYTES))
-        return file.read().decode("utf-8", "replace")
+def _log_tail(log: BinaryIO) -> str:
+    """The last lines of a log that is still open: under its name, the worker may have left another file, or a link."""
+    log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+    return untrusted.printable(log.read(LOG_TAIL_BYTES).decode("utf-8", "replace"))

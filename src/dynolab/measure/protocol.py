@@ -5,17 +5,14 @@ A worker for a device without Python can be written against these documents alon
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
-from dynolab.errors import SpecInvalid
-from dynolab.spec import codec
+from dynolab.errors import SpecInvalid, WorkerCrashed
+from dynolab.spec import codec, untrusted
 from dynolab.spec.measurements import Layer, MemoryEdge, Witnesses
 from dynolab.spec.models import Description, FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
@@ -197,18 +194,24 @@ def write(document: object, path: Path) -> None:
     partial.replace(path)
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """A file that a worker wrote, to read. Raises OSError for what is none: a link leads elsewhere, and a pipe makes one wait."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "this is no plain file", str(path))
-    return os.fdopen(descriptor, "rb")
-
-
 def read(kind: type[T], path: Path) -> T:
     """The document at ``path``. Raises :class:`SpecInvalid` for another protocol version or a broken document."""
-    document = json.loads(path.read_text(encoding="utf-8"))
+    return _decoded(kind, json.loads(path.read_text(encoding="utf-8")), path)
+
+
+def read_untrusted(kind: type[T], path: Path, *, inside: Path, most: int = untrusted.DOCUMENT_MAX_BYTES) -> T:
+    """The same of a document that a model may have forged, in its folder; no link is followed, its text is printable.
+
+    Raises :class:`WorkerCrashed` for a broken one, and ``FileNotFoundError`` when there is none.
+    """
+    document = untrusted.read_document(path, inside=inside, most=most)
+    try:
+        return _decoded(kind, document, path)
+    except SpecInvalid as error:
+        raise WorkerCrashed(f"what a process of the model left cannot be read: {error.message}") from error
+
+
+def _decoded(kind: type[T], document: object, path: Path) -> T:
     version = document.get("protocol") if isinstance(document, dict) else None
     if version != PROTOCOL_VERSION:
         raise SpecInvalid(

@@ -18,8 +18,9 @@ from dynolab.measure import lifeline, plan, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.footprint import MemoryPasses
 from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
-from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, Measure, RunKind, open_plain, read, write
+from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, Measure, RunKind, read, write
 from dynolab.measure.timing import TimingPasses
+from dynolab.spec import untrusted
 from dynolab.spec.measurements import ComputeUnit, Layer
 
 
@@ -67,21 +68,12 @@ def inspect(runner: Runner) -> None:
             if result.uncompiled and not sys.dont_write_bytecode:
                 keep_bytecode(runner.campaign.runtime)
         except errors.WorkerCrashed:
-            candidate = _last_candidate(runner.last_folder()) + 1
+            candidate = max(candidate, tried(runner.last_folder())) + 1
             if candidate >= plan.CANDIDATE_TRIES:
                 raise
     runner.note(inspection=found)
     for note in found.notes:
         emit(event="note", text=note)
-
-
-def _last_candidate(folder: Path) -> int:
-    """The candidate that the worker tried last; where it does not say so, the last that there is."""
-    try:
-        with open_plain(folder / CANDIDATE_FILE) as file:
-            return int(file.read(20))
-    except (OSError, ValueError):
-        return plan.CANDIDATE_TRIES
 
 
 def keep_bytecode(runtime: str) -> None:
@@ -95,6 +87,15 @@ def keep_bytecode(runtime: str) -> None:
     )
     command = [sys.executable, "-P", "-c", code, runtime]
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
+
+
+def tried(folder: Path) -> int:
+    """The number of the candidate that a run was at when it ended; past the last one where it was at none."""
+    try:
+        content = untrusted.read_bytes(folder / CANDIDATE_FILE, inside=folder, most=20)
+        return int(content)
+    except (OSError, ValueError, errors.Forbidden):
+        return plan.CANDIDATE_TRIES
 
 
 def layers(runner: Runner) -> None:

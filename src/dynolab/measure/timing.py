@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 from dynolab import errors
 from dynolab.measure import pagecache, plan, verdict
 from dynolab.measure.campaign import Runner, emit
-from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass, open_plain
+from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass
+from dynolab.spec import untrusted
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import ColdProof, TimingRun, Trust
 
@@ -171,13 +171,14 @@ def cold_proof(result: RunResult, file_system: str | None) -> ColdProof:
 
 
 def look_into(path: Path, most: int) -> tuple[int, int]:
-    """Iterations done, of at most so many, and the smallest so far, from a loop that is still running; (0, 0) before it began."""
-    values = array("q")
+    """Iterations done and the smallest so far, from a loop that is still running; (0, 0) before it began.
+
+    The file is read, not mapped: whoever writes it might cut it off meanwhile, which ends who has it mapped (SIGBUS).
+    """
     try:
-        with open_plain(path) as file:
-            content = file.read(most * values.itemsize)
-    except OSError:
+        with untrusted.open_file(path, inside=path.parent) as file:
+            content = file.read(8 * most)
+    except (OSError, errors.Forbidden):
         return 0, 0
-    values.frombytes(content[: len(content) // values.itemsize * values.itemsize])
-    done = [value for value in values if value]
+    done = [value for value in memoryview(content[: len(content) // 8 * 8]).cast("q").tolist() if value > 0]
     return len(done), min(done, default=0)

@@ -21,6 +21,13 @@ _PASSED = (
     "SYSTEMROOT",
 )  # fmt: skip
 """Beginnings of what programs need to be found and to speak, and Python to import what we import."""
+_OWN = (
+    "HOME", "USER", "LOGNAME", "XDG_", "TMPDIR", "DYNOLAB_WORKSPACE", "DYNOLAB_STATE", "DYNOLAB_SANDBOX",
+    "DYNOLAB_NO_CGROUP", "DYNOLAB_OFFER_NULL",
+)  # fmt: skip
+"""Beginnings of what dynolab's own processes on a device need besides: where their folders are, and how they measure."""
+CONNECTING = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+"""What an agent needs to reach its hub; a proxy's address may hold a password."""
 _FIXED = {"USER": "dynolab", "LOGNAME": "dynolab", "ORT_DISABLE_TELEMETRY": "1"}
 
 
@@ -40,3 +47,16 @@ def scrubbed(scratch: Path, extra: Mapping[str, str]) -> dict[str, str]:
     kept |= {name: value for name, value in os.environ.items() if is_tuning(name)}
     places = {"HOME": str(scratch / "home"), "TMPDIR": str(scratch / "tmp"), "PYTHONUSERBASE": site.getuserbase()}
     return {**kept, **_FIXED, **places, **extra}
+
+
+def own_environment(*more: str) -> dict[str, str]:
+    """The environment for dynolab's own processes on a device, which start the confined ones: an allow list, too.
+
+    ``more``: names that this one needs besides, in small letters as well. Tokens, keys and a database's address stay behind.
+    """
+    wanted = {*more, *(name.lower() for name in more)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in wanted or is_tuning(name) or (name.startswith((*_PASSED, *_OWN)) and not is_secret(name))
+    }

@@ -20,12 +20,14 @@ from typing import IO, ClassVar
 from dynolab import errors, plugins
 from dynolab.sandbox import _seccomp
 from dynolab.sandbox._confined import Confined, news_channel
-from dynolab.sandbox._environment import is_tuning, scrubbed
+from dynolab.sandbox._environment import CONNECTING, is_tuning, own_environment, scrubbed
 from dynolab.sandbox._order import LandlockOrder, MountOrder, Order
 from dynolab.sandbox._python import OURS, confine_python
+from dynolab.spec import untrusted
 
 __all__ = [
-    "Confined", "Confinement", "Limits", "Sandbox", "accelerators", "all_by_strength", "confine_python", "is_tuning", "strongest",
+    "CONNECTING", "Confined", "Confinement", "Limits", "Sandbox", "accelerators", "all_by_strength", "confine_python",
+    "is_tuning", "own_environment", "strongest",
 ]  # fmt: skip
 
 PACKAGE = "dynolab.sandbox"
@@ -33,6 +35,8 @@ CHOICE = "DYNOLAB_SANDBOX"
 REQUIRED = "DYNOLAB_REQUIRE_SANDBOX"
 UNPRIVILEGED_ID = 65_533
 """Whom root becomes: nobody's number by any convention (systemd: "Users, Groups, UIDs and GIDs"), and within a container's."""
+DEEPEST = 32
+"""Folders inside each other that no runtime's caches and artifacts come near."""
 INSTALL = "apt-get install bubblewrap"
 _BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from dynolab.sandbox._keeper import main; main()"
 _GIB = 1 << 30
@@ -231,19 +235,23 @@ def give(paths: Iterable[Path]) -> None:
 def tidy(folders: Sequence[Path]) -> None:
     """Leave nothing in the folders but plain files of one name and folders, all of them open to us.
 
-    A link could lead anybody who reads what a model left to somewhere else, and a pipe would make them wait.
+    A link could lead anybody who reads what a model left to somewhere else, a pipe would make them wait, and folders inside
+    folders without end are more than a path or a recursion can take: those below :data:`DEEPEST` go.
     """
-    for folder in folders:
-        _open(folder, 0o700)
-        for place, names, files in os.walk(folder):
-            for one in (Path(place, name) for name in (*names, *files)):
-                found = one.lstat()
-                if stat.S_ISDIR(found.st_mode):
-                    _open(one, 0o700)
-                elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-                    _open(one, 0o600)
-                else:
-                    one.unlink()
+    waiting = [(folder, 0) for folder in folders]
+    while waiting:
+        place, depth = waiting.pop()
+        _open(place, 0o700)
+        for one in list(place.iterdir()):
+            found = one.lstat()
+            if stat.S_ISDIR(found.st_mode) and depth < DEEPEST:
+                waiting.append((one, depth + 1))
+            elif stat.S_ISDIR(found.st_mode):
+                untrusted.remove(one)
+            elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                _open(one, 0o600)
+            else:
+                one.unlink()
 
 
 def _open(path: Path, ours: int) -> None:

@@ -9,6 +9,8 @@ from dynolab.spec.tensors import TensorSpec
 
 AGENT_PROTOCOL = 3
 """Hub and agent refuse each other when theirs differ."""
+OFFER_NULL = "DYNOLAB_OFFER_NULL"
+"""The variable that, set to 1, has an agent take models of the null runtime, too: for tests, since they may sleep for days."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
@@ -64,6 +66,8 @@ class Assignment:
     options: str
     lease_s: float
     model: FileLink
+    model_kind: str
+    """The format that the model was said to be when it was handed in: the agent holds what it finds against that."""
     dataset: FileLink | None = None
     with_profile: bool = True
     requirements: tuple[str, ...] = ()

@@ -29,6 +29,8 @@ class ProfileSpec:
     requirements: tuple[str, ...] = ()
     artifact: Path | None = None
     """A folder on this machine for what compile made, if that is to be kept."""
+    formats: tuple[str, ...] = ()
+    """What the model may be (see :class:`~dynolab.spec.models.ModelFormat`); empty: whatever it is."""
 
     @property
     def processes(self) -> int:

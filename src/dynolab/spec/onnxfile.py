@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 from dynolab.errors import ModelInvalid
 
@@ -17,17 +18,21 @@ _EXTERNAL_DATA, _KEY, _VALUE = 13, 1, 2
 _FUNCTION, _FUNCTION_NODE = 25, 7
 
 
-def external_data(path: Path) -> list[str]:
-    """Locations of external data that the model names, sorted, each once. Raises :class:`ModelInvalid`."""
-    if path.stat().st_size == 0:
-        raise ModelInvalid(f"{path.name} is empty")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+def external_data(name: str, file: BinaryIO) -> list[str]:
+    """Locations of external data that an open model file of this name tells, sorted, each once.
+
+    Raises :class:`ModelInvalid`.
+    """
+    if file.seek(0, io.SEEK_END) == 0:
+        raise ModelInvalid(f"{name} is empty")
+    with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
         try:
             found = set(_model(view))
+        except RecursionError as error:
+            raise ModelInvalid(f"{name} has graphs inside graphs, too deep for anybody to read") from error
         except (IndexError, ValueError) as error:
             raise ModelInvalid(
-                f"{path.name} is not a whole ONNX file: {error}",
-                hint="it may be truncated; download or export it again",
+                f"{name} is not a whole ONNX file: {error}", hint="it may be truncated; download or export it again"
             ) from error
     return sorted(found)
 

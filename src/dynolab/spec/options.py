@@ -416,6 +416,7 @@ def _parse_group(group: KnownOption, raw: str) -> dict[str, OptionValue]:
     for piece in filter(None, (part.strip() for part in raw.split(";"))):
         name, equals, value = (part.strip() for part in piece.partition("="))
         if name not in known:
+            _check_no_place(f"--{group.name} {name}", name, _PLACE_KEY)
             raise SpecInvalid(f"--{group.name} has no key {name!r} (in {piece!r})", hint=_nearest(name, known))
         if not equals or not value:
             raise SpecInvalid(f"--{group.name} {name} has no value", hint=f"{name}=..., {known[name].takes}")
@@ -449,6 +450,23 @@ def _parse_value(option: KnownOption, raw: str) -> OptionValue:
     return value
 
 
+_PLACE_KEY = re.compile(
+    r"path|file|dir\b|_dir|folder|librar|plugin|extension|custom_?op|cache|dump|prefix|location|external|^(ep|session)\.",
+    re.IGNORECASE,
+)
+"""What keys are called that vendors read paths from, or names of libraries to load: ``session.optimized_model_filepath``."""
+_PLACE_VALUE = re.compile(r"[/\\\0]|^\.\.|\.(so|dll|dylib|py)\b", re.IGNORECASE)
+
+
+def _check_no_place(what: str, text: str, place: re.Pattern[str]) -> None:
+    """No option of dynolab names a file or a library: a job could have the device load code, or read and write files."""
+    if place.search(text):
+        raise SpecInvalid(
+            f"{what[:200]} names a file or a library of the device, which no job may",
+            hint="leave it out: what is loaded and where is written, the device decides",
+        )
+
+
 def _within(option: KnownOption, value: OptionValue) -> bool:
     if isinstance(value, bool | str):
         return True
@@ -459,7 +477,10 @@ def _parse_word(option: KnownOption, raw: str) -> str | None:
     """The word in the table's own spelling (case does not matter), or None when it is not allowed."""
     if option.pattern is not None:
         return raw.lower() if re.fullmatch(option.pattern, raw.lower(), re.ASCII) else None
-    return {word.lower(): word for word in option.allowed}.get(raw.lower()) if option.allowed else raw
+    if option.allowed:
+        return {word.lower(): word for word in option.allowed}.get(raw.lower())
+    _check_no_place(f"{option.written} {raw!r}", raw, _PLACE_VALUE)
+    return raw
 
 
 def _parse_words(option: KnownOption, raw: str) -> str:

@@ -1,14 +1,22 @@
-"""What an agent's attempt needs of libraries, and what it tells of a model."""
+"""What an agent's attempt needs of libraries, what it takes for a model, and what it tells of it."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
-from dynolab.agent.attempt import tensors
+import pytest
+
+from dynolab.agent.attempt import carry_out, tensors
+from dynolab.agent.offer import offer
+from dynolab.spec.agents import AGENT_PROTOCOL, OFFER_NULL, Assignment, FileLink
 from dynolab.testing.sample import sample_profile
 
+TFLITE = Path(__file__).parents[3] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 WITHOUT_H5PY = """
 import sys
 sys.modules["h5py"] = None
@@ -16,7 +24,7 @@ from pathlib import Path
 from dynolab.agent.attempt import carry_out
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, FileLink
 link = FileLink("net.onnx", 1)
-asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", sys.argv[2], "", 1.0, link, link)
+asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", sys.argv[2], "", 1.0, link, "onnx", link)
 print(carry_out(Path(sys.argv[1]), asked).error)
 """
 
@@ -42,3 +50,48 @@ def test_shapes_that_the_request_chose_are_not_the_models_own() -> None:
         replace(asked, input_files={"image": "x.npy"}),
     ):
         assert not tensors(replace(profile, request=chosen)).fixed
+
+
+def said_to_be(kind: str, path: Path) -> dict[str, object]:
+    """The error of a profile job on a model that was said to be of that kind."""
+    link = FileLink("", path.name, 1)
+    asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", "profile", "--repeats 1", 1.0, link, kind)
+    return carry_out(path.parent, asked).error or {}
+
+
+def zipped(path: Path, name: str, content: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, content)
+    return path
+
+
+def test_a_model_of_another_format_than_it_was_said_to_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(OFFER_NULL, raising=False)
+    sleeps = json.dumps({"sleep_s": 10**6}).encode()
+    torchscript = zipped(tmp_path / "t", "m/code/x", b"")
+    with zipfile.ZipFile(torchscript, "a") as archive:
+        archive.writestr("m/data.pkl", b"")
+    for name, content, found in (
+        ("model.null", sleeps, "null"),
+        ("model.tflite", TFLITE.read_bytes(), "tflite"),
+        ("model.pt", torchscript.read_bytes(), "torchscript"),
+    ):
+        error = said_to_be("onnx", zipped(tmp_path / "net.zip", name, content))
+        assert error["code"] == "ModelInvalid"
+        assert f"net.zip was said to be onnx, and holds a model of the format {found}" in str(error["message"])
+    error = said_to_be("exported_program", zipped(tmp_path / "net.zip", "m.pt", torchscript.read_bytes()))
+    assert "said to be exported_program, and holds a model of the format torchscript" in str(error["message"])
+
+
+def test_null_models_are_carried_out_only_where_they_are_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = zipped(tmp_path / "net.zip", "model.null", b"{}")
+    monkeypatch.delenv(OFFER_NULL, raising=False)
+    assert "runs:null/null" not in offer("bench").attributes
+    assert said_to_be("onnx", model)["code"] == "ModelInvalid"
+    monkeypatch.setenv(OFFER_NULL, "1")
+    assert "runs:null/null" in offer("bench").attributes
+    assert "is not a null model" in str(said_to_be("onnx", zipped(tmp_path / "net.zip", "model.null", b"3"))["message"])

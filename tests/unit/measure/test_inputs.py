@@ -63,6 +63,27 @@ def test_a_pickled_npy_is_refused(tmp_path: Path) -> None:
         inputs.load_file(path)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000000,)}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (" + b"9" * 500 + b",)}",
+        b"(" * 9000,
+        b"-" * 9000 + b"1",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}",
+        b"{'descr': " + b"[" * 90 + b"]" * 90 + b"}",
+        b"__import__('os')",
+    ],
+    ids=range(8),
+)
+def test_a_head_that_makes_no_sense_is_refused(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(16))
+    with pytest.raises(SpecInvalid, match="cannot be read"):
+        inputs.load_file(path)
+
+
 def test_a_type_without_random_values_is_named() -> None:
     plans, _ = inputs.plan([spec("string")], InputWishes(), FIRST)
     with pytest.raises(ModelNotSupported, match="string"):

@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_evicted_pages_are_gone_and_come_back(file: Path) -> None:
-    pagecache.evict(file)
+    pagecache.evict(file, inside=file.parent)
     assert pagecache.residency([file]).resident_bytes == 0
     file.read_bytes()
     assert pagecache.residency([file]).resident_bytes == SIZE
@@ -33,7 +33,7 @@ def test_tmpfs_keeps_its_pages_and_says_so() -> None:
     path = Path("/dev/shm/dynolab-test-pagecache")
     try:
         path.write_bytes(b"w" * SIZE)
-        pagecache.evict(path)
+        pagecache.evict(path, inside=path.parent)
         assert pagecache.residency([path]).resident_bytes == SIZE
         assert pagecache.file_system(path) == "tmpfs"
     finally:

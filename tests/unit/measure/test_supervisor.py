@@ -76,7 +76,7 @@ def test_a_worker_that_does_not_say_what_it_tried_gets_no_further_try(
 ) -> None:
     if text is not None:
         (tmp_path / CANDIDATE_FILE).write_text(text)
-    assert supervisor._last_candidate(tmp_path) == candidate
+    assert supervisor.tried(tmp_path) == candidate
 
 
 def test_a_pipe_or_a_link_in_the_place_of_the_durations_is_not_waited_for(tmp_path: Path) -> None:

@@ -201,7 +201,12 @@ def test_an_option_without_effect_has_no_default() -> None:
 
 # ---- round trip ------------------------------------------------------------------------------------------------------
 
-_FREE_WORDS = st.text(string.ascii_letters + string.digits + "'\" \\$-_.=é*", min_size=1, max_size=12).map(str.strip)
+_FREE_WORDS = (
+    st.text(string.ascii_letters + string.digits + "'\" $-_.=é*", min_size=1, max_size=12)
+    .map(str.strip)
+    .filter(lambda word: "." not in word)
+)
+"""Words without dots: those that look like a path or a library are refused."""
 
 
 def _values(option: KnownOption) -> st.SearchStrategy[int | float | bool | str]:
@@ -306,3 +311,36 @@ def test_any_order_of_known_words_is_understood_or_refused_as_invalid(words: lis
     except SpecInvalid:
         return
     assert parse(format_options(options)) == options
+
+
+PLACES = (
+    "custom_op_library=/tmp/evil.so", "session.optimized_model_filepath=/root/x", "optimized_model_filepath=x.onnx",
+    "profile_file_prefix=/etc/cron.d/x", "session.model_external_initializers_file_folder_path=/", "register_custom_ops=x",
+    "ep.context_file_path=/root/.ssh/id", "ep.context_enable=1", "log_file=x", "backend_path=libevil.so",
+    "profiling_file_path=/root/x", "skel_library_dir=/tmp", "extensions=libevil.so", "CACHE_DIR=/root", "cache_dir=/root",
+    "plugins_xml_file=x", "dump_graphs_dir=/root", "trt_engine_cache_path=/root", "trt_extra_plugin_lib_paths=libevil.so",
+    "ep_library_path=libevil.so", "model_location=x", "session.use_ort_model_bytes_directly=1",
+)  # fmt: skip
+
+
+def test_no_key_names_a_file_or_a_library() -> None:
+    for text in (f'--{group} "{place}"' for group in GROUPS for place in PLACES):
+        with pytest.raises(SpecInvalid, match="names a file or a library of the device, which no job may"):
+            parse(text)
+
+
+FREE = [option for option in OPTIONS if option.kind is Kind.WORD and not option.allowed and not option.pattern]
+
+
+def test_no_word_names_a_file_or_a_library() -> None:
+    values = ("/etc/passwd", "../x", "lib/evil", "evil.so", "evil.so.1", "C:\\evil", "evil.DLL", "a.py")
+    for option, value in ((option, value) for option in FREE for value in values):
+        text = f"{option.name}={value}" if option.group else value
+        with pytest.raises(SpecInvalid, match="names a file or a library of the device, which no job may"):
+            parse(f"--{option.group or option.name} '{text}'")
+
+
+def test_every_known_key_can_still_be_given() -> None:
+    for option in FREE:
+        text = f"{option.name}=some.word-1" if option.group else "some.word-1"
+        parse(f"--{option.group or option.name} '{text}'")

@@ -151,6 +151,7 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         options=found.options,
         lease_s=hub.limits.lease_s,
         model=FileLink(found.file_name, found.model_bytes),
+        model_kind=found.model_kind,
         dataset=None if found.dataset_bytes is None else FileLink("dataset.h5", found.dataset_bytes),
         with_profile=found.measures,
         input_shapes=found.input_shapes,

@@ -37,6 +37,7 @@ class Claim:
     requirements: tuple[str, ...]
     keeps_artifact: bool
     model_bytes: int
+    model_kind: str
     file_name: str
     dataset_bytes: int | None
 
@@ -190,6 +191,7 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         requirements=tuple(about.requirements),
         keeps_artifact=about.keeps_artifact,
         model_bytes=about.model_bytes,
+        model_kind=about.format,
         file_name=file_name(about.name, about.format, about.is_directory),
         dataset_bytes=about.dataset_bytes,
     )

@@ -6,13 +6,8 @@ datasets ``batch_0``, ``batch_1``, ...
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from signal import Signals
 from typing import Any, BinaryIO
 
 import h5py
@@ -20,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynolab.connections.local import own_folder
-from dynolab.errors import Bug, SpecInvalid, from_dict
+from dynolab.errors import Forbidden, SpecInvalid
+from dynolab.jobs import _confined as confined
+from dynolab.measure import inputs
+from dynolab.spec import codec, untrusted
 
 Array = NDArray[Any]
 
@@ -31,7 +29,6 @@ MAX_BYTES = 2 << 30
 MAX_S = 120
 """How long it takes at most. Noise, which is the slowest to inflate, came at 40 MB/s on one core of a small machine."""
 WAY_OUT = "write the file with the client's upload_dataset, given a dict of lists of arrays"
-ANSWER_FILE = "answer.json"
 _CHILD = ("-m", "dynolab.jobs._datasets.h5_child")
 
 
@@ -57,42 +54,39 @@ def write(place: Path | BinaryIO, tensors: Mapping[str, Sequence[Array]]) -> Non
 def read(path: Path, *, max_bytes: int = MAX_BYTES, max_s: float = MAX_S) -> dict[str, list[Array]]:
     """The tensors of a file in their order: for each name its batches, of the machine's byte order.
 
-    The file may come from anybody. A process of its own reads it, because HDF5 cannot be trusted with such: in version 2.0
+    The file may come from anybody. A confined process reads it, because HDF5 cannot be trusted with such: in version 2.0
     one changed byte of a file makes it loop for ever (H5HG__cache_heap_deserialize), others crash it.
     Raises :class:`SpecInvalid` for a file that is not of this form, :class:`TooLarge` past ``max_bytes``.
     """
-    with path.open("rb"):  # whether it can be opened at all is not the file's fault
-        pass
-    with own_folder("h5-") as folder:
-        answer = _ask_child(path, folder, max_bytes, max_s)
-        return {
-            name: [np.load(folder / file, allow_pickle=False) for file in files]
-            for name, files in answer["tensors"].items()
-        }
-
-
-def _ask_child(path: Path, folder: Path, max_bytes: int, max_s: float) -> dict[str, Any]:
-    command = [sys.executable, *_CHILD, str(path), str(folder), str(max_bytes), str(max_s)]
-    try:
-        child = subprocess.run(
-            command,
-            env={**os.environ, "HDF5_PLUGIN_PRELOAD": "::"},  # no filters from shared libraries
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=max_s,
-            check=False,
+    with path.open("rb") as file, own_folder("h5-") as own:
+        folder = own / "out"
+        folder.mkdir()
+        answer = confined.ask(
+            _CHILD,
+            [path.name, str(max_bytes)],
+            file,
+            folder,
+            max_s=max_s,
+            max_bytes=memory_bytes(max_bytes),
+            kind=SpecInvalid,
+            hint=WAY_OUT,
         )
-    except subprocess.TimeoutExpired as error:
-        raise SpecInvalid(f"{path.name} is not read within {max_s:g} s", hint=WAY_OUT) from error
-    if child.returncode < 0:
-        name = Signals(-child.returncode).name
-        raise SpecInvalid(f"{path.name} is broken: whoever reads it ends by {name}", hint=WAY_OUT)
-    if child.returncode:
-        raise Bug(f"{path.name} was not read: {child.stderr.decode(errors='replace')[-2000:]}")
-    answer: dict[str, Any] = json.loads((folder / ANSWER_FILE).read_text(encoding="utf-8"))
-    if "error" in answer:
-        raise from_dict(answer["error"])
-    return answer
+        tensors = codec.decode(dict[str, tuple[str, ...]], answer, "what was read of the dataset")
+        return {name: [_load(folder / batch, folder) for batch in batches] for name, batches in tensors.items()}
+
+
+def _load(path: Path, folder: Path) -> Array:
+    """An array that the process left. Raises :class:`SpecInvalid` for what it writes in no honest case."""
+    try:
+        untrusted.open_file(path, inside=folder).close()
+        return inputs.load_file(path)
+    except (Forbidden, OSError) as error:
+        raise SpecInvalid(f"whoever reads the dataset left {path.name!r}, which is no array", hint=WAY_OUT) from error
+
+
+def memory_bytes(max_bytes: int) -> int:
+    """What the process may take: all arrays, a chunk packed and one unpacked, and Python itself."""
+    return 3 * max_bytes + (1 << 30)
 
 
 def check_counts(batches: Mapping[str, int]) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import resource
+import os
 import sys
 import zlib
 from collections.abc import Sequence
 from math import ceil, prod
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import h5py
 import numpy as np
 
-from dynolab.errors import Error, SpecInvalid, TooLarge
-from dynolab.jobs._datasets.h5 import ANSWER_FILE, WAY_OUT, Array, check_counts, check_dtype
+from dynolab.errors import SpecInvalid, TooLarge
+from dynolab.jobs import _confined as confined
+from dynolab.jobs._datasets.h5 import WAY_OUT, Array, check_counts, check_dtype
 
 T = TypeVar("T")
 
@@ -28,16 +28,16 @@ _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 _HERE = "store the arrays in the file itself"
 
 
-def unpack(path: Path, max_bytes: int) -> dict[str, list[Array]]:
-    """The tensors of a file. Raises :class:`SpecInvalid` and :class:`TooLarge`; may also never come back."""
+def unpack(name: str, content: Path | BinaryIO, max_bytes: int) -> dict[str, list[Array]]:
+    """The tensors of a file of this name. Raises :class:`SpecInvalid` and :class:`TooLarge`; may also never come back."""
     try:
         # No lock: what is read here is not written any more, and some file systems have none.
-        with h5py.File(path, "r", locking=False) as file:
+        with h5py.File(content, "r", locking=False) as file:
             tensors = _tensors(file)
             _check_bytes([batch for batches in tensors.values() for batch in batches], max_bytes)
-            return {name: [_array(batch) for batch in batches] for name, batches in tensors.items()}
+            return {tensor: [_array(batch) for batch in batches] for tensor, batches in tensors.items()}
     except _BROKEN as error:
-        raise SpecInvalid(f"{path.name} is no HDF5 file or a broken one: {str(error)[:200]}", hint=WAY_OUT) from error
+        raise SpecInvalid(f"{name} is no HDF5 file or a broken one: {str(error)[:200]}", hint=WAY_OUT) from error
 
 
 def _tensors(file: h5py.File) -> dict[str, list[h5py.Dataset]]:
@@ -214,21 +214,11 @@ def _inflated(content: bytes, enough: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Read a file into a folder: an array file for each batch, and an answer that names them or the error."""
-    path, folder, max_bytes, max_s = Path(arguments[0]), Path(arguments[1]), int(arguments[2]), float(arguments[3])
-    # All arrays, a chunk packed and one unpacked, and Python itself. The time is for when nobody waits any more.
-    limit_bytes = 3 * max_bytes + (1 << 30)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (ceil(max_s) + 5, ceil(max_s) + 5))
-    answer: dict[str, object]
-    try:
-        answer = {"tensors": _save(unpack(path, max_bytes), folder)}
-    except MemoryError:
-        answer = {"error": TooLarge(f"{path.name} needs more than {limit_bytes} bytes", hint=WAY_OUT).to_dict()}
-    except Error as error:
-        answer = {"error": error.to_dict()}
-    (folder / ANSWER_FILE).write_text(json.dumps(answer), encoding="utf-8")
-    return 0
+    """``NAME BYTES FOLDER``: read standard input into the folder, an array file for each batch, and an answer that names them."""
+    name, max_bytes, folder = arguments[0], int(arguments[1]), Path(arguments[2])
+    os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # no filters from shared libraries
+    with open(0, "rb") as file:  # a descriptor has no path
+        return confined.answer(folder, lambda: _save(unpack(name, file, max_bytes), folder), name, SpecInvalid)
 
 
 def _save(tensors: dict[str, list[Array]], folder: Path) -> dict[str, list[str]]:

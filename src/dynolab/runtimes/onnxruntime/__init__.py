@@ -136,7 +136,9 @@ class OnnxRuntime(Runtime):
     def compile(self, target: Target) -> None:
         options = _session_options(target)
         options.optimized_model_filepath = str(target.artifact_dir / ARTIFACT)
-        if external_data(target.model) or target.model.stat().st_size > LARGE_MODEL_BYTES:
+        with target.model.open("rb") as file:
+            external = external_data(target.model.name, file)
+        if external or target.model.stat().st_size > LARGE_MODEL_BYTES:
             name = "session.optimized_model_external_initializers"
             options.add_session_config_entry(f"{name}_file_name", ARTIFACT_WEIGHTS)
             options.add_session_config_entry(f"{name}_min_size_in_bytes", "0")

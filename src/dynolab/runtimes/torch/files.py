@@ -26,6 +26,13 @@ _SAVE = {
 }
 
 
+_UNREADABLE = (
+    RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError, NotImplementedError, OSError,
+    zipfile.BadZipFile,
+)  # fmt: skip
+"""What ``torch.export.load`` raises for a program that makes no sense, such as one that calls what is no operator."""
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """PyTorch warns of its own deprecations, which its callers can do nothing about."""
@@ -105,7 +112,11 @@ def open_program(path: Path) -> Any:
             return torch.export.load(path)
     except pickle.UnpicklingError as error:
         raise ModelInvalid(f"{path.name} holds pickled objects that are no tensors; they were not opened") from error
-    except (RuntimeError, ValueError, KeyError, AssertionError, OSError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
+        raise ModelInvalid(f"PyTorch cannot read {path.name}: {useful(error)}") from error
+    except Exception as error:
+        if type(error).__name__ != "SerializeError":  # PyTorch's own, of a private module
+            raise
         raise ModelInvalid(f"PyTorch cannot read {path.name}: {useful(error)}") from error
 
 
