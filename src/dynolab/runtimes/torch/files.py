@@ -30,7 +30,9 @@ _UNREADABLE = (
     RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError, NotImplementedError, OSError,
     zipfile.BadZipFile,
 )  # fmt: skip
-"""What ``torch.export.load`` raises for a program that makes no sense, such as one that calls what is no operator."""
+"""What ``torch.export.load`` raises for a program that makes no sense."""
+_REFUSALS = ("SerializeError", "SpecViolationError")
+"""Of PyTorch's own private modules: the latter for a program that calls what is no operator (torch 2.13)."""
 
 
 @contextmanager
@@ -115,9 +117,10 @@ def open_program(path: Path) -> Any:
     except _UNREADABLE as error:
         raise ModelInvalid(f"PyTorch cannot read {path.name}: {useful(error)}") from error
     except Exception as error:
-        if type(error).__name__ != "SerializeError":  # PyTorch's own, of a private module
+        if type(error).__name__ not in _REFUSALS:
             raise
-        raise ModelInvalid(f"PyTorch cannot read {path.name}: {useful(error)}") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:400]
+        raise ModelInvalid(f"PyTorch cannot read {path.name}: {reason}") from error
 
 
 def useful(error: Exception) -> str:
