@@ -319,7 +319,8 @@ def as_inference_error(error: Exception) -> errors.Error:
 def uncompiled() -> int:
     """How many of the modules that were imported have no bytecode kept: a confined process cannot keep it for the next."""
     places = (getattr(module, "__cached__", None) for module in list(sys.modules.values()))
-    return sum(not Path(place).exists() for place in places if place)
+    # Some modules answer to any name, such as torch.ops.
+    return sum(not Path(place).exists() for place in places if isinstance(place, str) and place)
 
 
 def files_in(folder: Path) -> tuple[FileFact, ...]:
