@@ -416,10 +416,10 @@ attempt("link", lambda: os.symlink("/etc/passwd", "link"))
 attempt("folder", lambda: os.symlink("/etc", "folder"))
 attempt("pipe", lambda: os.mkfifo("pipe"))
 Path("kept").write_text("x")
-Path("kept").chmod(0)
+attempt("close", lambda: Path("kept").chmod(0))
 Path("closed").mkdir()
 Path("closed", "inner").write_text("x")
-Path("closed").chmod(0)
+attempt("close-folder", lambda: Path("closed").chmod(0))
 """
     assert caller.run(code)[0] == 0
     left = {str(path.relative_to(caller.folder / "work")) for path in (caller.folder / "work").rglob("*")}

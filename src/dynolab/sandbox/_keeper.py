@@ -8,19 +8,18 @@ line each: ``I`` (it is there), ``W`` (the confined process is), ``E`` and a wai
 from __future__ import annotations
 
 import ctypes
-import json
+import marshal
 import os
 import resource
-import signal
-import socket
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 from dynolab.sandbox import _landlock_rules, _seccomp
-from dynolab.sandbox._system_calls import check, hold, prctl
+from dynolab.sandbox._system_calls import SIGKILL, SIGTERM, check, hold, prctl
 
+TYPE_CHECKING = False  # typing, signal, socket, json and pathlib would take longer than all that is done here
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from dynolab.sandbox._order import Order
 
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 4, 36, 38  # prctl(2)
@@ -31,15 +30,17 @@ _SET_MODE_FILTER, _SPEC_ALLOW = 1, 4
 """The latter: a filter is no reason to slow the process down against Spectre, as kernels before 5.16 else do (seccomp(2))."""
 
 
-def keep(order: Order, news: socket.socket) -> NoReturn:
+def keep(order: Order, news: int) -> NoReturn:
     """Start the confined process, and stay until it and all its children are gone."""
     kernel = ctypes.CDLL(None, use_errno=True)
     if not order["isolated"]:
-        signal.signal(signal.SIGTERM, _leave)
-        hold(kernel, order["parent"], signal.SIGTERM)
+        import signal
+
+        signal.signal(SIGTERM, _leave)
+        hold(kernel, order["parent"], SIGTERM)
     prctl(kernel, _PR_SET_CHILD_SUBREAPER, 1)
     prctl(kernel, _PR_SET_DUMPABLE, 0)
-    news.send(b"I%d\n" % os.getpid())
+    os.write(news, b"I%d\n" % os.getpid())
     pid = os.fork()
     if pid == 0:
         _become(order, news, kernel)
@@ -54,10 +55,10 @@ def _reap(pid: int) -> int:
             return status
 
 
-def _end(order: Order, news: socket.socket, status: int) -> NoReturn:
+def _end(order: Order, news: int, status: int) -> NoReturn:
     if not order["isolated"]:
         _kill_the_rest()
-    news.send(b"E%d\n" % status)
+    os.write(news, b"E%d\n" % status)
     os._exit(0)
 
 
@@ -79,24 +80,23 @@ def _leave(*_: object) -> NoReturn:
     os._exit(1)
 
 
-def _become(order: Order, news: socket.socket, kernel: ctypes.CDLL) -> NoReturn:
+def _become(order: Order, news: int, kernel: ctypes.CDLL) -> NoReturn:
     """In the child: confine oneself, and become the command."""
     parent = os.getppid()
     try:
         os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for name, limit in order["limits"].items():
             _limit(name, limit)
         _volunteer()
         _drop(order, kernel)
         if order["cwd"] is not None:
             os.chdir(order["cwd"])
-        hold(kernel, parent, signal.SIGKILL)  # after the change of user, which undoes it
+        hold(kernel, parent, SIGKILL)  # after the change of user, which undoes it
         _restrict(order, kernel)
-        news.send(b"W%d\n" % os.getpid())
+        os.write(news, b"W%d\n" % os.getpid())
         os.execvpe(order["command"][0], order["command"], order["environment"])
     except (OSError, ValueError) as error:
-        news.send(f"F{error}: {order['command'][0]}"[:1000].encode() + b"\n")
+        os.write(news, f"F{error}: {order['command'][0]}"[:1000].encode() + b"\n")
     os._exit(127)
 
 
@@ -113,9 +113,11 @@ def _limit(name: str, limit: int) -> None:
 def _volunteer() -> None:
     """When memory runs out, the kernel is to end this process and none of its callers (proc_pid_oom_score_adj(5))."""
     try:
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+        choice = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:
         return  # without /proc there is no such choice
+    os.write(choice, b"1000")
+    os.close(choice)
 
 
 def _drop(order: Order, kernel: ctypes.CDLL) -> None:
@@ -165,10 +167,10 @@ def _filter(kernel: ctypes.CDLL, program: bytes) -> None:
 
 
 def main() -> None:
-    """``_keeper NEWS ORDER``: the number of the socket, and the order as JSON."""
-    news = socket.socket(fileno=int(sys.argv[-2]))
-    news.set_inheritable(False)
-    order: Order = json.loads(sys.argv[-1])
+    """``_keeper NEWS ORDER``: the number of the socket, and the order as :mod:`marshal` writes it, in hexadecimal."""
+    news = int(sys.argv[-2])
+    os.set_inheritable(news, False)
+    order: Order = marshal.loads(bytes.fromhex(sys.argv[-1]))
     try:
         if order["mounts"] is not None:
             from dynolab.sandbox._mounts import enter
@@ -176,5 +178,5 @@ def main() -> None:
             enter(order, news)
         keep(order, news)
     except OSError as error:
-        news.send(f"F{error}"[:1000].encode() + b"\n")
+        os.write(news, f"F{error}"[:1000].encode() + b"\n")
     os._exit(1)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynolab.sandbox._system_calls import PR_SET_PDEATHSIG, check, hold, prctl
+from dynolab.sandbox._system_calls import PR_SET_PDEATHSIG, SIGKILL, check, hold, prctl
 
 if TYPE_CHECKING:
     from dynolab.sandbox._order import MountOrder, Order
@@ -29,23 +27,23 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
 
-def enter(order: Order, news: socket.socket) -> None:
+def enter(order: Order, news: int) -> None:
     """Return in the first process of the new namespaces; the one that called waits for its end, and ends alike."""
     kernel = ctypes.CDLL(None, use_errno=True)
     if order["user"] is None:
         _map_user(kernel)
-    hold(kernel, order["parent"], signal.SIGKILL)  # a new user namespace undoes it
+    hold(kernel, order["parent"], SIGKILL)  # a new user namespace undoes it
     new = _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_PROCESSES | _NEW_NETWORK
     check(kernel.unshare(new), "new namespaces")
     alive, ours = os.pipe()
     child = os.fork()
     if child:
         os.close(alive)
-        news.close()
+        os.close(news)
         _, status = os.waitpid(child, 0)
         os._exit(0 if status == 0 else 1)
     os.close(ours)
-    prctl(kernel, PR_SET_PDEATHSIG, signal.SIGKILL)  # the parent is out of sight here, so its end is told by the pipe
+    prctl(kernel, PR_SET_PDEATHSIG, SIGKILL)  # the parent is out of sight here, so its end is told by the pipe
     os.set_blocking(alive, False)
     try:
         if os.read(alive, 1) == b"":

@@ -6,6 +6,7 @@ import ctypes
 import os
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+SIGKILL, SIGTERM = 9, 15  # signal(7): the module takes long to import
 
 
 def hold(kernel: ctypes.CDLL, parent: int, death: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import json
+import marshal
 import os
 import resource
 import stat
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO, Any, ClassVar, cast
 
 from dynolab import errors, plugins
 from dynolab.sandbox import _seccomp
@@ -38,7 +38,15 @@ UNPRIVILEGED_ID = 65_533
 DEEPEST = 32
 """Folders inside each other that no runtime's caches and artifacts come near."""
 INSTALL = "apt-get install bubblewrap"
-_BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from dynolab.sandbox._keeper import main; main()"
+_BOOTSTRAP = """
+import sys
+for name in ("dynolab", "dynolab.sandbox"):
+    sys.modules[name] = type(sys)(name)
+    sys.modules[name].__path__ = [sys.argv[1] + name[len("dynolab"):].replace(".", "/")]
+from dynolab.sandbox._keeper import main
+main()
+"""
+"""Stands for the packages themselves: importing them takes longer than all that the keeper does."""
 _GIB = 1 << 30
 
 
@@ -106,11 +114,11 @@ class Sandbox(ABC):
         hand_over(confinement.writable)
         before, order = self.wrap(confinement, _order(command, confinement, cwd))
         ours, theirs = news_channel()
-        keeper = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(OURS.parent)]
+        keeper = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, str(OURS)]
         with theirs:
             try:
                 process = subprocess.Popen(
-                    [*before, *keeper, str(theirs.fileno()), json.dumps(order)],
+                    [*before, *keeper, str(theirs.fileno()), marshal.dumps(cast(Any, order)).hex()],
                     stdin=stdin,
                     stdout=stdout,
                     stderr=stderr,
