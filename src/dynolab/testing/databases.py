@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from urllib.parse import urlsplit
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.store.prepared import driver
+
+SHARED = "DYNOLAB_TEST_POSTGRES"
+"""The address of a server that tests are to use instead of one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,19 @@ class OwnDatabase:
 class Databases:
     """A running server, and new databases in it."""
 
-    def __init__(self, server: Postgres) -> None:
-        self._template = urlsplit(server.dsn)
+    def __init__(self, dsn: str) -> None:
+        self._template = urlsplit(dsn)
         self._numbers = itertools.count(1)
-        _run(_upgraded(server.url))
+
+    def prepare(self) -> None:
+        """Bring the template up to date, once for a server."""
+        _run(_upgraded(urls(self._template.geturl())[0]))
         # A crash of the machine may cost the tests their data.
         self._carry_out("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
     def new(self) -> OwnDatabase:
         """A database of its own for whoever asks."""
-        name = f"own_{next(self._numbers)}"
+        name = f"own_{os.getpid()}_{next(self._numbers)}"
         self._carry_out(f"CREATE DATABASE {name} TEMPLATE {self._template.path.lstrip('/')}")
         return OwnDatabase(*urls(self._address(name)))
 
@@ -71,9 +78,20 @@ async def _upgraded(url: str) -> None:
 
 @contextmanager
 def databases(folder: Path) -> Iterator[Databases]:
-    """A server on a new folder, until the block ends."""
+    """A server on a new folder, until the block ends; or the one that :func:`shared_server` made for several runs of tests."""
+    if shared := os.environ.get(SHARED):
+        yield Databases(shared)
+        return
+    with shared_server(folder) as environment:
+        yield Databases(environment[SHARED])
+
+
+@contextmanager
+def shared_server(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment by which tests find a server that is kept until the block ends."""
     server = Postgres.start(folder)
     try:
-        yield Databases(server)
+        Databases(server.dsn).prepare()
+        yield {SHARED: server.dsn}
     finally:
         server.stop()

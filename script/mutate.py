@@ -1,0 +1,199 @@
+"""What script/mutate runs: a sample of mistakes, for each the tests that run its line, and a table of what they noticed.
+
+Written here for want of a tool that fits: mutmut rewrites every function and follows tests in their own process only, while
+ours start hubs and workers; cosmic-ray runs one command, the same for every mistake, which would be the whole suite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from mutate_lines import record
+from mutate_mistakes import Mistake, mistakes
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "out" / "mutate"
+ROOMS = ("hub/usecases", "hub/store", "agent", "measure")
+PASSED_OVER = ("migrations", "__init__.py", "_postgres_child.py")
+COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "README.md", "script")
+TESTS_MOST, SECONDS_MOST = 25, 30.0
+LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a mistake: ``caught``, ``timed out``, ``survived`` or ``not run`` (no test runs the line)."""
+
+    mistake: Mistake
+    outcome: str
+    tests: int
+    seconds: float
+
+
+class Known:
+    """What :func:`mutate_lines.record` wrote."""
+
+    def __init__(self, path: Path) -> None:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        self._seconds: dict[str, float] = document["seconds"]
+        self._lines: dict[str, dict[str, list[str]]] = document["lines"]
+
+    def tests(self, mistake: Mistake) -> list[str]:
+        """Those that run a line of it, the quickest first; where it is run when the module is loaded, those of the module."""
+        lines = self._lines.get(str(mistake.path.relative_to(ROOT)), {})
+        found = {one for line in range(mistake.line, mistake.last_line + 1) for one in lines.get(str(line), ())}
+        if not found and any(str(line) in lines for line in range(mistake.line, mistake.last_line + 1)):
+            found = {one for tests in lines.values() for one in tests}
+        chosen, total_s = list[str](), 0.0
+        for test in sorted(found & self._seconds.keys(), key=self._seconds.__getitem__):
+            total_s += self._seconds[test]
+            if chosen and (total_s > SECONDS_MOST or len(chosen) >= TESTS_MOST):
+                break
+            chosen.append(test)
+        return chosen
+
+
+class Copy:
+    """A checkout of its own with a Python that finds it, so that nothing is changed in this one."""
+
+    def __init__(self, number: int) -> None:
+        self.place = FOLDER / f"copy{number}"
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.mkdir(parents=True)
+        for name in COPIED:
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, self.place / name)
+        venv.create(self.place / ".venv", with_pip=False, symlinks=True)
+        self.python = self.place / ".venv" / "bin" / "python"
+        [packages] = (self.place / ".venv" / "lib").glob("python*/site-packages")
+        outer = [path for path in sys.path if path.endswith("site-packages")]
+        lines = [str(self.place / "src"), *(f"import site; site.addsitedir({path!r})" for path in outer)]
+        (packages / "copy.pth").write_text("\n".join(lines) + "\n")
+
+    def answer(self, mistake: Mistake, tests: list[str], environment: dict[str, str]) -> Answer:
+        """Make it here, run the tests, and undo it."""
+        target = self.place / mistake.path.relative_to(ROOT)
+        begun = time.monotonic()
+        if not tests:
+            return Answer(mistake, "not run", 0, 0.0)
+        target.write_text(mistake.made(), encoding="utf-8")
+        try:
+            outcome = self._run(tests, environment)
+        finally:
+            shutil.copy(mistake.path, target)
+        return Answer(mistake, outcome, len(tests), time.monotonic() - begun)
+
+    def _run(self, tests: list[str], environment: dict[str, str]) -> str:
+        options = ("-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider")
+        command = [str(self.python), "-m", "pytest", *options, *tests]
+        process = subprocess.Popen(
+            command,
+            cwd=self.place,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return "survived" if process.wait(LIMIT_S) == 0 else "caught"
+        except subprocess.TimeoutExpired:
+            return "timed out"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def candidates(changed: str | None) -> list[Mistake]:
+    """All mistakes of the rooms; ``changed``: of the files that are not as in that commit."""
+    found = [path for room in ROOMS for path in sorted((ROOT / "src" / "dynolab" / room).rglob("*.py"))]
+    if changed is not None:
+        named = subprocess.run(
+            ["git", "diff", "--name-only", changed], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        found = [path for path in found if str(path.relative_to(ROOT)) in named.stdout.splitlines()]
+    kept = [path for path in found if not any(part in PASSED_OVER for part in path.parts)]
+    return [one for path in kept for one in mistakes(path)]
+
+
+def table(answers: list[Answer], asked: str) -> str:
+    """Markdown: how many of each room were caught, and every one that was not."""
+    lines = [
+        f"`{asked}`",
+        "",
+        "| room | mistakes | caught | timed out | survived | no test runs it |",
+        "|---|---|---|---|---|---|",
+    ]
+    for room in (*ROOMS, "all"):
+        of_room = [one for one in answers if room == "all" or f"dynolab/{room}/" in str(one.mistake.path)]
+        counts = [
+            sum(one.outcome == kind for one in of_room) for kind in ("caught", "timed out", "survived", "not run")
+        ]
+        lines.append(f"| {room} | {len(of_room)} | {' | '.join(map(str, counts))} |")
+    left = [one for one in answers if one.outcome in ("survived", "not run")]
+    lines += ["", "| not caught | mistake |", "|---|---|"] if left else []
+    lines += [
+        f"| {one.mistake.path.relative_to(ROOT / 'src' / 'dynolab')}:{one.mistake.line} | {one.mistake.told} |"
+        for one in left
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Exit status 1 when fewer than 90 % were noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=10)
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--changed", metavar="COMMIT")
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--at-once", type=int, default=2)
+    asked = parser.parse_args()
+    from dynolab.testing.databases import shared_server
+
+    with shared_server(FOLDER / "postgres") as more:
+        environment = {**os.environ, **more}
+        if asked.record or not (FOLDER / "tests.json").exists():
+            record(ROOT, FOLDER, environment)
+        known, all_of_them = Known(FOLDER / "tests.json"), candidates(asked.changed)
+        chosen = random.Random(asked.seed).sample(all_of_them, min(asked.count, len(all_of_them)))
+        copies: SimpleQueue[Copy] = SimpleQueue()
+        for number in range(asked.at_once):
+            copies.put(Copy(number))
+
+        def one(mistake: Mistake) -> Answer:
+            copy = copies.get()
+            try:
+                found = copy.answer(mistake, known.tests(mistake), environment)
+            finally:
+                copies.put(copy)
+            place = f"{mistake.path.relative_to(ROOT / 'src' / 'dynolab')}:{mistake.line}"
+            told = f"{found.outcome:9} {found.tests:3} tests {found.seconds:5.0f} s  {place}  {mistake.told}"
+            sys.stdout.write(told + "\n")
+            sys.stdout.flush()
+            return found
+
+        with ThreadPoolExecutor(asked.at_once) as pool:
+            answers = list(pool.map(one, chosen))
+    (FOLDER / "table.md").write_text(
+        table(answers, f"script/mutate --seed {asked.seed} --count {asked.count}"), encoding="utf-8"
+    )
+    sys.stdout.write((FOLDER / "table.md").read_text(encoding="utf-8"))
+    return int(sum(one.outcome in ("caught", "timed out") for one in answers) < 0.9 * len(answers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
