@@ -54,7 +54,7 @@ def test_shapes_that_the_request_chose_are_not_the_models_own() -> None:
 
 def said_to_be(kind: str, path: Path) -> dict[str, object]:
     """The error of a profile job on a model that was said to be of that kind."""
-    link = FileLink("", path.name, 1)
+    link = FileLink(path.name, 1)
     asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", "profile", "--repeats 1", 1.0, link, kind)
     return carry_out(path.parent, asked).error or {}
 

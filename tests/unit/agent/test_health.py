@@ -18,6 +18,7 @@ from dynolab.agent.health import REST_FIRST_S, REST_MOST_S, Health
 from dynolab.agent.loop import Agent
 from dynolab.measure import room
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, FileLink, Outcome
+from dynolab.spec.models import ModelFormat
 
 LOST = errors.DeviceLost("the worker in inference was ended from outside (SIGKILL)")
 UNFIT = errors.DeviceUnfit("the device is unfit: its disk is full")
@@ -121,7 +122,17 @@ class Door:
             self.enough.set()
         if len(self.asked) != 1:
             return None
-        return Assignment(AGENT_PROTOCOL, "a1", 1, "j1", "profile", "", 15.0, FileLink("m.onnx", 1))
+        return Assignment(
+            protocol=AGENT_PROTOCOL,
+            attempt="a1",
+            number=1,
+            job="j1",
+            kind="profile",
+            options="",
+            lease_s=15.0,
+            model=FileLink("m.onnx", 1),
+            model_kind=ModelFormat.ONNX,
+        )
 
     def finish(self, attempt: str, outcome: Outcome) -> None:
         self.finished.append(outcome)
