@@ -59,6 +59,9 @@ class Known:
         """
         lines = self._lines.get(str(mistake.path.relative_to(ROOT)), {})
         here = {one for line in range(mistake.line, mistake.last_line + 1) for one in lines.get(str(line), ())}
+        if not here:  # a statement of several lines is noted at its first
+            before = max((int(line) for line in lines if int(line) < mistake.line), default=0)
+            here = set(lines.get(str(before), ()))
         counts = Counter(one for tests in lines.values() for one in tests if one not in here)
         ordered = [*sorted(here, key=self._cost), *sorted(counts, key=lambda one: (-counts[one], self._cost(one)))]
         chosen, total_s = list[str](), 0.0
