@@ -32,6 +32,9 @@ PASSED_OVER = ("migrations", "__init__.py", "_postgres_child.py")
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "README.md", "script")
 TESTS_MOST, SECONDS_MOST = 25, 30.0
 LIMIT_S = 120.0
+"""Of a first look: the quickest tests, as many as take no longer together; and how long they may take with the mistake."""
+LAST_S = 400.0
+"""Of the second look, at what survived the first, with all the other tests that run the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Known:
         self._seconds: dict[str, float] = document["seconds"]
         self._lines: dict[str, dict[str, list[str]]] = document["lines"]
 
-    def tests(self, mistake: Mistake) -> list[str]:
-        """Those that run a line of it, the quickest first, and then those that run most of its file.
+    def tests(self, mistake: Mistake) -> tuple[list[str], list[str]]:
+        """Those of the first look, that run a line of it or most of its file; and the others that run a line of it.
 
         A line that is run when its module is loaded belongs to whichever test came first; the others use what it made.
         """
@@ -69,7 +72,8 @@ class Known:
             if test in self._seconds and total_s + self._seconds[test] <= (SECONDS_MOST if chosen else LIMIT_S):
                 chosen.append(test)
                 total_s += self._seconds[test]
-        return chosen[:TESTS_MOST]
+        chosen = chosen[:TESTS_MOST]
+        return chosen, [test for test in ordered if test in here & self._seconds.keys() and test not in chosen]
 
     def _cost(self, test: str) -> float:
         return self._seconds.get(test, LIMIT_S)
@@ -93,20 +97,23 @@ class Copy:
         lines = [str(self.place / "src"), *(f"import site; site.addsitedir({path!r})" for path in outer)]
         (packages / "copy.pth").write_text("\n".join(lines) + "\n")
 
-    def answer(self, mistake: Mistake, tests: list[str], environment: dict[str, str]) -> Answer:
+    def answer(self, mistake: Mistake, looks: tuple[list[str], list[str]], environment: dict[str, str]) -> Answer:
         """Make it here, run the tests, and undo it."""
+        tests, others = looks
         target = self.place / mistake.path.relative_to(ROOT)
         begun = time.monotonic()
         if not tests:
             return Answer(mistake, "not run", 0, 0.0)
         target.write_text(mistake.made(), encoding="utf-8")
         try:
-            outcome = self._run(tests, environment)
+            outcome = self._run(tests, environment, LIMIT_S)
+            if outcome == "survived" and others:
+                tests, outcome = [*tests, *others], self._run(others, environment, LAST_S)
         finally:
             shutil.copy(mistake.path, target)
         return Answer(mistake, outcome, len(tests), time.monotonic() - begun)
 
-    def _run(self, tests: list[str], environment: dict[str, str]) -> str:
+    def _run(self, tests: list[str], environment: dict[str, str], limit_s: float) -> str:
         options = ("-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider")
         command = [str(self.python), "-m", "pytest", *options, *tests]
         process = subprocess.Popen(
@@ -118,7 +125,7 @@ class Copy:
             start_new_session=True,
         )
         try:
-            return "survived" if process.wait(LIMIT_S) == 0 else "caught"
+            return "survived" if process.wait(limit_s) == 0 else "caught"
         except subprocess.TimeoutExpired:
             return "timed out"
         finally:

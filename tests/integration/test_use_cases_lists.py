@@ -103,6 +103,23 @@ def test_pages_of_jobs_follow_each_other_both_ways_and_filters_narrow_them(run: 
     run(drill)
 
 
+def test_jobs_of_one_instant_come_in_one_order_on_every_page(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        hub, user, made = bench.hub, bench.user, await bench.model()
+        ids = sorted([await bench.submit(made) for _ in range(6)])
+        await bench.run(update(job).where(job.c.id.in_(ids[1:5])).values(created_at=func.now() - timedelta(hours=1)))
+        await bench.run(update(job).where(job.c.id == ids[5]).values(created_at=func.now() - timedelta(hours=2)))
+        whole = await page_jobs(hub, user, JobFilter(), limit=9)
+        assert [row.id for row in whole] == ids
+        for number, row in enumerate(whole):
+            after = await page_jobs(hub, user, JobFilter(), limit=9, place=read_cursor(cursor(row)))
+            before = await page_jobs(hub, user, JobFilter(), limit=9, place=read_cursor(cursor(row), newer=True))
+            assert [one.id for one in before] == ids[:number]
+            assert [one.id for one in after] == ids[number + 1 :]
+
+    run(drill)
+
+
 def test_lists_of_models_show_ones_own_and_what_is_searched_for(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         hub, user = bench.hub, bench.user

@@ -45,3 +45,16 @@ def test_an_empty_file_counts_nothing(tmp_path: Path) -> None:
     path.touch()
     found = pagecache.residency([path])
     assert (found.resident_bytes, found.total_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("owner", ["me", "another"])
+@pytest.mark.parametrize("writable", [True, False])
+def test_of_anothers_file_that_may_not_be_written_the_kernel_tells_nothing(
+    owner: str, writable: bool, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = file.stat().st_uid
+    monkeypatch.setattr(pagecache.os, "geteuid", lambda: uid if owner == "me" else uid + 1)
+    monkeypatch.setattr(pagecache.os, "access", lambda path, mode: writable)
+    found = pagecache.residency([file])
+    assert found.total_bytes == SIZE
+    assert (found.resident_bytes is None) == (owner == "another" and not writable)
