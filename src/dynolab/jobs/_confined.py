@@ -11,7 +11,7 @@ from signal import Signals
 from typing import Any, BinaryIO
 
 from dynolab.errors import DeviceLost, DeviceUnfit, Error, TooLarge, UserError, WorkerCrashed, from_dict, unfit
-from dynolab.measure import room
+from dynolab.measure import deaths, room
 from dynolab.spec import untrusted
 
 ANSWER_FILE = "answer.json"
@@ -51,6 +51,8 @@ def ask(
     name = Path(arguments[0]).name
     if code is None:
         raise kind(f"{name} is not read within {max_s:g} s", hint=hint)
+    if code and (trouble := room.trouble(folder) or deaths.from_outside(code, f"whoever reads {name}", log=log)):
+        raise trouble
     if code < 0:
         raise kind(f"{name} is broken: whoever reads it ends by {Signals(-code).name}", hint=hint, details={"log": log})
     if code:
