@@ -7,6 +7,7 @@ runs it in the worker, as a hole in a vendor's parser would let a file do.
 from __future__ import annotations
 
 import json
+import py_compile
 import re
 import shutil
 import socket
@@ -142,6 +143,11 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugins")
     folder.chmod(0o755)
     (folder / "hostile_runtime.py").write_text(RUNTIME, encoding="utf-8")
+    # Else the agent, whose files are closed to others, would leave bytecode there that no confined process may read.
+    py_compile.compile(str(folder / "hostile_runtime.py"), doraise=True)
+    (folder / "__pycache__").chmod(0o755)
+    for path in (folder / "__pycache__").iterdir():
+        path.chmod(0o644)
     about = folder / "hostile_runtime-1.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile-runtime\nVersion: 1\n", encoding="utf-8")
