@@ -60,7 +60,9 @@ def offer(name: str | None = None) -> DeviceOffer:
 def ask(name: str | None = None) -> DeviceOffer:
     """The same, found out in a process of its own."""
     command = [sys.executable, "-m", "dynolab.agent.offer", *([name] if name else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, umask=0o022
+    )  # bytecode is for workers, too
     return codec.decode(DeviceOffer, json.loads(done.stdout), "this machine's offer")
 
 

@@ -86,7 +86,9 @@ def keep_bytecode(runtime: str) -> None:
         "p.load('dynolab.runtimes', sys.argv[1]).import_library()"
     )
     command = [sys.executable, "-P", "-c", code, runtime]
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
+    nowhere = subprocess.DEVNULL
+    # An agent closes its own files to others, but workers, which are others where the agent is root, read these.
+    subprocess.run(command, stdout=nowhere, stderr=nowhere, stdin=nowhere, check=False, umask=0o022)
 
 
 def tried(folder: Path) -> int:
