@@ -35,11 +35,14 @@ _SHARED: dict[str, tuple[int | None, int | None]] = {
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
     "semctl": (66, 191), "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188),
     "msgctl": (71, 187), "mq_open": (240, 180), "mq_unlink": (241, 181),
-    # Landlock has no rule for them
+    "setpriority": (141, 140), "ioprio_set": (251, 30),
+}  # fmt: skip
+# Landlock has no rule for what changes whom files belong to and who may use them. Libraries ask for it as a matter of form and
+# give up where it is refused, so they are told that it is done, and nothing is.
+_FEIGNED: dict[str, tuple[int | None, int | None]] = {
     "chmod": (90, None), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None), "lchown": (94, None),
     "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
     "setxattr": (188, 5), "lsetxattr": (189, 6), "removexattr": (197, 14), "lremovexattr": (198, 15),
-    "setpriority": (141, 140), "ioprio_set": (251, 30),
 }  # fmt: skip
 _KILL, _TGKILL = (62, 129), (234, 131)
 _OTHER_SIGNALS = {"tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424)}  # fmt: skip
@@ -75,6 +78,9 @@ def program(*, shared: bool = False, signals: bool = True) -> bytes | None:
     for numbers in denied:
         if numbers[column] is not None:
             rules += _when(numbers[column] or 0, [_refuse(EPERM)])
+    for numbers in _FEIGNED.values() if shared else ():
+        if numbers[column] is not None:
+            rules += _when(numbers[column] or 0, [_refuse(0)])
     if shared:
         rules += _when(_SOCKET[column], [_refuse(EACCES)])
         rules += _own(_PRLIMIT[column], 0)
