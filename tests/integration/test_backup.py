@@ -113,6 +113,12 @@ def goes_on(hub: RunningHub, kept: Kept) -> None:
     user = User(hub.url, hub.token)
     assert user.ask("GET", f"/jobs/{kept.waiting}")["state"] == "done"
     user.ask("POST", "/tokens", 201, json={"kind": "user", "label": "new"})
+    added = dynolab("hub", "account", "--data", hub.data, "add", "new@example.org")
+    assert added.returncode == 0, added.stderr
+    new = User(hub.url, added.stdout.strip())
+    assert new.ask("GET", "/me")["id"] != user.ask("GET", "/me")["id"]
+    for _ in range(3):
+        user.ask("POST", "/jobs", 201, json={"model_id": kept.model, "device": {"name": "board"}})
     user.upload("models", b"another")
 
 

@@ -17,7 +17,7 @@ from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.store.prepared import driver
 
-SHARED = "DYNOLAB_TEST_POSTGRES"
+SHARED = "TEST_POSTGRES"
 """The address of a server that tests are to use instead of one of their own."""
 
 

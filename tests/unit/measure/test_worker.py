@@ -6,8 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from dynolab.measure.protocol import RESULT_FILE, Measure, RunKind, RunResult, read
+import pytest
+
+from dynolab.measure import process
+from dynolab.measure.clock import now_ns
+from dynolab.measure.protocol import RESULT_FILE, Measure, RunKind, RunRequest, RunResult, read
 from dynolab.spec.measurements import StageName
 from dynolab.testing.harness import Harness
 
@@ -76,3 +81,19 @@ def test_another_protocol_version_is_refused(null_harness: MakeHarness) -> None:
     outcome = null_harness().run(RunKind.FIRST_LOAD, Measure.TIME, protocol=99)
     assert outcome.result.error is not None
     assert "protocol 99" in str(outcome.result.error["message"])
+
+
+def test_a_worker_past_its_deadline_is_killed_and_its_result_says_so(
+    null_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness, run = null_harness(sleep_s=60, at="inference"), process.run
+
+    def limited(folder: Path, request: RunRequest, **more: Any) -> process.Outcome:
+        return run(folder, request, **{**more, "deadline_ns": now_ns() + 3 * 10**8})
+
+    monkeypatch.setattr(process, "run", limited)
+    begun = now_ns()
+    error = harness.run(RunKind.INFERENCE).result.error
+    assert error is not None
+    assert error["code"] == "WorkerTimeout"
+    assert now_ns() - begun < 30 * 10**9
