@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, not_, select, update
+from sqlalchemy import Row, delete, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +14,7 @@ from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import device, job, pool, pool_grant, token
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_devices import board_queue
-from dynolab.hub.usecases.pool_rights import owns, sees
+from dynolab.hub.usecases.pool_rights import may_join, owns, sees
 from dynolab.hub.usecases.share_access import SHARED_MOST, checked_emails
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
@@ -78,12 +78,7 @@ async def _put_out(hub: Hub, connection: AsyncConnection, pool_id: str) -> None:
     """Take out the devices of accounts that may not join (any more); their agents hear of it."""
     foreign = select(device.c.id).join(token, token.c.id == device.c.token_id)
     foreign = foreign.join(accounts, accounts.c.id == token.c.account_id).join(pool, pool.c.id == device.c.pool_id)
-    out = foreign.where(device.c.pool_id == pool_id, pool.c.account_id != accounts.c.id, not_(_may_join()))
+    out = foreign.where(device.c.pool_id == pool_id, not_(may_join(accounts.c)))
     gone = update(device).where(device.c.id.in_(out)).values(pool_id=None).returning(device.c.id)
     for device_id in (await connection.execute(gone)).scalars().all():
         await hub.queue.wake(connection, board_queue(device_id))
-
-
-def _may_join() -> ColumnElement[bool]:
-    mine = and_(pool_grant.c.pool_id == pool.c.id, pool_grant.c.email == accounts.c.email, pool_grant.c.what == "join")
-    return exists().where(mine)
