@@ -31,10 +31,9 @@ ROOMS = ("hub/usecases", "hub/store", "agent", "measure")
 PASSED_OVER = ("migrations", "__init__.py", "_postgres_child.py")
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "README.md", "script")
 TESTS_MOST, SECONDS_MOST = 25, 30.0
-LIMIT_S = 120.0
-"""Of a first look: the quickest tests, as many as take no longer together; and how long they may take with the mistake."""
-LAST_S = 400.0
-"""Of the second look, at what survived the first, with all the other tests that run the line."""
+"""Of a first look; what survives it is looked at again with all the other tests that run the line."""
+DEAREST_S, LIMIT_S, LIMIT_TIMES = 200.0, 60.0, 5.0
+"""No test that takes longer is run; how long tests may take with a mistake, and how many times what they took without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,18 @@ class Known:
         ordered = [*sorted(here, key=self._cost), *sorted(counts, key=lambda one: (-counts[one], self._cost(one)))]
         chosen, total_s = list[str](), 0.0
         for test in ordered if here else ():
-            if test in self._seconds and total_s + self._seconds[test] <= (SECONDS_MOST if chosen else LIMIT_S):
+            if test in self._seconds and total_s + self._seconds[test] <= (SECONDS_MOST if chosen else DEAREST_S):
                 chosen.append(test)
                 total_s += self._seconds[test]
         chosen = chosen[:TESTS_MOST]
         return chosen, [test for test in ordered if test in here & self._seconds.keys() and test not in chosen]
 
+    def limit_s(self, tests: list[str]) -> float:
+        """How long the tests may take before they are said to hang: a machine may be busier than it was."""
+        return LIMIT_S + LIMIT_TIMES * sum(map(self._cost, tests))
+
     def _cost(self, test: str) -> float:
-        return self._seconds.get(test, LIMIT_S)
+        return self._seconds.get(test, DEAREST_S)
 
 
 class Copy:
@@ -97,18 +100,18 @@ class Copy:
         lines = [str(self.place / "src"), *(f"import site; site.addsitedir({path!r})" for path in outer)]
         (packages / "copy.pth").write_text("\n".join(lines) + "\n")
 
-    def answer(self, mistake: Mistake, looks: tuple[list[str], list[str]], environment: dict[str, str]) -> Answer:
+    def answer(self, mistake: Mistake, known: Known, environment: dict[str, str]) -> Answer:
         """Make it here, run the tests, and undo it."""
-        tests, others = looks
+        tests, others = known.tests(mistake)
         target = self.place / mistake.path.relative_to(ROOT)
         begun = time.monotonic()
         if not tests:
             return Answer(mistake, "not run", 0, 0.0)
         target.write_text(mistake.made(), encoding="utf-8")
         try:
-            outcome = self._run(tests, environment, LIMIT_S)
+            outcome = self._run(tests, environment, known.limit_s(tests))
             if outcome == "survived" and others:
-                tests, outcome = [*tests, *others], self._run(others, environment, LAST_S)
+                tests, outcome = [*tests, *others], self._run(others, environment, known.limit_s(others))
         finally:
             shutil.copy(mistake.path, target)
         return Answer(mistake, outcome, len(tests), time.monotonic() - begun)
@@ -193,7 +196,7 @@ def main() -> int:
         def one(mistake: Mistake) -> Answer:
             copy = copies.get()
             try:
-                found = copy.answer(mistake, known.tests(mistake), environment)
+                found = copy.answer(mistake, known, environment)
             finally:
                 copies.put(copy)
             place = f"{mistake.path.relative_to(ROOT / 'src' / 'dynolab')}:{mistake.line}"

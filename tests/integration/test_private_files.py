@@ -123,6 +123,15 @@ def test_a_folder_that_was_named_by_mistake_is_not_closed(
     assert named.stat().st_mode == before
 
 
+def test_only_a_closed_folder_of_ones_own_is_opened_a_little_for_the_database(tmp_path: Path) -> None:
+    from dynolab.hub.store import _postgres_folder as folders
+
+    for mode, opened in ((0o700, True), (0o755, False), (0o710, False)):
+        tmp_path.chmod(mode)
+        assert folders._let_pass(tmp_path, os.getegid()) is opened
+        assert tmp_path.stat().st_mode & 0o777 == (0o710 if opened else mode)
+
+
 def test_workspaces_and_the_client_s_settings_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DYNOLAB_WORKSPACE", str(tmp_path / "work"))
     with own_folder("job-") as folder:

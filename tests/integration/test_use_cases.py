@@ -219,6 +219,26 @@ def test_no_deadline_is_judged_before_the_time_away_is_known(run: Run) -> None:
     run(drill)
 
 
+def test_shapes_that_a_run_saw_are_kept_with_the_job_and_with_a_model_that_fixes_them(run: Run) -> None:
+    from dynolab.spec.agents import Tensors
+    from dynolab.spec.tensors import TensorSpec
+
+    async def drill(bench: Bench) -> None:
+        shown = Tensors((TensorSpec("x", "float32", (1, 3)),), (TensorSpec("y", "int8", (1,)),), fixed=True)
+        hidden = Tensors((TensorSpec("x\0", "float32", (1, 3)),), (), fixed=True)
+        open_ones = Tensors(shown.inputs, shown.outputs, fixed=False)
+        for tensors, of_job, of_model in ((shown, True, True), (hidden, False, False), (open_ones, True, False)):
+            made = await bench.model()
+            job_id = await bench.submit(made)
+            await bench.finish(await bench.claimed(), Outcome(tensors=tensors))
+            assert ((await bench.row(job, job_id)).tensors is not None) == of_job
+            kept = (await bench.row(model, made)).tensors
+            assert (kept is not None) == of_model
+            assert kept is None or kept["inputs"][0]["shape"] == [1, 3]
+
+    run(drill)
+
+
 # ---- devices ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dynolab.measure import cage
+from dynolab.spec.measurements import MemoryEdge
 
 
 def test_groups_of_dead_supervisors_are_swept_and_those_of_living_ones_stay() -> None:
@@ -31,3 +32,19 @@ def test_groups_of_dead_supervisors_are_swept_and_those_of_living_ones_stay() ->
     finally:
         made.close()
     assert not mine.exists()
+
+
+def edge(resident: int, swap: int) -> MemoryEdge:
+    return MemoryEdge(0, resident, resident, 0, 0, swap, 0, resident)
+
+
+def test_where_no_group_is_to_be_had_the_size_is_looked_at_up_to_the_last_byte() -> None:
+    watched = cage.WatchedCage(100)
+    assert watched.watches
+    assert watched.exceeded(edge(60, 40)) is None
+    over = watched.exceeded(edge(61, 40))
+    assert over is not None
+    assert over.code == "OutOfMemory"
+    free = cage.Cage()
+    assert not free.watches
+    assert (free.exceeded(edge(1 << 50, 0)), free.verdict()) == (None, None)
