@@ -27,6 +27,9 @@ NEAREST = (
     "tests/integration/test_backup.py",
     "tests/integration/test_agent_refused.py",
     "tests/integration/test_access.py",
+    "tests/integration/test_pools.py",
+    "tests/integration/test_job_rules.py",
+    "tests/integration/test_api.py",
 )
 """Tests of the rooms: most run what they test in their own process, where each line is known to belong to one test."""
 FAR = ("--deselect=tests/unit/hub/test_sentences.py", "-m", "not slow")

@@ -114,6 +114,8 @@ def test_a_renewal_without_progress_or_log_leaves_both_as_they_are(run: Run) -> 
         async with bench.hub.database.single() as connection:
             kept = text("SELECT length(text) FROM live_log WHERE attempt_id = :id")
             assert await connection.scalar(kept, {"id": claimed.attempt_id}) == LIVE_LOG_BYTES
+        with pytest.raises(SpecInvalid, match="progress"):
+            await renew_attempt(bench.hub, bench.agent, claimed.attempt_id, Renewal({"text": "x" * 20_000}))
         answer = await renew_attempt(bench.hub, bench.agent, claimed.attempt_id, Renewal())
         assert not answer.cancel
         await cancel_job(bench.hub, bench.user, job_id)

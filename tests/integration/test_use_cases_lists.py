@@ -13,7 +13,7 @@ pytest.importorskip("pgqueuer")
 from sqlalchemy import func, text, update
 
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid, TooLarge, Unauthorized
-from dynolab.hub.store.links import Link
+from dynolab.hub.store.links import Link, _Signer
 from dynolab.hub.store.tables import dataset, device, job, model, session, upload
 from dynolab.hub.usecases.base import Place
 from dynolab.hub.usecases.begin_upload import begin_upload
@@ -300,6 +300,13 @@ def test_an_address_of_a_file_is_its_holders_and_for_that_file(run: Run) -> None
         for wrong in (sign_link(hub, stranger, "model", made), address + "x", sign_link(hub, user, "model", "m0")):
             with pytest.raises(NotFound):
                 await open_read(hub, wrong)
+        now_s = _Signer.now_s()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_Signer, "now_s", lambda: now_s + 14 * 60)
+            await open_read(hub, address)
+            patch.setattr(_Signer, "now_s", lambda: now_s + 16 * 60)
+            with pytest.raises(NotFound):
+                await open_read(hub, address)
         await revoke_token(hub, user, user.token_id)
         with pytest.raises(NotFound):
             await open_read(hub, address)

@@ -68,6 +68,8 @@ def test_all_of_an_ipv6_network_counts_as_one_address(tries: Tries) -> None:
     assert failures(tries, place="2001:db8::1") == 10
     assert failures(tries, place="2001:db8::2") == 0
     assert failures(tries, place="2001:db8:0:1::1") == 10
+    assert failures(tries, place="a socket") == 10, "what is no address counts as one, too"
+    assert failures(tries, place="a socket") == 0
 
 
 def test_who_got_in_lately_is_not_held_up_by_others_at_the_same_address(tries: Tries, clock: Clock) -> None:
