@@ -18,6 +18,7 @@ import time
 import venv
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -135,6 +136,14 @@ class Copy:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                self._end_the_rest()
+
+    def _end_the_rest(self) -> None:
+        """End what tests that were cut short left: hubs have sessions of their own, and run with this copy's Python."""
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if path.read_bytes().split(b"\0")[0] == os.fsencode(self.python):
+                    os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 def candidates(changed: str | None) -> list[Mistake]:
