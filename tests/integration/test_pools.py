@@ -397,3 +397,94 @@ def test_an_address_is_for_what_it_was_signed_for(meet: Meet) -> None:
     assert httpx.put(f"{ana.hub.url}/files/parts/{token}", content=b"x", timeout=30).status_code == 404
     part = ana.post(f"/models/{ana.post('/models', {'kind': 'onnx'})['id']}/uploads", {"size": 3})["urls"][0]
     assert httpx.get(part.replace("/parts/", "/blobs/") + "/x", timeout=30).status_code == 404
+
+
+# ---- what agents say -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b'{"summary": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}",
+        b'{"summary": {"estimated_inference_time_ns": ' + b"9" * 4000 + b"}}",
+        b'{"summary": {"estimated_inference_time_ns": "<b>"}}',
+        b'{"summary": {"estimated_inference_time_ns": NaN}}',
+        b'{"summary": {"inference_memory_peak_bytes": [1, "x"]}}',
+        b'{"error": {"code": "WorkerCrashed", "details": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}}",
+        b'{"summary": {"\\u0041": ' + b"[" * 490 + b"]" * 490 + b"}}",
+    ],
+    ids=lambda end: end[:40].decode(),
+)
+def test_what_an_agent_says_of_a_jobs_end_cannot_spoil_the_lists_of_others(meet: Meet, end: bytes) -> None:
+    ana, bob = meet("ana"), meet("bob")
+    bob.ask("phone")
+    job = bob.submit(bob.model(), "phone")["id"]
+    given = bob.ask("phone", wait_s=10)
+    assert given is not None
+    bob.share(f"/jobs/{job}", ana.email)
+    headers = {"Authorization": f"Bearer {bob.agent_token}", "Content-Type": "application/json"}
+    url = f"{bob.hub.url}/api/agent/v1/attempts/{given.attempt}/finish"
+    assert httpx.post(url, content=end, headers=headers, timeout=30).status_code == 422
+    odd = b'{"error": {"code": 5, "message": ["x"], "hint": {}}}'
+    assert httpx.post(url, content=odd, headers=headers, timeout=30).status_code == 204
+    assert [one["state"] for one in ana.get("/jobs")["jobs"]] == ["failed"]
+    assert ana.get(f"/jobs/{job}")["failure"]["message"] == "['x']"
+
+
+def test_a_forged_result_with_numbers_without_end_is_no_profile(meet: Meet) -> None:
+    bob = meet("bob")
+    bob.ask("phone")
+    job = bob.submit(bob.model(), "phone")["id"]
+    given = bob.ask("phone", wait_s=10)
+    assert given is not None
+    url, headers = (
+        f"{bob.hub.url}/api/agent/v1/files/result/{given.attempt}",
+        {"Authorization": f"Bearer {bob.agent_token}"},
+    )
+    httpx.put(url, content=b'{"schema_version": ' + b"9" * 4200 + b"}", headers=headers, timeout=30).raise_for_status()
+    bob.door.finish(given.attempt, Outcome())
+    page = httpx.get(
+        f"{bob.hub.url}/api/v1/jobs/{job}/result/", headers={"Authorization": f"token {bob.token}"}, timeout=30
+    )
+    assert page.status_code in (400, 404, 422), page.text
+
+
+def test_an_account_has_so_many_devices_and_no_more(meet: Meet) -> None:
+    from dynolab.hub.usecases.announce_device import DEVICES_MOST
+
+    ana = meet("ana")
+    for number in range(DEVICES_MOST):
+        ana.ask("crowd", number=number)
+    with pytest.raises(errors.SpecInvalid, match="is the most"):
+        ana.ask("crowd", number=DEVICES_MOST)
+    assert ana.ask("crowd", number=0) is None, "those that are there stay"
+
+
+@pytest.mark.parametrize("end", ["pool", "trust"])
+def test_who_is_shut_out_amid_a_job_gets_and_says_nothing_more_of_it(meet: Meet, tmp_path: Path, end: str) -> None:
+    ana, bob = meet("ana"), meet("bob")
+    host, guest = (ana, bob) if end == "pool" else (bob, bob)
+    host.ask("farm")
+    if end == "pool":
+        ana.change("farm", let_join=[bob.email])
+        bob.ask("farm", join=ana.email)
+    else:
+        bob.change("farm", let_send=[ana.email])
+        checked(ana.send("POST", "/trusted", json={"owner": bob.email}), 200)
+    job = ana.submit(ana.model(), "farm")["id"]
+    more = {"join": ana.email} if end == "pool" else {}
+    given = guest.ask("farm", wait_s=10, **more)
+    assert given is not None
+    if end == "pool":
+        ana.change("farm", remove=[bob.email])
+    else:
+        checked(ana.send("DELETE", f"/trusted/{bob.email}"), 204)
+    for call in (
+        lambda: bob.door.fetch(given.attempt, "model", given.model, tmp_path),
+        lambda: bob.door.renew(given.attempt, Renewal()),
+        lambda: bob.door.finish(given.attempt, Outcome(summary={"estimated_inference_time_ns": 1})),
+    ):
+        with pytest.raises(errors.Conflict):
+            call()
+    shown = ana.get(f"/jobs/{job}")
+    assert (shown["state"], shown["summary"]) == ("queued" if end == "pool" else "failed", None)

@@ -7,6 +7,7 @@ import configparser
 import gc
 import io
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from dynolab import errors, private_files
 from dynolab.errors import Conflict, SpecInvalid
@@ -41,6 +43,8 @@ GRACE_S = 3
 AGENT_FIRST_S, AGENT_STOP_S = 4.0, 15.0
 """How long the server waits for the agent before it ends, and how long after that the agent may take."""
 TRY_WITHIN_S = 5.0
+HEADERS_WITHIN_S = 20.0
+"""From the connection, or the last answer, to all headers of a request."""
 WATCH_EVERY_S = 0.1
 SETTLE_S = 1.0
 """After the start, so that nobody waits for it."""
@@ -58,6 +62,7 @@ def serve(settings: Settings, tell: Tell, *, with_agent: bool = True, tell_secre
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
     _check_certificate(settings)
+    _raise_limit()
     for told in data_folder.prepare(settings.data, settings.blobs_url):
         tell(told)
     listening = _listen(settings)
@@ -208,6 +213,44 @@ async def _serve(
             _end(server.agent)
 
 
+class ImpatientProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type] # uvicorn chooses its base when it is imported
+    """uvicorn's protocol, which hangs up on who connects and does not say within a while what is wanted."""
+
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._asks_nothing() and self._waiting is None:
+            self._waiting = self.loop.call_later(HEADERS_WITHIN_S, self._give_up)
+
+    def _asks_nothing(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _give_up(self) -> None:
+        self._waiting = None
+        if self._asks_nothing():
+            self.transport.close()
+
+
+def _raise_limit() -> None:
+    """As many connections as the system lets this process have: the usual limit is one for programs of decades ago."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
     app: Any = create(settings, hub)
     if settings.trusted_proxies:
@@ -218,6 +261,7 @@ def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
         log_level="warning",
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
+        http=ImpatientProtocol,
         proxy_headers=False,  # uvicorn would believe every program on this machine
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

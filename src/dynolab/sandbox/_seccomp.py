@@ -30,6 +30,8 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
 }  # fmt: skip
 _SOCKET, _CLONE, _CLONE3, _IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
 _PRLIMIT = (302, 261)
+_FAMILIES = (1, 2, 10, 16)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (linux/socket.h): of these a network namespace has its own; AF_VSOCK is the machine's."""
 # Who shares processes, IPC and the file system's owners with others is also kept from these.
 _SHARED: dict[str, tuple[int | None, int | None]] = {
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193),
@@ -81,8 +83,9 @@ def program(*, shared: bool = False, signals: bool = True) -> bytes | None:
     for numbers in _FEIGNED.values() if shared else ():
         if numbers[column] is not None:
             rules += _when(numbers[column] or 0, [_refuse(0)])
+    families = [_step(_EQUAL, family, 0, 1) + _allow() for family in (() if shared else _FAMILIES)]
+    rules += _when(_SOCKET[column], [_argument(0), *families, _refuse(EACCES)])
     if shared:
-        rules += _when(_SOCKET[column], [_refuse(EACCES)])
         rules += _own(_PRLIMIT[column], 0)
     rules += _when(
         _CLONE3[column], [_refuse(ENOSYS)]

@@ -6,10 +6,9 @@ Only the token that claimed an attempt is heard about it.
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -25,7 +24,7 @@ from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
-from dynolab.spec import codec
+from dynolab.spec import codec, untrusted
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, FileLink, Outcome, Renewal
 
 T = TypeVar("T")
@@ -106,25 +105,11 @@ def _attempt(request: Request) -> uuid.UUID:
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    content = await request.body()
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise SpecInvalid(f"the body is no JSON: {error}") from error
-    if b"\\u" in content:
-        document = _storable(document)
+        document = untrusted.load_document(await request.body())
+    except ValueError as error:
+        raise SpecInvalid(f"the body is no JSON that is taken: {error}") from error
     return codec.decode(kind, document, kind.__name__)
-
-
-def _storable(value: Any) -> Any:
-    """The document with texts that a database keeps: no NUL, and no half of a surrogate pair. A log may hold either."""
-    if isinstance(value, dict):
-        return {_storable(name): _storable(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_storable(one) for one in value]
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    return value
 
 
 async def _revoked(request: Request, hub: Hub, agent: Account) -> None:

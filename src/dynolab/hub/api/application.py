@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from importlib.metadata import version
 from typing import Any
 
@@ -86,5 +87,5 @@ def _told(value: object) -> object:
     """A value as far as it is told back."""
     if value is None or isinstance(value, bool | int | float):
         return value if len(str(value)) <= VALUE_MAX else str(value)[:VALUE_MAX]
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else reprlib.repr(value)  # of what is nested as deep as can be, too
     return text if len(text) <= VALUE_MAX else text[:VALUE_MAX] + "..."

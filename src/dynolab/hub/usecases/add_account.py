@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
@@ -22,8 +22,9 @@ async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = Fal
     named = {"email": email, "name": checked_name(name, "account") or email.partition("@")[0]}
     values = {**named, "is_admin": is_admin}
     made = insert(account).values(values).on_conflict_do_nothing().returning(account.c.id)
+    alike = select(account.c.email).where(func.lower(account.c.email) == email.lower())
     async with hub.database.single() as connection:
-        if await connection.scalar(made) is None:
+        if await connection.scalar(alike) is not None or await connection.scalar(made) is None:
             raise Conflict(f"there is an account {email} already", hint="`dynolab hub account token` makes a new token")
     return await make_token(hub, email=email, kind="user", label="made with the account")
 

@@ -18,7 +18,9 @@ from dynolab.hub.usecases.pool_rights import may_join
 from dynolab.spec.agents import SANDBOX, SANDBOX_NONE, DeviceOffer
 
 SAME_S = 10.0
-ANNOUNCED_MOST = 100_000
+ANNOUNCED_MOST = 2_000
+DEVICES_MOST = 500
+"""Of one account; an offer has up to 40 kB, and every list of devices reads them."""
 UNFIT_MOST = 500
 """Characters that are kept of why a device is unfit."""
 
@@ -61,6 +63,7 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: s
             .on_conflict_do_update(index_elements=[device.c.id], set_=values, where=_may_speak_for(agent))
             .returning(device.c.id)
         )
+        await _check_room(connection, agent, offer)
         if (await connection.execute(statement)).one_or_none() is None:
             raise Forbidden(f"the device {offer.id!r} was announced with another token")
         served = await _serving(connection, pool_id) if values["is_confined"] else [agent.id]
@@ -108,6 +111,14 @@ async def _pool(connection: AsyncConnection, agent: Account, offer: DeviceOffer)
     await connection.execute(made.on_conflict_do_nothing())
     own = select(pool.c.id).where(pool.c.account_id == agent.id, pool.c.name == name)
     return str(await connection.scalar(own))
+
+
+async def _check_room(connection: AsyncConnection, agent: Account, offer: DeviceOffer) -> None:
+    """Raises :class:`SpecInvalid` for one more device than an account may have."""
+    mine = select(device.c.id).join(token, token.c.id == device.c.token_id).where(token.c.account_id == agent.id)
+    known = list((await connection.execute(mine.limit(DEVICES_MOST + 1))).scalars())
+    if len(known) >= DEVICES_MOST and offer.id not in known:
+        raise SpecInvalid(f"{agent.email} has {len(known)} devices; {DEVICES_MOST} is the most")
 
 
 async def _serving(connection: AsyncConnection, pool_id: str) -> list[int]:

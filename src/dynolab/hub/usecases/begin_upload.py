@@ -74,6 +74,13 @@ async def reserve_come(hub: Hub, upload_id: str, come: int) -> None:
         await connection.execute(update(upload).where(upload.c.id == upload_id).values(come_bytes=come))
 
 
+async def check_room(hub: Hub, size: int) -> None:
+    """Raises :class:`StorageFull` when ``size`` bytes more pass the bound of all that is kept."""
+    if hub.limits.data_max_bytes is not None:
+        async with hub.database.begin() as connection:
+            await _reserve(hub, connection, size)
+
+
 async def _reserve(hub: Hub, connection: AsyncConnection, size: int, *, but: str = "") -> None:
     """Raises :class:`StorageFull` when what is kept, what other open uploads announced, and ``size`` pass the bound.
 

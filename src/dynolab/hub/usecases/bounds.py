@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sized
+from dataclasses import replace
 from typing import Any
 
-from dynolab.errors import SpecInvalid
+from dynolab.errors import SpecInvalid, from_dict
 from dynolab.spec.agents import DeviceOffer, Outcome, Renewal, Tensors
 
 SHORT, OPTIONS, DESCRIPTION = 256, 20_000, 2000
@@ -16,7 +17,7 @@ DIMENSIONS = 64
 """NumPy's most."""
 PROGRESS_BYTES, SUMMARY_BYTES, TENSORS_BYTES, ERROR_BYTES = 16 << 10, 16 << 10, 256 << 10, 64 << 10
 """Of an agent's documents as JSON: lists of hundreds of jobs show the first two, ours have some hundred bytes."""
-PROFILE_BYTES, TREND_BYTES = 4 << 20, 16 << 20
+PROFILE_BYTES, TREND_BYTES = 2 << 20, 16 << 20
 """Of the profile documents that are read for one page or answer: half a second of a core for 2 MB, which is 10,000 layers.
 A trend reads no layers; what it has read it keeps, so that the next look reads the others."""
 
@@ -67,6 +68,7 @@ def check_renewal(renewal: Renewal) -> None:
 def checked_outcome(outcome: Outcome) -> Outcome:
     """The same; of an error that is too long its beginning, because the job has to end."""
     _check_bytes(outcome.summary, "summary", SUMMARY_BYTES)
+    _check_figures(outcome.summary)
     tensors = outcome.tensors or Tensors()
     count = len(tensors.inputs) + len(tensors.outputs)
     check_count(range(count), "tensors", TENSORS_BYTES // 64)
@@ -74,10 +76,23 @@ def checked_outcome(outcome: Outcome) -> Outcome:
         check_text(one.name, "name", DESCRIPTION)
         check_count(one.shape, "shape", DIMENSIONS)
         check_texts((text for text in (one.dtype, *one.shape) if isinstance(text, str)), "shape", DIMENSIONS + 1)
-    if outcome.error is None or _bytes(outcome.error) <= ERROR_BYTES:
+    if outcome.error is None:
         return outcome
+    if _bytes(outcome.error) <= ERROR_BYTES:
+        return replace(outcome, error=from_dict(outcome.error).to_dict())
     kept: dict[str, object] = {name: _begun(outcome.error.get(name)) for name in ("code", "message", "hint")}
     return Outcome(kept, outcome.summary, outcome.tensors)
+
+
+def _check_figures(summary: Mapping[str, Any]) -> None:
+    """Refuse a summary whose figures are none: lists and pages count with them."""
+    for name, value in summary.items():
+        figures = value if isinstance(value, list) else [value]
+        sound = all(one is None or (isinstance(one, int) and not isinstance(one, bool)) for one in figures)
+        if name.endswith(("_ns", "_bytes")) and not sound:
+            raise SpecInvalid(f"the summary's {name[:SHORT]!r} is no whole number")
+        if isinstance(value, dict) and any(isinstance(one, dict | list) for one in value.values()):
+            raise SpecInvalid(f"the summary's {name[:SHORT]!r} is nested")
 
 
 def _begun(text: object) -> str | None:

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
-from dynolab.hub.store.tables import device, job, pool, pool_grant, token
+from dynolab.hub.store.tables import attempt, device, job, pool, pool_grant, token
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.end_attempt import give_back
 from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.pool_rights import may_join, owns, sees
 from dynolab.hub.usecases.share_access import SHARED_MOST, checked_emails
@@ -75,10 +76,14 @@ async def _grant(connection: AsyncConnection, account: Account, pool_id: str, ch
 
 
 async def _put_out(hub: Hub, connection: AsyncConnection, pool_id: str) -> None:
-    """Take out the devices of accounts that may not join (any more); their agents hear of it."""
+    """Take out the devices of accounts that may not join (any more); what they ran goes to others, and their agents hear of it."""
     foreign = select(device.c.id).join(token, token.c.id == device.c.token_id)
     foreign = foreign.join(accounts, accounts.c.id == token.c.account_id).join(pool, pool.c.id == device.c.pool_id)
     out = foreign.where(device.c.pool_id == pool_id, not_(may_join(accounts.c)))
     gone = update(device).where(device.c.id.in_(out)).values(pool_id=None).returning(device.c.id)
-    for device_id in (await connection.execute(gone)).scalars().all():
+    device_ids = (await connection.execute(gone)).scalars().all()
+    running = select(attempt.c.job_id).where(attempt.c.device_id.in_(device_ids), attempt.c.state == "running")
+    for job_id in (await connection.execute(running)).scalars().all():
+        await give_back(hub, connection, job_id)
+    for device_id in device_ids:
         await hub.queue.wake(connection, board_queue(device_id))

@@ -147,16 +147,20 @@ async def sweep_leases(hub: Hub) -> None:
         if await note_time_away(connection) < hub.limits.lease_s:
             return
         for job_id in (await connection.execute(overdue)).scalars().all():
-            await lose_attempts(hub, connection, job_id)
-            row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
-            if row.cancelled_at is not None:
-                await conclude_cancelled(hub, connection, job_id)
-            elif row.attempts >= MAX_ATTEMPTS:
-                await fail_job(
-                    hub, connection, job_id, errors.DeviceLost(f"{MAX_ATTEMPTS} agents took this job and were lost")
-                )
-            else:
-                await _again(hub, connection, job_id)
+            await give_back(hub, connection, job_id)
+
+
+async def give_back(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
+    """Take a job from who runs it: it is queued again, or has failed after too many attempts."""
+    await lose_attempts(hub, connection, job_id)
+    row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
+    if row.cancelled_at is not None:
+        await conclude_cancelled(hub, connection, job_id)
+    elif row.attempts >= MAX_ATTEMPTS:
+        lost = errors.DeviceLost(f"{MAX_ATTEMPTS} agents took this job and were lost")
+        await fail_job(hub, connection, job_id, lost)
+    else:
+        await _again(hub, connection, job_id)
 
 
 async def _end(connection: AsyncConnection, agent: Account, attempt_id: uuid.UUID, state: str, failure: object) -> Any:

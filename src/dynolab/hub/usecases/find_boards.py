@@ -48,13 +48,17 @@ async def find_load(
 ) -> list[Load]:
     """The device models that the account's jobs with these wishes may go to, in the order of :func:`find_devices`."""
     models = await find_devices(hub, account, name=name, os=os, attributes=attributes)
-    counted = _boards(
-        *_MODEL,
-        func.count().label("boards"),
-        func.count().filter(_BUSY).label("busy"),
-        func.array_agg(device.c.unfit).filter(device.c.unfit != "").label("unfit"),
-        func.max(_SEEN).label("seen_at"),
-    ).group_by(*_MODEL)
+    counted = (
+        _boards(
+            *_MODEL,
+            func.count().label("boards"),
+            func.count().filter(_BUSY).label("busy"),
+            func.array_agg(device.c.unfit).filter(device.c.unfit != "").label("unfit"),
+            func.max(_SEEN).label("seen_at"),
+        )
+        .where(device.c.pool_id.in_({one.pool_id for one in models}))
+        .group_by(*_MODEL)
+    )
     in_queue = job.c.state == "queued", job.c.queue_entry.is_not(None)
     waiting = select(job.c.pool_id, job.c.device_os, func.count()).where(*in_queue)
     async with hub.database.begin() as connection:

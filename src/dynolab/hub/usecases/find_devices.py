@@ -66,13 +66,21 @@ async def find_devices(
 ) -> list[DeviceModel]:
     """Device models that the account's jobs may go to.
 
-    They have exactly this name, this system version (or one in ``[low,high)``) and all these attributes. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come first, then
-    the newest system. Raises :class:`SpecInvalid` for an interval that is none.
+    They have exactly this name, this system version (or one in ``[low,high)``) and all these attributes. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come
+    first, then the administrators', then the newest system. Raises :class:`SpecInvalid` for an interval that is none.
     """
     for text, what in ((name, "name"), (os, "os")):
         bounds.check_text(text, what)
     bounds.check_texts(attributes, "attributes", bounds.ATTRIBUTES)
-    models = device.c.name, device.c.os, device.c.attributes, device.c.pool_id, accounts.c.email, accounts.c.id
+    models = (
+        device.c.name,
+        device.c.os,
+        device.c.attributes,
+        device.c.pool_id,
+        accounts.c.email,
+        accounts.c.id,
+        accounts.c.is_admin,
+    )
     wanted: Select[Any] = select(*models, func.min(device.c.description).label("description"))
     wanted = wanted.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
     has = {"trust": trusts(account), "sandbox": or_(device.c.is_confined, token.c.account_id == account.id)}
@@ -84,9 +92,9 @@ async def find_devices(
         wanted = wanted.where(device.c.attributes.contains(list(attributes)))
     async with hub.database.single() as connection:
         rows = (await connection.execute(wanted.order_by(device.c.name, accounts.c.email))).all()
-    found = [_model(row, account) for row in rows]
-    fitting = [one for one in found if not os or _fits(one.os, os)]
-    return sorted(fitting, key=lambda one: (one.is_own, version(one.os)), reverse=True)
+    fitting = [row for row in rows if not os or _fits(row.os, os)]
+    best_first = sorted(fitting, key=lambda row: (row.id == account.id, row.is_admin, version(row.os)), reverse=True)
+    return [_model(row, account) for row in best_first]
 
 
 def _model(row: Row[Any], account: Account) -> DeviceModel:

@@ -6,16 +6,18 @@ from sqlalchemy import select
 
 from dynolab.hub.store.tables import device, pool
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.pool_rights import sees
+from dynolab.hub.usecases.pool_rights import may_send, trusts
 
 
 async def find_frameworks(hub: Hub, account: Account) -> list[tuple[str, str]]:
-    """Name and version of every framework that some device offers that the account is told of, by name, newest first."""
+    """Name and version of every framework that some device offers to which the account's jobs may go, by name, newest first."""
     async with hub.database.begin() as connection:
         lists = (
             (
                 await connection.execute(
-                    select(device.c.frameworks).join(pool, pool.c.id == device.c.pool_id).where(sees(account))
+                    select(device.c.frameworks)
+                    .join(pool, pool.c.id == device.c.pool_id)
+                    .where(may_send(account), trusts(account))
                 )
             )
             .scalars()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from sqlalchemy import Row
@@ -12,7 +11,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.read_blob import read_all
-from dynolab.spec import codec
+from dynolab.spec import codec, untrusted
 from dynolab.spec.profiles import Profile
 
 
@@ -31,7 +30,7 @@ async def read_profile(hub: Hub, row: Row[Any]) -> Profile | None:
 def _decoded(content: bytes, job_id: str) -> Profile:
     what = f"the profile of {job_id}"
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = untrusted.load_document(content)
+    except ValueError as error:
         raise SpecInvalid(f"{what} is not JSON: {error}") from error
     return codec.decode(Profile, document, what)

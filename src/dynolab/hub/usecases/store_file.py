@@ -12,6 +12,7 @@ from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, job, model
 from dynolab.hub.usecases.base import Account, Hub, new_id
+from dynolab.hub.usecases.begin_upload import check_room
 from dynolab.hub.usecases.check_claimed import check_claimed
 
 COLUMNS = {verb: attempt.c[f"{verb}_blob_id"] for verb in ("result", "output", "artifact", "log")}
@@ -41,12 +42,19 @@ NOTING = {verb: _noting(column) for verb, column in COLUMNS.items()}
 async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str, chunks: AsyncIterable[bytes]) -> None:
     """Keep the bytes; what came before under the same verb is replaced.
 
-    Raises :class:`NotFound` for an attempt that another token claimed, and :class:`Conflict` when it is over.
+    Raises :class:`NotFound` for an attempt that another token claimed, :class:`Conflict` when it is over, and
+    :class:`StorageFull`.
     """
     async with hub.database.single() as connection:
         if await check_claimed(connection, agent, attempt_id) != "running":
             raise _over(attempt_id)
+    await check_room(hub, 0)
     stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", chunks)
+    try:
+        await check_room(hub, stored.bytes)
+    except errors.StorageFull:
+        await hub.blobs.delete([stored.key])
+        raise
     noted = {"attempt": attempt_id, "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
     async with hub.database.single() as connection:
         if await NOTING[verb].one_or_none(connection, **noted, token=agent.token_id) is not None:

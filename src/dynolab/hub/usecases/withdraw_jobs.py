@@ -1,4 +1,4 @@
-"""Jobs that wait for what they may not have any more: a model that is not shared any longer, a pool that is closed to them."""
+"""Jobs that wait for, or run on, what they may not have any more: a model that is not shared any longer, a pool that is closed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Forbidden
 from dynolab.hub.store.tables import account, dataset, job, model, pool, share
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.end_attempt import fail_job
+from dynolab.hub.usecases.end_attempt import fail_job, lose_attempts
 from dynolab.hub.usecases.pool_rights import may_send, trusts
+
+LIVE = ("queued", "preparing", "running")
 
 
 async def withdraw_jobs(hub: Hub, connection: AsyncConnection, about: ColumnElement[bool]) -> None:
-    """Fail those of the queued jobs ``about`` whose owners lack access to model, data or pool as things stand now.
+    """Fail those of the jobs ``about`` that are not over and whose owners lack access to model, data or pool as things stand now.
 
-    Part of the transaction that took the access away. What runs by then has had it, and goes on.
+    Part of the transaction that took the access away. Attempts that run end with it: nothing more is given to them or taken.
     """
     reasons = (
         (
@@ -39,8 +41,9 @@ async def withdraw_jobs(hub: Hub, connection: AsyncConnection, about: ColumnElem
         ),
     )
     for lost, error in reasons:
-        waiting = select(job.c.id).where(about, job.c.state == "queued", lost).order_by(job.c.created_at, job.c.id)
+        waiting = select(job.c.id).where(about, job.c.state.in_(LIVE), lost).order_by(job.c.created_at, job.c.id)
         for job_id in (await connection.execute(waiting.with_for_update(of=job))).scalars().all():
+            await lose_attempts(hub, connection, job_id)
             await fail_job(hub, connection, job_id, error)
 
 
