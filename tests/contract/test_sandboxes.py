@@ -204,6 +204,7 @@ def named():
     with socket.socket(socket.AF_UNIX) as one:
         one.connect(sys.argv[3])
 attempt("named", named)
+attempt("vsock", lambda: socket.socket(40, socket.SOCK_STREAM))
 attempt("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
 """
     name, path = f"dynolab-test-{os.getpid()}", confined.folder / "hub.socket"
@@ -220,7 +221,7 @@ attempt("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPP
         udp.bind(server.getsockname())
         answers = confined.answers(code, arguments=(server.getsockname()[1], name, path))
         assert received(udp) == b""
-    assert len(answers) == 5
+    assert len(answers) == 6
     assert [name for name, answer in answers.items() if not answer.startswith("refused")] == []
 
 
