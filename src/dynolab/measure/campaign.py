@@ -163,7 +163,7 @@ class Runner:
         if result.import_ns is not None:
             self.note(import_times_ns=(*self.measured.import_times_ns, result.import_ns))
         if result.effective:
-            self.note(effective=result.effective)
+            self.note(effective=self.measured.effective | result.effective)  # a load knows less than an inference
         for seen in (*result.stages.values(), result.layer_pass):
             if seen is not None and seen.witnesses is not None:
                 self.note(best=verdict.better(self.measured.best, seen.witnesses))

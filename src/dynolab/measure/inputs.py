@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dynolab.errors import ModelNotSupported, SpecInvalid
+from dynolab.errors import SpecInvalid
 from dynolab.measure.protocol import InputPlan, InputWishes
+from dynolab.runtimes._elements import EXTRA, TEXT, element_name, element_type, limits
 from dynolab.spec.show import show_bytes
 from dynolab.spec.tensors import TensorSpec, bind
 
@@ -81,18 +82,13 @@ def _check_name(name: str, known: Mapping[str, TensorSpec]) -> None:
 
 def _check_range(spec: TensorSpec, low: float, high: float) -> None:
     """Raise :class:`SpecInvalid` for a range that the input's type has no value in, or no room for."""
-    try:
-        kind = np.dtype(spec.dtype)
-    except TypeError:
+    bounds = limits(spec.dtype)
+    if bounds is None:
         return
-    if kind.kind in "iu":
-        least, most = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
-        fits = low <= most and high >= least and int(max(high, least)) >= low
-    elif kind.kind == "f":
-        least, most = float(np.finfo(kind).min), float(np.finfo(kind).max)
+    least, most = bounds
+    fits = low <= most and high >= least and int(max(high, least)) >= low
+    if "int" not in spec.dtype:
         fits = least <= low <= high <= most
-    else:
-        return
     if not fits:
         raise SpecInvalid(
             f"--input-range {spec.name}={low:g},{high:g}: input {spec.name!r} is {spec.dtype}, from {least:g} to {most:g}"
@@ -113,15 +109,39 @@ def _check_room(bound: Sequence[TensorSpec]) -> None:
 
 
 def _check_file(spec: TensorSpec, path: Path, asked: tuple[int, ...] | None) -> tuple[int, ...]:
-    array = load_file(path)
-    if array.dtype.name != spec.dtype:
-        raise SpecInvalid(
-            f"{path.name} holds {array.dtype.name}, input {spec.name!r} is {spec.dtype}",
-            hint=f"save it as numpy.save(file, array.astype('{spec.dtype}'))",
-        )
+    array = conform(load_file(path), spec)
     if asked is not None and asked != array.shape:
         raise SpecInvalid(f"--input-shape says {list(asked)} for {spec.name!r}, {path.name} holds {list(array.shape)}")
     return array.shape
+
+
+def conform(array: Array, spec: TensorSpec) -> Array:
+    """The values as the input's element type. Raises :class:`SpecInvalid` for values of another type.
+
+    Types that files of numpy do not have come from wider ones, rounded, or as numpy keeps the arrays of ``ml_dtypes``:
+    bytes without a type.
+    """
+    held = element_name(array)
+    if held == spec.dtype:
+        return array
+    if spec.dtype in EXTRA:
+        wanted = element_type(spec.dtype)
+        if array.dtype.kind == "V" and array.dtype.itemsize == wanted.itemsize:
+            return array.view(wanted)
+        low, high = limits(spec.dtype) or (0.0, 0.0)
+        if array.dtype.kind in ("iu" if "int" in spec.dtype else "iuf"):
+            if array.size and not (low <= array.min() and array.max() <= high):
+                raise SpecInvalid(
+                    f"the values for input {spec.name!r} go from {array.min():g} to {array.max():g}, "
+                    f"{spec.dtype} from {low:g} to {high:g}"
+                )
+            return array.astype(wanted)
+    way = _WAYS_OUT.get(spec.dtype) or (
+        "int8" if "int" in spec.dtype else "float32" if spec.dtype in EXTRA else spec.dtype
+    )
+    raise SpecInvalid(
+        f"the values for input {spec.name!r} are {held}, it is {spec.dtype}", hint=f"give it values.astype('{way}')"
+    )
 
 
 def load_file(path: Path) -> Array:
@@ -160,51 +180,72 @@ _NO_ARRAY = (
     TokenError,
 )
 """What numpy raises for a head or a content that makes no sense: the head is a Python literal, read by Python's own parser."""
-_WAY_OUT = "write it with numpy.save, one array of numbers to a file"
+_WAY_OUT = "write it with numpy.save, one array to a file, of numbers or of text: numpy.array(values, dtype=str)"
+_WAYS_OUT = {TEXT: "str"}
 _NPY = b"\x93NUMPY"
 """What a .npy file begins with (numpy.lib.format)."""
 
 
 def default_range(spec: TensorSpec, candidate: Candidate) -> tuple[float, float]:
-    """Low and high of a random input by its type: [0, 1) for floats, all values of 8 bits, the candidate's else."""
-    if spec.dtype in ("int8", "uint8"):
-        limits = np.iinfo(np.dtype(spec.dtype))
-        return float(limits.min), float(limits.max)
-    if spec.dtype.startswith(("int", "uint")):
-        return float(candidate.integers[0]), float(candidate.integers[1])
+    """Low and high of a random input by its type: [0, 1) for floats, all values of up to 8 bits, the candidate's else."""
+    bounds = limits(spec.dtype)
+    if bounds is not None and "int" in spec.dtype:
+        return bounds if bounds[1] <= 255 else (float(candidate.integers[0]), float(candidate.integers[1]))
     return 0.0, 1.0
 
 
 def make(plans: Sequence[InputPlan], seed: int) -> dict[str, Array]:
     """The arrays, C-contiguous, by input name; the same seed makes the same values.
 
-    Raises :class:`ModelNotSupported` for an element type that random values make no sense for.
+    Raises :class:`ModelNotSupported` for an element type that there are no arrays of.
     """
     return {item.spec.name: _one(item, np.random.default_rng([seed, index])) for index, item in enumerate(plans)}
 
 
+WORDS = (
+    "red",
+    "green",
+    "blue",
+    "one",
+    "two",
+    "three",
+    "cat",
+    "dog",
+    "house",
+    "water",
+    "new",
+    "good",
+    "day",
+    "time",
+    "the",
+    "",
+)
+"""What random text is made of."""
+
+
 def _one(item: InputPlan, random: np.random.Generator) -> Array:
     if item.file is not None:
-        return np.ascontiguousarray(load_file(Path(item.file)))
+        return np.require(conform(load_file(Path(item.file)), item.spec), requirements="C")
     sizes, name = item.spec.sizes, item.spec.dtype
+    if name == TEXT:
+        return np.array(WORDS)[random.integers(0, len(WORDS), sizes)]
     if name == "bool":
         return random.integers(0, 2, sizes).astype(np.bool_)
-    try:
-        kind = np.dtype(name)
-    except TypeError as error:
-        raise ModelNotSupported(
-            f"input {item.spec.name!r} is {name}: no random values can be made for it",
-            hint=f"--input-file {item.spec.name}=values.npy",
-        ) from error
-    if kind.kind in "iu":
-        limits = np.iinfo(kind)
-        low, high = max(int(item.low), limits.min), min(int(item.high), limits.max)
-        return random.integers(low, high, sizes, dtype=kind, endpoint=True)
+    kind, bounds = element_type(name), limits(name)
+    if bounds is not None and "int" in name:
+        wide = np.dtype("int8") if name in EXTRA else kind
+        low, high = max(int(item.low), int(bounds[0])), min(int(item.high), _greatest(kind, bounds))
+        return random.integers(low, high, sizes, dtype=wide, endpoint=True).astype(kind, copy=False)
     if kind.kind == "c":
         return (random.uniform(item.low, item.high, sizes) + 1j * random.uniform(item.low, item.high, sizes)).astype(
             kind
         )
-    return random.uniform(item.low, item.high, sizes).astype(kind)
+    return np.asarray(random.uniform(item.low, item.high, sizes)).astype(kind)
+
+
+def _greatest(kind: np.dtype[Any], bounds: tuple[float, float]) -> int:
+    """An integer type's greatest value: a float is too coarse for those of 64 bits."""
+    return int(np.iinfo(kind).max) if kind.kind in "iu" else int(bounds[1])
 
 
 def candidates(start: int) -> Iterator[tuple[int, Candidate]]:

@@ -65,6 +65,8 @@ class InputPlan:
         """The same in words."""
         if self.file is not None:
             return Path(self.file).name
+        if self.spec.dtype == "string":
+            return "random words"
         end = ")" if self.spec.dtype.startswith(("float", "bfloat", "complex")) else "]"
         return f"random uniform [{self.low:g}, {self.high:g}{end}"
 

@@ -41,6 +41,7 @@ from dynolab.measure.protocol import (
 )
 from dynolab.measure.warmup import warm_up
 from dynolab.measure.window import Durations, Window
+from dynolab.runtimes._elements import element_name, plain
 from dynolab.runtimes.base import Array, Runtime, Session, Target
 from dynolab.spec import options as options_module
 from dynolab.spec.measurements import MemoryEdge, StageName
@@ -126,25 +127,27 @@ class Run:
             tried.add(plans)
             target = self.target(shapes={item.spec.name: item.spec.sizes for item in plans})
             try:
-                outputs, effective = self._try(target, inputs_module.make(plans, self.request.seed))
+                outputs, effective, told = self._try(target, inputs_module.make(plans, self.request.seed))
             except (errors.LoadFailed, errors.InferenceFailed) as error:
                 problems.append(error)
                 continue
             facts = self.runtime.describe(target)
             compiles = self.runtime.compiles(target)
-            inspection = Inspection(facts, plans, outputs, tuple(notes), compiles)
+            inspection = Inspection(facts, plans, outputs, (*notes, *told), compiles)
             self.note(inspection=inspection, effective=effective)
             return
         raise problems[0]
 
-    def _try(self, target: Target, arrays: Mapping[str, Array]) -> tuple[tuple[TensorSpec, ...], dict[str, str]]:
+    def _try(
+        self, target: Target, arrays: Mapping[str, Array]
+    ) -> tuple[tuple[TensorSpec, ...], dict[str, str], tuple[str, ...]]:
         session = self.runtime.load(target)
         try:
             session.bind(arrays, {})
             first_inference(session.runner())
             outputs = session.fetch()
-            specs = tuple(TensorSpec(name, array.dtype.name, array.shape) for name, array in outputs.items())
-            return specs, session.effective()
+            specs = tuple(TensorSpec(name, element_name(array), array.shape) for name, array in outputs.items())
+            return specs, session.effective(), session.notes()
         finally:
             session.close()
 
@@ -238,7 +241,7 @@ class Run:
 
     def _keep(self, array: Array, name: str) -> str:
         path = self.folder / f"output-{name}.npy"
-        np.save(path, array)
+        np.save(path, plain(array))
         return str(path)
 
     def layers(self) -> None:

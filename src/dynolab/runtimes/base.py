@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynolab.errors import Bug, ModelNotSupported
+from dynolab.runtimes._elements import element_type
 from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
@@ -78,6 +79,10 @@ class Session(ABC):
     @abstractmethod
     def effective(self) -> dict[str, str]:
         """Threads, precision, optimisation level, providers: what is in effect, as the runtime itself reports it."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what a reader would not expect, such as outputs that :meth:`fetch` leaves out; after a run."""
+        return ()
 
     def accelerator_memory(self) -> dict[str, int]:
         """Bytes held on accelerators now, under the runtime's own keys; empty on a CPU."""
@@ -202,4 +207,4 @@ def check_units(options: Options, offered: Sequence[ComputeUnit], runtime: str) 
 
 def zeros(spec: TensorSpec) -> Array:
     """A zeroed array of a bound spec."""
-    return np.zeros(spec.sizes, dtype=np.dtype(spec.dtype))
+    return np.zeros(spec.sizes, dtype=element_type(spec.dtype))

@@ -14,8 +14,10 @@ Dimension = int | str | None
 ELEMENT_BYTES: Mapping[str, float] = {
     "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8,
     "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16, "int4": 0.5, "uint4": 0.5,
+    "int2": 0.25, "uint2": 0.25, "float4_e2m1fn": 0.5, "float8_e3m4": 1, "float8_e4m3": 1, "float8_e4m3fn": 1,
+    "float8_e4m3fnuz": 1, "float8_e5m2": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
 }  # fmt: skip
-"""Bytes of one element, by numpy's name of the type (``bfloat16`` and the 4-bit types by their common names)."""
+"""Bytes of one element, by numpy's name of the type (those that numpy lacks by their names in ``ml_dtypes``)."""
 
 DEFAULT_BATCH = 1
 DEFAULT_IMAGE_SIDE = 224  # what most published image classifiers are trained at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -84,7 +85,64 @@ def test_a_head_that_makes_no_sense_is_refused(tmp_path: Path, head: bytes) -> N
         inputs.load_file(path)
 
 
-def test_a_type_without_random_values_is_named() -> None:
-    plans, _ = inputs.plan([spec("string")], InputWishes(), FIRST)
-    with pytest.raises(ModelNotSupported, match="string"):
+def test_text_is_made_of_words() -> None:
+    plans, _ = inputs.plan([spec("string", (None, 40))], InputWishes(), FIRST)
+    array = inputs.make(plans, 1)["x"]
+    assert array.shape == (1, 40)
+    assert set(array.flat) <= set(inputs.WORDS)
+    assert len(set(array.flat)) > 3
+    assert plans[0].source == "random words"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint4"])
+def test_values_of_types_that_numpy_lacks(dtype: str) -> None:
+    plans, _ = inputs.plan([spec(dtype, (40, 5))], InputWishes(), FIRST)
+    array = inputs.make(plans, 1)["x"]
+    assert array.dtype.name == dtype
+    wide = array.astype(float)
+    assert len(np.unique(wide)) > 3
+    assert (wide.min(), wide.max()) == {"int4": (-8, 7), "uint4": (0, 15)}.get(dtype, (wide.min(), wide.max()))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        ("bfloat16", np.array([1.0, 2.5, 3.140625], np.float32)),
+        ("bfloat16", np.array([1.0, 2.5, 3.140625]).astype(ml_dtypes.bfloat16)),
+        ("int4", np.array([-8, 7, 0], np.int8)),
+        ("string", np.array(["red", "green", "blue"])),
+    ],
+)
+def test_a_file_of_values_that_npy_has_no_type_for(tmp_path: Path, dtype: str, values: np.ndarray) -> None:
+    np.save(tmp_path / "x.npy", values)
+    plans, _ = inputs.plan([spec(dtype, (3,))], InputWishes(files={"x": str(tmp_path / "x.npy")}), FIRST)
+    made = inputs.make(plans, 1)["x"]
+    assert inputs.element_name(made) == dtype
+    assert made.astype(values.dtype).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "way"),
+    [
+        ("int64", np.zeros(3, np.int32), "int64"),
+        ("string", np.zeros(3), "str"),
+        ("float32", np.array(["a", "b", "c"]), "float32"),
+        ("int4", np.array([-9, 0, 0], np.int8), "-8"),
+        ("uint4", np.zeros(3, np.float32), "int8"),
+    ],
+)
+def test_values_of_another_type_are_refused_by_the_input_s_name(
+    tmp_path: Path, dtype: str, values: np.ndarray, way: str
+) -> None:
+    np.save(tmp_path / "input-0-0.npy", values)
+    with pytest.raises(SpecInvalid) as caught:
+        inputs.plan([spec(dtype, (3,))], InputWishes(files={"x": str(tmp_path / "input-0-0.npy")}), FIRST)
+    assert "input-0-0" not in caught.value.message, "in a dataset's job nobody ever saw that file"
+    assert "'x'" in caught.value.message
+    assert way in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_type_of_which_there_are_no_arrays_is_named() -> None:
+    plans, _ = inputs.plan([spec("float3")], InputWishes(), FIRST)
+    with pytest.raises(ModelNotSupported, match="float3"):
         inputs.make(plans, 1)

@@ -90,3 +90,148 @@ def test_an_unknown_provider_is_an_error(tmp_path: Path) -> None:
     assert error is not None
     assert error["code"] == "ModelNotSupported"
     assert "directml" in str(error["message"])
+
+
+def whole(folder: Path, model: Path) -> Harness:
+    """Every kind of run that a profile consists of must end well."""
+    made = harness(folder, model)
+    made.good(RunKind.COMPILE, Measure.TIME)
+    made.good(RunKind.FIRST_LOAD, Measure.TIME)
+    assert made.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.INFERENCE].values_ns
+    made.good(RunKind.LAYERS, Measure.TIME)
+    return made
+
+
+def infer(made: Harness, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs for one batch, as an inference job gets them."""
+    files = {}
+    for name, array in arrays.items():
+        files[name] = str(made.folder / f"{name}.npy")
+        np.save(files[name], array)
+        Path(files[name]).chmod(0o644)
+    outputs = made.good(RunKind.INFER, batches=(files,)).outputs[0]
+    return {name: np.load(path) for name, path in outputs.items()}
+
+
+def save(path: Path, nodes: list, inputs: list, outputs: list, weights: dict | None = None, *, opset: int = 21) -> Path:
+    """A model of the nodes given; inputs and outputs as (name, ONNX element type, shape)."""
+    helper = onnx.helper
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value if not isinstance(value, tuple) else helper.make_tensor_value_info(*value) for value in inputs],
+        [value if not isinstance(value, tuple) else helper.make_tensor_value_info(*value) for value in outputs],
+        [onnx.numpy_helper.from_array(value, name) for name, value in (weights or {}).items()],
+    )
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 2)]
+    onnx.save_model(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
+    return path
+
+
+def test_small_tensors_stay_in_a_saved_model_that_keeps_its_weights_outside(tmp_path: Path) -> None:
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Reshape", ["a", "shape"], ["b"]),
+        helper.make_node("Slice", ["b", "zero", "eight", "two"], ["y"]),
+    ]
+    weights = {
+        "w": np.ones((64, 64), np.float32),
+        "shape": np.array([0, 0, 4, 16], np.int64),
+        **{name: np.array([value], np.int64) for name, value in (("zero", 0), ("eight", 8), ("two", 2))},
+    }
+    path = save(tmp_path / "m.onnx", nodes, [("x", FLOAT, ["b", "s", 64])], [("y", FLOAT, None)], weights)
+    model = onnx.load(str(path))
+    onnx.save_model(model, str(path), save_as_external_data=True, location="m.bin", size_threshold=1024)
+    made = whole(tmp_path, path)
+    assert (made.folder / "artifact" / "optimized.bin").stat().st_size >= 64 * 64 * 4
+
+
+def test_an_output_of_another_size_than_the_file_declares_is_not_bound(tmp_path: Path) -> None:
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
+    inputs, outputs = [("x", FLOAT, ["batch", 4])], [("y", FLOAT, [2, 3])]
+    path = save(tmp_path / "m.onnx", [node], inputs, outputs, {"w": np.ones((4, 3), np.float32)})
+    made = whole(tmp_path, path)
+    assert made.inspection is not None
+    assert made.inspection.outputs[0].shape == (1, 3)
+    assert infer(made, x=np.ones((5, 4), np.float32))["y"].shape == (5, 3)
+
+
+def test_an_output_whose_size_varies_from_run_to_run_is_not_bound(tmp_path: Path) -> None:
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("RandomUniformLike", ["x"], ["r"]),
+        helper.make_node("Greater", ["r", "x"], ["more"]),
+        helper.make_node("NonZero", ["more"], ["y"]),
+    ]
+    path = save(tmp_path / "m.onnx", nodes, [("x", FLOAT, [100])], [("y", INT64, [1, "n"])])
+    whole(tmp_path, path)
+
+
+@pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2", "INT4", "UINT4", "FLOAT16", "BOOL"])
+def test_types_that_numpy_lacks_go_in(tmp_path: Path, kind: str) -> None:
+    node = onnx.helper.make_node("Cast", ["x"], ["y"], to=FLOAT)
+    number = getattr(onnx.TensorProto, kind)
+    made = whole(tmp_path, save(tmp_path / "m.onnx", [node], [("x", number, [1, 5])], [("y", FLOAT, [1, 5])]))
+    given = {"INT4": np.int8, "UINT4": np.uint8, "BOOL": np.bool_, "FLOAT16": np.float16}.get(kind, np.float32)
+    values = np.array([[1, 0, 1, 1, 0]], given)
+    assert infer(made, x=values)["y"].tolist() == values.astype(float).tolist()
+
+
+@pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT8E4M3FN", "INT4", "UINT4"])
+def test_types_that_numpy_lacks_come_out(tmp_path: Path, kind: str) -> None:
+    node = onnx.helper.make_node("Cast", ["x"], ["y"], to=getattr(onnx.TensorProto, kind))
+    number = getattr(onnx.TensorProto, kind)
+    made = whole(tmp_path, save(tmp_path / "m.onnx", [node], [("x", FLOAT, [1, 5])], [("y", number, [1, 5])]))
+    assert made.inspection is not None
+    assert made.inspection.outputs[0].bytes == {"BFLOAT16": 10, "FLOAT8E4M3FN": 5}.get(kind, 3)
+    assert infer(made, x=np.array([[1, 2, 3, 4, 5]], np.float32))["y"].tolist() == [[1, 2, 3, 4, 5]]
+
+
+def classifier(path: Path, **labels: list) -> Path:
+    """As scikit-learn's converter writes one: a label, and a sequence of maps."""
+    helper, text = onnx.helper, "classlabels_strings" in labels
+    kind = onnx.TensorProto.STRING if text else INT64
+    nodes = [
+        helper.make_node(
+            "LinearClassifier", ["x"], ["label", "p"], domain="ai.onnx.ml", coefficients=[1.0, 2.0, 3.0, 4.0],
+            intercepts=[0.0, 0.0], multi_class=0, post_transform="SOFTMAX", **labels,
+        ),
+        helper.make_node(
+            "ZipMap", ["p"], ["probabilities"], domain="ai.onnx.ml",
+            **{f"classlabels_{'strings' if text else 'int64s'}": next(iter(labels.values()))},
+        ),
+    ]  # fmt: skip
+    maps = helper.make_sequence_type_proto(helper.make_map_type_proto(kind, helper.make_tensor_type_proto(FLOAT, None)))
+    outputs = [("label", kind, [None]), helper.make_value_info("probabilities", maps)]
+    return save(path, nodes, [("x", FLOAT, [None, 2])], outputs, opset=15)
+
+
+@pytest.mark.parametrize("labels", [{"classlabels_ints": [3, 4]}, {"classlabels_strings": ["cat", "dog"]}])
+def test_outputs_that_are_text_or_no_tensors(tmp_path: Path, labels: dict[str, list]) -> None:
+    made = whole(tmp_path, classifier(tmp_path / "m.onnx", **labels))
+    assert made.inspection is not None
+    assert [spec.name for spec in made.inspection.outputs] == ["label"]
+    assert any("'probabilities'" in note and "seq(map" in note for note in made.inspection.notes)
+    assert infer(made, x=np.array([[0, 1]], np.float32))["label"].tolist() == [next(iter(labels.values()))[1]]
+
+
+def test_text_goes_in(tmp_path: Path) -> None:
+    node = onnx.helper.make_node(
+        "LabelEncoder", ["text"], ["y"], domain="ai.onnx.ml", keys_strings=["red", "grün"], values_int64s=[5, 6], default_int64=-1
+    )  # fmt: skip
+    inputs, outputs = [("text", onnx.TensorProto.STRING, [None, 1])], [("y", INT64, [None, 1])]
+    made = whole(tmp_path, save(tmp_path / "m.onnx", [node], inputs, outputs, opset=15))
+    assert infer(made, text=np.array([["grün"], ["red"], ["other"]]))["y"].tolist() == [[6], [5], [-1]]
+
+
+def test_an_input_that_is_no_tensor_is_refused_by_name(tmp_path: Path) -> None:
+    helper = onnx.helper
+    sequence = helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, [2]))
+    node = helper.make_node("SequenceLength", ["parts"], ["y"])
+    path = save(tmp_path / "m.onnx", [node], [helper.make_value_info("parts", sequence)], [("y", INT64, [])])
+    error = Harness(tmp_path / "h", path, ModelFormat.ONNX, "onnxruntime").run(RunKind.INSPECT).result.error
+    assert error is not None
+    assert error["code"] == "ModelNotSupported"
+    assert "'parts' is a sequence" in str(error["message"])
+    assert error["hint"]

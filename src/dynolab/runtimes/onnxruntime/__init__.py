@@ -3,106 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
-from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version, zeros
+from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version
 from dynolab.runtimes.onnxruntime import file_facts, trace
 from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
+from dynolab.runtimes.onnxruntime.session import OnnxSession, library
 from dynolab.spec.measurements import ComputeUnit, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.onnxfile import external_data
-from dynolab.spec.tensors import TensorSpec
 
 ARTIFACT = "optimized.onnx"
 ARTIFACT_WEIGHTS = "optimized.bin"
+OUTSIDE_FROM_BYTES = 1024
+"""Smaller weights stay in the saved model: ONNX Runtime reads shapes and axes while it loads, and finds none outside (1.32)."""
 LARGE_MODEL_BYTES = 1_000_000_000
 """From here on, or when the model does so itself, the artifact's weights go to a file of their own: one protobuf message
 holds 2 GiB at most, and a model saved elsewhere would look for its external data in vain."""
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-qnn", "onnxruntime-directml")
 _SHORT_NAMES = {"qnn": "QNNExecutionProvider", "qnn-gpu": "QNNExecutionProvider", "directml": "DmlExecutionProvider"}
-_DTYPES = {"float": "float32", "double": "float64"}
 _SESSION_ENTRIES = {"allow_spinning": "session.intra_op.allow_spinning"}
-
-
-class OnnxSession(Session):
-    """An InferenceSession with all inputs and outputs bound through its I/O binding."""
-
-    def __init__(self, session: Any, target: Target) -> None:
-        self._session = session
-        self._binding: Any = None
-        self._held: list[Any] = []
-        self.inputs = tuple(_spec(node) for node in session.get_inputs())
-        self.outputs = tuple(_spec(node) for node in session.get_outputs())
-        self._asked = target.options
-
-    @property
-    def _device(self) -> str:
-        first = self._session.get_providers()[0]
-        return "cuda" if first == "CUDAExecutionProvider" else "cpu"
-
-    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
-        from onnxruntime import OrtValue
-
-        binding = self._session.io_binding()
-        self._held = []
-        for node in self.inputs:
-            # Models before IR 4 list their weights as inputs; of those that ONNX Runtime folded away, its saved model keeps
-            # the input, which nothing reads any more.
-            array = inputs[node.name] if node.name in inputs else zeros(node)
-            value = OrtValue.ortvalue_from_numpy(array, self._device, 0)
-            self._held += [array, value]  # on the CPU the value borrows the array's memory
-            binding.bind_ortvalue_input(node.name, value)
-        for node in self.outputs:
-            known = outputs.get(node.name)
-            if known is not None and known.bound and known.bytes:
-                value = OrtValue.ortvalue_from_numpy(zeros(known), self._device, 0)
-                self._held.append(value)
-                binding.bind_ortvalue_output(node.name, value)
-            else:
-                binding.bind_output(node.name, "cpu")
-        self._binding = binding
-
-    def runner(self) -> Callable[[], object]:
-        """Runs are synchronous: with a binding on an accelerator its outputs are synchronised inside the call."""
-        if self._device == "cpu":
-            return partial(self._session.run_with_iobinding, self._binding)
-        return self._fenced
-
-    def _fenced(self) -> None:
-        self._session.run_with_iobinding(self._binding)
-        self._binding.synchronize_outputs()
-
-    def fetch(self) -> dict[str, Array]:
-        values = self._binding.copy_outputs_to_cpu()
-        return {node.name: np.asarray(value) for node, value in zip(self.outputs, values, strict=True)}
-
-    def effective(self) -> dict[str, str]:
-        options = self._session.get_session_options()
-        threads = options.intra_op_num_threads
-        return {
-            "providers": ", ".join(self._session.get_providers()),
-            "intra_op_num_threads": str(threads)
-            if threads
-            else f"0 (one for each physical core: {_default_threads()})",
-            "inter_op_num_threads": str(options.inter_op_num_threads),
-            "execution_mode": options.execution_mode.name,
-            "graph_optimization_level": options.graph_optimization_level.name,
-            "enable_cpu_memory_arena": str(options.enable_cpu_mem_arena).lower(),
-            "enable_memory_pattern": str(options.enable_mem_pattern).lower(),
-        }
-
-    def close(self) -> None:
-        self._binding = self._session = None
-        self._held.clear()
 
 
 class OnnxRuntime(Runtime):
@@ -126,9 +51,7 @@ class OnnxRuntime(Runtime):
         return super().unavailable()
 
     def import_library(self) -> None:
-        import onnxruntime
-
-        onnxruntime.set_default_logger_severity(3)
+        library().set_default_logger_severity(3)
 
     def describe(self, target: Target) -> Description:
         return file_facts.describe(target.model, target.shapes)
@@ -141,29 +64,25 @@ class OnnxRuntime(Runtime):
         if external or target.model.stat().st_size > LARGE_MODEL_BYTES:
             name = "session.optimized_model_external_initializers"
             options.add_session_config_entry(f"{name}_file_name", ARTIFACT_WEIGHTS)
-            options.add_session_config_entry(f"{name}_min_size_in_bytes", "0")
+            options.add_session_config_entry(f"{name}_min_size_in_bytes", str(OUTSIDE_FROM_BYTES))
         _open(target.model, options, self._providers(target))
 
     def load(self, target: Target) -> Session:
         return self._load(target, profile_prefix=None)
 
     def _load(self, target: Target, profile_prefix: str | None) -> OnnxSession:
-        from onnxruntime import GraphOptimizationLevel
-
         options = _session_options(target)
         model = target.model
         artifact = target.artifact_dir / ARTIFACT
         if artifact.exists():
-            model, options.graph_optimization_level = artifact, GraphOptimizationLevel.ORT_DISABLE_ALL
+            model, options.graph_optimization_level = artifact, library().GraphOptimizationLevel.ORT_DISABLE_ALL
         if profile_prefix is not None:
             options.enable_profiling, options.profile_file_prefix = True, profile_prefix
-        return OnnxSession(_open(model, options, self._providers(target)), target)
+        return OnnxSession(_open(model, options, self._providers(target)))
 
     def _providers(self, target: Target) -> list[Any]:
         """Providers for the requested units, CPU last where it is not excluded. A unit without one is an error."""
-        import onnxruntime
-
-        present = onnxruntime.get_available_providers()
+        present = library().get_available_providers()
         named = target.options.plain.get("onnx_execution_providers")
         if named:
             return [_named_provider(str(name).strip(), present) for name in str(named).split(",")] + [
@@ -187,7 +106,7 @@ class OnnxRuntime(Runtime):
             run = session.runner()
             for _ in range(iterations):
                 run()
-            file = Path(session._session.end_profiling())
+            file = session.end_profiling()
             session.close()
             events = json.loads(file.read_text(encoding="utf-8"))
         return LayerRecording(list(trace.iterations(events)), resolution_ns=1000)
@@ -195,9 +114,7 @@ class OnnxRuntime(Runtime):
 
 def _session_options(target: Target) -> Any:
     """ONNX Runtime's SessionOptions for a target: what was asked for, else ONNX Runtime's own defaults."""
-    from onnxruntime import ExecutionMode, GraphOptimizationLevel, SessionOptions
-
-    options, asked = SessionOptions(), target.options.group("onnx_options")
+    options, asked = library().SessionOptions(), target.options.group("onnx_options")
     options.log_severity_level = 3
     options.intra_op_num_threads = int(asked.get("intra_op_num_threads", 0))
     options.inter_op_num_threads = int(asked.get("inter_op_num_threads", 0))
@@ -207,8 +124,8 @@ def _session_options(target: Target) -> Any:
         str(asked.get("graph_optimization_level", "ENABLE_ALL")),
         str(asked.get("execution_mode", "SEQUENTIAL")),
     )
-    options.graph_optimization_level = getattr(GraphOptimizationLevel, f"ORT_{level.removeprefix('ORT_')}")
-    options.execution_mode = getattr(ExecutionMode, f"ORT_{mode.removeprefix('ORT_')}")
+    options.graph_optimization_level = getattr(library().GraphOptimizationLevel, f"ORT_{level.removeprefix('ORT_')}")
+    options.execution_mode = getattr(library().ExecutionMode, f"ORT_{mode.removeprefix('ORT_')}")
     for name, entry in _SESSION_ENTRIES.items():
         if name in asked:
             options.add_session_config_entry(entry, "1" if asked[name] else "0")
@@ -219,11 +136,11 @@ def _session_options(target: Target) -> Any:
 
 def _open(model: Path, options: Any, providers: list[Any]) -> Any:
     """An InferenceSession; the library's refusals become dynolab's errors."""
-    from onnxruntime import InferenceSession
+    inference_session = library().InferenceSession
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     try:
-        session = InferenceSession(str(model), options, providers=providers)
+        session = inference_session(str(model), options, providers=providers)
     except (state.InvalidProtobuf, state.InvalidGraph, state.NoSuchFile) as error:
         raise ModelInvalid(f"ONNX Runtime cannot read {model.name}: {_first_line(error)}") from error
     except state.NotImplemented as error:
@@ -254,23 +171,6 @@ def _named_provider(name: str, present: Iterable[str]) -> str:
         if provider.lower() in (full.lower(), f"{full}ExecutionProvider".lower()):
             return provider
     raise ModelNotSupported(f"this ONNX Runtime has no execution provider {name!r}", hint=f"it has: {', '.join(known)}")
-
-
-def _spec(node: Any) -> TensorSpec:
-    """dynolab's description of an ONNX Runtime NodeArg."""
-    inner = node.type.removeprefix("tensor(").removesuffix(")")
-    return TensorSpec(node.name, _DTYPES.get(inner, inner), tuple(node.shape))
-
-
-def _default_threads() -> int:
-    """ONNX Runtime's own default: one thread for each physical core that it may use."""
-    if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
-    cores = set()
-    for processor in os.sched_getaffinity(0):
-        siblings = Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list")
-        cores.add(siblings.read_text() if siblings.exists() else str(processor))
-    return len(cores)
 
 
 plugin = OnnxRuntime()

@@ -10,6 +10,7 @@ from typing import Any
 
 from dynolab.errors import ModelInvalid, ModelNotSupported, PluginMissing
 from dynolab.runtimes.base import install_command
+from dynolab.runtimes.onnxruntime import types
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import ELEMENT_BYTES, Dimension, TensorSpec
 
@@ -17,7 +18,7 @@ _INNER_LOOPS = {"If", "Loop", "Scan"}
 
 
 def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
-    """Declared inputs and outputs, and the facts; multiply-accumulates for ``shapes``, where they are given.
+    """Declared inputs and those outputs that are tensors, and the facts; multiply-accumulates for ``shapes``, where they are given.
 
     Raises :class:`ModelInvalid` for a file that is no ONNX model, :class:`ModelNotSupported` for inputs that are no
     tensors.
@@ -27,7 +28,7 @@ def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {tensor.values.name for tensor in graph.sparse_initializer}
     inputs = tuple(_spec(value) for value in graph.input if value.name not in weights)
-    outputs = tuple(_spec(value) for value in graph.output)
+    outputs = tuple(_spec(value) for value in graph.output if value.type.WhichOneof("value") == "tensor_type")
     parameters, by_type = _parameters(graph)
     macs, reason = _multiply_accumulates(model, shapes) if shapes else (None, "no shapes are bound yet")
     return Description(
@@ -69,14 +70,16 @@ def _schema(model: Any) -> str:
 def _dtype(number: int) -> str:
     import onnx
 
-    name = str(onnx.TensorProto.DataType.Name(number)).lower()
-    return {"float": "float32", "double": "float64"}.get(name, name)
+    return types.element_name(str(onnx.TensorProto.DataType.Name(number)).lower())
 
 
 def _spec(value: Any) -> TensorSpec:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        raise ModelNotSupported(f"{value.name!r} is a {kind or 'value of unknown type'}: only tensors can be fed")
+        raise ModelNotSupported(
+            f"input {value.name!r} is a {(kind or 'value of unknown type').removesuffix('_type')}: only tensors can be fed",
+            hint="export the model with tensors as inputs",
+        )
     tensor = value.type.tensor_type
     shape = tuple(_dimension(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else ()
     return TensorSpec(value.name, _dtype(tensor.elem_type), shape)
