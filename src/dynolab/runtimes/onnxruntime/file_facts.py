@@ -10,11 +10,10 @@ from typing import Any
 
 from dynolab.errors import ModelInvalid, ModelNotSupported, PluginMissing
 from dynolab.runtimes.base import install_command
+from dynolab.runtimes.onnxruntime import macs as macs_module
 from dynolab.runtimes.onnxruntime import types
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import ELEMENT_BYTES, Dimension, TensorSpec
-
-_INNER_LOOPS = {"If", "Loop", "Scan"}
 
 
 def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
@@ -30,7 +29,7 @@ def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
     inputs = tuple(_spec(value) for value in graph.input if value.name not in weights)
     outputs = tuple(_spec(value) for value in graph.output if value.type.WhichOneof("value") == "tensor_type")
     parameters, by_type = _parameters(graph)
-    macs, reason = _multiply_accumulates(model, shapes) if shapes else (None, "no shapes are bound yet")
+    macs, reason = macs_module.count(model, shapes) if shapes or not inputs else (None, "no shapes are bound yet")
     return Description(
         inputs=inputs,
         outputs=outputs,
@@ -122,57 +121,3 @@ def _shares(by_type: Mapping[str, int]) -> str | None:
     rows = sorted(by_type.items(), key=lambda item: -item[1])
     shown = [(name, size / total) for name, size in rows if size / total >= 0.01]
     return shown[0][0] if len(shown) == 1 else ", ".join(f"{name} {share:.0%}" for name, share in shown)
-
-
-def _multiply_accumulates(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int | None, str | None]:
-    """Sum over convolutions and matrix products of the main graph, or None with the reason."""
-    import onnx
-    from onnx import shape_inference
-
-    if any(node.op_type in _INNER_LOOPS for node in model.graph.node):
-        return None, "the model branches or loops: the count depends on its inputs"
-    for value in model.graph.input:
-        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
-            dim.dim_value = size
-    try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
-    except (ValueError, onnx.checker.ValidationError, shape_inference.InferenceError) as error:
-        return None, f"shapes could not be inferred: {str(error).splitlines()[0]}"
-    graph = inferred.graph
-    known = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for value in [*graph.value_info, *graph.input, *graph.output]:
-        kind = value.type.tensor_type
-        sizes = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in kind.shape.dim)
-        known[value.name] = sizes if kind.HasField("shape") else (-1,)
-    total = 0
-    for node in graph.node:
-        part = _node_macs(node, known)
-        if part is None:
-            return None, f"the shapes of {node.op_type} {node.name!r} are not known before a run"
-        total += part
-    return total, None
-
-
-_OPERANDS = {
-    "Conv": (0, 1), "ConvInteger": (0, 1), "FusedConv": (0, 1), "QLinearConv": (0, 3), "ConvTranspose": (0, 1),
-    "Gemm": (0, 1), "MatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
-}  # fmt: skip
-"""Positions of the two operands among an operator's inputs."""
-
-
-def _node_macs(node: Any, known: Mapping[str, tuple[int, ...]]) -> int | None:
-    """Multiply-accumulates of one node: 0 for operators that have none, None where a shape is missing."""
-    if node.op_type not in _OPERANDS:
-        return 0
-    first, second = (known.get(node.input[index], (-1,)) for index in _OPERANDS[node.op_type])
-    out = known.get(node.output[0], (-1,))
-    if min((*first, *second, *out, 1)) < 0 or not first or not second:
-        return None
-    if node.op_type == "ConvTranspose":
-        return prod(first) * prod(second[1:])
-    if "Conv" in node.op_type:
-        return prod(out) * prod(second[1:])
-    if node.op_type == "Gemm":
-        transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-        return prod(out) * (first[0] if transposed else first[1])
-    return prod(out) * first[-1]
