@@ -179,7 +179,7 @@ def test_inputs_that_do_not_fit(null_model: Callable[..., Path], tmp_path: Path)
     refused(dynolab("profile", model, "--input-file", f"x={tmp_path / 'x.npy'}"), "int32", "float32")
     refused(dynolab("profile", model, "--input-file", "x=/etc/passwd"), "/etc/passwd is no .npy file")
     refused(dynolab("profile", model, "--input-range", "x=0,inf"), "must be finite")
-    refused(dynolab("profile", model, "--input-shape", "x=1,3,0,8"), "the size 0 must be 1 or more")
+    refused(dynolab("profile", model, "--input-shape", "x=1,3,-1,8"), "the size -1 must be 0 or more")
     refused(dynolab("profile", model, "--input-shape", "x=1,3,99999999,99999999"), "GB of memory", "--input-shape x")
 
 

@@ -237,7 +237,7 @@ def test_requirements_reach_the_agent_and_the_next_run(hub: RunningHub, user: Us
         ({"requirements": ["estimated_inference_time <= 33"]}, "needs a unit"),
         ({"requirements": ["model_size <= 1 MB"] * 51}, "50"),
         ({"requirements": ["model_size <= 1 MB\0"]}, "NUL"),
-        ({"input_shapes": {"x": [1, 0]}}, "the size 0 must be 1 or more"),
+        ({"input_shapes": {"x": [1, -1]}}, "the size -1 must be 0 or more"),
         ({"input_shapes": {"x": [2**70]}}, "at most 2 to the power of 62"),
         ({"input_shapes": {"x": "1,3"}}, "input_shapes"),
     ],

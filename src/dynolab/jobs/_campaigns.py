@@ -31,10 +31,10 @@ from dynolab.runtimes.base import Runtime
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements, untrusted
 from dynolab.spec.jobs import ProfileSpec
-from dynolab.spec.measurements import StageName
+from dynolab.spec.measurements import Notice, StageName
 from dynolab.spec.models import ModelFacts, ModelFormat
 from dynolab.spec.options import Options
-from dynolab.spec.profiles import Notice, Profile, Request
+from dynolab.spec.profiles import Profile, Request
 
 PREFERRED: Mapping[ModelFormat, str] = {
     ModelFormat.ONNX: "onnxruntime",

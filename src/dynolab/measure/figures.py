@@ -12,7 +12,7 @@ from dynolab.measure.plan import CALM_PROCESSES
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.verdict_rules import percent
 from dynolab.spec import stats
-from dynolab.spec.measurements import ComputeUnit, Range, RuntimeRow, StageName
+from dynolab.spec.measurements import ComputeUnit, Notice, Range, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import (
@@ -21,7 +21,6 @@ from dynolab.spec.profiles import (
     ImportCost,
     LayerTable,
     MemorySummary,
-    Notice,
     Profile,
     Request,
     RuntimeFacts,
@@ -256,6 +255,7 @@ def _layers(measured: Measured, inference: TimeSummary | None) -> LayerTable:
 
 def _notices(measured: Measured, found: Inspection, layers: LayerTable, options: Options) -> list[Notice]:
     notices = [Notice("info", "default-shape", note) for note in found.notes]
+    notices += [*found.notices, *_empty(found)]
     notices += _fallbacks(layers, options.compute_units)
     if measured.layers_verdict is not None and measured.layers_verdict.trust is not Trust.CLEAN:
         why = "; ".join(measured.layers_verdict.reasons)
@@ -270,6 +270,19 @@ def _notices(measured: Measured, found: Inspection, layers: LayerTable, options:
         for name in negative
     ]
     return notices
+
+
+def _empty(found: Inspection) -> list[Notice]:
+    """A loud notice for each input without elements: there may be next to nothing to compute."""
+    return [
+        Notice(
+            "loud",
+            "empty-input",
+            f"input {spec.name!r} of shape {spec.shape_text} is empty: these figures are of a run without it",
+        )
+        for spec in (item.spec for item in found.inputs)
+        if 0 in spec.shape
+    ]
 
 
 def _fallbacks(layers: LayerTable, requested: tuple[ComputeUnit, ...]) -> list[Notice]:

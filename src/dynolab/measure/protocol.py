@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from dynolab.errors import SpecInvalid, WorkerCrashed
 from dynolab.spec import codec, untrusted
-from dynolab.spec.measurements import Layer, MemoryEdge, Witnesses
+from dynolab.spec.measurements import Layer, MemoryEdge, Notice, Witnesses
 from dynolab.spec.models import Description, FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
@@ -120,6 +120,8 @@ class Inspection:
     outputs: tuple[TensorSpec, ...]
     notes: tuple[str, ...]
     compiles: bool
+    notices: tuple[Notice, ...] = ()
+    """What the loaded model tells that a reader would not expect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from dynolab.measure.window import Durations, Window
 from dynolab.runtimes._elements import element_name, plain
 from dynolab.runtimes.base import Array, Runtime, Session, Target
 from dynolab.spec import options as options_module
-from dynolab.spec.measurements import MemoryEdge, StageName
+from dynolab.spec.measurements import MemoryEdge, Notice, StageName
 from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
@@ -133,21 +133,21 @@ class Run:
                 continue
             facts = self.runtime.describe(target)
             compiles = self.runtime.compiles(target)
-            inspection = Inspection(facts, plans, outputs, (*notes, *told), compiles)
+            inspection = Inspection(facts, plans, outputs, tuple(notes), compiles, told)
             self.note(inspection=inspection, effective=effective)
             return
         raise problems[0]
 
     def _try(
         self, target: Target, arrays: Mapping[str, Array]
-    ) -> tuple[tuple[TensorSpec, ...], dict[str, str], tuple[str, ...]]:
+    ) -> tuple[tuple[TensorSpec, ...], dict[str, str], tuple[Notice, ...]]:
         session = self.runtime.load(target)
         try:
             session.bind(arrays, {})
             first_inference(session.runner())
             outputs = session.fetch()
             specs = tuple(TensorSpec(name, element_name(array), array.shape) for name, array in outputs.items())
-            return specs, session.effective(), session.notes()
+            return specs, session.effective(), session.notices()
         finally:
             session.close()
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dynolab.errors import Bug, ModelNotSupported
 from dynolab.runtimes._elements import element_type
-from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
 from dynolab.spec.tensors import TensorSpec
@@ -80,8 +80,8 @@ class Session(ABC):
     def effective(self) -> dict[str, str]:
         """Threads, precision, optimisation level, providers: what is in effect, as the runtime itself reports it."""
 
-    def notes(self) -> tuple[str, ...]:
-        """Sentences on what a reader would not expect, such as outputs that :meth:`fetch` leaves out; after a run."""
+    def notices(self) -> tuple[Notice, ...]:
+        """What a reader would not expect, such as outputs that :meth:`fetch` leaves out; asked after a run."""
         return ()
 
     def accelerator_memory(self) -> dict[str, int]:

@@ -46,8 +46,8 @@ def check_shapes(shapes: Shapes, what: str = "input shape") -> None:
     """Raise :class:`SpecInvalid` for a size that no array has."""
     for name, shape in shapes.items():
         for size in shape:
-            if not 0 < size < SIZE_MOST:
-                wanted = "at most 2 to the power of 62" if size > 0 else "1 or more"
+            if not 0 <= size < SIZE_MOST:  # 0: a cache that holds nothing yet
+                wanted = "at most 2 to the power of 62" if size > 0 else "0 or more"
                 raise SpecInvalid(f"{what} {show_shape(name, shape)}: the size {size} must be {wanted}")
 
 

@@ -27,6 +27,15 @@ class ComputeUnit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the reader must know: ``level`` is ``info``, ``warning`` or ``loud``."""
+
+    level: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Range:
     """Bytes, from what only swap could take (lower) to all that is resident (upper)."""
 

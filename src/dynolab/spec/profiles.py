@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynolab.spec.devices import DeviceFacts
-from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Range, RuntimeRow, StageName, Witnesses
+from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Notice, Range, RuntimeRow, StageName, Witnesses
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.tensors import TensorSpec
 
@@ -32,15 +32,6 @@ class Verdict:
     trust: Trust
     reasons: tuple[str, ...] = ()
     readings: dict[str, float | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something the reader must know: ``level`` is ``info``, ``warning`` or ``loud``."""
-
-    level: str
-    code: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from dynolab.spec.devices import DeviceFacts
-from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Range, RuntimeRow, StageName, Witnesses
+from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Notice, Range, RuntimeRow, StageName, Witnesses
 from dynolab.spec.models import FileFact, ModelFacts, ModelFormat
 from dynolab.spec.profiles import (
     SCHEMA_VERSION,
@@ -16,7 +16,6 @@ from dynolab.spec.profiles import (
     LayerTable,
     MemoryRun,
     MemorySummary,
-    Notice,
     Plan,
     Profile,
     Request,

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from dynolab.measure import figures
 from dynolab.measure.orders import Before
+from dynolab.measure.protocol import InputPlan, Inspection
 from dynolab.measure.verdict import DISTURBANCE, MINIMUM_STANDS
 from dynolab.spec.measurements import Witnesses
+from dynolab.spec.models import Description
 from dynolab.spec.profiles import TimingRun, Trust, Verdict
+from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.sample import sample_profile
 
 CLEAN = Verdict(Trust.CLEAN)
@@ -47,3 +50,11 @@ def runs(*judged: tuple[int, Verdict]) -> list[TimingRun]:
 def test_the_reason_of_a_lonely_minimum_is_in_percent() -> None:
     found = figures._time_verdict(runs((1000, CLEAN), (1107, CLEAN), (1200, CLEAN)))
     assert found.reasons == ("no other process came nearer to the minimum than 10.7 % (allowed 2 %)",)
+
+
+def test_an_empty_input_is_said_loudly() -> None:
+    plan = InputPlan(TensorSpec("past", "float32", (1, 0, 4)), 0.0, 1.0)
+    found = figures._empty(Inspection(Description((), ()), (plan,), (), (), compiles=False))
+    assert [(notice.level, "'past'" in notice.text, "[1, 0, 4]" in notice.text) for notice in found] == [
+        ("loud", True, True)
+    ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynolab.measure.protocol import Measure, RunKind
+from dynolab.measure.protocol import InputWishes, Measure, RunKind
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing import models
@@ -212,7 +212,8 @@ def test_outputs_that_are_text_or_no_tensors(tmp_path: Path, labels: dict[str, l
     made = whole(tmp_path, classifier(tmp_path / "m.onnx", **labels))
     assert made.inspection is not None
     assert [spec.name for spec in made.inspection.outputs] == ["label"]
-    assert any("'probabilities'" in note and "seq(map" in note for note in made.inspection.notes)
+    texts = [notice.text for notice in made.inspection.notices]
+    assert any("'probabilities'" in note and "seq(map" in note for note in texts)
     assert infer(made, x=np.array([[0, 1]], np.float32))["label"].tolist() == [next(iter(labels.values()))[1]]
 
 
@@ -235,3 +236,32 @@ def test_an_input_that_is_no_tensor_is_refused_by_name(tmp_path: Path) -> None:
     assert error["code"] == "ModelNotSupported"
     assert "'parts' is a sequence" in str(error["message"])
     assert error["hint"]
+
+
+def test_an_input_without_a_shape_asks_for_one(tmp_path: Path) -> None:
+    node = onnx.helper.make_node("Tanh", ["x"], ["y"])
+    path = save(tmp_path / "m.onnx", [node], [("x", FLOAT, None)], [("y", FLOAT, None)])
+    error = Harness(tmp_path / "h", path, ModelFormat.ONNX, "onnxruntime").run(RunKind.INSPECT).result.error
+    assert error is not None
+    assert error["code"] == "SpecInvalid"
+    assert "--input-shape x=" in str(error["hint"])
+    made = Harness(tmp_path / "i", path, ModelFormat.ONNX, "onnxruntime", wishes=InputWishes(shapes={"x": (2, 3)}))
+    made.inspect()
+    assert made.inspection is not None
+    assert made.inspection.outputs[0].shape == (2, 3)
+    assert made.inspection.description.multiply_accumulates == 0
+
+
+def test_an_empty_input_is_legal(tmp_path: Path) -> None:
+    """The cache of a decoder before its first token."""
+    node = onnx.helper.make_node("Concat", ["past", "x"], ["y"], axis=1)
+    path = save(
+        tmp_path / "m.onnx", [node], [("past", FLOAT, [1, "n", 4]), ("x", FLOAT, [1, 1, 4])], [("y", FLOAT, None)]
+    )
+    made = Harness(
+        tmp_path / "h", path, ModelFormat.ONNX, "onnxruntime", wishes=InputWishes(shapes={"past": (1, 0, 4)})
+    )
+    made.inspect()
+    assert made.inspection is not None
+    assert made.inspection.outputs[0].shape == (1, 1, 4)
+    assert made.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.INFERENCE].values_ns

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from dynolab.errors import ModelInvalid, ModelNotSupported, PluginMissing
+from dynolab.errors import ModelInvalid, ModelNotSupported, PluginMissing, SpecInvalid
 from dynolab.runtimes.base import install_command
 from dynolab.runtimes.onnxruntime import macs as macs_module
 from dynolab.runtimes.onnxruntime import types
@@ -26,7 +27,7 @@ def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {tensor.values.name for tensor in graph.sparse_initializer}
-    inputs = tuple(_spec(value) for value in graph.input if value.name not in weights)
+    inputs = tuple(_input(value, shapes) for value in graph.input if value.name not in weights)
     outputs = tuple(_spec(value) for value in graph.output if value.type.WhichOneof("value") == "tensor_type")
     parameters, by_type = _parameters(graph)
     macs, reason = macs_module.count(model, shapes) if shapes or not inputs else (None, "no shapes are bound yet")
@@ -70,6 +71,19 @@ def _dtype(number: int) -> str:
     import onnx
 
     return types.element_name(str(onnx.TensorProto.DataType.Name(number)).lower())
+
+
+def _input(value: Any, shapes: Mapping[str, tuple[int, ...]]) -> TensorSpec:
+    """An input as declared. Raises :class:`SpecInvalid` where not even the number of dimensions is, and none was asked for."""
+    spec = _spec(value)
+    if value.type.tensor_type.HasField("shape"):
+        return spec
+    if value.name not in shapes:
+        raise SpecInvalid(
+            f"the model does not say how many dimensions its input {value.name!r} has",
+            hint=f"give its shape, for example --input-shape {value.name}=1,16",
+        )
+    return replace(spec, shape=shapes[value.name])
 
 
 def _spec(value: Any) -> TensorSpec:

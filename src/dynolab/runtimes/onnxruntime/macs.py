@@ -66,6 +66,9 @@ def count(model: Any, shapes: Shapes) -> tuple[int | None, str | None]:
     from onnx import inliner, shape_inference
 
     for value in model.graph.input:
+        if not value.type.tensor_type.HasField("shape"):
+            for _ in shapes.get(value.name, ()):
+                value.type.tensor_type.shape.dim.add()
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
             dim.dim_value = size
     try:

@@ -14,6 +14,7 @@ import numpy as np
 from dynolab.runtimes._elements import TEXT, element_name, packed, unpacked
 from dynolab.runtimes.base import Array, Session, zeros
 from dynolab.runtimes.onnxruntime import types
+from dynolab.spec.measurements import Notice
 from dynolab.spec.tensors import Dimension, TensorSpec
 
 
@@ -105,9 +106,13 @@ class OnnxSession(Session):
         tensors = ((node, value) for node, value in zip(self._nodes, values, strict=True) if _is_tensor(node))
         return {node.name: _array(value) for node, value in tensors}
 
-    def notes(self) -> tuple[str, ...]:
+    def notices(self) -> tuple[Notice, ...]:
         return tuple(
-            f"output {node.name!r} is a {node.type}: it is computed in every run, and not kept (only tensors are)"
+            Notice(
+                "info",
+                "no-tensor",
+                f"output {node.name!r} is a {node.type}: it is computed in every run, and not kept (only tensors are)",
+            )
             for node in self._nodes
             if not _is_tensor(node)
         )
