@@ -232,16 +232,22 @@ def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | N
     """A profile for each runtime, measured here."""
     from dataclasses import replace
 
-    from dynolab.cli import _progress
+    from dynolab.cli import _progress, _side_by_side
     from dynolab.connections.local import plugin as local
     from dynolab.jobs.base import Context
     from dynolab.jobs.profile import plugin as job
 
+    before: list[Profile] = []
+
+    def run(one: ProfileSpec) -> Profile:
+        with _progress.follow(one, several=len(runtimes) > 1) as progress:
+            return job.run(one, Context(local, progress))
+
     def measured(one: ProfileSpec) -> Profile:
         if kept is not None:
             one = replace(one, artifact=_artifact(kept, str(one.runtime), runtimes))
-        with _progress.follow(one, several=len(runtimes) > 1) as progress:
-            return job.run(one, Context(local, progress))
+        before.append(_side_by_side.measured(one, before, run))
+        return before[-1]
 
     specs = [job.validate(replace(spec, runtime=runtime)) for runtime in runtimes]
     return _each(specs, measured, [str(one.runtime) for one in specs])
