@@ -18,7 +18,7 @@ from dynolab.measure import lifeline, plan, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.footprint import MemoryPasses
 from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
-from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, Measure, RunKind, read, write
+from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, LayerPass, Measure, RunKind, read, write
 from dynolab.measure.timing import TimingPasses
 from dynolab.spec import untrusted
 from dynolab.spec.measurements import ComputeUnit, Layer
@@ -105,7 +105,12 @@ def layers(runner: Runner) -> None:
     emit(event="stage", stage="layers", text="time of each layer")
     runner.make_warm()
     iterations = plan.layer_iterations(runner.fastest_ns)
-    found = runner.spawn(runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations)).result.layer_pass
+    try:
+        found = runner.spawn(runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations)).result.layer_pass
+    except errors.WorkerError as error:
+        # All else was measured by now, and stays.
+        runner.note(layer_pass=LayerPass(reason=f"the layer pass failed: {error.message}"))
+        return
     if found is None:
         raise errors.Bug("a layer pass left no layers and no reason")
     check_units(found.layers, runner.options.compute_units)

@@ -7,12 +7,13 @@ import sys
 from array import array
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from dynolab.errors import ModelNotSupported
+from dynolab.errors import ModelNotSupported, WorkerCrashed
 from dynolab.measure import plan, supervisor
-from dynolab.measure.protocol import CANDIDATE_FILE
+from dynolab.measure.protocol import CANDIDATE_FILE, LayerPass
 from dynolab.measure.timing import look_into
 from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.options import parse
@@ -87,3 +88,23 @@ def test_a_pipe_or_a_link_in_the_place_of_the_durations_is_not_waited_for(tmp_pa
     assert look_into(pipe, 10) == look_into(link, 10) == look_into(tmp_path / "none", 10) == (0, 0)
     assert look_into(plain, 10) == (3, 3)
     assert look_into(plain, 1) == (1, 5)
+
+
+def test_a_failed_layer_pass_costs_that_pass_alone() -> None:
+    noted: dict[str, object] = {}
+
+    def spawn(_: object) -> None:
+        raise WorkerCrashed("the runtime crashed in layers: its process died by SIGSEGV")
+
+    runner = SimpleNamespace(
+        make_warm=lambda: None,
+        fastest_ns=1000,
+        request=lambda *_, **__: None,
+        spawn=spawn,
+        note=lambda **changes: noted.update(changes),
+    )
+    supervisor.layers(runner)  # type: ignore[arg-type] # as much of a Runner as is needed
+    found = noted["layer_pass"]
+    assert isinstance(found, LayerPass)
+    assert not found.layers
+    assert "SIGSEGV" in str(found.reason)

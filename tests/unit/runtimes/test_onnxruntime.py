@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dynolab.measure.protocol import InputWishes, Measure, RunKind
+from dynolab.runtimes.onnxruntime import trace
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing import models
@@ -265,3 +266,49 @@ def test_an_empty_input_is_legal(tmp_path: Path) -> None:
     assert made.inspection is not None
     assert made.inspection.outputs[0].shape == (1, 1, 4)
     assert made.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.INFERENCE].values_ns
+
+
+def test_the_layers_of_a_loop_are_summed_and_the_trace_is_bounded(tmp_path: Path) -> None:
+    helper, steps = onnx.helper, 300
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["goes"]), helper.make_node("Tanh", ["s"], ["t"], "tanh")],
+        "body",
+        [
+            helper.make_tensor_value_info(*value)
+            for value in (("i", INT64, []), ("go", onnx.TensorProto.BOOL, []), ("s", FLOAT, [4]))
+        ],
+        [
+            helper.make_tensor_value_info("goes", onnx.TensorProto.BOOL, []),
+            helper.make_tensor_value_info("t", FLOAT, [4]),
+        ],
+    )
+    node = helper.make_node("Loop", ["n", "", "x"], ["y"], "steps", body=body)
+    weights = {"n": np.array(steps, np.int64)}
+    path = save(tmp_path / "m.onnx", [node], [("x", FLOAT, [4])], [("y", FLOAT, [4])], weights, opset=17)
+    found = harness(tmp_path, path).good(RunKind.LAYERS, Measure.TIME, iterations=5).layer_pass
+    assert found is not None
+    assert found.iterations == 5
+    assert sorted(layer.type for layer in found.layers if layer.type != "Identity") == ["Loop", "Tanh"]
+    assert str(2 * steps + 1) in str(found.note)
+
+
+def kernel(name: str, op: str, start: int, dur: int, index: int = 0, thread: int = 1) -> dict:
+    args = {"op_name": op, "provider": "CPUExecutionProvider", "node_index": str(index)}
+    return {"cat": "Node", "name": f"{name}_kernel_time", "ts": start, "dur": dur, "tid": thread, "args": args}
+
+
+def test_kernels_side_by_side_are_not_taken_for_one_inside_the_other() -> None:
+    found = [
+        kernel("short", "Conv", 10, 20, 1, thread=2),
+        kernel("long", "Conv", 0, 100),
+        {"cat": "Session", "name": "model_run", "ts": 0, "dur": 110},
+    ]
+    (layers,) = trace.iterations(found)
+    assert {layer.name: layer.time_ns for layer in layers} == {"long": 100_000, "short": 20_000}
+
+
+def test_a_trace_of_many_runs_in_a_loop_is_one_layer_for_each_node() -> None:
+    found = [kernel("step", "Tanh", 10 * at, 5, 1) for at in range(10)]
+    found += [kernel("loop", "Loop", 0, 100), {"cat": "Session", "name": "model_run", "ts": 0, "dur": 110}]
+    (layers,) = trace.iterations(found)
+    assert {layer.name: layer.time_ns for layer in layers} == {"loop": 50_000, "step": 50_000}

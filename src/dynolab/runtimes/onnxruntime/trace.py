@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
 from dynolab.spec.measurements import ComputeUnit, Layer
 
+MOST_EVENTS = 200_000
+"""A pass records no more kernels than this, some 700 bytes each; ONNX Runtime itself drops what comes after a million."""
+_OUTER = {"If", "Loop", "Scan", "SequenceMap", "BeamSearch", "GreedySearch", "Sampling"}
+"""Operators whose kernels run others, which are events of their own."""
+_KERNEL = "_kernel_time"
 
-def iterations(events: list[dict[str, Any]]) -> Iterable[list[Layer]]:
-    """Layers of each run: the kernel events between one ``model_run`` event's beginning and end."""
-    runs = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e.get("name") == "model_run")
-    kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
+
+def events(file: Path) -> Iterator[dict[str, Any]]:
+    """The events of a trace as they were written, one to a line: a loop's trace is larger than memory should hold."""
+    with file.open(encoding="utf-8") as lines:
+        for text in lines:
+            line = text.strip().rstrip(",")
+            if line.startswith("{"):
+                yield json.loads(line)
+
+
+def iterations(found: Iterable[dict[str, Any]]) -> Iterator[list[Layer]]:
+    """Layers of each run: the kernels since the last ``model_run``, which is written when a run ends."""
+    inside: list[dict[str, Any]] = []
+    for event in found:
+        if event.get("name") == "model_run":
+            end = event["ts"] + event["dur"]
+            yield _summed(_own_times([kernel for kernel in inside if event["ts"] <= kernel["ts"] <= end]))
+            inside = []
+        elif event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            inside.append(_slim(event))
+
+
+def _slim(event: dict[str, Any]) -> dict[str, Any]:
+    kept = ("provider", "output_size", "op_name", "node_index")
+    return {**event, "args": {name: event["args"][name] for name in kept if name in event["args"]}}
+
+
+def _own_times(kernels: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+    """Each kernel with its own time in us: those of a subgraph run inside their If, Loop or Scan."""
     kernels.sort(key=lambda event: (event["ts"], -event["dur"]))
-    position = 0
-    for start, end in runs:
-        inside = []
-        while position < len(kernels) and kernels[position]["ts"] <= end:
-            if kernels[position]["ts"] >= start:
-                inside.append(kernels[position])
-            position += 1
-        yield _own_times(inside)
-
-
-def _own_times(kernels: list[dict[str, Any]]) -> list[Layer]:
-    """A layer for each kernel with its own time: kernels of a subgraph run inside their If, Loop or Scan."""
     own = [int(kernel["dur"]) for kernel in kernels]
-    open_ones: list[int] = []
+    outer: list[int] = []
     for index, kernel in enumerate(kernels):
-        end = kernel["ts"] + kernel["dur"]
-        while open_ones and kernels[open_ones[-1]]["ts"] + kernels[open_ones[-1]]["dur"] < end:
-            open_ones.pop()
-        if open_ones and kernel["ts"] < kernels[open_ones[-1]]["ts"] + kernels[open_ones[-1]]["dur"]:
-            own[open_ones[-1]] -= int(kernel["dur"])
-        open_ones.append(index)
-    return [_layer(kernel, max(0, time)) for kernel, time in zip(kernels, own, strict=True)]
+        while outer and _end(kernels[outer[-1]]) < _end(kernel):
+            outer.pop()
+        if outer:
+            own[outer[-1]] -= int(kernel["dur"])
+        if kernel["args"].get("op_name") in _OUTER:
+            outer.append(index)
+    return [(kernel, max(0, time)) for kernel, time in zip(kernels, own, strict=True)]
+
+
+def _end(kernel: dict[str, Any]) -> int:
+    return int(kernel["ts"] + kernel["dur"])
+
+
+def _summed(kernels: list[tuple[dict[str, Any], int]]) -> list[Layer]:
+    """A layer for each node, in the order of their first runs; the times of one that ran several times are summed."""
+    layers: dict[tuple[Any, ...], Layer] = {}
+    for event, time in kernels:
+        details = event["args"]
+        key = (event["name"], details.get("op_name"), details.get("node_index"))
+        known = layers.get(key)
+        layers[key] = _layer(event, time) if known is None else replace(known, time_ns=known.time_ns + time * 1000)
+    return list(layers.values())
 
 
 def _layer(event: dict[str, Any], time_us: int) -> Layer:
@@ -43,7 +79,7 @@ def _layer(event: dict[str, Any], time_us: int) -> Layer:
     provider = details.get("provider", "")
     size = details.get("output_size", "")
     return Layer(
-        name=event["name"].removesuffix("_kernel_time"),
+        name=event["name"].removesuffix(_KERNEL),
         type=details.get("op_name", "?"),
         compute_unit=UNIT_OF_PROVIDER.get(provider, ComputeUnit.CPU),
         time_ns=time_us * 1000,
