@@ -134,7 +134,7 @@ def _unpack(name: str, file: BinaryIO, folder: Path) -> None:
     """Unpack a zip; absolute paths, ``..``, links, too many files and bombs are refused before anything is written."""
     try:
         with zipfile.ZipFile(file) as archive:
-            entries, packed = archive.infolist(), file.seek(0, 2)
+            entries, packed = [one for one in archive.infolist() if not _of_macos(one)], file.seek(0, 2)
             for entry in entries:
                 _check_entry(name, entry)
             _check_amount(name, packed, entries, folder)
@@ -143,6 +143,12 @@ def _unpack(name: str, file: BinaryIO, folder: Path) -> None:
                     _unpack_one(archive, entry, folder)
     except _NO_ZIP as error:
         raise ModelInvalid(f"{name} is not a whole zip file: {error}") from error
+
+
+def _of_macos(entry: zipfile.ZipInfo) -> bool:
+    """Whether macOS's Archive Utility put it in beside the files that were to be packed."""
+    parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
+    return bool(parts) and (parts[0] == "__MACOSX" or parts[-1].startswith("._") or parts[-1] == ".DS_Store")
 
 
 def _check_entry(name: str, entry: zipfile.ZipInfo) -> None:

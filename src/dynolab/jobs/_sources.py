@@ -90,7 +90,8 @@ def _read(file: Path, folder: Path) -> Found:
 def _in_folder(folder: Path) -> Path:
     """The file of the one model in a folder, or in a folder inside it."""
     found = [path for path, _ in untrusted.files_in(folder, linked=True)]
-    return choose([path for path in found if path.suffix.lower() in EXTENSIONS], folder, folder.name)
+    models = [path for path in found if path.suffix.lower() in EXTENSIONS and not path.name.startswith("._")]
+    return choose(models, folder, folder.name)
 
 
 def choose(found: Sequence[Path], folder: Path, name: str) -> Path:

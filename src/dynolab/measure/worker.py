@@ -222,7 +222,7 @@ class Run:
 
     def infer(self) -> None:
         """One inference for each batch of the request; its outputs go to files of this run's folder."""
-        session = self.runtime.load(self.target())
+        session, loaded = None, None
         kept = []
         names = {item.spec.name for item in self.request.inputs}
         for number, files in enumerate(self.request.batches):
@@ -231,13 +231,20 @@ class Run:
                     f"batch {number} has the tensors {', '.join(sorted(files))}; the model's inputs are {', '.join(sorted(names))}"
                 )
             plans = tuple(replace(item, file=files[item.spec.name]) for item in self.request.inputs)
-            session.bind(inputs_module.make(plans, self.request.seed), {})
+            arrays = inputs_module.make(plans, self.request.seed)
+            shapes = {name: array.shape for name, array in arrays.items()}
+            if session is None or (shapes != loaded and not session.takes_any_shape):
+                if session is not None:
+                    session.close()
+                session, loaded = self.runtime.load(self.target(shapes=shapes)), shapes
+            session.bind(arrays, {})
             first_inference(session.runner())
             kept.append(
                 {name: self._keep(array, f"{number}-{i}") for i, (name, array) in enumerate(session.fetch().items())}
             )
-        self.note(outputs=tuple(kept), effective=session.effective())
-        session.close()
+        if session is not None:
+            self.note(outputs=tuple(kept), effective=session.effective())
+            session.close()
 
     def _keep(self, array: Array, name: str) -> str:
         path = self.folder / f"output-{name}.npy"

@@ -56,6 +56,8 @@ class Session(ABC):
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    takes_any_shape: ClassVar[bool] = False
+    """Whether :meth:`bind` takes inputs of other shapes than the load was told; else each shape is a load."""
 
     @abstractmethod
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:

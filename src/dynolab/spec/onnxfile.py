@@ -13,6 +13,7 @@ Buffer = bytes | memoryview | mmap.mmap
 
 _GRAPH, _NODE, _INITIALIZER, _SPARSE = 7, 1, 5, 15
 _ATTRIBUTE = 5
+_INPUT, _VALUE_NAME, _TENSOR_NAME = 11, 1, 8
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _EXTERNAL_DATA, _KEY, _VALUE = 13, 1, 2
 _FUNCTION, _FUNCTION_NODE = 25, 7
@@ -35,6 +36,36 @@ def external_data(name: str, file: BinaryIO) -> list[str]:
                 f"{name} is not a whole ONNX file: {error}", hint="it may be truncated; download or export it again"
             ) from error
     return sorted(found)
+
+
+def inputs(name: str, file: BinaryIO) -> list[str]:
+    """The inputs' names of an open model file of this name, in order; weights that are listed as inputs are left out.
+
+    Raises :class:`ModelInvalid`.
+    """
+    with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+        try:
+            return list(_inputs(view))
+        except (IndexError, ValueError) as error:
+            raise ModelInvalid(f"{name} is not a whole ONNX file: {error}") from error
+
+
+def _inputs(data: mmap.mmap) -> Iterator[str]:
+    for number, start, end in _fields(data, 0, len(data)):
+        if number == _GRAPH:
+            weights = {_name(data, *extent, _TENSOR_NAME) for extent in _extents(data, start, end, _INITIALIZER)}
+            for tensor in _extents(data, start, end, _SPARSE):
+                weights |= {_name(data, *extent, _TENSOR_NAME) for extent in _extents(data, *tensor, 1)}
+            named = (_name(data, *extent, _VALUE_NAME) for extent in _extents(data, start, end, _INPUT))
+            yield from (name for name in named if name not in weights)
+
+
+def _extents(data: mmap.mmap, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
+    return ((first, last) for number, first, last in _fields(data, start, end) if number == wanted)
+
+
+def _name(data: mmap.mmap, start: int, end: int, wanted: int) -> str:
+    return next((bytes(data[low:high]).decode("utf-8") for low, high in _extents(data, start, end, wanted)), "")
 
 
 def _model(data: mmap.mmap) -> Iterator[str]:

@@ -221,6 +221,8 @@ _ONNX = [
          "ENABLE_ALL", ours="ENABLE_ALL",
          allowed=("DISABLE_ALL", "ENABLE_BASIC", "ENABLE_EXTENDED", "ENABLE_LAYOUT", "ENABLE_ALL")),
     _key("onnx_options", "allow_spinning", _BOOL, "Whether idle threads spin instead of sleeping (dynolab's own)."),
+    _key("onnx_options", "set_denormal_as_zero", _BOOL, "Whether numbers too small for full precision count as 0 "
+         "(dynolab's own)."),
     _key("onnx_options", "device_id", _INT, "Which of several accelerators is used (dynolab's own).", minimum=0),
     *_vendor_keys("onnx_options", "qnn",
            ("qnn_htp_performance_mode", _WORD, "burst", "Clock and voltage policy of the NPU."),

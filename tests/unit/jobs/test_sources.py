@@ -136,7 +136,7 @@ def test_a_hostile_file_is_refused(tmp_path: Path, name: str, content: bytes, wo
         pass
 
 
-@pytest.mark.parametrize("where", ["beside", "in a folder", "in a zip", "behind a link"])
+@pytest.mark.parametrize("where", ["beside", "in a folder", "in a zip", "in a zip of macOS", "behind a link"])
 def test_a_sound_model_is_told_wherever_it_lies(tmp_path: Path, where: str) -> None:
     folder = tmp_path / "net"
     folder.mkdir()
@@ -144,6 +144,9 @@ def test_a_sound_model_is_told_wherever_it_lies(tmp_path: Path, where: str) -> N
     path.write_bytes(ONNX.read_bytes())
     if where == "in a folder":
         path = folder
+    elif where == "in a zip of macOS":
+        extras = [("m/.DS_Store", b"x"), ("__MACOSX/m/._m.onnx", b"x"), ("m/._m.onnx", b"x")]
+        path = zipped(tmp_path / "net.zip", ("m/m.onnx", path.read_bytes()), *extras)
     elif where == "in a zip":
         path = zipped(tmp_path / "net.zip", ("deep/er/m.onnx", path.read_bytes()))
     elif where == "behind a link":

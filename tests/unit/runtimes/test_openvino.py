@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dynolab.errors import Error, InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
+from dynolab.runtimes._elements import element_name
 from dynolab.runtimes.base import Target
 from dynolab.runtimes.openvino import OpenVino, OpenVinoSession
 from dynolab.spec.measurements import ComputeUnit
@@ -280,3 +281,46 @@ print(sys.modules.get("openvino_telemetry"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["None"]
+
+
+@pytest.mark.parametrize("operator", ["Identity", "Dropout"])
+def test_an_input_keeps_the_name_that_the_file_gives_it(
+    tmp_path: Path, target: Callable[..., Target], operator: str
+) -> None:
+    """OpenVINO takes an operator away that does nothing, and calls the input as that operator's output."""
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    nodes = [helper.make_node(operator, ["pixels"], ["inner"]), helper.make_node("MatMul", ["inner", "w"], ["y"])]
+    weight = onnx.numpy_helper.from_array(np.ones((4, 2), np.float32), "w")
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("pixels", 1, ["n", 4]), helper.make_tensor_value_info("w", 1, [4, 2])],
+        [helper.make_tensor_value_info("y", 1, ["n", 2])],
+        [weight],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+    given = target(path, pixels=(3, 4))
+    assert [spec.name for spec in runtime.describe(given).inputs] == ["pixels"]
+    session = runtime.load(given)
+    session.bind({"pixels": np.ones((3, 4), np.float32)}, {})
+    session.runner()()
+    assert session.fetch()["y"].tolist() == [[4, 4]] * 3
+
+
+@pytest.mark.parametrize("name", ["bf16", "f8e4m3", "i4"])
+def test_types_that_numpy_lacks_are_read_right(tmp_path: Path, target: Callable[..., Target], name: str) -> None:
+    ops = ov.opset13
+    x = ops.parameter([1, 5], np.float32, name="x")
+    x.output(0).set_names({"x"})
+    y = ops.convert(x, name)
+    y.output(0).set_names({"y"})
+    given = target(save(tmp_path / "m.xml", [x], [y]), x=(1, 5))
+    session = runtime.load(given)
+    values = np.array([[1, 2, 3, 4, 5]], np.float32)
+    session.bind({"x": values}, {})
+    session.runner()()
+    found = session.fetch()["y"]
+    assert element_name(found) == session.outputs[0].dtype
+    assert found.astype(np.float32).tolist() == values.tolist()

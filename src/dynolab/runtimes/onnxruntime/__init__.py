@@ -26,7 +26,10 @@ holds 2 GiB at most, and a model saved elsewhere would look for its external dat
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-qnn", "onnxruntime-directml")
 _SHORT_NAMES = {"qnn": "QNNExecutionProvider", "qnn-gpu": "QNNExecutionProvider", "directml": "DmlExecutionProvider"}
-_SESSION_ENTRIES = {"allow_spinning": "session.intra_op.allow_spinning"}
+_SESSION_ENTRIES = {
+    "allow_spinning": "session.intra_op.allow_spinning",
+    "set_denormal_as_zero": "session.set_denormal_as_zero",
+}
 
 
 class OnnxRuntime(Runtime):

@@ -29,6 +29,8 @@ def library() -> Any:
 class OnnxSession(Session):
     """An InferenceSession; inputs are made once, and outputs too where their size is certain."""
 
+    takes_any_shape = True
+
     def __init__(self, session: Any) -> None:
         self._session = session
         self._binding: Any = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dynolab.errors import InferenceFailed, ModelNotSupported
+from dynolab.runtimes._elements import EXTRA, TEXT, element_name, packed, unpacked
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.runtimes.openvino import model_facts as facts
 from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
@@ -52,9 +54,13 @@ LAYER_NOTE = (
 class OpenVinoSession(Session):
     """A compiled model and its one infer request."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, names: Sequence[str]) -> None:
+        """``names``: of the inputs in their order, as the model has them. What OpenVINO compiled may have others, too."""
         self.compiled, self.request = compiled, compiled.create_infer_request()
-        self.inputs = facts.specs(compiled.inputs, "input")
+        specs = facts.specs(compiled.inputs, "input")
+        self.inputs = specs
+        if len(names) == len(specs):
+            self.inputs = tuple(replace(spec, name=name) for spec, name in zip(specs, names, strict=True))
         self.outputs = facts.specs(compiled.outputs, "output")
         self._held: list[Any] = []
 
@@ -66,7 +72,7 @@ class OpenVinoSession(Session):
         try:
             for index, spec in enumerate(self.inputs):
                 array = np.require(inputs[spec.name], requirements=["C", "W"])
-                held += [array, Tensor(array, shared_memory=True)]
+                held += [array, _tensor(array, self.compiled.inputs[index])]
                 self.request.set_input_tensor(index, held[-1])
             for index, port in enumerate(self.compiled.outputs):
                 if port.partial_shape.is_static:
@@ -90,7 +96,7 @@ class OpenVinoSession(Session):
 
     def fetch(self) -> dict[str, Array]:
         tensors = [self.request.get_output_tensor(index) for index in range(len(self.outputs))]
-        return {spec.name: np.array(tensor.data) for spec, tensor in zip(self.outputs, tensors, strict=True)}
+        return {spec.name: _array(tensor, spec.dtype) for spec, tensor in zip(self.outputs, tensors, strict=True)}
 
     def effective(self) -> dict[str, str]:
         known = set(self.compiled.get_property("SUPPORTED_PROPERTIES")) | {"EXECUTION_DEVICES", "LOADED_FROM_CACHE"}
@@ -145,7 +151,8 @@ class OpenVino(Runtime):
         """By path where compile found the declared shapes in use: a warm load then never parses the model."""
         by_path = any(target.artifact_dir.glob(f"{DECLARED}*.blob"))
         source = target.model if by_path else self._read_bound(target)[0]
-        return OpenVinoSession(self._compile(source, target, {"CACHE_DIR": str(target.cache_dir)}))
+        compiled = self._compile(source, target, {"CACHE_DIR": str(target.cache_dir)})
+        return OpenVinoSession(compiled, tuple(target.shapes))
 
     def compile(self, target: Target) -> None:
         model, changed = self._read_bound(target)
@@ -167,7 +174,7 @@ class OpenVino(Runtime):
         rows: list[list[Layer]] = []
         left_out, started_ns = 0, time.monotonic_ns()
         while len(rows) < iterations:
-            session = OpenVinoSession(self._compile(model, target, config))
+            session = OpenVinoSession(self._compile(model, target, config), tuple(target.shapes))
             session.bind(inputs, {})
             row, left_out = _second_run(session, names)
             rows.append(row)
@@ -192,9 +199,11 @@ class OpenVino(Runtime):
 
     def _read(self, path: Path) -> Any:
         try:
-            return self._core.read_model(path)
+            model = self._core.read_model(path)
         except RuntimeError as error:
             raise facts.refusal(error, path) from error
+        facts.name_inputs(model, path)
+        return model
 
     def _read_bound(self, target: Target) -> tuple[Any, bool]:
         """The model with the target's shapes, and whether these differ from the declared ones."""
@@ -218,6 +227,26 @@ def _asked(options: Options) -> dict[str, OptionValue]:
     """OpenVINO's properties for what was asked for; the rest is left to OpenVINO."""
     values = {key: options.value(GROUP, name) for name, key in PROPERTIES.items()}
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _tensor(array: Array, port: Any) -> Any:
+    """OpenVINO's tensor of an array: in the same memory, or a copy where its type is none of numpy's."""
+    from openvino import Tensor
+
+    if element_name(array) not in EXTRA:
+        return Tensor(array, shared_memory=element_name(array) != TEXT)
+    tensor = Tensor(port.element_type, list(array.shape))
+    tensor.data.reshape(-1).view(np.uint8)[:] = packed(array)
+    return tensor
+
+
+def _array(tensor: Any, dtype: str) -> Array:
+    """A copy of a tensor; OpenVINO shows types that numpy lacks as others of their size, bfloat16 as float16."""
+    if dtype == TEXT:
+        return np.array(tensor.str_data)
+    if dtype in EXTRA:
+        return unpacked(np.ascontiguousarray(tensor.data).reshape(-1).view(np.uint8), dtype, tuple(tensor.shape))
+    return np.array(tensor.data)
 
 
 def _text(value: Any) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab.errors import Error, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
+from dynolab.spec import onnxfile
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import TensorSpec
 
@@ -18,7 +19,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 _DTYPES = {
     "boolean": "bool", "bf16": "bfloat16", "f16": "float16", "f32": "float32", "f64": "float64", "i4": "int4",
     "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "u4": "uint4", "u8": "uint8", "u16": "uint16",
-    "u32": "uint32", "u64": "uint64",
+    "u32": "uint32", "u64": "uint64", "f8e4m3": "float8_e4m3fn", "f8e5m2": "float8_e5m2", "f8e8m0": "float8_e8m0fnu",
+    "f4e2m1": "float4_e2m1fn",
 }  # fmt: skip
 _NOISE = re.compile(r"^(Exception from .*|Check '.*|FrontEnd API failed.*|Summary:|Model wasn't fully converted\..*|)$")
 _NO_OPERATOR = re.compile(
@@ -72,6 +74,18 @@ def specs(ports: Sequence[Any], kind: str, asked: Shapes | None = None) -> tuple
             sizes = (asked or {}).get(name, ())
         found.append(TensorSpec(name, _DTYPES.get(type_name, type_name), sizes))
     return tuple(found)
+
+
+def name_inputs(model: Any, path: Path) -> None:
+    """Give every input one name, that of the file: OpenVINO's own reader may put another in its place, or beside it."""
+    names = [str(port.get_node().get_friendly_name()) for port in model.inputs]
+    if path.suffix == ".onnx":
+        with path.open("rb") as file:
+            named = onnxfile.inputs(path.name, file)
+        names = named if len(named) == len(names) else names
+    for port, name in zip(model.inputs, names, strict=True):
+        if len(port.names) > 1 or (port.names and path.suffix == ".onnx"):
+            port.get_tensor().set_names({name})
 
 
 def reshape(model: Any, shapes: Shapes) -> bool:

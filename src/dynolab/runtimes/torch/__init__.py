@@ -58,6 +58,7 @@ class TorchSession(Session):
     """A model that is called in inference mode with tensors in the caller's memory (or copies on its device)."""
 
     outputs = ()  # not known before a run
+    takes_any_shape = True
 
     def __init__(self, loaded: Loaded, device: str) -> None:
         self.inputs = loaded.inputs
