@@ -237,6 +237,7 @@ _TFLITE = [
          read=False),
     _key("tflite_options", "number_of_threads", _INT, "Threads of the CPU kernels; -1: the runtime's choice.", -1,
          ours=-1, minimum=-1),
+    _key("tflite_options", "signature", _WORD, "Which signature of the file runs; without it, the first (dynolab's own)."),
     _key("tflite_options", "release_dynamic_tensors", _BOOL, "Whether dynamic tensors are freed after use.", False,
          read=False),
     *_vendor_keys("tflite_options", "gpu",

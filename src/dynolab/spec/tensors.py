@@ -23,6 +23,8 @@ DEFAULT_BATCH = 1
 DEFAULT_IMAGE_SIDE = 224  # what most published image classifiers are trained at
 DEFAULT_SEQUENCE = 128
 _CHANNELS = (1, 3, 4)
+_TOTALS = {"total_sequence_length": "past_sequence_length + sequence_length"}
+"""As decoders with a cache are exported (Optimum, ONNX Runtime GenAI): a mask is as long as the past and what is new."""
 _SEQUENCE_WORDS = ("seq", "len", "token", "time", "frame", "sample")
 
 
@@ -82,22 +84,35 @@ def bind(
         for size, given in zip(known[name].shape, shape, strict=True):
             if isinstance(size, str) and size and named.setdefault(size, given) != given:
                 raise SpecInvalid(f"dimension {size!r} is given both {named[size]} and {given}")
-    bound, notes = [], []
-    for tensor in declared:
+    sized: dict[str, tuple[int, ...]] = dict(asked)
+    notes = []
+    for tensor in sorted(declared, key=lambda one: any(_terms(size) for size in one.shape)):  # sums come last
         if tensor.name in asked:
-            bound.append(replace(tensor, shape=tuple(asked[tensor.name])))
             continue
         sizes: list[int] = []
         for axis, size in enumerate(tensor.shape):
             value = size if isinstance(size, int) else named.get(size or "")
             if value is None:
-                value, why = _default(tensor, axis, sequence)
+                value, why = _sum(size, named) or _default(tensor, axis, sequence)
                 if isinstance(size, str) and size:
                     named[size] = value
                 notes.append(f"{tensor.name}: dimension {axis} ({size or '?'}) is unbound, {value} was taken ({why})")
             sizes.append(value)
-        bound.append(replace(tensor, shape=tuple(sizes)))
-    return bound, notes
+        sized[tensor.name] = tuple(sizes)
+    return [replace(tensor, shape=tuple(sized[tensor.name])) for tensor in declared], notes
+
+
+def _terms(size: Dimension) -> list[str]:
+    """The names of which a dimension is the sum by its own name; empty for any other."""
+    if not isinstance(size, str):
+        return []
+    parts = [part.strip() for part in _TOTALS.get(size, size).split("+")]
+    return parts if len(parts) > 1 and all(parts) else []
+
+
+def _sum(size: Dimension, named: Mapping[str, int]) -> tuple[int, str] | None:
+    values = [int(part) if part.isdigit() else named.get(part, -1) for part in _terms(size)]
+    return (sum(values), "the sum of other dimensions") if values and min(values) >= 0 else None
 
 
 def _check_fits(tensor: TensorSpec, shape: tuple[int, ...]) -> None:

@@ -98,14 +98,14 @@ class _Writer:
                     setattr(operator.builtinOptions, name, value)
         return operator
 
-    def sign(self, inputs: Mapping[int, str], outputs: Mapping[int, str]) -> None:
-        """Name the first graph's inputs and outputs by a signature."""
+    def sign(self, inputs: Mapping[int, str], outputs: Mapping[int, str], key: str = "serve", graph: int = 0) -> None:
+        """Name a graph's inputs and outputs by a signature."""
         signature = self.schema.SignatureDefT()
-        signature.signatureKey, signature.subgraphIndex = "serve", 0
+        signature.signatureKey, signature.subgraphIndex = key, graph
         signature.inputs, signature.outputs = (
             [self._map(*item) for item in side.items()] for side in (inputs, outputs)
         )
-        self.model.signatureDefs = [signature]
+        self.model.signatureDefs = [*(self.model.signatureDefs or ()), signature]
 
     def _map(self, tensor: int, name: str) -> Any:
         item = self.schema.TensorMapT()
@@ -113,8 +113,16 @@ class _Writer:
         return item
 
 
-def write(path: Path, *parts: Part, names: tuple[dict[int, str], dict[int, str]] | None = None) -> Path:
-    """A .tflite file of the graphs given; ``names``: a signature's inputs and outputs, by tensor."""
+def write(
+    path: Path,
+    *parts: Part,
+    names: tuple[dict[int, str], dict[int, str]] | None = None,
+    signatures: Sequence[str] = (),
+) -> Path:
+    """A .tflite file of the graphs given; ``names``: a signature's inputs and outputs, by tensor.
+
+    ``signatures``: the keys of one signature for each graph, with the tensors' own names.
+    """
     import flatbuffers
 
     writer = _Writer()
@@ -122,6 +130,10 @@ def write(path: Path, *parts: Part, names: tuple[dict[int, str], dict[int, str]]
         writer.add(part)
     if names is not None:
         writer.sign(*names)
+    for number, key in enumerate(signatures):
+        part = parts[number]
+        sides = [{tensor: str(part.tensors[tensor][0]) for tensor in side} for side in (part.inputs, part.outputs)]
+        writer.sign(*sides, key, number)
     builder = flatbuffers.Builder(1024)
     builder.Finish(writer.model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))

@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dynolab.errors import InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported
+from dynolab.errors import InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
+from dynolab.measure.protocol import Measure, RunKind
 from dynolab.runtimes.base import Target
 from dynolab.runtimes.litert import WEIGHT_CACHE, c_api, events, file_facts, plugin, schema
+from dynolab.spec.measurements import StageName
+from dynolab.spec.models import ModelFormat
+from dynolab.testing.harness import Harness
 from dynolab.testing.tflite import Part, write
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "models"
@@ -498,3 +502,77 @@ def test_real_models(path: Path, tmp_path: Path, target: Callable[..., Target]) 
     recording = plugin.layers(asked, inputs, 2)
     named = [layer for layer in recording.iterations[0] if "(" not in layer.name]
     assert len(named) > len(recording.iterations[0]) * 0.7
+
+
+def two_signatures(path: Path) -> Path:
+    parts = []
+    for operator, size in (("TANH", 4), ("ABS", 6)):
+        part = Part()
+        x, y = part.tensor("x", "FLOAT32", [size]), part.tensor("y", "FLOAT32", [size])
+        part.operator(operator, [x], [y])
+        part.inputs, part.outputs = [x], [y]
+        parts.append(part)
+    return write(path, *parts, signatures=("encode", "decode"))
+
+
+@pytest.mark.parametrize(("text", "size"), [("", 4), ("--tflite_options signature=decode", 6)])
+def test_of_several_signatures_the_one_asked_for_runs(
+    tmp_path: Path, target: Callable[..., Target], text: str, size: int
+) -> None:
+    given = target(two_signatures(tmp_path / "m.tflite"), text, x=(size,))
+    assert plugin.describe(given).inputs[0].shape == (size,)
+    session = plugin.load(given)
+    session.bind({"x": np.full(size, -1, np.float32)}, {})
+    session.runner()()
+    assert np.allclose(session.fetch()["y"], np.full(size, 1.0 if text else np.tanh(-1)))
+    notices = session.notices()
+    session.close()
+    assert [(one.level, "encode, decode" in one.text) for one in notices] == ([] if text else [("loud", True)])
+    (layer,) = {layer.type for layer in plugin.layers(given, {"x": np.ones(size, np.float32)}, 2).iterations[0]}
+    assert layer in (("ABS", "Abs", "Unary Elementwise") if text else ("TANH", "Tanh", "Unary Elementwise"))
+
+
+def test_a_signature_that_is_not_there_is_refused_with_those_that_are(
+    tmp_path: Path, target: Callable[..., Target]
+) -> None:
+    given = target(two_signatures(tmp_path / "m.tflite"), "--tflite_options signature=nothing")
+    with pytest.raises(SpecInvalid, match="'nothing'") as caught:
+        plugin.describe(given)
+    assert "encode, decode" in str(caught.value.hint)
+
+
+def where(path: Path) -> Path:
+    """As many outputs as there are true values."""
+    part = Part()
+    x, y = part.tensor("x", "BOOL", [8]), part.tensor("y", "INT64", [0, 1], declared=[-1, 1])
+    part.operator("WHERE", [x], [y], table="WhereOptions")
+    part.inputs, part.outputs = [x], [y]
+    return write(path, part)
+
+
+def test_an_output_of_unknown_length_is_made_in_each_run(tmp_path: Path) -> None:
+    made = Harness(tmp_path / "h", where(tmp_path / "m.tflite"), ModelFormat.TFLITE, "litert")
+    made.inspect()
+    assert made.inspection is not None
+    assert [notice.level for notice in made.inspection.notices] == ["loud"]
+    assert made.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.INFERENCE].values_ns
+    np.save(tmp_path / "x.npy", np.array([0, 1, 0, 0, 1, 1, 0, 0], np.bool_))
+    result = made.good(RunKind.INFER, batches=({"x": str(tmp_path / "x.npy")},))
+    assert np.load(result.outputs[0]["y"]).tolist() == [[1], [4], [5]]
+
+
+def test_batches_of_other_lengths_are_inferred(tmp_path: Path) -> None:
+    part = Part()
+    x = part.tensor("x", "FLOAT32", [1, 1], declared=[-1, -1])
+    y = part.tensor("y", "FLOAT32", [1, 1], declared=[-1, -1])
+    part.operator("ABS", [x], [y])
+    part.inputs, part.outputs = [x], [y]
+    made = Harness(tmp_path / "h", write(tmp_path / "m.tflite", part), ModelFormat.TFLITE, "litert")
+    made.inspect()
+    batches = []
+    for shape in ((1, 3), (2, 5), (2, 5), (1, 1)):
+        batches.append({"x": str(tmp_path / f"{len(batches)}.npy")})
+        np.save(batches[-1]["x"], np.full(shape, -2, np.float32))
+    outputs = made.good(RunKind.INFER, batches=tuple(batches)).outputs
+    assert [np.load(one["y"]).shape for one in outputs] == [(1, 3), (2, 5), (2, 5), (1, 1)]
+    assert np.load(outputs[1]["y"]).tolist() == [[2.0] * 5] * 2

@@ -419,12 +419,57 @@ def test_options_reach_pytorch_and_are_read_back(traced: Path, target: Callable[
     assert effective["executor"] == "TorchScript"
 
 
-def test_bfloat16_comes_back_as_float32(tmp_path: Path, target: Callable[..., Target]) -> None:
+def test_bfloat16_comes_back_as_it_is(tmp_path: Path, target: Callable[..., Target]) -> None:
     class Half(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.to(torch.bfloat16)
 
     torch.jit.save(torch.jit.trace(Half(), torch.ones(3)), tmp_path / "half.pt")
     found = run(target(tmp_path / "half.pt"), x=np.ones(3, np.float32))["output_0"]
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.ones(3))
+    assert found.dtype.name == "bfloat16"
+    np.testing.assert_array_equal(found.astype(np.float32), np.ones(3))
+
+
+class Quantised(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.quantize_per_tensor(x, 0.5, 0, torch.quint8)
+
+
+class Sparse(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.to_sparse()
+
+
+class Conjugate(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.fft.fft(x).conj()
+
+
+class Brain(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.to(torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("module", "dtype", "expected"),
+    [
+        (Quantised(), "float32", [0.0, 1.5, 0.0, 2.0]),
+        (Sparse(), "float32", [0.0, 1.5, 0.0, 2.0]),
+        (Conjugate(), "complex64", [3.5, -0.5j, -3.5, 0.5j]),
+        (Brain(), "bfloat16", [0.0, 1.5, 0.0, 2.0]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, torch.nn.Module) else "",
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own, of quantised tensors
+def test_outputs_that_are_no_plain_arrays(
+    tmp_path: Path, target: Callable[..., Target], module: Any, dtype: str, expected: list[complex]
+) -> None:
+    values = torch.tensor([0.0, 1.5, 0.0, 2.0])
+    torch.jit.save(torch.jit.trace(module, (values,), check_trace=False), str(tmp_path / "m.pt"))
+    session = runtime.load(target(tmp_path / "m.pt", x=(4,)))
+    session.bind({"x": values.numpy()}, {})
+    session.runner()()
+    (found,) = session.fetch().values()
+    session.close()
+    assert found.dtype.name == dtype
+    assert np.allclose(found.astype(complex), expected)

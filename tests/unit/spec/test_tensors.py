@@ -141,3 +141,17 @@ def test_binding_closes_every_dimension_and_keeps_those_that_were_closed(shapes:
                 assert named.setdefault(size, given_size) == given_size
     again, notes = bind(bound, {spec.name: spec.sizes for spec in bound})
     assert (again, notes) == (bound, [])
+
+
+@pytest.mark.parametrize("total", ["past_sequence_length + sequence_length", "total_sequence_length"])
+def test_a_dimension_that_is_the_sum_of_others_is_bound_to_their_sum(total: str) -> None:
+    declared = [
+        TensorSpec("mask", "int64", ("batch_size", total)),
+        TensorSpec("ids", "int64", ("batch_size", "sequence_length")),
+        TensorSpec("past", "float32", ("batch_size", 2, "past_sequence_length", 8)),
+    ]
+    bound, notes = bind(declared, {})
+    assert [spec.shape for spec in bound] == [(1, 256), (1, 128), (1, 2, 128, 8)]
+    assert any("the sum of other dimensions" in note for note in notes)
+    empty, _ = bind(declared, {"past": (1, 2, 0, 8), "ids": (1, 5)})
+    assert empty[0].shape == (1, 5)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing
+from dynolab.runtimes._elements import packed, unpacked
 from dynolab.runtimes.base import (
     Array,
     LayerRecording,
@@ -22,7 +23,8 @@ from dynolab.runtimes.base import (
     pip_command,
 )
 from dynolab.runtimes.litert import c_api, events, file_facts, schema
-from dynolab.spec.measurements import ComputeUnit, RuntimeRow
+from dynolab.runtimes.litert.interpreter import InterpreterSession
+from dynolab.spec.measurements import ComputeUnit, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
 from dynolab.spec.tensors import TensorSpec
@@ -41,43 +43,47 @@ class LiteRtSession(Session):
     def __init__(self, model: Any, target: Target, threads: int, stamp: Stamp) -> None:
         """``threads``: that work in an inference; ``stamp``: of the weight cache before the load."""
         self._model, self._target, self._threads, self._stamp = model, target, threads, stamp
-        self._key = str(model.get_signature_by_index(0)["key"])
+        self.file = schema.read(target.model, signature_of(target.options))
+        self._index = self.file.signature_index
+        self._key = str(model.get_signature_by_index(self._index)["key"])
         self._fed: list[Any] = []
         self._filled: list[Any] = []
-        self.inputs = self._specs(model.get_input_tensor_details(self._key), target.model)
+        self.inputs = self._specs(model.get_input_tensor_details(self._key))
         for index, spec in enumerate(self.inputs):
             if target.shapes.get(spec.name, spec.shape) != spec.shape:
-                model.resize_input_tensor(index, list(target.shapes[spec.name]))
-        self.inputs = self._specs(model.get_input_tensor_details(self._key), target.model)
+                model.resize_input_tensor(index, list(target.shapes[spec.name]), self._index)
+        self.inputs = self._specs(model.get_input_tensor_details(self._key))
         # Asking for the outputs' shapes makes LiteRT allocate all tensors, which it else does in the first inference.
-        self.outputs = self._specs(model.get_output_tensor_details(self._key), target.model)
+        self.outputs = self._specs(model.get_output_tensor_details(self._key))
 
-    @staticmethod
-    def _specs(details: Mapping[str, Mapping[str, Any]], model: Path) -> tuple[TensorSpec, ...]:
+    def _specs(self, details: Mapping[str, Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
         dtypes = {name: str(item["dtype"]) for name, item in details.items()}
         if "unknown" in dtypes.values():  # LiteRT 2.3.0 has no name for complex64 and uint64; the file has
-            tensors = schema.read(model).main.tensors
+            tensors = self.file.main.tensors
             dtypes = {name: tensors[item["index"]].dtype for name, item in details.items()}
         return tuple(TensorSpec(name, dtypes[name], tuple(item["shape"])) for name, item in details.items())
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         """LiteRT's own buffers, which it uses in place. Written as bytes: ``TensorBuffer`` knows few element types."""
-        self._fed, self._filled = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
+        self._fed, self._filled = (
+            self._model.create_input_buffers(self._index),
+            self._model.create_output_buffers(self._index),
+        )
         for spec, buffer in zip(self.inputs, self._fed, strict=True):
             array = np.asarray(inputs[spec.name], order="C")
             if array.shape != spec.shape or array.dtype.name != spec.dtype:
                 given = f"{array.dtype.name} {list(array.shape)}"
                 raise InferenceFailed(f"input {spec.name!r} is {spec.dtype} {spec.shape_text}, it was given {given}")
-            buffer.write(array.reshape(-1).view(np.uint8))
+            buffer.write(packed(array))
 
     def runner(self) -> Callable[[], object]:
         """The call under ``CompiledModel.run_by_index``, without the two lists that it makes anew each time."""
-        call = self._model._model.RunByIndex
+        call, index = self._model._model.RunByIndex, self._index
         fed, filled = [buffer.capsule for buffer in self._fed], [buffer.capsule for buffer in self._filled]
 
         def run() -> None:
             try:
-                call(0, fed, filled)
+                call(index, fed, filled)
             except RuntimeError as error:
                 raise InferenceFailed(f"LiteRT could not run the model: {_words(error)}") from error
 
@@ -86,10 +92,16 @@ class LiteRtSession(Session):
     def fetch(self) -> dict[str, Array]:
         found = {}
         for spec, buffer in zip(self.outputs, self._filled, strict=True):
-            dtype = np.dtype(spec.dtype)
-            content = buffer.read(int(np.prod(spec.sizes)) * dtype.itemsize, np.uint8)
-            found[spec.name] = content.view(dtype).reshape(spec.sizes)
+            content = buffer.read(spec.bytes or 0, np.uint8)
+            found[spec.name] = unpacked(content, spec.dtype, spec.sizes)
         return found
+
+    def notices(self) -> tuple[Notice, ...]:
+        names = self.file.signatures
+        if len(names) < 2 or signature_of(self._target.options) is not None:
+            return ()
+        text = f"the file has {len(names)} signatures ({', '.join(names)}), and {self._key} was measured"
+        return (Notice("loud", "several-signatures", f"{text}: --tflite_options signature=NAME takes another"),)
 
     def effective(self) -> dict[str, str]:
         stamp = _stamp(self._target.cache_dir / WEIGHT_CACHE)
@@ -120,7 +132,7 @@ class LiteRt(Runtime):
     formats = (ModelFormat.TFLITE,)
     distributions = ("ai-edge-litert",)
     units = (ComputeUnit.CPU,)
-    option_groups = ("tflite_options.number_of_threads", "tflite_delegates")
+    option_groups = ("tflite_options.number_of_threads", "tflite_options.signature", "tflite_delegates")
     row = RuntimeRow(
         artifact=None,
         wiped="XNNPACK's weight cache: the file with the packed weights",
@@ -136,7 +148,7 @@ class LiteRt(Runtime):
 
     def describe(self, target: Target) -> Description:
         self._check(target.options)
-        return file_facts.describe(target.model, target.shapes)
+        return file_facts.describe(target.model, target.shapes, signature_of(target.options))
 
     def load(self, target: Target) -> Session:
         self._check(target.options)
@@ -151,7 +163,11 @@ class LiteRt(Runtime):
                 str(target.model), environment=_environment(), options=ModelOptions(cpu_options=cpu)
             )
             threads = _running_threads() - threads + 1  # those that the load brought, and the caller's own
-            return LiteRtSession(model, target, threads, stamp)
+            session = LiteRtSession(model, target, threads, stamp)
+            if all(spec.bytes for spec in session.outputs):
+                return session
+            session.close()
+            return InterpreterSession(target, session.file, _threads(options))
         except (RuntimeError, ValueError) as error:
             why = _words(error) + _explanation(target)
             raise LoadFailed(f"LiteRT could not load {target.model.name}: {why}") from error
@@ -176,10 +192,11 @@ class LiteRt(Runtime):
                 f"tried with {tried}, here is {version}",
                 hint=pip_command(f"ai-edge-litert=={tried.split(', ')[-1]}"),
             )
-        file = schema.read(target.model)
+        file = schema.read(target.model, signature_of(target.options))
         arrays = {name: inputs[name] for name in file.input_names}
         cache_file = target.cache_dir / WEIGHT_CACHE
-        with c_api.profiled(target.model, threads=_threads(target.options), weight_cache=cache_file) as model:
+        threads, signature = _threads(target.options), file.signature_index
+        with c_api.profiled(target.model, threads=threads, weight_cache=cache_file, signature=signature) as model:
             model.bind(list(arrays.values()))
             end = monotonic() + WARM_UP_S
             for _ in range(WARM_UP_RUNS):
@@ -197,6 +214,12 @@ def _environment() -> Any:
     from ai_edge_litert.compiled_model import Environment
 
     return Environment.create()
+
+
+def signature_of(options: Options) -> str | None:
+    """The signature that was asked for; None: the file's first."""
+    named = options.group("tflite_options").get("signature")
+    return None if named is None else str(named)
 
 
 def _threads(options: Options) -> int:

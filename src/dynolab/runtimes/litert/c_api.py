@@ -155,9 +155,12 @@ Own = Callable[..., c_void_p]
 class Profiled:
     """A model whose runs are timed operator by operator; made by :func:`profiled`."""
 
-    def __init__(self, library: _Library, own: Own, environment: c_void_p, model: c_void_p, compiled: c_void_p) -> None:
+    def __init__(
+        self, library: _Library, own: Own, environment: c_void_p, model: c_void_p, compiled: c_void_p, *, signature: int
+    ) -> None:
         self._library, self._own, self._environment, self._compiled = library, own, environment, compiled
-        self._signature = library.new("GetModelSignature", model, 0)
+        self._index = signature
+        self._signature = library.new("GetModelSignature", model, signature)
         self._profiler = library.new("CompiledModelGetProfiler", compiled)
         if self._profiler.value is None:
             raise LoadFailed("LiteRT has no profiler for this model, although it was asked for one")
@@ -168,13 +171,15 @@ class Profiled:
         for index, array in enumerate(inputs):
             if tuple(self._input_type(index).layout.sizes[: array.ndim]) != array.shape:
                 sizes = (c_int * array.ndim)(*array.shape)
-                self._library.call("CompiledModelResizeInputTensor", self._compiled, 0, index, sizes, array.ndim)
+                self._library.call(
+                    "CompiledModelResizeInputTensor", self._compiled, self._index, index, sizes, array.ndim
+                )
         fed = [self._buffer("Input", index, self._input_type(index)) for index in range(len(inputs))]
         for buffer, array in zip(fed, inputs, strict=True):
             self._write(buffer, array)
         filled = [self._buffer("Output", index, found) for index, found in enumerate(self._output_types())]
         arrays = [(c_void_p * len(buffers))(*(buffer.value for buffer in buffers)) for buffers in (fed, filled)]
-        self._run = (self._compiled, 0, len(fed), arrays[0], len(filled), arrays[1])
+        self._run = (self._compiled, self._index, len(fed), arrays[0], len(filled), arrays[1])
 
     def _type(self, side: str, index: int) -> _TensorType:
         found = _TensorType()
@@ -185,21 +190,23 @@ class Profiled:
     def _input_type(self, index: int) -> _TensorType:
         found = self._type("Input", index)
         layout = ctypes.byref(found.layout)
-        self._library.call("GetCompiledModelInputTensorLayout", self._compiled, 0, index, layout)
+        self._library.call("GetCompiledModelInputTensorLayout", self._compiled, self._index, index, layout)
         return found
 
     def _output_types(self) -> Iterator[_TensorType]:
         count = c_size_t()
         self._library.call("GetNumSignatureOutputs", self._signature, ctypes.byref(count))
         layouts = (_Layout * count.value)()
-        self._library.call("GetCompiledModelOutputTensorLayouts", self._compiled, 0, count.value, layouts, True)
+        self._library.call(
+            "GetCompiledModelOutputTensorLayouts", self._compiled, self._index, count.value, layouts, True
+        )
         for index, layout in enumerate(layouts):
             found = self._type("Output", index)
             found.layout = layout
             yield found
 
     def _buffer(self, side: str, index: int, kind: _TensorType) -> c_void_p:
-        needs = self._library.new(f"GetCompiledModel{side}BufferRequirements", self._compiled, 0, index)
+        needs = self._library.new(f"GetCompiledModel{side}BufferRequirements", self._compiled, self._index, index)
         create = "CreateManagedTensorBufferFromRequirements"
         return self._own("TensorBuffer", create, self._environment, ctypes.byref(kind), needs)
 
@@ -248,7 +255,7 @@ def _operators(events: Sequence[_Event]) -> Iterator[Event]:
 
 
 @contextmanager
-def profiled(model: Path, *, threads: int, weight_cache: Path) -> Iterator[Profiled]:
+def profiled(model: Path, *, threads: int, weight_cache: Path, signature: int = 0) -> Iterator[Profiled]:
     """The model on the CPU with XNNPACK, as ``CompiledModel`` makes it, with the profiler built in.
 
     Raises :class:`LoadFailed`. Everything is destroyed at the end, in the reverse order of its making.
@@ -270,7 +277,7 @@ def profiled(model: Path, *, threads: int, weight_cache: Path) -> Iterator[Profi
         settings = f'num_threads = {threads}\nweight_cache_file_path = "{weight_cache}"\n'
         _add(library, options, b"xnnpack", settings)
         compiled = own("CompiledModel", "CreateCompiledModel", environment, loaded, options)
-        yield Profiled(library, own, environment, loaded, compiled)
+        yield Profiled(library, own, environment, loaded, compiled, signature=signature)
 
 
 def _add(library: _Library, options: c_void_p, identifier: bytes, toml: str) -> None:

@@ -32,13 +32,13 @@ _WITHOUT_FORMULA = {
 """Operators that multiply, or run another graph, and whose count does not follow from the shapes alone."""
 
 
-def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
+def describe(path: Path, shapes: Mapping[str, tuple[int, ...]], signature: str | None = None) -> Description:
     """Declared inputs and outputs, and the facts; multiply-accumulates where the file's own shapes hold for ``shapes``.
 
     Raises :class:`~dynolab.errors.ModelInvalid` for a damaged file, :class:`ModelNotSupported` for a custom operator
     or an element type that LiteRT does not have.
     """
-    file = read(path)
+    file = read(path, signature)
     check_operators(file)
     inputs, outputs = (
         _specs(file, file.main.inputs, file.input_names),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from dynolab.errors import ModelInvalid, PluginMissing
+from dynolab.errors import ModelInvalid, PluginMissing, SpecInvalid
 from dynolab.runtimes.base import install_command
 
 IDENTIFIER = b"TFL3"
@@ -221,13 +221,18 @@ class TfliteFile:
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     buffer_bytes: tuple[int, ...]
+    signatures: tuple[str, ...] = ()
+    signature_index: int = 0
 
 
-def read(path: Path) -> TfliteFile:
-    """The file's content, all of it checked. Raises :class:`ModelInvalid`, naming what is wrong."""
+def read(path: Path, signature: str | None = None) -> TfliteFile:
+    """The file's content, all of it checked; ``main`` is the graph of the signature named, else of the first.
+
+    Raises :class:`ModelInvalid`, naming what is wrong, and :class:`SpecInvalid` for a signature that is not there.
+    """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _read(content)
+            return _read(content, signature)
     except ModelInvalid as error:
         raise ModelInvalid(f"{path.name} is not a sound TFLite file: {error.message}", hint=_HINT) from error
     except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
@@ -237,7 +242,7 @@ def read(path: Path) -> TfliteFile:
 _HINT = "copy or export it again; the file may be truncated or of another format"
 
 
-def _read(content: mmap.mmap) -> TfliteFile:
+def _read(content: mmap.mmap, signature: str | None) -> TfliteFile:
     if len(content) < 8 or content[4:8] != IDENTIFIER:
         raise ModelInvalid(f"bytes 4 to 8 are {content[4:8]!r}, not {IDENTIFIER!r}")
     model = Table(content, struct.unpack_from("<I", content, 0)[0], "Model")
@@ -247,7 +252,9 @@ def _read(content: mmap.mmap) -> TfliteFile:
     graphs = tuple(_graph(graph, codes, len(buffers)) for graph in model.tables(2, "SubGraph"))
     _require(bool(graphs), "it holds no graph")
     _check_metadata(model, len(buffers))
-    main, inputs, outputs = _signature(model, graphs)
+    signatures = tuple(table.text(2) for table in model.tables(7, "SignatureDef"))
+    index = _chosen(signatures, signature)
+    main, inputs, outputs = _signature(model, graphs, index)
     return TfliteFile(
         version=model.number(0),
         description=model.text(3),
@@ -257,6 +264,8 @@ def _read(content: mmap.mmap) -> TfliteFile:
         input_names=inputs,
         output_names=outputs,
         buffer_bytes=buffers,
+        signatures=signatures,
+        signature_index=index,
     )
 
 
@@ -334,10 +343,21 @@ def _operation(table: Table, codes: list[tuple[str, bool]], tensors: int) -> Ope
     return Operation(*codes[code], inputs, outputs)
 
 
-def _signature(model: Table, graphs: tuple[Graph, ...]) -> tuple[Graph, tuple[str, ...], tuple[str, ...]]:
-    """The graph that the runtime runs (the first signature's, else the first), with names in the graph's own order."""
+def _chosen(names: tuple[str, ...], wanted: str | None) -> int:
+    if wanted is None:
+        return 0
+    if wanted not in names:
+        raise SpecInvalid(
+            f"the model has no signature named {wanted!r}", hint=f"its signatures are: {', '.join(names) or 'none'}"
+        )
+    return names.index(wanted)
+
+
+def _signature(model: Table, graphs: tuple[Graph, ...], chosen: int) -> tuple[Graph, tuple[str, ...], tuple[str, ...]]:
+    """The graph that the runtime runs (the chosen signature's, else the first), with names in the graph's own order."""
     main, renamed = graphs[0], [{}, {}]  # type: tuple[Graph, list[dict[int, str]]]
-    for table in reversed(model.tables(7, "SignatureDef")):  # ends with the first
+    tables = list(model.tables(7, "SignatureDef"))
+    for table in [*tables, *tables[chosen : chosen + 1]]:  # ends with the chosen one
         index = table.number(4)
         _require(0 <= index < len(graphs), f"a signature names graph {index} of {len(graphs)}")
         main = graphs[index]

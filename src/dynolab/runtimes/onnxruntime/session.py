@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dynolab.errors import InferenceFailed
 from dynolab.runtimes._elements import TEXT, element_name, packed, unpacked
 from dynolab.runtimes.base import Array, Session, zeros
 from dynolab.runtimes.onnxruntime import types
@@ -24,6 +25,14 @@ def library() -> Any:
     import onnxruntime
 
     return onnxruntime
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: its own kinds have nothing in common but ``Exception``."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = (getattr(state, name) for name in dir(state))
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
 
 
 class OnnxSession(Session):
@@ -90,8 +99,13 @@ class OnnxSession(Session):
         call = self._session._sess.run_with_ort_values
         feed, names = {name: value._ortvalue for name, value in self._feed.items()}, [node.name for node in self._nodes]
 
+        failures = (RuntimeError, *_failures())
+
         def run() -> None:
-            self._made = call(feed, names, None)
+            try:
+                self._made = call(feed, names, None)
+            except failures as error:
+                raise InferenceFailed(f"the inference failed: {str(error).strip().splitlines()[0]}") from error
 
         return run
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dynolab.errors import Error, InferenceFailed, ModelNotSupported, OutOfMemory, PluginMissing, SpecInvalid
+from dynolab.runtimes._elements import EXTRA, element_name, packed, unpacked
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.runtimes.torch import files
 from dynolab.runtimes.torch import model_facts as facts
@@ -70,12 +71,10 @@ class TorchSession(Session):
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         """PyTorch makes the outputs itself, in each run."""
-        import torch
-
         assert self._loaded is not None
         arrays = {spec.name: np.require(inputs[spec.name], requirements=["C", "W"]) for spec in self.inputs}
         self.inputs = tuple(TensorSpec(name, array.dtype.name, array.shape) for name, array in arrays.items())
-        self._bound = self._loaded.arrange({n: torch.from_numpy(a).to(self._device) for n, a in arrays.items()})
+        self._bound = self._loaded.arrange({n: _tensor(a).to(self._device) for n, a in arrays.items()})
 
     def runner(self) -> Callable[[], object]:
         """Inference mode is entered here, once, and left in :meth:`close`; CUDA is waited for inside the call."""
@@ -340,12 +339,28 @@ def _tensors(value: Any) -> Iterator[Any]:
 
 
 def _array(tensor: Any) -> Array:
-    """A copy as an array; numpy has no bfloat16, so that comes as float32, which holds the same values."""
+    """A copy as an array; quantised values as the numbers that they stand for, a sparse tensor with its zeros."""
     import torch
 
-    tensor = tensor.detach().cpu()
-    array: Array = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-    return array.copy()
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in EXTRA:
+        return np.array(tensor.numpy())
+    return unpacked(tensor.contiguous().reshape(-1).view(torch.uint8).numpy(), name, tuple(tensor.shape))
+
+
+def _tensor(array: Array) -> Any:
+    """A tensor in the array's memory, or of its bytes where numpy does not have its type."""
+    import torch
+
+    name = element_name(array)
+    if name not in EXTRA:
+        return torch.from_numpy(array)
+    return torch.from_numpy(packed(array).copy()).view(getattr(torch, name)).reshape(array.shape)
 
 
 plugin = Torch()

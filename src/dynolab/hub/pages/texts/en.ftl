@@ -627,6 +627,7 @@ sentence-the-kernel-does-not-tell-about-it-belongs = the kernel does not tell ab
 sentence-mincore-is-not-offered-by-this-system-c = mincore is not offered by this system's C library
 sentence-dimension-is-unbound-was-taken = { $input }: dimension { $axis } ({ $size }) is unbound, { $value } was taken ({ $said })
 sentence-the-batch = the batch
+sentence-the-sum-of-other-dimensions = the sum of other dimensions
 sentence-a-sequence-length = a sequence's length
 sentence-an-image-side = an image's side
 sentence-an-image-channels = an image's channels

@@ -1089,6 +1089,7 @@ sentence-the-kernel-does-not-tell-about-it-belongs = 内核不提供 { $file } �
 sentence-mincore-is-not-offered-by-this-system-c = 这个系统的 C 库不提供 mincore
 sentence-dimension-is-unbound-was-taken = { $input }：第 { $axis } 维（{ $size }）未定，取 { $value }（{ $said }）
 sentence-the-batch = 批大小
+sentence-the-sum-of-other-dimensions = 其他维度之和
 sentence-a-sequence-length = 序列长度
 sentence-an-image-side = 图像边长
 sentence-an-image-channels = 图像通道数
