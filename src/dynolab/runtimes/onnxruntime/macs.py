@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from dynolab.errors import ModelInvalid
-
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
@@ -60,6 +58,10 @@ _AS_FIRST_INPUT = {
 """ONNX Runtime's own operators whose output is as large as the first input, as a rule: onnx does not know them."""
 
 
+class _Unknown(Exception):
+    """Why there is no count of one operator."""
+
+
 def count(model: Any, shapes: Shapes) -> tuple[int | None, str | None]:
     """The sum over the main graph and the model's functions for these input shapes, or None with the reason."""
     import onnx
@@ -84,8 +86,8 @@ def count(model: Any, shapes: Shapes) -> tuple[int | None, str | None]:
             return None, "the model branches or loops: the count depends on its inputs"
         try:
             part = _of_node(node, known)
-        except ModelInvalid as error:
-            return None, error.message
+        except _Unknown as error:
+            return None, str(error)
         if part is None:
             return None, f"the shapes of {node.op_type} {node.name!r} are not known before a run"
         total += part
@@ -131,13 +133,13 @@ def _known(graph: Any) -> dict[str, Shape]:
 
 
 def _of_node(node: Any, known: Shapes) -> int | None:
-    """Multiply-accumulates of one node; None where a shape is missing. Raises :class:`ModelInvalid` with another reason."""
+    """Multiply-accumulates of one node; None where a shape is missing. Raises :class:`_Unknown` with another reason."""
     domain = "" if node.domain == "ai.onnx" else node.domain
     if node.op_type in _NO_PRODUCTS.get(domain, ()):
         return 0
     counting = _COUNTS.get(node.op_type) if domain in ("", "ai.onnx.ml", _MICROSOFT) else None
     if counting is None:
-        raise ModelInvalid(f"how many {f'{domain}.' if domain else ''}{node.op_type} has is not known to dynolab")
+        raise _Unknown(f"how many {f'{domain}.' if domain else ''}{node.op_type} has is not known to dynolab")
     try:
         return counting(node, known)
     except LookupError:
@@ -193,7 +195,7 @@ def _second(node: Any) -> int:
 def _recurrent(node: Any, known: Shapes) -> int:
     """Each step multiplies its input by W and its state by R, for each sample (ONNX: RNN, GRU, LSTM)."""
     if _given(node, 4):
-        raise ModelInvalid(f"the lengths of the sequences of {node.op_type} {node.name!r} are an input")
+        raise _Unknown(f"the lengths of the sequences of {node.op_type} {node.name!r} are an input")
     steps = prod(_input(node, 0, known)[:2])
     return steps * (prod(_input(node, 1, known)) + prod(_input(node, 2, known)))
 
@@ -205,7 +207,7 @@ def _einsum(node: Any, known: Shapes) -> int:
     if len(terms) == 1:
         return 0
     if len(terms) > 2 or "..." in equation:
-        raise ModelInvalid(f"Einsum {equation!r} may be computed in several ways")
+        raise _Unknown(f"Einsum {equation!r} may be computed in several ways")
     sizes: dict[str, int] = {}
     for index, term in enumerate(terms):
         for letter, size in zip(term, _input(node, index, known), strict=True):
@@ -230,7 +232,7 @@ def _attention(node: Any, known: Shapes) -> int:
 def _attention_of_ort(node: Any, known: Shapes) -> int:
     """With the projection of its input (ONNX Runtime's ContribOperators.md: Attention, QAttention)."""
     if _attribute(node, "qkv_hidden_sizes"):
-        raise ModelInvalid(f"the sizes inside {node.op_type} {node.name!r} are its own")
+        raise _Unknown(f"the sizes inside {node.op_type} {node.name!r} are its own")
     (batch, length, _), weights = _input(node, 0, known), _input(node, 1, known)
     past_index = 8 if node.op_type == "QAttention" else 4
     past = _input(node, past_index, known)[3] if _given(node, past_index) else 0
@@ -239,7 +241,7 @@ def _attention_of_ort(node: Any, known: Shapes) -> int:
 
 def _many_heads(node: Any, known: Shapes) -> int:
     if not (_given(node, 1) and _given(node, 2)):
-        raise ModelInvalid(f"{node.op_type} {node.name!r} has its keys in one tensor with its queries")
+        raise _Unknown(f"{node.op_type} {node.name!r} has its keys in one tensor with its queries")
     query, key, value = (_input(node, index, known) for index in range(3))
     if len(key) == 4:
         return query[0] * query[1] * key[2] * (query[2] + value[1] * value[3])
@@ -252,7 +254,7 @@ def _grouped_heads(node: Any, known: Shapes) -> int:
     batch, length, width = _input(node, 0, known)
     heads, others = _number(node, "num_heads"), _number(node, "kv_num_heads")
     if _given(node, 3) and _input(node, 3, known)[2]:
-        raise ModelInvalid(f"how much of its past {node.op_type} {node.name!r} uses is told in an input")
+        raise _Unknown(f"how much of its past {node.op_type} {node.name!r} uses is told in an input")
     size = width // (heads if _given(node, 1) else heads + 2 * others)
     return 2 * batch * length * length * heads * size
 

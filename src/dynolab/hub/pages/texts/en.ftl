@@ -1147,17 +1147,33 @@ sentence-the-shape-of-input-is-whole-numbers-are = the shape of input { $name } 
 sentence-the-range-of-input-is-two-numbers-are = the range of input { $name } is { $range }: two numbers are needed
 sentence-the-file-of-input-is-a-path-is = the file of input { $name } is { $path }: a path is needed
 sentence-input-of-shape-takes-and-this-machine-has = input { $name } of shape { $shape } takes { $size }, and this machine has { $memory } of memory
+sentence-the-values-for-input-are-it-is = the values for input { $name } are { $type }, it is { $wanted }
+sentence-give-it-values-astype = give it values.astype({ $type })
+sentence-the-values-for-input-go-from-to-from-to = the values for input { $name } go from { $low } to { $high }, { $type } from { $least } to { $most }
+sentence-there-are-no-arrays-of = there are no arrays of { $type }
+sentence-export-the-model-with-tensors-of-numbers-or = export the model with tensors of numbers or text
+sentence-only-the-file-s-first-signature-may-have = only the file's first signature may have outputs of unknown length: LiteRT runs no other such graph
+sentence-leave-tflite-options-signature-out-or-export-the = leave --tflite_options signature out, or export the signature as a file of its own
+sentence-litert-refused-an-input = LiteRT refused an input: { $said }
+sentence-the-model-has-no-signature-named = the model has no signature named { $name }
+sentence-its-signatures-are = its signatures are: { $names }
+sentence-export-the-model-with-tensors-as-inputs = export the model with tensors as inputs
+sentence-input-of-shape-is-empty-these-figures-are = input { $name } of shape { $shape } is empty: these figures are of a run without it
+sentence-output-is-a-it-is-computed-in-every = output { $name } is a { $type }: it is computed in every run, and not kept (only tensors are)
+sentence-the-file-has-signatures-and-was-measured-tflite = the file has { $count } signatures ({ $names }), and { $key } was measured: --tflite_options signature=NAME takes another
+sentence-the-length-of-an-output-is-known-after = the length of an output is known after a run only: measured with LiteRT's Interpreter, CompiledModel has none
+sentence-was-taken-as-with = { $input }: [{ $shape }] was taken, as with { $runtime }
+sentence-measured-on-and-on-not-like-for-like = measured on { $sizes }, and { $runtime } on { $others }: not like for like
+sentence-kernels-ran-in-one-inference-the-times-of = { $count } kernels ran in one inference: the times of those in a loop are summed
+sentence-the-layer-pass-failed = the layer pass failed: { $said }
 sentence-a-smaller-input-shape = a smaller --input-shape { $name }=...
-sentence-holds-input-is = { $file } holds { $type }, input { $name } is { $wanted }
-sentence-save-it-as-numpy-save-file-array-astype = save it as numpy.save(file, array.astype({ $type }))
 sentence-input-shape-says-for-holds = --input-shape says { $shape } for { $name }, { $file } holds { $other }
-sentence-write-it-with-numpy-save-one-array-of = write it with numpy.save, one array of numbers to a file
+sentence-write-it-with-numpy-save-one-array-to = write it with numpy.save, one array to a file, of numbers or of text: numpy.array(values, dtype=str)
 sentence-is-an-archive-of-several-arrays = { $file } is an archive of several arrays
 sentence-give-one-npy-file-for-each-input = give one .npy file for each input
 sentence-is-no-npy-file = { $file } is no .npy file
 sentence-cannot-be-read-as-npy = { $file } cannot be read as .npy: { $said }
 sentence-it-holds-python-objects = it holds Python objects
-sentence-input-is-no-random-values-can-be-made = input { $name } is { $type }: no random values can be made for it
 sentence-input-file-values-npy = --input-file { $name }=values.npy
 sentence-input-is-it-was-given = input { $name } is { $wanted }, it was given { $given }
 
@@ -1205,7 +1221,7 @@ sentence-byte-is-no-protobuf-field = byte { $number } is no protobuf field
 sentence-a-field-at-byte-runs-past-the-end = a field at byte { $number } runs past the end of the file
 sentence-is-not-an-onnx-model = { $file } is not an ONNX model: { $said }
 sentence-it-holds-no-graph = it holds no graph
-sentence-is-a-only-tensors-can-be-fed = { $name } is a { $kind }: only tensors can be fed
+sentence-input-is-a-only-tensors-can-be-fed = input { $name } is a { $kind }: only tensors can be fed
 sentence-is-a-value-of-unknown-type-only-tensors = { $name } is a value of unknown type: only tensors can be fed
 sentence-the-module-is-needed-to-read-onnx-files = the module { $name } is needed to read ONNX files
 sentence-the-module-is-needed-to-read-tflite-files = the module { $name } is needed to read TFLite files

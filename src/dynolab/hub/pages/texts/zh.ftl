@@ -1609,17 +1609,33 @@ sentence-the-shape-of-input-is-whole-numbers-are = 输入 { $name } 的形状是
 sentence-the-range-of-input-is-two-numbers-are = 输入 { $name } 的范围是 { $range }：须为两个数
 sentence-the-file-of-input-is-a-path-is = 输入 { $name } 的文件是 { $path }：须为路径
 sentence-input-of-shape-takes-and-this-machine-has = 形状为 { $shape } 的输入 { $name } 需要 { $size }，而这台机器有 { $memory } 内存
+sentence-the-values-for-input-are-it-is = 输入 { $name } 的值是 { $type }，而它是 { $wanted }
+sentence-give-it-values-astype = 请给出 values.astype({ $type })
+sentence-the-values-for-input-go-from-to-from-to = 输入 { $name } 的值从 { $low } 到 { $high }，{ $type } 从 { $least } 到 { $most }
+sentence-there-are-no-arrays-of = 没有 { $type } 类型的数组
+sentence-export-the-model-with-tensors-of-numbers-or = 请用数值或文本张量导出模型
+sentence-only-the-file-s-first-signature-may-have = 只有文件的第一个签名可以有长度未知的输出：LiteRT 不运行其他这样的图
+sentence-leave-tflite-options-signature-out-or-export-the = 请去掉 --tflite_options signature，或把该签名单独导出为一个文件
+sentence-litert-refused-an-input = LiteRT 拒绝了一个输入：{ $said }
+sentence-the-model-has-no-signature-named = 模型没有名为 { $name } 的签名
+sentence-its-signatures-are = 它的签名有：{ $names }
+sentence-export-the-model-with-tensors-as-inputs = 请以张量作为输入导出模型
+sentence-input-of-shape-is-empty-these-figures-are = 输入 { $name }（形状 { $shape }）为空：这些数值是没有它时运行的结果
+sentence-output-is-a-it-is-computed-in-every = 输出 { $name } 是 { $type }：每次运行都会计算它，但不保留（只保留张量）
+sentence-the-file-has-signatures-and-was-measured-tflite = 文件有 { $count } 个签名（{ $names }），测量的是 { $key }：--tflite_options signature=NAME 可选另一个
+sentence-the-length-of-an-output-is-known-after = 某个输出的长度只有运行后才知道：用 LiteRT 的 Interpreter 测量，CompiledModel 不支持
+sentence-was-taken-as-with = { $input }：取 [{ $shape }]，与 { $runtime } 相同
+sentence-measured-on-and-on-not-like-for-like = 在 { $sizes } 上测量，而 { $runtime } 在 { $others } 上：不可直接比较
+sentence-kernels-ran-in-one-inference-the-times-of = 一次推理运行了 { $count } 个内核：循环中各次的时间已相加
+sentence-the-layer-pass-failed = 逐层测量失败：{ $said }
 sentence-a-smaller-input-shape = 请用更小的 --input-shape { $name }=...
-sentence-holds-input-is = { $file } 中是 { $type }，输入 { $name } 是 { $wanted }
-sentence-save-it-as-numpy-save-file-array-astype = 请用 numpy.save(file, array.astype({ $type })) 保存
 sentence-input-shape-says-for-holds = --input-shape 给 { $name } 的是 { $shape }，{ $file } 中是 { $other }
-sentence-write-it-with-numpy-save-one-array-of = 请用 numpy.save 写出，每个文件一个数值数组
+sentence-write-it-with-numpy-save-one-array-to = 请用 numpy.save 写出，每个文件一个数组，数值或文本：numpy.array(values, dtype=str)
 sentence-is-an-archive-of-several-arrays = { $file } 是含多个数组的归档
 sentence-give-one-npy-file-for-each-input = 请为每个输入给一个 .npy 文件
 sentence-is-no-npy-file = { $file } 不是 .npy 文件
 sentence-cannot-be-read-as-npy = { $file } 无法作为 .npy 读取：{ $said }
 sentence-it-holds-python-objects = 其中有 Python 对象
-sentence-input-is-no-random-values-can-be-made = 输入 { $name } 是 { $type }：无法为它生成随机值
 sentence-input-file-values-npy = --input-file { $name }=values.npy
 sentence-input-is-it-was-given = 输入 { $name } 是 { $wanted }，给它的却是 { $given }
 
@@ -1667,7 +1683,7 @@ sentence-byte-is-no-protobuf-field = 第 { $number } 个字节不是 protobuf �
 sentence-a-field-at-byte-runs-past-the-end = 第 { $number } 个字节处的字段超出了文件末尾
 sentence-is-not-an-onnx-model = { $file } 不是 ONNX 模型：{ $said }
 sentence-it-holds-no-graph = 其中没有图
-sentence-is-a-only-tensors-can-be-fed = { $name } 是 { $kind }：只能输入张量
+sentence-input-is-a-only-tensors-can-be-fed = 输入 { $name } 是 { $kind }：只能输入张量
 sentence-is-a-value-of-unknown-type-only-tensors = { $name } 是类型未知的值：只能输入张量
 sentence-the-module-is-needed-to-read-onnx-files = 读取 ONNX 文件需要模块 { $name }
 sentence-the-module-is-needed-to-read-tflite-files = 读取 TFLite 文件需要模块 { $name }
