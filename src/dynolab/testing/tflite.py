@@ -132,8 +132,8 @@ def write(
         writer.sign(*names)
     for number, key in enumerate(signatures):
         part = parts[number]
-        sides = [{tensor: str(part.tensors[tensor][0]) for tensor in side} for side in (part.inputs, part.outputs)]
-        writer.sign(*sides, key, number)
+        fed, given = ({tensor: str(part.tensors[tensor][0]) for tensor in side} for side in (part.inputs, part.outputs))
+        writer.sign(fed, given, key, number)
     builder = flatbuffers.Builder(1024)
     builder.Finish(writer.model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))

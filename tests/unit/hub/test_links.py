@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("itsdangerous")
 
 from dynolab.hub.store.links import Link, Links
+from dynolab.hub.usecases.open_link import link_file
 
 
 def test_a_link_comes_back_as_it_was_signed() -> None:
@@ -46,3 +49,15 @@ def test_a_link_of_a_replica_whose_clock_is_ahead_is_good(monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr("time.monotonic", lambda: passed() + 120)
         assert links.read(signed, life_s=60) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("relu.onnx", "relu.onnx"), ("relu.ONNX", "relu.onnx"), ("relu", "relu.onnx"), ("v1.2 relu.pt", "v1_2_relu_pt.onnx"), (".onnx", "file.onnx")],
+)  # fmt: skip
+def test_a_file_has_its_ending_once_and_no_other_dot(name: str, file: str) -> None:
+    hub: Any = SimpleNamespace(links=Links("secret"))
+    account: Any = SimpleNamespace(session_id="", token_id="t1")
+    path, found = link_file(hub, account, "model", "m123", name, ".onnx")
+    assert found == file
+    assert path.endswith(f"/{file}")

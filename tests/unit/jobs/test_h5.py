@@ -394,3 +394,10 @@ def test_random_damage_is_refused_or_does_no_harm(path: Path) -> None:
         out, log = child.communicate()
     assert "Traceback" not in log, log
     assert set(out.split()) == {"read", "refused"}
+
+
+def test_text_comes_back_as_it_was(tmp_path: Path) -> None:
+    batches = [np.array([["grün"], [""]]), np.array(["ab", "日本"])]
+    h5.write(tmp_path / "t.h5", {"label": batches})
+    found = h5.read(tmp_path / "t.h5")["label"]
+    assert [one.tolist() for one in found] == [one.tolist() for one in batches]

@@ -30,8 +30,10 @@ def sign_link(hub: Hub, account: Account, verb: str, target_id: str, number: int
 def link_file(hub: Hub, account: Account, verb: str, target_id: str, name: str, ending: str) -> tuple[str, str]:
     """The address below the hub's own from which the account reads a file for a while, and the file's name in it.
 
-    The name has no dot or slash of its own: clients build paths from it.
+    The name has the ending once, and no other dot or slash of its own: clients build paths from it.
     """
+    if name.lower().endswith(ending.lower()):
+        name = name[: len(name) - len(ending)]
     file = (_ODD.sub("_", name).strip("_") or "file") + ending
     return f"files/blobs/{sign_link(hub, account, verb, target_id)}/{file}", file
 

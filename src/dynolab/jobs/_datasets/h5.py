@@ -45,10 +45,18 @@ def write(place: Path | BinaryIO, tensors: Mapping[str, Sequence[Array]]) -> Non
             group = file.create_group(f"data/{index}")
             group.attrs.update(name=name, batch_count=len(batches), order=index)
             for number, batch in enumerate(batches):
-                native = batch.astype(batch.dtype.newbyteorder("="), copy=False)
+                native = _stored(batch)
                 # HDF5 compresses chunks, which an array without axes or elements does not have.
                 compression = "gzip" if native.ndim and native.size else None
                 group.create_dataset(f"batch_{number}", data=native, compression=compression)
+
+
+def _stored(batch: Array) -> Array:
+    """As it lies in a file: in the machine's byte order, text as UTF-8 of one length, which no reader has to follow."""
+    if batch.dtype.kind != "U":
+        return batch.astype(batch.dtype.newbyteorder("="), copy=False)
+    encoded = np.char.encode(batch, "utf-8")
+    return encoded.astype(h5py.string_dtype("utf-8", max(1, encoded.dtype.itemsize)))
 
 
 def read(path: Path, *, max_bytes: int = MAX_BYTES, max_s: float = MAX_S) -> dict[str, list[Array]]:
@@ -101,6 +109,6 @@ def check_counts(batches: Mapping[str, int]) -> None:
 
 
 def check_dtype(dtype: np.dtype[Any], where: str) -> None:
-    """Is it one of :data:`DTYPES`? Raises :class:`SpecInvalid`."""
-    if dtype.name not in DTYPES:
+    """Is it one of :data:`DTYPES`, or text? Raises :class:`SpecInvalid`."""
+    if dtype.name not in DTYPES and not (dtype.kind in "SU" and dtype.itemsize):
         raise SpecInvalid(f"{where} is of type {dtype.name}", hint=f"convert it to one of {', '.join(DTYPES)}")

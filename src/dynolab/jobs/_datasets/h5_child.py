@@ -176,6 +176,8 @@ def _array(dataset: h5py.Dataset) -> Array:
     if dataset.chunks is not None:
         _check_chunks(dataset)
     found = np.asarray(dataset[()])
+    if found.dtype.kind == "S":  # text; one that is no UTF-8 is a ValueError
+        return np.char.decode(found, "utf-8")
     if found.dtype.kind == "b":  # any byte may stand for one in a file, only 0 and 1 do in numpy
         found = np.asarray(found.view(np.uint8) != 0)
     return found.astype(found.dtype.newbyteorder("="), copy=False)

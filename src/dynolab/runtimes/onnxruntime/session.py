@@ -99,7 +99,7 @@ class OnnxSession(Session):
         call = self._session._sess.run_with_ort_values
         feed, names = {name: value._ortvalue for name, value in self._feed.items()}, [node.name for node in self._nodes]
 
-        failures = (RuntimeError, *_failures())
+        failures: tuple[type[Exception], ...] = (RuntimeError, *_failures())
 
         def run() -> None:
             try:
