@@ -707,3 +707,13 @@ def test_nothing_listens_beyond_this_machine(tmp_path: Path) -> None:
                 if cells[3] == "0A" and f"socket:[{cells[9]}]" in inodes:
                     listening.append(cells[1])
         assert [one.partition(":")[0] for one in listening] == ["0100007F"], listening
+
+
+@pytest.mark.slow  # it waits for the hub to lose patience
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: hub\r\n"], ids=["nothing", "half a head"])
+def test_who_connects_and_asks_for_nothing_is_hung_up_on(hub: RunningHub, sent: bytes) -> None:
+    parts = httpx.URL(hub.url)
+    with socket.create_connection((parts.host, parts.port or 80), 60) as connection:
+        connection.sendall(sent)
+        assert connection.recv(1) == b""
+    assert httpx.get(f"{hub.url}/healthz", timeout=30).status_code == 200
