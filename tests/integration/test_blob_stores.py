@@ -77,7 +77,7 @@ class Site:
         claimed = self.claim(name)
         assert claimed is not None
         assert claimed.job == job
-        assert self.door.fetch(claimed.model, folder).read_bytes() == MODEL
+        assert self.door.fetch(claimed.attempt, "model", claimed.model, folder).read_bytes() == MODEL
         for verb, content in (("result", b'{"stages": []}'), ("log", b"a line\n")):
             (folder / verb).write_bytes(content)
             self.door.store(claimed.attempt, verb, folder / verb)

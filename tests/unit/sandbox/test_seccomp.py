@@ -67,7 +67,16 @@ def test_namespaces_terminals_sockets_and_signals() -> None:
     assert verdict(PROGRAM, ioctl, 0, 0x5412) == refused(EPERM)
     assert verdict(PROGRAM, ioctl, 0, 0x5401) == ALLOWED
     socket, kill = _seccomp._SOCKET[COLUMN], _seccomp._KILL[COLUMN]
-    assert (verdict(PROGRAM, socket), verdict(STRICT, socket)) == (ALLOWED, refused(EACCES))
+    for family, answer in (
+        (1, ALLOWED),
+        (2, ALLOWED),
+        (10, ALLOWED),
+        (16, ALLOWED),
+        (17, refused(EACCES)),
+        (40, refused(EACCES)),
+    ):
+        assert verdict(PROGRAM, socket, family) == answer
+        assert verdict(STRICT, socket, family) == refused(EACCES)
     assert verdict(STRICT, kill, _seccomp.OWN_PID, 9) == ALLOWED
     assert verdict(STRICT, kill, 1, 9) == refused(EPERM)
     assert verdict(PROGRAM, kill, 1, 9) == ALLOWED
