@@ -297,7 +297,7 @@ def test_shapes_that_were_chosen_for_a_run_are_the_jobs_and_not_the_models(http:
     assert not inner.HasField("execution_time")
 
 
-@pytest.mark.parametrize("odd", [TensorSpec("x", "float64", (1,)), TensorSpec("x", "float32", (1 << 70,))])
+@pytest.mark.parametrize("odd", [TensorSpec("x", "float64", (1,)), TensorSpec("x", "complex64", (1,))])
 def test_tensors_that_a_client_does_not_know_are_left_out(http: httpx.Client, door: HubDoor, odd: TensorSpec) -> None:
     """One unknown element type in one model breaks the client's whole list."""
     known = TensorSpec("y", "float32", (1,))
@@ -316,7 +316,7 @@ def test_tensors_that_a_client_does_not_know_are_left_out(http: httpx.Client, do
     [
         {"estimated_inference_time_ns": "fast", "inference_memory_peak_bytes": [1]},
         {"estimated_inference_time_ns": -1, "inference_memory_peak_bytes": [-1, 1]},
-        {"estimated_inference_time_ns": 1 << 64, "inference_memory_peak_bytes": {"lower": 0}},
+        {"estimated_inference_time_ns": [[1]], "inference_memory_peak_bytes": {"lower": 0}},
         {"estimated_inference_time_ns": True, "inference_memory_peak_bytes": [0.5, "much"]},
     ],
 )

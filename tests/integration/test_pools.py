@@ -407,9 +407,7 @@ def test_an_address_is_for_what_it_was_signed_for(meet: Meet) -> None:
     [
         b'{"summary": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}",
         b'{"summary": {"estimated_inference_time_ns": ' + b"9" * 4000 + b"}}",
-        b'{"summary": {"estimated_inference_time_ns": "<b>"}}',
         b'{"summary": {"estimated_inference_time_ns": NaN}}',
-        b'{"summary": {"inference_memory_peak_bytes": [1, "x"]}}',
         b'{"error": {"code": "WorkerCrashed", "details": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}}",
         b'{"summary": {"\\u0041": ' + b"[" * 490 + b"]" * 490 + b"}}",
     ],
@@ -425,7 +423,8 @@ def test_what_an_agent_says_of_a_jobs_end_cannot_spoil_the_lists_of_others(meet:
     headers = {"Authorization": f"Bearer {bob.agent_token}", "Content-Type": "application/json"}
     url = f"{bob.hub.url}/api/agent/v1/attempts/{given.attempt}/finish"
     assert httpx.post(url, content=end, headers=headers, timeout=30).status_code == 422
-    odd = b'{"error": {"code": 5, "message": ["x"], "hint": {}}}'
+    assert ana.get("/jobs")["jobs"][0]["state"] == "preparing"
+    odd = b'{"summary": {"estimated_inference_time_ns": "<b>", "inference_memory_peak_bytes": [[1]]}, "error": {"code": 5, "message": ["x"], "hint": {}}}'
     assert httpx.post(url, content=odd, headers=headers, timeout=30).status_code == 204
     assert [one["state"] for one in ana.get("/jobs")["jobs"]] == ["failed"]
     assert ana.get(f"/jobs/{job}")["failure"]["message"] == "['x']"

@@ -68,7 +68,6 @@ def check_renewal(renewal: Renewal) -> None:
 def checked_outcome(outcome: Outcome) -> Outcome:
     """The same; of an error that is too long its beginning, because the job has to end."""
     _check_bytes(outcome.summary, "summary", SUMMARY_BYTES)
-    _check_figures(outcome.summary)
     tensors = outcome.tensors or Tensors()
     count = len(tensors.inputs) + len(tensors.outputs)
     check_count(range(count), "tensors", TENSORS_BYTES // 64)
@@ -76,6 +75,7 @@ def checked_outcome(outcome: Outcome) -> Outcome:
         check_text(one.name, "name", DESCRIPTION)
         check_count(one.shape, "shape", DIMENSIONS)
         check_texts((text for text in (one.dtype, *one.shape) if isinstance(text, str)), "shape", DIMENSIONS + 1)
+    outcome = replace(outcome, summary=_figures(outcome.summary))
     if outcome.error is None:
         return outcome
     if _bytes(outcome.error) <= ERROR_BYTES:
@@ -84,15 +84,16 @@ def checked_outcome(outcome: Outcome) -> Outcome:
     return Outcome(kept, outcome.summary, outcome.tensors)
 
 
-def _check_figures(summary: Mapping[str, Any]) -> None:
-    """Refuse a summary whose figures are none: lists and pages count with them."""
-    for name, value in summary.items():
-        figures = value if isinstance(value, list) else [value]
-        sound = all(one is None or (isinstance(one, int) and not isinstance(one, bool)) for one in figures)
-        if name.endswith(("_ns", "_bytes")) and not sound:
-            raise SpecInvalid(f"the summary's {name[:SHORT]!r} is no whole number")
-        if isinstance(value, dict) and any(isinstance(one, dict | list) for one in value.values()):
-            raise SpecInvalid(f"the summary's {name[:SHORT]!r} is nested")
+def _figures(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary without figures that are none, and without what is nested: lists and pages count with the rest."""
+    return {name: value if _is_plain(name, value) else None for name, value in summary.items()}
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    parts = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
+    if name.endswith(("_ns", "_bytes")):
+        return all(one is None or (isinstance(one, int) and not isinstance(one, bool)) for one in parts)
+    return not any(isinstance(one, dict | list) for one in parts)
 
 
 def _begun(text: object) -> str | None:

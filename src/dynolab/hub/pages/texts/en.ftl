@@ -1398,5 +1398,3 @@ sentence-is-it-truncated-download-or-export-it-again = is it truncated? download
 sentence-holds-bytes-and-there-is-room = { $file } holds { $size } bytes, and there is room for { $limit }
 sentence-see-what-the-model-writes = see what the model writes
 sentence-has-devices-is-the-most = { $who } has { $count } devices; { $limit } is the most
-sentence-the-summarys-is-no-whole-number = the summary's { $key } is no whole number
-sentence-the-summarys-is-nested = the summary's { $key } is nested

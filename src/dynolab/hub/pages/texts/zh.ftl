@@ -1862,5 +1862,3 @@ sentence-is-it-truncated-download-or-export-it-again = 文件是否不完整？�
 sentence-holds-bytes-and-there-is-room = { $file } 有 { $size } bytes，而空间只够 { $limit }
 sentence-see-what-the-model-writes = 请查看模型写入了什么
 sentence-has-devices-is-the-most = { $who } 有 { $count } 台设备；最多 { $limit } 台
-sentence-the-summarys-is-no-whole-number = 摘要中的 { $key } 不是整数
-sentence-the-summarys-is-nested = 摘要中的 { $key } 有嵌套
