@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing
+from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing, SpecInvalid
 from dynolab.runtimes._elements import packed, unpacked
 from dynolab.runtimes.base import (
     Array,
@@ -43,8 +43,8 @@ class LiteRtSession(Session):
     def __init__(self, model: Any, target: Target, threads: int, stamp: Stamp) -> None:
         """``threads``: that work in an inference; ``stamp``: of the weight cache before the load."""
         self._model, self._target, self._threads, self._stamp = model, target, threads, stamp
-        self.file = schema.read(target.model, signature_of(target.options))
-        self._index = self.file.signature_index
+        named = signature_of(target.options)
+        self._index = 0 if named is None else _index(model, named)
         self._key = str(model.get_signature_by_index(self._index)["key"])
         self._fed: list[Any] = []
         self._filled: list[Any] = []
@@ -59,9 +59,13 @@ class LiteRtSession(Session):
     def _specs(self, details: Mapping[str, Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
         dtypes = {name: str(item["dtype"]) for name, item in details.items()}
         if "unknown" in dtypes.values():  # LiteRT 2.3.0 has no name for complex64 and uint64; the file has
-            tensors = self.file.main.tensors
+            tensors = self.file().main.tensors
             dtypes = {name: tensors[item["index"]].dtype for name, item in details.items()}
         return tuple(TensorSpec(name, dtypes[name], tuple(item["shape"])) for name, item in details.items())
+
+    def file(self) -> schema.TfliteFile:
+        """What the file says; read when it is asked for, because reading it is no part of a load that is measured."""
+        return schema.read(self._target.model, signature_of(self._target.options))
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         """LiteRT's own buffers, which it uses in place. Written as bytes: ``TensorBuffer`` knows few element types."""
@@ -97,7 +101,7 @@ class LiteRtSession(Session):
         return found
 
     def notices(self) -> tuple[Notice, ...]:
-        names = self.file.signatures
+        names = self.file().signatures
         if len(names) < 2 or signature_of(self._target.options) is not None:
             return ()
         text = f"the file has {len(names)} signatures ({', '.join(names)}), and {self._key} was measured"
@@ -167,7 +171,7 @@ class LiteRt(Runtime):
             if all(spec.bytes for spec in session.outputs):
                 return session
             session.close()
-            return InterpreterSession(target, session.file, _threads(options))
+            return InterpreterSession(target, session.file(), _threads(options))
         except (RuntimeError, ValueError) as error:
             why = _words(error) + _explanation(target)
             raise LoadFailed(f"LiteRT could not load {target.model.name}: {why}") from error
@@ -214,6 +218,14 @@ def _environment() -> Any:
     from ai_edge_litert.compiled_model import Environment
 
     return Environment.create()
+
+
+def _index(model: Any, signature: str) -> int:
+    """Raises :class:`~dynolab.errors.SpecInvalid` for a signature that the model does not have."""
+    names = [str(model.get_signature_by_index(index)["key"]) for index in range(model.get_num_signatures())]
+    if signature not in names:
+        raise SpecInvalid(f"the model has no signature {signature!r}", hint=f"it has: {', '.join(names)}")
+    return names.index(signature)
 
 
 def signature_of(options: Options) -> str | None:
