@@ -289,7 +289,7 @@ def _order(command: Sequence[str], confinement: Confinement, cwd: Path | None) -
         cwd=str(cwd or confinement.writable[0]),
         limits={
             "RLIMIT_DATA": limits.memory_bytes or _machine_bytes(),
-            "RLIMIT_NPROC": limits.processes + (0 if user is not None else _own_threads()),
+            "RLIMIT_NPROC": limits.processes + _threads_of(os.geteuid() if user is None else user),
             "RLIMIT_FSIZE": limits.file_bytes,
             "RLIMIT_NOFILE": limits.open_files,
             "RLIMIT_CORE": 0,
@@ -319,9 +319,12 @@ def filtered() -> tuple[str, ...]:
     return ("system calls",) if known and "Seccomp:" in status.read_text() else ()
 
 
-def _own_threads() -> int:
-    """Threads of our user: they count against the limit too, but for kernels that count each user namespace apart."""
-    total, user = 0, os.geteuid()
+def _threads_of(user: int) -> int:
+    """Threads of a user, those of other sandboxes among them: they count against the limit too.
+
+    Kernels that count each user namespace apart allow that much more.
+    """
+    total = 0
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             total += place.joinpath("task").stat().st_nlink - 2 if place.stat().st_uid == user else 0
