@@ -299,7 +299,7 @@ async def _choices(hub: Hub, account: Account, sheet: Sheet) -> list[Choice]:
     found = []
     for load in await find_load(hub, account):
         one = load.model
-        counts = states.get((one.name, one.os, one.attributes), Counter())
+        counts = states.get(one.key, Counter())
         value = device_value(one)
         found.append(Choice(one, load.queued, counts, value, value in sheet.devices))
     return found
