@@ -116,7 +116,7 @@ def open_program(path: Path) -> Any:
         raise ModelInvalid(f"{path.name} holds pickled objects that are no tensors; they were not opened") from error
     except _UNREADABLE as error:
         raise ModelInvalid(f"PyTorch cannot read {path.name}: {useful(error)}") from error
-    except Exception as error:
+    except Exception as error:  # of classes that torch does not export, known by their names; all others go on
         if type(error).__name__ not in _REFUSALS:
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:400]
