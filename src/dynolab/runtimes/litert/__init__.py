@@ -224,7 +224,9 @@ def _index(model: Any, signature: str) -> int:
     """Raises :class:`~dynolab.errors.SpecInvalid` for a signature that the model does not have."""
     names = [str(model.get_signature_by_index(index)["key"]) for index in range(model.get_num_signatures())]
     if signature not in names:
-        raise SpecInvalid(f"the model has no signature {signature!r}", hint=f"it has: {', '.join(names)}")
+        raise SpecInvalid(
+            f"the model has no signature named {signature!r}", hint=f"its signatures are: {', '.join(names)}"
+        )
     return names.index(signature)
 
 
