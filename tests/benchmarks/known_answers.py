@@ -12,7 +12,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from dynolab.measure import memory
+from dynolab.measure import memory_readings
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
@@ -44,7 +44,7 @@ def main() -> None:
         truth = (kept, kept + mapped, kept + spike, kept + mapped + spike)
         gaps = [abs(seen - right) for seen, right in zip(found, truth, strict=True)]
         worst = [max(pair) for pair in zip(worst, gaps, strict=True)]
-        allowed = [max(256 << 10, memory.resolution_bytes(), right // 100) for right in truth]
+        allowed = [max(256 << 10, memory_readings.resolution_bytes(), right // 100) for right in truth]
         beyond += any(gap > limit for gap, limit in zip(gaps, allowed, strict=True))
     names = ("increase, lower", "increase, upper", "peak, lower", "peak, upper")
     for name, gap in zip(names, worst, strict=True):

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.measure import memory, pagecache
-from dynolab.measure.protocol import RunKind
+from dynolab.measure import memory, memory_readings, pagecache
+from dynolab.measure.protocol import Measure, RunKind
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing import models, tflite
 from dynolab.testing.harness import Harness
 
-pytestmark = pytest.mark.skipif(memory.unavailable() is not None, reason=str(memory.unavailable()))
+pytestmark = pytest.mark.skipif(memory_readings.unavailable() is not None, reason=str(memory_readings.unavailable()))
 
 HUGE_PAGE_BYTES = 2 << 20
 """What one look into a mapped file brings in at most: a huge page, where the file system keeps the file in such."""
 LIBRARY_BYTES = 16 << 20
 """A runtime's own code and tables, which a load or a first inference brings in beside the weights."""
+SMALLEST_LOAD_BYTES = 6 << 20
+"""What a session is by itself: 1.5 MB of ONNX Runtime, 3.8 MB of OpenVINO."""
 SIZES = [pytest.param(40 << 20, id="40MB"), pytest.param(200 << 20, id="200MB", marks=pytest.mark.slow)]
 
 
@@ -93,3 +95,38 @@ def test_litert_reads_the_mapped_weights_to_pack_them(tmp_path: Path, size: int)
     _, inference = harness.memory(StageName.INFERENCE)
     assert inference.lower <= size * 0.01 + (1 << 20)
     assert inference.upper - inference.lower >= size * 0.99, "the packed weights, mapped from the cache's file"
+
+
+def repeating(path: Path, count: int) -> Path:
+    """A model of no weights that writes its one input so many times."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Expand", ["x", "count"], ["y"])],
+        "repeating",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [count])],
+        [helper.make_tensor("count", TensorProto.INT64, [1], [count])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    return path
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_libraries_and_bound_outputs_are_no_part_of_a_stage(tmp_path: Path, runtime: str) -> None:
+    """A model of no size loads in next to nothing, whatever its runtime's libraries take, and writes into memory that is there."""
+    pytest.importorskip("onnx")
+    pytest.importorskip(runtime)
+    size = 64 << 20
+    model = repeating(tmp_path / "repeat.onnx", size // 4)
+    harness = Harness(tmp_path / "harness", model, ModelFormat.ONNX, runtime)
+    harness.inspect()
+    _, load = harness.memory(StageName.WARM_LOAD)
+    assert load.upper <= SMALLEST_LOAD_BYTES
+    seen = harness.good(RunKind.INFERENCE, Measure.MEMORY).stages
+    load_edges, edges = seen[StageName.WARM_LOAD].edges, seen[StageName.INFERENCE].edges
+    assert load_edges[1].library_bytes - load_edges[0].library_bytes > load.upper, "the libraries were told apart"
+    assert seen[StageName.INFERENCE].io_bytes == size + 4
+    peak, increase = memory.ranges(*edges, [])
+    assert max(peak.upper, increase.upper) <= 1 << 20

@@ -11,7 +11,7 @@ from typing import Any
 
 from dynolab import errors
 from dynolab.measure import cage as cage_module
-from dynolab.measure import environment, memory, pagecache, process, verdict, witnesses
+from dynolab.measure import environment, memory_readings, pagecache, process, verdict, witnesses
 from dynolab.measure.clock import now_ns
 from dynolab.measure.orders import ARTIFACT_FOLDER, Campaign, Measured
 from dynolab.measure.protocol import (
@@ -71,8 +71,9 @@ class Runner:
             environment=environment.environment() | {"sandbox": sandbox.told(self.sandbox)},
             best=dict(campaign.best),
             own=_reference({}) if campaign.measures else {},
-            memory_reason=memory.unavailable(),
-            memory_resolution_bytes=memory.resolution_bytes(),
+            memory_reason=memory_readings.unavailable(),
+            memory_resolution_bytes=memory_readings.resolution_bytes(),
+            memory_method=memory_readings.method(),
         )
 
     def _give_files(self) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynolab.errors import Bug
-from dynolab.measure import memory, verdict
+from dynolab.measure import verdict
 from dynolab.measure.orders import Before, Measured
 from dynolab.measure.plan import CALM_PROCESSES
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.verdict_rules import percent
 from dynolab.spec import stats
-from dynolab.spec.measurements import ComputeUnit, Notice, Range, RuntimeRow, StageName
+from dynolab.spec.measurements import ComputeUnit, Notice, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import (
@@ -89,13 +89,14 @@ def profile(
         layers=layers,
         runtime_import=_import_cost(measured),
         first_inference_ns=_first_inference(measured),
-        process_total_peak=measured.total_peak,
+        process_total_peak=measured.total.peak if measured.total else None,
         process_total_reason=measured.memory_reason,
         harness_floor_ns=measured.floor_ns,
         wall_ns=measured.wall_ns,
         work_ns=measured.work_ns,
         notices=(*notices, *_notices(measured, found, layers, options)),
         log=measured.log,
+        process_total=measured.total,
     )
 
 
@@ -194,7 +195,7 @@ def _memory(measured: Measured, name: StageName) -> MemorySummary | None:
         increase=stats.median_range(increases),
         spread=stats.spread(peaks, increases),
         resolution_bytes=measured.memory_resolution_bytes,
-        method=memory.METHOD,
+        method=measured.memory_method,
         runs=runs,
     )
 
@@ -225,9 +226,9 @@ def _import_cost(measured: Measured) -> ImportCost | None:
     times = measured.import_times_ns
     if not times:
         return None
-    found = measured.import_memory
-    shown = Range(max(0, found.lower), max(0, found.upper)) if found else None
-    return ImportCost(time_ns=min(times), memory=shown, all_times_ns=times)
+    all_memory = measured.import_memory
+    shown = stats.median_range(all_memory) if all_memory else None
+    return ImportCost(time_ns=min(times), memory=shown, all_times_ns=times, all_memory=all_memory)
 
 
 def _first_inference(measured: Measured) -> int | None:
@@ -269,6 +270,11 @@ def _notices(measured: Measured, found: Inspection, layers: LayerTable, options:
         Notice("info", "negative-memory", f"{name}: memory shrank below the stage's start; shown as 0, kept raw")
         for name in negative
     ]
+    edges = [edge for runs in measured.memory.values() for run in runs for edge in (run.start, run.end, run.released)]
+    unread = max((edge.unread_processes for edge in edges), default=0)
+    if unread:
+        text = f"memory of {unread} of the model's processes could not be read, and is missing in these figures"
+        notices.append(Notice("loud", "unread-memory", text))
     return notices
 
 

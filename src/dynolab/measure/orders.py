@@ -9,7 +9,7 @@ from dynolab.spec import untrusted
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import Range
 from dynolab.spec.models import FileFact, ModelFormat
-from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, Verdict
+from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, TotalMemory, Verdict
 
 CAMPAIGN_FILE = "campaign.json"
 ARTIFACT_FOLDER = "artifact"
@@ -77,6 +77,8 @@ class Measured:
     memory: dict[str, tuple[MemoryRun, ...]] = field(default_factory=dict)
     memory_reason: str | None = None
     memory_resolution_bytes: int = 0
+    memory_method: str = ""
+    """How the device's memory was read."""
     cold: tuple[ColdProof, ...] = ()
     files: dict[str, tuple[FileFact, ...]] = field(default_factory=dict)
     """Files written, by stage."""
@@ -84,8 +86,9 @@ class Measured:
     accelerator: dict[str, dict[str, int]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     import_times_ns: tuple[int, ...] = ()
-    import_memory: Range | None = None
-    total_peak: Range | None = None
+    import_memory: tuple[Range, ...] = ()
+    """Raw increases of the memory passes' imports."""
+    total: TotalMemory | None = None
     floor_ns: int | None = None
     layer_pass: LayerPass | None = None
     layers_verdict: Verdict | None = None

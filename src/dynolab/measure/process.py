@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dynolab import errors
-from dynolab.measure import deaths, memory, room
+from dynolab.measure import deaths, memory_readings, room
 from dynolab.measure.cage import Cage, limit_error
 from dynolab.measure.clock import now_ns
 from dynolab.measure.protocol import (
@@ -118,7 +118,7 @@ def _watch(
                 hint="raise --timeout, or lower --options '--max_profiler_time'",
             )
         if sampling or cage.watches:
-            edge = memory.sample(process.pid)
+            edge = memory_readings.sample(process.pid)
             if edge is not None and sampling:
                 samples.append(edge)
             if edge is not None and (over := cage.exceeded(edge)):

@@ -184,8 +184,8 @@ class RunResult:
     layer_pass: LayerPass | None = None
     outputs: tuple[dict[str, str], ...] = ()
     """What was inferred: for each batch the .npy file of each output."""
-    total_edges: tuple[MemoryEdge, ...] = ()
-    """Whole way through: before the runtime's import, and at the end of the loop."""
+    total: StagePass | None = None
+    """The whole way, from before the runtime's import to the end of the loop."""
 
 
 T = TypeVar("T")

@@ -63,8 +63,12 @@ def _wrong(result: RunResult, request: RunRequest, folder: Path) -> Iterator[str
         yield "the time of the import"
     if request.measure is Measure.MEMORY and request.kind is not RunKind.TOTAL:
         yield from _edges(result.import_edges, 3)
-    if request.kind is RunKind.TOTAL:
-        yield from _edges(result.total_edges, 2)
+    if (result.total is None) is (request.kind is RunKind.TOTAL):
+        yield "the whole way"
+    if result.total is not None:
+        yield from _edges(result.total.edges, 3)
+        if result.total.witnesses is None:
+            yield "no witnesses of the whole way"
     if request.kind is RunKind.INSPECT:
         yield from _inspection(result)
     if request.kind is RunKind.LAYERS:

@@ -16,7 +16,7 @@ from pathlib import Path
 from dynolab import errors
 from dynolab.measure import lifeline, plan, verdict
 from dynolab.measure.campaign import Runner, emit
-from dynolab.measure.footprint import MemoryPasses
+from dynolab.measure.memory_passes import MemoryPasses
 from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
 from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, LayerPass, Measure, RunKind, read, write
 from dynolab.measure.timing import TimingPasses

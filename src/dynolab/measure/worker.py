@@ -19,7 +19,7 @@ import numpy as np
 
 from dynolab import errors, plugins
 from dynolab.measure import inputs as inputs_module
-from dynolab.measure import memory, pagecache
+from dynolab.measure import memory_readings, pagecache
 from dynolab.measure.clock import loop, now_ns
 from dynolab.measure.protocol import (
     CANDIDATE_FILE,
@@ -40,11 +40,11 @@ from dynolab.measure.protocol import (
     write,
 )
 from dynolab.measure.warmup import warm_up
-from dynolab.measure.window import Durations, Window
+from dynolab.measure.window import Durations, Edges, Window
 from dynolab.runtimes._elements import element_name, plain
 from dynolab.runtimes.base import Array, Runtime, Session, Target
 from dynolab.spec import options as options_module
-from dynolab.spec.measurements import MemoryEdge, Notice, StageName
+from dynolab.spec.measurements import Notice, StageName
 from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
@@ -60,6 +60,8 @@ class Run:
         self.options = options_module.parse(request.options_text)
         self.runtime: Runtime = plugins.load("dynolab.runtimes", request.runtime)  # type: ignore[assignment] # a plug-in's type is known by its folder only
         self.result = RunResult(PROTOCOL_VERSION)
+        told = (request.model, *request.files, request.artifact_dir, request.cache_dir)
+        self.apart = memory_readings.software([folder, *map(Path, told)])
 
     def note(self, **changes: Any) -> None:
         """Add to the result."""
@@ -80,6 +82,7 @@ class Run:
 
     def carry_out(self) -> RunResult:
         """Import the runtime, do what the kind says, hand over the result."""
+        memory_readings.adopt_orphans()
         if self.request.kind is RunKind.TOTAL:
             self.total()
         else:
@@ -97,21 +100,16 @@ class Run:
 
     def import_library(self) -> None:
         """Import the vendor's library, with its time, and its memory in a memory pass."""
-        reads_memory = self.request.measure is Measure.MEMORY
-        edges: list[MemoryEdge] = []
+        reads_memory, edges = self.request.measure is Measure.MEMORY, Edges(self.apart)
         if reads_memory:
-            memory.read_edge()
-            memory.release()
-            edges.append(memory.read_edge())
-            memory.reset_high_water()
+            edges.open()
         before = now_ns()
         self.runtime.import_library()
         self.note(import_ns=now_ns() - before)
         if reads_memory:
-            edges.append(memory.read_edge())
-            memory.release()
-            edges.append(memory.read_edge())
-        self.note(import_edges=tuple(edges))
+            edges.end()
+            edges.release()
+        self.note(import_edges=tuple(edges.seen))
 
     def inspect(self) -> None:
         """Read the model, bind its shapes, and find inputs that it accepts by running it once on each candidate."""
@@ -185,6 +183,7 @@ class Run:
                 warmup_ns=tuple(warmup[:warmed]),
                 first_ns=first_ns,
                 accelerator=session.accelerator_memory(),
+                bound_bytes=session.bound_output_bytes,
             )
         self.note(effective=session.effective())
         session.close()
@@ -206,15 +205,14 @@ class Run:
         return session, arrays
 
     def _open(self) -> Window:
-        window = Window(self.request.measure, self.request.readings)
+        window = Window(self.request.measure, self.request.readings, self.apart)
         window.open()
         return window
 
-    def _note_stage(self, stage: StageName, window: Window, **found: Any) -> None:
-        """What was read of one stage; the bytes of its inputs and outputs are stored apart."""
+    def _note_stage(self, stage: StageName, window: Window, *, bound_bytes: int = 0, **found: Any) -> None:
+        """What was read of one stage; the bytes of its inputs, and of outputs bound before it, are stored apart."""
         inputs = sum(item.spec.bytes or 0 for item in self.request.inputs)
-        outputs = sum(spec.bytes or 0 for spec in self.request.outputs)
-        seen = StagePass(edges=window.edges, witnesses=window.witnesses, io_bytes=inputs + outputs, **found)
+        seen = StagePass(edges=window.edges, witnesses=window.witnesses, io_bytes=inputs + bound_bytes, **found)
         self.note(stages={**self.result.stages, stage: seen})
 
     def _durations(self) -> Durations:
@@ -290,10 +288,7 @@ class Run:
     def total(self) -> None:
         """One process from before the runtime's import to the end of the loop, as an app would go through it."""
         arrays = inputs_module.make(self.request.inputs, self.request.seed)
-        memory.read_edge()
-        memory.release()
-        start = memory.read_edge()
-        memory.reset_high_water()
+        window = self._open()
         self.runtime.import_library()
         session = self.runtime.load(self.target())
         session.bind(arrays, {spec.name: spec for spec in self.request.outputs})
@@ -301,8 +296,8 @@ class Run:
         first_inference(run)
         with self._durations() as (durations, _):
             loop(run, durations, self.request.iterations, now_ns() + self.request.time_limit_ns)
-            end = memory.read_edge()
-        self.note(total_edges=(start, end))
+            window.close()
+        self.note(total=StagePass(edges=window.edges, witnesses=window.witnesses))
         session.close()
 
 

@@ -58,6 +58,8 @@ class Session(ABC):
     outputs: tuple[TensorSpec, ...]
     takes_any_shape: ClassVar[bool] = False
     """Whether :meth:`bind` takes inputs of other shapes than the load was told; else each shape is a load."""
+    bound_output_bytes: int = 0
+    """Outputs that :meth:`bind` allocated, and touched: they are input and output memory, and no part of a stage's."""
 
     @abstractmethod
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
@@ -208,5 +210,7 @@ def check_units(options: Options, offered: Sequence[ComputeUnit], runtime: str) 
 
 
 def zeros(spec: TensorSpec) -> Array:
-    """A zeroed array of a bound spec."""
-    return np.zeros(spec.sizes, dtype=element_type(spec.dtype))
+    """A zeroed array of a bound spec, all of it in memory: what is first touched in a run would count as the run's."""
+    array = np.empty(spec.sizes, dtype=element_type(spec.dtype))
+    array.fill(0)
+    return array

@@ -2,18 +2,19 @@
 
 A ``.null`` file is a JSON object; all keys are optional and name what the *load* does: keep ``anonymous_bytes``, map
 and touch ``file_bytes`` of ``file`` (beside the model), touch ``spike_bytes`` more for ``spike_ms`` and unmap them, ``freed_bytes`` taken
-from the heap and freed, ``child_bytes`` kept by a child process, ``threads`` that share the anonymous part. ``busy_ns``
-is spent in each inference, ``inference_bytes`` are kept from the first one on. ``crash`` kills the process by that
-signal and ``sleep_s`` waits, both in the stage that ``at`` names (load or inference).
+from the heap and freed, ``lazy_free_bytes`` given back with MADV_FREE, ``threads`` that share the anonymous part. With
+``child``, one of :data:`CHILDREN`, another process lives as long as the session: it keeps ``child_bytes``, has held
+``child_held_bytes`` before the load ends, and has the same file mapped with ``child_maps_file``; a ``forked`` one has all of the
+session's memory in common, ``shared_bytes`` among it. ``busy_ns`` is spent in each inference, ``inference_bytes`` are kept
+from the first one on. ``crash`` kills the process by that signal and ``sleep_s`` waits, both in the stage that ``at``
+names (load or inference).
 """
 
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dynolab.errors import ModelInvalid
+from dynolab.runtimes._null_memory import CHILDREN, MADV_FREE, ChildOrder, map_file, touch
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, zeros
 from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
@@ -42,7 +44,12 @@ class NullModel:
     spike_bytes: int = 0
     spike_ms: float = 1.0
     freed_bytes: int = 0
+    lazy_free_bytes: int = 0
+    shared_bytes: int = 0
+    child: str | None = None
     child_bytes: int = 0
+    child_held_bytes: int = 0
+    child_maps_file: bool = False
     threads: int = 1
     busy_ns: int = 0
     inference_bytes: int = 0
@@ -83,6 +90,10 @@ def _check(name: str, value: object) -> None:
         wanted = "a list of sizes above 0, null for an open one"
     elif name == "file":
         fits, wanted = value is None or isinstance(value, str), "a path, seen from the model's folder"
+    elif name == "child":
+        fits, wanted = value is None or value in CHILDREN, f"one of {', '.join(CHILDREN)}"
+    elif name == "child_maps_file":
+        fits, wanted = isinstance(value, bool), "true or false"
     elif name == "at":
         fits, wanted = value in ("load", "inference"), '"load" or "inference"'
     elif name in ("sleep_s", "spike_ms"):
@@ -100,27 +111,6 @@ _LONGEST = 1e6
 """Seconds or milliseconds that it may wait."""
 
 
-def touch(size: int) -> mmap.mmap | None:
-    """``size`` bytes of anonymous memory, every page written; None for 0."""
-    if not size:
-        return None
-    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    for offset in range(0, size, mmap.PAGESIZE):
-        area[offset] = 1
-    return area
-
-
-def _map_file(path: str | None, size: int) -> mmap.mmap | None:
-    if not path or not size:
-        return None
-    with Path(path).open("rb") as file:
-        view = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
-    total = 0
-    for offset in range(0, size, mmap.PAGESIZE):
-        total += view[offset]
-    return view
-
-
 def _happen(model: NullModel, place: str) -> None:
     """Sleep or die, if the model says so for this place."""
     if model.at != place:
@@ -132,17 +122,6 @@ def _happen(model: NullModel, place: str) -> None:
         os.kill(os.getpid(), model.crash)
 
 
-_CHILD = """
-import mmap, sys
-size = int(sys.argv[1])
-area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-for offset in range(0, size, mmap.PAGESIZE):
-    area[offset] = 1
-print("ready", flush=True)
-sys.stdin.read()
-"""
-
-
 class NullSession(Session):
     """Holds what the model told it to hold."""
 
@@ -151,8 +130,9 @@ class NullSession(Session):
         self.outputs = (TensorSpec("y", "float32", shape),)
         self._model = model
         self._kept: list[Any] = []
-        self._child: subprocess.Popen[str] | None = None
+        self._grown: object = None
         self._result: Array = np.zeros(shape, np.float32)
+        self._end_child: Callable[[], None] = _nothing
         _happen(model, "load")
         self._hold()
 
@@ -161,9 +141,15 @@ class NullSession(Session):
         share = model.anonymous_bytes // model.threads
         with ThreadPoolExecutor(model.threads) as pool:
             self._kept += pool.map(touch, [share] * model.threads)
-        self._kept.append(_map_file(model.file, model.file_bytes))
-        if model.child_bytes:
-            self._start_child(model.child_bytes)
+        self._kept.append(map_file(model.file, model.file_bytes))
+        self._kept.append(touch(model.lazy_free_bytes, then=MADV_FREE))
+        shared = touch(model.shared_bytes, shared=True)
+        self._kept.append(shared)
+        if model.child is not None:
+            mapped = (model.file or "", model.file_bytes) if model.child_maps_file else ("", 0)
+            self._end_child = CHILDREN[model.child](
+                ChildOrder(model.child_bytes, model.child_held_bytes, *mapped), shared
+            )
         if model.freed_bytes:
             heap = [b"\1" * (64 * 1024 + step % 2) for step in range(model.freed_bytes // (64 * 1024))]
             del heap
@@ -171,16 +157,6 @@ class NullSession(Session):
         if spike is not None:
             time.sleep(model.spike_ms / 1000)
             spike.close()
-
-    def _start_child(self, size: int) -> None:
-        self._child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _CHILD, str(size)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdout is not None
-        self._child.stdout.readline()
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         self._result = inputs["x"]
@@ -201,8 +177,8 @@ class NullSession(Session):
             pass
 
     def _grow_once(self) -> None:
-        if len(self._kept) < self._model.threads + 2:
-            self._kept.append(touch(self._model.inference_bytes))
+        if self._grown is None:
+            self._grown = touch(self._model.inference_bytes)
 
     def fetch(self) -> dict[str, Array]:
         return {"y": self._result}
@@ -211,9 +187,7 @@ class NullSession(Session):
         return {"threads": "1"}
 
     def close(self) -> None:
-        if self._child is not None:
-            self._child.communicate("")
-            self._child = None
+        self._end_child()
         self._kept.clear()
 
 

@@ -14,7 +14,7 @@ import resource
 import sys
 
 from dynolab.sandbox import _landlock_rules, _seccomp
-from dynolab.sandbox._system_calls import SIGKILL, SIGTERM, check, hold, prctl
+from dynolab.sandbox._system_calls import PR_SET_CHILD_SUBREAPER, SIGKILL, SIGTERM, check, hold, prctl
 
 TYPE_CHECKING = False  # typing, signal, socket, json and pathlib would take longer than all that is done here
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dynolab.sandbox._order import Order
 
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 4, 36, 38  # prctl(2)
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # prctl(2)
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_SET_KEEPCAPS = 47, 2, 8
 _CAP_DAC_READ_SEARCH = 2
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
@@ -38,7 +38,7 @@ def keep(order: Order, news: int) -> NoReturn:
 
         signal.signal(SIGTERM, _leave)
         hold(kernel, order["parent"], SIGTERM)
-    prctl(kernel, _PR_SET_CHILD_SUBREAPER, 1)
+    prctl(kernel, PR_SET_CHILD_SUBREAPER, 1)
     prctl(kernel, _PR_SET_DUMPABLE, 0)
     os.write(news, b"I%d\n" % os.getpid())
     pid = os.fork()

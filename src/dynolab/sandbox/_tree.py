@@ -8,23 +8,37 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def descendants(pid: int) -> list[int]:
+def descendants(pid: int, proc: Path = Path("/proc")) -> list[int]:
     """Processes started by ``pid``, their children included; those that just ended are left out."""
+    lists = next(proc.joinpath("self", "task").glob("*/children"), None)
+    families = _families(proc) if lists is None else None
     found: list[int] = []
     waiting = [pid]
     while waiting:
         parent = waiting.pop()
-        try:
-            tasks = [path.name for path in Path(f"/proc/{parent}/task").iterdir()]
-        except OSError:
-            continue
-        for task in tasks:
-            try:
-                children = [int(word) for word in Path(f"/proc/{parent}/task/{task}/children").read_text().split()]
-            except OSError:
-                continue
-            found += children
-            waiting += children
+        children = _children(proc / str(parent)) if families is None else families.get(parent, [])
+        found += children
+        waiting += children
+    return found
+
+
+def _children(process: Path) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in process.joinpath("task").iterdir():
+            with suppress(OSError):
+                found += map(int, task.joinpath("children").read_text().split())
+    return found
+
+
+def _families(proc: Path) -> dict[int, list[int]]:
+    """Children by parent, for kernels that do not list them (CONFIG_PROC_CHILDREN): every process names its parent."""
+    found: dict[int, list[int]] = {}
+    for stat in proc.glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name may hold anything, a parenthesis too (proc_pid_stat(5)): state and parent follow the last one.
+            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            found.setdefault(parent, []).append(int(stat.parent.name))
     return found
 
 

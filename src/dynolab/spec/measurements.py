@@ -61,12 +61,22 @@ class MemoryEdge:
 
     at_ns: int
     resident_bytes: int
+    """All below but swap: anonymous, lazily freed, file-backed and shared."""
     anonymous_bytes: int
+    """Without ``lazy_free_bytes``."""
     file_bytes: int
+    """With ``library_bytes``."""
     shared_bytes: int
     swap_bytes: int
     huge_bytes: int
     high_water_bytes: int
+    """The most that was resident since the stage began; of several processes, the sum of each one's most."""
+    library_bytes: int = 0
+    """File pages of installed software, the runtime's libraries above all."""
+    lazy_free_bytes: int = 0
+    """Given back with MADV_FREE, and there until the system wants it. In profiles of versions before: no part of any field."""
+    unread_processes: int = 0
+    """Members of the tree that this process was not allowed to read: they are missing here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,24 @@ class MemoryRun:
     """After."""
     samples: int
     largest_file_bytes: int
+    """Largest file-backed resident size seen."""
     peak_raw: Range
     increase_raw: Range
     io_bytes: int
     witnesses: Witnesses
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TotalMemory:
+    """Processes that go the whole way of an app, from before the runtime's import to the loop: some cold, some warm.
+
+    Libraries are part of these peaks. Of each kind the medians over its processes count, of the two kinds the larger ends.
+    """
+
+    peak: Range
+    cold: tuple[MemoryRun, ...]
+    warm: tuple[MemoryRun, ...]
     verdict: Verdict
 
 
@@ -185,7 +199,10 @@ class ImportCost:
 
     time_ns: int
     memory: Range | None
+    """Median of the ends over the memory passes."""
     all_times_ns: tuple[int, ...]
+    all_memory: tuple[Range, ...] = ()
+    """Of each memory pass, raw: an end may be negative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +266,8 @@ class Profile:
     notices: tuple[Notice, ...]
     log: str
     """The end of the workers' output."""
+    process_total: TotalMemory | None = None
+    """What ``process_total_peak`` comes from; None also in profiles of versions that measured one warm process."""
 
     @property
     def stages(self) -> tuple[Stage, Stage, Stage, Stage]:

@@ -9,23 +9,25 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynolab.measure import memory
+from dynolab.measure import memory, memory_readings
+from dynolab.runtimes._null_memory import CHILDREN
 from dynolab.spec import stats
 from dynolab.spec.measurements import MemoryEdge, Range, StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
 
-pytestmark = pytest.mark.skipif(memory.unavailable() is not None, reason=str(memory.unavailable()))
+pytestmark = pytest.mark.skipif(memory_readings.unavailable() is not None, reason=str(memory_readings.unavailable()))
 
 KIB, MIB = 1 << 10, 1 << 20
 sizes = st.integers(min_value=0, max_value=1 << 40)
-edges = st.builds(MemoryEdge, sizes, sizes, sizes, sizes, sizes, sizes, sizes, sizes)
+edges = st.builds(MemoryEdge, *[sizes] * len(fields(MemoryEdge)))
 MakeHarness = Callable[..., Harness]
 
 
@@ -52,7 +54,7 @@ def test_medians_over_repeats_keep_it_too(runs: list[tuple[MemoryEdge, MemoryEdg
 def assert_close(found: Range, lower: int, upper: int) -> None:
     """Within the tolerance of measuring.md section 3."""
     for value, truth in ((found.lower, lower), (found.upper, upper)):
-        tolerance = max(256 * KIB, memory.resolution_bytes(), truth // 100)
+        tolerance = max(256 * KIB, memory_readings.resolution_bytes(), truth // 100)
         assert abs(value - truth) <= tolerance, f"{found} should be [{lower}, {upper}]"
 
 
@@ -111,10 +113,95 @@ def test_a_file_on_tmpfs_cannot_be_taken_back(tmp_path: Path) -> None:
     assert_close(increase, 32 * MIB, 32 * MIB)
 
 
-def test_a_child_process_counts(null_harness: MakeHarness) -> None:
-    bare = null_harness(child_bytes=4096).memory(StageName.WARM_LOAD)[1]
-    _, increase = null_harness(child_bytes=48 * MIB).memory(StageName.WARM_LOAD)
-    assert_close(Range(increase.lower - bare.lower, increase.upper - bare.upper), 48 * MIB, 48 * MIB)
+SIZE = 64 * MIB
+TREES: dict[str, tuple[dict[str, object], Range]] = {
+    "a child's own memory": ({"child": "started", "child_bytes": SIZE}, Range(SIZE, SIZE)),
+    "a child whose parent ended": ({"child": "orphaned", "child_bytes": SIZE}, Range(SIZE, SIZE)),
+    "a file that a child maps too": ({"child": "started", "child_maps_file": True, "file_bytes": SIZE}, Range(0, SIZE)),
+    "a file in a copy of the process": ({"child": "forked", "file_bytes": SIZE}, Range(0, SIZE)),
+    "shared with a child": ({"child": "forked", "shared_bytes": SIZE}, Range(SIZE, SIZE)),
+    "a copy of the process": ({"child": "forked", "anonymous_bytes": SIZE}, Range(SIZE, SIZE)),
+    "a copy that has more": (
+        {"child": "forked", "anonymous_bytes": SIZE, "child_bytes": SIZE},
+        Range(2 * SIZE, 2 * SIZE),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def of_children_alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Range, Range]]:
+    """Peak and increase of a load that starts a child of each kind, and nothing else."""
+    found = {}
+    for kind in CHILDREN:
+        folder = tmp_path_factory.mktemp(kind)
+        model = folder / "model.null"
+        model.write_text(json.dumps({"child": kind}), encoding="utf-8")
+        harness = Harness(folder / "harness", model, ModelFormat.NULL, "null")
+        harness.inspect()
+        found[kind] = harness.memory(StageName.WARM_LOAD)
+    return found
+
+
+@pytest.mark.parametrize("case", TREES)
+def test_a_process_tree_counts_each_page_once(
+    null_harness: MakeHarness, tmp_path: Path, of_children_alone: dict[str, tuple[Range, Range]], case: str
+) -> None:
+    said, truth = TREES[case]
+    file = {"file": file_of(tmp_path, SIZE)} if "file_bytes" in said else {}
+    peak, increase = null_harness(**said, **file).memory(StageName.WARM_LOAD)
+    bare_peak, bare = of_children_alone[str(said["child"])]
+    assert_close(Range(increase.lower - bare.lower, increase.upper - bare.upper), truth.lower, truth.upper)
+    assert_close(Range(peak.lower - bare_peak.lower, peak.upper - bare_peak.upper), truth.lower, truth.upper)
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+def test_a_child_s_past_belongs_to_the_stage_that_it_was_in(
+    null_harness: MakeHarness, of_children_alone: dict[str, tuple[Range, Range]], kind: str
+) -> None:
+    harness = null_harness(child=kind, child_held_bytes=SIZE)
+    peak, increase = harness.memory(StageName.WARM_LOAD)
+    bare_peak, bare = of_children_alone[kind]
+    assert_close(Range(increase.lower - bare.lower, increase.upper - bare.upper), 0, 0)
+    assert abs(peak.upper - bare_peak.upper - SIZE) <= 2 * memory_readings.resolution_bytes(), (
+        "two peaks, each so exact"
+    )
+    for later in harness.memory(StageName.INFERENCE):
+        assert_close(later, 0, 0)
+
+
+def test_memory_given_back_lazily_is_the_system_s_and_still_there(null_harness: MakeHarness) -> None:
+    harness = null_harness(lazy_free_bytes=SIZE)
+    peak, increase = harness.memory(StageName.WARM_LOAD)
+    assert_close(increase, 0, SIZE)
+    assert peak.lower <= peak.upper
+    assert_close(Range(0, peak.upper), 0, SIZE)
+    for later in harness.memory(StageName.INFERENCE):
+        assert_close(later, 0, 0)
+
+
+def test_a_child_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of somebody else's is one that its parent may not read."""
+    read = memory_readings._read
+
+    def forbidden(pid: int | str, name: str) -> dict[str, int]:
+        if pid != os.getpid():
+            raise PermissionError(13, "Permission denied")
+        return read(pid, name)
+
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in memory_readings.descendants(os.getpid())
+        monkeypatch.setattr(memory_readings, "_read", forbidden)
+        assert memory_readings.read_edge().unread_processes == 1
+
+
+def test_software_is_told_from_the_model_by_its_place(tmp_path: Path) -> None:
+    model = Path(sys.prefix, "share", "model.onnx")
+    software = memory_readings.software([model, tmp_path])
+    assert software.has(os.path.realpath(json.__file__))
+    assert not software.has(str(model.resolve()))
+    assert not software.has(str(tmp_path.resolve() / "cache" / "kernels.so"))
+    assert not software.has("/dev/shm/weights")
+    assert not software.has("/usrlocal/lib.so")
 
 
 def test_what_the_first_inference_allocates_belongs_to_inference(null_harness: MakeHarness) -> None:
@@ -124,36 +211,3 @@ def test_what_the_first_inference_allocates_belongs_to_inference(null_harness: M
     assert load.upper <= 512 * KIB
     assert_close(inference, 24 * MIB, 24 * MIB)
     assert_close(peak, 24 * MIB, 24 * MIB)
-
-
-HELD_MIB = 48
-HOLD = """
-import mmap, sys
-size, path = int(sys.argv[1]) << 20, sys.argv[2]
-if path:
-    file = open(path, "rb")
-    held = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
-else:
-    held = mmap.mmap(-1, size)
-    held.write(b"x" * size)
-total = sum(held[at] for at in range(0, size, 4096))
-print(flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.mark.parametrize("kind", ["file", "shared"])
-def test_what_a_child_maps_of_files_and_shares_counts_for_the_tree(kind: str, tmp_path: Path) -> None:
-    path = file_of(tmp_path, HELD_MIB * MIB) if kind == "file" else ""
-    command = [sys.executable, "-S", "-c", HOLD, str(HELD_MIB), path]
-    before = memory.read_edge()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        assert child.pid in memory.descendants(os.getpid())
-        after = memory.read_edge()
-    grown = after.file_bytes - before.file_bytes if kind == "file" else after.shared_bytes - before.shared_bytes
-    assert grown + MIB >= HELD_MIB * MIB
-    assert grown <= (HELD_MIB + 16) * MIB, "the interpreter's own files, too"
-    assert after.resident_bytes - before.resident_bytes >= HELD_MIB * MIB - MIB
-    assert after.high_water_bytes - before.high_water_bytes >= HELD_MIB * MIB - MIB

@@ -95,7 +95,7 @@ WRONG: tuple[tuple[RunKind, Measure, tuple[str | int, ...], object], ...] = (
     (RunKind.INFERENCE, Measure.MEMORY, ("stages", "inference", "edges", 0, "at_ns"), 2**60),
     (RunKind.INFERENCE, Measure.MEMORY, ("stages", "inference", "edges", 0, "resident_bytes"), -5),
     (RunKind.INFERENCE, Measure.MEMORY, ("import_edges",), []),
-    (RunKind.TOTAL, Measure.MEMORY, ("total_edges",), []),
+    (RunKind.TOTAL, Measure.MEMORY, ("total", "edges"), []),
     (RunKind.FIRST_LOAD, Measure.TIME, ("residency",), None),
     (RunKind.INSPECT, Measure.NOTHING, ("inspection",), None),
     (RunKind.INSPECT, Measure.NOTHING, ("floor_ns",), 0),

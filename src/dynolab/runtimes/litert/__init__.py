@@ -79,6 +79,9 @@ class LiteRtSession(Session):
                 given = f"{array.dtype.name} {list(array.shape)}"
                 raise InferenceFailed(f"input {spec.name!r} is {spec.dtype} {spec.shape_text}, it was given {given}")
             buffer.write(packed(array))
+        for spec, buffer in zip(self.outputs, self._filled, strict=True):
+            buffer.write(np.zeros(spec.bytes or 0, np.uint8))  # LiteRT allocates it, nobody has touched it yet
+        self.bound_output_bytes = sum(spec.bytes or 0 for spec in self.outputs)
 
     def runner(self) -> Callable[[], object]:
         """The call under ``CompiledModel.run_by_index``, without the two lists that it makes anew each time."""

@@ -60,7 +60,7 @@ class OnnxSession(Session):
 
         Half and half does not work: a binding keeps what ONNX Runtime made in one run, and asks the same size of the next.
         """
-        self._held, self._binding = [], None
+        self._held, self._binding, self.bound_output_bytes = [], None, 0
         feed: dict[str, Any] = {}
         named: dict[Dimension, int] = {}
         for spec in self.inputs:
@@ -81,8 +81,10 @@ class OnnxSession(Session):
         for name, value in feed.items():
             binding.bind_ortvalue_input(name, value)
         for name, spec in outputs.items():
-            value = _value(zeros(spec), self._device)
+            array = zeros(spec)
+            value = _value(array, self._device)
             self._held.append(value)
+            self.bound_output_bytes += array.nbytes if self._device == "cpu" else 0
             binding.bind_ortvalue_output(name, value)
         return binding
 

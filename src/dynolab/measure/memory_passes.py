@@ -9,9 +9,9 @@ from dynolab import errors
 from dynolab.measure import memory, plan, process, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.protocol import Measure, RunKind, StagePass
-from dynolab.spec import untrusted
+from dynolab.spec import stats, untrusted
 from dynolab.spec.measurements import MemoryEdge, Range, StageName
-from dynolab.spec.profiles import MemoryRun
+from dynolab.spec.profiles import MemoryRun, TotalMemory
 
 
 class MemoryPasses:
@@ -32,7 +32,7 @@ class MemoryPasses:
             self._process(RunKind.FIRST_LOAD, index, runner.make_cold)
         for index in range(count[StageName.INFERENCE]):
             self._process(RunKind.INFERENCE, index, runner.make_warm, iterations=plan.MEMORY_ITERATIONS)
-        self._total()
+        self._total(count[StageName.FIRST_LOAD])
 
     def _compile(self, count: int) -> None:
         """Compilations into an empty folder; the artifact that was timed is put back afterwards."""
@@ -45,45 +45,51 @@ class MemoryPasses:
         kept.rename(folder)
 
     def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
-        prepare()
-        emit(event="stage", stage=kind, text="memory", process=index + 1, attempt=1)
-        outcome = self.runner.spawn(self.runner.request(kind, Measure.MEMORY, **changes))
-        if kind is RunKind.INFERENCE and index == 0:
-            self.runner.note(import_memory=_import_increase(outcome))
+        outcome = self._spawn(kind, index, prepare, **changes)
+        self.runner.note(import_memory=(*self.runner.measured.import_memory, _import_increase(outcome)))
         found = dict(self.runner.measured.memory)
         for stage, seen in outcome.result.stages.items():
             found[stage] = (*found.get(stage, ()), memory_run(seen, outcome.samples, index))
         self.runner.note(memory=found)
 
-    def _total(self) -> None:
-        """The one plain figure: the peak of a whole app's way through, in one process."""
-        emit(event="stage", stage="total", text="memory")
-        self.runner.make_warm()
-        outcome = self.runner.spawn(
-            self.runner.request(RunKind.TOTAL, Measure.MEMORY, iterations=plan.MEMORY_ITERATIONS)
+    def _spawn(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> process.Outcome:
+        prepare()
+        emit(event="stage", stage=kind, text="memory", process=index + 1, attempt=1)
+        return self.runner.spawn(self.runner.request(kind, Measure.MEMORY, **changes))
+
+    def _total(self, repeats: int) -> None:
+        """The whole app's way, cold and warm: the worse of the two may get it killed."""
+        cold, warm = (
+            [self._whole_way(index, prepare) for index in range(repeats)]
+            for prepare in (self.runner.make_cold, self.runner.make_warm)
         )
-        start, end = outcome.result.total_edges
-        peak, _ = memory.ranges(start, end, end, memory.within(outcome.samples, start, end))
-        self.runner.note(total_peak=_shown(peak))
+        peaks = [stats.median_range([run.peak_raw for run in runs]) for runs in (cold, warm)]
+        peak = Range(max(one.lower for one in peaks), max(one.upper for one in peaks))
+        judged = verdict.combine([run.verdict for run in (*cold, *warm)])
+        self.runner.note(total=TotalMemory(peak, tuple(cold), tuple(warm), judged))
 
-
-def _shown(raw: Range) -> Range:
-    return Range(max(0, raw.lower), max(0, raw.upper))
+    def _whole_way(self, index: int, prepare: Callable[[], None]) -> MemoryRun:
+        outcome = self._spawn(RunKind.TOTAL, index, prepare, iterations=plan.MEMORY_ITERATIONS)
+        if outcome.result.total is None:
+            raise errors.Bug("a run of the whole way left nothing")
+        return memory_run(outcome.result.total, outcome.samples, index, with_libraries=True)
 
 
 def _import_increase(outcome: process.Outcome) -> Range:
     before, after, released = outcome.result.import_edges
     inside = memory.within(outcome.samples, before, after)
-    return _shown(memory.ranges(before, after, released, inside)[1])
+    return memory.ranges(before, after, released, inside, with_libraries=True)[1]
 
 
-def memory_run(seen: StagePass, samples: Sequence[MemoryEdge], index: int) -> MemoryRun:
+def memory_run(
+    seen: StagePass, samples: Sequence[MemoryEdge], index: int, *, with_libraries: bool = False
+) -> MemoryRun:
     """The raw ends of one memory pass, from the worker's edges and the supervisor's samples joined by time."""
     start, end, released = seen.edges
     if seen.witnesses is None:
         raise errors.Bug("a memory run left no witnesses")
     inside = memory.within(samples, start, end)
-    peak, increase = memory.ranges(start, end, released, inside)
+    peak, increase = memory.ranges(start, end, released, inside, with_libraries=with_libraries)
     return MemoryRun(
         process=index + 1,
         start=start,
