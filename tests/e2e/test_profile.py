@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import dynolab
+from dynolab.spec import codec
 from dynolab.spec.profiles import Profile, Trust
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
@@ -158,3 +159,56 @@ def test_a_minimum_that_the_device_has_beaten_before_is_not_clean(
     assert again.inference.verdict.trust is Trust.NOISY
     told = f"seen on {document['seen_on'][known]} of the same model"
     assert any(told in reason for reason in again.inference.verdict.reasons)
+
+
+@pytest.fixture
+def half_a_cpu() -> Iterator[Path]:
+    """A control group with a quota of half a CPU; skipped where none can be made."""
+    for top, name, value in (
+        ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "50000"),
+        ("/sys/fs/cgroup", "cpu.max", "50000 100000"),
+    ):
+        group = Path(top, f"dynolab-test-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / name).write_text(value)
+            yield group
+            return
+        except OSError:
+            continue
+        finally:
+            group.rmdir()
+    pytest.skip("no control group with a CPU quota can be made here")
+
+
+def test_what_a_quota_stopped_all_along_is_no_figure_of_the_model(half_a_cpu: Path, tmp_path: Path) -> None:
+    """70 ms at a time are more than half a CPU has: nothing ends without being stopped."""
+    model = tmp_path / "busy.null"
+    model.write_text(json.dumps({"busy_ns": 70_000_000}), encoding="utf-8")
+    inside = f'echo $$ > {half_a_cpu}/cgroup.procs; exec "$@"'
+    command = [
+        "sh",
+        "-c",
+        inside,
+        "sh",
+        str(Path(sys.executable).with_name("dynolab")),
+        "profile",
+        str(model),
+        "--repeats",
+        "1",
+    ]
+    given = {**os.environ, "DYNOLAB_OFFER_NULL": "1"}
+    answer = subprocess.run(
+        [*command, "--options", "--max_profiler_iterations 10", "--output", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=given,
+    )
+    assert answer.returncode == 0, answer.stderr
+    profile = codec.decode(Profile, json.loads((tmp_path / "out" / "profile.json").read_text(encoding="utf-8")))
+    assert profile.inference.verdict.trust is Trust.INVALID
+    assert "a CPU quota stopped the process in" in " ".join(profile.inference.verdict.reasons)

@@ -5,6 +5,7 @@ Each check is a function that gives one :class:`Finding`; figures stand in a ``c
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import tempfile
@@ -189,22 +190,32 @@ def _temperature(place: Place) -> list[Finding]:
     return [Finding("temperature", "warning" if warm else "ok", found, cost if warm else "")]
 
 
+_UNMEASURED = "memory is not measured: the profile says so, with this reason"
+
+
 def _clear_refs(place: Place) -> list[Finding]:
-    path = place.root / "proc/self/clear_refs"
+    name, path = "memory peaks (clear_refs)", place.root / "proc/self/clear_refs"
     if os.access(path, os.W_OK):
-        return [Finding("memory peaks (clear_refs)", "ok", "the high-water mark can be reset")]
-    cost = "peaks inside a stage are only known where they exceed all that came before it in the same process"
-    return [
-        Finding("memory peaks (clear_refs)", "problem", f"/{path.relative_to(place.root)} cannot be written to", cost)
-    ]
+        return [Finding(name, "ok", "the high-water mark can be reset")]
+    return [Finding(name, "problem", f"/{path.relative_to(place.root)} cannot be written to", _UNMEASURED)]
 
 
 def _smaps(place: Place) -> list[Finding]:
-    name = "memory edges (smaps_rollup)"
-    if place.text("proc/self/smaps_rollup"):
+    name, text = "memory edges (smaps_rollup)", place.text("proc/self/smaps_rollup")
+    if text and "Pss_Anon:" in text:
         return [Finding(name, "ok", "/proc/self/smaps_rollup can be read")]
-    cost = "memory is taken from /proc/self/status, which is exact only to the kernel's per-CPU batches"
-    return [Finding(name, "warning", "/proc/self/smaps_rollup cannot be read (Linux before 4.14, or forbidden)", cost)]
+    found = "has no line Pss_Anon (Linux before 5.4)" if text else "cannot be read (Linux before 4.14, or forbidden)"
+    return [Finding(name, "problem", f"/proc/self/smaps_rollup {found}", _UNMEASURED)]
+
+
+def _free_heap(place: Place) -> list[Finding]:
+    """Of the interpreter that runs this, whatever the place."""
+    del place
+    name = "free heap (malloc_trim)"
+    if hasattr(ctypes.CDLL(None), "malloc_trim"):
+        return [Finding(name, "ok", "the C library gives free heap back when asked")]
+    cost = "heap that a stage freed may count as kept: lower ends of increases come out too high"
+    return [Finding(name, "warning", "this C library has no malloc_trim", cost)]
 
 
 def _run_queue(place: Place) -> list[Finding]:
@@ -255,7 +266,7 @@ def _eviction(place: Place) -> list[Finding]:
             )
         ]
     if evicted:
-        fix = "export TMPDIR=/var/tmp  # or another folder on a disk"
+        fix = "export DYNOLAB_WORKSPACE=/var/tmp/dynolab  # or another folder on a disk"
         return [Finding(name, "problem", f"{kind} at {place.workspace} keeps its pages in memory", cost, fix)]
     return [Finding(name, "ok", f"files on {kind} at {place.workspace} can be put out of memory, and mincore tells")]
 
@@ -360,6 +371,6 @@ def _values(reading: Reading, place: Place) -> dict[str, float]:
 
 CHECKS: tuple[Callable[[Place], list[Finding]], ...] = (
     _governor, _turbo, _frequency, _busy, _steady, _smt, _temperature, _power, _quota, _swap, _huge_pages, _clear_refs,
-    _smaps, _run_queue, _pressure, _eviction, _clocksource, _timer, _sandbox,
+    _smaps, _free_heap, _run_queue, _pressure, _eviction, _clocksource, _timer, _sandbox,
 )  # fmt: skip
 """Every check, in the order in which equal states are shown."""

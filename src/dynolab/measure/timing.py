@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,12 @@ class TimingPasses:
     def _progress(self, request: RunRequest) -> Callable[[], None] | None:
         if request.kind is not RunKind.INFERENCE:
             return None
-        path = self.runner.next_folder() / VALUES_FILE
+        watch = LoopWatch(self.runner.next_folder() / VALUES_FILE, request.iterations)
 
         def look() -> None:
-            count, minimum = look_into(path, request.iterations)
-            if count:
-                emit(event="iteration", count=count, of=request.iterations, minimum_ns=minimum)
+            watch.look()
+            if watch.count:
+                emit(event="iteration", count=watch.count, of=request.iterations, minimum_ns=watch.minimum_ns)
 
         return look
 
@@ -170,15 +171,37 @@ def cold_proof(result: RunResult, file_system: str | None) -> ColdProof:
     )
 
 
-def look_into(path: Path, most: int) -> tuple[int, int]:
-    """Iterations done and the smallest so far, from a loop that is still running; (0, 0) before it began.
+class LoopWatch:
+    """Looks into the values of a loop that is still running; each is read once, however often it is looked at."""
 
-    The file is read, not mapped: whoever writes it might cut it off meanwhile, which ends who has it mapped (SIGBUS).
-    """
-    try:
-        with untrusted.open_file(path, inside=path.parent) as file:
-            content = file.read(8 * most)
-    except (OSError, errors.Forbidden):
-        return 0, 0
-    done = [value for value in memoryview(content[: len(content) // 8 * 8]).cast("q").tolist() if value > 0]
-    return len(done), min(done, default=0)
+    def __init__(self, path: Path, most: int) -> None:
+        self._path, self._most = path, most
+        self.count = 0
+        """Iterations done so far."""
+        self.minimum_ns = 0
+        """The shortest of them; 0 before there is one."""
+
+    def look(self) -> None:
+        """Read what has come since the last look.
+
+        The file is read, not mapped: whoever writes it might cut it off meanwhile, which ends who has it mapped (SIGBUS).
+        """
+        while new := self._next():
+            self.count += len(new)
+            self.minimum_ns = min(new) if self.minimum_ns == 0 else min(self.minimum_ns, *new)
+            if len(new) < _VALUES_AT_ONCE:
+                return
+
+    def _next(self) -> list[int]:
+        try:
+            with untrusted.open_file(self._path, inside=self._path.parent) as file:
+                file.seek(8 * self.count)
+                content = file.read(8 * min(_VALUES_AT_ONCE, self._most - self.count))
+        except (OSError, errors.Forbidden):
+            return []
+        values = memoryview(content[: len(content) // 8 * 8]).cast("q").tolist()
+        return list(takewhile(lambda value: value > 0, values))
+
+
+_VALUES_AT_ONCE = 1 << 14
+"""Room for later values is there already, as zeros: of a long loop's, no more than these are read in vain."""

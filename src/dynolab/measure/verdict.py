@@ -1,6 +1,6 @@
 """Verdicts: whether a number can be trusted, judged from witnesses alone and never from the number itself.
 
-A pass is noisy when one sign (see ``verdict_rules``) is above its allowance. More disturbance never gives a better verdict.
+A pass is noisy when one sign (see ``verdict_rules``) is above its allowance, invalid when one breaks a condition. More disturbance never gives a better verdict.
 """
 
 from __future__ import annotations
@@ -22,29 +22,24 @@ from dynolab.measure.verdict_rules import (
     Rule,
 )
 from dynolab.spec.measurements import Witnesses
-from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict
+from dynolab.spec.profiles import RANKS, ColdProof, TimingRun, Trust, Verdict
 
 MINIMUM_STANDS = "the minimum stands, median and percentiles may not"
 DISTURBANCE = "disturbance"
 """Key in ``Verdict.readings``: the sum over all signs of value / allowance, by which :func:`best_try` chooses."""
 
 
-def judge_timing(
-    witnesses: Witnesses, *, best: Mapping[str, float] | None = None, threads: int | None = None, warm: bool = False
-) -> Verdict:
+def judge_timing(witnesses: Witnesses, *, best: Mapping[str, float] | None = None, warm: bool = False) -> Verdict:
     """The verdict on a timing pass.
 
     ``best`` holds the shortest reference-kernel times seen on this device, this pass's included, as :func:`better`
-    collects them; without them the kernel's times are not judged. ``threads`` is how many the runtime computes
-    with (None: as many as there are CPUs). ``warm`` is for passes that should find everything in memory: warm load and
+    collects them; without them the kernel's times are not judged. ``warm`` is for passes that should find everything in memory: warm load and
     inference; in the others, reading from the disk is the stage's own work.
     """
     if witnesses.wall_ns <= 0:
         return _impossible(witnesses)
     cores = int(witnesses.before.get(CORES_KEY, 1))
-    return _verdict(
-        Pass(witnesses, cores, max(1, threads or cores), best or {}, warm), TIMING_RULES, needed=CPU_WITNESSES
-    )
+    return _verdict(Pass(witnesses, cores, best or {}, warm), TIMING_RULES, needed=CPU_WITNESSES)
 
 
 def judge_memory(witnesses: Witnesses) -> Verdict:
@@ -130,7 +125,6 @@ def better(best: Mapping[str, float], witnesses: Witnesses) -> dict[str, float]:
 
 
 _FIGURES = re.compile(r"[0-9.]+")
-_RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 
 
 def _reasons(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
@@ -146,7 +140,7 @@ def _impossible(witnesses: Witnesses) -> Verdict:
 
 
 def _severity(verdict: Verdict) -> tuple[int, float]:
-    return _RANKS[verdict.trust], verdict.readings.get(DISTURBANCE) or 0.0
+    return RANKS[verdict.trust], verdict.readings.get(DISTURBANCE) or 0.0
 
 
 def _verdict(seen: Pass, rules: Mapping[str, Rule], needed: Sequence[str] = ()) -> Verdict:
@@ -161,4 +155,5 @@ def _verdict(seen: Pass, rules: Mapping[str, Rule], needed: Sequence[str] = ()) 
     if needed and all(readings[name] is None for name in needed):
         reasons.append("nothing on this system tells whether others used the CPU during the pass")
     readings[DISTURBANCE] = sum(sign.score for found in signs.values() for sign in found)
-    return Verdict(Trust.NOISY if reasons else Trust.CLEAN, tuple(reasons), readings)
+    trust = Trust.INVALID if any(sign.broken for sign in largest) else Trust.NOISY if reasons else Trust.CLEAN
+    return Verdict(trust, tuple(reasons), readings)

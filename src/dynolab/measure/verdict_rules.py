@@ -29,7 +29,7 @@ SHORT_WINDOW_SHARE = 0.5
 NONE_ALLOWED = 0.5
 """For what comes in whole numbers and should not be there at all."""
 RUN_QUEUE_SHARE_ALLOWED = 0.05
-"""Waiting for a CPU, summed over the threads, as a share of the pass; or ``RUN_QUEUE_SHARE_PER_THREAD`` x threads."""
+"""Waiting for a CPU, summed over the threads, as a share of the pass; or ``RUN_QUEUE_SHARE_PER_THREAD`` x cores."""
 RUN_QUEUE_SHARE_PER_THREAD = 0.01
 """Kernel threads and interrupts' aftermath keep each thread waiting a little, also on an idle machine."""
 PREEMPTIONS_PER_S_ALLOWED = 50.0
@@ -40,6 +40,10 @@ STEAL_SHARE_ALLOWED = 0.05
 """Of the pass: what is stolen from a core is gone for whole milliseconds; below it most iterations see none."""
 CPU_STALL_SHARE_ALLOWED = 0.05
 """PSI cpu ``some``, used only where neither run-queue delay nor others' CPU time can be had."""
+QUOTA_SHARE_ALLOWED = 0.05
+"""Periods of a CPU quota in which it was used up: below it next to all iterations see none of it."""
+QUOTA_SHARE_INVALID = 0.5
+"""From here on the figure is the quota's: the process was stopped in every second period and more."""
 MEMORY_STALL_SHARE_ALLOWED = 0.01
 """PSI memory ``some``: any reclaim at all changes what is resident, and stalls whoever needs a page."""
 INTEGER_SLOWDOWN_ALLOWED = 1.05
@@ -70,6 +74,12 @@ class Sign:
     neutral: float = 0.0
     weight: float | None = None
     """The value that counts for the disturbance score where it is not ``value``."""
+    broken_from: float | None = None
+    """The value from which this is no disturbance but a condition that does not hold: the pass is invalid."""
+
+    @property
+    def broken(self) -> bool:
+        return self.broken_from is not None and self.value >= self.broken_from
 
     @property
     def over(self) -> bool:
@@ -88,7 +98,6 @@ class Pass:
 
     witnesses: Witnesses
     cores: int = 1
-    threads: int = 1
     best: Mapping[str, float] = field(default_factory=dict)
     warm: bool = False
 
@@ -162,9 +171,9 @@ def _run_queue(seen: Pass) -> Iterator[Sign]:
     window = _others_window(seen)
     if window is not None:
         others_ns, unsure_ns, _ = window
-        delay_ns = min(delay_ns, seen.threads * (others_ns + unsure_ns))
+        delay_ns = min(delay_ns, seen.cores * (others_ns + unsure_ns))
     share = delay_ns / seen.witnesses.wall_ns
-    allowed = max(RUN_QUEUE_SHARE_ALLOWED, RUN_QUEUE_SHARE_PER_THREAD * seen.threads)
+    allowed = max(RUN_QUEUE_SHARE_ALLOWED, RUN_QUEUE_SHARE_PER_THREAD * seen.cores)
     told, limit = percent(share, allowed)
     said = f"threads waited for a CPU for {show_time(delay_ns)}, {told} of the pass (allowed {limit})"
     yield Sign("run_queue_share", share, allowed, said)
@@ -179,7 +188,7 @@ def _preemptions(seen: Pass) -> Iterator[Sign]:
     ours = bool(others) and not others[0].over
     seconds = seen.witnesses.wall_ns / 1e9
     per_s = 0.0 if ours else max(0.0, count - PREEMPTIONS_UNSURE) / seconds
-    allowed = PREEMPTIONS_PER_S_ALLOWED * seen.threads
+    allowed = PREEMPTIONS_PER_S_ALLOWED * seen.cores
     told, limit = apart(per_s, allowed, 0)
     said = f"threads were preempted {told} times a second (allowed {limit})"
     yield Sign("preemptions_per_s", per_s, allowed, said)
@@ -297,6 +306,17 @@ def _held_back(seen: Pass, key: str, who: str) -> Iterator[Sign]:
         yield Sign(key.partition(".")[2], max(edges), NONE_ALLOWED, said)
 
 
+def _quota(seen: Pass) -> Iterator[Sign]:
+    """Periods in which a CPU quota stopped the process."""
+    periods, stopped = seen.grown("cpu_quota.periods"), seen.grown("cpu_quota.throttled_periods")
+    if periods is None or stopped is None:
+        return
+    share = stopped / max(1.0, periods)
+    _, limit = percent(share, QUOTA_SHARE_ALLOWED)
+    said = f"a CPU quota stopped the process in {stopped:.0f} of {periods:.0f} periods (allowed {limit})"
+    yield Sign("quota_share", share, QUOTA_SHARE_ALLOWED, said, broken_from=QUOTA_SHARE_INVALID)
+
+
 def _swap(seen: Pass) -> Iterator[Sign]:
     """Memory of ours in swap at either edge."""
     edges = seen.edges("swap.own_bytes")
@@ -342,6 +362,7 @@ TIMING_RULES: Mapping[str, Rule] = {
     "throttle_events": _throttled,
     "cooling_state": _cooling,
     "firmware_throttled": _firmware,
+    "quota_share": _quota,
     "disk_read_bytes": _disk,
     **MEMORY_RULES,
 }

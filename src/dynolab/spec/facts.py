@@ -6,12 +6,12 @@ The definitions are those of ``measuring.md`` in short. A report takes a figure 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dynolab.spec.glossary import DEFINITIONS, Definition
 from dynolab.spec.measurements import ComputeUnit, Range, StageName
-from dynolab.spec.profiles import LayerTable, MemorySummary, Profile, Stage, TimeSummary
+from dynolab.spec.profiles import LayerTable, MemoryRun, MemorySummary, Profile, Stage, TimeSummary
 from dynolab.spec.show import Kind, Value, show
 
 NOT_MEASURED = "not measured"
@@ -37,6 +37,8 @@ class Fact:
     aliases: tuple[str, ...] = ()
     stage: StageName | None = None
     """The stage whose verdict tells whether the figure can be trusted, if there is one."""
+    repeats: Callable[[Profile], Sequence[Range]] | None = None
+    """Of a figure of memory: what each process showed, raw; empty in profiles of versions that kept one."""
 
     @property
     def anchor(self) -> str:
@@ -87,6 +89,7 @@ def unit_totals(table: LayerTable) -> list[UnitTotal]:
 
 _Get = Callable[[Profile], Value | None]
 _Why = Callable[[Profile], str | None]
+_Repeats = Callable[[Profile], Sequence[Range]]
 
 
 def _stage(profile: Profile, name: StageName) -> Stage:
@@ -103,8 +106,9 @@ def _plain(
     *aliases: str,
     why: _Why = lambda profile: None,
     stage: StageName | None = None,
+    repeats: _Repeats | None = None,
 ) -> Fact:
-    return Fact(key, title, kind, DEFINITIONS[anchor], get, why, aliases, stage)
+    return Fact(key, title, kind, DEFINITIONS[anchor], get, why, aliases, stage, repeats)
 
 
 def _timed(
@@ -138,8 +142,13 @@ def _held(
     part: Callable[[MemorySummary], Value | None],
     *aliases: str,
     kind: Kind = "range",
+    ends: Callable[[MemoryRun], Range] | None = None,
 ) -> Fact:
-    """A figure of a stage's memory summary."""
+    """A figure of a stage's memory summary; ``ends`` finds it in one of its processes."""
+
+    def repeats(profile: Profile) -> Sequence[Range]:
+        summary = _stage(profile, name).memory
+        return [] if summary is None or ends is None else [ends(run) for run in summary.runs]
 
     def get(profile: Profile) -> Value | None:
         summary = _stage(profile, name).memory
@@ -149,7 +158,11 @@ def _held(
         stage = _stage(profile, name)
         return stage.reason or stage.memory_reason
 
-    return _plain(key, title, kind, anchor, get, *aliases, why=why, stage=name)
+    return _plain(key, title, kind, anchor, get, *aliases, why=why, stage=name, repeats=repeats if ends else None)
+
+
+def _upper(both: Range) -> Range:
+    return Range(both.upper, both.upper)
 
 
 def _stage_facts(name: StageName) -> list[Fact]:
@@ -162,7 +175,13 @@ def _stage_facts(name: StageName) -> list[Fact]:
         _timed(f"{word}_time_median", f"Median {title.lower()} time", "median", name, lambda s: s.median_ns),
         _timed(f"{word}_time_mad", f"{title} time MAD", "mad", name, lambda s: s.mad_ns),
         _held(
-            f"{word}_memory_peak_range", f"{title} memory peak", "peak", name, lambda s: s.peak, f"{word}_memory_peak"
+            f"{word}_memory_peak_range",
+            f"{title} memory peak",
+            "peak",
+            name,
+            lambda s: s.peak,
+            f"{word}_memory_peak",
+            ends=lambda run: run.peak_raw,
         ),
         _held(
             f"{word}_memory_increase_range",
@@ -171,6 +190,7 @@ def _stage_facts(name: StageName) -> list[Fact]:
             name,
             lambda s: s.increase,
             f"{word}_memory_increase",
+            ends=lambda run: run.increase_raw,
         ),
         _held(
             f"{hub}_peak_memory",
@@ -180,6 +200,7 @@ def _stage_facts(name: StageName) -> list[Fact]:
             lambda s: s.peak.upper,
             *short[1:],
             kind="bytes",
+            ends=lambda run: _upper(run.peak_raw),
         ),
     ]
 
@@ -235,12 +256,20 @@ def _process_facts() -> list[Fact]:
             (stage.memory.resolution_bytes for stage in profile.stages if stage.memory is not None), default=None
         )
 
+    def imports(profile: Profile) -> Sequence[Range]:
+        return [] if profile.runtime_import is None else profile.runtime_import.all_memory
+
+    def whole_ways(profile: Profile) -> Sequence[Range]:
+        total = profile.process_total
+        return [] if total is None else [run.peak_raw for run in total.worse]
+
     library, total = "runtime_import", "process_total_peak"
     return [
         _plain(f"{total}_range", "Process total peak", "range", "process_total", lambda p: p.process_total_peak, total,
-               why=lambda p: p.process_total_reason),
+               why=lambda p: p.process_total_reason, repeats=whole_ways),
         _plain(f"{library}_time", "Runtime import time", "time_ns", library, import_time),
-        _plain(f"{library}_memory_range", "Runtime import memory", "range", library, import_memory, f"{library}_memory"),
+        _plain(f"{library}_memory_range", "Runtime import memory", "range", library, import_memory, f"{library}_memory",
+               repeats=imports),
         _plain("memory_resolution", "Memory resolution", "bytes", "resolution", resolution),
         _plain("harness_floor", "Harness floor", "time_ns", "harness_floor", lambda p: p.harness_floor_ns),
         _plain("profile_wall_time", "Wall time of the profile", "time_ns", "effort", lambda p: p.wall_ns),
@@ -360,8 +389,11 @@ def _end(whole: Fact, end: str) -> Fact:
         value = whole.value(profile)
         return getattr(value, end) if isinstance(value, Range) else None
 
+    def repeats(profile: Profile) -> Sequence[Range]:
+        return [Range(*[getattr(both, end)] * 2) for both in (whole.repeats(profile) if whole.repeats else ())]
+
     title = f"{whole.title}, {end} end"
-    return Fact(f"{whole.key}.{end}", title, "bytes", whole.definition, get, whole.why, (), whole.stage)
+    return Fact(f"{whole.key}.{end}", title, "bytes", whole.definition, get, whole.why, (), whole.stage, repeats)
 
 
 def fact(key: str) -> Fact:

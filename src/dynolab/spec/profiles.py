@@ -25,6 +25,10 @@ class Trust(StrEnum):
     INVALID = "invalid"
 
 
+RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
+"""The worse, the larger."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A state, the reasons for it in words, and the readings that were judged (by name; None: not available here)."""
@@ -98,6 +102,11 @@ class TotalMemory:
     cold: tuple[MemoryRun, ...]
     warm: tuple[MemoryRun, ...]
     verdict: Verdict
+
+    @property
+    def worse(self) -> tuple[MemoryRun, ...]:
+        """Those of the two that needed more."""
+        return max(self.cold, self.warm, key=lambda runs: max((run.peak_raw.upper for run in runs), default=0))
 
 
 @dataclass(frozen=True, slots=True)

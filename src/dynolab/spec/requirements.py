@@ -10,7 +10,7 @@ import difflib
 import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
@@ -19,7 +19,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec import facts
 from dynolab.spec.facts import Fact
 from dynolab.spec.measurements import Range, StageName
-from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun, Trust
+from dynolab.spec.profiles import RANKS, MemoryRun, Profile, Stage, TimingRun, Trust, Verdict
 from dynolab.spec.show import Kind, Value, show
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -145,11 +145,12 @@ def decide(requirement: Requirement, profile: Profile) -> Decision:
         name = _name(requirement)
         ends = f" The limit lies inside the range.{_FINAL} To limit one end: {name}.upper or {name}.lower."
         return Decision(requirement.text, Outcome.CANNOT_TELL, said + bounds.note + ends)
-    advice = _AGAIN if bounds.again else _FINAL
-    return Decision(requirement.text, Outcome.CANNOT_TELL, said + bounds.note + advice, bounds.again)
+    again = bounds.advice != _FINAL
+    return Decision(requirement.text, Outcome.CANNOT_TELL, said + bounds.note + bounds.doubt + bounds.advice, again)
 
 
 _AGAIN = " A run on a calmer device may tell."
+_REPEATS = " More repeats may tell."
 _FINAL = " Running it again will not change that."
 
 
@@ -212,41 +213,77 @@ class _Bounds:
     low: float
     high: float
     note: str = ""
-    again: bool = True
-    """Whether a calmer run may bring them nearer to each other."""
+    doubt: str = ""
+    """What is added to the note where the limit lies between them."""
+    advice: str = _AGAIN
+    """What may bring them nearer to each other."""
 
 
 _ANY = float("inf")
 _ADDING = ("time", "median", "p90", "p99")  # order statistics: each rises with the noise that is added below it
 
 
+_WITNESSED = {"runtime_import_time": StageName.WARM_LOAD, "harness_floor": StageName.INFERENCE}
+"""Times without witnesses of their own, and the stage that was measured beside them."""
+
+
 def _bounds(fact: Fact, value: Value, profile: Profile) -> _Bounds:
-    low, high = (value.lower, value.upper) if isinstance(value, Range) else (value, value)
-    if fact.stage is None or fact.kind == "count":
-        return _Bounds(low, high)
-    stage: Stage = getattr(profile, fact.stage.value)
-    trust = trust_of(stage, "time" if fact.kind in ("time_ns", "rate") else "memory")
-    sure = _sure_bounds(fact, low, high, stage)
-    return sure if trust is Trust.CLEAN else _doubtful_bounds(fact, sure, stage, trust)
+    name = fact.stage or _WITNESSED.get(fact.key)
+    stage: Stage | None = None if name is None else getattr(profile, name.value)
+    sure = _sure_bounds(fact, value, stage, profile)
+    verdict = _verdict(fact, stage, profile)
+    warm = stage is not None and _perhaps_warm(stage)
+    return sure if verdict.trust is Trust.CLEAN else _doubtful_bounds(fact, sure, verdict, perhaps_warm=warm)
 
 
-def _sure_bounds(fact: Fact, low: float, high: float, stage: Stage) -> _Bounds:
+def _verdict(fact: Fact, stage: Stage | None, profile: Profile) -> Verdict:
+    """How far the figure can be trusted, and why no further."""
+    total = profile.process_total
+    if fact.anchor == "process_total" and total is not None:
+        return total.verdict
+    if stage is None or fact.kind == "count":
+        return Verdict(Trust.CLEAN)
+    part: Literal["time", "memory"] = "time" if fact.kind in ("time_ns", "rate") else "memory"
+    return replace(stage.verdict, trust=trust_of(stage, part))
+
+
+def _sure_bounds(fact: Fact, value: Value, stage: Stage | None, profile: Profile) -> _Bounds:
     """The bounds of a figure that nothing disturbed."""
-    if fact.kind == "time_ns" and _perhaps_warm(stage):
-        return _Bounds(low, _ANY, " It was not proven to be cold.", again=False)
-    if fact.key.endswith("_median") and stage.time is not None and stage.time.median_interval_ns is not None:
+    low, high = (value.lower, value.upper) if isinstance(value, Range) else (value, value)
+    if fact.repeats is not None:
+        return _memory_bounds(low, high, fact.repeats(profile), profile)
+    if fact.key == "runtime_import_time" and profile.runtime_import is not None:
+        best = sorted(profile.runtime_import.all_times_ns)[:2]
+        return _Bounds(low - 2 * (best[-1] - best[0]), high)  # measuring.md section 2: the gap of the two best, twice
+    if stage is not None and fact.kind == "time_ns" and _perhaps_warm(stage):
+        return _Bounds(low, _ANY, " It was not proven to be cold.", advice=_FINAL)
+    if stage is not None and fact.key.endswith("_median") and stage.time and stage.time.median_interval_ns:
         first, last = stage.time.median_interval_ns
         note = f" Its 95 % interval is {show('time_ns', first)} to {show('time_ns', last)}."
         return _Bounds(min(first, low), max(last, high), note)
     return _Bounds(low, high)
 
 
-def _doubtful_bounds(fact: Fact, sure: _Bounds, stage: Stage, trust: Trust) -> _Bounds:
-    """The bounds of a figure whose stage is noisy or invalid."""
-    note = f" The stage is {trust}" + (f": {_bare(stage.verdict.reasons[0])}." if stage.verdict.reasons else ".")
-    rate, grows = fact.kind == "rate", fact.key.rsplit("_", 1)[-1] in _ADDING
-    if trust is Trust.INVALID or not (grows or rate) or _perhaps_warm(stage):
-        return _Bounds(-_ANY, _ANY, note, again=not _perhaps_warm(stage))
+def _memory_bounds(low: float, high: float, repeats: Sequence[Range], profile: Profile) -> _Bounds:
+    """All that the processes showed, and beyond it the step that their readings are exact to."""
+    lowest, highest = (
+        min(low, max(0, min((one.lower for one in repeats), default=low))),
+        max(high, max((one.upper for one in repeats), default=high)),
+    )
+    step = facts.fact("memory_resolution").value(profile)
+    exact = step if isinstance(step, int) else 0
+    seen = f"{show('bytes', lowest)} to {show('bytes', highest)}"
+    doubt = f" Its processes showed {seen}, each exact to {show('bytes', exact)}."
+    advice = _FINAL if (lowest, highest) == (low, high) else _REPEATS
+    return _Bounds(lowest - exact, highest + exact, doubt=doubt, advice=advice)
+
+
+def _doubtful_bounds(fact: Fact, sure: _Bounds, verdict: Verdict, *, perhaps_warm: bool) -> _Bounds:
+    """The bounds of a figure whose passes are noisy or invalid."""
+    note = f" The stage is {verdict.trust}" + (f": {_bare(verdict.reasons[0])}." if verdict.reasons else ".")
+    rate, grows = fact.kind == "rate", fact.key.rsplit("_", 1)[-1] in _ADDING or fact.key in _WITNESSED
+    if verdict.trust is Trust.INVALID or not (grows or rate) or perhaps_warm:
+        return _Bounds(-_ANY, _ANY, note, advice=_FINAL if perhaps_warm else _AGAIN)
     if rate:
         return _Bounds(sure.low, _ANY, f"{note} Noise only slows down.")
     return _Bounds(-_ANY, sure.high, f"{note} Noise only adds time.")
@@ -266,12 +303,9 @@ def trust_of(stage: Stage, part: Literal["time", "memory"]) -> Trust:
     timing = _worst([run for run in stage.timing_runs if run.chosen])
     memory = _worst(stage.memory.runs if stage.memory is not None else ())
     own, other = (timing, memory) if part == "time" else (memory, timing)
-    excused = own is Trust.CLEAN and other is not None and _RANK[other] >= _RANK[stage.verdict.trust]
+    excused = own is Trust.CLEAN and other is not None and RANKS[other] >= RANKS[stage.verdict.trust]
     return Trust.CLEAN if excused else stage.verdict.trust
 
 
-_RANK = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
-
-
 def _worst(runs: Sequence[TimingRun] | Sequence[MemoryRun]) -> Trust | None:
-    return max((run.verdict.trust for run in runs), key=_RANK.__getitem__, default=None)
+    return max((run.verdict.trust for run in runs), key=RANKS.__getitem__, default=None)

@@ -79,6 +79,7 @@ _LOUD: Mapping[str, Witnesses] = {
     "firmware_throttled": Witnesses(
         10**9, {}, {"thermal.firmware_throttled": 2.0}, {"thermal.firmware_throttled": 2.0}, {}
     ),
+    "quota_share": Witnesses(10**9, {"cpu_quota.periods": 70.0, "cpu_quota.throttled_periods": 65.0}, {}, {}, {}),
     "swap_bytes": Witnesses(10**9, {}, {"swap.own_bytes": 3e6}, {"swap.own_bytes": 4e6}, {}),
     "swap_pages": Witnesses(10**9, {"swap.pages_in": 900.0, "swap.pages_out": 900.0}, {}, {}, {}),
     "memory_stall_share": Witnesses(10**9, {"pressure.memory_some_us": 3e5}, {}, {}, {}),
@@ -91,7 +92,7 @@ _BEST = dict.fromkeys(("reference_kernel.integer_ns", "reference_kernel.copy_ns"
 def reasons(name: str, rule: Rule) -> list[str]:
     """What a rule says of the witnesses that make it speak, of one thread and of several."""
     loud = _LOUD[name]
-    passes = [Pass(replace(loud, grown={**loud.grown, **more}), 2, 2, _BEST, warm=True) for more in ({}, _ALONE)]
+    passes = [Pass(replace(loud, grown={**loud.grown, **more}), 2, _BEST, warm=True) for more in ({}, _ALONE)]
     return [sign.reason for seen in passes for sign in rule(seen) if sign.over]
 
 
@@ -160,6 +161,12 @@ def test_what_verdicts_say_of_whole_stages_is_said(language: str) -> None:
 # ---- what a profile tells beside its figures --------------------------------------------------------------------------
 
 
+def sample_peak() -> int:
+    memory = sample_profile().inference.memory
+    assert memory is not None
+    return memory.peak.upper
+
+
 @each_language
 def test_what_requirements_become_is_said(language: str) -> None:
     wanted = [
@@ -170,6 +177,7 @@ def test_what_requirements_become_is_said(language: str) -> None:
             ("inference_time_median", "8.5 ms"),
             ("inference_memory_peak", "41 MB"),
             ("inference_memory_peak.upper", "41 MB"),
+            ("inference_memory_peak.upper", f"{sample_peak()} B"),
             ("first_load_time", "1 ms"),
             ("iterations_per_second", "1000"),
             ("inference_time_p99", "1 s"),
@@ -232,6 +240,7 @@ def test_what_a_profile_holds_in_words_is_said(language: str) -> None:
     sentences = [*(notice.text for notice in sample_profile().notices), shown.loads.why, *shown.loads.explanations]
     sentences += [why for table in shown.witnesses for _, why in table.unavailable]
     sentences += [text for stage in view(noisy_profile(), "", 1, many=False).stages for text in stage.reasons]
+    sentences.append("memory of 2 of the model's processes could not be read, and is missing in these figures")
     layers = sample_profile().layers
     sentences += [one.text for one in figures._fallbacks(layers, (ComputeUnit.NPU,))]
     _, notes = tensors.bind(

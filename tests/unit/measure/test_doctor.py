@@ -115,3 +115,28 @@ def test_a_workspace_that_is_not_there(tmp_path: Path) -> None:
 def test_what_the_hypervisor_took_has_its_unit(share: float, state: str, text: str) -> None:
     found = doctor._stolen(share)
     assert (found.state, found.found) == (state, f"the hypervisor took {text} of one CPU")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [("Rss: 80000 kB\n", "no line Pss_Anon"), (None, "cannot be read (Linux before 4.14")]
+)
+def test_without_what_memory_is_read_from_it_is_not_measured(
+    recorded: Recorded, content: str | None, words: str
+) -> None:
+    root = recorded("laptop")
+    rollup = root / "proc/self/smaps_rollup"
+    rollup.unlink() if content is None else rollup.write_text(content)
+    found = findings(root)["memory edges (smaps_rollup)"]
+    assert found.state == "problem"
+    assert words in found.found
+    assert found.cost.startswith("memory is not measured")
+
+
+def test_the_way_to_cold_files_is_the_workspace(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pagecache, "evict", lambda path, *, inside: None)
+    monkeypatch.setattr(pagecache, "residency", lambda paths: Residency(4096, 4096))
+    found = findings(recorded("laptop"))["cold loads (page cache)"]
+    assert found.state == "problem"
+    assert found.fix.startswith("export DYNOLAB_WORKSPACE=")

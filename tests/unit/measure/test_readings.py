@@ -18,6 +18,7 @@ from dynolab.measure import witnesses
 from dynolab.measure.readings import (
     clock,
     context_switches,
+    cpu_quota,
     faults,
     neighbours,
     pressure,
@@ -145,6 +146,39 @@ def test_neighbours_is_not_fooled_by_a_name_with_brackets(laptop: Path) -> None:
     stat = laptop / "proc/self/stat"
     stat.write_text(stat.read_text().replace("(a (b) c)", "(x) R 1 2 (y)"))
     assert neighbours.plugin.read(laptop)["others_cpu_ns"] == (12100 - 640) * 1e7
+
+
+QUOTAS = {
+    "two": (
+        {"proc/self/cgroup": "0::/box/app\n"},
+        {
+            "sys/fs/cgroup/cpu.stat": "usage_usec 5\n",
+            "sys/fs/cgroup/box/cpu.stat": "usage_usec 5\nnr_periods 10\nnr_throttled 2\nthrottled_usec 300\n",
+            "sys/fs/cgroup/box/app/cpu.stat": "nr_periods 70\nnr_throttled 65\nthrottled_usec 4000\n",
+        },
+        {"periods": 80, "throttled_periods": 67, "throttled_ns": 4.3e6},
+    ),
+    "one": (
+        {"proc/self/cgroup": "5:memory:/x\n4:cpu,cpuacct:/x\n0::/\n"},
+        {"sys/fs/cgroup/cpu,cpuacct/x/cpu.stat": "nr_periods 4\nnr_throttled 1\nthrottled_time 900\n"},
+        {"periods": 4, "throttled_periods": 1, "throttled_ns": 900},
+    ),
+}
+
+
+@pytest.mark.parametrize("version", QUOTAS)
+def test_a_quota_of_any_group_around_the_process_counts(tmp_path: Path, version: str) -> None:
+    own, groups, expected = QUOTAS[version]
+    for path, content in {**own, **groups}.items():
+        write(tmp_path, path, content)
+    assert cpu_quota.plugin.read(tmp_path) == expected
+
+
+def test_without_a_group_that_counts_there_is_no_reading(tmp_path: Path) -> None:
+    write(tmp_path, "proc/self/cgroup", "0::/\n")
+    write(tmp_path, "sys/fs/cgroup/cpu.stat", "usage_usec 5\n")
+    with pytest.raises(Unavailable, match="no control group"):
+        cpu_quota.plugin.read(tmp_path)
 
 
 def test_pressure_in_microseconds(laptop: Path) -> None:

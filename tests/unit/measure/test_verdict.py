@@ -100,7 +100,19 @@ def test_a_calm_pass_is_clean_and_every_rule_had_its_reading() -> None:
     assert {name for name, value in found.readings.items() if value is None} == {
         "cpu_stall_share",
         "firmware_throttled",
+        "quota_share",
     }
+
+
+def test_a_process_that_a_quota_stopped_all_along_shows_the_quota() -> None:
+    some = changed(cpu_quota__periods=70.0, cpu_quota__throttled_periods=7.0)
+    assert reason(some) == "a CPU quota stopped the process in 7 of 70 periods (allowed 5 %)"
+    most = judge_timing(changed(cpu_quota__periods=70.0, cpu_quota__throttled_periods=65.0), best=BEST)
+    assert most.trust is Trust.INVALID
+    assert most.reasons == ("a CPU quota stopped the process in 65 of 70 periods (allowed 5 %)",)
+    assert (
+        judge_timing(changed(cpu_quota__periods=70.0, cpu_quota__throttled_periods=3.0), best=BEST).trust is Trust.CLEAN
+    )
 
 
 def test_a_busy_process_on_the_other_core_is_seen_by_its_cpu_time() -> None:
@@ -113,7 +125,7 @@ def test_what_is_over_its_allowance_never_reads_the_same() -> None:
     found = reason(changed(neighbours__others_cpu_ns=0.1004 * 270e6 + ticks))
     assert found == "others used 0.1004 of 2 cores (allowed 0.1000)"
     assert "preempted 100.2 times a second (allowed 100.0)" in reason(
-        changed(context_switches__involuntary=30.05, neighbours__others_cpu_ns=80e6), threads=2
+        changed(context_switches__involuntary=30.05, neighbours__others_cpu_ns=80e6),
     )
     assert percent(0.05001, 0.05) == ("5.001 %", "5 %")
     assert percent(0.107, 0.05) == ("10.7 %", "5 %")
@@ -143,7 +155,7 @@ def test_waiting_for_a_cpu_that_others_had_is_noise() -> None:
 
 def test_threads_that_wait_for_each_other_on_an_idle_machine_are_not_noise() -> None:
     crowded = changed(run_queue__delay_ns=400e6, neighbours__others_cpu_ns=0.0, context_switches__involuntary=200)
-    found = judge_timing(replace(crowded, wall_ns=2_000_000_000), best=BEST, threads=2)
+    found = judge_timing(replace(crowded, wall_ns=2_000_000_000), best=BEST)
     assert found.trust is Trust.CLEAN
 
 
@@ -155,7 +167,7 @@ def test_without_the_neighbours_all_waiting_counts() -> None:
 
 def test_preemptions_count_when_others_are_at_work() -> None:
     assert "preempted 180 times a second (allowed 100)" in reason(
-        changed(context_switches__involuntary=50, neighbours__others_cpu_ns=80e6), threads=2
+        changed(context_switches__involuntary=50, neighbours__others_cpu_ns=80e6),
     )
 
 
@@ -337,11 +349,10 @@ RANK = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
     key=st.sampled_from([*COUNTERS, *GAUGES, "clock.max_hz"]),
     more=st.floats(0, 1e10),
     both=st.booleans(),
-    threads=st.sampled_from([1, 2, 8]),
     warm=st.booleans(),
 )
 def test_adding_disturbance_never_improves_a_verdict(
-    base: Witnesses, key: str, more: float, both: bool, threads: int, warm: bool
+    base: Witnesses, key: str, more: float, both: bool, warm: bool
 ) -> None:
     grown, before, after = dict(base.grown), dict(base.before), dict(base.after)
     if key == "clock.max_hz":
@@ -353,7 +364,7 @@ def test_adding_disturbance_never_improves_a_verdict(
         before[key] += more if both else 0.0
     worse = Witnesses(base.wall_ns, grown, before, after)
     for judge in (
-        lambda seen: judge_timing(seen, best=BEST, threads=threads, warm=warm),
+        lambda seen: judge_timing(seen, best=BEST, warm=warm),
         judge_memory,
     ):
         calm, disturbed = judge(base), judge(worse)

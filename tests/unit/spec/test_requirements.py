@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.measurements import Range
-from dynolab.spec.profiles import ColdProof, Profile, Trust, Verdict
+from dynolab.spec.profiles import ColdProof, Profile, TotalMemory, Trust, Verdict
 from dynolab.spec.requirements import Outcome, decide, decide_all, parse, trust_of
+from dynolab.spec.stats import median_range
 from dynolab.testing.sample import noisy_profile, sample_profile, unmeasured_profile
 
 MET, NOT_MET, CANNOT_TELL = Outcome.MET, Outcome.NOT_MET, Outcome.CANNOT_TELL
@@ -19,11 +20,24 @@ def outcome(text: str, profile: Profile) -> Outcome:
     return decide(parse(text), profile).outcome
 
 
-def with_peak(lower: int, upper: int) -> Profile:
+MB = 10**6
+STEP = MB
+"""What the readings of memory in these tests are exact to."""
+
+
+def with_peak(*raw: Range) -> Profile:
+    """The sample, each of its processes with such a peak of the inference."""
     profile = sample_profile()
-    assert profile.inference.memory is not None
-    memory = replace(profile.inference.memory, peak=Range(lower, upper))
-    return replace(profile, inference=replace(profile.inference, memory=memory))
+    memory = profile.inference.memory
+    assert memory is not None
+    runs = tuple(replace(memory.runs[0], peak_raw=one) for one in raw)
+    memory = replace(memory, peak=median_range(raw), runs=runs, resolution_bytes=STEP)
+    stages = {
+        stage.name.value: replace(stage, memory=replace(stage.memory, resolution_bytes=STEP))
+        for stage in profile.stages
+        if stage.memory is not None
+    }
+    return replace(profile, **{**stages, "inference": replace(profile.inference, memory=memory)})
 
 
 def with_trust(profile: Profile, stage: str, trust: Trust, runs: Trust | None = None) -> Profile:
@@ -100,25 +114,96 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ("text", "expected"),
     [
         ("inference_memory_peak <= 60 MB", MET),
-        ("inference_memory_peak <= 50 MB", MET),
-        ("inference_memory_peak < 50 MB", CANNOT_TELL),
+        ("inference_memory_peak <= 51 MB", MET),
+        ("inference_memory_peak < 51 MB", CANNOT_TELL),
+        ("inference_memory_peak <= 50 MB", CANNOT_TELL),
         ("inference_memory_peak <= 45 MB", CANNOT_TELL),
-        ("inference_memory_peak <= 40 MB", CANNOT_TELL),
-        ("inference_memory_peak < 40 MB", NOT_MET),
-        ("inference_memory_peak <= 39 MB", NOT_MET),
-        ("inference_memory_peak >= 40 MB", MET),
-        ("inference_memory_peak > 40 MB", CANNOT_TELL),
+        ("inference_memory_peak <= 39 MB", CANNOT_TELL),
+        ("inference_memory_peak < 39 MB", NOT_MET),
+        ("inference_memory_peak <= 38 MB", NOT_MET),
+        ("inference_memory_peak >= 39 MB", MET),
+        ("inference_memory_peak > 39 MB", CANNOT_TELL),
         ("inference_memory_peak >= 45 MB", CANNOT_TELL),
-        ("inference_memory_peak >= 51 MB", NOT_MET),
-        ("inference_memory_peak.upper <= 50 MB", MET),
-        ("inference_memory_peak.upper <= 49 MB", NOT_MET),
+        ("inference_memory_peak >= 52 MB", NOT_MET),
+        ("inference_memory_peak.upper <= 51 MB", MET),
+        ("inference_memory_peak.upper <= 50 MB", CANNOT_TELL),
+        ("inference_memory_peak.upper <= 48 MB", NOT_MET),
         ("inference_memory_peak_range.lower <= 49 MB", MET),
-        ("estimated_inference_peak_memory <= 50 MB", MET),
-        ("estimated_inference_peak_memory <= 49 MB", NOT_MET),
+        ("estimated_inference_peak_memory <= 51 MB", MET),
+        ("estimated_inference_peak_memory <= 48 MB", NOT_MET),
     ],
 )
-def test_a_range_is_decided_by_both_its_ends(text: str, expected: Outcome) -> None:
-    assert outcome(text, with_peak(40_000_000, 50_000_000)) is expected
+def test_a_range_is_decided_by_both_its_ends_and_no_finer_than_it_was_read(text: str, expected: Outcome) -> None:
+    assert outcome(text, with_peak(Range(40 * MB, 50 * MB))) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "words"),
+    [
+        (
+            "inference_memory_peak <= 58 MB",
+            CANNOT_TELL,
+            "Its processes showed 36.0 MB to 60.0 MB, each exact to 1.00 MB.",
+        ),
+        (
+            "inference_memory_peak.upper <= 52 MB",
+            CANNOT_TELL,
+            "showed 49.0 MB to 60.0 MB, each exact to 1.00 MB. More rep",
+        ),
+        ("inference_memory_peak <= 61 MB", MET, "required: at most 61 MB."),
+        ("inference_memory_peak.lower <= 34 MB", NOT_MET, "required: at most 34 MB."),
+        ("inference_memory_peak.lower <= 38 MB", CANNOT_TELL, "showed 36.0 MB to 41.0 MB"),
+    ],
+)
+def test_every_process_has_to_keep_a_limit_of_memory(text: str, expected: Outcome, words: str) -> None:
+    profile = with_peak(Range(40 * MB, 50 * MB), Range(36 * MB, 49 * MB), Range(41 * MB, 60 * MB))
+    decision = decide(parse(text), profile)
+    assert decision.outcome is expected
+    assert words in decision.sentence
+
+
+def whole_ways(trust: Trust = Trust.CLEAN) -> Profile:
+    """Cold ways that took 300 to 320 MB, warm ones that took 200."""
+    memory = sample_profile().inference.memory
+    assert memory is not None
+    cold, warm = (
+        tuple(replace(memory.runs[0], peak_raw=Range(lower * MB, (lower + 50) * MB)) for lower in lowers)
+        for lowers in ((300, 310, 320), (200, 201, 202))
+    )
+    total = TotalMemory(Range(310 * MB, 360 * MB), cold, warm, Verdict(trust, ("swap",)))
+    return replace(sample_profile(), process_total_peak=total.peak, process_total=total)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("process_total_peak <= 372 MB", MET),
+        ("process_total_peak <= 365 MB", CANNOT_TELL),
+        ("process_total_peak <= 290 MB", NOT_MET),
+        ("process_total_peak.upper >= 340 MB", MET),
+        ("runtime_import_memory <= 60 MB", MET),
+        ("runtime_import_memory.upper <= 48.8 MB", CANNOT_TELL),
+    ],
+)
+def test_figures_without_a_stage_are_no_more_certain(text: str, expected: Outcome) -> None:
+    assert outcome(text, whole_ways()) is expected
+    if text.startswith("process_total"):
+        assert outcome(text, whole_ways(Trust.NOISY)) is CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("text", "calm", "busy"),
+    [
+        ("runtime_import_time <= 200 ms", MET, MET),
+        ("runtime_import_time <= 183 ms", CANNOT_TELL, CANNOT_TELL),  # the two best differ by 2 ms
+        ("runtime_import_time <= 100 ms", NOT_MET, CANNOT_TELL),
+    ],
+)
+def test_a_time_without_witnesses_is_as_sure_as_what_was_measured_beside_it(
+    text: str, calm: Outcome, busy: Outcome
+) -> None:
+    assert outcome(text, sample_profile()) is calm
+    assert outcome(text, with_trust(sample_profile(), "warm_load", Trust.NOISY)) is busy
 
 
 @pytest.mark.parametrize(
@@ -196,7 +281,7 @@ def test_what_was_not_measured_cannot_be_told_and_says_why() -> None:
     ],
 )
 def test_what_cannot_be_told_says_whether_to_run_it_again(text: str, again: bool, words: str) -> None:
-    profile = with_trust(with_peak(40_000_000, 50_000_000), "inference", Trust.NOISY)
+    profile = with_trust(with_peak(Range(40 * MB, 50 * MB)), "inference", Trust.NOISY)
     decision = decide(parse(text), profile)
     assert decision.outcome is CANNOT_TELL
     assert decision.again is again

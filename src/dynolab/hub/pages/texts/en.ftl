@@ -1398,3 +1398,7 @@ sentence-is-it-truncated-download-or-export-it-again = is it truncated? download
 sentence-holds-bytes-and-there-is-room = { $file } holds { $size } bytes, and there is room for { $limit }
 sentence-see-what-the-model-writes = see what the model writes
 sentence-has-devices-is-the-most = { $who } has { $count } devices; { $limit } is the most
+sentence-a-cpu-quota-stopped-the-process = a CPU quota stopped the process in { $count } of { $total } periods (allowed { $limit })
+sentence-its-processes-showed = Its processes showed { $low } to { $high }, each exact to { $size }
+sentence-more-repeats-may-tell = More repeats may tell
+sentence-memory-of-processes-could-not-be-read = memory of { $count } of the model's processes could not be read, and is missing in these figures

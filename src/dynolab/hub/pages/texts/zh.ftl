@@ -1862,3 +1862,7 @@ sentence-is-it-truncated-download-or-export-it-again = 文件是否不完整？�
 sentence-holds-bytes-and-there-is-room = { $file } 有 { $size } bytes，而空间只够 { $limit }
 sentence-see-what-the-model-writes = 请查看模型写入了什么
 sentence-has-devices-is-the-most = { $who } 有 { $count } 台设备；最多 { $limit } 台
+sentence-a-cpu-quota-stopped-the-process = CPU 配额在 { $total } 个周期中有 { $count } 个使进程停下（允许 { $limit }）
+sentence-its-processes-showed = 它的各个进程显示为 { $low } 至 { $high }，每个精确到 { $size }
+sentence-more-repeats-may-tell = 增加重复次数也许能够判断
+sentence-memory-of-processes-could-not-be-read = 模型的 { $count } 个进程的内存无法读取，这些数字中不包含它们

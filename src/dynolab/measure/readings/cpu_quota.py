@@ -1,0 +1,61 @@
+"""How often a CPU quota stopped this process: a control group's bandwidth limit, as containers have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from dynolab.measure.readings.base import Field, Reading, Unavailable, read_text, table
+
+_TOP = "sys/fs/cgroup"
+
+
+class CpuQuota(Reading):
+    """Throttling of this process's control group and of all groups around it.
+
+    Source: ``cpu.stat`` of cgroups of version 2 (kernel: Documentation/admin-guide/cgroup-v2.rst) and 1
+    (Documentation/scheduler/sched-bwc.rst). A group counts periods only while it has a quota and work.
+    """
+
+    name = "cpu_quota"
+    fields = {
+        "periods": Field("counter", "1", "periods of a CPU quota that began"),
+        "throttled_periods": Field("counter", "1", "periods in which the quota was used up, and the process stopped"),
+        "throttled_ns": Field("counter", "ns", "time for which the quota stopped threads, summed over CPUs"),
+    }
+
+    def read(self, root: Path = Path("/")) -> dict[str, float]:
+        """The sums over the groups. Raises :class:`Unavailable` where none can be read."""
+        groups = [table(text) for text in _stats(root)]
+        limited = [group for group in groups if "nr_periods" in group]
+        if not limited:
+            raise Unavailable("no control group below /sys/fs/cgroup tells of a CPU quota")
+        return {
+            "periods": sum(_number(group, "nr_periods") for group in limited),
+            "throttled_periods": sum(_number(group, "nr_throttled") for group in limited),
+            "throttled_ns": sum(
+                _number(group, "throttled_usec") * 1e3 + _number(group, "throttled_time") for group in limited
+            ),
+        }
+
+
+def _number(group: dict[str, list[str]], name: str) -> float:
+    return float(group.get(name, ["0"])[0])
+
+
+def _stats(root: Path) -> Iterator[str]:
+    """``cpu.stat`` of this process's groups from the innermost to the outermost that can be seen here."""
+    for line in read_text(root, "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / _TOP / controllers
+        group = top / path.lstrip("/")
+        for place in (group, *group.parents):
+            if place == top or top in place.parents:
+                with suppress(OSError):
+                    yield (place / "cpu.stat").read_text(encoding="ascii")
+
+
+plugin = CpuQuota()
