@@ -58,17 +58,18 @@ _FIGURES = (
     ("peak", "Memory peak",
      ("The highest point inside the stage minus its start, in the same fresh process: what may get an app "
      "killed. Lower end: what only swap could take back (anonymous and shared memory, swap). Upper end: all "
-     "that is resident, file-backed pages and the allocator's slack too. Both ends are medians over the "
-     "repeats.")),
+     "that is resident, file-backed pages and the allocator's slack too, without the runtime's own libraries. Both ends "
+     "are medians over the repeats.")),
     ("increase", "Memory increase",
      ("The end of the stage minus its start: what the stage leaves behind. Lower end: anonymous and shared "
      "memory and swap, after temporaries were released and the heap trimmed. Upper end: all that is resident, "
-     "before trimming. Both ends are medians over the repeats.")),
+     "before trimming, without the runtime's own libraries. Both ends are medians over the repeats.")),
     ("peak_memory", "Peak memory",
      ("The upper end of the stage's memory peak as one figure (AI Hub's older key).")),
     ("process_total", "Process total peak",
      ("The highest memory of one process from before the runtime's import through load, first inference and "
-     "loop: the plain answer to whether an app would be killed.")),
+     "loop, libraries included; measured cold and warm, and the worse counts: the plain answer to whether an app would "
+     "be killed.")),
     ("runtime_import", "Runtime import",
      ("Time and memory that importing the runtime's library takes, before any stage: the stages hold what the "
      "model costs, not what the library costs.")),
@@ -76,7 +77,8 @@ _FIGURES = (
      ("Bytes held on a GPU or NPU as the runtime reports them, under the runtime's own keys; never part of the "
      "host's ranges.")),
     ("io", "Input and output memory",
-     ("Bytes of the bound inputs and outputs; allocated before a stage starts.")),
+     ("Bytes of the inputs, and of the outputs that are bound to memory of ours; all of it is there before a stage "
+     "starts. What a runtime allocates for outputs by itself counts in its stage.")),
     ("resolution", "Memory resolution",
      ("How exact the kernel's counters are on this device: its per-CPU counter batches may hide this much. A range "
      "that lies below it cannot be told from nothing, and is marked.")),
