@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import dynolab
 from dynolab.measure import memory, memory_readings, pagecache
 from dynolab.measure.protocol import Measure, RunKind
 from dynolab.spec.measurements import StageName
@@ -130,3 +131,19 @@ def test_libraries_and_bound_outputs_are_no_part_of_a_stage(tmp_path: Path, runt
     assert seen[StageName.INFERENCE].io_bytes == size + 4
     peak, increase = memory.ranges(*edges, [])
     assert max(peak.upper, increase.upper) <= 1 << 20
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_the_whole_process_needs_what_its_worst_load_needs(tmp_path: Path, runtime: str) -> None:
+    """OpenVINO compiles in its first load, and imports its cache in later ones: an app is killed by the worse of them."""
+    pytest.importorskip("onnx")
+    pytest.importorskip(runtime)
+    model = models.onnx_net(tmp_path / "net.onnx", weight_bytes=40 << 20)
+    profile = dynolab.profile(model, runtime=runtime, options="--max_profiler_iterations 10", repeats=1)
+    total = profile.process_total
+    assert total is not None
+    assert profile.process_total_peak == total.peak
+    assert len(total.cold) == len(total.warm) == 1
+    loads = [stage.memory.peak.upper for stage in (profile.first_load, profile.warm_load) if stage.memory is not None]
+    assert total.peak.upper >= max(loads)
+    assert total.peak.upper >= max(run.peak_raw.upper for run in (*total.cold, *total.warm))
