@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynolab.report.base import Report, only
+from dynolab.spec.layer_names import node_names
 from dynolab.spec.measurements import Layer
 from dynolab.spec.profiles import Profile
 
@@ -20,7 +21,10 @@ _RESERVED = "results"  # as a node's key, Model Explorer would take the file for
 
 
 class NodeDataReport(Report):
-    """Microseconds by layer name. Model Explorer finds a node by its id or by the name of a tensor that it puts out."""
+    """Microseconds by node. Model Explorer finds one by its id or by the name of a tensor that it puts out, and passes over others.
+
+    The model's file is not at hand: a layer stands under every name that its nodes may bear in it.
+    """
 
     name = "nodedata"
     file_name = "nodedata.json"
@@ -30,18 +34,19 @@ class NodeDataReport(Report):
         profile = only(profiles, self.name)
         document: dict[str, Any] = {
             "name": f"{profile.runtime.name} time (µs)",
-            "results": {name: {"value": ns / 1000} for name, ns in _by_name(profile.layers.layers).items()},
+            "results": {name: {"value": ns / 1000} for name, ns in _by_node(profile.layers.layers).items()},
             "gradient": _GRADIENT,
         }
         return json.dumps(document, indent=1) + "\n"
 
 
-def _by_name(layers: Sequence[Layer]) -> dict[str, int]:
-    """Time in ns by name; layers of one name (a loop's body, a split operator) are summed."""
+def _by_node(layers: Sequence[Layer]) -> dict[str, int]:
+    """Time in ns by name; layers of one node (a loop's body, a split operator) are summed."""
     found: dict[str, int] = {}
     for layer in layers:
-        if layer.name != _RESERVED:
-            found[layer.name] = found.get(layer.name, 0) + layer.time_ns
+        names = {name: None for group in node_names(layer.name, layer.type) for name in group if name != _RESERVED}
+        for name in names:
+            found[name] = found.get(name, 0) + layer.time_ns
     return found
 
 

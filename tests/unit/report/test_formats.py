@@ -211,6 +211,18 @@ def test_node_data_is_a_graphs_and_sums_layers_of_one_name() -> None:
     assert [stop["stop"] for stop in document["gradient"]] == [0, 0.5, 1]
 
 
+def test_node_data_names_nodes_and_not_what_the_runtime_made_of_them() -> None:
+    """The graph's page of the hub goes by the same names (tests/web/test_pages_graph.py)."""
+    table, names = layer_table(4), ("conv_nchwc", "fc/MatMulAddFusion", "add,relu", "fc/duplicated")
+    layers = tuple(replace(layer, name=name) for layer, name in zip(table.layers, names, strict=True))
+    (conv, product, fused, twin) = (layer.time_ns / 1000 for layer in layers)
+    document = json.loads(report("nodedata").render([sample_profile(layers=replace(table, layers=layers))]))
+    found = {name: entry["value"] for name, entry in document["results"].items()}
+    assert found["conv"] == conv
+    assert found["fc"] == product + twin
+    assert found["add"] == found["relu"] == fused
+
+
 # ---- trace ----------------------------------------------------------------------------------------------------------
 
 

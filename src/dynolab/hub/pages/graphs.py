@@ -6,6 +6,7 @@ Netron reads the file in the visitor's browser. Its frame may run only Netron's 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from dynolab.hub.usecases.open_link import open_read, sign_link
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.report.html.view import LayerRow, LayersView, view
+from dynolab.spec.layer_names import node_names
+from dynolab.spec.measurements import Layer
 
 SHOWN_LAYERS = 500
 NEWEST_JOBS = 20
@@ -49,12 +52,13 @@ TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What stands beside the graph: a job's layers, heaviest first, each with its whole name; and the jobs to choose from."""
+    """What stands beside the graph: a job's layers, heaviest first, and the jobs to choose from."""
 
     jobs: list[JobLine]
     job: JobLine | None = None
     layers: LayersView | None = None
-    rows: Sequence[tuple[LayerRow, str]] = ()
+    rows: Sequence[tuple[LayerRow, str, str]] = ()
+    """Each layer with its whole name, and with the names that its nodes may bear in the file (JSON)."""
     total_ns: int = 0
     chosen: int | None = None
     """The number of the layer to show in the graph."""
@@ -111,10 +115,14 @@ async def _times(hub: Hub, job: Row[Any], jobs: list[JobLine], request: Request)
         jobs,
         line(job),
         seen.layers,
-        [(row, profile.layers.layers[row.number - 1].name) for row in shown],
+        [_named(row, profile.layers.layers[row.number - 1]) for row in shown],
         sum(row.time_ns for row in rows),
         chosen,
     )
+
+
+def _named(row: LayerRow, layer: Layer) -> tuple[LayerRow, str, str]:
+    return row, layer.name, json.dumps(node_names(layer.name, layer.type))
 
 
 def _number(text: str, count: int) -> int | None:

@@ -11,7 +11,7 @@
   const STEPS = [0.01, 0.03, 0.1, 0.3];
   const rows = [...(table?.querySelectorAll("tbody tr") ?? [])].map((row) => {
     const [number, , type, , time, share] = [...row.cells].map((cell) => cell.textContent);
-    return { row, link: row.querySelector("a"), name: row.dataset.layer, ns: Number(row.dataset.t), number, type, time, share };
+    return { row, link: row.querySelector("a"), name: row.dataset.layer, names: JSON.parse(row.dataset.names), ns: Number(row.dataset.t), number, type, time, share };
   });
   let graph = null;
   let chosen = rows.filter(({ link }) => link.hasAttribute("aria-current"));
@@ -19,8 +19,6 @@
   // ---- which nodes a layer is: by exact names only
 
   const plain = (type) => type.replace(/_/g, "").toLowerCase(); // CONV_2D is Conv2D
-  // What ONNX Runtime puts behind the name of what it made a layer of.
-  const MADE = /(_nchwc|_kernel_time|_token_\d+|\/\w+Fusion|\/duplicated)$/;
 
   function finder(nodes) {
     const index = (keys) => {
@@ -33,17 +31,12 @@
       const by = Object.keys(rules).find((rule) => rules[rule].has(name));
       return by && rules[by].get(name) ? { nodes: [rules[by].get(name)], by } : null; // two that bear it: neither
     };
-    return ({ name, type }) => {
-      const exact = one(name);
-      if (exact) return exact;
-      const parts = name.split(",").map(one).filter(Boolean); // OpenVINO lists all that it fused
-      if (parts.length) return { nodes: [...new Set(parts.flatMap((part) => part.nodes))], by: "list" };
-      for (let rest = name; MADE.test(rest);) {
-        const numbered = /_token_\d+$/.test(rest);
-        rest = rest.replace(MADE, "");
-        if (numbered && rest === type) break; // Reshape_token_3 is one more Reshape, of no node's name
-        const found = one(rest);
-        if (found) return { ...found, by: `${found.by}, suffix` };
+    // The names that it may be found under come from the hub, surest first (dynolab.spec.layer_names).
+    return ({ names: groups }) => {
+      for (const [place, names] of groups.entries()) {
+        const found = names.map(one).filter(Boolean);
+        if (found.length && names.length > 1) return { nodes: [...new Set(found.flatMap(({ nodes }) => nodes))], by: "list" };
+        if (found.length) return place ? { ...found[0], by: `${found[0].by}, suffix` } : found[0];
       }
       return { nodes: [], by: "" };
     };
