@@ -169,6 +169,47 @@ def test_multiply_accumulates_of_a_transposed_convolution(tmp_path: Path) -> Non
     assert found.multiply_accumulates == 4 * 4 * 5 * 3 * 3 * 2
 
 
+@pytest.mark.parametrize(
+    ("code", "shapes", "expected"),
+    [
+        ("RNN", {0: [2, 5], 1: [4, 5], 2: [4, 4], 3: [4]}, 2 * 4 * (5 + 4)),
+        ("UNIDIRECTIONAL_SEQUENCE_RNN", {0: [2, 7, 5], 1: [4, 5], 2: [4, 4], 3: [4]}, 2 * 7 * 4 * (5 + 4)),
+        ("SVDF", {0: [2, 5], 1: [6, 5], 2: [6, 9]}, 2 * 6 * (5 + 9)),
+        ("LSTM", {0: [2, 5], 1: [2, 4], 2: [16, 9], 3: [16], 4: [2, 4]}, 2 * 16 * 9),  # the older form
+        (
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",  # the input gate is left out (CIFG); a projection; peepholes do not count
+            {
+                0: [1, 7, 5],
+                **{place: [8, 5] for place in (2, 3, 4)},
+                **{place: [8, 3] for place in (6, 7, 8)},
+                10: [8],
+                16: [3, 8],
+            },
+            7 * (3 * 8 * 5 + 3 * 8 * 3 + 3 * 8),
+        ),
+    ],
+)
+def test_multiply_accumulates_of_recurrent_operators(
+    tmp_path: Path, code: str, shapes: dict[int, list[int]], expected: int
+) -> None:
+    part = Part()
+    places = {place: part.tensor(f"t{place}", "FLOAT32", shape) for place, shape in shapes.items()}
+    part.inputs, part.outputs = [places[0]], [part.tensor("y", "FLOAT32", [1, 1])]
+    part.operator(code, [places.get(place, -1) for place in range(max(shapes) + 1)], [*part.outputs])
+    found = file_facts.describe(write(tmp_path / "m.tflite", part), {})
+    assert (found.multiply_accumulates, found.unknown) == (expected, None)
+
+
+@pytest.mark.parametrize("code", ["RFFT2D", "CONV_3D_TRANSPOSE", "STABLEHLO_DOT_GENERAL", "LSH_PROJECTION"])
+def test_multiply_accumulates_of_what_nobody_counts_are_not_0(tmp_path: Path, code: str) -> None:
+    part = Part()
+    part.inputs, part.outputs = [part.tensor("x", "FLOAT32", [1, 4])], [part.tensor("y", "FLOAT32", [1, 4])]
+    part.operator(code, [*part.inputs], [*part.outputs])
+    found = file_facts.describe(write(tmp_path / "m.tflite", part), {})
+    assert found.multiply_accumulates is None
+    assert code in (found.unknown or {})["multiply_accumulates"]
+
+
 # ---- damaged files ---------------------------------------------------------------------------------------------------
 
 

@@ -246,6 +246,58 @@ def test_the_facts_count_weights_and_multiply_accumulates(tmp_path: Path, target
     assert found.operators == 5
 
 
+def sequence(cell: str, gates: int, states: int) -> Any:
+    """A recurrent layer of 4 on ``x`` [2, 7, 5]."""
+    ops = ov.opset13
+    x = ops.parameter([2, 7, 5], np.float32, name="x")
+    start = [ops.constant(np.zeros((2, 1, 4), np.float32)) for _ in range(states)]
+    lengths = ops.constant(np.array([7, 7]))
+    matrices = weights(1, gates * 4, 5), weights(1, gates * 4, 4), weights(1, gates * 4)
+    more = {"linear_before_reset": False, "clip": 0.0} if cell == "gru" else {}
+    node = getattr(ops, f"{cell}_sequence")(x, *start, lengths, *matrices, 4, "forward", **more)
+    return [x], [node.output(0)]
+
+
+def einsum() -> Any:
+    x = ov.opset13.parameter([2, 7, 5], np.float32, name="x")
+    return [x], [ov.opset13.einsum([x, weights(5, 3)], "bsi,ij->bsj")]
+
+
+def attention() -> Any:
+    query, key, value = (
+        ov.opset13.parameter([2, 3, *sizes], np.float32, name=name)
+        for name, sizes in (("q", (7, 8)), ("k", (9, 8)), ("v", (9, 4)))
+    )
+    return [query, key, value], [ov.opset13.scaled_dot_product_attention(query, key, value)]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (lambda: sequence("lstm", 4, 2), 2 * 7 * 16 * (5 + 4)),
+        (lambda: sequence("gru", 3, 1), 2 * 7 * 12 * (5 + 4)),
+        (lambda: sequence("rnn", 1, 1), 2 * 7 * 4 * (5 + 4)),
+        (einsum, 2 * 7 * 5 * 3),
+        (attention, 2 * 3 * 7 * 9 * (8 + 4)),
+    ],
+    ids=["lstm", "gru", "rnn", "einsum", "attention"],
+)
+def test_products_inside_of_operations_are_counted(
+    tmp_path: Path, target: Callable[..., Target], made: Callable[[], Any], expected: int
+) -> None:
+    found = runtime.describe(target(save(tmp_path / "m.xml", *made())))
+    assert found.unknown is None
+    assert found.multiply_accumulates == expected
+
+
+def test_what_nobody_counts_is_none_with_the_reason(tmp_path: Path, target: Callable[..., Target]) -> None:
+    ops = ov.opset13
+    x = ops.parameter([4, 8, 2], np.float32, name="x")
+    found = runtime.describe(target(save(tmp_path / "m.xml", [x], [ops.dft(x, ops.constant(np.array([1])))])))
+    assert found.multiply_accumulates is None
+    assert "DFT" in (found.unknown or {})["multiply_accumulates"]
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

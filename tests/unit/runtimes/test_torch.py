@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import shutil
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -224,6 +225,66 @@ def test_a_program_tells_its_inputs_and_facts(program: Path, target: Callable[..
     assert bound.parameters == 8 * 3 * 9 + 8 + 8 * 4 + 4
     assert (bound.producer or "").startswith("torch ")
     assert (bound.schema or "").startswith("export schema ")
+
+
+class Recurrent(torch.nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.inner = getattr(torch.nn, kind)(5, 4, bidirectional=kind == "LSTM", batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.inner(x)[0]
+
+
+class Attention(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.nn.functional.scaled_dot_product_attention(x, x, x)
+
+
+class Product(torch.nn.Module):
+    def __init__(self, equation: str, *sizes: int) -> None:
+        super().__init__()
+        self.equation, self.weights = equation, torch.nn.Parameter(torch.ones(sizes))
+
+    def forward(self, x: Any) -> Any:
+        return torch.einsum(self.equation, x, self.weights)
+
+
+class Spectrum(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.fft.rfft(x).abs()
+
+
+def described(folder: Path, target: Callable[..., Target], module: Any, *shape: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of recurrent layers, how they keep their weights
+        torch.export.save(torch.export.export(module.eval(), (torch.ones(shape),)), folder / "m.pt2")
+    return runtime.describe(target(folder / "m.pt2", x=shape))
+
+
+@pytest.mark.parametrize(
+    ("made", "shape", "expected"),
+    [
+        (lambda: Recurrent("LSTM"), (2, 7, 5), 2 * 2 * 7 * 16 * (5 + 4)),
+        (lambda: Recurrent("GRU"), (2, 7, 5), 2 * 7 * 12 * (5 + 4)),
+        (Attention, (1, 2, 7, 8), 2 * 7 * 7 * (8 + 8)),
+        (lambda: Product("bsi,ij->bsj", 5, 3), (2, 7, 5), 2 * 7 * 5 * 3),
+        (lambda: Product("bi,i->b", 5), (2, 5), 2 * 5),
+    ],
+    ids=["lstm", "gru", "attention", "einsum", "vector"],
+)
+def test_products_inside_of_operators_are_counted(
+    tmp_path: Path, target: Callable[..., Target], made: Callable[[], Any], shape: tuple[int, ...], expected: int
+) -> None:
+    found = described(tmp_path, target, made(), *shape)
+    assert found.unknown is None
+    assert found.multiply_accumulates == expected
+
+
+def test_what_nobody_counts_is_none_with_the_reason(tmp_path: Path, target: Callable[..., Target]) -> None:
+    found = described(tmp_path, target, Spectrum(), 1, 64)
+    assert found.multiply_accumulates is None
+    assert "fft" in (found.unknown or {})["multiply_accumulates"]
 
 
 def test_outputs_of_a_program_equal_a_direct_run(program: Path, target: Callable[..., Target]) -> None:

@@ -8,7 +8,8 @@ from math import prod
 from pathlib import Path
 
 from dynolab.errors import ModelNotSupported
-from dynolab.runtimes.litert.schema import FileTensor, Operation, TfliteFile, read
+from dynolab.runtimes.litert import macs
+from dynolab.runtimes.litert.schema import TfliteFile, read
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import TensorSpec
 
@@ -24,12 +25,6 @@ _FEEDABLE = {
     "float64", "complex64",
 }  # fmt: skip
 _NO_WEIGHTS = {"string", "resource", "variant"}
-_WITHOUT_FORMULA = {
-    "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "RNN", "UNIDIRECTIONAL_SEQUENCE_RNN",
-    "BIDIRECTIONAL_SEQUENCE_RNN", "SVDF", "CONV_3D_TRANSPOSE", "STABLEHLO_CONVOLUTION", "STABLEHLO_DOT_GENERAL",
-    "STABLEHLO_COMPOSITE", "STABLEHLO_WHILE", "STABLEHLO_CASE", "IF", "WHILE", "CALL",
-}  # fmt: skip
-"""Operators that multiply, or run another graph, and whose count does not follow from the shapes alone."""
 
 
 def describe(path: Path, shapes: Mapping[str, tuple[int, ...]], signature: str | None = None) -> Description:
@@ -45,7 +40,7 @@ def describe(path: Path, shapes: Mapping[str, tuple[int, ...]], signature: str |
         _specs(file, file.main.outputs, file.output_names),
     )
     parameters, by_type = _parameters(file)
-    macs, reason = _multiply_accumulates(file, shapes)
+    multiplied, reason = _multiply_accumulates(file, shapes)
     facts = {"multiply_accumulates": reason, "producer": None if file.description else "the file names none"}
     runtime = f", needs TFLite {file.minimum_runtime}" if file.minimum_runtime else ""
     return Description(
@@ -56,7 +51,7 @@ def describe(path: Path, shapes: Mapping[str, tuple[int, ...]], signature: str |
         schema=f"TFLite schema {file.version}{runtime}",
         precision=_shares(by_type),
         operators=sum(len(graph.operations) for graph in file.graphs),
-        multiply_accumulates=macs,
+        multiply_accumulates=multiplied,
         producer=file.description or None,
         unknown={name: why for name, why in facts.items() if why} or None,
     )
@@ -120,42 +115,4 @@ def _multiply_accumulates(file: TfliteFile, shapes: Mapping[str, tuple[int, ...]
         if not shapes:
             return None, "no shapes are bound yet"
         return None, "the shapes between the operators stand in the file for other input shapes only"
-    total = 0
-    for item in file.main.operations:
-        if item.custom or item.name in _WITHOUT_FORMULA:
-            return None, f"the file does not tell how much {item.name} computes"
-        part = _operation_macs(item, file.main.tensors)
-        if part is None:
-            return None, f"the file does not tell the shapes of {item.name}"
-        total += part
-    return total, None
-
-
-def _operation_macs(item: Operation, tensors: Sequence[FileTensor]) -> int | None:
-    """Multiply-accumulates of one operator: 0 for those that have none, None where a shape is missing.
-
-    Layouts of weights as TFLite's kernels document them: convolution [out, height, width, in], depthwise
-    [1, height, width, out], fully connected [out, in], transposed convolution [out, height, width, in].
-    """
-    if item.name not in _WEIGHTS:
-        return 0
-    data, weights = (tensors[item.inputs[place]].shape for place in _WEIGHTS[item.name] if place < len(item.inputs))
-    out = tensors[item.outputs[0]].shape
-    if not weights or min((*data, *weights, *out)) < 0:
-        return None
-    if item.name == "DEPTHWISE_CONV_2D":
-        return prod(out) * prod(weights[1:-1])
-    if item.name == "TRANSPOSE_CONV":
-        return prod(data) * prod(weights[:-1])
-    if item.name == "CONV_3D":  # [depth, height, width, in, out]
-        return prod(out) * prod(weights[:-1])
-    if item.name == "BATCH_MATMUL":  # the rows of ``data`` are its last dimension but one, or its last when transposed
-        return prod(out) * (data[-1] * data[-2] // max(out[-2], 1)) if min(len(data), len(out)) > 1 else None
-    return prod(out) * prod(weights[1:])
-
-
-_WEIGHTS = {
-    "CONV_2D": (0, 1), "DEPTHWISE_CONV_2D": (0, 1), "FULLY_CONNECTED": (0, 1), "BATCH_MATMUL": (0, 1), "CONV_3D": (0, 1),
-    "TRANSPOSE_CONV": (2, 1),
-}  # fmt: skip
-"""Places of data and weights among an operator's inputs."""
+    return macs.count(file.main)

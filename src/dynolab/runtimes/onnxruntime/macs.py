@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
+
+from dynolab.spec import products
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
@@ -201,18 +202,11 @@ def _recurrent(node: Any, known: Shapes) -> int:
 
 
 def _einsum(node: Any, known: Shapes) -> int:
-    """Of two operands: a product for each combination of all indices."""
-    equation = re.sub(r"\s", "", _attribute(node, "equation").decode())
-    terms = equation.split("->")[0].split(",")
-    if len(terms) == 1:
-        return 0
-    if len(terms) > 2 or "..." in equation:
+    equation = _attribute(node, "equation").decode()
+    found = products.einsum(equation, [_input(node, index, known) for index in range(len(node.input))])
+    if found is None:
         raise _Unknown(f"Einsum {equation!r} may be computed in several ways")
-    sizes: dict[str, int] = {}
-    for index, term in enumerate(terms):
-        for letter, size in zip(term, _input(node, index, known), strict=True):
-            sizes[letter] = max(size, sizes.get(letter, 1))
-    return prod(sizes.values())
+    return found
 
 
 def _attention(node: Any, known: Shapes) -> int:

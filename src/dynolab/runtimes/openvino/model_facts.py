@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab.errors import Error, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
+from dynolab.runtimes.openvino import macs
 from dynolab.spec import onnxfile
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import TensorSpec
@@ -30,7 +31,6 @@ _NO_OPERATOR = re.compile(
 _READING = ("model_reader.cpp", "FrontEnd API failed", "xml_util")
 _LONGEST_MESSAGE = 600
 _PLUMBING = ("Constant", "Parameter", "Result")
-_CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData")
 
 
 def refusal(error: RuntimeError, path: Path) -> Error:
@@ -93,13 +93,20 @@ def reshape(model: Any, shapes: Shapes) -> bool:
 
     Raises :class:`LoadFailed` when the model's operators do not fit these shapes.
     """
+    known = enumerate(specs(model.inputs, "input", shapes))
+    return _put_in(model, shapes, {index: shapes[spec.name] for index, spec in known if spec.name in shapes})
+
+
+def reshape_in_order(model: Any, shapes: Shapes) -> bool:
+    """The same with a shape for every input, in the model's order, whatever OpenVINO calls them."""
+    return _put_in(model, shapes, dict(enumerate(shapes.values())))
+
+
+def _put_in(model: Any, shapes: Shapes, places: Mapping[int, tuple[int, ...]]) -> bool:
     from openvino import PartialShape
 
-    changed = {}
-    for index, spec in enumerate(specs(model.inputs, "input", shapes)):
-        wanted = PartialShape(list(shapes[spec.name])) if spec.name in shapes else None
-        if wanted is not None and wanted != model.inputs[index].partial_shape:
-            changed[index] = wanted
+    wanted = {index: PartialShape(list(shape)) for index, shape in places.items()}
+    changed = {index: shape for index, shape in wanted.items() if shape != model.inputs[index].partial_shape}
     try:
         if changed:
             model.reshape(changed)
@@ -114,7 +121,7 @@ def describe(model: Any, shapes: Shapes, schema: str | None) -> Description:
     inputs, outputs = specs(model.inputs, "input", shapes), specs(model.outputs, "output")
     nodes = list(_nodes(model))
     count, by_type = _parameters(nodes)
-    macs, reason = _multiply_accumulates(model, shapes)
+    multiplied, reason = _multiply_accumulates(model, shapes)
     unknown = {} if schema else {"schema": "OpenVINO converts the file in reading and does not keep its version"}
     return Description(
         inputs=inputs,
@@ -124,7 +131,7 @@ def describe(model: Any, shapes: Shapes, schema: str | None) -> Description:
         schema=schema,
         precision=_shares(by_type),
         operators=sum(node.get_type_name() not in _PLUMBING for node in nodes),
-        multiply_accumulates=macs,
+        multiply_accumulates=multiplied,
         unknown=({**unknown, "multiply_accumulates": reason} if reason else unknown) or None,
     )
 
@@ -171,7 +178,7 @@ def _shares(by_type: Mapping[str, int]) -> str | None:
 
 
 def _multiply_accumulates(model: Any, shapes: Shapes) -> tuple[int | None, str | None]:
-    """Those of convolutions and matrix products with ``shapes`` put in, or None with the reason."""
+    """The sum over the model's operations with ``shapes`` put in, or None with the reason."""
     try:
         reshape(model, shapes)
     except LoadFailed as error:
@@ -180,28 +187,8 @@ def _multiply_accumulates(model: Any, shapes: Shapes) -> tuple[int | None, str |
     for node in model.get_ordered_ops():
         if _bodies(node):
             return None, "the model branches or loops: the count depends on its inputs"
-        part = _node_macs(node)
-        if part is None:
-            return None, f"the shapes of {node.get_type_name()} {node.get_friendly_name()!r} are not bound"
-        total += part
+        try:
+            total += macs.of_node(node)
+        except macs.Unknown as error:
+            return None, str(error)
     return total, None
-
-
-def _node_macs(node: Any) -> int | None:
-    """Multiply-accumulates of one operation: 0 for one that has none, None where a shape is open.
-
-    Weights lie as the operation sets lay them out: Convolution [O, I, k...], GroupConvolution [G, O/G, I/G, k...];
-    in the transposed ones (BackpropData) I stands before O. docs.openvino.ai, operation specifications.
-    """
-    kind = node.get_type_name()
-    if kind not in (*_CONVOLUTIONS, "MatMul"):
-        return 0
-    ports = [node.input(0), node.input(1), node.output(0)]
-    if any(port.get_partial_shape().is_dynamic for port in ports):
-        return None
-    first, second, out = (tuple(int(size) for size in port.get_shape()) for port in ports)
-    if kind == "MatMul":
-        transposed = node.get_attributes()["transpose_a"] and len(first) > 1
-        return prod(out) * first[-2 if transposed else -1]
-    kernel = second[2:] if kind.startswith("Group") else second[1:]
-    return prod(first if "Backprop" in kind else out) * prod(kernel)

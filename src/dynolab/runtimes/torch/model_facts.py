@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab.errors import ModelNotSupported, SpecInvalid
-from dynolab.runtimes.torch import files
+from dynolab.runtimes.torch import files, macs
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import Dimension, TensorSpec
 
@@ -104,7 +104,7 @@ def describe_program(path: Path, shapes: Shapes) -> Description:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     results = [values.get(name) for name in program.graph_signature.user_outputs]
     weights = _weights([*program.state_dict.values(), *program.tensor_constants.values()])
-    macs, reason = _multiply_accumulates(program, shapes)
+    multiplied, reason = _multiply_accumulates(program, shapes)
     about = _header(path)
     return Description(
         inputs=tuple(inputs),
@@ -118,7 +118,7 @@ def describe_program(path: Path, shapes: Shapes) -> Description:
         schema=about.get("schema"),
         producer=about.get("producer"),
         operators=sum(node.op == "call_function" for node in program.graph.nodes),
-        multiply_accumulates=macs,
+        multiply_accumulates=multiplied,
         unknown={"multiply_accumulates": reason} if reason else None,
     )
 
@@ -179,24 +179,17 @@ def _header(path: Path) -> dict[str, str]:
 
 
 def _multiply_accumulates(program: Any, shapes: Shapes) -> tuple[int | None, str | None]:
-    """Half of what PyTorch's own counter counts as FLOPs, on tensors without data; None with the reason."""
+    """For these input shapes, or None with the reason."""
     if not shapes:
         return None, "no shapes are bound yet"
     import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.utils.flop_counter import FlopCounterMode
 
-    try:
-        with files.quiet(), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-            tensors = {
-                name: torch.empty(shapes.get(name, ()), dtype=value.dtype) for name, value in user_tensors(program)
-            }
-            args, kwargs = call_arguments(*call_plan(program), tensors)
-            with FlopCounterMode(display=False) as counter:
-                program.module()(*args, **kwargs)
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        return None, f"a run without data failed: {files.useful(error)}"
-    return int(counter.get_total_flops()) // 2, None
+    def run() -> object:
+        tensors = {name: torch.empty(shapes.get(name, ()), dtype=value.dtype) for name, value in user_tensors(program)}
+        args, kwargs = call_arguments(*call_plan(program), tensors)
+        return program.module()(*args, **kwargs)
+
+    return macs.count(program, run)
 
 
 def call_plan(program: Any) -> tuple[list[Any], Any]:
