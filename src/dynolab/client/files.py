@@ -32,6 +32,7 @@ class SourceModelType(StrEnum):
     """The formats of models, under AI Hub's names where it has one."""
 
     ONNX = ModelFormat.ONNX
+    ORT = ModelFormat.ORT
     TFLITE = ModelFormat.TFLITE
     TORCHSCRIPT = ModelFormat.TORCHSCRIPT
     TORCH_EXPORTED_PROGRAM = ModelFormat.EXPORTED_PROGRAM

@@ -38,6 +38,7 @@ from dynolab.spec.profiles import Profile, Request
 
 PREFERRED: Mapping[ModelFormat, str] = {
     ModelFormat.ONNX: "onnxruntime",
+    ModelFormat.ORT: "onnxruntime",
     ModelFormat.TFLITE: "litert",
     ModelFormat.OPENVINO_IR: "openvino",
     ModelFormat.TORCHSCRIPT: "torch",

@@ -95,6 +95,8 @@ def sniff(head: bytes) -> ModelFormat | None:
     """The format that a file's first bytes show, or None where they show none (ONNX has no mark of its own)."""
     if head[4:8] == b"TFL3":
         return ModelFormat.TFLITE
+    if head[4:8] == b"ORTM":
+        return ModelFormat.ORT
     if head.startswith(b"PK\x03\x04"):
         return ModelFormat.TORCHSCRIPT
     if head.lstrip().startswith(b"<") and b"<net" in head:
@@ -104,7 +106,11 @@ def sniff(head: bytes) -> ModelFormat | None:
 
 def _check_content(name: str, kind: ModelFormat, actual: ModelFormat | None) -> None:
     """Formats that have a mark of their own must show it."""
-    marks = {ModelFormat.TFLITE: "the TFL3 mark of TFLite", ModelFormat.OPENVINO_IR: "a <net> element of OpenVINO IR"}
+    marks = {
+        ModelFormat.TFLITE: "the TFL3 mark of TFLite",
+        ModelFormat.ORT: "the ORTM mark of ONNX Runtime",
+        ModelFormat.OPENVINO_IR: "a <net> element of OpenVINO IR",
+    }
     if kind in marks and actual is not kind:
         raise ModelInvalid(f"{name} does not hold {marks[kind]}", hint="is it another format, or truncated?")
 

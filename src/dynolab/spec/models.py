@@ -12,6 +12,7 @@ class ModelFormat(StrEnum):
     """The formats dynolab tells apart, by what stands in the file rather than by its name alone."""
 
     ONNX = "onnx"
+    ORT = "ort"
     TFLITE = "tflite"
     OPENVINO_IR = "openvino_ir"
     TORCHSCRIPT = "torchscript"
@@ -21,6 +22,7 @@ class ModelFormat(StrEnum):
 
 EXTENSIONS: dict[str, ModelFormat] = {
     ".onnx": ModelFormat.ONNX,
+    ".ort": ModelFormat.ORT,
     ".tflite": ModelFormat.TFLITE,
     ".xml": ModelFormat.OPENVINO_IR,
     ".pt": ModelFormat.TORCHSCRIPT,

@@ -44,6 +44,19 @@ def onnx_net(path: Path, *, weight_bytes: int = 0, external: str | None = None, 
     return path
 
 
+def ort(path: Path) -> Path:
+    """The net of :func:`onnx_net` in ONNX Runtime's own format."""
+    from dynolab.runtimes.onnxruntime.session import library
+
+    options = library().SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(path), 3
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    source = onnx_net(path.with_suffix(".onnx"))
+    library().InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+    source.unlink()
+    return path
+
+
 def onnx_nodes(
     path: Path, nodes: list[Any], inputs: Mapping[str, tuple[int, tuple[int | str | None, ...]]], outputs: list[str]
 ) -> Path:
@@ -107,6 +120,7 @@ def null(path: Path) -> Path:
 
 MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.ONNX: ("net.onnx", onnx_net),
+    ModelFormat.ORT: ("net.ort", ort),
     ModelFormat.OPENVINO_IR: ("net.xml", openvino_ir),
     ModelFormat.TORCHSCRIPT: ("net.pt", torchscript),
     ModelFormat.EXPORTED_PROGRAM: ("net.pt2", exported_program),

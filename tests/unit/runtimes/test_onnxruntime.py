@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dynolab.errors import InferenceFailed
 from dynolab.measure.protocol import InputWishes, Measure, RunKind
-from dynolab.runtimes.onnxruntime import trace
+from dynolab.runtimes.base import Target
+from dynolab.runtimes.onnxruntime import plugin, trace
+from dynolab.spec import options
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.tensors import TensorSpec
 from dynolab.testing import models
 from dynolab.testing.harness import Harness
 
@@ -167,6 +171,58 @@ def test_an_output_whose_size_varies_from_run_to_run_is_not_bound(tmp_path: Path
     ]
     path = save(tmp_path / "m.onnx", nodes, [("x", FLOAT, [100])], [("y", INT64, [1, "n"])])
     whole(tmp_path, path)
+
+
+def test_an_output_that_leaves_its_declared_size_ends_with_a_way_out(tmp_path: Path) -> None:
+    """A size that the file declares, and that the first runs had, is bound; then another one comes."""
+    helper = onnx.helper
+    nodes = [helper.make_node("Greater", ["x", "zero"], ["more"]), helper.make_node("NonZero", ["more"], ["y"])]
+    inputs, outputs = [("x", FLOAT, [4])], [("y", INT64, [1, 2])]
+    path = save(tmp_path / "m.onnx", nodes, inputs, outputs, {"zero": np.zeros((), np.float32)})
+    plugin.import_library()
+    target = Target(path, ModelFormat.ONNX, tmp_path / "none", tmp_path / "none", options.parse(""), {"x": (4,)})
+    session = plugin.load(target)
+    values = np.array([1, 0, 1, 0], np.float32)
+    session.bind({"x": values}, {"y": TensorSpec("y", "int64", (1, 2))})
+    run = session.runner()
+    run()
+    assert session.fetch()["y"].tolist() == [[0, 2]]
+    values[1] = 1
+    with pytest.raises(InferenceFailed, match="inference failed") as caught:
+        run()
+    assert "leave it open" in (caught.value.hint or "")
+
+
+def test_text_that_is_no_utf_8_ends_with_a_reason(tmp_path: Path) -> None:
+    text = onnx.helper.make_tensor("v", onnx.TensorProto.STRING, [2], [b"\xff", b"\xfe"])
+    nodes = [
+        onnx.helper.make_node("Constant", [], ["c"], value=text),
+        onnx.helper.make_node("Gather", ["c", "x"], ["y"]),
+    ]
+    path = save(tmp_path / "m.onnx", nodes, [("x", INT64, [1])], [("y", onnx.TensorProto.STRING, [1])])
+    error = Harness(tmp_path / "h", path, ModelFormat.ONNX, "onnxruntime").run(RunKind.INSPECT).result.error
+    assert error is not None
+    assert (error["code"], "no UTF-8" in str(error["message"])) == ("InferenceFailed", True)
+
+
+def test_onnx_runtimes_own_format_is_run_as_it_is(tmp_path: Path) -> None:
+    made = Harness(tmp_path / "h", models.ort(tmp_path / "net.ort"), ModelFormat.ORT, "onnxruntime")
+    made.inspect()
+    assert made.inspection is not None
+    assert not made.inspection.compiles
+    found = made.inspection.description
+    assert [(spec.name, spec.shape) for spec in (*found.inputs, *found.outputs)] == [
+        ("x", (1, 3, 16, 16)),
+        ("y", (1, 4)),
+    ]
+    assert found.multiply_accumulates is None
+    assert ".ort" in (found.unknown or {})["multiply_accumulates"]
+    (tmp_path / "plain").mkdir()
+    plain = models.onnx_net(tmp_path / "plain" / "net.onnx")
+    x = np.random.default_rng(3).random((1, 3, 16, 16), np.float32)
+    other = Harness(tmp_path / "p", plain, ModelFormat.ONNX, "onnxruntime")
+    other.inspect()
+    np.testing.assert_allclose(infer(made, x=x)["y"], infer(other, x=x)["y"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2", "INT4", "UINT4", "FLOAT16", "BOOL"])

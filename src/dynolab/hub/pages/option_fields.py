@@ -16,7 +16,7 @@ PREFIX = "option."
 TEXT = "options"
 """The field that holds all options as text, and the name of a problem with it."""
 RUNTIMES = {
-    "onnx": ("ONNX Runtime", ("onnx",)),
+    "onnx": ("ONNX Runtime", ("onnx", "ort")),
     "tflite": ("LiteRT", ("tflite",)),
     "openvino": ("OpenVINO", ("openvino_ir", "onnx")),
     "torch": ("PyTorch", ("torchscript", "exported_program")),
@@ -24,6 +24,7 @@ RUNTIMES = {
 """By the word that a runtime's options begin with: its name, and the formats of the models that it runs."""
 FIRST = {
     "onnx": "onnx",
+    "ort": "onnx",
     "tflite": "tflite",
     "openvino_ir": "openvino",
     "torchscript": "torch",

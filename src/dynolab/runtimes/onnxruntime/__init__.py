@@ -1,11 +1,11 @@
-"""ONNX Runtime: ``.onnx`` models on its CPU provider, and on CUDA and others where the installed package has them."""
+"""ONNX Runtime: ``.onnx`` and ``.ort`` models on its CPU provider, and on CUDA and others where the installed package has them."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version
@@ -36,7 +36,7 @@ class OnnxRuntime(Runtime):
     """Compile: the offline-optimised model, then loaded with optimisation off."""
 
     name = "onnxruntime"
-    formats = (ModelFormat.ONNX,)
+    formats = (ModelFormat.ONNX, ModelFormat.ORT)
     distributions = (*PACKAGES, "onnx")
     units = (ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU)
     option_groups = ("onnx_options", "onnx_execution_providers")
@@ -45,6 +45,13 @@ class OnnxRuntime(Runtime):
         wiped="nothing: the CPU provider keeps no cache",
         lazy="growth of the memory arena at the first inference",
     )
+    rows: ClassVar[Mapping[ModelFormat, RuntimeRow]] = {
+        ModelFormat.ORT: RuntimeRow(  # what is in it was optimised when it was made
+            artifact=None,
+            wiped="nothing: the CPU provider keeps no cache",
+            lazy="growth of the memory arena at the first inference",
+        )
+    }
 
     def unavailable(self) -> str | None:
         """ONNX Runtime is published under several names; any of them will do."""
@@ -56,14 +63,15 @@ class OnnxRuntime(Runtime):
         library().set_default_logger_severity(3)
 
     def describe(self, target: Target) -> Description:
+        if target.format is ModelFormat.ORT:
+            session = _open(target.model, _session_options(target), self._providers(target))
+            return file_facts.describe_ort(session.get_inputs(), session.get_outputs())
         return file_facts.describe(target.model, target.shapes)
 
     def compile(self, target: Target) -> None:
         options = _session_options(target)
         options.optimized_model_filepath = str(target.artifact_dir / ARTIFACT)
-        with target.model.open("rb") as file:
-            external = external_data(target.model.name, file)
-        if external or target.model.stat().st_size > LARGE_MODEL_BYTES:
+        if _has_external_data(target.model) or target.model.stat().st_size > LARGE_MODEL_BYTES:
             name = "session.optimized_model_external_initializers"
             options.add_session_config_entry(f"{name}_file_name", ARTIFACT_WEIGHTS)
             options.add_session_config_entry(f"{name}_min_size_in_bytes", str(OUTSIDE_FROM_BYTES))
@@ -122,6 +130,14 @@ class OnnxRuntime(Runtime):
         file = session.end_profiling()
         session.close()
         return file
+
+
+def _has_external_data(model: Path) -> bool:
+    """Whether weights lie outside the file. It is read only where other files lie beside it: the time counts as compilation's."""
+    if all(path == model for path in model.parent.iterdir()):
+        return False
+    with model.open("rb") as file:
+        return bool(external_data(model.name, file))
 
 
 def _session_options(target: Target) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -42,6 +42,22 @@ def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
         multiply_accumulates=macs,
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part) or None,
         unknown={"multiply_accumulates": reason} if macs is None and reason else None,
+    )
+
+
+def describe_ort(inputs: Sequence[Any], outputs: Sequence[Any]) -> Description:
+    """Inputs and outputs of an ``.ort`` file as a session tells them: nobody but ONNX Runtime reads the format.
+
+    Raises :class:`ModelNotSupported` for inputs that are no tensors.
+    """
+    for node in inputs:
+        if not types.is_tensor(node.type):
+            raise _no_tensor(node.name, node.type)
+    told = ("parameters", "parameter_bytes", "schema", "precision", "operators", "multiply_accumulates", "producer")
+    return Description(
+        inputs=tuple(types.spec(node) for node in inputs),
+        outputs=tuple(types.spec(node) for node in outputs if types.is_tensor(node.type)),
+        unknown=dict.fromkeys(told, "ONNX Runtime tells nothing of what is inside an .ort file"),
     )
 
 
@@ -89,13 +105,16 @@ def _input(value: Any, shapes: Mapping[str, tuple[int, ...]]) -> TensorSpec:
 def _spec(value: Any) -> TensorSpec:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        raise ModelNotSupported(
-            f"input {value.name!r} is a {(kind or 'value of unknown type').removesuffix('_type')}: only tensors can be fed",
-            hint="export the model with tensors as inputs",
-        )
+        raise _no_tensor(value.name, (kind or "value of unknown type").removesuffix("_type"))
     tensor = value.type.tensor_type
     shape = tuple(_dimension(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else ()
     return TensorSpec(value.name, _dtype(tensor.elem_type), shape)
+
+
+def _no_tensor(name: str, kind: str) -> ModelNotSupported:
+    return ModelNotSupported(
+        f"input {name!r} is a {kind}: only tensors can be fed", hint="export the model with tensors as inputs"
+    )
 
 
 def _dimension(dim: Any) -> Dimension:

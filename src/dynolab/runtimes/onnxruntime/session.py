@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,14 @@ def _failures() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     kinds = (getattr(state, name) for name in dir(state))
-    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
+    return RuntimeError, *(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
+
+
+def _failed(error: Exception) -> InferenceFailed:
+    text = str(error).strip().splitlines()[0]
+    varies = "invalid dimensions for output" in text or "computed output shape for this run" in text
+    hint = "the file declares a size for this output that not every run keeps: leave it open there" if varies else None
+    return InferenceFailed(f"the inference failed: {text}", hint=hint)
 
 
 class OnnxSession(Session):
@@ -46,9 +52,9 @@ class OnnxSession(Session):
         self._feed: dict[str, Any] = {}
         self._held: list[Any] = []
         self._made: Any = ()
-        self.inputs = tuple(_spec(node) for node in session.get_inputs())
+        self.inputs = tuple(types.spec(node) for node in session.get_inputs())
         self._nodes = tuple(session.get_outputs())
-        self.outputs = tuple(_spec(node) for node in self._nodes if _is_tensor(node))
+        self.outputs = tuple(types.spec(node) for node in self._nodes if types.is_tensor(node.type))
 
     @property
     def _device(self) -> str:
@@ -92,28 +98,33 @@ class OnnxSession(Session):
         """Runs are synchronous: with a binding on an accelerator its outputs are synchronised inside the call."""
         if self._binding is None:
             return self._allocating()
-        if self._device == "cpu":
-            return partial(self._session.run_with_iobinding, self._binding)
-        return self._fenced
+        call, binding = self._session._sess.run_with_iobinding, self._binding._iobinding
+        finish = None if self._device == "cpu" else self._binding.synchronize_outputs
+        failures = _failures()
+
+        def run() -> None:
+            try:
+                call(binding, None)
+            except failures as error:
+                raise _failed(error) from error
+            if finish is not None:
+                finish()
+
+        return run
 
     def _allocating(self) -> Callable[[], object]:
         """The call under ``run_with_ort_values``, without the dict and the list that it makes anew each time."""
         call = self._session._sess.run_with_ort_values
         feed, names = {name: value._ortvalue for name, value in self._feed.items()}, [node.name for node in self._nodes]
-
-        failures: tuple[type[Exception], ...] = (RuntimeError, *_failures())
+        failures = _failures()
 
         def run() -> None:
             try:
                 self._made = call(feed, names, None)
             except failures as error:
-                raise InferenceFailed(f"the inference failed: {str(error).strip().splitlines()[0]}") from error
+                raise _failed(error) from error
 
         return run
-
-    def _fenced(self) -> None:
-        self._session.run_with_iobinding(self._binding)
-        self._binding.synchronize_outputs()
 
     def fetch(self) -> dict[str, Array]:
         """Tensors only. One by one: ``copy_outputs_to_cpu`` crashes on text and on maps (1.32)."""
@@ -121,8 +132,14 @@ class OnnxSession(Session):
             values = [library().OrtValue(value) for value in self._made]
         else:
             values = self._binding.get_outputs()
-        tensors = ((node, value) for node, value in zip(self._nodes, values, strict=True) if _is_tensor(node))
-        return {node.name: _array(value) for node, value in tensors}
+        tensors = ((node, value) for node, value in zip(self._nodes, values, strict=True) if types.is_tensor(node.type))
+        try:
+            return {node.name: _array(value) for node, value in tensors}
+        except UnicodeDecodeError as error:
+            raise InferenceFailed(
+                f"an output is text that is no UTF-8: {error.object[:40]!r}",
+                hint="let the model put out bytes as uint8",
+            ) from error
 
     def notices(self) -> tuple[Notice, ...]:
         return tuple(
@@ -132,7 +149,7 @@ class OnnxSession(Session):
                 f"output {node.name!r} is a {node.type}: it is computed in every run, and not kept (only tensors are)",
             )
             for node in self._nodes
-            if not _is_tensor(node)
+            if not types.is_tensor(node.type)
         )
 
     def effective(self) -> dict[str, str]:
@@ -161,16 +178,6 @@ class OnnxSession(Session):
         self._binding = self._session = None
         self._feed, self._made = {}, ()
         self._held.clear()
-
-
-def _is_tensor(node: Any) -> bool:
-    return str(node.type).startswith("tensor(")
-
-
-def _spec(node: Any) -> TensorSpec:
-    """dynolab's description of an ONNX Runtime NodeArg."""
-    inner = node.type.removeprefix("tensor(").removesuffix(")")
-    return TensorSpec(node.name, types.element_name(inner), tuple(node.shape))
 
 
 def _value(array: Array, device: str) -> Any:

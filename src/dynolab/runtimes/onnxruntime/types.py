@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from dynolab.spec.tensors import TensorSpec
+
 _NAMES = {
     "float": "float32", "double": "float64", "float8e4m3fn": "float8_e4m3fn", "float8e4m3fnuz": "float8_e4m3fnuz",
     "float8e5m2": "float8_e5m2", "float8e5m2fnuz": "float8_e5m2fnuz", "float8e8m0": "float8_e8m0fnu",
@@ -17,3 +21,14 @@ NUMBERS = {
 def element_name(onnx_name: str) -> str:
     """dynolab's name of an element type for ONNX's, in lower case."""
     return _NAMES.get(onnx_name, onnx_name)
+
+
+def is_tensor(kind: str) -> bool:
+    """Whether a type as ONNX Runtime writes it is a tensor's."""
+    return kind.startswith("tensor(")
+
+
+def spec(node: Any) -> TensorSpec:
+    """dynolab's description of an ONNX Runtime NodeArg."""
+    inner = str(node.type).removeprefix("tensor(").removesuffix(")")
+    return TensorSpec(node.name, element_name(inner), tuple(node.shape))
