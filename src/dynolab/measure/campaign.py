@@ -125,6 +125,7 @@ class Runner:
             seed=campaign.seed,
             inputs=found.inputs if found else (),
             outputs=found.outputs if found else (),
+            effective=self.measured.effective,
             wishes=campaign.wishes,
             time_limit_ns=int(self.options.max_profiler_time_s * 1e9),
             memory_limit_bytes=campaign.memory_limit_bytes if self.cage.watches else None,

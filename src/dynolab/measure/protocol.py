@@ -96,6 +96,8 @@ class RunRequest:
     seed: int
     inputs: tuple[InputPlan, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    effective: dict[str, str] = field(default_factory=dict)
+    """What earlier runs told as being in effect."""
     wishes: InputWishes = field(default_factory=InputWishes)
     first_candidate: int = 0
     iterations: int = 1

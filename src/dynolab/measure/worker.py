@@ -77,6 +77,7 @@ class Run:
             cache_dir=Path(request.cache_dir),
             options=self.options,
             shapes={item.spec.name: item.spec.sizes for item in request.inputs},
+            effective=request.effective,
         )
         return replace(target, **changes)
 

@@ -40,6 +40,8 @@ class Target:
     cache_dir: Path
     options: Options
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    effective: Mapping[str, str] = field(default_factory=dict)
+    """What the session of an earlier load told of itself, so that no measured one has to find it out; empty in the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Harness:
     options: str = ""
     wishes: InputWishes = field(default_factory=InputWishes)
     inspection: Inspection | None = None
+    effective: dict[str, str] = field(default_factory=dict)
     runs: int = 0
     sandbox: Sandbox = field(default_factory=strongest)
 
@@ -43,19 +44,24 @@ class Harness:
     def run(self, kind: RunKind, measure: Measure = Measure.NOTHING, **changes: Any) -> process.Outcome:
         """One run; the error of the model, if any, stays in ``result.error``."""
         self.runs += 1
-        found = self.inspection
-        files = [path for path in self.model.parent.iterdir() if path.is_file()]
+        request = self.request(kind, measure, **changes)
         if self.folder.is_relative_to(
             self.model.parent
         ):  # made for this harness, so the worker may have them, as in a campaign
-            give(files)
+            give([Path(file) for file in request.files])
+        place = self.folder / f"run{self.runs}"
+        return process.run(place, request, deadline_ns=None, cage=cage.Cage(), sandbox=self.sandbox)
+
+    def request(self, kind: RunKind, measure: Measure = Measure.NOTHING, **changes: Any) -> RunRequest:
+        """What a run is asked for."""
+        found = self.inspection
         arguments: dict[str, Any] = {
             "protocol": PROTOCOL_VERSION,
             "kind": kind,
             "measure": measure,
             "runtime": self.runtime,
             "model": str(self.model),
-            "files": tuple(map(str, files)),
+            "files": tuple(str(path) for path in self.model.parent.iterdir() if path.is_file()),
             "format": self.format,
             "artifact_dir": str(self.folder / "artifact"),
             "cache_dir": str(self.folder / "cache"),
@@ -63,14 +69,13 @@ class Harness:
             "seed": 1,
             "inputs": found.inputs if found else (),
             "outputs": found.outputs if found else (),
+            "effective": self.effective,
             "wishes": self.wishes,
             "iterations": 3,
             "time_limit_ns": 10**10,
             "readings": witnesses.all_names(),
-            **changes,
         }
-        place = self.folder / f"run{self.runs}"
-        return process.run(place, RunRequest(**arguments), deadline_ns=None, cage=cage.Cage(), sandbox=self.sandbox)
+        return RunRequest(**{**arguments, **changes})
 
     def wipe(self) -> None:
         """Empty the caches' folder, as it is before a first load."""
@@ -81,7 +86,7 @@ class Harness:
         """The inspection, kept for the runs that follow; fails the test when the model failed."""
         outcome = self.run(RunKind.INSPECT)
         assert outcome.result.error is None, (outcome.result.error, outcome.log)
-        self.inspection = outcome.result.inspection
+        self.inspection, self.effective = outcome.result.inspection, outcome.result.effective
         return outcome.result
 
     def good(self, kind: RunKind, measure: Measure = Measure.NOTHING, **changes: Any) -> RunResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib import metadata
@@ -13,7 +14,7 @@ import pytest
 
 from dynolab import plugins
 from dynolab.measure import inputs
-from dynolab.measure.protocol import InputWishes, Inspection, Measure, RunKind
+from dynolab.measure.protocol import REQUEST_FILE, InputWishes, Inspection, Measure, RunKind, write
 from dynolab.runtimes.base import Runtime
 from dynolab.spec.measurements import ComputeUnit, StageName
 from dynolab.spec.models import ModelFormat
@@ -36,7 +37,33 @@ print(*{name.partition(".")[0] for name in sys.modules})
 """
 
 
-_INSPECTED: dict[type[RuntimeContract], Inspection] = {}
+_READ = """
+import json, sys, sysconfig
+from pathlib import Path
+import dynolab
+from dynolab import plugins
+from dynolab.measure import inputs
+from dynolab.measure.protocol import RunRequest, read
+from dynolab.measure.worker import Run
+ours, model = str(Path(dynolab.__file__).parent), sys.argv[2]
+run, seen = Run(Path(sys.argv[1]), read(RunRequest, Path(sys.argv[1]) / "request.json")), []
+standard = (sysconfig.get_path("stdlib"), "<frozen")
+
+def look(event, arguments):
+    if event == "open" and str(arguments[0]) == model:
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename.startswith(standard) and "site-packages" not in frame.f_code.co_filename:
+            frame = frame.f_back
+        seen.append(frame.f_code.co_filename)
+
+run.runtime.import_library()
+sys.addaudithook(look)
+run.runtime.load(run.target())
+print(json.dumps([path for path in seen if path.startswith(ours)]))
+"""
+
+
+_INSPECTED: dict[type[RuntimeContract], tuple[Inspection, dict[str, str]]] = {}
 """By suite: its tests are about one model, which need not be inspected anew for each."""
 
 
@@ -56,11 +83,11 @@ class RuntimeContract:
     def harness(self, tmp_path: Path, model: Path) -> Harness:
         """A harness in a new folder, with the model's inspection."""
         harness = Harness(tmp_path / "harness", model, self.format, self.runtime, wishes=self.wishes)
-        harness.inspection = _INSPECTED.get(type(self))
-        if harness.inspection is None:
+        if type(self) not in _INSPECTED:
             harness.inspect()
             assert harness.inspection is not None
-            _INSPECTED[type(self)] = harness.inspection
+            _INSPECTED[type(self)] = harness.inspection, harness.effective
+        harness.inspection, harness.effective = _INSPECTED[type(self)]
         return harness
 
     def test_the_inspection_binds_everything(self, harness: Harness) -> None:
@@ -89,6 +116,20 @@ class RuntimeContract:
         warm = harness.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.WARM_LOAD]
         assert bool(first.files) == (not row.wiped.startswith("nothing"))
         assert {file.path for file in first.files} <= {file.path for file in warm.files}
+
+    def test_a_load_reads_nothing_of_the_model_in_python_of_ours(self, harness: Harness) -> None:
+        """What a load costs is the model's and the library's; what we look up in a file is looked up before."""
+        if "dynolab" in runtime_named(self.runtime).distributions:
+            pytest.skip("the runtime's library is ours")
+        if harness.inspection is not None and harness.inspection.compiles:
+            harness.good(RunKind.COMPILE)
+        folder = harness.folder / "asked"
+        folder.mkdir()
+        write(harness.request(RunKind.FIRST_LOAD), folder / REQUEST_FILE)
+        command = [sys.executable, "-c", _READ, str(folder), str(harness.model)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stderr
+        assert json.loads(answer.stdout.splitlines()[-1]) == []
 
     def test_inference_fills_the_loop(self, harness: Harness) -> None:
         result = harness.good(RunKind.INFERENCE, Measure.TIME, iterations=7)

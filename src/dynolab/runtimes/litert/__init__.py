@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
+from math import prod
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,7 +25,7 @@ from dynolab.runtimes.base import (
     pip_command,
 )
 from dynolab.runtimes.litert import c_api, events, file_facts, schema
-from dynolab.runtimes.litert.interpreter import InterpreterSession
+from dynolab.runtimes.litert.interpreter import API, InterpreterSession
 from dynolab.spec.measurements import ComputeUnit, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options
@@ -32,6 +34,7 @@ from dynolab.spec.tensors import TensorSpec
 WEIGHT_CACHE = "xnnpack_weights.bin"
 DELEGATES = ("xnnpack",)
 LIBRARY_DEFAULT = 0  # CpuOptions.num_threads: "the LiteRT runtime will decide", which is 1 in 2.3.0
+_NAMELESS = "unknown"
 WARM_UP_RUNS = 20
 WARM_UP_S = 1.0
 """Warm-up of the layer pass: at most so many runs, and no new one after so many seconds."""
@@ -57,18 +60,25 @@ class LiteRtSession(Session):
         self.outputs = self._specs(model.get_output_tensor_details(self._key))
 
     def _specs(self, details: Mapping[str, Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
-        dtypes = {name: str(item["dtype"]) for name, item in details.items()}
-        if "unknown" in dtypes.values():  # LiteRT 2.3.0 has no name for complex64 and uint64; the file has
-            tensors = self.file().main.tensors
-            dtypes = {name: tensors[item["index"]].dtype for name, item in details.items()}
-        return tuple(TensorSpec(name, dtypes[name], tuple(item["shape"])) for name, item in details.items())
+        return tuple(TensorSpec(name, str(item["dtype"]), tuple(item["shape"])) for name, item in details.items())
 
-    def file(self) -> schema.TfliteFile:
-        """What the file says; read when it is asked for, because reading it is no part of a load that is measured."""
+    def _with_types(self) -> None:
+        """LiteRT 2.3.0 has no name for complex64 and uint64. The file has: it is read here, where no load is measured."""
+        if all(spec.dtype != _NAMELESS for spec in (*self.inputs, *self.outputs)):
+            return
+        file = self._file()
+        tensors = file.main.tensors
+        kinds = {name: tensors[place].dtype for name, place in zip(file.input_names, file.main.inputs, strict=True)}
+        self.inputs = tuple(replace(spec, dtype=kinds[spec.name]) for spec in self.inputs)
+        kinds = {name: tensors[place].dtype for name, place in zip(file.output_names, file.main.outputs, strict=True)}
+        self.outputs = tuple(replace(spec, dtype=kinds[spec.name]) for spec in self.outputs)
+
+    def _file(self) -> schema.TfliteFile:
         return schema.read(self._target.model, signature_of(self._target.options))
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         """LiteRT's own buffers, which it uses in place. Written as bytes: ``TensorBuffer`` knows few element types."""
+        self._with_types()
         self._fed, self._filled = (
             self._model.create_input_buffers(self._index),
             self._model.create_output_buffers(self._index),
@@ -104,7 +114,7 @@ class LiteRtSession(Session):
         return found
 
     def notices(self) -> tuple[Notice, ...]:
-        names = self.file().signatures
+        names = self._file().signatures
         if len(names) < 2 or signature_of(self._target.options) is not None:
             return ()
         text = f"the file has {len(names)} signatures ({', '.join(names)}), and {self._key} was measured"
@@ -164,17 +174,19 @@ class LiteRt(Runtime):
 
         cache_file, options = target.cache_dir / WEIGHT_CACHE, target.options
         cpu = CpuOptions(num_threads=_threads(options), xnnpack_weight_cache_path=str(cache_file))
-        stamp, threads = _stamp(cache_file), _running_threads()
+        stamp, threads, signature = _stamp(cache_file), _running_threads(), signature_of(options)
         try:
+            if target.effective.get("api") == API:
+                return InterpreterSession(target, signature, _threads(options))
             model = CompiledModel.from_file(
                 str(target.model), environment=_environment(), options=ModelOptions(cpu_options=cpu)
             )
             threads = _running_threads() - threads + 1  # those that the load brought, and the caller's own
             session = LiteRtSession(model, target, threads, stamp)
-            if all(spec.bytes for spec in session.outputs):
+            if all(prod(spec.sizes) for spec in session.outputs):
                 return session
             session.close()
-            return InterpreterSession(target, session.file(), _threads(options))
+            return InterpreterSession(target, signature, _threads(options))
         except (RuntimeError, ValueError) as error:
             why = _words(error) + _explanation(target)
             raise LoadFailed(f"LiteRT could not load {target.model.name}: {why}") from error

@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dynolab.errors import InferenceFailed, ModelNotSupported
 from dynolab.runtimes.base import Array, Session, Target
-from dynolab.runtimes.litert.schema import TfliteFile
 from dynolab.spec.measurements import Notice
 from dynolab.spec.tensors import TensorSpec
+
+API = "Interpreter"
 
 
 class InterpreterSession(Session):
     """The file's first graph with its inputs allocated; the interpreter makes the outputs in each run."""
 
-    def __init__(self, target: Target, file: TfliteFile, threads: int) -> None:
+    def __init__(self, target: Target, signature: str | None, threads: int) -> None:
+        """``signature``: the one that was asked for, else the file's first."""
         from ai_edge_litert.interpreter import Interpreter
 
-        if file.main is not file.graphs[0]:
+        self._interpreter: Any = Interpreter(str(target.model), num_threads=threads or None)
+        self._threads = threads
+        self._inputs, self._outputs = self._places(signature)
+        for name, place in self._inputs.items():
+            if name in target.shapes:
+                self._interpreter.resize_tensor_input(place, target.shapes[name])
+        self._interpreter.allocate_tensors()
+        self.inputs = _specs(self._inputs, self._interpreter.get_input_details())
+        self.outputs = _specs(self._outputs, self._interpreter.get_output_details())
+
+    def _places(self, signature: str | None) -> tuple[dict[str, int], dict[str, int]]:
+        """Numbers of the inputs and outputs, by the names that the signature gives them, where there is one."""
+        ports = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        known = self._interpreter.get_signature_list()
+        if not known:
+            return _by_name(ports[0], {}), _by_name(ports[1], {})
+        runner = self._interpreter.get_signature_runner(signature or next(iter(known)))
+        if runner._subgraph_index:
             raise ModelNotSupported(
                 "only the file's first signature may have outputs of unknown length: LiteRT runs no other such graph",
                 hint="leave --tflite_options signature out, or export the signature as a file of its own",
             )
-        self._interpreter: Any = Interpreter(str(target.model), num_threads=threads or None)
-        self._threads, self._file = threads, file
-        for place, name in zip(file.main.inputs, file.input_names, strict=True):
-            if name in target.shapes:
-                self._interpreter.resize_tensor_input(place, target.shapes[name])
-        self._interpreter.allocate_tensors()
-        self.inputs = self._specs(file.main.inputs, file.input_names)
-        self.outputs = self._specs(file.main.outputs, file.output_names)
-
-    def _specs(self, places: tuple[int, ...], names: tuple[str, ...]) -> tuple[TensorSpec, ...]:
-        details = {item["index"]: item for item in self._interpreter.get_tensor_details()}
-        return tuple(
-            TensorSpec(name, self._file.main.tensors[place].dtype, tuple(map(int, details[place]["shape"])))
-            for place, name in zip(places, names, strict=True)
-        )
+        return _by_name(ports[0], runner.get_input_details()), _by_name(ports[1], runner.get_output_details())
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         try:
-            for place, name in zip(self._file.main.inputs, self._file.input_names, strict=True):
+            for name, place in self._inputs.items():
                 self._interpreter.set_tensor(place, inputs[name])
         except ValueError as error:
             raise InferenceFailed(f"LiteRT refused an input: {error}") from error
@@ -60,8 +65,7 @@ class InterpreterSession(Session):
         return run
 
     def fetch(self) -> dict[str, Array]:
-        places = zip(self._file.main.outputs, self._file.output_names, strict=True)
-        return {name: np.array(self._interpreter.get_tensor(place)) for place, name in places}
+        return {name: np.array(self._interpreter.get_tensor(place)) for name, place in self._outputs.items()}
 
     def notices(self) -> tuple[Notice, ...]:
         text = "the length of an output is known after a run only: measured with LiteRT's Interpreter, CompiledModel has none"
@@ -70,7 +74,7 @@ class InterpreterSession(Session):
     def effective(self) -> dict[str, str]:
         whose = "as asked" if self._threads else "the library's default"
         return {
-            "api": "Interpreter",
+            "api": API,
             "threads": f"{self._threads or 1} ({whose})",
             "delegate": "XNNPACK",
             "precision": "as in the file (no XNNPACK flag is set)",
@@ -79,3 +83,16 @@ class InterpreterSession(Session):
 
     def close(self) -> None:
         self._interpreter = None
+
+
+def _by_name(ports: Sequence[Mapping[str, Any]], named: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    names = {detail["index"]: name for name, detail in named.items()}
+    return {names.get(port["index"], port["name"]): port["index"] for port in ports}
+
+
+def _specs(places: Mapping[str, int], ports: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+    known = {port["index"]: port for port in ports}
+    return tuple(
+        TensorSpec(name, np.dtype(known[place]["dtype"]).name, tuple(map(int, known[place]["shape"])))
+        for name, place in places.items()
+    )

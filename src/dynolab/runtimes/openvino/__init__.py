@@ -147,7 +147,9 @@ class OpenVino(Runtime):
 
     def describe(self, target: Target) -> Description:
         schema = facts.ir_version(target.model) if target.format is ModelFormat.OPENVINO_IR else None
-        return facts.describe(self._read(target.model), target.shapes, schema)
+        model = self._read(target.model)
+        facts.name_inputs(model, target.model)
+        return facts.describe(model, target.shapes, schema)
 
     def load(self, target: Target) -> Session:
         """By path where compile found the declared shapes in use: a warm load then never parses the model."""
@@ -201,15 +203,19 @@ class OpenVino(Runtime):
 
     def _read(self, path: Path) -> Any:
         try:
-            model = self._core.read_model(path)
+            return self._core.read_model(path)
         except RuntimeError as error:
             raise facts.refusal(error, path) from error
-        facts.name_inputs(model, path)
-        return model
 
     def _read_bound(self, target: Target) -> tuple[Any, bool]:
-        """The model with the target's shapes, and whether these differ from the declared ones."""
+        """The model with the target's shapes, and whether these differ from the declared ones.
+
+        Shapes of all inputs are in the model's order; their names, for which the file is read once more, take no part in a load.
+        """
         model = self._read(target.model)
+        if len(target.shapes) == len(model.inputs):
+            return model, facts.reshape_in_order(model, target.shapes)
+        facts.name_inputs(model, target.model)
         return model, facts.reshape(model, target.shapes)
 
 

@@ -258,7 +258,7 @@ def _input_types(options: Options) -> dict[str, str]:
 
 
 def _torchscript(target: Target, device: str) -> Loaded:
-    module = files.open_torchscript(target.model, device)
+    module = files.open_torchscript(target.model, device, known=bool(target.effective))
     wanted, types = facts.arguments(module), _input_types(target.options)
 
     def arrange(tensors: Mapping[str, Any]) -> Arguments:
@@ -273,7 +273,7 @@ def _torchscript(target: Target, device: str) -> Loaded:
 
 def _program(target: Target, device: str) -> Any:
     """The exported program, moved to its device."""
-    program = files.open_program(target.model)
+    program = files.open_program(target.model, known=bool(target.effective))
     if device == "cpu":
         return program
     from torch.export.passes import move_to_device_pass

@@ -85,11 +85,15 @@ def names_in(path: Path, kind: ModelFormat) -> list[str]:
     return names
 
 
-def open_torchscript(path: Path, device: str) -> Any:
-    """The module, ready for inference. TorchScript is read by PyTorch's C++ reader, which runs no Python pickle."""
+def open_torchscript(path: Path, device: str, *, known: bool = False) -> Any:
+    """The module, ready for inference. TorchScript is read by PyTorch's C++ reader, which runs no Python pickle.
+
+    ``known``: an earlier process saw that the file is of this kind, so that a load that is measured need not.
+    """
     import torch
 
-    names_in(path, ModelFormat.TORCHSCRIPT)
+    if not known:
+        names_in(path, ModelFormat.TORCHSCRIPT)
     try:
         with quiet():
             return torch.jit.load(str(path), map_location=device).eval()
@@ -100,15 +104,16 @@ def open_torchscript(path: Path, device: str) -> Any:
         raise ModelInvalid(f"PyTorch cannot read {path.name}: {useful(error)}") from error
 
 
-def open_program(path: Path) -> Any:
-    """The exported program; pickled objects inside are held to tensors and plain values.
+def open_program(path: Path, *, known: bool = False) -> Any:
+    """The exported program; pickled objects inside are held to tensors and plain values. ``known`` as above.
 
     ``torch.export.load`` alone falls back to unpickling anything (torch 2.13, ``deserialize_torch_artifact``), unless
     this variable forbids it. A program may still name any function below ``torch``: it is as trusted as a script.
     """
     import torch
 
-    names_in(path, ModelFormat.EXPORTED_PROGRAM)
+    if not known:
+        names_in(path, ModelFormat.EXPORTED_PROGRAM)
     try:
         with quiet(), environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
             return torch.export.load(path)
