@@ -14,10 +14,13 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
+from dynolab.jobs._datasets import h5
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.tflite import Part, write
 
 from .official import environment
 
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -117,3 +120,78 @@ def test_datasets_and_an_inference_job_end_to_end(hub: RunningHub, device: str, 
         np.testing.assert_allclose(np.load(tmp_path / f"output-{number}.npy"), expected, rtol=1e-5, atol=1e-6)
     assert seen["wrong"][0] == "FAILED"
     assert "nonsense" in seen["wrong"][1]
+
+
+def texts(folder: Path) -> dict[str, Any]:
+    """Words in small letters; as the client itself takes no arrays of text, a file of them."""
+    helper = onnx.helper
+    node = helper.make_node("StringNormalizer", ["x"], ["y"], case_change_action="LOWER", is_case_sensitive=1)
+    model = saved(folder / "text.onnx", [node], onnx.TensorProto.STRING, ["n"], onnx.TensorProto.STRING)
+    words = [np.array(["Red", "größer"]), np.array(["one"]), np.array(["A", "b", "C"])]
+    h5.write(folder / "words.h5", {"x": words})
+    expected = [np.char.encode(np.char.lower(batch), "utf-8") for batch in words]
+    return {"model": model, "inputs": str(folder / "words.h5"), "expected": expected}
+
+
+def cast(folder: Path, name: str, source: int, target: int, dtype: str, runtime: str = "onnxruntime") -> dict[str, Any]:
+    """Batches of several lengths, cast to another type; expected as ``dtype``."""
+    node = onnx.helper.make_node("Cast", ["x"], ["y"], to=target)
+    model = saved(folder / f"{name}.onnx", [node], source, ["n", 2], target)
+    batches = [np.arange(2 * length, dtype=np.float32).reshape(length, 2) / 2 for length in (3, 1, 3, 5)]
+    expected = [batch.astype(dtype) for batch in batches]
+    return {"model": model, "batches": batches, "options": f"--runtime {runtime}", "expected": expected}
+
+
+def added(folder: Path) -> dict[str, Any]:
+    part = Part()
+    source = part.tensor("x", "FLOAT32", [1, 3], declared=[-1, 3])
+    one = part.tensor("one", "FLOAT32", [1, 3], value=np.ones((1, 3), np.float32))
+    part.inputs, part.outputs = [source], [part.tensor("y", "FLOAT32", [1, 3], declared=[-1, 3])]
+    part.operator("ADD", [source, one], [*part.outputs], table="AddOptions")
+    batches = [np.full((length, 3), length, np.float32) for length in (2, 1, 4)]
+    return {
+        "model": str(write(folder / "added.tflite", part)),
+        "batches": batches,
+        "expected": [b + 1 for b in batches],
+    }
+
+
+def saved(path: Path, nodes: list[Any], source: int, shape: list[Any], target: int) -> str:
+    helper = onnx.helper
+    x, y = helper.make_tensor_value_info("x", source, shape), helper.make_tensor_value_info("y", target, shape)
+    graph = helper.make_graph(nodes, "g", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return str(path)
+
+
+def test_text_odd_types_and_batches_of_several_lengths(hub: RunningHub, device: str, tmp_path: Path) -> None:
+    """What numpy or the client lacks comes back in the nearest type that they have; nothing of it ends in a bug."""
+    types = onnx.TensorProto
+    cases = {
+        "text": texts(tmp_path),
+        "bfloat16": cast(tmp_path, "bfloat16", types.BFLOAT16, types.BFLOAT16, "float32"),
+        "float64": cast(tmp_path, "float64", types.FLOAT, types.DOUBLE, "float64"),
+        "uint32": cast(tmp_path, "uint32", types.FLOAT, types.UINT32, "uint32"),
+        "openvino": cast(tmp_path, "openvino", types.FLOAT, types.INT32, "int32", "openvino"),
+        "litert": added(tmp_path),
+    }
+    asked = {}
+    for name, case in cases.items():
+        files = [str(tmp_path / f"{name}-in-{number}.npy") for number, _ in enumerate(case.get("batches", ()))]
+        for path, batch in zip(files, case.get("batches", ()), strict=True):
+            np.save(path, batch)
+        asked[name] = {
+            "model": case["model"],
+            "inputs": case.get("inputs", {"x": files}),
+            "options": case.get("options", ""),
+        }
+    question = {"device": device, "folder": str(tmp_path), "jobs": asked}
+    seen = script(hub, "0.56.0", "official_tensors.py", question)
+    for name, case in cases.items():
+        code, message, outputs = seen[name]
+        assert code == "SUCCESS", (name, message)
+        found = [np.load(path) for path in outputs["y"]]
+        for ours, expected in zip(found, case["expected"], strict=True):
+            assert (ours.dtype.kind, ours.shape) == (expected.dtype.kind, expected.shape), name
+            assert ours.dtype == expected.dtype or ours.dtype.kind == "S", name
+            np.testing.assert_array_equal(ours, expected, err_msg=name)

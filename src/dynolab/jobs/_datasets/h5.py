@@ -22,8 +22,11 @@ from dynolab.spec import codec, untrusted
 
 Array = NDArray[Any]
 
-DTYPES = ("bool", "float16", "float32", "int8", "int16", "int32", "int64", "uint8", "uint16")
-"""Those that the official client takes."""
+DTYPES = (
+    "bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "complex64", "complex128",
+)  # fmt: skip
+"""numpy's own numbers. The official client reads them all; from a dict of arrays it writes none wider than int64 and float32."""
 MAX_BYTES = 2 << 30
 """What :func:`read` unpacks unless told otherwise."""
 MAX_S = 120
@@ -111,4 +114,5 @@ def check_counts(batches: Mapping[str, int]) -> None:
 def check_dtype(dtype: np.dtype[Any], where: str) -> None:
     """Is it one of :data:`DTYPES`, or text? Raises :class:`SpecInvalid`."""
     if dtype.name not in DTYPES and not (dtype.kind in "SU" and dtype.itemsize):
-        raise SpecInvalid(f"{where} is of type {dtype.name}", hint=f"convert it to one of {', '.join(DTYPES)}")
+        hint = f"convert it to one of {', '.join(DTYPES)}, or text to UTF-8 of one length: numpy.char.encode(values, 'utf-8')"
+        raise SpecInvalid(f"{where} is of type {dtype.name}", hint=hint)
