@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from dynolab import errors, private_files
 from dynolab.errors import Conflict, SpecInvalid
@@ -33,6 +32,7 @@ from dynolab.hub.middleware.forwarded import ForwardedHost
 from dynolab.hub.settings import Settings
 from dynolab.hub.store import data_folder
 from dynolab.hub.store.postgres import Postgres, urls
+from dynolab.hub.timeouts import ImpatientProtocol
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
 from dynolab.hub.usecases.make_token import make_token
@@ -43,8 +43,6 @@ GRACE_S = 3
 AGENT_FIRST_S, AGENT_STOP_S = 4.0, 15.0
 """How long the server waits for the agent before it ends, and how long after that the agent may take."""
 TRY_WITHIN_S = 5.0
-HEADERS_WITHIN_S = 20.0
-"""From the connection, or the last answer, to all headers of a request."""
 WATCH_EVERY_S = 0.1
 SETTLE_S = 1.0
 """After the start, so that nobody waits for it."""
@@ -211,37 +209,6 @@ async def _serve(
     finally:
         if server.agent is not None:
             _end(server.agent)
-
-
-class ImpatientProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type] # uvicorn chooses its base when it is imported
-    """uvicorn's protocol, which hangs up on who connects and does not say within a while what is wanted."""
-
-    _waiting: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._wait()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        if self._asks_nothing() and self._waiting is None:
-            self._waiting = self.loop.call_later(HEADERS_WITHIN_S, self._give_up)
-
-    def _asks_nothing(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
-
-    def _give_up(self) -> None:
-        self._waiting = None
-        if self._asks_nothing():
-            self.transport.close()
 
 
 def _raise_limit() -> None:
