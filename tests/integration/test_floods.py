@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 pytest.importorskip("pgqueuer")
 
+from dynolab.spec import codec
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.running_hub import RunningHub
 
 ENVIRONMENT = {"DYNOLAB_TRUSTED_PROXIES": "127.0.0.1", "DYNOLAB_POSTS_PER_S": "0"}
@@ -79,6 +86,52 @@ def test_an_honest_one_gets_in_while_strangers_try(hub: RunningHub, client: http
 
     assert asyncio.run(meanwhile()) < 8
     client.put("/api/hub/v1/account/password", json={"password": None, "current": PASSWORD}).raise_for_status()
+
+
+def claim_at_once(hub: RunningHub, count: int) -> list[httpx.Response]:
+    """So many boards ask for a job at once, each a new one."""
+    headers, limits = {"Authorization": f"Bearer {hub.agent_token}"}, httpx.Limits(max_connections=count)
+
+    async def all_of_them() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=hub.url, headers=headers, timeout=120, limits=limits) as agents:
+
+            async def one(number: int) -> httpx.Response:
+                board = DeviceOffer(id=f"flood-{number}", name="flood", os="1")
+                document = codec.encode(ClaimRequest(AGENT_PROTOCOL, board, 0.0))
+                return await agents.post("/api/agent/v1/claim", json=document)
+
+            return await asyncio.gather(*map(one, range(count)))
+
+    return asyncio.run(all_of_them())
+
+
+def ask_again_and_again(hub: RunningHub, path: str, over: threading.Event) -> list[tuple[int, float]]:
+    """Statuses, and how long each took, until ``over`` is set."""
+    found = []
+    while not over.is_set():
+        begun = time.monotonic()
+        with closing(HTTPConnection(urlsplit(hub.url).netloc, timeout=60)) as line:
+            line.request("GET", path, headers={"Authorization": f"Bearer {hub.token}"})
+            found.append((line.getresponse().status, time.monotonic() - begun))
+        time.sleep(0.1)
+    return found
+
+
+def test_a_hub_that_a_fleet_asks_for_jobs_all_at_once_is_well_and_serves_others(hub: RunningHub) -> None:
+    assert httpx.get(f"{hub.url}/healthz").status_code == 200
+    over = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask_again_and_again, hub, path, over) for path in ("/healthz", "/api/hub/v1/models")]
+        answers = claim_at_once(hub, 300)
+        over.set()
+        health, others = (one.result() for one in asking)
+    assert {status for status, _ in health} == {200}, health
+    assert {status for status, _ in others} == {200}, others
+    assert max(took_s for _, took_s in health) < 2, health
+    assert max(took_s for _, took_s in others) < 4, "it does not wait behind all of them"
+    assert {answer.status_code for answer in answers} <= {204, 429}
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers if answer.status_code == 429)
+    assert len([answer for answer in answers if answer.status_code == 204]) > 150
 
 
 @pytest.mark.parametrize("door", ["/api/hub/v1/me", "/api/v1/users/auth/user/", "/jobs/", "/welcome/{secret}"])

@@ -51,10 +51,15 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         # SQLAlchemy is to send no BEGIN: transactions are the driver's, so that prepared statements take part in them.
-        self._engine: AsyncEngine = create_async_engine(
-            url,
+        self._engine = self._pool(POOL_CONNECTIONS)
+        self._apart = self._pool(1)
+        """Whether the database answers is asked here: however many wait for one of the others, that is told at once."""
+
+    def _pool(self, size: int) -> AsyncEngine:
+        return create_async_engine(
+            self.url,
             isolation_level="AUTOCOMMIT",
-            pool_size=POOL_CONNECTIONS,
+            pool_size=size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_S,
             connect_args={"server_settings": SESSION},
@@ -104,13 +109,14 @@ class Database:
             await _note_maker(connection)
 
     async def ready(self) -> None:
-        """Ask the database for something; raises :class:`Unavailable` when it is not there."""
-        async with self.single() as connection:
+        """Ask the database for something, on a connection kept for that; raises :class:`Unavailable` when it is not there."""
+        async with _connected(self._apart) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+        await self._apart.dispose()
 
 
 @asynccontextmanager

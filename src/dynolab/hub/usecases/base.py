@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import string
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.passwords import Passwords
+from dynolab.hub.store.turns import Turns
 from dynolab.hub.usecases.tries import Tries
 from dynolab.spec.compare import StageComparison
 from dynolab.spec.profiles import Profile
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _LETTERS = string.ascii_lowercase + string.digits
 NAME_MAX = 256
+CLAIMS_AT_ONCE, CLAIMS_WAITING = 4, 500
+"""Looks of agents for a job: a fleet that comes back all at once leaves connections of the database's pool to everybody else."""
 Lock = Literal["share", "own"]
 
 
@@ -69,9 +73,14 @@ class Hub:
     limits: Limits
     signed_in: dict[tuple[str, str], Known] = field(default_factory=dict)
     """Accounts by door and token's digest, for a few seconds (see :mod:`dynolab.hub.usecases.sign_in`)."""
+    looking_up: dict[tuple[str, str, int], asyncio.Task[Account]] = field(default_factory=dict)
+    """The same, with the revision of the tokens: those that are being asked for."""
     announced: dict[str, Announced] = field(default_factory=dict)
     """What was last said of each device (see :mod:`dynolab.hub.usecases.announce_device`)."""
     followers: Followers = field(default_factory=Followers)
+    claims: Turns = field(
+        default_factory=lambda: Turns("too many agents ask for a job at once", CLAIMS_AT_ONCE, CLAIMS_WAITING)
+    )
     passwords: Passwords = field(default_factory=Passwords)
     tries: Tries = field(default_factory=Tries)
     unnamed: dict[str, float] = field(default_factory=dict)

@@ -94,8 +94,8 @@ BOARD, BEGINNING = _board(), _beginning()
 async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Claim | None:
     """A job for this device, or None when none came within ``wait_s``.
 
-    Raises :class:`Conflict` when hub and agent do not speak the same protocol, and what
-    :func:`~dynolab.hub.usecases.announce_device.announce_device` does.
+    Raises :class:`Conflict` when hub and agent do not speak the same protocol, :class:`RateLimited` while too many others
+    ask, and what :func:`~dynolab.hub.usecases.announce_device.announce_device` does.
     """
     if request.protocol != AGENT_PROTOCOL:
         raise errors.Conflict(
@@ -103,17 +103,20 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
             hint="install the same version of dynolab on both sides",
         )
     if request.unfit:
-        await announce_device(hub, agent, request.device, request.unfit)
+        async with hub.claims:
+            await announce_device(hub, agent, request.device, request.unfit)
         return None
     own = board_queue(request.device.id)
     until = asyncio.get_running_loop().time() + min(request.wait_s, WAIT_MAX_S)
     held = False
     while True:
-        board = await announce_device(hub, agent, request.device)
+        async with hub.claims:
+            board = await announce_device(hub, agent, request.device)
         # Before each look, so that no notice is missed; who cannot take a job of the pool is not told of any.
         async with hub.wakeups.waiter([own] if held else board.queues, takes=True) as woken:
             try:
-                claim, still_held = await _look(hub, agent, request.device.id, board)
+                async with hub.claims:
+                    claim, still_held = await _look(hub, agent, request.device.id, board)
             except _Displaced:
                 hub.announced.pop(request.device.id, None)
                 continue

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, func, or_, select, update
@@ -40,6 +42,17 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
     known = hub.signed_in.get(key)
     if known is not None and known.revision == revision is not None and now - known.at_s < KNOWN_S:
         return known.account
+    if revision is None:  # a revocation would not be heard, so nobody is answered by what was asked for somebody else
+        return await _look_up(hub, key, None)
+    looking = hub.looking_up.get((*key, revision))
+    if looking is None:  # one question, however many requests with the token come at once
+        looking = hub.looking_up[*key, revision] = asyncio.create_task(_look_up(hub, key, revision))
+        looking.add_done_callback(partial(_forget, hub, (*key, revision)))
+    return await asyncio.shield(looking)
+
+
+async def _look_up(hub: Hub, key: tuple[str, str], revision: int | None) -> Account:
+    now = time.monotonic()
     async with hub.tries.one("secret", key[1]):
         row = await _read(hub, *key)
     if len(hub.signed_in) > KNOWN_MOST:
@@ -47,6 +60,12 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
     found = Account(row.id, row.email, row.name, row.token_id, is_admin=row.is_admin)
     hub.signed_in[key] = Known(found, now, revision)
     return found
+
+
+def _forget(hub: Hub, key: tuple[str, str, int], looking: asyncio.Task[Account]) -> None:
+    hub.looking_up.pop(key, None)
+    if not looking.cancelled():
+        looking.exception()  # who asked may have hung up, so that nobody else takes it
 
 
 async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
