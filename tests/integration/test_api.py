@@ -8,6 +8,8 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -647,3 +649,38 @@ def test_a_hub_that_is_full_says_so(tmp_path: Path) -> None:
         checked(user.send("DELETE", f"/models/{first}"), 204)
         user.upload("models", second)
         assert not [path for path in (hub.data / "blobs").rglob("*") if path.is_dir() and not any(path.iterdir())]
+        what_attempts_leave_counts(hub, user, second)
+
+
+def what_attempts_leave_counts(hub: RunningHub, user: User, model_id: str) -> None:
+    """To the last byte, and also where several leave something at once."""
+    left, names = 30_000 - len(CONTENT), [f"board {number}" for number in range(8)]
+    with closing(HubDoor(hub.url, hub.agent_token)) as door:
+        attempts = []
+        for name in names:
+            claim(door, name)
+            user.submit(model_id, name)
+            attempts.append(taken(door, name).attempt)
+        before = files(hub)
+
+        def leave(attempt: str, verb: str, size: int) -> int:
+            url, token = (
+                f"{hub.url}/api/agent/v1/files/{verb}/{attempt}",
+                {"Authorization": f"Bearer {hub.agent_token}"},
+            )
+            answer = httpx.put(url, content=bytes(size), headers=token, timeout=30)
+            if answer.is_error:
+                assert answer.json()["code"] == "StorageFull"
+                assert answer.json()["details"]["most_bytes"] == 30_000
+            return answer.status_code
+
+        assert [leave(attempts[0], verb, left + 1) for verb in ("result", "output", "artifact", "log")] == [507] * 4
+        assert files(hub) == before, "what was refused is gone"
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda attempt: leave(attempt, "result", left // 2), attempts))
+        assert sorted(answers) == [204] * 2 + [507] * 6
+        assert leave(attempts[0], "log", left % 2 + 1) == 507
+        assert len(files(hub) - before) == 2
+        for attempt in attempts:  # and who was refused can say so
+            door.finish(attempt, Outcome(error=errors.StorageFull("the hub did not take the result").to_dict()))
+        assert {one["state"] for one in user.get("/jobs")["jobs"]} == {"failed"}

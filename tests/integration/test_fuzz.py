@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,6 +151,62 @@ def test_the_official_protocol_never_fails_for_long(
     official: httpx.Client, known: list[str], data: st.DataObject
 ) -> None:
     ask(official, known, data)
+
+
+DEPTHS = (7, 60, 70, 200, 500, 900, 960, 990, 1000, 1100, 5000, 200_000)
+"""Around what is taken, what Python's functions take, and far beyond."""
+AGENTS = (
+    "claim",
+    "attempts/00000000-0000-0000-0000-000000000000/renew",
+    "attempts/00000000-0000-0000-0000-000000000000/finish",
+)
+WORDS = {
+    "claim": ("protocol", "device", "wait_s", "unfit"), "renew": ("progress", "log"), "finish": ("error", "summary", "tensors"),
+    "login": ("email", "password"), "complete": ("upload", "etags"),
+}  # fmt: skip
+"""What the doors without a description read."""
+
+
+def deep(depth: int) -> Iterator[str]:
+    """Documents so many lists and objects deep, whole and broken off."""
+    yield "[" * depth + "]" * depth
+    yield '{"a":' * depth + "1" + "}" * depth
+    yield "[" * depth
+
+
+def doors_of_json(hub: RunningHub) -> list[tuple[str, str, tuple[str, ...], dict[str, str]]]:
+    """Every method and address that takes JSON, with the fields that it knows, and what lets one in there."""
+    user, agent = ({"Authorization": f"Bearer {one}"} for one in (hub.token, hub.agent_token))
+    document = httpx.get(f"{hub.url}/api/hub/v1/openapi.json", timeout=30).json()
+    found = []
+    for path, verbs in document["paths"].items():
+        for verb, route in verbs.items():
+            if "requestBody" in route:
+                name = route["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                fields = tuple(document["components"]["schemas"][name]["properties"])
+                found.append((verb, "/api/hub/v1" + re.sub("{[^}]*}", "x", path), fields, user))
+    found += [("post", f"/api/agent/v1/{one}", WORDS[one.rpartition("/")[2]], agent) for one in AGENTS]
+    found.append(("post", "/api/v1/users/auth/login/", WORDS["login"], user))
+    page = {**user, "Sec-Fetch-Site": "same-origin"}
+    return [*found, ("post", "/submit/uploads/model/x/complete", WORDS["complete"], page)]
+
+
+def test_documents_of_any_depth_are_refused_at_every_door_that_reads_json(hub: RunningHub) -> None:
+    with httpx.Client(base_url=hub.url, timeout=30) as http:
+        signed_in = http.post("/sign-in", data={"token": hub.token}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert signed_in.status_code == 303
+        doors = doors_of_json(hub)
+        assert len(doors) > 15
+        for method, path, fields, headers in doors:
+            for number, depth in enumerate(DEPTHS):
+                place = fields[number % len(fields)]
+                for text in deep(depth):
+                    for body in (text, f'{{"{place}": {text}}}'):
+                        answer = http.request(
+                            method, path, content=body, headers={"Content-Type": "application/json", **headers}
+                        )
+                        assert 400 <= answer.status_code < 500, (method, path, place, depth, answer.text[:300])
+                        assert "maximum recursion" not in answer.text
 
 
 SCHEMA_TEST = """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,6 +11,7 @@ from dynolab.hub.aihub.replies import protobuf, who
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.log_in import log_in
+from dynolab.spec import untrusted
 
 
 async def me(request: Request) -> Response:
@@ -25,8 +24,8 @@ async def login(request: Request) -> Response:
     """``POST users/auth/login/``: JSON both ways, as nowhere else in this protocol; a wrong password is 400."""
     hub: Hub = request.app.state.hub
     try:
-        asked = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
+        asked = untrusted.load_document(await request.body())
+    except ValueError as error:
         raise SpecInvalid(f"the body is no JSON: {error}") from error
     email, password = (asked.get(name) if isinstance(asked, dict) else None for name in ("email", "password"))
     if not isinstance(email, str) or not isinstance(password, str):

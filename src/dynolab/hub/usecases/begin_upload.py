@@ -48,7 +48,7 @@ async def begin_upload(
         if target.blob_id is not None:
             raise Conflict(f"the {table.name} {target_id} has its bytes already")
         await _check_number(connection, account)
-        await _reserve(hub, connection, size or 0)
+        await reserve(hub, connection, size or 0)
         values = {"id": upload_id, "account_id": account.id, "target_id": target_id, "bytes": size, "part_bytes": part}
         await connection.execute(insert(upload).values(values))
     tokens = tuple(sign_link(hub, account, verb, upload_id, number) for number in range(count))
@@ -70,7 +70,7 @@ async def reserve_come(hub: Hub, upload_id: str, come: int) -> None:
         return
     async with hub.database.begin() as connection:
         if come:
-            await _reserve(hub, connection, come, but=upload_id)
+            await reserve(hub, connection, come, but=upload_id)
         await connection.execute(update(upload).where(upload.c.id == upload_id).values(come_bytes=come))
 
 
@@ -78,13 +78,14 @@ async def check_room(hub: Hub, size: int) -> None:
     """Raises :class:`StorageFull` when ``size`` bytes more pass the bound of all that is kept."""
     if hub.limits.data_max_bytes is not None:
         async with hub.database.begin() as connection:
-            await _reserve(hub, connection, size)
+            await reserve(hub, connection, size)
 
 
-async def _reserve(hub: Hub, connection: AsyncConnection, size: int, *, but: str = "") -> None:
+async def reserve(hub: Hub, connection: AsyncConnection, size: int, *, but: str = "") -> None:
     """Raises :class:`StorageFull` when what is kept, what other open uploads announced, and ``size`` pass the bound.
 
-    ``but``: the upload whose bytes ``size`` stands for.
+    Others that ask wait until the transaction ends, in which what it asks for is noted. ``but``: the upload whose bytes
+    ``size`` stands for.
     """
     most = hub.limits.data_max_bytes
     if most is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from dynolab.hub.usecases.base import Account, Hub, Place, Recent
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_stored import find_stored
 from dynolab.hub.usecases.read_blob import read_all
-from dynolab.spec import codec
+from dynolab.spec import codec, untrusted
 from dynolab.spec.compare import StageComparison, compare_stage, differing
 from dynolab.spec.measurements import StageName, Witnesses
 from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
@@ -123,7 +122,7 @@ async def _read(hub: Hub, row: Row[Any]) -> Profile | None:
         return hub.trends.profiles[key]
     try:
         profile = await asyncio.to_thread(_slim, await read_all(hub, key, bounds.PROFILE_BYTES), row.id)
-    except (Error, ValueError, RecursionError):
+    except (Error, ValueError):
         return None
     if sum(len(run.values_ns) for stage in profile.stages for run in stage.timing_runs) <= VALUES_MOST:
         if len(hub.trends.profiles) >= KEPT:
@@ -135,7 +134,7 @@ async def _read(hub: Hub, row: Row[Any]) -> Profile | None:
 
 def _slim(content: bytes, job_id: str) -> Profile:
     """The profile without what no trend is drawn from: layers, log, readings, the tries that were not chosen."""
-    document = json.loads(content)
+    document = untrusted.load_document(content)
     if isinstance(document, dict):
         document = document | {"layers": codec.encode(_NO_LAYERS), "log": "", "environment": {}}
     profile = codec.decode(Profile, document, f"the profile of {job_id}")

@@ -12,7 +12,7 @@ from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, job, model
 from dynolab.hub.usecases.base import Account, Hub, new_id
-from dynolab.hub.usecases.begin_upload import check_room
+from dynolab.hub.usecases.begin_upload import check_room, reserve
 from dynolab.hub.usecases.check_claimed import check_claimed
 
 COLUMNS = {verb: attempt.c[f"{verb}_blob_id"] for verb in ("result", "output", "artifact", "log")}
@@ -50,15 +50,16 @@ async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str,
             raise _over(attempt_id)
     await check_room(hub, 0)
     stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", chunks)
+    noted = {"attempt": attempt_id, "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
+    is_bound = hub.limits.data_max_bytes is not None
     try:
-        await check_room(hub, stored.bytes)
+        async with hub.database.begin() if is_bound else hub.database.single() as connection:
+            await reserve(hub, connection, stored.bytes)
+            if await NOTING[verb].one_or_none(connection, **noted, token=agent.token_id) is not None:
+                return
     except errors.StorageFull:
         await hub.blobs.delete([stored.key])
         raise
-    noted = {"attempt": attempt_id, "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
-    async with hub.database.single() as connection:
-        if await NOTING[verb].one_or_none(connection, **noted, token=agent.token_id) is not None:
-            return
     await hub.blobs.delete([stored.key])
     raise _over(attempt_id)
 
