@@ -19,6 +19,7 @@ pytest.importorskip("pgqueuer")
 
 from dynolab import errors
 from dynolab.agent.http import HubDoor
+from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
@@ -181,6 +182,54 @@ def test_jobs_go_to_anothers_devices_where_both_sides_want_it(meet: Meet) -> Non
     given = bob.ask("lab", wait_s=10)
     assert given is not None
     assert given.job == job
+
+
+def test_a_job_chooses_between_the_devices_of_one_name_of_several_owners(meet: Meet, hub: RunningHub) -> None:
+    ana, bob, eve = meet("ana"), meet("bob"), meet("eve")
+    ana.ask("phone")
+    [alone] = ana.get("/devices", name="phone")["devices"]
+    assert not [one for one in alone["attributes"] if one.startswith("owner:")], "its name is enough"
+    for one in (bob, eve):
+        one.ask("phone")
+        one.change("phone", let_send=[ana.email])
+        checked(ana.send("POST", "/trusted", json={"owner": one.email}), 200)
+    listed = ana.get("/devices", name="phone")["devices"]
+    assert [[name for name in one["attributes"] if name.startswith("owner:")] for one in listed] == [
+        [f"owner:{one['owner']}"] for one in listed
+    ]
+    assert {one["owner"] for one in listed} == {ana.email, bob.email, eve.email}
+    model, asked = ana.model(), {"name": "phone", "attributes": [f"owner:{bob.email}"]}
+    [found] = ana.get("/devices", name="phone", attribute=asked["attributes"])["devices"]
+    assert found["owner"] == bob.email
+    chosen = ana.post("/jobs", {"model_id": model, "device": asked})
+    official = httpx.get(
+        f"{hub.url}/api/v1/devices/", params={"name": "phone"}, headers={"Authorization": f"token {ana.token}"}
+    )
+    devices = pb.DeviceList.FromString(official.content).devices
+    [bobs] = [one for one in devices if f"owner:{bob.email}" in one.attributes]
+    message = pb.Job()
+    message.profile_job.model.model_id = model
+    message.profile_job.device.CopyFrom(bobs)
+    made = httpx.post(
+        f"{hub.url}/api/v1/jobs/", content=message.SerializeToString(), headers={"Authorization": f"token {ana.token}"}
+    )
+    again = ana.post(f"/jobs/{chosen['id']}/rerun")
+    plain = ana.submit(model, "phone")
+    assert ana.ask("phone", wait_s=10).job == plain["id"], "its own go first"  # type: ignore[union-attr]
+    assert ana.ask("phone") is None
+    assert eve.ask("phone") is None
+    given = [bob.ask("phone", number=number, wait_s=10) for number in (1, 2, 3)]
+    wanted = {chosen["id"], pb.CreateUpdateResponse.FromString(made.content).id, again["id"]}
+    assert {one.job for one in given if one is not None} == wanted
+
+
+def test_no_agent_says_whose_pool_its_device_is_in(meet: Meet) -> None:
+    ana, eve = meet("ana"), meet("eve")
+    with pytest.raises(errors.SpecInvalid, match="is the hub's to tell"):
+        eve.ask("phone", attributes=(f"owner:{ana.email}", "sandbox:test"))
+    ana.ask("phone")
+    asked = {"model_id": ana.model(), "device": {"name": "phone", "attributes": [f"owner:{eve.email}"]}}
+    assert "owner:" in ana.refused("POST", "/jobs", 404, asked)["message"]
 
 
 def test_trust_alone_opens_no_pool(meet: Meet) -> None:

@@ -18,6 +18,9 @@ _COMMON = (
     click.argument("model", type=click.Path(exists=True, path_type=Path)),
     click.option("--device", required=True, help="The device's name: see `dynolab devices`."),
     click.option("--os", default="", help="Its system version, where a name has several."),
+    click.option(
+        "--attribute", "attributes", multiple=True, metavar="KEY:VALUE", help="One that it has; may be repeated."
+    ),
     click.option("--options", default="", help='In AI Hub\'s grammar, such as "--max_profiler_iterations 500".'),
     click.option("--name", help="The job's name. Default: the model's."),
     click.option(
@@ -109,7 +112,7 @@ def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
     from dynolab.client.devices import Device
     from dynolab.spec.by_input import parse_shapes
 
-    device = Device(asked.pop("device"), asked.pop("os"))
+    device = Device(asked.pop("device"), asked.pop("os"), list(asked.pop("attributes")))
     asked["input_shapes"] = parse_shapes(asked.pop("shapes"), "--input-shape")
     return {"device": device} | {name: value for name, value in asked.items() if value is not None}
 

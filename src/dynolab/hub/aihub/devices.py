@@ -17,7 +17,7 @@ QAIRT = "QAIRT"
 
 def message(found: DeviceModel) -> pb.Device:
     """A device model."""
-    return pb.Device(name=found.name, os=found.os, attributes=found.attributes, soc_description=found.description)
+    return pb.Device(name=found.name, os=found.os, attributes=found.told, soc_description=found.description)
 
 
 async def devices(request: Request) -> Response:
@@ -27,11 +27,7 @@ async def devices(request: Request) -> Response:
     found = await find_devices(
         hub, account, name=query.get("name", ""), os=query.get("os", ""), attributes=query.getlist("attributes")
     )
-    models = list({(one.name, one.os, one.attributes): one for one in reversed(found)}.values())[
-        ::-1
-    ]  # one of each owner
-    if flag(request, "select"):
-        models = models[:1]
+    models = found[:1] if flag(request, "select") else found
     return protobuf(pb.DeviceList(devices=map(message, models), total_query_count=len(models)))
 
 

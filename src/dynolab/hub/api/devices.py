@@ -28,7 +28,7 @@ async def listing(
             DeviceModel(
                 name=one.model.name,
                 os=one.model.os,
-                attributes=list(one.model.attributes),
+                attributes=list(one.model.told),
                 description=one.model.description,
                 owner=one.model.owner,
                 boards=one.boards,

@@ -13,7 +13,7 @@ from dynolab.errors import Error, SpecInvalid
 from dynolab.hub.pages.option_fields import TEXT, Merged, merge, typed
 from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
-from dynolab.hub.usecases.find_devices import DeviceModel
+from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
 from dynolab.hub.usecases.submit_job import (
     WAITS_MOST,
     JobRequest,
@@ -140,7 +140,7 @@ class Sheet:
             model_id=self.one("model"),
             device_name=device.name,
             device_os=device.os,
-            device_attributes=device.attributes,
+            device_attributes=(*device.attributes, f"{OWNER}{device.owner}"),
             name=self.one("name"),
             options=self.options().text,
             measures=self.kind == "profile" or self.measures,
@@ -183,7 +183,8 @@ def together(errors: Sequence[Error]) -> Error:
 
 def device_value(device: DeviceModel) -> str:
     """A device model in one text, for a form's field."""
-    return urlencode({"name": device.name, "os": device.os, "attribute": device.attributes}, doseq=True)
+    attributes = (*device.attributes, f"{OWNER}{device.owner}")
+    return urlencode({"name": device.name, "os": device.os, "attribute": attributes}, doseq=True)
 
 
 def device_wanted(value: str) -> Mapping[str, list[str]]:

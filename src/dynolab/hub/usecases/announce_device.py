@@ -13,7 +13,7 @@ from dynolab.errors import Forbidden, SpecInvalid
 from dynolab.hub.store.tables import account, device, pool, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
-from dynolab.hub.usecases.find_devices import board_queue, pool_queue
+from dynolab.hub.usecases.find_devices import OWNER, board_queue, pool_queue
 from dynolab.hub.usecases.pool_rights import may_join
 from dynolab.spec.agents import SANDBOX, SANDBOX_NONE, DeviceOffer
 
@@ -84,6 +84,11 @@ def _checked(offer: DeviceOffer) -> dict[str, object]:
     for attribute in offer.attributes:
         if attribute.count(":") != 1:
             raise SpecInvalid(f"the device's attribute {attribute!r} is not key:value")
+        if attribute.startswith(OWNER):
+            raise SpecInvalid(
+                f"the device's attribute {attribute!r} is the hub's to tell: the owner of the pool that the device is in",
+                hint="leave it out, or give it another key",
+            )
     return {
         "name": checked_name(offer.name, "device"),
         "os": offer.os,

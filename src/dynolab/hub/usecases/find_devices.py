@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from dynolab.hub.usecases.pool_rights import may_send, trusts
 
 Missing = Literal["trust", "sandbox"]
 """The account trusts the owner with its models; the device confines the models of others than who serves it."""
+OWNER = "owner:"
+"""An attribute that the hub itself gives: whose pool a device is in, by the account's e-mail address. No agent may announce it."""
 _INTERVAL = re.compile(r"\[([0-9.]*),([0-9.]*)\)")
 
 
@@ -35,6 +38,13 @@ class DeviceModel:
     """The e-mail address of the account that answers for the pool."""
     is_own: bool
     """Whether that is who asks."""
+    names_owner: bool
+    """Whether name and system do not tell which pool is meant, or the owner was asked for: then ``told`` does."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The attributes as they are listed; a job that asks for all of them goes to this pool."""
+        return (*self.attributes, f"{OWNER}{self.owner}") if self.names_owner else self.attributes
 
     @property
     def key(self) -> tuple[str, str, tuple[str, ...]]:
@@ -66,8 +76,9 @@ async def find_devices(
 ) -> list[DeviceModel]:
     """Device models that the account's jobs may go to.
 
-    They have exactly this name, this system version (or one in ``[low,high)``) and all these attributes. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come
-    first, then the administrators', then the newest system. Raises :class:`SpecInvalid` for an interval that is none.
+    They have exactly this name, this system version (or one in ``[low,high)``) and all these attributes, ``owner:ADDRESS``
+    among them. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come first,
+    then the administrators', then the newest system. Raises :class:`SpecInvalid` for an interval that is none.
     """
     for text, what in ((name, "name"), (os, "os")):
         bounds.check_text(text, what)
@@ -88,18 +99,21 @@ async def find_devices(
     wanted = wanted.join(token, token.c.id == device.c.token_id).where(may_send(account), *needed).group_by(*models)
     if name:
         wanted = wanted.where(device.c.name == name)
+    owners = [one.removeprefix(OWNER) for one in attributes if one.startswith(OWNER)]
     if attributes:
-        wanted = wanted.where(device.c.attributes.contains(list(attributes)))
+        announced = [one for one in attributes if not one.startswith(OWNER)]
+        wanted = wanted.where(device.c.attributes.contains(announced), *(accounts.c.email == one for one in owners))
     async with hub.database.single() as connection:
         rows = (await connection.execute(wanted.order_by(device.c.name, accounts.c.email))).all()
     fitting = [row for row in rows if not os or _fits(row.os, os)]
     best_first = sorted(fitting, key=lambda row: (row.id == account.id, row.is_admin, version(row.os)), reverse=True)
-    return [_model(row, account) for row in best_first]
+    pools = Counter((name, os) for name, os, _ in {(row.name, row.os, row.pool_id) for row in fitting})
+    return [_model(row, account, bool(owners) or pools[row.name, row.os] > 1) for row in best_first]
 
 
-def _model(row: Row[Any], account: Account) -> DeviceModel:
-    own = row.id == account.id
-    return DeviceModel(row.name, row.os, tuple(row.attributes), row.description, row.pool_id, row.email, own)
+def _model(row: Row[Any], account: Account, names_owner: bool) -> DeviceModel:
+    told = row.name, row.os, tuple(row.attributes), row.description, row.pool_id, row.email
+    return DeviceModel(*told, is_own=row.id == account.id, names_owner=names_owner)
 
 
 def version(text: str) -> tuple[int, ...]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dynolab.hub.store.tables import job
+from sqlalchemy import select
+
+from dynolab.hub.store.tables import account as accounts
+from dynolab.hub.store.tables import job, pool
 from dynolab.hub.usecases.base import Account, Hub, one
+from dynolab.hub.usecases.find_devices import OWNER
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
 from dynolab.spec.runs import RUNS
 
@@ -14,16 +18,19 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
     """The new job's id and instant; it is the caller's, also where the old one was only shared with the caller, and waits for none.
 
     Raises what :func:`~dynolab.hub.usecases.submit_job.submit_job` does: model, dataset and device must still be there.
-    What else the device could run by then does not matter.
+    What else the device could run by then does not matter. One's own job goes to the same owner's devices again.
     """
+    owner = select(accounts.c.email).join(pool, pool.c.account_id == accounts.c.id)
     async with hub.database.begin() as connection:
         row = await one(connection, job, job_id, account)
+        email = await connection.scalar(owner.where(pool.c.id == row.pool_id)) if row.account_id == account.id else None
+    attributes = tuple(one for one in row.device_attributes if not one.startswith(RUNS))
     request = JobRequest(
         kind=row.kind,
         model_id=row.model_id,
         device_name=row.device_name,
         device_os=row.device_os,
-        device_attributes=tuple(one for one in row.device_attributes if not one.startswith(RUNS)),
+        device_attributes=attributes if email is None else (*attributes, f"{OWNER}{email}"),
         name=row.name,
         options=row.options,
         measures=row.measures,
