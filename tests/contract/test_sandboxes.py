@@ -269,6 +269,52 @@ attempt("queue", lambda: signal.pidfd_send_signal(os.pidfd_open(pid), signal.SIG
     assert [name for name, answer in answers.items() if not answer.startswith("refused")] == []
 
 
+def test_two_that_run_at_once_are_out_of_each_others_reach(confined: Caller) -> None:
+    """Root's have a user each; an ordinary user's have its own, as all that it runs."""
+    waits = confined.command("print(os.getuid(), flush=True)\nsignal.pause()", kill_after_s=60)
+    environment = {**os.environ, "HOME": str(confined.home)}
+    code = """
+import resource
+pid = int(sys.argv[1])
+library = ctypes.CDLL(None, use_errno=True)
+attempt("kill", lambda: os.kill(pid, signal.SIGKILL))
+attempt("memory", lambda: open(f"/proc/{pid}/mem", "rb"))
+attempt("environment", lambda: open(f"/proc/{pid}/environ", "rb").read())
+attempt("files", lambda: [os.readlink(f"/proc/{pid}/fd/{one}") for one in os.listdir(f"/proc/{pid}/fd")])
+attempt("limits", lambda: resource.prlimit(pid, resource.RLIMIT_CPU, (0, 0)))
+attempt("priority", lambda: os.setpriority(os.PRIO_PROCESS, pid, 19))
+def trace():
+    if library.ptrace(16, pid, 0, 0) < 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+attempt("trace", trace)
+def move():
+    os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
+attempt("processors", move)
+print("user", os.getuid())
+"""
+    second = Caller(confined.means, confined.who, confined.folder / "second", confined.home)
+    second.folder.mkdir()
+    if confined.who == "ordinary":
+        os.chown(second.folder, ORDINARY_ID, ORDINARY_ID)
+    with subprocess.Popen(waits, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        try:
+            assert other.stdout is not None
+            pid = json.loads(other.stdout.readline())["pid"]
+            status = Path(f"/proc/{pid}/status").read_text()
+            user = int(status.partition("Uid:")[2].split()[0])
+            answers = second.answers(code, arguments=(pid,))
+            assert Path(f"/proc/{pid}").exists()
+        finally:
+            other.kill()
+    mine = int(answers.pop("user"))
+    if os.geteuid() == 0 and confined.who == "self":
+        assert mine != user
+        assert {mine, user} <= set(range(60_706, 61_184))
+    else:
+        answers.pop("processors")  # Landlock has no rule for it, and a runtime asks for it for its threads
+    assert [name for name, answer in answers.items() if not answer.startswith("refused")] == []
+
+
 def test_dangerous_system_calls_are_refused(confined: Caller) -> None:
     sandbox = plugins.load(base.PACKAGE, confined.means)
     if isinstance(sandbox, Sandbox) and "system calls" not in sandbox.protects:

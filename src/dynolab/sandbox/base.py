@@ -23,6 +23,7 @@ from dynolab.sandbox._confined import Confined, news_channel
 from dynolab.sandbox._environment import CONNECTING, is_tuning, own_environment, scrubbed
 from dynolab.sandbox._order import LandlockOrder, MountOrder, Order
 from dynolab.sandbox._python import OURS, confine_python
+from dynolab.sandbox._users import own_id
 from dynolab.spec import untrusted
 
 __all__ = [
@@ -33,8 +34,6 @@ __all__ = [
 PACKAGE = "dynolab.sandbox"
 CHOICE = "DYNOLAB_SANDBOX"
 REQUIRED = "DYNOLAB_REQUIRE_SANDBOX"
-UNPRIVILEGED_ID = 65_533
-"""Whom root becomes: nobody's number by any convention (systemd: "Users, Groups, UIDs and GIDs"), and within a container's."""
 DEEPEST = 32
 """Folders inside each other that no runtime's caches and artifacts come near."""
 INSTALL = "apt-get install bubblewrap"
@@ -210,7 +209,7 @@ def problem(name: str) -> str | None:
 
 def unprivileged() -> int | None:
     """The id that a confined process takes on; None: it keeps ours, which is an ordinary one already."""
-    return UNPRIVILEGED_ID if os.geteuid() == 0 else None
+    return own_id() if os.geteuid() == 0 else None
 
 
 def accelerators() -> tuple[Path, ...]:
