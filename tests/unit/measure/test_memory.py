@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.measure import memory, memory_readings
-from dynolab.runtimes._null_memory import CHILDREN
+from dynolab.runtimes.null.memory import CHILDREN
 from dynolab.spec import stats
 from dynolab.spec.measurements import MemoryEdge, Range, StageName
 from dynolab.spec.models import ModelFormat

@@ -26,8 +26,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dynolab.errors import ModelInvalid
-from dynolab.runtimes._null_memory import CHILDREN, MADV_FREE, ChildOrder, map_file, touch
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, zeros
+from dynolab.runtimes.null.memory import CHILDREN, MADV_FREE, ChildOrder, map_file, touch
 from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.tensors import TensorSpec
