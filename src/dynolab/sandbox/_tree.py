@@ -10,8 +10,7 @@ from pathlib import Path
 
 def descendants(pid: int, proc: Path = Path("/proc")) -> list[int]:
     """Processes started by ``pid``, their children included; those that just ended are left out."""
-    lists = next(proc.joinpath("self", "task").glob("*/children"), None)
-    families = _families(proc) if lists is None else None
+    families = None if proc.joinpath("thread-self", "children").exists() else _families(proc)
     found: list[int] = []
     waiting = [pid]
     while waiting:

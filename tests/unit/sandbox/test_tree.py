@@ -19,7 +19,6 @@ child.communicate(b"")
 
 def recorded(root: Path, parents: dict[int, int], names: dict[int, str]) -> Path:
     """A /proc of a kernel without ``children``: a process and its parent, each with a name."""
-    (root / "self" / "task" / "1").mkdir(parents=True)
     for pid, parent in parents.items():
         place = root / str(pid)
         place.mkdir()
@@ -42,7 +41,6 @@ def test_both_ways_find_the_same_processes(tmp_path: Path) -> None:
         child.stdout.readline()
         by_lists = set(descendants(child.pid))
         stats = {path.parent.name: path.read_text() for path in Path("/proc").glob("[0-9]*/stat")}
-        (tmp_path / "self" / "task" / "1").mkdir(parents=True)
         for pid, text in stats.items():
             (tmp_path / pid).mkdir()
             (tmp_path / pid / "stat").write_text(text)
