@@ -1,4 +1,4 @@
-"""Models stay at home: a profile writes to its own folders only and speaks to nobody, told by the kernel's calls; a hub, too."""
+"""Models stay at home: a profile writes to its own folders only and speaks to nobody, told by the kernel's calls."""
 
 from __future__ import annotations
 
@@ -71,6 +71,26 @@ def spoken(log: Path) -> set[str]:
         for line in log.read_text(errors="replace").splitlines()
         if re.match(r"(?:\d+ +)?(?:socket|connect|bind)\(", line)
     }
+
+
+def test_what_is_looked_for_is_seen(tmp_path: Path) -> None:
+    inside, log = tmp_path / "inside", tmp_path / "calls"
+    inside.mkdir()
+    program = """if True:
+        import os, socket, sys
+        open("here", "w"), open(sys.argv[1] + "/opened", "w"), os.mkdir(sys.argv[1] + "/made")
+        os.rename(sys.argv[1] + "/opened", "here")
+        socket.socket().connect_ex(("127.0.0.1", 9))
+    """
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    command = ["env", "-C", str(inside), sys.executable, "-c", program, str(outside)]
+    code, text = traced(command, dict(os.environ), log)
+    assert code == 0, text
+    assert written(log, inside) == {
+        f"openat {outside}/opened", f"mkdir {outside}/made", f"rename {outside}/opened",
+    }  # fmt: skip
+    assert any("AF_INET" in one for one in spoken(log))
 
 
 @pytest.mark.slow
