@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +18,10 @@ import pytest
 pytest.importorskip("pgqueuer")
 pytest.importorskip("google.protobuf")
 
+from dynolab import plugins
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.hub.usecases import bounds
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
 from dynolab.testing.running_hub import RunningHub
@@ -195,6 +199,68 @@ def heavy(doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [
         doors.job(content, folder) for content in (large, large, DEEP * 5, b"{" + b'"a":1,' * 2_000_000 + b'"b":1}')
     ]
+
+
+LAYERS = 10_900
+"""As many as a document of 2 MiB holds: see PROFILE_BYTES."""
+
+
+@pytest.fixture(scope="module")
+def shown(doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Jobs whose profiles are just not too large to be shown."""
+    folder = tmp_path_factory.mktemp("shown")
+    sizes = (LAYERS, LAYERS // 2, LAYERS // 2 - 1)
+    documents = [json.dumps(codec.encode(sample_profile(layers=layer_table(count)))).encode() for count in sizes]
+    assert 0.9 * bounds.PROFILE_BYTES < len(documents[0]) <= bounds.PROFILE_BYTES
+    assert 0.9 * bounds.PROFILE_BYTES < len(documents[1]) + len(documents[2]) <= bounds.PROFILE_BYTES
+    return [doors.job(content, folder) for content in documents]
+
+
+FORMATS = plugins.names("dynolab.report")
+READ = [
+    "/jobs/{0}/", "/jobs/{0}/layers", "/jobs/{0}/layers?from=40", "/models/{model}/graph?job={0}", "/compare?job={1}&job={2}",
+    "/compare/layers?job={1}&job={2}", "/trends?model=net", "/api/v1/jobs/{0}/result/", "/api/hub/v1/jobs/{0}/profile",
+    *(f"/jobs/{{0}}/report/{name}" for name in FORMATS), "/compare/report/json?job={1}&job={2}", "/compare/report/html?job={1}&job={2}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", READ)
+def test_what_shows_the_largest_profile_costs_less_than_a_second(doors: Doors, shown: list[str], path: str) -> None:
+    address, spent_s = path.format(*shown, model=doors.model), []
+    for headers in ({"HX-Request": "true"} if "/layers" in path else {}, {}):  # the first one may load modules
+        before = doors.cpu_s()
+        answer = doors.client.get(address, headers=headers)
+        assert answer.status_code in (200, 307), answer.text
+        spent_s.append(doors.cpu_s() - before)
+        if spent_s[-1] < 1.0:
+            return
+    raise AssertionError(spent_s)
+
+
+def test_layers_come_in_parts_of_which_each_names_the_next(doors: Doors, shown: list[str]) -> None:
+    def found(place: str, headers: dict[str, str], following: str) -> list[int]:
+        """The layers' numbers on all parts, from this one on."""
+        numbers: list[int] = []
+        while place:
+            text = doors.client.get(place, headers=headers).text
+            here = [int(one) for one in re.findall(r'<tr data-[^>]*><td class="num">(\d+)<', text)]
+            assert len(here) <= 2000
+            numbers += here
+            more = re.search(following, text)
+            place = html.unescape(more[1]) if more else ""
+        assert len(numbers) == len(set(numbers))
+        return numbers
+
+    for address, count in (
+        (f"/jobs/{shown[0]}/layers", LAYERS),
+        (f"/compare/layers?job={shown[1]}&job={shown[2]}", LAYERS // 2),
+    ):
+        pages = found(address, {}, r'href="([^"]+)" rel="next"')
+        parts = found(address, {"HX-Request": "true"}, r'hx-get="([^"]+)"')
+        assert count <= len(pages) <= count + 2
+        assert parts == pages[200:], "the first are on the page that asks for them"
+    for wrong in ("-1", "x", "1" * 7, "%00"):
+        assert doors.client.get(f"/jobs/{shown[0]}/layers?from={wrong}").status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/jobs/{0}/", "/jobs/{2}/", "/jobs/{3}/", "/compare?job={0}&job={1}", "/trends?model=net",

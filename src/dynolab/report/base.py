@@ -62,7 +62,7 @@ def clean(text: str) -> str:
 
     Names come from model files: an escape sequence in one must not reach the terminal. Line breaks and tabs stay.
     """
-    return text.translate(_VISIBLE)
+    return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)  # a page asks ten times a layer
 
 
 def line(text: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from itertools import repeat
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -46,95 +48,168 @@ def decode(kind: type[T], document: object, where: str = "document") -> T:
     Unknown keys are ignored (a later minor version may add some). Raises :class:`SpecInvalid`, naming the place and the
     value, for a missing field or a value of another type.
     """
-    return typing.cast(T, _decode(kind, document, where))
+    try:
+        return typing.cast(T, _decoder(typing.cast(Any, kind))(document))
+    except _Misfit as misfit:
+        place = where + "".join(reversed(misfit.path))
+        raise SpecInvalid(f"{place}: {misfit.told}", hint=misfit.hint) from misfit.__cause__
+
+
+class _Misfit(Exception):
+    """What does not fit, and where: the innermost part of the place first. A good document costs no word of that."""
+
+    def __init__(self, told: str, hint: str | None = None) -> None:
+        self.told, self.hint, self.path = told, hint, list[str]()
+
+
+_Decoder = Callable[[Any], Any]
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def _decode(kind: Any, value: Any, where: str) -> Any:
+def _decoder(kind: Any) -> _Decoder:
+    """What decodes values of a type. Annotations are looked into once: a profile holds ten thousand layers."""
     origin = get_origin(kind)
     if kind is Any or kind is object:
-        return value
+        return lambda value: value
     if origin in (typing.Union, types.UnionType):
-        return _decode_union(get_args(kind), value, where)
+        return _union(get_args(kind))
     if origin is tuple:
-        return _decode_tuple(get_args(kind), value, where)
+        return _tuple(get_args(kind))
     if origin is list:
-        return list(_decode_tuple((*get_args(kind), Ellipsis), value, where))
+        items = _tuple((*get_args(kind), Ellipsis))
+        return lambda value: list(items(value))
     if origin in (dict, Mapping):
-        return _decode_mapping(get_args(kind), value, where)
+        return _mapping(*get_args(kind))
     if is_dataclass(kind) and isinstance(kind, type):
-        return _decode_dataclass(kind, value, where)
-    return _decode_plain(kind, value, where)
+        return _dataclass(kind)
+    return _float if kind is float else _chosen(kind) if issubclass(kind, Enum | Path) else _plain(kind)
 
 
-def _decode_plain(kind: type, value: Any, where: str) -> Any:
-    try:
-        if issubclass(kind, Enum | Path):
-            return kind(value)
-        if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+def _plain(kind: type) -> _Decoder:
+    def decoded(value: Any) -> Any:
+        if type(value) is kind or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
+            return value
+        raise _misfit(kind, value)
+
+    return decoded
+
+
+def _float(value: Any) -> float:
+    with suppress(OverflowError):
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
             return float(value)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _misfit(kind, value, where) from error
-    if kind is float or not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _misfit(kind, value, where)
-    return value
+    raise _misfit(float, value)
 
 
-def _decode_mapping(kinds: tuple[Any, ...], value: Any, where: str) -> dict[Any, Any]:
-    if not isinstance(value, dict):
-        raise _misfit(dict, value, where)
-    return {
-        _decode(kinds[0], key, f"{where}, a key"): _decode(kinds[1], item, f"{where}.{key}")
-        for key, item in value.items()
-    }
+def _chosen(kind: type) -> _Decoder:
+    """One of an enum's values, or a path."""
+
+    def decoded(value: Any) -> Any:
+        try:
+            return kind(value)
+        except (ValueError, TypeError) as error:
+            raise _misfit(kind, value) from error
+
+    return decoded
 
 
-def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    reasons = []
-    for kind in kinds:
-        if kind is not type(None):
+def _mapping(key_kind: Any, item_kind: Any) -> _Decoder:
+    of_key, of_item = _decoder(key_kind), _decoder(item_kind)
+
+    def decoded(value: Any) -> dict[Any, Any]:
+        if not isinstance(value, dict):
+            raise _misfit(dict, value)
+        found, place = {}, ""
+        try:
+            for key, item in value.items():
+                place = ", a key"
+                known = of_key(key)
+                place = f".{key}"
+                found[known] = of_item(item)
+        except _Misfit as misfit:
+            misfit.path.append(place)
+            raise
+        return found
+
+    return decoded
+
+
+def _union(kinds: tuple[Any, ...]) -> _Decoder:
+    decoders = [_decoder(kind) for kind in kinds if kind is not type(None)]
+    may_be_none = len(decoders) < len(kinds)
+
+    def decoded(value: Any) -> Any:
+        if value is None and may_be_none:
+            return None
+        misfits = []
+        for each in decoders:
             try:
-                return _decode(kind, value, where)
-            except SpecInvalid as error:
-                reasons.append(error)
-    raise reasons[0] if len(reasons) == 1 else _misfit(kinds, value, where)
+                return each(value)
+            except _Misfit as misfit:
+                misfits.append(misfit)
+        raise misfits[0] if len(misfits) == 1 else _misfit(kinds, value)
+
+    return decoded
 
 
-def _decode_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise _misfit(tuple, value, where)
+def _tuple(kinds: tuple[Any, ...]) -> _Decoder:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        kinds = (kinds[0],) * len(value)
-    if len(kinds) != len(value):
-        raise SpecInvalid(f"{where}: {len(kinds)} values are needed, {len(value)} were given")
-    pairs = enumerate(zip(kinds, value, strict=True))
-    return tuple(_decode(kind, item, f"{where}[{index}]") for index, (kind, item) in pairs)
+        each = _decoder(kinds[0])
+        return lambda value: _items(value, repeat(each))
+    decoders = [_decoder(kind) for kind in kinds]
+
+    def decoded(value: Any) -> tuple[Any, ...]:
+        if isinstance(value, list | tuple) and len(value) != len(decoders):
+            raise _Misfit(f"{len(decoders)} values are needed, {len(value)} were given")
+        return _items(value, decoders)
+
+    return decoded
 
 
-def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise _misfit(kind, value, where)
-    hints, arguments = _hints(kind), {}
-    for field in fields(kind):
-        if field.name in value:
-            arguments[field.name] = _decode(hints[field.name], value[field.name], f"{where}.{field.name}")
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise SpecInvalid(f"{where}: the field {field.name!r} is missing")
-    return kind(**arguments)
+def _items(value: Any, decoders: Iterable[_Decoder]) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _misfit(tuple, value)
+    found: list[Any] = []
+    try:
+        found.extend(each(item) for each, item in zip(decoders, value, strict=False))
+    except _Misfit as misfit:
+        misfit.path.append(f"[{len(found)}]")
+        raise
+    return tuple(found)
 
 
-def _misfit(kind: Any, value: Any, where: str) -> SpecInvalid:
+def _dataclass(kind: type) -> _Decoder:
+    @cache
+    def parts() -> list[tuple[str, _Decoder, bool]]:
+        hints = get_type_hints(kind)
+        return [
+            (one.name, _decoder(hints[one.name]), one.default is MISSING and one.default_factory is MISSING)
+            for one in fields(kind)
+        ]
+
+    def decoded(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _misfit(kind, value)
+        arguments = {}
+        for name, decoder, is_needed in parts():
+            if name in value:
+                try:
+                    arguments[name] = decoder(value[name])
+                except _Misfit as misfit:
+                    misfit.path.append(f".{name}")
+                    raise
+            elif is_needed:
+                raise _Misfit(f"the field {name!r} is missing")
+        return kind(**arguments)
+
+    return decoded
+
+
+def _misfit(kind: Any, value: Any) -> _Misfit:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     named = " or ".join("null" if one is type(None) else getattr(one, "__name__", str(one)) for one in kinds)
     values = [str(one.value) for one in kind] if isinstance(kind, type) and issubclass(kind, Enum) else []
-    hint = f"one of: {', '.join(values)}" if values else None
-    return SpecInvalid(f"{where}: {_short(value)} is not {named}", hint=hint)
+    return _Misfit(f"{_short(value)} is not {named}", f"one of: {', '.join(values)}" if values else None)
 
 
 def _short(value: object) -> str:

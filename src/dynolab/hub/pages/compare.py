@@ -16,11 +16,12 @@ from starlette.routing import Route
 
 from dynolab.errors import NotFound
 from dynolab.hub.pages.jobs import JobLine, line
-from dynolab.hub.pages.profiles import FIRST_CHUNKS, formats
+from dynolab.hub.pages.profiles import FIRST_CHUNKS, LayersPart, as_rendered, formats
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.find_compared import MOST, find_chosen, find_comparable, find_compared
 from dynolab.report.base import Report
+from dynolab.report.html.bounded import bounded
 from dynolab.report.html.sides import LETTERS, comparisons, layer_sides, sides
 from dynolab.report.html.view import comparison
 from dynolab.spec import codec
@@ -58,7 +59,8 @@ async def show(request: Request) -> Response:
         shown: dict[str, Any] = {"chosen": [line(row) for row in chosen], "others": [line(row) for row in others]}
         return await page(request, "compare_choose.html.j2", account, **shown, most=MOST)
     found = await find_compared(hub, account, ids)
-    profiles = [profile for _, profile in found]
+    cut = await asyncio.to_thread(lambda: [bounded(profile) for _, profile in found])
+    profiles = [profile for profile, _ in cut]
     seen = await asyncio.to_thread(sides, profiles, slice(FIRST_CHUNKS), say(request))
     return await page(
         request,
@@ -67,7 +69,8 @@ async def show(request: Request) -> Response:
         columns=_columns([row for row, _ in found], profiles),
         seen=seen,
         figures=await asyncio.to_thread(comparison, profiles),
-        apart=_apart(profiles),
+        apart=_apart([profile for _, profile in found]),
+        is_cut=any(is_cut for _, is_cut in cut),
         rest=address(ids, "/compare/layers"),
         more=address(ids, add="1") if len(ids) < MOST else None,
         downloads=[
@@ -78,19 +81,23 @@ async def show(request: Request) -> Response:
 
 
 async def layers(request: Request) -> Response:
-    """``GET /compare/layers``: the rest of the layers' table for htmx; a page with all layers for others."""
+    """``GET /compare/layers``: layers from the body ``from`` on, as bodies of the table for htmx, as a page for others."""
     hub, account = await visitor(request)
     found = await find_compared(hub, account, _ids(request))
     profiles = [profile for _, profile in found]
     fragment = is_fragment(request)
-    wanted = slice(FIRST_CHUNKS, None) if fragment else slice(None)
-    seen = await asyncio.to_thread(layer_sides, profiles, wanted)
+    part = LayersPart.asked(request, FIRST_CHUNKS if fragment else 0)
+    seen = await asyncio.to_thread(layer_sides, profiles, part.chunks)
+    before, rest = part.beside(seen.of_chunks)
+    ids = _ids(request)
     return await page(
         request,
         "_compare_layers.html.j2" if fragment else "compare_layers.html.j2",
         account,
         seen=seen,
-        back=address(_ids(request)),
+        before=None if before is None else address(ids, "/compare/layers", **{"from": str(before)}),
+        rest=None if rest is None else address(ids, "/compare/layers", **{"from": str(rest)}),
+        back=address(ids),
         columns=_columns([row for row, _ in found], profiles),
     )
 
@@ -108,7 +115,7 @@ async def report(request: Request) -> Response:
         if form is None:
             known = ", ".join([EACH_ANSWER[0], *(one.name for one in _together())])
             raise NotFound(f"{name[:100]!r} is no format for several jobs", hint=f"there are: {known}")
-        file_name, content = form.file_name, await asyncio.to_thread(form.render, profiles)
+        file_name, content = form.file_name, await asyncio.to_thread(form.render, as_rendered(form, profiles))
     headers = {"Content-Disposition": f'attachment; filename="compared_{file_name}"', **HEADERS}
     return Response(content, headers=headers, media_type="application/octet-stream")
 

@@ -34,11 +34,13 @@ from dynolab.hub.usecases.find_stored import find_stored
 from dynolab.hub.usecases.open_link import open_read, sign_link
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_profile import read_profile
-from dynolab.report.html.view import LayerRow, LayersView, view
+from dynolab.report.html.bounded import bounded
+from dynolab.report.html.view import LayerRow, LayersView, layer_rows, layers_view
 from dynolab.spec.layer_names import node_names
 from dynolab.spec.measurements import Layer
 
-SHOWN_LAYERS = 500
+SHOWN_CHUNKS = 5
+"""Of a hundred layers each."""
 NEWEST_JOBS = 20
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -107,18 +109,14 @@ async def _times(hub: Hub, job: Row[Any], jobs: list[JobLine], request: Request)
         return Times(jobs, line(job), trouble=error)
     if profile is None:
         raise NotFound(f"the job {job.id} has no layers to show: it is {job.state}")
-    seen = await asyncio.to_thread(view, profile, "", 1, many=False, say=say(request))
-    chosen = _number(request.query_params.get("layer", ""), seen.layers.count)
-    rows = [row for chunk in seen.layers.chunks for row in chunk]
-    shown = [row for place, row in enumerate(rows) if place < SHOWN_LAYERS or row.number == chosen]
-    return Times(
-        jobs,
-        line(job),
-        seen.layers,
-        [_named(row, profile.layers.layers[row.number - 1]) for row in shown],
-        sum(row.time_ns for row in rows),
-        chosen,
-    )
+    layers = profile.layers.layers
+    chosen = _number(request.query_params.get("layer", ""), len(layers))
+    seen = await asyncio.to_thread(layers_view, bounded(profile)[0], say(request), slice(SHOWN_CHUNKS))
+    rows = [row for chunk in seen.chunks for row in chunk]
+    if chosen is not None and all(row.number != chosen for row in rows):
+        rows += layer_rows(profile, [(chosen, layers[chosen - 1])])
+    named = [_named(row, layers[row.number - 1]) for row in rows]
+    return Times(jobs, line(job), seen, named, sum(layer.time_ns for layer in layers), chosen)
 
 
 def _named(row: LayerRow, layer: Layer) -> tuple[LayerRow, str, str]:

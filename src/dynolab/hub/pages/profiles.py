@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dynolab import plugins
-from dynolab.errors import Error, NotFound
+from dynolab.errors import Error, NotFound, SpecInvalid
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
 from dynolab.hub.pages.living import part
@@ -31,11 +33,15 @@ from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.share_access import shared_with
 from dynolab.report.base import Report
-from dynolab.report.html.view import ProfileView, view
+from dynolab.report.html.bounded import bounded
+from dynolab.report.html.view import ProfileView, layers_view, view
 from dynolab.report.html.words import Say
+from dynolab.spec.profiles import Profile
 
-FIRST_CHUNKS = 2
-"""Bodies of the layer table, of a hundred layers each, that come with the page; the others follow."""
+PAGE = "html"
+"""The format that is a page."""
+FIRST_CHUNKS, MORE_CHUNKS = 2, 20
+"""Bodies of the layer table, of a hundred layers each, that come with the page; and with each request after that."""
 LOG_TAIL_BYTES = 200_000
 STAGES = ("compile", "first_load", "warm_load", "inference")
 
@@ -47,6 +53,33 @@ class Step:
     name: str
     state: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayersPart:
+    """Some bodies of a table of layers, from ``first`` on: one answer holds no more."""
+
+    first: int
+
+    @classmethod
+    def asked(cls, request: Request, default: int) -> LayersPart:
+        """What the address asks for with ``from``. Raises :class:`SpecInvalid`."""
+        text = request.query_params.get("from", "")
+        if text and not re.fullmatch("[0-9]{1,6}", text):
+            raise SpecInvalid(
+                f"from={text[:40]} is no place in a table of layers", hint="leave it out for the first ones"
+            )
+        return cls(int(text) if text else default)
+
+    @property
+    def chunks(self) -> slice:
+        """Which bodies these are."""
+        return slice(self.first, self.first + MORE_CHUNKS)
+
+    def beside(self, count: int) -> tuple[int | None, int | None]:
+        """Where the bodies before these begin, and those after, of so many; None: there are none."""
+        before = max(0, self.first - MORE_CHUNKS) if self.first else None
+        return before, self.chunks.stop if self.chunks.stop < count else None
 
 
 async def show(request: Request) -> Response:
@@ -69,15 +102,26 @@ async def live(request: Request) -> Response:
 
 
 async def layers(request: Request) -> Response:
-    """``GET /jobs/ID/layers``: the rest of the layer table for htmx; a page with all layers for others."""
+    """``GET /jobs/ID/layers``: layers from the body ``from`` on, as bodies of the table for htmx, as a page for others."""
     hub, account = await visitor(request)
     row = await find_job(hub, account, request.path_params["id"])
     profile = await read_profile(hub, row)
     if profile is None:
         raise NotFound(f"the job {row.id} has no layers to show: it is {row.state}")
-    seen = await asyncio.to_thread(view, profile, row.name, 1, many=False, say=say(request))
-    template = "_layers.html.j2" if is_fragment(request) else "layers.html.j2"
-    return await page(request, template, account, job=line(row), chunks=seen.layers.chunks, first=FIRST_CHUNKS)
+    fragment = is_fragment(request)
+    part = LayersPart.asked(request, FIRST_CHUNKS if fragment else 0)
+    seen = await asyncio.to_thread(layers_view, profile, say(request), part.chunks)
+    before, rest = part.beside(seen.of_chunks)
+    place = f"/jobs/{row.id}/layers"
+    return await page(
+        request,
+        "_layers.html.j2" if fragment else "layers.html.j2",
+        account,
+        job=line(row),
+        chunks=seen.chunks,
+        before=None if before is None else f"{place}?from={before}",
+        rest=None if rest is None else f"{place}?from={rest}",
+    )
 
 
 async def report(request: Request) -> Response:
@@ -88,7 +132,7 @@ async def report(request: Request) -> Response:
     if profile is None:
         raise NotFound(f"the job {row.id} has no profile: it is {row.state}")
     form = _format(request.path_params["format"])
-    content = await asyncio.to_thread(form.render, [profile])
+    content = await asyncio.to_thread(form.render, as_rendered(form, [profile]))
     headers = {"Content-Disposition": f'attachment; filename="{row.id}_{form.file_name}"', **HEADERS}
     return Response(content, headers=headers, media_type="application/octet-stream")
 
@@ -109,6 +153,11 @@ async def artifact(request: Request) -> Response:
     find_artifact(row)
     path, _ = link_file(hub, account, "artifact", row.id, f"{row.name}_{row.id}_artifact", ".zip")
     return RedirectResponse(f"/{path}", 303, HEADERS)
+
+
+def as_rendered(form: Report, profiles: Sequence[Profile]) -> list[Profile]:
+    """The profiles as far as a report in this format is made here: a page is cut short as ours are."""
+    return [bounded(one)[0] if form.name == PAGE else one for one in profiles]
 
 
 def formats() -> list[Report]:
@@ -142,20 +191,26 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
 async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     """What a job that is over left: the view of its profile, or why that cannot be shown; and the end of its log."""
     seen: ProfileView | None = None
-    trouble = None
+    trouble, is_cut = None, False
     try:
         profile = await read_profile(hub, row)
         if profile is not None:
-            seen = await asyncio.to_thread(view, profile, row.name, 1, many=False, say=spoken)
+            seen, is_cut = await asyncio.to_thread(_seen, profile, row.name, spoken)
     except Error as error:
         trouble = error
     return {
         "shown": seen,
+        "is_cut": is_cut,
         "trouble": trouble,
-        "first": FIRST_CHUNKS,
         "log": await _log_tail(hub, row),
         "formats": formats() if seen is not None else [],
     }
+
+
+def _seen(profile: Profile, name: str, spoken: Say) -> tuple[ProfileView, bool]:
+    """The view of a profile, and whether the document holds more than that."""
+    shown, is_cut = bounded(profile)
+    return view(shown, name, 1, many=False, say=spoken, chunks=slice(FIRST_CHUNKS)), is_cut
 
 
 async def _log_tail(hub: Hub, row: Row[Any]) -> str | None:

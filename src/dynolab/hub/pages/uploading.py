@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 
 from sqlalchemy import Table
@@ -25,6 +24,7 @@ from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_stored import find_stored
 from dynolab.hub.usecases.receive_file import check_dataset
 from dynolab.hub.usecases.tell_format import END_BYTES, called, format_inside, format_of
+from dynolab.spec import untrusted
 
 _TABLES: dict[str, Table] = {"model": model_table, "dataset": dataset_table}
 
@@ -54,7 +54,7 @@ async def complete(request: Request) -> Response:
     from_here(request)
     hub, account = await visitor(request)
     try:
-        document = json.loads(await request.body())
+        document = untrusted.load_document(await request.body())
         upload_id, etags = str(document["upload"]), [str(one) for one in document["etags"]]
     except (ValueError, KeyError, TypeError) as error:
         return _refused(request, SpecInvalid(f"the upload cannot be completed: {type(error).__name__}"))

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dynolab.report.base import OTHER_KINDS, clean
+from dynolab.report.html.layer_rows import layer_rows
 from dynolab.report.html.view import tail
 from dynolab.report.html.words import Say, breaks, plainly, prose
 from dynolab.spec.glossary import DEFINITIONS, Definition
@@ -45,6 +46,7 @@ def environment(
         glossary=glossary,
         other_kinds=OTHER_KINDS,
         tail=tail,
+        layer_rows=layer_rows,
         say=say,
         say_around=_around(say),
         translated=language != "en",

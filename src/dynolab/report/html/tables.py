@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from dynolab import plugins
-from dynolab.errors import NotFound
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import crop, stage_title
 from dynolab.report.html.settings import kernel, settings
@@ -17,6 +16,9 @@ from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun
 from dynolab.spec.show import show_bytes, show_count, show_reading, show_time
 
+READINGS = "dynolab.measure.readings"
+ROWS_MOST = 300
+"""Of readings in a table that has a column for each run; ours have some dozens."""
 _SIGNS = {
     "clean": "✓",
     "noisy": "≈",
@@ -205,8 +207,7 @@ def witnesses(stage: Stage, say: Say = plainly) -> WitnessTable | None:
     names = dict.fromkeys(name for _, run in passes for name in _names(run.witnesses))
     rows = [
         (_UNIT.sub("", name), _meaning(name), [_reading(run.witnesses, name) for _, run in passes])
-        for name in names
-        if name not in _UNREADABLE
+        for name in [name for name in names if name not in _UNREADABLE][:ROWS_MOST]
     ]
     missing: dict[str, str] = {}
     for _, run in passes:
@@ -243,13 +244,16 @@ def _reading(witnesses: Witnesses, name: str) -> str:
     return " → ".join(dict.fromkeys(ends)) or "-"
 
 
-@cache
 def _meaning(name: str) -> str:
     """What a reading's plug-in says of one of its values; empty for one that this version does not know."""
     reading, _, field = name.partition(".")
-    try:
-        plugin = plugins.load("dynolab.measure.readings", reading)
-    except NotFound:
-        return ""
-    known = plugin.fields.get(field) if isinstance(plugin, Reading) else None
+    plugin = _readings().get(reading)
+    known = None if plugin is None else plugin.fields.get(field)
     return "" if known is None else known.text
+
+
+@cache
+def _readings() -> dict[str, Reading]:
+    """The plug-ins by name: a profile may name readings that nobody knows by the thousand."""
+    found = {name: plugins.load(READINGS, name) for name in plugins.names(READINGS)}
+    return {name: one for name, one in found.items() if isinstance(one, Reading)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from dynolab.report.html.iterations import IterationCharts, iteration_charts
 from dynolab.report.html.tables import Badge, Table, WitnessTable, tables, witnesses
 from dynolab.report.html.words import Say, plainly
 from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
-from dynolab.spec.measurements import ComputeUnit, Range, StageName
+from dynolab.spec.measurements import ComputeUnit, Layer, Range, StageName
 from dynolab.spec.models import FileFact
 from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Decision, decide_all, parse, trust_of
@@ -134,9 +134,10 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class LayersView:
-    """The layers, heaviest first, in chunks; ``reason`` says why there are none."""
+    """The layers, heaviest first, in chunks: those that were asked for of so many; ``reason`` says why there are none."""
 
     chunks: list[list[LayerRow]]
+    of_chunks: int
     count: int
     facts: list[Figure]
     units: list[tuple[str, str]]
@@ -170,8 +171,10 @@ class ProfileView:
     witnesses: list[WitnessTable]
 
 
-def view(profile: Profile, label: str, number: int, *, many: bool, say: Say = plainly) -> ProfileView:
-    """The view of one profile; ``number`` makes its anchors unique on the page.
+def view(
+    profile: Profile, label: str, number: int, *, many: bool, say: Say = plainly, chunks: slice = slice(None)
+) -> ProfileView:
+    """The view of one profile; ``number`` makes its anchors unique on the page, ``chunks`` are the bodies of its layers' table.
 
     Words that hold figures are said in the page's language here, titles where they stand on the page.
     """
@@ -193,7 +196,7 @@ def view(profile: Profile, label: str, number: int, *, many: bool, say: Say = pl
         iterations=iteration_charts(profile.inference, say),
         statistics=_statistics(profile),
         loads=_loads(profile),
-        layers=_layers(profile, say),
+        layers=layers_view(profile, say, chunks),
         tables=tables(profile, say),
         witnesses=[table for stage in profile.stages if (table := witnesses(stage, say)) is not None],
     )
@@ -335,19 +338,23 @@ def _files(kind: str, files: Sequence[FileFact]) -> Iterator[tuple[str, str, str
         yield kind, crop(file.path, LONGEST_NAME), show_bytes(file.bytes)
 
 
-def _layers(profile: Profile, say: Say) -> LayersView:
-    rows, totals = list(_layer_rows(profile)), unit_totals(profile.layers)
+def layers_view(profile: Profile, say: Say = plainly, chunks: slice = slice(None)) -> LayersView:
+    """The layers: of the table these bodies, of a hundred rows each; all else is said of all of them."""
+    layers, totals = ranked(profile.layers.layers), unit_totals(profile.layers)
+    starts = range(0, len(layers), CHUNK)
+    rows = layer_rows(profile, [one for start in starts[chunks] for one in layers[start : start + CHUNK]])
     units = [(total.unit.value, _unit_text(profile, total, say)) for total in totals]
     return LayersView(
         chunks=[rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)],
-        count=len(rows),
+        of_chunks=len(starts),
+        count=len(layers),
         facts=[figure(profile, key) for key in ("layer_count", "layer_pass_time", "layer_pass_overhead")],
         units=units,
         by_time=unit_bar(totals, by="time", say=say),
         by_layers=unit_bar(totals, by="layers", say=say),
         note=profile.layers.note,
         reason=profile.layers.reason,
-        fallbacks=sum(row.fallback for row in rows),
+        fallbacks=sum(is_fallback(profile, layer) for _, layer in layers),
     )
 
 
@@ -364,21 +371,22 @@ def _unit_text(profile: Profile, total: UnitTotal, say: Say) -> str:
     return ", ".join([count, show_time(total.time_ns), show_share(total.time_share), *by])
 
 
-def _layer_rows(profile: Profile) -> Iterator[LayerRow]:
-    layers, step = profile.layers.layers, profile.layers.resolution_ns
-    whole, longest = (
-        sum(layer.time_ns for layer in layers) or 1,
-        max((layer.time_ns for layer in layers), default=1) or 1,
-    )
+def layer_rows(profile: Profile, wanted: Iterable[tuple[int, Layer]]) -> list[LayerRow]:
+    """Rows for some of the profile's layers, which come with their numbers."""
+    times = [layer.time_ns for layer in profile.layers.layers]
+    whole, longest = sum(times) or 1, max(times, default=1) or 1
     several = any(len(_delegates(profile, total.unit)) > 1 for total in unit_totals(profile.layers))
-    for number, layer in ranked(layers):
-        yield LayerRow(
+    return [
+        LayerRow(
             number, crop(layer.name, LONGEST_NAME), crop(layer.type, 80), layer.compute_unit.value,
             is_fallback(profile, layer), crop(layer.delegate or "", 60) if several else "", layer.time_ns,
-            show_stepped(layer.time_ns, step), show_share(layer.time_ns / whole), round(layer.time_ns / longest * 100),
+            show_stepped(layer.time_ns, profile.layers.resolution_ns), show_share(layer.time_ns / whole),
+            round(layer.time_ns / longest * 100),
             -1 if layer.output_bytes is None else layer.output_bytes,
             "-" if layer.output_bytes is None else show_bytes(layer.output_bytes),
-        )  # fmt: skip
+        )
+        for number, layer in wanted
+    ]  # fmt: skip
 
 
 def tail(log: str, lines: int = 200) -> str:

@@ -232,6 +232,10 @@ layers-sorted = The largest difference from { $base } stands first.
 no-layers = No layers:
 not-there = not there
 all-layers = All layers
+profile-is-cut = The profile holds more than a page shows: longer lists and texts are cut short.
+whole-profile = The whole profile, as JSON
+more-layers = The layers after these
+layers-before = The layers before these
 all-figures = All figures
 name-type-or-unit = name, type or unit
 
@@ -882,6 +886,8 @@ sentence-the-job-measured-another-model = the job { $id } measured another model
 sentence-its-layers-are-beside-that-one-graph = its layers are beside that one's graph: { $path }
 sentence-the-job-has-no-layers-to-show-it = the job { $id } has no layers to show: it is { $said_state }
 sentence-layer-is-no-layer-of-this-job-it = layer={ $text } is no layer of this job: it has { $count }, numbered from 1
+sentence-from-is-no-place-in-a-table-of = from={ $text } is no place in a table of layers
+sentence-leave-it-out-for-the-first-ones = leave it out for the first ones
 sentence-leave-it-out-to-see-them-all = leave it out to see them all
 sentence-the-viewer-has-no = the viewer has no { $name }
 sentence-this-address-is-not-valid-or-not-any = this address is not valid, or not any more
@@ -904,6 +910,8 @@ sentence-there-is-no-account = there is no account { $email }
 sentence-dynolab-hub-account-add-makes-one = `dynolab hub account add` makes one
 sentence-a-device-needs-an-id-and-a-name = a device needs an id and a name
 sentence-the-device-attribute-is-not-key-value = the device's attribute { $attribute } is not key:value
+sentence-the-device-attribute-is-the-hub-to-tell = the device's attribute { $attribute } is the hub's to tell: the owner of the pool that the device is in
+sentence-leave-it-out-or-give-it-another-key = leave it out, or give it another key
 sentence-the-device-was-announced-with-another-token = the device { $id } was announced with another token
 sentence-there-is-no-model-2 = there is no model { $id }
 sentence-there-is-no-dataset = there is no dataset { $id }

@@ -244,6 +244,10 @@ layers-sorted = 与 { $base } 相差最大的排在最前。
 no-layers = 没有层：
 not-there = 没有
 all-layers = 全部层
+profile-is-cut = 该性能报告的内容超出页面可显示的范围：较长的列表和文本已被截断。
+whole-profile = 完整的性能报告（JSON）
+more-layers = 后面的层
+layers-before = 前面的层
 all-figures = 全部指标
 name-type-or-unit = 名称、类型或单元
 
@@ -1346,6 +1350,8 @@ sentence-the-job-measured-another-model = 作业 { $id } 测量的是另一个�
 sentence-its-layers-are-beside-that-one-graph = 它的各层在那个模型的图旁边：{ $path }
 sentence-the-job-has-no-layers-to-show-it = 作业 { $id } 没有可显示的层：它的状态是“{ $said_state }”
 sentence-layer-is-no-layer-of-this-job-it = layer={ $text } 不是这个作业的层：它有 { $count } 层，从 1 开始编号
+sentence-from-is-no-place-in-a-table-of = from={ $text } 不是层表格中的位置
+sentence-leave-it-out-for-the-first-ones = 省略它即从最前面的层开始
 sentence-leave-it-out-to-see-them-all = 去掉它即可查看全部
 sentence-the-viewer-has-no = 查看器没有 { $name }
 sentence-this-address-is-not-valid-or-not-any = 这个地址无效，或已失效
@@ -1368,6 +1374,8 @@ sentence-there-is-no-account = 没有账户 { $email }
 sentence-dynolab-hub-account-add-makes-one = `dynolab hub account add` 可创建一个
 sentence-a-device-needs-an-id-and-a-name = 设备需要 ID 和名称
 sentence-the-device-attribute-is-not-key-value = 设备属性 { $attribute } 不是 键:值 的形式
+sentence-the-device-attribute-is-the-hub-to-tell = 设备属性 { $attribute } 由服务器给出：它表示设备所在设备池的所有者
+sentence-leave-it-out-or-give-it-another-key = 去掉它，或换一个键
 sentence-the-device-was-announced-with-another-token = 设备 { $id } 是用另一个令牌登记的
 sentence-there-is-no-model-2 = 没有模型 { $id }
 sentence-there-is-no-dataset = 没有数据集 { $id }
