@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from dynolab.measure.protocol import (
 )
 from dynolab.measure.warmup import warm_up
 from dynolab.measure.window import Durations, Edges, Window
-from dynolab.runtimes._elements import element_name, plain
+from dynolab.runtimes._elements import TEXT, element_name, plain
 from dynolab.runtimes.base import Array, Runtime, Session, Target
 from dynolab.spec import options as options_module
 from dynolab.spec.measurements import Notice, StageName
@@ -128,7 +128,7 @@ class Run:
             try:
                 outputs, effective, told = self._try(target, inputs_module.make(plans, self.request.seed))
             except (errors.LoadFailed, errors.InferenceFailed) as error:
-                problems.append(error)
+                problems.append(_with_a_way_out(error, plans))
                 continue
             facts = self.runtime.describe(target)
             compiles = self.runtime.compiles(target)
@@ -300,6 +300,14 @@ class Run:
             window.close()
         self.note(total=StagePass(edges=window.edges, witnesses=window.witnesses))
         session.close()
+
+
+def _with_a_way_out(error: errors.Error, plans: Sequence[InputPlan]) -> errors.Error:
+    """The error of a model that took no inputs that were made up: with a hint to give it others."""
+    made_up = sorted((item.spec for item in plans if item.file is None), key=lambda spec: spec.dtype != TEXT)
+    if isinstance(error, errors.InferenceFailed) and error.hint is None and made_up:
+        error.hint = f"the values were made up; give some that the model takes: --input-file {made_up[0].name}=FILE.npy"
+    return error
 
 
 def first_inference(run: Callable[[], object]) -> int:

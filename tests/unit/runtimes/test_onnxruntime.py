@@ -283,6 +283,23 @@ def test_text_goes_in(tmp_path: Path) -> None:
     assert infer(made, text=np.array([["grün"], ["red"], ["other"]]))["y"].tolist() == [[6], [5], [-1]]
 
 
+def test_text_that_a_model_does_not_know_is_asked_for(tmp_path: Path) -> None:
+    node = onnx.helper.make_node(
+        "OneHotEncoder", ["city"], ["y"], domain="ai.onnx.ml", cats_strings=["Rome", "Oslo"], zeros=0
+    )
+    inputs, outputs = [("city", onnx.TensorProto.STRING, [None, 1])], [("y", FLOAT, None)]
+    path = save(tmp_path / "m.onnx", [node], inputs, outputs, opset=15)
+    error = Harness(tmp_path / "h", path, ModelFormat.ONNX, "onnxruntime").run(RunKind.INSPECT).result.error
+    assert error is not None
+    assert error["code"] == "InferenceFailed"
+    assert "--input-file city=FILE.npy" in str(error["hint"])
+    np.save(tmp_path / "city.npy", np.array([["Oslo"]]))
+    wishes = InputWishes(files={"city": str(tmp_path / "city.npy")})
+    made = Harness(tmp_path / "known", path, ModelFormat.ONNX, "onnxruntime", wishes=wishes)
+    made.inspect()
+    assert made.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.INFERENCE].values_ns
+
+
 def test_an_input_that_is_no_tensor_is_refused_by_name(tmp_path: Path) -> None:
     helper = onnx.helper
     sequence = helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, [2]))

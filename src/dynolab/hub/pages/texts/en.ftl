@@ -1094,6 +1094,7 @@ sentence-there-was-no-memory-left-in-an-inference = there was no memory left in 
 sentence-there-was-no-memory-left-in-an-inference-2 = there was no memory left in an inference: { $said }
 sentence-there-was-no-memory-left = there was no memory left: { $said }
 sentence-the-inference-failed = the inference failed: { $said }
+sentence-the-values-were-made-up = the values were made up; give some that the model takes: --input-file { $name }=FILE.npy
 sentence-an-output-is-text-that-is-no-utf-8 = an output is text that is no UTF-8: { $said }
 sentence-let-the-model-put-out-bytes = let the model put out bytes as uint8
 sentence-the-file-declares-a-size-that-not-every-run-keeps = the file declares a size for this output that not every run keeps: leave it open there

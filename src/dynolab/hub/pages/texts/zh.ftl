@@ -1558,6 +1558,7 @@ sentence-there-was-no-memory-left-in-an-inference = 推理时内存耗尽
 sentence-there-was-no-memory-left-in-an-inference-2 = 推理时内存耗尽：{ $said }
 sentence-there-was-no-memory-left = 内存耗尽：{ $said }
 sentence-the-inference-failed = 推理失败：{ $said }
+sentence-the-values-were-made-up = 输入值是随机生成的；请给出模型能接受的值：--input-file { $name }=FILE.npy
 sentence-an-output-is-text-that-is-no-utf-8 = 有一个输出是文本，但不是 UTF-8：{ $said }
 sentence-let-the-model-put-out-bytes = 请让模型以 uint8 输出字节
 sentence-the-file-declares-a-size-that-not-every-run-keeps = 文件为该输出声明了一个并非每次运行都保持的大小：请在文件中把它留作未定
