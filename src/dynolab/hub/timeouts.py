@@ -1,19 +1,27 @@
-"""uvicorn's HTTP protocol, with an end to its patience: heads and bodies of requests that do not come are not waited for."""
+"""uvicorn's HTTP protocol, with an end to its patience: heads and bodies of requests that do not come are not waited for.
+
+Nor is a head taken that does not end: uvicorn bounds none, and its parser copies what it has with every piece that comes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEADERS_WITHIN_S = 20.0
 """From the connection, or the last answer, to all headers of a request."""
 BODY_WITHIN_S, BODY_BYTES = 30.0, 64 << 10
 """In each such while that much of a body is to come, or the rest of it: half of what a modem of the nineties sent. So a file of
 any size may be sent over any link, and nobody holds a connection, and what a door keeps for it, by sending nothing."""
+HEAD_BYTES = 64 << 10
+"""Of a head, and of what stands between the pieces of a body and after it: once more has come without an end, no more is
+taken. What one read brings whole (asyncio reads 256 KiB at most) is taken."""
+HEADERS_MOST = 100
+"""As many as Apache takes (LimitRequestFields); what is kept of one that is short takes many times its bytes."""
 
 
-class ImpatientProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type] # uvicorn chooses its base when it is imported
+class ImpatientProtocol(HttpToolsProtocol):
     """Hangs up on who connects and does not say within a while what is wanted, or stops amid saying it."""
 
     _timer: asyncio.TimerHandle | None = None
@@ -21,19 +29,46 @@ class ImpatientProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type] # uv
     """Since the timer was set."""
     _held_back = False
     """Whether since then the sender had to wait for us: nobody read what came."""
+    _unended_bytes = 0
+    """What has come of a head, or of a line around a body's pieces, that has not ended."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's is
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
         before = self._wanted()
+        self._unended_bytes += len(data)
         super().data_received(data)
+        if self._unended_bytes > HEAD_BYTES:
+            self._refuse_head()
+            return
         if self._wanted() != before:
             self._stop()
         self._wait()
         self._came_bytes += len(data)
         self._held_back = self._held_back or self._holds_back()
+
+    def on_message_begin(self) -> None:
+        self._unended_bytes = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= HEADERS_MOST:
+            raise ValueError(f"more than {HEADERS_MOST} headers")  # which the parser hands on: answered 400
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._unended_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unended_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unended_bytes = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -41,13 +76,18 @@ class ImpatientProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type] # uv
 
     def _wanted(self) -> str:
         """What is to come next: the head of a request, more of its body, or nothing as long as it is not answered."""
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self._asked()
+        if cycle is None or cycle.response_complete:
             return "head"
-        return "body" if self.cycle.more_body else ""
+        return "body" if cycle.more_body else ""
 
     def _holds_back(self) -> bool:
-        waits = self.cycle is not None and self.cycle.waiting_for_100_continue
-        return bool(self.flow.read_paused or waits)
+        cycle = self._asked()
+        return bool(self.flow.read_paused or (cycle is not None and cycle.waiting_for_100_continue))
+
+    def _asked(self) -> RequestResponseCycle | None:
+        """The request at hand; None before the first one, which uvicorn's own annotation leaves out."""
+        return self.cycle
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -63,6 +103,13 @@ class ImpatientProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type] # uv
                 (HEADERS_WITHIN_S, self._judge_head) if wanted == "head" else (BODY_WITHIN_S, self._judge_body)
             )
             self._timer = self.loop.call_later(within_s, judge)
+
+    def _refuse_head(self) -> None:
+        """Hang up, after the answer 431 where none is under way that it would spoil."""
+        self._stop()
+        if self._wanted() and not (self._wanted() == "body" and self.cycle.response_started):
+            self.transport.write(_too_large())
+        self.transport.close()
 
     def _judge_head(self) -> None:
         self._timer = None
@@ -83,6 +130,17 @@ class ImpatientProtocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type] # uv
 
 def _too_slow() -> bytes:
     """The whole answer 408 (RFC 9110, 15.5.9)."""
-    text = f"408: less than {BODY_BYTES >> 10} KiB of the body came within {BODY_WITHIN_S:g} s; send it again"
-    head = f"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\n"
+    text = f"less than {BODY_BYTES >> 10} KiB of the body came within {BODY_WITHIN_S:g} s; send it again"
+    return _answer("408 Request Timeout", text)
+
+
+def _too_large() -> bytes:
+    """The whole answer 431 (RFC 6585, 5)."""
+    text = f"more than {HEAD_BYTES >> 10} KiB of headers came; send fewer and shorter ones"
+    return _answer("431 Request Header Fields Too Large", text)
+
+
+def _answer(status: str, text: str) -> bytes:
+    text = f"{status[:3]}: {text}"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\n"
     return f"{head}Connection: close\r\n\r\n{text}".encode("ascii")

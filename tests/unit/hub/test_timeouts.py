@@ -169,3 +169,37 @@ def test_between_two_requests_nobody_is_hung_up_on(line: socket.socket) -> None:
         line.sendall(head("/", 2) + b"ab")
         assert answer(line).endswith(b"\r\n\r\n2")
         time.sleep(PAUSE_S)
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+PIECES = 5
+ENDLESS = {
+    "header": (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"431"),
+    "address": (b"GET /", b"431"),
+    "line of a chunk": (CHUNKED + b"1;", b"431"),
+    "header after the body": (CHUNKED + b"1\r\nx\r\n0\r\nX: ", b"431"),
+    "headers": (b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * (timeouts.HEADERS_MOST + 2), b"400"),
+}
+"""How it begins, and what is answered once more than is taken has come."""
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["first request", "second request"])
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_head_without_end_is_not_taken(line: socket.socket, what: str, kept: bool) -> None:
+    if kept:
+        line.sendall(head("/", 100_000) + b"x" * 100_000)
+        assert answer(line).endswith(b"\r\n\r\n100000")
+    before, status = ENDLESS[what]
+    trickle(line, before, len(before), 0.02)
+    if status == b"431":  # no more than is needed: what comes after the end would have the kernel drop the answer
+        trickle(line, b"a" * (timeouts.HEAD_BYTES + PIECES), timeouts.HEAD_BYTES // PIECES + 1, 0.02)
+    assert answer(line).startswith(b"HTTP/1.1 " + status)
+    assert line.recv(1) == b"", "and nothing comes after it"
+
+
+@pytest.mark.parametrize("bytes_in_all", [50_000, 64 << 10])
+def test_a_long_head_and_a_body_in_many_pieces_are_taken(line: socket.socket, bytes_in_all: int) -> None:
+    line.sendall(CHUNKED[:-2])
+    trickle(line, b"X: " + b"a" * (bytes_in_all - len(CHUNKED) - 7) + b"\r\n\r\n", 5000, 0.001)
+    trickle(line, b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n", 40_000, 0.001)
+    assert answer(line).endswith(b"\r\n\r\n40000")
