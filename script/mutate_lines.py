@@ -19,6 +19,7 @@ NEAREST = (
     "tests/unit/test_own_folder.py",
     "tests/integration/test_use_cases.py",
     "tests/integration/test_use_cases_lists.py",
+    "tests/integration/test_use_cases_ends.py",
     "tests/integration/test_leases.py",
     "tests/integration/test_sweeps.py",
     "tests/integration/test_prepared.py",

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,30 +18,34 @@ pytest.importorskip("pgqueuer")
 import asyncpg
 
 from dynolab.hub.store.postgres import running
+from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .official import environment
 
 GOOD, OTHER = "correct horse battery", "staple of the nation"
+BEHIND_A_PROXY = {"DYNOLAB_TRUSTED_PROXIES": "127.0.0.1"}
+PLACES = (f"198.18.{number // 250}.{number % 250}" for number in range(60_000))
 WRONG = "the e-mail address or the password is wrong"
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as found:
+    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=BEHIND_A_PROXY) as found:
         yield found
 
 
 def account(data: Path, *arguments: str, text: str = "", code: int = 0) -> str:
     """What ``dynolab hub account`` prints; where it fails, what it says."""
-    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(data), "account", *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=dict(os.environ))
-    assert done.returncode == code, done.stderr
+    done = command("hub", "--data", data, "account", *arguments, text=text)
+    assert done.code == code, done.stderr
     return done.stderr if code else done.stdout.strip()
 
 
-def login(hub: RunningHub, email: object, password: object) -> httpx.Response:
-    return httpx.post(f"{hub.url}/api/v1/users/auth/login/", json={"email": email, "password": password}, timeout=30)
+def login(hub: RunningHub, email: object, password: object, place: str = "") -> httpx.Response:
+    """From a place of its own, where nothing is named: failures are bounded for each place."""
+    asked, headers = {"email": email, "password": password}, {"X-Forwarded-For": place or next(PLACES)}
+    return httpx.post(f"{hub.url}/api/v1/users/auth/login/", json=asked, headers=headers, timeout=30)
 
 
 def api(hub: RunningHub, token: str, method: str, path: str, body: Any = None) -> httpx.Response:
@@ -124,16 +127,16 @@ def test_guessing_becomes_slow_for_that_address_alone(hub: RunningHub) -> None:
     for email in ("guessed@example.org", "spared@example.org"):
         account(hub.data, "add", email)
         account(hub.data, "password", email, text=f"{GOOD}\n")
-    for email in ("guessed@example.org", "nobody@example.org"):
+    for email, place in (("guessed@example.org", "192.0.2.1"), ("nobody@example.org", "192.0.2.2")):
         statuses = []
         while 429 not in statuses:
-            statuses.append(login(hub, email, "a wrong one").status_code)
+            statuses.append(login(hub, email, "a wrong one", place).status_code)
             assert len(statuses) < 20
         assert statuses[:5] == [400] * 5
-        refused = login(hub, email, GOOD)
+        refused = login(hub, email, GOOD, place)
         assert refused.status_code == 429, "nor is the right one looked at"
         assert int(refused.headers["retry-after"]) >= 1
-    assert login(hub, "spared@example.org", GOOD).status_code == 200
+    assert login(hub, "spared@example.org", GOOD, "192.0.2.1").status_code == 200
 
 
 @pytest.mark.slow

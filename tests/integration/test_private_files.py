@@ -20,6 +20,7 @@ from dynolab.client.settings import ClientConfig
 from dynolab.connections.local import own_folder
 from dynolab.hub.store import data_folder
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
+from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 DEVICE = DeviceOffer(id="board", name="board", os="1")
@@ -72,8 +73,8 @@ def use(hub: RunningHub, folder: Path) -> None:
 
 
 def dynolab(*arguments: object) -> None:
-    command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    done = command(*arguments)
+    assert done.code == 0, done.stderr
 
 
 def test_a_hubs_folder_is_its_owners_and_one_that_was_open_is_closed_at_the_next_start(tmp_path: Path) -> None:

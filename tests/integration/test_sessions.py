@@ -24,7 +24,7 @@ from dynolab.hub.usecases.log_in import LOGINS_MOST
 from dynolab.hub.usecases.open_session import SESSIONS_MOST
 from dynolab.testing.running_hub import RunningHub, running_hub
 
-from .test_accounts import GOOD, OTHER, account, api, login
+from .test_accounts import BEHIND_A_PROXY, GOOD, OTHER, account, api, login
 
 COOKIE = "dynolab_session"
 HERE = {"Sec-Fetch-Site": "same-origin"}
@@ -32,7 +32,7 @@ HERE = {"Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as found:
+    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent", environment=BEHIND_A_PROXY) as found:
         yield found
 
 

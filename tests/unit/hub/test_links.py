@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("itsdangerous")
 
-from dynolab.hub.store.links import Link, Links
+from dynolab.hub.store.links import READ_LIFE_S, UPLOAD_LIFE_S, Link, Links
 from dynolab.hub.usecases.open_link import link_file
 
 
@@ -49,6 +49,19 @@ def test_a_link_of_a_replica_whose_clock_is_ahead_is_good(monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr("time.monotonic", lambda: passed() + 120)
         assert links.read(signed, life_s=60) is None
+
+
+def test_addresses_last_as_long_as_the_documents_say() -> None:
+    assert (UPLOAD_LIFE_S, READ_LIFE_S) == (86_400, 900)
+
+
+@pytest.mark.parametrize("life_s", [UPLOAD_LIFE_S, READ_LIFE_S])
+def test_a_link_is_good_to_the_last_second_of_its_life(life_s: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    links, link, passed = Links("secret"), Link("part", "u123", "token:t1", 2), time.monotonic
+    signed = links.sign(link)
+    for past_s, found in ((life_s - 5, link), (life_s + 5, None)):
+        monkeypatch.setattr("time.monotonic", lambda past_s=past_s: passed() + past_s)
+        assert links.read(signed, life_s=life_s) == found
 
 
 @pytest.mark.parametrize(

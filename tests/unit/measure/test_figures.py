@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from dynolab.measure import figures
 from dynolab.measure.orders import Before
 from dynolab.measure.protocol import InputPlan, Inspection
@@ -38,6 +40,25 @@ def test_a_minimum_that_the_record_beats_does_not_stand() -> None:
     assert found.trust is Trust.NOISY
     assert not any("stands" in reason for reason in found.reasons)
     assert figures._against_record(stage, None) == stage
+
+
+def test_a_record_is_beaten_by_more_than_what_is_allowed_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "RECORD_WITHIN", 0.5)
+    stage = sample_profile().inference
+    assert stage.time is not None
+    at, over = (replace(stage, verdict=CLEAN, time=replace(stage.time, minimum_ns=ns)) for ns in (1500, 1501))
+    same = figures._against_record(at, Before(1000)).verdict
+    assert (same.trust, same.reasons, same.readings) == (Trust.CLEAN, (), {"over_record": 0.5})
+    slower = figures._against_record(over, Before(1000)).verdict
+    assert (slower.trust, slower.readings["over_record"]) == (Trust.NOISY, pytest.approx(0.501))
+    faster = figures._against_record(at, Before(3000)).verdict
+    assert (faster.trust, faster.readings) == (Trust.CLEAN, {"over_record": -0.5})
+    bad = replace(over, verdict=Verdict(Trust.INVALID, ("why",), {"x": 1.0}))
+    found = figures._against_record(bad, Before(1000)).verdict
+    assert (found.trust, found.reasons[1:], found.readings["x"]) == (Trust.INVALID, ("why",), 1.0)
+    assert figures._against_record(at, Before(0)).verdict.readings == {"over_record": 1499.0}, "nothing takes no time"
+    untimed = replace(stage, time=None)
+    assert figures._against_record(untimed, Before(1000)) is untimed
 
 
 def runs(*judged: tuple[int, Verdict]) -> list[TimingRun]:

@@ -12,8 +12,21 @@ import pytest
 
 from dynolab.measure import process
 from dynolab.measure.clock import now_ns
-from dynolab.measure.protocol import RESULT_FILE, Measure, RunKind, RunRequest, RunResult, read
+from dynolab.measure.protocol import (
+    PROTOCOL_VERSION,
+    RESULT_FILE,
+    InputPlan,
+    Measure,
+    RunKind,
+    RunRequest,
+    RunResult,
+    read,
+)
+from dynolab.measure.worker import Run
 from dynolab.spec.measurements import StageName
+from dynolab.spec.models import ModelFormat
+from dynolab.spec.options import parse
+from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.harness import Harness
 
 MakeHarness = Callable[..., Harness]
@@ -97,3 +110,21 @@ def test_a_worker_past_its_deadline_is_killed_and_its_result_says_so(
     assert error is not None
     assert error["code"] == "WorkerTimeout"
     assert now_ns() - begun < 30 * 10**9
+
+
+def test_the_runtime_is_told_what_the_request_says(tmp_path: Path) -> None:
+    inputs = tuple(
+        InputPlan(TensorSpec(name, "float32", shape), 0.0, 1.0) for name, shape in (("a", (1, 2)), ("b", (3,)))
+    )
+    request = RunRequest(
+        PROTOCOL_VERSION, RunKind.INSPECT, Measure.NOTHING, "null", str(tmp_path / "net.null"), ModelFormat.NULL,
+        str(tmp_path / "made"), str(tmp_path / "kept"), "--compute_unit cpu", 1, inputs,
+    )  # fmt: skip
+    run = Run(tmp_path, request)
+    target = run.target()
+    assert (target.model, target.format) == (tmp_path / "net.null", ModelFormat.NULL)
+    assert (target.artifact_dir, target.cache_dir) == (tmp_path / "made", tmp_path / "kept")
+    assert target.shapes == {"a": (1, 2), "b": (3,)}
+    assert target.options == parse("--compute_unit cpu")
+    assert run.target(cache_dir=tmp_path).cache_dir == tmp_path
+    assert run.target(cache_dir=tmp_path).shapes == target.shapes
