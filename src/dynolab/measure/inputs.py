@@ -128,20 +128,31 @@ def conform(array: Array, spec: TensorSpec) -> Array:
         wanted = element_type(spec.dtype)
         if array.dtype.kind == "V" and array.dtype.itemsize == wanted.itemsize:
             return array.view(wanted)
-        low, high = limits(spec.dtype) or (0.0, 0.0)
         if array.dtype.kind in ("iu" if "int" in spec.dtype else "iuf"):
-            if array.size and not (low <= array.min() and array.max() <= high):
-                raise SpecInvalid(
-                    f"the values for input {spec.name!r} go from {array.min():g} to {array.max():g}, "
-                    f"{spec.dtype} from {low:g} to {high:g}"
-                )
-            return array.astype(wanted)
+            return _narrowed(array, spec, wanted)
     way = _WAYS_OUT.get(spec.dtype) or (
         "int8" if "int" in spec.dtype else "float32" if spec.dtype in EXTRA else spec.dtype
     )
     raise SpecInvalid(
         f"the values for input {spec.name!r} are {held}, it is {spec.dtype}", hint=f"give it values.astype('{way}')"
     )
+
+
+def _narrowed(array: Array, spec: TensorSpec, wanted: np.dtype[Any]) -> Array:
+    """The values in a type that numpy lacks. Raises :class:`SpecInvalid` for those that it has not."""
+    low, high = limits(spec.dtype) or (0.0, 0.0)
+    finite = array[np.isfinite(array)]
+    if finite.size and not (low <= finite.min() and finite.max() <= high):
+        raise SpecInvalid(
+            f"the values for input {spec.name!r} go from {finite.min():g} to {finite.max():g}, "
+            f"{spec.dtype} from {low:g} to {high:g}"
+        )
+    made = array.astype(wanted)
+    back = made.astype(np.float64)
+    for name, found in (("nan", np.isnan), ("inf", np.isinf)):
+        if not np.array_equal(found(array), found(back)):
+            raise SpecInvalid(f"some values for input {spec.name!r} are {name}, and {spec.dtype} has none")
+    return made
 
 
 def load_file(path: Path) -> Array:
@@ -191,7 +202,7 @@ def default_range(spec: TensorSpec, candidate: Candidate) -> tuple[float, float]
     bounds = limits(spec.dtype)
     if bounds is not None and "int" in spec.dtype:
         return bounds if bounds[1] <= 255 else (float(candidate.integers[0]), float(candidate.integers[1]))
-    return 0.0, 1.0
+    return (max(0.0, bounds[0]) if bounds else 0.0), 1.0  # float8_e8m0 has no zero
 
 
 def make(plans: Sequence[InputPlan], seed: int) -> dict[str, Array]:

@@ -235,7 +235,7 @@ class Run:
             if session is None or (shapes != loaded and not session.takes_any_shape):
                 if session is not None:
                     session.close()
-                session, loaded = self.runtime.load(self.target(shapes=shapes)), shapes
+                session, loaded = self.runtime.load(self._uncached(number, shapes)), shapes
             session.bind(arrays, {})
             first_inference(session.runner())
             kept.append(
@@ -244,6 +244,15 @@ class Run:
         if session is not None:
             self.note(outputs=tuple(kept), effective=session.effective())
             session.close()
+
+    def _uncached(self, number: int, shapes: Mapping[str, tuple[int, ...]]) -> Target:
+        """A target whose caches are empty: values must not hang on what was loaded before.
+
+        OpenVINO 2026.4.1 computes rotary embeddings otherwise when it imports them from its cache than when it compiles.
+        """
+        place = self.folder / f"cache-{number}"
+        place.mkdir()
+        return self.target(shapes=shapes, cache_dir=place)
 
     def _keep(self, array: Array, name: str) -> str:
         path = self.folder / f"output-{name}.npy"

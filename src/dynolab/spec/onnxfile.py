@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import mmap
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
 
 from dynolab.errors import ModelInvalid
+from dynolab.spec.tensors import Dimension, TensorSpec
 
 Buffer = bytes | memoryview | mmap.mmap
+T = TypeVar("T")
 
 _GRAPH, _NODE, _INITIALIZER, _SPARSE = 7, 1, 5, 15
 _ATTRIBUTE = 5
-_INPUT, _VALUE_NAME, _TENSOR_NAME = 11, 1, 8
+_INPUT, _OUTPUT, _VALUE_NAME, _TENSOR_NAME = 11, 12, 1, 8
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _EXTERNAL_DATA, _KEY, _VALUE = 13, 1, 2
 _FUNCTION, _FUNCTION_NODE = 25, 7
@@ -43,21 +45,86 @@ def inputs(name: str, file: BinaryIO) -> list[str]:
 
     Raises :class:`ModelInvalid`.
     """
+    return _listed(name, file, _inputs)
+
+
+def outputs(name: str, file: BinaryIO) -> list[str]:
+    """The outputs' names of an open model file of this name, in order. Raises :class:`ModelInvalid`."""
+    return _listed(name, file, _outputs)
+
+
+ELEMENT_TYPES = (
+    "undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "float64",
+    "uint32", "uint64", "complex64", "complex128", "bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
+    "float8_e5m2fnuz", "uint4", "int4", "float4_e2m1fn", "float8_e8m0fnu", "uint2", "int2",
+)  # fmt: skip
+"""By onnx.proto's numbers (TensorProto.DataType)."""
+_VALUE_TYPE, _TENSOR_TYPE, _SHAPE, _DIMENSION = 2, 1, 2, 1
+_ELEMENT_TAG, _SIZE_TAG, _SIZE_NAME_TAG = 0x08, 0x08, 0x12
+_OTHER_TYPES = {
+    4: "sequence", 5: "map", 7: "value of a type of its own", 8: "sparse tensor",
+    9: "value that may be missing (ONNX: optional)",
+}  # fmt: skip
+
+
+def declared(name: str, file: BinaryIO) -> dict[str, TensorSpec | str]:
+    """By name each input and output as the file has it, weights that are listed as inputs too; in words what is no tensor.
+
+    Raises :class:`ModelInvalid`.
+    """
+    return dict(_listed(name, file, _declared))
+
+
+def _declared(data: mmap.mmap) -> Iterator[tuple[str, TensorSpec | str]]:
+    for start, end in _extents(data, 0, len(data), _GRAPH):
+        for number, first, last in _fields(data, start, end):
+            if number in (_INPUT, _OUTPUT):
+                name = _name(data, first, last, _VALUE_NAME)
+                for kind, low, high in (
+                    part for one in _extents(data, first, last, _VALUE_TYPE) for part in _fields(data, *one)
+                ):
+                    other = _OTHER_TYPES.get(kind, "value of unknown type")
+                    yield name, _tensor_type(data, name, low, high) if kind == _TENSOR_TYPE else other
+
+
+def _tensor_type(data: mmap.mmap, name: str, start: int, end: int) -> TensorSpec:
+    element = data[start + 1] if end > start and data[start] == _ELEMENT_TAG else 0  # first, as every writer has it
+    known = ELEMENT_TYPES[element] if element < len(ELEMENT_TYPES) else f"element type {element}"
+    shapes = _extents(data, start, end, _SHAPE)
+    return TensorSpec(
+        name, known, tuple(_size(data, *dim) for shape in shapes for dim in _extents(data, *shape, _DIMENSION))
+    )
+
+
+def _size(data: mmap.mmap, start: int, end: int) -> Dimension:
+    if end > start and data[start] == _SIZE_TAG:
+        size = _varint(data, start + 1)[0]
+        return size if size < 1 << 63 else None  # some exporters write -1
+    if end > start and data[start] == _SIZE_NAME_TAG:
+        return _name(data, start, end, 2) or None
+    return None
+
+
+def _listed(name: str, file: BinaryIO, found: Callable[[mmap.mmap], Iterator[T]]) -> list[T]:
     with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
         try:
-            return list(_inputs(view))
+            return list(found(view))
         except (IndexError, ValueError) as error:
             raise ModelInvalid(f"{name} is not a whole ONNX file: {error}") from error
 
 
 def _inputs(data: mmap.mmap) -> Iterator[str]:
-    for number, start, end in _fields(data, 0, len(data)):
-        if number == _GRAPH:
-            weights = {_name(data, *extent, _TENSOR_NAME) for extent in _extents(data, start, end, _INITIALIZER)}
-            for tensor in _extents(data, start, end, _SPARSE):
-                weights |= {_name(data, *extent, _TENSOR_NAME) for extent in _extents(data, *tensor, 1)}
-            named = (_name(data, *extent, _VALUE_NAME) for extent in _extents(data, start, end, _INPUT))
-            yield from (name for name in named if name not in weights)
+    for start, end in _extents(data, 0, len(data), _GRAPH):
+        weights = {_name(data, *extent, _TENSOR_NAME) for extent in _extents(data, start, end, _INITIALIZER)}
+        for tensor in _extents(data, start, end, _SPARSE):
+            weights |= {_name(data, *extent, _TENSOR_NAME) for extent in _extents(data, *tensor, 1)}
+        named = (_name(data, *extent, _VALUE_NAME) for extent in _extents(data, start, end, _INPUT))
+        yield from (name for name in named if name not in weights)
+
+
+def _outputs(data: mmap.mmap) -> Iterator[str]:
+    for start, end in _extents(data, 0, len(data), _GRAPH):
+        yield from (_name(data, *extent, _VALUE_NAME) for extent in _extents(data, start, end, _OUTPUT))
 
 
 def _extents(data: mmap.mmap, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:

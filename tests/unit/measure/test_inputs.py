@@ -146,3 +146,30 @@ def test_a_type_of_which_there_are_no_arrays_is_named() -> None:
     plans, _ = inputs.plan([spec("float3")], InputWishes(), FIRST)
     with pytest.raises(ModelNotSupported, match="float3"):
         inputs.make(plans, 1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "has"),
+    [
+        ("bfloat16", np.nan, True),
+        ("bfloat16", np.inf, True),
+        ("float8_e4m3fn", np.nan, True),
+        ("float8_e4m3fn", np.inf, False),
+        ("float8_e5m2", -np.inf, True),
+        ("float4_e2m1fn", np.nan, False),
+    ],
+)
+def test_values_that_are_no_numbers_go_in_where_the_type_has_them(dtype: str, value: float, has: bool) -> None:
+    values = np.array([0.5, value], np.float32)
+    if has:
+        made = inputs.conform(values, spec(dtype, (2,))).astype(np.float32)
+        assert np.array_equal(made, values, equal_nan=True)
+    else:
+        with pytest.raises(SpecInvalid, match=f"some values for input 'x' are .*, and {dtype} has none"):
+            inputs.conform(values, spec(dtype, (2,)))
+
+
+def test_a_type_without_a_zero_has_random_values_too() -> None:
+    plans, _ = inputs.plan([spec("float8_e8m0fnu")], InputWishes(), FIRST)
+    values = inputs.make(plans, 1)["x"].astype(np.float32)
+    assert 0 < values.min() <= values.max() <= 1

@@ -376,3 +376,77 @@ def test_types_that_numpy_lacks_are_read_right(tmp_path: Path, target: Callable[
     found = session.fetch()["y"]
     assert element_name(found) == session.outputs[0].dtype
     assert found.astype(np.float32).tolist() == values.tolist()
+
+
+def test_an_output_has_the_file_s_name_after_every_load(tmp_path: Path, target: Callable[..., Target]) -> None:
+    """Compiling takes the two shapes out, and leaves three names on one tensor; what comes from the cache has one again."""
+    helper = pytest.importorskip("onnx").helper
+    shape = helper.make_node("Constant", [], ["s"], value_ints=[2, 8])
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        shape,
+        helper.make_node("Reshape", ["a", "s"], ["b"]),
+        helper.make_node("Reshape", ["b", "s"], ["y"]),
+    ]
+    float_x, float_y = (helper.make_tensor_value_info(name, 1, [2, 8]) for name in "xy")
+    path = onnx_file(tmp_path / "net.onnx", nodes, [float_x], [float_y])
+    wanted = target(path, x=(2, 8))
+    assert [spec.name for spec in runtime.describe(wanted).outputs] == ["y"]
+    runtime.compile(wanted)
+    for _ in range(2):
+        session = runtime.load(wanted)
+        assert [spec.name for spec in session.outputs] == ["y"]
+        session.close()
+
+
+def onnx_file(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], opset: int = 17) -> Path:
+    helper = pytest.importorskip("onnx").helper
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_an_output_that_is_an_input_has_its_values(tmp_path: Path, target: Callable[..., Target]) -> None:
+    """OpenVINO takes a maximum of one tensor out, and writes nothing into memory that it is given for the result."""
+    helper = pytest.importorskip("onnx").helper
+    x, y = (helper.make_tensor_value_info(name, 1, [4]) for name in "xy")
+    path = onnx_file(tmp_path / "net.onnx", [helper.make_node("Max", ["x"], ["y"])], [x], [y])
+    session = runtime.load(target(path, x=(4,)))
+    for value in (1.0, 2.0):
+        session.bind({"x": np.full(4, value, np.float32)}, {spec.name: spec for spec in session.outputs})
+        session.runner()()
+        assert session.fetch()["y"].tolist() == [value] * 4
+
+
+def test_an_input_that_nothing_reads_is_taken_and_told(tmp_path: Path, target: Callable[..., Target]) -> None:
+    """A list of axes without an entry says nothing, so OpenVINO leaves the input out; callers of the file know it."""
+    helper = pytest.importorskip("onnx").helper
+    values = [helper.make_tensor_value_info("axes", 7, [0]), helper.make_tensor_value_info("x", 1, [4])]
+    y = helper.make_tensor_value_info("y", 1, [1])
+    path = onnx_file(tmp_path / "net.onnx", [helper.make_node("ReduceSum", ["x", "axes"], ["y"])], values, [y])
+    wanted = target(path, axes=(0,), x=(4,))
+    inputs = runtime.describe(wanted).inputs
+    assert [(spec.name, spec.dtype, spec.shape) for spec in inputs] == [("axes", "int64", (0,)), ("x", "float32", (4,))]
+    session = runtime.load(wanted)
+    session.bind({"axes": np.zeros(0, np.int64), "x": np.ones(4, np.float32)}, {})
+    session.runner()()
+    assert session.fetch()["y"].tolist() == [4.0]
+    assert "'axes' is read by nothing" in session.notices()[0].text
+
+
+def test_an_input_that_is_no_tensor_is_refused_by_name(tmp_path: Path, target: Callable[..., Target]) -> None:
+    helper = pytest.importorskip("onnx").helper
+    kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(1, [2]))
+    values = [helper.make_value_info(name, kind) for name in "xy"]
+    path = onnx_file(tmp_path / "net.onnx", [helper.make_node("Identity", ["x"], ["y"])], values[:1], values[1:])
+    with pytest.raises(ModelNotSupported, match="input 'x' is a sequence: only tensors can be fed"):
+        runtime.describe(target(path))
+
+
+def test_a_type_that_openvino_lacks_is_named(tmp_path: Path, target: Callable[..., Target]) -> None:
+    helper = pytest.importorskip("onnx").helper
+    x, y = helper.make_tensor_value_info("x", 26, [4]), helper.make_tensor_value_info("y", 1, [4])
+    path = onnx_file(tmp_path / "net.onnx", [helper.make_node("Cast", ["x"], ["y"], to=1)], [x], [y], opset=25)
+    with pytest.raises(ModelNotSupported, match=r"no tensors of int2, which net\.onnx asks for"):
+        runtime.describe(target(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -188,8 +189,13 @@ def _open(model: Path, options: Any, providers: list[Any]) -> Any:
     return session
 
 
+_NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : |Load model from \S* failed:|Fatal error: ")
+"""What ONNX Runtime says in front of its reasons; the path is one of this run's own."""
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = _NOISE.sub("", str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _named_provider(name: str, present: Iterable[str]) -> str:

@@ -16,6 +16,12 @@ from dynolab.runtimes.onnxruntime import types
 from dynolab.spec.models import Description
 from dynolab.spec.tensors import ELEMENT_BYTES, Dimension, TensorSpec
 
+_THINGS = {
+    "sequence_type": "sequence", "map_type": "map", "optional_type": "value that may be missing (ONNX: optional)",
+    "sparse_tensor_type": "sparse tensor", "opaque_type": "value of a type of its own",
+}  # fmt: skip
+"""What a value may be besides a tensor, by onnx.proto's names."""
+
 
 def describe(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Description:
     """Declared inputs and those outputs that are tensors, and the facts; multiply-accumulates for ``shapes``, where they are given.
@@ -105,7 +111,7 @@ def _input(value: Any, shapes: Mapping[str, tuple[int, ...]]) -> TensorSpec:
 def _spec(value: Any) -> TensorSpec:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        raise _no_tensor(value.name, (kind or "value of unknown type").removesuffix("_type"))
+        raise _no_tensor(value.name, _THINGS.get(kind, "value of unknown type"))
     tensor = value.type.tensor_type
     shape = tuple(_dimension(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else ()
     return TensorSpec(value.name, _dtype(tensor.elem_type), shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from functools import cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from dynolab.errors import InferenceFailed, ModelNotSupported
 from dynolab.runtimes._elements import EXTRA, TEXT, element_name, packed, unpacked
 from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
 from dynolab.runtimes.openvino import model_facts as facts
-from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
+from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import Options, OptionValue
 from dynolab.spec.tensors import TensorSpec
@@ -54,32 +54,43 @@ LAYER_NOTE = (
 class OpenVinoSession(Session):
     """A compiled model and its one infer request."""
 
-    def __init__(self, compiled: Any, names: Sequence[str]) -> None:
-        """``names``: of the inputs in their order, as the model has them. What OpenVINO compiled may have others, too."""
+    def __init__(self, compiled: Any, names: Sequence[str], read: Callable[[], tuple[list[str], list[str]]]) -> None:
+        """``names``: of the inputs in their order, as the file has them. What OpenVINO compiled may have others, too.
+
+        ``read`` reads the model for the names of inputs and outputs. It is no part of a load, but where an input that nothing
+        reads was left out and another has a new name.
+        """
         self.compiled, self.request = compiled, compiled.create_infer_request()
-        specs = facts.specs(compiled.inputs, "input")
-        self.inputs = specs
-        if len(names) == len(specs):
-            self.inputs = tuple(replace(spec, name=name) for spec, name in zip(specs, names, strict=True))
-        self.outputs = facts.specs(compiled.outputs, "output")
+        self._read = read
+        given = self._given(names)
+        self.inputs = facts.specs(compiled.inputs, "input", names=given)
+        self._unread = tuple(name for name in names if name not in given)
         self._held: list[Any] = []
 
-    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
-        """Inputs stay in the caller's memory; static outputs get ours, and those of open shape stay with OpenVINO."""
-        from openvino import Tensor
+    def _given(self, names: Sequence[str]) -> list[str]:
+        """The file's name of each compiled input."""
+        ports = self.compiled.inputs
+        if len(names) == len(ports):
+            return list(names)
+        found = [next((name for name in names if name in port.names), "") for port in ports]
+        return found if all(found) else self._read()[0]
 
+    @cached_property
+    def outputs(self) -> tuple[TensorSpec, ...]:  # type: ignore[override] # read when asked for, and kept
+        """The outputs' tensors, by the model's own names."""
+        return facts.specs(self.compiled.outputs, "output", names=self._read()[1])
+
+    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
+        """Inputs stay in the caller's memory, outputs in OpenVINO's.
+
+        Where an output is an input as it came in, OpenVINO leaves a tensor that it was given for it untouched (2026.4.1).
+        """
         held: list[Any] = []
-        self.bound_output_bytes = 0
         try:
             for index, spec in enumerate(self.inputs):
                 array = np.require(inputs[spec.name], requirements=["C", "W"])
                 held += [array, _tensor(array, self.compiled.inputs[index])]
                 self.request.set_input_tensor(index, held[-1])
-            for index, port in enumerate(self.compiled.outputs):
-                if port.partial_shape.is_static:
-                    held.append(_touched(Tensor(port.element_type, port.shape)))
-                    self.request.set_output_tensor(index, held[-1])
-                    self.bound_output_bytes += held[-1].byte_size
         except RuntimeError as error:
             raise InferenceFailed(f"OpenVINO refused a tensor: {facts.useful(error)}") from error
         self._held = held
@@ -99,6 +110,10 @@ class OpenVinoSession(Session):
     def fetch(self) -> dict[str, Array]:
         tensors = [self.request.get_output_tensor(index) for index in range(len(self.outputs))]
         return {spec.name: _array(tensor, spec.dtype) for spec, tensor in zip(self.outputs, tensors, strict=True)}
+
+    def notices(self) -> tuple[Notice, ...]:
+        text = "input {!r} is read by nothing: OpenVINO leaves it out"
+        return tuple(Notice("info", "input-unread", text.format(name)) for name in self._unread)
 
     def effective(self) -> dict[str, str]:
         known = set(self.compiled.get_property("SUPPORTED_PROPERTIES")) | {"EXECUTION_DEVICES", "LOADED_FROM_CACHE"}
@@ -147,16 +162,14 @@ class OpenVino(Runtime):
 
     def describe(self, target: Target) -> Description:
         schema = facts.ir_version(target.model) if target.format is ModelFormat.OPENVINO_IR else None
-        model = self._read(target.model)
-        facts.name_inputs(model, target.model)
-        return facts.describe(model, target.shapes, schema)
+        return facts.describe(self._read(target.model), target.shapes, target.model, schema)
 
     def load(self, target: Target) -> Session:
         """By path where compile found the declared shapes in use: a warm load then never parses the model."""
         by_path = any(target.artifact_dir.glob(f"{DECLARED}*.blob"))
         source = target.model if by_path else self._read_bound(target)[0]
         compiled = self._compile(source, target, {"CACHE_DIR": str(target.cache_dir)})
-        return OpenVinoSession(compiled, tuple(target.shapes))
+        return self._session(compiled, target)
 
     def compile(self, target: Target) -> None:
         model, changed = self._read_bound(target)
@@ -178,7 +191,7 @@ class OpenVino(Runtime):
         rows: list[list[Layer]] = []
         left_out, started_ns = 0, time.monotonic_ns()
         while len(rows) < iterations:
-            session = OpenVinoSession(self._compile(model, target, config), tuple(target.shapes))
+            session = self._session(self._compile(model, target, config), target)
             session.bind(inputs, {})
             row, left_out = _second_run(session, names)
             rows.append(row)
@@ -188,6 +201,14 @@ class OpenVino(Runtime):
         return LayerRecording(
             rows, COUNTER_STEP_NS, f"{LAYER_NOTE}. {left_out} nodes fused away or not run are left out."
         )
+
+    def _session(self, compiled: Any, target: Target) -> OpenVinoSession:
+        return OpenVinoSession(compiled, tuple(target.shapes), partial(self._names, target.model))
+
+    def _names(self, path: Path) -> tuple[list[str], list[str]]:
+        """Of inputs and of outputs, as the file has them."""
+        model = self._read(path)
+        return [str(port.any_name) for port in model.inputs], facts.output_names(model, path)
 
     def _compile(self, source: Any, target: Target, config: Mapping[str, Any]) -> Any:
         """OpenVINO's compiled model of a path or a model in memory, proven to be where it was asked for."""
@@ -235,13 +256,6 @@ def _asked(options: Options) -> dict[str, OptionValue]:
     """OpenVINO's properties for what was asked for; the rest is left to OpenVINO."""
     values = {key: options.value(GROUP, name) for name, key in PROPERTIES.items()}
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _touched(tensor: Any) -> Any:
-    """The tensor with all of its memory there, so that no inference has to bring it in."""
-    if tensor.element_type.get_type_name() != TEXT and tensor.byte_size:
-        tensor.data.reshape(-1).view(np.uint8)[:] = 0
-    return tensor
 
 
 def _tensor(array: Array, port: Any) -> Any:

@@ -42,9 +42,25 @@ def refusal(error: RuntimeError, path: Path) -> Error:
     if missing:
         operator = next(group for group in missing.groups() if group)
         return ModelNotSupported(f"OpenVINO cannot convert {operator} in {path.name}: {reason}")
+    unknown = _unknown_types(path) if "Unsupported type" in text else []
+    if unknown:
+        return ModelNotSupported(f"OpenVINO has no tensors of {', '.join(unknown)}, which {path.name} asks for")
     if any(place in text for place in _READING):
         return ModelInvalid(f"OpenVINO cannot read {path.name}: {reason}")
     return LoadFailed(f"OpenVINO cannot load {path.name}: {reason}")
+
+
+def _unknown_types(path: Path) -> list[str]:
+    """Types of an ONNX file's inputs and outputs that OpenVINO has no name for; it does not say which one it stumbled over."""
+    found = {spec.dtype for spec in _declared(path).values() if isinstance(spec, TensorSpec)}
+    return sorted(found - {*_DTYPES.values(), "string"})
+
+
+def _declared(path: Path) -> dict[str, TensorSpec | str]:
+    if path.suffix != ".onnx":
+        return {}
+    with path.open("rb") as file:
+        return onnxfile.declared(path.name, file)
 
 
 def useful(error: Exception) -> str:
@@ -54,14 +70,16 @@ def useful(error: Exception) -> str:
     return " ".join(kept or lines)[:_LONGEST_MESSAGE].strip()
 
 
-def specs(ports: Sequence[Any], kind: str, asked: Shapes | None = None) -> tuple[TensorSpec, ...]:
+def specs(
+    ports: Sequence[Any], kind: str, asked: Shapes | None = None, names: Sequence[str] | None = None
+) -> tuple[TensorSpec, ...]:
     """Names, element types and shapes of a model's ports; a port without a name is called ``{kind}_{number}``.
 
-    Raises :class:`SpecInvalid` for an input whose very rank is open, unless ``asked`` holds its shape.
+    ``names`` are the ports' own, where OpenVINO may have put others beside them. Raises :class:`SpecInvalid` for an input whose very rank is open, unless ``asked`` holds its shape.
     """
     found = []
     for index, port in enumerate(ports):
-        name = str(port.any_name) if port.names else f"{kind}_{index}"
+        name = names[index] if names else str(port.any_name) if port.names else f"{kind}_{index}"
         type_name, shape = str(port.element_type.get_type_name()), port.partial_shape
         if shape.rank.is_static:
             sizes = tuple(int(size.get_length()) if size.is_static else None for size in shape)
@@ -83,9 +101,36 @@ def name_inputs(model: Any, path: Path) -> None:
         with path.open("rb") as file:
             named = onnxfile.inputs(path.name, file)
         names = named if len(named) == len(names) else names
+        _check_tensors(names, path)
     for port, name in zip(model.inputs, names, strict=True):
         if len(port.names) > 1 or (port.names and path.suffix == ".onnx"):
             port.get_tensor().set_names({name})
+
+
+def _check_tensors(names: Sequence[str], path: Path) -> None:
+    """Raise :class:`ModelNotSupported` for an input that is no tensor: OpenVINO's reader takes it for one of any shape."""
+    kinds = _declared(path)
+    for name in names:
+        kind = kinds.get(name)
+        if isinstance(kind, str):
+            raise ModelNotSupported(
+                f"input {name!r} is a {kind}: only tensors can be fed",
+                hint="export the model with tensors as inputs",
+            )
+
+
+def output_names(model: Any, path: Path) -> list[str]:
+    """One name for each output, the same after every load: what OpenVINO compiles has names of inner tensors too, in no order."""
+    if path.suffix == ".onnx":
+        with path.open("rb") as file:
+            named = onnxfile.outputs(path.name, file)
+        if len(named) == len(model.outputs):
+            return named
+    names: list[str] = []
+    for index, port in enumerate(model.outputs):
+        free = sorted(set(map(str, port.names)) - set(names))
+        names.append(free[0] if free else f"output_{index}")
+    return names
 
 
 def reshape(model: Any, shapes: Shapes) -> bool:
@@ -116,9 +161,10 @@ def _put_in(model: Any, shapes: Shapes, places: Mapping[int, tuple[int, ...]]) -
     return bool(changed)
 
 
-def describe(model: Any, shapes: Shapes, schema: str | None) -> Description:
+def describe(model: Any, shapes: Shapes, path: Path, schema: str | None) -> Description:
     """Inputs and outputs as declared, and the facts; ``shapes`` are put into ``model`` on the way."""
-    inputs, outputs = specs(model.inputs, "input", shapes), specs(model.outputs, "output")
+    inputs = _all_inputs(specs(model.inputs, "input", shapes), path)
+    outputs = specs(model.outputs, "output", names=output_names(model, path))
     nodes = list(_nodes(model))
     count, by_type = _parameters(nodes)
     multiplied, reason = _multiply_accumulates(model, shapes)
@@ -134,6 +180,18 @@ def describe(model: Any, shapes: Shapes, schema: str | None) -> Description:
         multiply_accumulates=multiplied,
         unknown=({**unknown, "multiply_accumulates": reason} if reason else unknown) or None,
     )
+
+
+def _all_inputs(read: Sequence[TensorSpec], path: Path) -> tuple[TensorSpec, ...]:
+    """The inputs of the file in its order: those that nothing reads, and that OpenVINO leaves out, too."""
+    known, kinds = {spec.name: spec for spec in read}, _declared(path)
+    if path.suffix == ".onnx":
+        with path.open("rb") as file:
+            listed = [known.get(name, kinds.get(name)) for name in onnxfile.inputs(path.name, file)]
+        every = tuple(spec for spec in listed if isinstance(spec, TensorSpec))
+        if known.keys() <= {spec.name for spec in every}:
+            return every
+    return tuple(read)
 
 
 def ir_version(path: Path) -> str | None:
