@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -19,6 +20,8 @@ pytest.importorskip("pgqueuer")
 
 from dynolab import errors
 from dynolab.agent.http import HubDoor
+from dynolab.client.client import Client
+from dynolab.client.settings import ClientConfig
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
 from dynolab.testing.databases import OwnDatabase
@@ -536,3 +539,67 @@ def test_who_is_shut_out_amid_a_job_gets_and_says_nothing_more_of_it(meet: Meet,
             call()
     shown = ana.get(f"/jobs/{job}")
     assert (shown["state"], shown["summary"]) == ("queued" if end == "pool" else "failed", None)
+
+
+# ---- access that ends while it is used -------------------------------------------------------------------------------
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+def submitted_while(postgres: OwnDatabase, submit: Callable[[], httpx.Response], *ending: str) -> httpx.Response:
+    """What a submission is answered that came while a transaction with these statements was not committed yet."""
+
+    answers = []
+
+    async def meanwhile(connection: asyncpg.Connection) -> None:
+        async with connection.transaction():
+            for statement in ending:
+                await connection.execute(statement)
+            answer = asyncio.create_task(asyncio.to_thread(submit))
+            while not answer.done() and not await connection.fetchval(WAITING):
+                await asyncio.sleep(0.02)
+        answers.append(await answer)
+
+    in_database(postgres, meanwhile)
+    return answers[0]
+
+
+def test_a_job_that_waited_for_the_end_of_a_sharing_gets_nothing(meet: Meet, postgres: OwnDatabase) -> None:
+    ana, bob = meet("ana"), meet("bob")
+    bob.ask("phone")
+    model = ana.model()
+    ana.share(f"/models/{model}", bob.email)
+    job = {"kind": "profile", "model_id": model, "device": {"name": "phone"}}
+    locked = f"SELECT 1 FROM model WHERE id = '{model}' FOR UPDATE"
+    ended = f"DELETE FROM share WHERE target_id = '{model}'"
+    checked(submitted_while(postgres, lambda: bob.send("POST", "/jobs", json=job), locked, ended), 404)
+    assert bob.ask("phone", wait_s=1) is None
+
+
+def test_a_job_that_waited_for_the_closing_of_a_pool_is_refused(meet: Meet, postgres: OwnDatabase) -> None:
+    ana, bob = meet("ana"), meet("bob")
+    ana.ask("phone")
+    ana.change("phone", let_send=[bob.email])
+    checked(bob.send("POST", "/trusted", json={"owner": ana.email}), 200)
+    job = {"kind": "profile", "model_id": bob.model(), "device": {"name": "phone"}}
+    pool = ana.pool("phone", ana.email)["id"]
+    locked = f"SELECT 1 FROM pool WHERE id = '{pool}' FOR UPDATE"
+    closed = f"DELETE FROM pool_grant WHERE pool_id = '{pool}'"
+    checked(submitted_while(postgres, lambda: bob.send("POST", "/jobs", json=job), locked, closed), 403)
+    assert ana.ask("phone", wait_s=1) is None
+
+
+def test_a_log_of_anothers_device_gives_a_terminal_no_orders(meet: Meet, tmp_path: Path) -> None:
+    ana, bob = meet("ana"), meet("bob")
+    bob.ask("phone")
+    job = bob.submit(bob.model(), "phone")["id"]
+    given = bob.ask("phone", wait_s=10)
+    assert given is not None
+    written = tmp_path / "log"
+    written.write_bytes(b"one\x1b]0;mine\x07\ttwo\n\x1b[31mthree\xc2\x9b")
+    bob.door.store(given.attempt, "log", written)
+    bob.door.finish(given.attempt, Outcome(error=errors.LoadFailed("no").to_dict()))
+    bob.share(f"/jobs/{job}", ana.email)
+    with closing(Client(ClientConfig(ana.token, ana.hub.url, verbose=False))) as client:
+        assert client.get_job(job).log() == "one\ufffd]0;mine\ufffd\ttwo\nthree\ufffd"

@@ -19,7 +19,7 @@ from dynolab.client.shown import ShownProfile
 from dynolab.client.status import JobArtifactType, JobStatus
 from dynolab.errors import Bug, DeviceLost, NotFound, from_dict
 from dynolab.report.aihub import dictionary
-from dynolab.spec import codec
+from dynolab.spec import codec, untrusted
 from dynolab.spec.profiles import Profile
 
 if TYPE_CHECKING:
@@ -168,8 +168,11 @@ class Job(Shared):
             sleep(AWAY_PAUSE_S)
 
     def log(self) -> str:
-        """The log of the last attempt, while that runs as far as it has come. Raises :class:`NotFound` before there is one."""
-        return self._owner.api.text(f"jobs/{self.job_id}/log")
+        """The log of the last attempt, while that runs as far as it has come. Raises :class:`NotFound` before there is one.
+
+        Somebody else's device may have written it: what would be an order to a terminal is replaced.
+        """
+        return untrusted.printable(self._owner.api.text(f"jobs/{self.job_id}/log"))
 
     def follow_log(self) -> Iterator[str]:
         """The log piece by piece as it comes, until the job is over. Another attempt begins anew."""

@@ -139,6 +139,10 @@ async def one(
     if lock is not None:
         statement = statement.with_for_update(read=lock == "share", of=table)
     row = (await connection.execute(statement)).one_or_none()
+    if row is not None and lock is not None:
+        # PostgreSQL looks again at a row that it waited for, not at who it is shared with: that stood as before the wait.
+        again = select(table).where(table.c.id == target_id, visible(table, account))
+        row = (await connection.execute(again)).one_or_none()
     if row is None:
         raise NotFound(f"there is no {table.name} {target_id!r}", hint="it may have been deleted, or belong to another")
     return row

@@ -11,11 +11,12 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
-from dynolab.hub.store.tables import dataset, dependency, job, model
+from dynolab.hub.store.tables import dataset, dependency, job, model, pool
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one, visible
 from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
+from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements
@@ -96,6 +97,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
                 raise Conflict(f"the dataset {request.dataset_id} has no bytes yet", hint="complete its upload first")
         elif request.kind != "profile":
             raise SpecInvalid(f"a job of kind {request.kind} needs a dataset")
+        await _check_pool(connection, account, chosen)
         unready = await _unready(connection, account, request.waits_for)
         values = {
             "id": job_id,
@@ -157,6 +159,16 @@ async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[Devi
             hint="on that machine, `dynolab doctor` tells what is missing",
         )
     raise NotFound(f"no device matches {wanted!r}", hint="`dynolab devices` lists those that are known")
+
+
+async def _check_pool(connection: AsyncConnection, account: Account, chosen: DeviceModel) -> None:
+    """Raises :class:`Forbidden` where the pool's owner has closed it meanwhile; until the transaction ends nobody does."""
+    await connection.execute(select(pool.c.id).where(pool.c.id == chosen.pool_id).with_for_update(read=True))
+    # Asked once the lock is there: what was asked for together with it would be as it stood before the wait.
+    if await connection.scalar(select(pool.c.id).where(pool.c.id == chosen.pool_id, may_send(account))) is None:
+        raise Forbidden(
+            f"{chosen.name!r} does not take your jobs any more", hint="`dynolab devices` lists those that do"
+        )
 
 
 def _check_bounds(request: JobRequest) -> None:
