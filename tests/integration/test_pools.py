@@ -586,7 +586,7 @@ def test_a_job_that_waited_for_the_closing_of_a_pool_is_refused(meet: Meet, post
     pool = ana.pool("phone", ana.email)["id"]
     locked = f"SELECT 1 FROM pool WHERE id = '{pool}' FOR UPDATE"
     closed = f"DELETE FROM pool_grant WHERE pool_id = '{pool}'"
-    checked(submitted_while(postgres, lambda: bob.send("POST", "/jobs", json=job), locked, closed), 403)
+    checked(submitted_while(postgres, lambda: bob.send("POST", "/jobs", json=job), locked, closed), 404)
     assert ana.ask("phone", wait_s=1) is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 
 from sqlalchemy import ARRAY, BigInteger, Column, Text, bindparam, insert, select, update
 
@@ -14,6 +14,7 @@ from dynolab.hub.store.tables import attempt, blob, dataset, job, model
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.begin_upload import check_room, reserve
 from dynolab.hub.usecases.check_claimed import check_claimed
+from dynolab.hub.usecases.store_part import RESERVE_EVERY_BYTES
 
 COLUMNS = {verb: attempt.c[f"{verb}_blob_id"] for verb in ("result", "output", "artifact", "log")}
 """What an attempt may leave, by the verb of the address that it is sent to."""
@@ -49,7 +50,7 @@ async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str,
         if await check_claimed(connection, agent, attempt_id) != "running":
             raise _over(attempt_id)
     await check_room(hub, 0)
-    stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", chunks)
+    stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", _fitting(hub, chunks))
     noted = {"attempt": attempt_id, "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
     is_bound = hub.limits.data_max_bytes is not None
     try:
@@ -62,6 +63,17 @@ async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str,
         raise
     await hub.blobs.delete([stored.key])
     raise _over(attempt_id)
+
+
+async def _fitting(hub: Hub, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The bytes, as long as what has come of them fits: a disk is not filled before it is told that they were too many."""
+    count = asked = 0
+    async for chunk in chunks:
+        count += len(chunk)
+        if count - asked >= RESERVE_EVERY_BYTES:
+            await check_room(hub, count)
+            asked = count
+        yield chunk
 
 
 async def given_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, what: str) -> str:

@@ -162,13 +162,11 @@ async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[Devi
 
 
 async def _check_pool(connection: AsyncConnection, account: Account, chosen: DeviceModel) -> None:
-    """Raises :class:`Forbidden` where the pool's owner has closed it meanwhile; until the transaction ends nobody does."""
+    """Raises :class:`NotFound` where the pool's owner has closed it meanwhile; until the transaction ends nobody does."""
     await connection.execute(select(pool.c.id).where(pool.c.id == chosen.pool_id).with_for_update(read=True))
     # Asked once the lock is there: what was asked for together with it would be as it stood before the wait.
     if await connection.scalar(select(pool.c.id).where(pool.c.id == chosen.pool_id, may_send(account))) is None:
-        raise Forbidden(
-            f"{chosen.name!r} does not take your jobs any more", hint="`dynolab devices` lists those that do"
-        )
+        raise NotFound(f"no device matches {chosen.name!r}", hint="`dynolab devices` lists those that are known")
 
 
 def _check_bounds(request: JobRequest) -> None:
