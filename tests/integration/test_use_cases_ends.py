@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ pytest.importorskip("pgqueuer")
 
 from sqlalchemy import delete, insert, update
 
-from dynolab.errors import LoadFailed
+from dynolab.errors import LoadFailed, RateLimited
+from dynolab.hub.scheduling.followers import WATCHED_MOST
 from dynolab.hub.store.tables import attempt, job, pool, share, trust
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.follow_job import Moment, follow_job
@@ -30,11 +32,31 @@ def run(postgres: OwnDatabase, tmp_path: Path) -> Run:
     return lambda drill: on_bench(postgres, tmp_path, drill)
 
 
+def test_one_account_follows_no_more_jobs_than_leave_room_for_others(run: Run) -> None:
+    """Every stream is a connection that stays: who may not have more is told so, and gets one when another ends."""
+
+    async def drill(bench: Bench) -> None:
+        hub, who = bench.hub, bench.user
+        job_id = await bench.submit(await bench.model())
+        async with AsyncExitStack() as streams:
+            for _ in range(WATCHED_MOST - 1):
+                await streams.enter_async_context(follow_job(hub, who, job_id))
+            hub.followers.check(who.id)
+            async with follow_job(hub, who, job_id):
+                with pytest.raises(RateLimited) as caught:
+                    hub.followers.check(who.id)
+                assert caught.value.details == {"retry_after_s": 15}
+                hub.followers.check(who.id + 1)
+            hub.followers.check(who.id)
+
+    run(drill)
+
+
 def test_who_follows_a_job_sees_every_step_of_it_and_its_end(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         hub = bench.hub
         job_id = await bench.submit(await bench.model())
-        async with follow_job(hub, job_id) as watcher:
+        async with follow_job(hub, bench.user, job_id) as watcher:
 
             async def next_one() -> Moment:
                 watcher.changed.clear()

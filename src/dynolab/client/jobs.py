@@ -17,7 +17,7 @@ from dynolab.client.results import InferenceJobResult, JobResult, job_url, statu
 from dynolab.client.shared import Shared
 from dynolab.client.shown import ShownProfile
 from dynolab.client.status import JobArtifactType, JobStatus
-from dynolab.errors import Bug, DeviceLost, NotFound, from_dict
+from dynolab.errors import Bug, DeviceLost, NotFound, RateLimited, from_dict
 from dynolab.report.aihub import dictionary
 from dynolab.spec import codec, untrusted
 from dynolab.spec.profiles import Profile
@@ -164,7 +164,7 @@ class Job(Shared):
                     told(of_job(document))
                 if end is not None and monotonic() >= end:
                     return
-        except DeviceLost:
+        except (DeviceLost, RateLimited):
             sleep(AWAY_PAUSE_S)
 
     def log(self) -> str:

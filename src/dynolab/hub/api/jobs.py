@@ -258,8 +258,12 @@ def _streamed(size: int, chunks: AsyncIterator[bytes], media_type: str) -> Strea
     },
 )
 async def events(request: Request, hub: TheHub, account: Caller, id: str) -> StreamingResponse:
-    """Server-sent events: the state as it is now, then every change, within a second. The stream ends with the job."""
+    """Server-sent events: the state as it is now, then every change, within a second. The stream ends with the job.
+
+    429 while the account follows as many as one may.
+    """
     await find_job(hub, account, id)
+    hub.followers.check(account.id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
     chunks = _events(hub, account, request.headers.get("authorization", ""), id)
     return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
@@ -269,7 +273,7 @@ async def _events(hub: Hub, account: Account, authorization: str, job_id: str) -
     """The stream of one watcher; it also ends when the hub does, and when the watcher may not look any more."""
     before: Moment | None = None
     token = [revocation(account.token_id)]
-    async with follow_job(hub, job_id) as watcher, hub.wakeups.waiter(token) as unsure:
+    async with follow_job(hub, account, job_id) as watcher, hub.wakeups.waiter(token) as unsure:
         while not hub.wakeups.closed:
             watcher.changed.clear()
             moment = watcher.seen

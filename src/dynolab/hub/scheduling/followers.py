@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
+from dynolab.errors import RateLimited
+
 LOOK_EVERY_S = 1.0
+WATCHED_MOST = 200
+"""By one account: each is a connection, and is asked every 15 s whether it may go on."""
+RETRY_AFTER_S = 15
 Look = Callable[[Collection[str]], Awaitable[Mapping[str, object]]]
 log = logging.getLogger(__name__)
 
@@ -26,11 +31,32 @@ class Followers:
 
     def __init__(self) -> None:
         self._watching: dict[str, set[Watcher]] = defaultdict(set)
+        self._counts: Counter[int] = Counter()
         self._task: asyncio.Task[None] | None = None
 
+    def check(self, who: int) -> None:
+        """Raise :class:`RateLimited` while ``who`` watches as much as one may."""
+        if self._counts[who] >= WATCHED_MOST:
+            raise RateLimited(
+                f"you follow {WATCHED_MOST} jobs at once, which is the most that one account may",
+                hint="wait for one of them, or ask for the job itself from time to time",
+                details={"retry_after_s": RETRY_AFTER_S},
+            )
+
     @asynccontextmanager
-    async def watch(self, target: str, look: Look) -> AsyncIterator[Watcher]:
-        """A watcher of ``target``; ``look`` finds what is to be known of several targets at once."""
+    async def watch(self, target: str, look: Look, who: int) -> AsyncIterator[Watcher]:
+        """A watcher of ``target`` for ``who``; ``look`` finds what is to be known of several targets at once."""
+        self._counts[who] += 1
+        try:
+            async with self._watched(target, look) as watcher:
+                yield watcher
+        finally:
+            self._counts[who] -= 1
+            if not self._counts[who]:
+                del self._counts[who]
+
+    @asynccontextmanager
+    async def _watched(self, target: str, look: Look) -> AsyncIterator[Watcher]:
         watcher = Watcher()
         watcher.seen = (await look([target])).get(target)
         watcher.changed.set()

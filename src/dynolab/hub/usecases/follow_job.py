@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from dynolab.hub.scheduling.followers import Watcher
 from dynolab.hub.store.tables import attempt, job
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.base import Account, Hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ _PROGRESS = (
 
 
 @asynccontextmanager
-async def follow_job(hub: Hub, job_id: str) -> AsyncIterator[Watcher]:
+async def follow_job(hub: Hub, account: Account, job_id: str) -> AsyncIterator[Watcher]:
     """A watcher whose ``seen`` is a :class:`Moment`, or None once the job is deleted. The caller has seen to who may look."""
-    async with hub.followers.watch(job_id, partial(_moments, hub)) as watcher:
+    async with hub.followers.watch(job_id, partial(_moments, hub), account.id) as watcher:
         yield watcher
 
 

@@ -1417,3 +1417,5 @@ sentence-a-cpu-quota-stopped-the-process = a CPU quota stopped the process in { 
 sentence-its-processes-showed = Its processes showed { $low } to { $high }, each exact to { $size }
 sentence-more-repeats-may-tell = More repeats may tell
 sentence-memory-of-processes-could-not-be-read = memory of { $count } of the model's processes could not be read, and is missing in these figures
+sentence-you-follow-jobs-at-once = you follow { $count } jobs at once, which is the most that one account may
+sentence-wait-for-one-of-them-or-ask = wait for one of them, or ask for the job itself from time to time
