@@ -235,7 +235,7 @@ class Run:
             if session is None or (shapes != loaded and not session.takes_any_shape):
                 if session is not None:
                     session.close()
-                session, loaded = self.runtime.load(self._uncached(number, shapes)), shapes
+                session, loaded = self.runtime.load(self._for_values(number, shapes)), shapes
             session.bind(arrays, {})
             first_inference(session.runner())
             kept.append(
@@ -245,11 +245,10 @@ class Run:
             self.note(outputs=tuple(kept), effective=session.effective())
             session.close()
 
-    def _uncached(self, number: int, shapes: Mapping[str, tuple[int, ...]]) -> Target:
-        """A target whose caches are empty: values must not hang on what was loaded before.
-
-        OpenVINO 2026.4.1 computes rotary embeddings otherwise when it imports them from its cache than when it compiles.
-        """
+    def _for_values(self, number: int, shapes: Mapping[str, tuple[int, ...]]) -> Target:
+        """The target of a load whose outputs are asked for: with caches of its own where the runtime's change values."""
+        if self.runtime.cached_values:
+            return self.target(shapes=shapes)
         place = self.folder / f"cache-{number}"
         place.mkdir()
         return self.target(shapes=shapes, cache_dir=place)

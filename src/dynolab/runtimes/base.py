@@ -115,6 +115,9 @@ class Runtime(ABC):
     rows: ClassVar[Mapping[ModelFormat, RuntimeRow]] = {}
     """Rows of formats that differ from ``row``."""
 
+    cached_values: ClassVar[bool] = True
+    """Whether a model out of ``cache_dir`` gives the values of one that was just compiled; else an inference job caches nothing."""
+
     def row_of(self, kind: ModelFormat) -> RuntimeRow:
         """The row that holds for one format."""
         return self.rows.get(kind, self.row)

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from dynolab.errors import Error, InferenceFailed, LoadFailed, ModelInvalid, ModelNotSupported, SpecInvalid
+from dynolab.measure.protocol import RunKind
 from dynolab.runtimes._elements import element_name
 from dynolab.runtimes.base import Target
 from dynolab.runtimes.openvino import OpenVino, OpenVinoSession
 from dynolab.spec.measurements import ComputeUnit
+from dynolab.spec.models import ModelFormat
+from dynolab.testing.harness import Harness
 
 ov = pytest.importorskip("openvino", reason="openvino is not installed: pip install 'dynolab[openvino]'")
 
@@ -450,3 +453,26 @@ def test_a_type_that_openvino_lacks_is_named(tmp_path: Path, target: Callable[..
     path = onnx_file(tmp_path / "net.onnx", [helper.make_node("Cast", ["x"], ["y"], to=1)], [x], [y], opset=25)
     with pytest.raises(ModelNotSupported, match=r"no tensors of int2, which net\.onnx asks for"):
         runtime.describe(target(path))
+
+
+def test_an_inference_job_does_not_take_its_values_from_the_cache(tmp_path: Path) -> None:
+    """OpenVINO 2026.4.1 computes a rotary embedding otherwise when it imports it than when it compiles it."""
+    onnx = pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    helper = onnx.helper
+    shapes = {"x": [2, 4, 3, 8], "cos": [50, 4], "sin": [50, 4], "at": [2, 3]}
+    values = [helper.make_tensor_value_info(name, 7 if name == "at" else 1, shape) for name, shape in shapes.items()]
+    y = helper.make_tensor_value_info("y", 1, shapes["x"])
+    path = onnx_file(tmp_path / "net.onnx", [helper.make_node("RotaryEmbedding", list(shapes), ["y"])], values, [y], 23)
+    random = np.random.default_rng(1)
+    arrays = {name: random.random(shape, np.float32) for name, shape in shapes.items()}
+    arrays["at"] = random.integers(0, 50, shapes["at"])
+    files = {name: str(tmp_path / f"{name}.npy") for name in arrays}
+    for name, file in files.items():
+        np.save(file, arrays[name])
+    harness = Harness(tmp_path / "harness", path, ModelFormat.ONNX, "openvino")
+    harness.inspect()
+    found = harness.good(RunKind.INFER, batches=(files,)).outputs[0]
+    expected = ReferenceEvaluator(str(path)).run(None, arrays)[0]
+    assert np.allclose(np.load(found["y"]), expected, rtol=1e-2, atol=1e-3)  # a CPU may compute in bfloat16

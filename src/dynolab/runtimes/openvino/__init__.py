@@ -137,6 +137,7 @@ class OpenVino(Runtime):
     distributions = ("openvino",)
     units = (ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU)
     option_groups = (GROUP,)
+    cached_values = False  # rotary embeddings that are imported from the cache are computed otherwise (2026.4.1)
     row = RuntimeRow(
         artifact="the exported compiled blob; a load does not read it, it compiles through cache_dir as an app does",
         wiped="cache_dir: the first load compiles and leaves its blob there, a warm load imports that",
