@@ -199,9 +199,11 @@ def named(reason: str, case: Case) -> bool:
     from onnx import defs
 
     words = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", reason))
-    parts = {schema.name for schema in defs.get_all_schemas() if sum(map(str.isupper, schema.name)) > 1}
+    known = {schema.name for schema in defs.get_all_schemas()}
+    parts = set(re.findall(r"\b([A-Z]\w+)[(-]\d", reason)) & known  # with its version, as in Add(14) and Conv-16
+    parts |= {name for name in words & known if sum(map(str.isupper, name)) > 1}
     inside = any(re.search(rf"(?<![a-z]){name}(?![a-z])", reason, re.IGNORECASE) for name in operators(case))
-    return inside or bool(_NO_TENSORS.search(reason)) or bool(words & (parts | case.inputs.keys() | _KINDS))
+    return inside or bool(_NO_TENSORS.search(reason)) or bool(parts or words & (case.inputs.keys() | _KINDS))
 
 
 def bare(case: Case, runtime: str) -> Verdict:
