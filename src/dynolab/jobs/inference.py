@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dynolab.connections.local import own_folder
-from dynolab.errors import NotFound, SpecInvalid, WorkerCrashed
+from dynolab.errors import ModelNotSupported, NotFound, SpecInvalid, WorkerCrashed
 from dynolab.jobs import _campaigns as campaigns
 from dynolab.jobs._datasets import h5
 from dynolab.jobs.base import Context, JobType
@@ -42,6 +42,11 @@ class InferenceJob(JobType[InferenceSpec, Profile | None]):
             for files in carried.outputs:
                 for output, path in files.items():
                     outputs.setdefault(output, []).append(_output(path))
+            if not outputs:
+                raise ModelNotSupported(
+                    "the model puts out no tensor: there is nothing to bring back",
+                    hint="a profile job measures it; export it with tensors as outputs to have them",
+                )
             h5.write(spec.outputs, outputs)
         return carried.profile
 

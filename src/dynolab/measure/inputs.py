@@ -130,9 +130,8 @@ def conform(array: Array, spec: TensorSpec) -> Array:
             return array.view(wanted)
         if array.dtype.kind in ("iu" if "int" in spec.dtype else "iuf"):
             return _narrowed(array, spec, wanted)
-    way = _WAYS_OUT.get(spec.dtype) or (
-        "int8" if "int" in spec.dtype else "float32" if spec.dtype in EXTRA else spec.dtype
-    )
+    narrow = ("uint8" if "uint" in spec.dtype else "int8") if "int" in spec.dtype else "float32"
+    way = narrow if spec.dtype in EXTRA else _WAYS_OUT.get(spec.dtype, spec.dtype)
     raise SpecInvalid(
         f"the values for input {spec.name!r} are {held}, it is {spec.dtype}", hint=f"give it values.astype('{way}')"
     )

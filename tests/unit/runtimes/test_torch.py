@@ -506,6 +506,22 @@ class Conjugate(torch.nn.Module):
         return torch.fft.fft(x).conj()
 
 
+class Rows(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.reshape(2, 2).to_sparse_csr()
+
+
+class Channels(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        scales, zeros = torch.tensor([0.5, 1.0]), torch.tensor([0, 0])
+        return torch.quantize_per_channel(x.reshape(2, 2), scales, zeros, 0, torch.qint8)
+
+
+class Halves(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.view_as_complex(x.reshape(2, 2).half())
+
+
 class Brain(torch.nn.Module):
     def forward(self, x: Any) -> Any:
         return x.to(torch.bfloat16)
@@ -518,12 +534,15 @@ class Brain(torch.nn.Module):
         (Sparse(), "float32", [0.0, 1.5, 0.0, 2.0]),
         (Conjugate(), "complex64", [3.5, -0.5j, -3.5, 0.5j]),
         (Brain(), "bfloat16", [0.0, 1.5, 0.0, 2.0]),
+        (Rows(), "float32", [[0.0, 1.5], [0.0, 2.0]]),
+        (Channels(), "float32", [[0.0, 1.5], [0.0, 2.0]]),
+        (Halves(), "complex64", [1.5j, 2.0j]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, torch.nn.Module) else "",
 )
-@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own, of quantised tensors
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own, of quantised tensors and halves
 def test_outputs_that_are_no_plain_arrays(
-    tmp_path: Path, target: Callable[..., Target], module: Any, dtype: str, expected: list[complex]
+    tmp_path: Path, target: Callable[..., Target], module: Any, dtype: str, expected: list[Any]
 ) -> None:
     values = torch.tensor([0.0, 1.5, 0.0, 2.0])
     torch.jit.save(torch.jit.trace(module, (values,), check_trace=False), str(tmp_path / "m.pt"))
@@ -534,3 +553,14 @@ def test_outputs_that_are_no_plain_arrays(
     session.close()
     assert found.dtype.name == dtype
     assert np.allclose(found.astype(complex), expected)
+
+
+class Mixed(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[dict[str, list[torch.Tensor]], str, torch.Tensor | None, int]:
+        return {"a": [x, x + 1]}, "text", None, 3
+
+
+def test_what_is_no_tensor_of_a_result_is_left_out(tmp_path: Path, target: Callable[..., Target]) -> None:
+    torch.jit.save(torch.jit.script(Mixed()), str(tmp_path / "m.pt"))
+    found = run(target(tmp_path / "m.pt", x=(2,)), x=np.ones(2, np.float32))
+    assert {name: array.tolist() for name, array in found.items()} == {"output_0": [1.0, 1.0], "output_1": [2.0, 2.0]}

@@ -347,9 +347,17 @@ def _array(tensor: Any) -> Array:
         tensor = tensor.dequantize()
     if tensor.layout is not torch.strided:
         tensor = tensor.to_dense()
+    if tensor.dtype is torch.complex32:  # of two halves, which numpy lacks
+        tensor = tensor.to(torch.complex64)
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in EXTRA:
-        return np.array(tensor.numpy())
+        try:
+            return np.array(tensor.numpy())
+        except (TypeError, RuntimeError) as error:
+            raise ModelNotSupported(
+                f"an output is a tensor of {name} that only PyTorch knows: {files.useful(error)}",
+                hint="convert it in the model, such as with .float()",
+            ) from error
     return unpacked(tensor.contiguous().reshape(-1).view(torch.uint8).numpy(), name, tuple(tensor.shape))
 
 

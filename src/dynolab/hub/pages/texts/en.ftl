@@ -1094,6 +1094,10 @@ sentence-there-was-no-memory-left-in-an-inference = there was no memory left in 
 sentence-there-was-no-memory-left-in-an-inference-2 = there was no memory left in an inference: { $said }
 sentence-there-was-no-memory-left = there was no memory left: { $said }
 sentence-the-inference-failed = the inference failed: { $said }
+sentence-the-model-puts-out-no-tensor = the model puts out no tensor: there is nothing to bring back
+sentence-a-profile-job-measures-it = a profile job measures it; export it with tensors as outputs to have them
+sentence-an-output-is-a-tensor-that-only-pytorch-knows = an output is a tensor of { $type } that only PyTorch knows: { $said }
+sentence-convert-it-in-the-model-such-as-with-float = convert it in the model, such as with .float()
 sentence-the-values-were-made-up = the values were made up; give some that the model takes: --input-file { $name }=FILE.npy
 sentence-an-output-is-text-that-is-no-utf-8 = an output is text that is no UTF-8: { $said }
 sentence-let-the-model-put-out-bytes = let the model put out bytes as uint8

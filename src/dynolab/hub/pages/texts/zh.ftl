@@ -1558,6 +1558,10 @@ sentence-there-was-no-memory-left-in-an-inference = 推理时内存耗尽
 sentence-there-was-no-memory-left-in-an-inference-2 = 推理时内存耗尽：{ $said }
 sentence-there-was-no-memory-left = 内存耗尽：{ $said }
 sentence-the-inference-failed = 推理失败：{ $said }
+sentence-the-model-puts-out-no-tensor = 该模型不输出张量：没有可以带回的结果
+sentence-a-profile-job-measures-it = 性能分析作业可以测量它；若要取得输出，请导出为以张量作输出的模型
+sentence-an-output-is-a-tensor-that-only-pytorch-knows = 有一个输出是 { $type } 张量，只有 PyTorch 认识：{ $said }
+sentence-convert-it-in-the-model-such-as-with-float = 请在模型中转换它，例如用 .float()
 sentence-the-values-were-made-up = 输入值是随机生成的；请给出模型能接受的值：--input-file { $name }=FILE.npy
 sentence-an-output-is-text-that-is-no-utf-8 = 有一个输出是文本，但不是 UTF-8：{ $said }
 sentence-let-the-model-put-out-bytes = 请让模型以 uint8 输出字节
