@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from dynolab import errors
 from dynolab.measure import process
 from dynolab.measure.clock import now_ns
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
+    REQUEST_FILE,
     RESULT_FILE,
     InputPlan,
     Measure,
@@ -21,10 +23,11 @@ from dynolab.measure.protocol import (
     RunRequest,
     RunResult,
     read,
+    write,
 )
 from dynolab.measure.worker import Run
 from dynolab.spec.measurements import StageName
-from dynolab.spec.models import ModelFormat
+from dynolab.spec.models import EXTENSIONS, ModelFormat
 from dynolab.spec.options import parse
 from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.harness import Harness
@@ -128,3 +131,27 @@ def test_the_runtime_is_told_what_the_request_says(tmp_path: Path) -> None:
     assert target.options == parse("--compute_unit cpu")
     assert run.target(cache_dir=tmp_path).cache_dir == tmp_path
     assert run.target(cache_dir=tmp_path).shapes == target.shapes
+
+
+@pytest.mark.parametrize(
+    ("runtime", "module", "ending"),
+    [
+        ("onnxruntime", "onnxruntime", ".onnx"), ("openvino", "openvino", ".xml"), ("litert", "ai_edge_litert", ".tflite"), ("torch", "torch", ".pt"),
+    ],
+)  # fmt: skip
+def test_a_library_that_the_device_lacks_is_told_as_such(
+    tmp_path: Path, runtime: str, module: str, ending: str
+) -> None:
+    """It is no bug of ours, and no fault of the model's; what is missing is named."""
+    model = tmp_path / f"m{ending}"
+    model.write_bytes(b"never read")
+    asked = Harness(tmp_path / "h", model, EXTENSIONS[ending], runtime).request(RunKind.INSPECT)
+    write(asked, tmp_path / REQUEST_FILE)
+    code = f"import sys; sys.modules[{module!r}] = None; from dynolab.measure.worker import main; main(sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    error = errors.from_dict(read(RunResult, tmp_path / RESULT_FILE).error or {})
+    assert isinstance(error, errors.PluginMissing)
+    assert module in error.message
+    assert error.hint
+    assert error.exit_code == 2

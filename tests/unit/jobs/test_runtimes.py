@@ -1,0 +1,43 @@
+"""Which runtime a job's model gets, and what is said on a device that has none for it."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from dynolab import plugins
+from dynolab.errors import PluginMissing, SpecInvalid
+from dynolab.jobs._campaigns import PREFERRED, runtime_for
+from dynolab.runtimes import base
+from dynolab.runtimes.base import Runtime
+from dynolab.spec.models import ModelFormat
+
+
+def test_every_format_has_a_runtime_that_takes_it() -> None:
+    for kind in ModelFormat:
+        runtime = plugins.load("dynolab.runtimes", PREFERRED[kind])
+        assert isinstance(runtime, Runtime)
+        assert kind in runtime.formats
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ModelFormat if kind is not ModelFormat.NULL])
+def test_a_device_without_the_runtime_of_a_model_says_what_to_install(
+    kind: ModelFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "installed_version", lambda name: None)
+    for module in ("onnxruntime", "openvino", "litert", "torch"):
+        plugin = importlib.import_module(f"dynolab.runtimes.{module}")
+        monkeypatch.setattr(plugin, "installed_version", lambda name: None, raising=False)
+    with pytest.raises(PluginMissing, match="is not installed") as caught:
+        runtime_for(None, kind)
+    assert "pip install" in caught.value.message
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+    assert caught.value.blame == "setup"
+
+
+def test_a_runtime_that_does_not_take_the_format_is_the_users_choice() -> None:
+    with pytest.raises(SpecInvalid, match="litert does not run onnx") as caught:
+        runtime_for("litert", ModelFormat.ONNX)
+    assert "onnxruntime" in (caught.value.hint or "")
