@@ -38,7 +38,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
 def account(data: Path, *arguments: str, text: str = "", code: int = 0) -> str:
     """What ``dynolab hub account`` prints; where it fails, what it says."""
     done = command("hub", "--data", data, "account", *arguments, text=text)
-    assert done.code == code, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stderr if code else done.stdout.strip()
 
 

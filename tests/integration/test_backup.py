@@ -7,8 +7,6 @@ import hashlib
 import io
 import json
 import os
-import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -30,6 +28,7 @@ from dynolab.hub.store.database import Database, configuration, newest
 from dynolab.hub.store.postgres import Postgres, running
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
 from dynolab.testing import object_stores
+from dynolab.testing.commands import command as dynolab
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 MODEL, DATA, PROFILE, LOG = os.urandom(6 << 20), b"tensors, or so it says", b'{"stages": [1, 2]}', b"line\n" * 1000
@@ -94,12 +93,6 @@ def filled(hub: RunningHub, folder: Path) -> tuple[User, Kept]:
     waiting = user.ask("POST", "/jobs", 201, json=wanted)["id"]
     door.close()
     return user, Kept(model, data, done, waiting)
-
-
-def dynolab(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
-    more = {**os.environ, **(environment or {})}
-    return subprocess.run(command, env=more, capture_output=True, text=True, timeout=120, check=False)
 
 
 def goes_on(hub: RunningHub, kept: Kept) -> None:

@@ -22,11 +22,12 @@ pytest.importorskip("ai_edge_litert")
 from dynolab.agent.http import HubDoor
 from dynolab.jobs._datasets import h5
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
+from dynolab.testing.commands import Done, command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 ONNX = MODEL.with_name("ch_ppocr_mobile_v2.0_cls_infer.onnx")
-Command = Callable[..., subprocess.CompletedProcess[str]]
+Command = Callable[..., subprocess.CompletedProcess[str] | Done]
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +50,12 @@ def dynolab(hub: RunningHub, environment: dict[str, str]) -> Command:
     """Runs the command with the settings of a user who has just signed in."""
     ini = Path(environment["DYNOLAB_CLIENT_INI"])
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
+    def run(*arguments: object) -> subprocess.CompletedProcess[str] | Done:
+        if arguments[0] not in ("agent", "hub"):
+            return command(*arguments, environment=environment)
+        whole = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
         return subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            whole, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
 
     signed_in = run("login", "--from", hub.ini)
@@ -200,8 +203,8 @@ def test_what_the_device_cannot_run_is_refused_before_anything_goes_up(
         return len(httpx.get(f"{hub.url}/api/hub/v1/models", headers=headers, timeout=30).json()["models"])
 
     before = models()
-    for command in (("submit", "profile"), ("profile",)):
-        refused = dynolab(*command, ONNX, "--device", device, "--options", "--runtime litert")
+    for verb in (("submit", "profile"), ("profile",)):
+        refused = dynolab(*verb, ONNX, "--device", device, "--options", "--runtime litert")
         assert refused.returncode == 2
         assert "the runtime 'litert' does not run a model of the kind onnx" in refused.stderr
     assert models() == before

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal, Tensors
 from dynolab.spec.tensors import TensorSpec
+from dynolab.testing.commands import command
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -492,8 +491,8 @@ def test_priorities_that_cannot_be(user: User, model: str, wrong: object) -> Non
 
 
 def another_user(user: User, hub: RunningHub, email: str) -> User:
-    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(hub.data), "account", "add"]
-    done = subprocess.run([*command, email], capture_output=True, text=True, check=True, env=hub.environment)
+    done = command("hub", "--data", hub.data, "account", "add", email, environment=hub.environment)
+    assert done.returncode == 0, done.stderr
     return User(hub, done.stdout.strip(), user.http)
 
 

@@ -74,7 +74,7 @@ def use(hub: RunningHub, folder: Path) -> None:
 
 def dynolab(*arguments: object) -> None:
     done = command(*arguments)
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_hubs_folder_is_its_owners_and_one_that_was_open_is_closed_at_the_next_start(tmp_path: Path) -> None:

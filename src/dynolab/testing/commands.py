@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from unittest import mock
@@ -16,19 +16,23 @@ from dynolab.cli import main
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A command that ended."""
+    """A command that ended, with what :class:`subprocess.CompletedProcess` calls the same."""
 
-    code: int
+    returncode: int
     stdout: str
     stderr: str
 
 
-def command(*arguments: object, text: str = "") -> Done:
-    """What ``dynolab`` with these arguments says, and its exit status. ``text`` is what it reads; no terminal is there."""
+def command(*arguments: object, text: str = "", environment: Mapping[str, str] | None = None) -> Done:
+    """What ``dynolab`` with these arguments says, and its exit status. ``text`` is what it reads; no terminal is there.
+
+    ``environment``: variables besides those of this process. Nothing is to be given here that serves until it is stopped.
+    """
     told, complained, code = io.StringIO(), io.StringIO(), 0
     with (
         mock.patch.object(sys, "argv", ["dynolab", *map(str, arguments)]),
         mock.patch.object(sys, "stdin", io.StringIO(text)),
+        mock.patch.dict(os.environ, environment or {}),
         redirect_stdout(told),
         redirect_stderr(complained),
         _left_as_it_was(),
