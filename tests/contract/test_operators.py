@@ -1,4 +1,4 @@
-"""A sample of ONNX's own operator models through dynolab's doors; all of them: ``tests/benchmarks/operators.py``."""
+"""ONNX's own operator models through dynolab's doors: a sample, and as a slow test all of them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.testing.operator_cases import write_some
+from dynolab.testing.operator_cases import write, write_some
 from dynolab.testing.operator_pool import verdicts
 from dynolab.testing.operators import OWN, Verdict
 from dynolab.testing.runtime_contract import runtime_named
 
 pytest.importorskip("onnx")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # onnx's own cases overflow on purpose as they are made
-]
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+"""onnx's own cases overflow on purpose as they are made."""
 
 
 def _words(text: str) -> set[str]:
@@ -119,12 +117,34 @@ def test_the_sample_is_what_it_says(cases: list[Path]) -> None:
 
 @pytest.mark.parametrize("runtime", sorted(REFUSED))
 def test_each_is_right_or_refused_with_a_name(runtime: str, cases: list[Path]) -> None:
-    missing = runtime_named(runtime).unavailable()
-    if missing is not None and runtime not in os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split():
-        pytest.skip(missing)
+    skip_without(runtime)
     found = list(verdicts(cases, runtime))
     assert len(found) == len(cases)
     assert not [verdict for verdict in found if not fine(verdict, runtime)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", sorted(REFUSED))
+def test_all_of_them_are_right_or_refused_by_operator_or_type_or_as_the_library_has_them(
+    runtime: str, tmp_path: Path
+) -> None:
+    skip_without(runtime)
+    found = list(verdicts(list(write(tmp_path)), runtime))
+    assert len(found) > 1_500
+    wrong = [
+        verdict
+        for verdict in found
+        if verdict.outcome != "right"
+        and not (verdict.outcome == "refused" and verdict.named)
+        and not (verdict.outcome == "differs" and verdict.bare in OWN)
+    ]
+    assert not wrong
+
+
+def skip_without(runtime: str) -> None:
+    missing = runtime_named(runtime).unavailable()
+    if missing is not None and runtime not in os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split():
+        pytest.skip(missing)
 
 
 def fine(verdict: Verdict, runtime: str) -> bool:
