@@ -32,6 +32,7 @@ def command(*arguments: object, text: str = "", environment: Mapping[str, str] |
     with (
         mock.patch.object(sys, "argv", ["dynolab", *map(str, arguments)]),
         mock.patch.object(sys, "stdin", io.StringIO(text)),
+        mock.patch.object(sys, "dont_write_bytecode", True),  # it would be closed to the sandboxes of other tests
         mock.patch.dict(os.environ, environment or {}),
         redirect_stdout(told),
         redirect_stderr(complained),
