@@ -46,6 +46,7 @@ def ran(model: Path, runtime: Runtime, folder: Path) -> str:
         if outcome.result.error is not None:
             return refused(errors.from_dict(outcome.result.error))
         made.inspection = outcome.result.inspection or made.inspection
+        made.effective = made.effective | outcome.result.effective
     return "figures"
 
 

@@ -597,6 +597,9 @@ def test_an_output_of_unknown_length_is_made_in_each_run(tmp_path: Path) -> None
     assert made.inspection is not None
     assert [notice.level for notice in made.inspection.notices] == ["loud"]
     assert made.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.INFERENCE].values_ns
+    layers = made.good(RunKind.LAYERS).layer_pass
+    assert layers is not None
+    assert "unknown length" in (layers.reason or "")
     np.save(tmp_path / "x.npy", np.array([0, 1, 0, 0, 1, 1, 0, 0], np.bool_))
     result = made.good(RunKind.INFER, batches=({"x": str(tmp_path / "x.npy")},))
     assert np.load(result.outputs[0]["y"]).tolist() == [[1], [4], [5]]

@@ -203,6 +203,10 @@ class LiteRt(Runtime):
     def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
         """From the profiler of LiteRT's C API, which counts whole microseconds; threads and cache as in :meth:`load`."""
         self._check(target.options)
+        if target.effective.get("api") == API:
+            raise ModelNotSupported(
+                "times of layers come from LiteRT's C API, which runs no model with an output of unknown length"
+            )
         version = self.versions().get(self.distributions[0])
         if version not in c_api.TRIED:
             tried = ", ".join(sorted(c_api.TRIED))

@@ -1094,6 +1094,7 @@ sentence-there-was-no-memory-left-in-an-inference = there was no memory left in 
 sentence-there-was-no-memory-left-in-an-inference-2 = there was no memory left in an inference: { $said }
 sentence-there-was-no-memory-left = there was no memory left: { $said }
 sentence-the-inference-failed = the inference failed: { $said }
+sentence-which-runs-no-model-with-an-output-of-unknown-length = times of layers come from LiteRT's C API, which runs no model with an output of unknown length
 sentence-the-model-puts-out-no-tensor = the model puts out no tensor: there is nothing to bring back
 sentence-a-profile-job-measures-it = a profile job measures it; export it with tensors as outputs to have them
 sentence-an-output-is-a-tensor-that-only-pytorch-knows = an output is a tensor of { $type } that only PyTorch knows: { $said }

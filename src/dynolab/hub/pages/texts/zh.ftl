@@ -1558,6 +1558,7 @@ sentence-there-was-no-memory-left-in-an-inference = 推理时内存耗尽
 sentence-there-was-no-memory-left-in-an-inference-2 = 推理时内存耗尽：{ $said }
 sentence-there-was-no-memory-left = 内存耗尽：{ $said }
 sentence-the-inference-failed = 推理失败：{ $said }
+sentence-which-runs-no-model-with-an-output-of-unknown-length = 各层的时间来自 LiteRT 的 C API，而它不能运行输出长度未知的模型
 sentence-the-model-puts-out-no-tensor = 该模型不输出张量：没有可以带回的结果
 sentence-a-profile-job-measures-it = 性能分析作业可以测量它；若要取得输出，请导出为以张量作输出的模型
 sentence-an-output-is-a-tensor-that-only-pytorch-knows = 有一个输出是 { $type } 张量，只有 PyTorch 认识：{ $said }
