@@ -64,7 +64,7 @@ def test_a_profile_is_read_in_chinese_with_the_reasons_that_it_holds(noisy: str,
     page.get_by_label("筛选").fill("conv")
     page.get_by_role("status").filter(has_text="/ 68 层").wait_for()
     page.get_by_role("link", name="进程总峰值").hover()
-    page.get_by_role("tooltip").get_by_text("一个进程从导入运行时之前起").wait_for()
+    page.get_by_role("tooltip").get_by_text("一个进程从导入运行时之前").wait_for()
     page.get_by_role("link", name="进程总峰值").click()
     page.wait_for_url("**/definitions#def-process_total")
     page.get_by_role("heading", level=1, name="术语定义", exact=True).wait_for()
