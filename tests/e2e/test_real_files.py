@@ -68,7 +68,6 @@ FILES = {
     ),
     "quantised operators of ONNX Runtime's own": Real(
         "text2tashkeel", "0.1.0", "text2tashkeel/models/bilstm.int8.onnx", "int64 [1, 16]", 1, {"input_ids": (1, 16)},
-        openvino="DynamicQuantizeLSTM",
     ),
     "four inputs, one of them of truth values": Real(
         "arabic-name-romanizer", "0.2.0", "arabic_name_romanizer/resources/decoder.onnx",
@@ -84,7 +83,7 @@ FILES = {
         "string [2]", 1, openvino="StringNormalizer",
     ),
     "a sequence of maps beside a tensor": Real(
-        "onnxruntime", "1.32.0", "onnxruntime/datasets/logreg_iris.onnx", "float32 [3, 2]", 1, openvino="LinearClassifier",
+        "onnxruntime", "1.32.0", "onnxruntime/datasets/logreg_iris.onnx", "float32 [3, 2]", 1, openvino="probabilities",
     ),
 }  # fmt: skip
 

@@ -163,7 +163,9 @@ class OpenVino(Runtime):
 
     def describe(self, target: Target) -> Description:
         schema = facts.ir_version(target.model) if target.format is ModelFormat.OPENVINO_IR else None
-        return facts.describe(self._read(target.model), target.shapes, target.model, schema)
+        model = self._read(target.model)
+        facts.name_inputs(model, target.model)
+        return facts.describe(model, target.shapes, target.model, schema)
 
     def load(self, target: Target) -> Session:
         """By path where compile found the declared shapes in use: a warm load then never parses the model."""
@@ -209,6 +211,7 @@ class OpenVino(Runtime):
     def _names(self, path: Path) -> tuple[list[str], list[str]]:
         """Of inputs and of outputs, as the file has them."""
         model = self._read(path)
+        facts.name_inputs(model, path)
         return [str(port.any_name) for port in model.inputs], facts.output_names(model, path)
 
     def _compile(self, source: Any, target: Target, config: Mapping[str, Any]) -> Any:
