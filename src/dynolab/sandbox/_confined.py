@@ -109,7 +109,10 @@ class Confined:
 
     def _hear(self) -> None:
         """Take one message of the sandbox's first process, or its end."""
-        content, extras, _, _ = self._news.recvmsg(4000, socket.CMSG_SPACE(_CREDENTIALS.size))
+        try:
+            content, extras, _, _ = self._news.recvmsg(4000, socket.CMSG_SPACE(_CREDENTIALS.size))
+        except OSError:  # another thread has ended it meanwhile, and closed this
+            content, extras = b"", []
         for line in content.decode("utf-8", "replace").splitlines():
             self._take(line[:1], line[1:], _sender(extras))
         if not content:

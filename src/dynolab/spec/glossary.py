@@ -67,9 +67,9 @@ _FIGURES = (
     ("peak_memory", "Peak memory",
      ("The upper end of the stage's memory peak as one figure (AI Hub's older key).")),
     ("process_total", "Process total peak",
-     ("The highest memory of one process from before the runtime's import through load, first inference and "
-     "loop, libraries included; measured cold and warm, and the worse counts: the plain answer to whether an app would "
-     "be killed.")),
+     ("The highest memory of one process from before the runtime's import through load, first inference and loop: the "
+     "plain answer to whether an app would be killed. Libraries are part of it. It is measured cold and warm, and the "
+     "worse counts.")),
     ("runtime_import", "Runtime import",
      ("Time and memory that importing the runtime's library takes, before any stage: the stages hold what the "
      "model costs, not what the library costs.")),

@@ -187,7 +187,16 @@ ENDLESS = {
 
 @pytest.mark.parametrize("kept", [False, True], ids=["first request", "second request"])
 @pytest.mark.parametrize("what", ENDLESS)
-def test_a_head_without_end_is_not_taken(line: socket.socket, what: str, kept: bool) -> None:
+def test_a_head_without_end_is_not_taken(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, what: str, kept: bool
+) -> None:
+    monkeypatch.setattr(timeouts, "HEADERS_WITHIN_S", SOON_S)
+    monkeypatch.setattr(timeouts, "BODY_WITHIN_S", SOON_S)
+    with socket.create_connection(address, 20) as line:
+        _send_a_head_without_end(line, what, kept)
+
+
+def _send_a_head_without_end(line: socket.socket, what: str, kept: bool) -> None:
     if kept:
         line.sendall(head("/", 100_000) + b"x" * 100_000)
         assert answer(line).endswith(b"\r\n\r\n100000")
