@@ -102,7 +102,8 @@ def test_another_protocol_version_is_refused(null_harness: MakeHarness) -> None:
 def test_a_worker_past_its_deadline_is_killed_and_its_result_says_so(
     null_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness, run = null_harness(sleep_s=60, at="inference"), process.run
+    harness, run = null_harness(), process.run
+    harness.model.write_text('{"sleep_s": 60, "at": "inference"}', encoding="utf-8")  # the inspection is over
 
     def limited(folder: Path, request: RunRequest, **more: Any) -> process.Outcome:
         return run(folder, request, **{**more, "deadline_ns": now_ns() + 3 * 10**8})
