@@ -194,12 +194,14 @@ def _software_pages(pid: int, apart: Software) -> tuple[int, int]:
             if not name.endswith(":"):
                 mapped = {}
                 inside = "/" in rest and apart.has(rest[rest.index("/") :].rstrip("\n").removesuffix(" (deleted)"))
-            elif inside and name in ("Rss:", "Pss:", "Anonymous:"):
+            elif inside and name in ("Rss:", "Pss:", "Pss_Dirty:", "Anonymous:"):
                 mapped[name] = int(rest.split()[0]) * _KIB
                 if name == "Anonymous:" and mapped["Rss:"]:
                     file = mapped["Rss:"] - mapped["Anonymous:"]
                     resident += file
-                    share += mapped["Pss:"] * file // mapped["Rss:"]
+                    # What was written to is no page of the file any more. Kernels before 6.0 do not tell its share.
+                    written = mapped.get("Pss_Dirty:", mapped["Pss:"] * mapped["Anonymous:"] // mapped["Rss:"])
+                    share += max(0, mapped["Pss:"] - written)
     return resident, share
 
 
