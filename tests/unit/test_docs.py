@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -378,3 +378,8 @@ def test_the_runtime_on_the_page_keeps_the_contract(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_candidates_of_the_inspection_are_those_of_the_definition() -> None:
+    told = [cells[1:] for number, cells in rows(section(MEASURING, "### Inspection")).items() if number.isdigit()]
+    assert told == [[f"{low} to {high}", str(length)] for (low, high), length in map(astuple, inputs.CANDIDATES)]

@@ -140,3 +140,18 @@ def test_the_way_to_cold_files_is_the_workspace(
     found = findings(recorded("laptop"))["cold loads (page cache)"]
     assert found.state == "problem"
     assert found.fix.startswith("export DYNOLAB_WORKSPACE=")
+
+
+@pytest.mark.parametrize(("celsius", "state"), [(79, "ok"), (80, "warning")])
+def test_a_device_is_hot_from_eighty_degrees_on(recorded: Recorded, celsius: int, state: str) -> None:
+    root = recorded("raspberry_pi")
+    for counter in root.glob("sys/devices/system/cpu/cpu*/thermal_throttle/*"):
+        counter.unlink()
+    for zone in root.glob("sys/class/thermal/thermal_zone*/temp"):
+        zone.write_text(f"{celsius * 1000}\n")
+    for brake in root.glob("sys/class/thermal/cooling_device*/cur_state"):
+        brake.write_text("0\n")
+    firmware = root / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    if firmware.exists():
+        firmware.write_text("0\n")
+    assert findings(root)["temperature"].state == state

@@ -161,3 +161,12 @@ def somewhere(document: Any, picks: random.Random) -> tuple[str | int, ...]:
         place.append(step)
         document = document[step]
     return tuple(place)
+
+
+def test_what_a_worker_fails_with_is_read_to_a_bound(honest: Any, tmp_path: Path) -> None:
+    request, document = honest[RunKind.INFERENCE, Measure.TIME]
+    error = errors.LoadFailed("m" * 5_000, hint="h" * 5_000, details={"log": "l" * 30_000}).to_dict()
+    found = told(tmp_path, request, {"protocol": document["protocol"], "error": error}).error
+    assert found is not None
+    sizes = [len(str(found["message"])), len(str(found["hint"])), len(found["details"]["log"])]  # type: ignore[index] # a dict
+    assert sizes == [4_000, 1_000, 20_000]
