@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dynolab.measure import cgroups
 from dynolab.sandbox.base import is_tuning
 from dynolab.spec.devices import DeviceFacts
 
@@ -146,7 +147,7 @@ def cpu_quota(root: Path) -> float | None:
         quota, _, period = words.partition(" ")
         if quota.isdigit() and period.isdigit():
             quotas.append(int(quota) / int(period))
-    for folder in _cgroup_folders(root, "cpu"):
+    for folder in cgroups.folders(root, "cpu"):
         quota_us, period_us = _number(root, f"{folder}/cpu.cfs_quota_us"), _number(root, f"{folder}/cpu.cfs_period_us")
         if quota_us and period_us and quota_us > 0:
             quotas.append(quota_us / period_us)
@@ -156,7 +157,7 @@ def cpu_quota(root: Path) -> float | None:
 def memory_limit_bytes(root: Path) -> int | None:
     """The control group's memory limit: ``memory.max`` (v2) or ``memory.limit_in_bytes`` (v1); None: not limited."""
     limits = [int(words) for words in _cgroup_texts(root, "memory", "memory.max") if words.isdigit()]
-    found = (_number(root, f"{folder}/memory.limit_in_bytes") for folder in _cgroup_folders(root, "memory"))
+    found = (_number(root, f"{folder}/memory.limit_in_bytes") for folder in cgroups.folders(root, "memory"))
     limits += [limit for limit in found if limit is not None and limit < _NO_MEMORY_LIMIT_BYTES]
     return min(limits, default=None)
 
@@ -247,23 +248,7 @@ def meminfo(root: Path) -> dict[str, int]:
 
 
 def _cgroup_texts(root: Path, controller: str, file: str) -> Iterator[str]:
-    for folder in _cgroup_folders(root, controller):
+    for folder in cgroups.folders(root, controller):
         found = text(root, f"{folder}/{file}")
         if found is not None:
             yield found
-
-
-def _cgroup_folders(root: Path, controller: str) -> Iterator[str]:
-    """This process's folder and those above it, v1 and v2 (cgroups(7)).
-
-    In a container the path of ``/proc/self/cgroup`` may not exist below the mount: then only the mount itself counts.
-    """
-    for line in (text(root, "proc/self/cgroup") or "").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and controller not in controllers.split(","):
-            continue
-        mounts = (f"sys/fs/cgroup/{controllers}",) if controllers else ("sys/fs/cgroup", "sys/fs/cgroup/unified")
-        for mount in mounts:
-            steps = [part for part in path.split("/") if part and part != ".."]
-            yield from ("/".join([mount, *steps[:depth]]) for depth in range(len(steps), -1, -1))

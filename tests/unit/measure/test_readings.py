@@ -163,6 +163,11 @@ QUOTAS = {
         {"sys/fs/cgroup/cpu,cpuacct/x/cpu.stat": "nr_periods 4\nnr_throttled 1\nthrottled_time 900\n"},
         {"periods": 4, "throttled_periods": 1, "throttled_ns": 900},
     ),
+    "two beside one": (
+        {"proc/self/cgroup": "4:memory:/x\n0::/y\n"},
+        {"sys/fs/cgroup/unified/y/cpu.stat": "nr_periods 9\nnr_throttled 3\nthrottled_usec 2\n"},
+        {"periods": 9, "throttled_periods": 3, "throttled_ns": 2000},
+    ),
 }
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dynolab.measure.readings.base import Field, Reading, Unavailable, read_text, table
-
-_TOP = "sys/fs/cgroup"
+from dynolab.measure import cgroups
+from dynolab.measure.readings.base import Field, Reading, Unavailable, table
 
 
 class CpuQuota(Reading):
@@ -46,16 +45,9 @@ def _number(group: dict[str, list[str]], name: str) -> float:
 
 def _stats(root: Path) -> Iterator[str]:
     """``cpu.stat`` of this process's groups from the innermost to the outermost that can be seen here."""
-    for line in read_text(root, "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = root / _TOP / controllers
-        group = top / path.lstrip("/")
-        for place in (group, *group.parents):
-            if place == top or top in place.parents:
-                with suppress(OSError):
-                    yield (place / "cpu.stat").read_text(encoding="ascii")
+    for folder in cgroups.folders(root, "cpu"):
+        with suppress(OSError):
+            yield (root / folder / "cpu.stat").read_text(encoding="ascii")
 
 
 plugin = CpuQuota()
