@@ -23,7 +23,7 @@ import dynolab
 from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
-from dynolab.measure import figures, inputs, plan, process, verdict_rules, warmup
+from dynolab.measure import figures, inputs, plan, process, time_range, timed_loop, verdict_rules, warmup
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import Report
 from dynolab.runtimes.base import Runtime
@@ -36,7 +36,7 @@ from dynolab.spec.options import KnownOption, OptionValue
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 IDS = [page.name for page in PAGES]
-LIMITS: list[ModuleType] = [plan, process, figures, verdict_rules, warmup, stats, compare]
+LIMITS: list[ModuleType] = [plan, process, figures, time_range, timed_loop, verdict_rules, warmup, stats, compare]
 """Modules whose numbers decide what is reported."""
 
 Kind = TypeVar("Kind")
@@ -238,8 +238,10 @@ def test_every_threshold_is_named_with_its_value(module: ModuleType) -> None:
         assert f"| `{name}` | {shown} |" in table, f"{module.__name__}.{name} = {shown} is not in docs/measuring.md"
 
 
-def test_every_sign_is_named() -> None:
-    assert list(verdict_rules.TIMING_RULES) == [name for name in rows(section(MEASURING, "### Signs")) if "_" in name]
+def test_every_condition_is_named() -> None:
+    assert list(verdict_rules.CONDITIONS) == [
+        name for name in rows(section(MEASURING, "### Conditions")) if "_" in name
+    ]
 
 
 def test_every_way_of_feeding_a_model_is_named() -> None:

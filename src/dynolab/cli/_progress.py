@@ -21,7 +21,7 @@ from dynolab.spec.progress import Event, brief, describe
 
 def processes(spec: ProfileSpec) -> dict[tuple[str, str], int]:
     """Processes by stage and pass. A compilation that takes long is timed once: only its outcome tells."""
-    loop = len(plan.timing_processes(options.parse(spec.options), spec.processes))
+    loop = len(plan.loop_iterations(options.parse(spec.options), spec.processes))
     timed = {("first_load", "time"): spec.processes, ("inference", "time"): loop}
     return {
         **timed,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 from dynolab.report import text
-from dynolab.report.base import device_text, runtime_text
+from dynolab.report.base import device_text, runtime_text, show_stage_time
 from dynolab.report.html.fragment import fragment
 from dynolab.spec.profiles import Profile
-from dynolab.spec.show import show_time
 
 
 class ShownProfile(Profile):
@@ -21,7 +20,7 @@ class ShownProfile(Profile):
 
     def __repr__(self) -> str:
         time = self.inference.time
-        figure = f"inference {show_time(time.minimum_ns)}" if time else "inference not measured"
+        figure = f"inference {show_stage_time(time)}" if time else "inference not measured"
         verdict = self.inference.verdict.trust.value
         return f"<Profile {self.model.name!r} on {runtime_text(self)}, {device_text(self)}: {figure}, {verdict}>"
 

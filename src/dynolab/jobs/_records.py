@@ -1,4 +1,4 @@
-"""What this machine remembers of a device between jobs: the smallest values of its reference readings and of its models."""
+"""What this machine remembers of a device for 30 days: times of the reference kernel, and of models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import platformdirs
@@ -17,6 +17,12 @@ from dynolab.measure.readings import reference_kernel
 from dynolab.spec import codec
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.options import Options
+
+KEPT_DAYS, KEPT_VALUES = 30, 200
+"""A device changes: firmware, cooling, who else is on the host."""
+BEST_PERCENTILE = 0.05
+"""Of the reference kernel's times: the record of all would be the luck of one moment."""
+_REFERENCE = reference_kernel.plugin.name
 
 
 def folder() -> Path:
@@ -37,22 +43,33 @@ def key(device: DeviceFacts) -> str:
 
 
 def best(device: str) -> dict[str, float]:
-    """The smallest values seen on a device, by name; empty when nothing (or nothing readable) is on record."""
-    return {name: before.value for name, before in _known(device).items()}
+    """What to hold the reference kernel's times against, by name: a low percentile of those on record."""
+    return {
+        name: sorted(entry.value for entry in entries)[int(BEST_PERCENTILE * len(entries))]
+        for name, entries in _known(device).items()
+        if name.startswith(_REFERENCE)
+    }
 
 
 def before(device: str, name: str) -> Before | None:
-    """The smallest value of one name, and when it was seen; None when it is not on record."""
-    return _known(device).get(name)
+    """The time of a model that the device showed lately: the second smallest of several, since one may be luck."""
+    entries = sorted(_known(device).get(name, ()), key=lambda entry: entry.value)
+    return entries[min(1, len(entries) - 1)] if entries else None
 
 
-def _known(device: str) -> dict[str, Before]:
+def _known(device: str) -> dict[str, list[Before]]:
+    """What is on record and not too old, by name; nothing where there is no record, or none that can be read."""
+    first = (datetime.now(UTC).date() - timedelta(days=KEPT_DAYS)).isoformat()
     try:
         document = json.loads(_path(device).read_text(encoding="utf-8"))
-        days = document.get("seen_on", {})
-        return {str(name): Before(float(value), days.get(name)) for name, value in document["best"].items()}
+        read = {
+            str(name): [Before(float(value), str(day)) for day, value in entries]
+            for name, entries in document["history"].items()
+        }
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
+    kept = {name: [entry for entry in entries if entry.seen_on >= first] for name, entries in read.items()}
+    return {name: entries for name, entries in kept.items() if entries}
 
 
 def model_key(sha256: str, measured: Measured, options: Options) -> str:
@@ -71,15 +88,10 @@ def model_key(sha256: str, measured: Measured, options: Options) -> str:
 
 
 def remember(device: str, seen: dict[str, float]) -> None:
-    """Keep the smaller of each value, with today's date; a record that cannot be written is left as it is."""
+    """Add these values, with today's date; a record that cannot be written is left as it is."""
     known, today = _known(device), datetime.now(UTC).date().isoformat()
-    known |= {name: Before(value, today) for name, value in seen.items() if not _reached(known.get(name), value)}
-    values = {name: one.value for name, one in known.items()}
-    days = {name: one.seen_on for name, one in known.items() if one.seen_on is not None}
-    path = _path(device)
+    for name, value in seen.items():
+        known[name] = [*known.get(name, ()), Before(value, today)][-KEPT_VALUES:]
+    history = {name: [[entry.seen_on, entry.value] for entry in entries] for name, entries in known.items()}
     with suppress(OSError):
-        private_files.write(path, json.dumps({"best": values, "seen_on": days}, indent=1))
-
-
-def _reached(known: Before | None, value: float) -> bool:
-    return known is not None and known.value <= value
+        private_files.write(_path(device), json.dumps({"history": history}))

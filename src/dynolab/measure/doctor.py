@@ -18,7 +18,6 @@ from typing import Literal
 from dynolab.measure import environment, pagecache
 from dynolab.measure.readings import clock, neighbours, pressure, reference_kernel, run_queue, steal, swap, thermal
 from dynolab.measure.readings.base import Reading, Unavailable
-from dynolab.measure.verdict_rules import OTHERS_CORES_ALLOWED, OTHERS_SHARE_ALLOWED, STEAL_SHARE_ALLOWED
 from dynolab.sandbox import base as sandbox
 from dynolab.spec.show import show_share
 
@@ -35,6 +34,9 @@ _SLOW_TIMER_NS = 1_000
 """A reading of the clock above this is no vDSO call."""
 _HOT_CELSIUS = 80.0
 """The Raspberry Pi's soft limit; laptops and phones begin to slow down between 80 and 100 degrees."""
+_OTHERS_CORES, _OTHERS_SHARE = 0.10, 0.05
+"""CPUs that others use on a small machine, and as a share of all: background services of an idle Linux stay below."""
+_STEAL_SHARE = 0.05
 _STEADY_RATIO = 1.05
 """Of the integer kernel, largest over smallest; see ``verdict_rules.INTEGER_SLOWDOWN_ALLOWED``."""
 _STEADY_LOOKS = 8
@@ -115,25 +117,25 @@ def _busy(place: Place) -> list[Finding]:
 
 def _load(others: float, cores: int, place: Place) -> Finding:
     found = f"others use {others:.2f} of {cores} cores (load average {place.text('proc/loadavg') or 'unknown'})"
-    if others <= max(OTHERS_CORES_ALLOWED, OTHERS_SHARE_ALLOWED * cores):
+    if others <= max(_OTHERS_CORES, _OTHERS_SHARE * cores):
         return Finding("load", "ok", found)
-    cost = "threads wait for a CPU, caches and memory are shared: such passes are called noisy and tried again"
+    cost = "threads wait for a CPU, caches and memory are shared: ranges of times get wider, and profiles take longer"
     return Finding("load", "problem", found, cost, "ps -eo pid,pcpu,etime,args --sort=-pcpu | head")
 
 
 def _stolen(share: float) -> Finding:
     found = f"the hypervisor took {show_share(share)} of one CPU"
-    if share <= STEAL_SHARE_ALLOWED / 5:
+    if share <= _STEAL_SHARE / 5:
         return Finding("steal", "ok", found)
     cost = "whole milliseconds are missing from iterations, and no program in this machine shows up as the cause"
-    return Finding("steal", "problem" if share > STEAL_SHARE_ALLOWED else "warning", found, cost)
+    return Finding("steal", "problem" if share > _STEAL_SHARE else "warning", found, cost)
 
 
 def _steady(place: Place) -> list[Finding]:
     """Whether a fixed piece of work takes the same time from one moment to the next."""
     looks: list[float] = []
     for _ in range(_STEADY_LOOKS):
-        looks.append(reference_kernel.plugin.read(place.root)["integer_worst_ns"])
+        looks.append(reference_kernel.plugin.read(place.root)["integer_ns"])
         time.sleep(place.sample_s / _STEADY_LOOKS)
     ratio = max(looks) / min(looks)
     found = f"the integer kernel took {min(looks) / 1e3:.0f} to {max(looks) / 1e3:.0f} us in {len(looks)} looks"

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynolab.errors import Bug
-from dynolab.measure import verdict
+from dynolab.measure import timing_runs, verdict
 from dynolab.measure.orders import Before, Measured
-from dynolab.measure.plan import CALM_PROCESSES
 from dynolab.measure.protocol import Inspection
-from dynolab.measure.verdict_rules import percent
+from dynolab.measure.time_range import time_range
 from dynolab.spec import stats
 from dynolab.spec.measurements import ComputeUnit, Notice, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
@@ -31,13 +30,9 @@ from dynolab.spec.profiles import (
     Trust,
     Verdict,
 )
-from dynolab.spec.show import show_bytes, show_share, show_time
+from dynolab.spec.show import show_bytes, show_share
 
 SHOWN_CACHE_FILES = 5
-REPRODUCED_WITHIN = 0.02
-"""A loop's minimum that only one process reached may be that process's luck; the second best must come this near."""
-RECORD_WITHIN = 0.03
-"""A minimum this far above the smallest ever seen for the same model, versions, inputs and options on the device is none."""
 
 
 def profile(
@@ -54,15 +49,15 @@ def profile(
 ) -> Profile:
     """The document of one campaign that ended well.
 
-    ``before`` is the smallest inference time in ns that this device ever showed for the same model, versions, inputs and
-    options, or None.
+    ``before`` is the inference time in ns that this device lately showed for the same model, versions, inputs and options,
+    or None.
     """
     found = measured.inspection
     if found is None or measured.plan is None:
         raise Bug("a campaign that ended well left no inspection or no plan")
     compile_stage = _stage(measured, StageName.COMPILE, _compile_reason(measured, found, request.runtime))
     first, warm = (_stage(measured, name, None) for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD))
-    inference = _against_record(_stage(measured, StageName.INFERENCE, None), before)
+    inference = _stage(measured, StageName.INFERENCE, None, before)
     layers = _layers(measured, inference.time)
     return Profile(
         schema_version=SCHEMA_VERSION,
@@ -107,82 +102,53 @@ def _compile_reason(measured: Measured, found: Inspection, runtime: str) -> str 
     return measured.compile_reason or f"{runtime} has nothing to compile on the device for this model"
 
 
-def _stage(measured: Measured, name: StageName, reason: str | None) -> Stage:
+def _stage(measured: Measured, name: StageName, reason: str | None, before: Before | None = None) -> Stage:
     """One stage from its runs; ``reason`` says why it was not measured at all."""
     if reason is not None:
         nothing = Verdict(Trust.CLEAN, (), {})
         return Stage(name, reason, None, reason, (), None, reason, nothing)
-    timing = measured.timing.get(name, ())
-    cold = _least_cold(measured) if name is StageName.FIRST_LOAD else None
-    parts = [_time_verdict(timing)]
-    parts += [run.verdict for run in measured.memory.get(name, ())]
-    if cold is not None:
-        parts.append(verdict.judge_cold(cold))
+    timing = timing_runs.chosen(measured.timing.get(name, ()))
+    time = _time(name, [run for run in timing if run.chosen], measured, before)
+    memory = _memory(measured, name)
     return Stage(
         name=name,
         reason=None,
-        time=stats.summarise([run.values_ns for run in timing if run.chosen], raised_by=_raised_by(name)),
+        time=time,
         time_reason=None,
         timing_runs=timing,
-        memory=_memory(measured, name),
+        memory=memory,
         memory_reason=measured.memory_reason,
-        verdict=verdict.consistent(verdict.combine(parts)),
-        cold=cold,
+        verdict=verdict.combine([part.verdict for part in (time, memory) if part is not None and part.verdict]),
+        cold=_least_cold(measured, timing) if name is StageName.FIRST_LOAD else None,
         files_written=_files(measured, name),
-        explanation=_explanation(measured) if name is StageName.FIRST_LOAD else None,
+        explanation=_explanation(measured, timing) if name is StageName.FIRST_LOAD else None,
         accelerator=measured.accelerator.get(name, {}),
     )
 
 
-def _least_cold(measured: Measured) -> ColdProof | None:
-    """The first load that had most of its files in memory: the stage is as cold as that one."""
-    unproven = [proof for proof in measured.cold if not proof.proven]
-    return max(unproven or measured.cold, key=lambda proof: proof.resident_before_bytes or 0, default=None)
-
-
-def _against_record(stage: Stage, before: Before | None) -> Stage:
-    """The stage, called noisy when the device did the same faster before: noise only adds, so this is no minimum."""
-    if stage.time is None or before is None:
-        return stage
-    excess = stage.time.minimum_ns / max(1.0, before.value) - 1
-    readings = {**stage.verdict.readings, "over_record": excess}
-    if excess <= RECORD_WITHIN:
-        return replace(stage, verdict=replace(stage.verdict, readings=readings))
-    more, allowed = percent(excess, RECORD_WITHIN)
-    seen = "seen before" if before.seen_on is None else f"seen on {before.seen_on}"
-    reason = (
-        f"this is {more} slower than the {show_time(before.value)} {seen} of the same model on this device "
-        f"(allowed {allowed}): the device is slower now, or something disturbs it that leaves no other trace"
+def _time(name: StageName, runs: Sequence[TimingRun], measured: Measured, before: Before | None) -> TimeSummary:
+    """The statistics of the processes that count, with the range, and the verdict on it and on their conditions."""
+    found = time_range([timing_runs.process_times(run) for run in runs], measured.best)
+    record_on = None
+    if before is not None and before.value < found.lower_ns:
+        found, record_on = replace(found, lower_ns=int(before.value)), before.seen_on
+    return replace(
+        stats.summarise([run.values_ns for run in runs], raised_by=_raised_by(name)),
+        lower_ns=found.lower_ns,
+        verdict=verdict.combine([verdict.judge_time(found, record_on=record_on), *(run.verdict for run in runs)]),
     )
-    trust = Trust.NOISY if stage.verdict.trust is Trust.CLEAN else stage.verdict.trust
-    return replace(stage, verdict=verdict.consistent(Verdict(trust, (reason, *stage.verdict.reasons), readings)))
+
+
+def _least_cold(measured: Measured, timing: Sequence[TimingRun]) -> ColdProof | None:
+    """Of the first loads that count, the one that had most of its files in memory: the stage is as cold as that one."""
+    proofs = [proof for proof, run in zip(measured.cold, timing, strict=True) if run.chosen]
+    unproven = [proof for proof in proofs if not proof.proven]
+    return max(unproven or proofs, key=lambda proof: proof.resident_before_bytes or 0, default=None)
 
 
 def _raised_by(name: StageName) -> str:
     """The option that asks for more values of a stage."""
     return "--max_profiler_iterations" if name is StageName.INFERENCE else "--repeats"
-
-
-def _time_verdict(timing: Sequence[TimingRun]) -> Verdict:
-    """The verdict on a stage's minimum; for the loop, calm processes have to agree on it as well."""
-    chosen = [run for run in timing if run.chosen]
-    found = verdict.judge_stage(chosen)
-    if len(chosen) < 2 or chosen[0].first_ns is None:
-        return found
-    calm = sum(run.verdict.trust is Trust.CLEAN for run in chosen)
-    minima = sorted(min(run.values_ns) for run in chosen)
-    gap = minima[1] / max(1, minima[0]) - 1
-    readings = {**found.readings, "minimum_gap": gap, "calm_processes": float(calm)}
-    reasons = []
-    if gap > REPRODUCED_WITHIN:
-        nearest, allowed = percent(gap, REPRODUCED_WITHIN)
-        reasons.append(f"no other process came nearer to the minimum than {nearest} (allowed {allowed})")
-    if calm < min(CALM_PROCESSES, len(chosen)):
-        reasons.append(f"{calm} of {len(chosen)} processes ran undisturbed (needed: {CALM_PROCESSES})")
-    if not reasons:
-        return replace(found, readings=readings)
-    trust = Trust.NOISY if found.trust is Trust.CLEAN else found.trust
-    return Verdict(trust, (*reasons, *found.reasons), readings)
 
 
 def _memory(measured: Measured, name: StageName) -> MemorySummary | None:
@@ -197,6 +163,7 @@ def _memory(measured: Measured, name: StageName) -> MemorySummary | None:
         resolution_bytes=measured.memory_resolution_bytes,
         method=measured.memory_method,
         runs=runs,
+        verdict=verdict.combine([run.verdict for run in runs]),
     )
 
 
@@ -205,7 +172,7 @@ def _files(measured: Measured, name: StageName) -> tuple[FileFact, ...]:
     return measured.files.get(name, ()) if name in (StageName.COMPILE, StageName.FIRST_LOAD) else ()
 
 
-def _explanation(measured: Measured) -> str:
+def _explanation(measured: Measured, timing: Sequence[TimingRun]) -> str:
     """Why the first load differs from a warm one, in words, with the cache files and their bytes."""
     files = measured.files.get(StageName.FIRST_LOAD, ())
     listed = ", ".join(f"{file.path} ({show_bytes(file.bytes)})" for file in files[:SHOWN_CACHE_FILES])
@@ -215,7 +182,7 @@ def _explanation(measured: Measured) -> str:
     left = (
         f"The first load left {listed} in the cache for the warm load." if files else "The runtime left no cache files."
     )
-    cold = _least_cold(measured)
+    cold = _least_cold(measured, timing)
     if cold is None or cold.blocks_read_bytes is None:
         return left
     return f"{left} The first load read {show_bytes(cold.blocks_read_bytes)} from the disk."
@@ -234,7 +201,7 @@ def _import_cost(measured: Measured) -> ImportCost | None:
 def _first_inference(measured: Measured) -> int | None:
     """The smallest first inference over the loop's processes, in ns."""
     runs = measured.timing.get(StageName.INFERENCE, ())
-    found = [run.first_ns for run in runs if run.chosen and run.first_ns is not None]
+    found = [run.first_ns for run in runs if run.first_ns is not None]
     return min(found, default=None)
 
 

@@ -21,11 +21,11 @@ MEASURED_MAX_BYTES = 4 * untrusted.DOCUMENT_MAX_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The smallest value of a name that a device ever showed."""
+    """A time that a device showed lately."""
 
     value: float
-    seen_on: str | None = None
-    """The day in UTC, as in ``2026-03-14``; None: not on record."""
+    seen_on: str
+    """The day in UTC, as in ``2026-03-14``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Campaign:
     measures: bool = True
     """Whether the four stages are measured."""
     best: dict[str, float] = field(default_factory=dict)
-    """The best (smallest) value seen on this device by reading name, to judge today's by."""
+    """The reference kernel's best times on this device, by name, to judge today's by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Measured:
     device: DeviceFacts
     environment: dict[str, str]
     best: dict[str, float]
-    """The best seen on the device before and in any pass of this campaign, by reading name."""
+    """The reference kernel's best on the device lately, and in this campaign, by name."""
     own: dict[str, float] = field(default_factory=dict)
     """The supervisor's own reference readings: what a model's process tells could spoil the device's record for all others."""
     plan: Plan | None = None

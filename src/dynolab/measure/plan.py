@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dynolab.measure.orders import Campaign, Measured
 from dynolab.spec import stats
 from dynolab.spec.measurements import StageName
@@ -12,14 +14,18 @@ SHORT_COMPILE_NS = 10_000_000_000
 """A compilation under this is repeated; a longer one is timed once."""
 INFERENCE_PROCESSES = 3
 """The iterations are shared by three processes: one process's luck (address layout, placement) is not the model's."""
+DEFAULT_ITERATIONS = 100
+"""Of all processes together, in any case, where the request does not say."""
 MAX_ITERATIONS_PER_PROCESS = 10_000_000
-MAX_TRIES = 3
-"""A noisy timing pass is repeated up to this many tries in all."""
-CALM_PROCESSES = 2
-"""Processes of the loop that must have run undisturbed: a single calm one proves little on a host that changes its speed.
-Two that agree are no proof either (docs/benchmarks.md, verdict beside a CPU hog)."""
-HOPELESS_TRIES = 5
-"""After so many noisy tries in a row the device is plainly busy: further retries cost time and bring nothing."""
+SETTLE_MOST = 30_000
+"""Iterations of one process where the request does not say: 20 windows of a model that takes 13 us, and 1 s of one that takes
+33 us. All are kept."""
+SETTLE_WITHIN_NS = 3_000_000_000
+"""How long one process looks for calm windows, beyond the iterations that are made in any case."""
+LOAD_TRIES, LOAD_TRIES_NS = 4, 8_000_000_000
+"""Processes that a compilation or load is given beyond the plan while its range is wide, and the time for them."""
+LOOP_TRIES, LOOP_TRIES_NS = 5, 20_000_000_000
+"""The same for the loop."""
 MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
 LAYER_ITERATIONS = 20
@@ -28,15 +34,31 @@ CANDIDATE_TRIES = 10
 """Ways of feeding a model that an inspection tries at most."""
 
 
-def compile_runs(first_ns: int, repeats: int) -> int:
-    """Timing runs of the compile stage, from the duration of the first."""
-    return repeats if first_ns < SHORT_COMPILE_NS else 1
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Processes of one stage: those of the plan, and those that may be added while the range of its time is wide."""
+
+    planned: int
+    more: int
+    more_within_ns: int
 
 
-def timing_processes(options: Options, repeats: int) -> list[int]:
-    """Iterations of each process of the inference's timing pass."""
-    parts = stats.share_of_iterations(options.max_profiler_iterations, max(INFERENCE_PROCESSES, repeats))
+def load_tries(repeats: int) -> Tries:
+    """Of a compilation or a load; who wants one repeat wants no more."""
+    return Tries(repeats, LOAD_TRIES if repeats > 1 else 0, LOAD_TRIES_NS)
+
+
+def loop_iterations(options: Options, repeats: int) -> list[int]:
+    """Iterations of each process of the plan."""
+    asked = options.max_profiler_iterations or DEFAULT_ITERATIONS
+    parts = stats.share_of_iterations(asked, max(INFERENCE_PROCESSES, repeats))
     return [min(part, MAX_ITERATIONS_PER_PROCESS) for part in parts]
+
+
+def loop_tries(options: Options, repeats: int) -> Tries:
+    """Of the loop; where the iterations are given, they are a limit."""
+    more = LOOP_TRIES if options.max_profiler_iterations is None and repeats > 1 else 0
+    return Tries(len(loop_iterations(options, repeats)), more, LOOP_TRIES_NS)
 
 
 def layer_iterations(inference_ns: int) -> int:
@@ -48,9 +70,9 @@ def effective(measured: Measured, campaign: Campaign, options: Options, limit_me
     """The plan as it is carried out, once the timing passes are done."""
     repeats = 0 if measured.memory_reason else campaign.repeats
     compiles = measured.inspection is not None and measured.inspection.compiles
-    fastest_ns = min(min(run.values_ns) for run in measured.timing[StageName.INFERENCE] if run.chosen)
+    fastest_ns = min(min(run.values_ns) for run in measured.timing[StageName.INFERENCE])
     return Plan(
-        timing_runs={str(kind): len({run.process for run in runs}) for kind, runs in measured.timing.items()},
+        timing_runs={str(kind): len(runs) for kind, runs in measured.timing.items()},
         memory_runs={
             str(StageName.COMPILE): int(bool(repeats and compiles)),
             **{str(name): repeats for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD, StageName.INFERENCE)},

@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from dynolab.errors import SpecInvalid, WorkerCrashed
 from dynolab.spec import codec, untrusted
-from dynolab.spec.measurements import Layer, MemoryEdge, Notice, Witnesses
+from dynolab.spec.measurements import Layer, LoopWindow, MemoryEdge, Notice, Witnesses
 from dynolab.spec.models import Description, FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
 VALUES_FILE = "values.bin"
@@ -101,7 +101,13 @@ class RunRequest:
     wishes: InputWishes = field(default_factory=InputWishes)
     first_candidate: int = 0
     iterations: int = 1
+    """Of the loop: as many as are wanted in any case, time permitting."""
+    most_iterations: int = 0
+    """In windows, more are made, up to these, until the loop has settled or ``settle_within_ns`` are over."""
+    settle_within_ns: int = 0
     time_limit_ns: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    """The reference kernel's best times on this device, by :func:`dynolab.measure.time_range.reference_name`."""
     memory_limit_bytes: int | None = None
     files: tuple[str, ...] = ()
     """All files and folders that the model consists of: nothing else of it is in the worker's sight."""
@@ -111,6 +117,11 @@ class RunRequest:
     """Inputs to infer from: for each batch the .npy file of each input."""
     readings: tuple[str, ...] = ()
     """Witnesses to ask; finding out which there are costs a worker more than asking them."""
+
+    @property
+    def room(self) -> int:
+        """For so many durations of the loop."""
+        return max(self.iterations, self.most_iterations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +152,8 @@ class StagePass:
 
     values_ns: tuple[int, ...] = ()
     """The stage's duration (one value), or the loop's iterations in order."""
+    windows: tuple[LoopWindow, ...] = ()
+    """Of the loop, in order."""
     warmup_ns: tuple[int, ...] = ()
     first_ns: int | None = None
     edges: tuple[MemoryEdge, ...] = ()

@@ -12,6 +12,7 @@ from dynolab.spec.measurements import MemoryEdge, StageName
 from dynolab.spec.tensors import TensorSpec
 
 MESSAGE_MAX, HINT_MAX, LOG_MAX = 4_000, 1_000, 20_000
+CORE_MAX = 20
 TOLD = (errors.UserError, errors.WorkerError, errors.PluginMissing, errors.Bug, errors.DeviceUnfit)
 """What a worker can fail with. That the device is unfit is believed only once a trial says so, too (see ``process``); its other
 troubles, which have a job tried again elsewhere, are for others to tell."""
@@ -131,15 +132,27 @@ def _stage(name: str, stage: StagePass, request: RunRequest) -> Iterator[str]:
         yield f"no witnesses of {name}"
     if request.measure is Measure.MEMORY:
         yield from _edges(stage.edges, 3)
-    most = request.iterations if name == StageName.INFERENCE else 1
+    most = request.room if name == StageName.INFERENCE else 1
     if not 1 <= len(stage.values_ns) <= most or min(stage.values_ns) <= 0:
         yield f"the times of {name}"
     if min((*stage.warmup_ns, stage.first_ns or 0, stage.io_bytes, *stage.accelerator.values())) < 0:
         yield f"figures of {name} below 0"
+    if name == StageName.INFERENCE:
+        yield from _windows(stage)
     for file in stage.files:
         untrusted.relative_path(file.path)
         if file.bytes < 0:
             yield f"the size of {file.path[:200]!r}"
+
+
+def _windows(stage: StagePass) -> Iterator[str]:
+    counts = [window.count for window in stage.windows]
+    if min(counts, default=0) < 1 or sum(counts) != len(stage.values_ns):
+        yield f"windows of {sum(counts)} iterations instead of {len(stage.values_ns)}"
+    for window in stage.windows:
+        told = (window.warmup_ns, window.cpu_ns, window.delay_ns, window.throttled_ns, window.kernel_ns)
+        if min(window.wall_ns, *(value or 0 for value in told)) < 0 or len(window.core) > CORE_MAX:
+            yield "the witnesses of a window"
 
 
 def _edges(edges: tuple[MemoryEdge, ...], count: int) -> Iterator[str]:

@@ -40,6 +40,7 @@ def carry_out(folder: Path, campaign: Campaign) -> Measured:
 
 def measure(runner: Runner) -> None:
     """The four stages, and the layers."""
+    runner.look_at_reference()
     TimingPasses(runner).carry_out()
     runner.note(plan=plan.effective(runner.measured, runner.campaign, runner.options, runner.cage.method))
     MemoryPasses(runner).carry_out()
@@ -114,7 +115,7 @@ def layers(runner: Runner) -> None:
     if found is None:
         raise errors.Bug("a layer pass left no layers and no reason")
     check_units(found.layers, runner.options.compute_units)
-    judged = found.witnesses and verdict.judge_timing(found.witnesses, best=runner.measured.best)
+    judged = found.witnesses and verdict.judge_conditions(found.witnesses)
     runner.note(layer_pass=found, layers_verdict=judged)
 
 

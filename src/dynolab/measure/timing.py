@@ -1,8 +1,8 @@
-"""The timing passes of a campaign: compile, cold loads, warm loads with the loop after them; noisy ones again."""
+"""The timing passes of a campaign: compile, cold loads, warm loads with the loop after them; more while a range is wide."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -11,7 +11,11 @@ from typing import Any
 from dynolab import errors
 from dynolab.measure import pagecache, plan, verdict
 from dynolab.measure.campaign import Runner, emit
+from dynolab.measure.clock import now_ns
+from dynolab.measure.plan import Tries
 from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass
+from dynolab.measure.time_range import NARROW, time_range
+from dynolab.measure.timing_runs import chosen, process_times, window_of
 from dynolab.spec import untrusted
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import ColdProof, TimingRun, Trust
@@ -22,105 +26,108 @@ class TimingPasses:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self._spent_ns = 0
-        self._noisy_in_a_row = 0
+        self._loop_ns = 0
+        """What warm-ups and loops took so far."""
 
     def carry_out(self) -> None:
         """In the order of the stages: the warm loads come with the loop's processes, after the last cold one."""
-        runner = self.runner
+        runner, repeats = self.runner, self.runner.campaign.repeats
         if runner.inspection.compiles:
             try:
                 self._compile()
             except errors.PluginMissing as error:
                 runner.note(inspection=replace(runner.inspection, compiles=False))
                 runner.note(compile_reason=error.message + (f" ({error.hint})" if error.hint else ""))
-        for index in range(runner.campaign.repeats):
-            self._process(RunKind.FIRST_LOAD, index, runner.make_cold)
+        self._tried(StageName.FIRST_LOAD, plan.load_tries(repeats), self._cold_load)
         self._inference()
 
     def _compile(self) -> None:
-        self._process(RunKind.COMPILE, 0, self.runner.wipe)
-        first = self.runner.measured.timing[StageName.COMPILE][0].values_ns[0]
-        for index in range(1, plan.compile_runs(first, self.runner.campaign.repeats)):
+        def compile_once(index: int) -> None:
             self._process(RunKind.COMPILE, index, self.runner.wipe)
 
+        compile_once(0)
+        first_ns = self.runner.measured.timing[StageName.COMPILE][0].values_ns[0]
+        if first_ns < plan.SHORT_COMPILE_NS:
+            self._tried(StageName.COMPILE, plan.load_tries(self.runner.campaign.repeats), compile_once, done=1)
+
+    def _cold_load(self, index: int) -> None:
+        self._process(RunKind.FIRST_LOAD, index, self.runner.make_cold)
+
     def _inference(self) -> None:
-        options = self.runner.options
+        """Its processes load warm first: they go on while the loop's range is wide, or the load's within its own bounds."""
+        options, repeats = self.runner.options, self.runner.campaign.repeats
+        planned, tries = plan.loop_iterations(options, repeats), plan.loop_tries(options, repeats)
         limit_ns = int(options.max_profiler_time_s * 1e9)
-        processes = plan.timing_processes(options, self.runner.campaign.repeats)
-        for index, iterations in enumerate(processes):
-            left_ns = max(1, (limit_ns - self._spent_ns) // (len(processes) - index))
-            changes = {"iterations": iterations, "time_limit_ns": left_ns}
+        given = options.max_profiler_iterations is not None
+
+        def load_and_loop(index: int) -> None:
+            left = max(1, len(planned) - index)
+            changes = {
+                "iterations": planned[min(index, len(planned) - 1)],
+                "most_iterations": 0 if given else plan.SETTLE_MOST,
+                "settle_within_ns": plan.SETTLE_WITHIN_NS,
+                "time_limit_ns": max(1, (limit_ns - self._loop_ns) // left),
+            }
             self._process(RunKind.INFERENCE, index, self.runner.make_warm, **changes)
 
-    def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
-        """One process of a timing pass, tried again while its witnesses call it noisy; all tries are kept.
+        self._tried(StageName.INFERENCE, tries, load_and_loop)
+        if tries.more:
+            done = len(self.runner.measured.timing[StageName.INFERENCE])
+            self._tried(StageName.WARM_LOAD, plan.load_tries(repeats), load_and_loop, done=done)
 
-        Each stage that the process goes through chooses its own try.
-        """
-        tries: dict[str, list[TimingRun]] = {}
-        for attempt in range(1, plan.MAX_TRIES + 1):
-            prepare()
-            emit(event="stage", stage=kind, text="time", process=index + 1, attempt=attempt)
-            request = self.runner.request(kind, Measure.TIME, **changes)
-            result = self.runner.spawn(request, self._progress(request)).result
-            for stage, seen in result.stages.items():
-                tries.setdefault(stage, []).append(self._judged(stage, seen, index, attempt))
-                self._note(stage, seen)
-            if kind is RunKind.FIRST_LOAD:
-                self._note_cold(result)
-            if not self._another({stage: runs[-1] for stage, runs in tries.items()}):
-                break
+    def _tried(self, stage: StageName, tries: Tries, process: Callable[[int], None], *, done: int = 0) -> None:
+        """The processes of the plan, ``done`` of them already, and more while the stage's range is wide."""
+        begun_ns = now_ns()
+        for index in range(done, tries.planned + tries.more):
+            more = index >= tries.planned
+            if more and (self._is_narrow(stage) or now_ns() - begun_ns >= tries.more_within_ns or self._time_is_up()):
+                return
+            process(index)
+            if not more:
+                begun_ns = now_ns()
+
+    def _time_is_up(self) -> bool:
+        return self._loop_ns >= int(self.runner.options.max_profiler_time_s * 1e9)
+
+    def _is_narrow(self, stage: StageName) -> bool:
+        """Whether more processes of a stage would bring nothing; of those that kept its conditions."""
+        runs = [run for run in chosen(self.runner.measured.timing[stage]) if run.chosen]
+        if len(runs) < 2 or any(run.verdict.trust is Trust.INVALID for run in runs):
+            return False
+        return time_range([process_times(run) for run in runs], self.runner.measured.best).width <= NARROW
+
+    def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
+        """One process of a timing pass, with all stages that it goes through."""
+        prepare()
+        emit(event="stage", stage=kind, text="time", process=index + 1)
+        request = self.runner.request(kind, Measure.TIME, best=self.runner.measured.best, **changes)
+        result = self.runner.spawn(request, self._progress(request)).result
+        if kind is RunKind.FIRST_LOAD:
+            self._note_cold(result)
         timing = dict(self.runner.measured.timing)
-        for stage, runs in tries.items():
-            best = verdict.best_try([run.verdict for run in runs])
-            chosen = (replace(run, chosen=number == best) for number, run in enumerate(runs))
-            timing[stage] = (*timing.get(stage, ()), *chosen)
+        for stage, seen in result.stages.items():
+            timing[stage] = (*timing.get(stage, ()), self._judged(stage, seen, index))
+            self._note(stage, seen)
+            self._loop_ns += sum(seen.values_ns) + sum(seen.warmup_ns) if stage == StageName.INFERENCE else 0
         self.runner.note(timing=timing)
 
-    def _judged(self, stage: str, seen: StagePass, index: int, attempt: int) -> TimingRun:
+    def _judged(self, stage: str, seen: StagePass, index: int) -> TimingRun:
         if seen.witnesses is None:
             raise errors.Bug("a timing run left no witnesses")
-        warm = stage in (StageName.WARM_LOAD, StageName.INFERENCE)
+        judged = verdict.judge_conditions(seen.witnesses, warm=stage == StageName.WARM_LOAD)
+        if stage == StageName.FIRST_LOAD:
+            judged = verdict.combine([judged, verdict.judge_cold(self.runner.measured.cold[-1])])
         return TimingRun(
             process=index + 1,
-            attempt=attempt,
-            chosen=False,
+            attempt=1,
+            chosen=True,
             values_ns=seen.values_ns,
             warmup_ns=seen.warmup_ns,
             first_ns=seen.first_ns,
             witnesses=seen.witnesses,
-            verdict=verdict.judge_timing(seen.witnesses, best=self.runner.measured.best, warm=warm),
+            verdict=judged,
+            windows=seen.windows or (window_of(seen.witnesses),),
         )
-
-    def _another(self, last: Mapping[str, TimingRun]) -> bool:
-        """Whether to try a process again: a stage of it needs a calm one, a calmer moment is likely, the budget allows it.
-
-        Retries of the loop count against its time budget; what takes as long as a long compilation is never repeated.
-        """
-        used_ns = sum(sum(run.values_ns) + sum(run.warmup_ns) for run in last.values())
-        loop = last.get(StageName.INFERENCE)
-        loop_ns = sum(loop.values_ns) + sum(loop.warmup_ns) if loop else 0
-        self._spent_ns += loop_ns
-        if all(run.verdict.trust is Trust.CLEAN for run in last.values()):
-            self._noisy_in_a_row = 0
-            return False
-        if not any(self._lacks_calm(stage, run) for stage, run in last.items()):
-            return False
-        self._noisy_in_a_row += 1
-        if self._noisy_in_a_row >= plan.HOPELESS_TRIES:
-            return False
-        if loop:
-            return self._spent_ns + loop_ns < int(self.runner.options.max_profiler_time_s * 1e9)
-        return used_ns < plan.SHORT_COMPILE_NS
-
-    def _lacks_calm(self, stage: str, last: TimingRun) -> bool:
-        """Whether this run of a stage was disturbed, and the stage has not enough undisturbed ones already."""
-        if last.verdict.trust is Trust.CLEAN:
-            return False
-        runs = self.runner.measured.timing.get(stage, ())
-        calm = sum(run.chosen and run.verdict.trust is Trust.CLEAN for run in runs)
-        return calm < (plan.CALM_PROCESSES if stage == StageName.INFERENCE else 1)
 
     def _note(self, stage: str, seen: StagePass) -> None:
         """What a run shows besides its time: files that it left, accelerator memory."""
@@ -136,12 +143,13 @@ class TimingPasses:
     def _progress(self, request: RunRequest) -> Callable[[], None] | None:
         if request.kind is not RunKind.INFERENCE:
             return None
-        watch = LoopWatch(self.runner.next_folder() / VALUES_FILE, request.iterations)
+        watch = LoopWatch(self.runner.next_folder() / VALUES_FILE, request.room)
 
         def look() -> None:
             watch.look()
             if watch.count:
-                emit(event="iteration", count=watch.count, of=request.iterations, minimum_ns=watch.minimum_ns)
+                of = max(request.iterations, watch.count)
+                emit(event="iteration", count=watch.count, of=of, minimum_ns=watch.minimum_ns)
 
         return look
 

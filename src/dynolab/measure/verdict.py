@@ -1,52 +1,31 @@
-"""Verdicts: whether a number can be trusted, judged from witnesses alone and never from the number itself.
+"""Verdicts: how narrow the range of a number is, and whether the conditions of its definition held.
 
-A pass is noisy when one sign (see ``verdict_rules``) is above its allowance, invalid when one breaks a condition. More disturbance never gives a better verdict.
+``clean``: the range is narrow. ``noisy``: it is wider, and one reason says why. ``invalid``: a condition was broken.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from dynolab.errors import Bug
-from dynolab.measure.verdict_rules import (
-    COPY_KEY,
-    CORES_KEY,
-    CPU_WITNESSES,
-    INTEGER_KEY,
-    INTEGER_WORST_KEY,
-    MEMORY_RULES,
-    TIMING_RULES,
-    Pass,
-    Rule,
-)
+from dynolab.measure.time_range import NARROW, TimeRange
+from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.spec.measurements import Witnesses
-from dynolab.spec.profiles import RANKS, ColdProof, TimingRun, Trust, Verdict
-
-MINIMUM_STANDS = "the minimum stands, median and percentiles may not"
-DISTURBANCE = "disturbance"
-"""Key in ``Verdict.readings``: the sum over all signs of value / allowance, by which :func:`best_try` chooses."""
+from dynolab.spec.profiles import RANKS, ColdProof, Trust, Verdict
+from dynolab.spec.show import show_share, show_time
 
 
-def judge_timing(witnesses: Witnesses, *, best: Mapping[str, float] | None = None, warm: bool = False) -> Verdict:
-    """The verdict on a timing pass.
+def judge_conditions(witnesses: Witnesses, *, warm: bool = False) -> Verdict:
+    """Whether a timing pass kept the conditions of its definition: clean, or invalid.
 
-    ``best`` holds the shortest reference-kernel times seen on this device, this pass's included, as :func:`better`
-    collects them; without them the kernel's times are not judged. ``warm`` is for passes that should find everything in memory: warm load and
-    inference; in the others, reading from the disk is the stage's own work.
+    ``warm`` is for a load that should find everything in memory; in others, reading from the disk is their own work.
     """
-    if witnesses.wall_ns <= 0:
-        return _impossible(witnesses)
-    cores = int(witnesses.before.get(CORES_KEY, 1))
-    return _verdict(Pass(witnesses, cores, best or {}, warm), TIMING_RULES, needed=CPU_WITNESSES)
+    return _verdict(Pass(witnesses, warm), CONDITIONS, Trust.INVALID)
 
 
 def judge_memory(witnesses: Witnesses) -> Verdict:
     """The verdict on a memory pass: who else runs does not matter here, but who else needs memory does."""
-    if witnesses.wall_ns <= 0:
-        return _impossible(witnesses)
-    return _verdict(Pass(witnesses), MEMORY_RULES)
+    return _verdict(Pass(witnesses), MEMORY_RULES, Trust.NOISY)
 
 
 def judge_cold(cold: ColdProof) -> Verdict:
@@ -64,96 +43,55 @@ def judge_cold(cold: ColdProof) -> Verdict:
     return Verdict(Trust.NOISY, (f"it is not known whether the first load was cold: {cold.reason}",), readings)
 
 
-def combine(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict for several passes that all enter the figure: the worst wins.
+def judge_time(found: TimeRange, *, record_on: str | None = None) -> Verdict:
+    """The verdict on a time: clean when its range is narrow, else noisy with the one reason that counts most.
 
-    Reasons of all are kept, the worst's first; where several differ in figures only, the worst's stands for all. The
-    readings are those of the worst. Raises :class:`Bug` when there are none.
+    ``record_on``: the day of the device's record of the same model, where that is the range's lower end.
+    """
+    readings = {
+        "range_width": found.width,
+        "calm_windows": float(found.calm_windows),
+        "windows": float(found.windows),
+        "slowdown": found.slowdown,
+        "delay_share": found.delay_share,
+        "process_gap": found.gap,
+    }
+    if found.width <= NARROW:
+        return Verdict(Trust.CLEAN, (), readings)
+    return Verdict(Trust.NOISY, (_why_wide(found, record_on),), readings)
+
+
+def _why_wide(found: TimeRange, record_on: str | None) -> str:
+    if record_on is not None:
+        return f"this device ran the same model in {show_time(found.lower_ns)} on {record_on}"
+    lost = 1 - 1 / found.slowdown
+    if not found.calm_windows and found.delay_share > lost:
+        return f"its threads waited for a CPU that others used, {show_share(found.delay_share)} of the time"
+    if found.gap is None:
+        return "it ran in one process only, which does not tell how much it varies"
+    if not found.calm_windows or lost > found.gap:
+        return f"the CPU ran at {show_share(1 - lost)} of its best speed, as with a busy neighbour or a lower clock"
+    return f"the two fastest processes differ by {show_share(found.gap)}"
+
+
+def combine(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict for several parts that all enter the figure: the worst wins.
+
+    Reasons of all are kept, the worst's first, each once. The readings are those of the worst. Raises :class:`Bug` when
+    there are none.
     """
     if not verdicts:
         raise Bug("no verdicts to combine: a stage without a pass is unmeasured, not judged")
-    worst = max(verdicts, key=_severity)
-    return Verdict(worst.trust, _reasons(sorted(verdicts, key=_severity, reverse=True)), worst.readings)
+    ordered = sorted(verdicts, key=lambda verdict: -RANKS[verdict.trust])
+    reasons = dict.fromkeys(reason for verdict in ordered for reason in verdict.reasons)
+    return Verdict(ordered[0].trust, tuple(reasons), ordered[0].readings)
 
 
-def judge_stage(runs: Sequence[TimingRun]) -> Verdict:
-    """The verdict on a stage's time, which is the minimum over ``runs``: one undisturbed process is enough.
-
-    Noise only ever adds, so the minimum over all is at most that of the undisturbed one, whichever process it comes from.
-    Medians and percentiles do suffer: the reasons of the others are kept, with a note of how many they are. Raises
-    :class:`Bug` when there are no runs.
-    """
-    verdicts = [run.verdict for run in runs]
-    disturbed = [verdict for verdict in verdicts if verdict.trust is not Trust.CLEAN]
-    if not verdicts or len(disturbed) == len(verdicts):
-        return combine(verdicts)
-    calmest = min(verdicts, key=_severity)
-    if not disturbed:
-        return calmest
-    were = "was" if len(disturbed) == 1 else "were"
-    note = f"{len(disturbed)} of {len(verdicts)} processes {were} disturbed: {MINIMUM_STANDS}"
-    return Verdict(Trust.CLEAN, (note, *_reasons(sorted(disturbed, key=_severity, reverse=True))), calmest.readings)
-
-
-def consistent(verdict: Verdict) -> Verdict:
-    """The same without the note that the minimum stands, where something else took that back."""
-    if verdict.trust is Trust.CLEAN:
-        return verdict
-    return replace(verdict, reasons=tuple(one for one in verdict.reasons if not one.endswith(MINIMUM_STANDS)))
-
-
-def best_try(tries: Sequence[Verdict]) -> int:
-    """The index of the try to report, by its witnesses alone: the better trust, then the lower disturbance score.
-
-    The score is the sum over all signs of (value / allowance): it rises with each of them, and 1 is about what a single
-    sign may reach in a clean pass. Equal tries: the first. Raises :class:`Bug` when there are none.
-    """
-    if not tries:
-        raise Bug("no tries to choose from")
-    return min(range(len(tries)), key=lambda index: _severity(tries[index]))
-
-
-def better(best: Mapping[str, float], witnesses: Witnesses) -> dict[str, float]:
-    """``best`` with the shortest reference-kernel times of one more pass taken in."""
-    improved = dict(best)
-    for key in (INTEGER_KEY, INTEGER_WORST_KEY, COPY_KEY):
-        seen = [side[key] for side in (witnesses.before, witnesses.after) if key in side]
-        known = [improved[key]] if key in improved else []
-        if seen:
-            improved[key] = min(seen + known)
-    return improved
-
-
-_FIGURES = re.compile(r"[0-9.]+")
-
-
-def _reasons(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """The reasons of all in order; of those that differ in their figures only, the first."""
-    kept: dict[str, str] = {}
-    for reason in (reason for verdict in verdicts for reason in verdict.reasons):
-        kept.setdefault(_FIGURES.sub("", reason).replace("before or after", "before and after"), reason)
-    return tuple(kept.values())
-
-
-def _impossible(witnesses: Witnesses) -> Verdict:
-    return Verdict(Trust.INVALID, (f"the pass took {witnesses.wall_ns} ns by the monotonic clock",))
-
-
-def _severity(verdict: Verdict) -> tuple[int, float]:
-    return RANKS[verdict.trust], verdict.readings.get(DISTURBANCE) or 0.0
-
-
-def _verdict(seen: Pass, rules: Mapping[str, Rule], needed: Sequence[str] = ()) -> Verdict:
-    """All rules applied, each giving one reason at most.
-
-    With ``needed``, at least one of these readings has to be there for a clean verdict.
-    """
-    signs = {name: sorted(rule(seen), key=lambda sign: -sign.value) for name, rule in rules.items()}
+def _verdict(seen: Pass, rules: Mapping[str, Rule], over: Trust) -> Verdict:
+    """All rules applied; ``over`` is the verdict when one of them is above what is allowed."""
+    if seen.witnesses.wall_ns <= 0:
+        return Verdict(Trust.INVALID, (f"the pass took {seen.witnesses.wall_ns} ns by the monotonic clock",))
+    signs = {name: list(rule(seen)) for name, rule in rules.items()}
     readings: dict[str, float | None] = {name: found[0].value if found else None for name, found in signs.items()}
-    largest = sorted((found[0] for found in signs.values() if found), key=lambda sign: -sign.score)
-    reasons = [sign.reason for sign in largest if sign.over]
-    if needed and all(readings[name] is None for name in needed):
-        reasons.append("nothing on this system tells whether others used the CPU during the pass")
-    readings[DISTURBANCE] = sum(sign.score for found in signs.values() for sign in found)
-    trust = Trust.INVALID if any(sign.broken for sign in largest) else Trust.NOISY if reasons else Trust.CLEAN
-    return Verdict(trust, tuple(reasons), readings)
+    reasons = tuple(sign.reason for found in signs.values() for sign in found if sign.over)
+    return Verdict(over if reasons else Trust.CLEAN, reasons, readings)

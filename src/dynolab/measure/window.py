@@ -50,7 +50,6 @@ class Window:
         self._measure = measure
         self._memory = Edges(apart)
         self._readings = tuple(readings)
-        self._skip = ("reference_kernel",) if measure is Measure.MEMORY else ()
         self.witnesses: Witnesses | None = None
         self._before: Any = None
 
@@ -65,7 +64,7 @@ class Window:
         if self._measure is Measure.TIME:
             gc.freeze()
             gc.disable()
-        self._before = witnesses.snapshot(self._readings, skip=self._skip)
+        self._before = witnesses.snapshot(self._readings)
         if self._measure is Measure.MEMORY:
             self._memory.open()
 
@@ -80,7 +79,7 @@ class Window:
             gc.enable()
 
     def _between(self) -> Witnesses:
-        return witnesses.between(self._before, witnesses.snapshot(self._readings, skip=self._skip, closing=True))
+        return witnesses.between(self._before, witnesses.snapshot(self._readings, closing=True))
 
 
 class Durations:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,6 @@ from dynolab.measure.readings.base import Reading, Unavailable
 from dynolab.spec.measurements import Witnesses
 
 PACKAGE = "dynolab.measure.readings"
-SKIPPED = "left out of this pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +28,18 @@ class Snapshot:
     unavailable: dict[str, str]
 
 
-def snapshot(
-    names: tuple[str, ...], *, skip: Collection[str] = (), closing: bool = False, root: Path = Path("/")
-) -> Snapshot:
-    """Every reading named now, but those in ``skip``; :func:`all_names` tells which there are.
+def snapshot(names: tuple[str, ...], *, closing: bool = False, root: Path = Path("/")) -> Snapshot:
+    """Every reading named now; :func:`all_names` tells which there are.
 
     An opening snapshot (``closing=False``) reads the exact counters last, a closing one reads them first, so that they
     span the pass and little else. Readings that keep a clock of their own stand on the outside: their window is wider.
-    Takes about 10 ms, nearly all of it for ``reference_kernel``. Nothing here fails for what the system does not offer.
+    Nothing here fails for what the system does not offer.
     """
     values: dict[str, float] = {}
     unavailable: dict[str, str] = {}
     readings = _readings(names)[::-1] if closing else _readings(names)
     at_ns = time.monotonic_ns()
     for reading in readings:
-        if reading.name in skip:
-            unavailable[reading.name] = SKIPPED
-            continue
         try:
             values.update({f"{reading.name}.{field}": value for field, value in reading.read(root).items()})
         except Unavailable as error:

@@ -39,12 +39,13 @@ from dynolab.measure.protocol import (
     read,
     write,
 )
+from dynolab.measure.timed_loop import LoopBudget, timed_loop
 from dynolab.measure.warmup import warm_up
 from dynolab.measure.window import Durations, Edges, Window
 from dynolab.runtimes._elements import TEXT, element_name, plain
 from dynolab.runtimes.base import Array, Runtime, Session, Target
 from dynolab.spec import options as options_module
-from dynolab.spec.measurements import Notice, StageName
+from dynolab.spec.measurements import LoopWindow, Notice, StageName
 from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
@@ -175,12 +176,13 @@ class Run:
             deadline = now_ns() + self.request.time_limit_ns
             first_ns = first_inference(run)
             warmed = warm_up(run, warmup, self.request.time_limit_ns)
-            count = loop(run, durations, self.request.iterations, deadline)
+            windows = self._loop(run, durations, deadline, expected_ns=warmup[warmed - 1])
             window.close()
             self._note_stage(
                 StageName.INFERENCE,
                 window,
-                values_ns=tuple(durations[:count]),
+                values_ns=tuple(durations[: sum(one.count for one in windows)]),
+                windows=tuple(windows),
                 warmup_ns=tuple(warmup[:warmed]),
                 first_ns=first_ns,
                 accelerator=session.accelerator_memory(),
@@ -188,6 +190,18 @@ class Run:
             )
         self.note(effective=session.effective())
         session.close()
+
+    def _loop(
+        self, run: Callable[[], object], durations: memoryview, deadline_ns: int, *, expected_ns: int
+    ) -> list[LoopWindow]:
+        """The tight loop: in windows where times are what is measured, else in one piece."""
+        request = self.request
+        if request.measure is Measure.TIME:
+            budget = LoopBudget(request.iterations, request.room, request.settle_within_ns, deadline_ns)
+            return timed_loop(run, durations, budget, expected_ns, request.best)
+        before = now_ns()
+        count = loop(run, durations, request.iterations, deadline_ns)
+        return [LoopWindow(count, now_ns() - before)]
 
     def _load(self, stage: StageName) -> tuple[Session, dict[str, Array]]:
         """A session that is ready to infer, loaded in a window of its own, and the inputs, allocated before it."""
@@ -217,7 +231,7 @@ class Run:
         self.note(stages={**self.result.stages, stage: seen})
 
     def _durations(self) -> Durations:
-        return Durations(self.folder / VALUES_FILE, self.request.iterations)
+        return Durations(self.folder / VALUES_FILE, self.request.room)
 
     def infer(self) -> None:
         """One inference for each batch of the request; its outputs go to files of this run's folder."""

@@ -10,7 +10,8 @@ from typing import ClassVar
 from dynolab.errors import SpecInvalid
 from dynolab.spec.facts import STAGE_TITLES, fact
 from dynolab.spec.measurements import ComputeUnit, Layer
-from dynolab.spec.profiles import Profile, Stage
+from dynolab.spec.profiles import Profile, Stage, TimeSummary
+from dynolab.spec.show import show_time, show_time_range
 
 
 class Report(ABC):
@@ -195,3 +196,8 @@ def is_fallback(profile: Profile, layer: Layer) -> bool:
 def ranked(layers: Sequence[Layer]) -> list[tuple[int, Layer]]:
     """The layers with their numbers (from 1, in order of execution), most time first."""
     return sorted(enumerate(layers, 1), key=lambda pair: (-pair[1].time_ns, pair[0]))
+
+
+def show_stage_time(time: TimeSummary) -> str:
+    """A stage's time as people read it: its range, or the minimum where a profile knows no range (schema 1)."""
+    return show_time(time.minimum_ns) if time.lower_ns is None else show_time_range(time.lower_ns, time.minimum_ns)

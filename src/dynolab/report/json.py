@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dynolab.errors import Bug, SpecInvalid
 from dynolab.report.base import Report, only
 from dynolab.spec.codec import decode, encode
-from dynolab.spec.profiles import SCHEMA_VERSION, Profile
+from dynolab.spec.profiles import READABLE_VERSIONS, Profile
 
 
 class JsonReport(Report):
@@ -40,10 +40,10 @@ def load(text: str) -> Profile:
     if not isinstance(document, dict) or "schema_version" not in document:
         raise SpecInvalid("this JSON is no profile document: it has no schema_version")
     version = document["schema_version"]
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         writer = document.get("dynolab_version", "an unknown version")
         raise SpecInvalid(
-            f"this profile has schema_version {version!r}, this dynolab reads {SCHEMA_VERSION}",
+            f"this profile has schema_version {version!r}, this dynolab reads {' and '.join(map(str, READABLE_VERSIONS))}",
             hint=f"it was written by dynolab {writer}: read it with that version, or measure again",
         )
     return decode(Profile, document, "profile")

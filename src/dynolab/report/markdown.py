@@ -15,6 +15,7 @@ from dynolab.report.base import (
     line,
     ranked,
     runtime_text,
+    show_stage_time,
     some,
     stage_title,
     threads_text,
@@ -22,7 +23,7 @@ from dynolab.report.base import (
 from dynolab.spec.facts import fact
 from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Outcome, decide_all
-from dynolab.spec.show import show_range, show_share, show_stepped, show_time
+from dynolab.spec.show import show_range, show_share, show_stepped
 
 TOP = 5
 _SIGNS = {Outcome.MET: "✅", Outcome.NOT_MET: "❌", Outcome.CANNOT_TELL: "❔"}
@@ -88,7 +89,7 @@ def _verdict(stage: Stage) -> str:
 def _figures(stage: Stage) -> list[str]:
     time, memory = stage.time, stage.memory
     ranges = ["-", "-"] if memory is None else [show_range(memory.peak), show_range(memory.increase)]
-    return ["-" if time is None else show_time(time.minimum_ns), *ranges]
+    return ["-" if time is None else show_stage_time(time), *ranges]
 
 
 def _others(profiles: Sequence[Profile], names: Sequence[str]) -> list[str]:

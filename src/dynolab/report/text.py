@@ -21,6 +21,7 @@ from dynolab.report.base import (
     line,
     ranked,
     runtime_text,
+    show_stage_time,
     some,
     stage_title,
     threads_text,
@@ -162,7 +163,7 @@ def _stage_cells(stage: Stage, notes: Notes) -> list[Text]:
     if stage.time is None:
         time = Text("-" + notes.mark(stage.time_reason or "not measured"))
     else:
-        time = Text(show_time(stage.time.minimum_ns), style="bold")
+        time = Text(show_stage_time(stage.time), style="bold")
     if stage.memory is None:
         mark = "-" + notes.mark(stage.memory_reason or "not measured")
         ranges = [Text(mark), Text(mark)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dynolab.spec.glossary import DEFINITIONS, Definition
 from dynolab.spec.measurements import ComputeUnit, Range, StageName
 from dynolab.spec.profiles import LayerTable, MemoryRun, MemorySummary, Profile, Stage, TimeSummary
-from dynolab.spec.show import Kind, Value, show
+from dynolab.spec.show import Kind, Value, show, show_time_range
 
 NOT_MEASURED = "not measured"
 
@@ -39,6 +39,8 @@ class Fact:
     """The stage whose verdict tells whether the figure can be trusted, if there is one."""
     repeats: Callable[[Profile], Sequence[Range]] | None = None
     """Of a figure of memory: what each process showed, raw; empty in profiles of versions that kept one."""
+    lower: Callable[[Profile], int | None] | None = None
+    """Of a time that is a range, whose upper end is the value: the lower one; None in profiles of schema 1."""
 
     @property
     def anchor(self) -> str:
@@ -56,6 +58,9 @@ class Fact:
     def show(self, profile: Profile) -> str:
         """The value with its unit as people read it, ``-`` when there is none."""
         value = self.get(profile)
+        lower = self.lower(profile) if self.lower else None
+        if lower is not None and isinstance(value, int):
+            return show_time_range(lower, value)
         return "-" if value is None else show(self.kind, value)
 
 
@@ -107,8 +112,9 @@ def _plain(
     why: _Why = lambda profile: None,
     stage: StageName | None = None,
     repeats: _Repeats | None = None,
+    lower: Callable[[Profile], int | None] | None = None,
 ) -> Fact:
-    return Fact(key, title, kind, DEFINITIONS[anchor], get, why, aliases, stage, repeats)
+    return Fact(key, title, kind, DEFINITIONS[anchor], get, why, aliases, stage, repeats, lower)
 
 
 def _timed(
@@ -120,8 +126,13 @@ def _timed(
     *aliases: str,
     kind: Kind = "time_ns",
     missing: Callable[[TimeSummary], str | None] = lambda summary: None,
+    lower: Callable[[TimeSummary], int | None] | None = None,
 ) -> Fact:
     """A figure of a stage's time summary; ``missing`` tells why the summary itself lacks it."""
+
+    def least(profile: Profile) -> int | None:
+        summary = _stage(profile, name).time
+        return None if summary is None or lower is None else lower(summary)
 
     def get(profile: Profile) -> Value | None:
         summary = _stage(profile, name).time
@@ -131,7 +142,7 @@ def _timed(
         stage = _stage(profile, name)
         return stage.reason or stage.time_reason if stage.time is None else missing(stage.time)
 
-    return _plain(key, title, kind, anchor, get, *aliases, why=why, stage=name)
+    return _plain(key, title, kind, anchor, get, *aliases, why=why, stage=name, lower=least if lower else None)
 
 
 def _held(
@@ -171,7 +182,9 @@ def _stage_facts(name: StageName) -> list[Fact]:
     hub = "estimated_inference" if infer else word  # AI Hub's older keys of this stage begin so
     short = ("inference_time", "inference_peak_memory") if infer else ()
     return [
-        _timed(f"{hub}_time", f"{title} time", word, name, lambda s: s.minimum_ns, *short[:1]),
+        _timed(
+            f"{hub}_time", f"{title} time", word, name, lambda s: s.minimum_ns, *short[:1], lower=lambda s: s.lower_ns
+        ),
         _timed(f"{word}_time_median", f"Median {title.lower()} time", "median", name, lambda s: s.median_ns),
         _timed(f"{word}_time_mad", f"{title} time MAD", "mad", name, lambda s: s.mad_ns),
         _held(

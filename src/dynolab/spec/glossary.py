@@ -106,20 +106,19 @@ _FIGURES = (
 
 _WORDS = (
     ("verdict", "Verdict",
-     ("Whether a number can be trusted. Clean: the witnesses saw nothing that disturbs it. Noisy: something did, named "
-     "beside it. Invalid: the number is not what its name says. A noisy timing pass is run up to three times in all; "
-     "the try is chosen by its witnesses, never by its times. Memory comes from passes of its own and has a verdict of "
-     "its own: only swapping and stalls for memory disturb it. A stage's verdict is the worst of time, memory and cold "
-     "proof.")),
+     ("How sure a number is. Clean: the ends of its range differ by 3 % at most. Noisy: the range is wider, and the reason "
+     "beside it says why. Invalid: a condition did not hold, such as a first load that was not cold, memory in swap, or a "
+     "clock held back for heat: the number is not what its name says. Memory comes from passes of its own and has a verdict "
+     "of its own: only swapping and stalls for memory disturb it. A stage's verdict is the worse of time and memory.")),
     ("witnesses", "Witnesses",
      ("Readings taken just before and after a pass, such as run-queue delay, context switches, clock frequency, "
      "temperature and page faults. They tell whether the pass was disturbed.")),
     ("disturbances", "What disturbs a measurement",
-     ("Others used cores: other programs' CPU time during the pass, in cores. Threads waited for a CPU: they could have run, "
-     "but others had the processors. Threads were preempted: the system took a CPU away from one that could have gone on. "
-     "The integer kernel: a short fixed piece of arithmetic, timed just before and after the pass, took longer than at its "
-     "best, so the processor was slower. A quieter machine helps: close other programs, "
-     "and let dynolab doctor tell what is in the way.")),
+     ("Its threads waited for a CPU: they could have run, but others had the processors. The CPU ran below its best speed: a "
+     "short fixed piece of arithmetic, timed between windows of the loop, took longer than at its best, as when another "
+     "program uses the same core or the clock is lower. The two fastest processes differ: where memory happens to lie makes "
+     "a difference of some percent. A quieter machine helps: close other programs, and let dynolab doctor tell what is in "
+     "the way.")),
     ("split", "Kinds of memory",
      ("What a stage holds more at its end than at its start. Anonymous: heap and stacks, only swap can take them. "
      "File-backed: pages of mapped files, which the system may drop and read again. Shared: shared memory and files on "

@@ -56,6 +56,33 @@ class Witnesses:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopWindow:
+    """A slice of the timed loop, between two readings of its witnesses; its iterations follow those of the one before."""
+
+    count: int
+    """Iterations in it, warm-up apart."""
+    wall_ns: int
+    warmup_ns: int | None = None
+    """The iteration after the reading, no part of the loop's times; None where the window is of a few long ones."""
+    cpu_ns: int | None = None
+    """Time that threads of the process ran."""
+    delay_ns: int | None = None
+    """Time that they were ready to run, and waited for a CPU."""
+    throttled_ns: int | None = None
+    """Time for which a CPU quota stopped them."""
+    kernel_ns: int | None = None
+    """The reference kernel, at the better of its two edges."""
+    core: str = ""
+    """The type of core that it was read on, on machines that have several."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that ran or wanted to, on average; at least 1."""
+        wanted_ns = (self.cpu_ns or 0) + (self.delay_ns or 0)
+        return max(1, round(wanted_ns / max(1, self.wall_ns)))
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryEdge:
     """The memory of the worker's process tree at one instant (monotonic clock)."""
 

@@ -99,7 +99,8 @@ class Options:
     text: str = field(default="", compare=False)
     compute_units: tuple[ComputeUnit, ...] = ()
     """Requested units in order of preference; empty: all that the runtime offers."""
-    max_profiler_iterations: int = 100
+    max_profiler_iterations: int | None = None
+    """None: not given."""
     max_profiler_time_s: float = 600.0
     repeats: int = 3
     groups: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
@@ -117,7 +118,7 @@ class Options:
         found, default = dict(self.plain), Options()
         if self.compute_units:
             found["compute_unit"] = ",".join(unit.lower() for unit in self.compute_units)
-        if self.max_profiler_iterations != default.max_profiler_iterations:
+        if self.max_profiler_iterations is not None:
             found["max_profiler_iterations"] = self.max_profiler_iterations
         if self.max_profiler_time_s != default.max_profiler_time_s:
             found["max_profiler_time"] = self.max_profiler_time_s
@@ -187,7 +188,8 @@ def _vendor_keys(group: str, needs: str, *rows: tuple[str, Kind, OptionValue | N
 _TOP = [
     _top("compute_unit", _WORDS, "Compute units to run on, in order of preference.", "all", ours="all",
          allowed=("all", "npu", "gpu", "cpu")),
-    _top("max_profiler_iterations", _INT, "Most timed iterations, all processes together.", 100, ours=100, minimum=1),
+    _top("max_profiler_iterations", _INT, "Most timed iterations, all processes together. Not given: 100, and as many more "
+         "as the range of their times takes to get narrow, within bounds.", 100, minimum=1),
     _top("max_profiler_time", _NUMBER, "Most seconds for warm-up and timed iterations, all processes together.", 600.0,
          ours=600.0, above=0),
     _top("repeats", _INT, "Fresh processes for each load and memory pass (dynolab's own).", ours=3, minimum=1),
@@ -361,7 +363,7 @@ def parse(text: str) -> Options:
     return Options(
         text=text,
         compute_units=_units(str(plain.get("compute_unit", "all"))),
-        max_profiler_iterations=int(plain.get("max_profiler_iterations", Options().max_profiler_iterations)),
+        max_profiler_iterations=int(plain["max_profiler_iterations"]) if "max_profiler_iterations" in plain else None,
         max_profiler_time_s=float(plain.get("max_profiler_time", Options().max_profiler_time_s)),
         repeats=int(plain.get("repeats", Options().repeats)),
         groups=groups,

@@ -10,11 +10,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynolab.spec.devices import DeviceFacts
-from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Notice, Range, RuntimeRow, StageName, Witnesses
+from dynolab.spec.measurements import (
+    ComputeUnit,
+    Layer,
+    LoopWindow,
+    MemoryEdge,
+    Notice,
+    Range,
+    RuntimeRow,
+    StageName,
+    Witnesses,
+)
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.tensors import TensorSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: times are ranges (``TimeSummary.lower_ns``, windows, a verdict of their own)."""
+READABLE_VERSIONS = (1, 2)
 
 
 class Trust(StrEnum):
@@ -42,7 +54,8 @@ class Verdict:
 class TimingRun:
     """One fresh process of a timing pass, counted from 1; ``values_ns`` in order, warm-up apart.
 
-    ``attempt`` counts the tries of a pass from 1; ``chosen`` says whether this try is the one that is reported.
+    ``chosen`` says whether its values count: not those of a process that broke a condition, where others kept it. In
+    profiles of schema 1 a pass was tried again, ``attempt`` counts its tries, and one of them was chosen.
     """
 
     process: int
@@ -53,11 +66,13 @@ class TimingRun:
     first_ns: int | None
     witnesses: Witnesses
     verdict: Verdict
+    windows: tuple[LoopWindow, ...] = ()
+    """Of the loop: which of ``values_ns`` belong together, and what disturbed them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSummary:
-    """Statistics of the chosen tries; the figure of the stage is ``minimum_ns``."""
+    """Statistics of the processes that count; the figure of the stage is ``minimum_ns``."""
 
     count: int
     minimum_ns: int
@@ -69,6 +84,16 @@ class TimeSummary:
     median_interval_ns: tuple[int, int] | None
     """95 % confidence interval of the median, by bootstrap over processes and iterations."""
     per_second: float
+    lower_ns: int | None = None
+    """The smallest that the time could be on the undisturbed device; with ``minimum_ns`` it is the time's range. None in
+    profiles of schema 1."""
+    verdict: Verdict | None = None
+    """How wide the range is, and why; None in profiles of schema 1."""
+
+    @property
+    def width(self) -> float | None:
+        """The range's ends apart, as a share of the upper one."""
+        return None if self.lower_ns is None else (self.minimum_ns - self.lower_ns) / max(1, self.minimum_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +154,8 @@ class MemorySummary:
     resolution_bytes: int
     method: str
     runs: tuple[MemoryRun, ...]
+    verdict: Verdict | None = None
+    """None in profiles of schema 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +265,8 @@ class Plan:
     timing_runs: dict[str, int]
     memory_runs: dict[str, int]
     layer_iterations: int
-    max_iterations: int
+    max_iterations: int | None
+    """None: as many as the range of the time takes to get narrow, within bounds."""
     max_time_s: float
     memory_limit_method: str | None = None
 

@@ -1,7 +1,7 @@
 """Limits on figures, such as ``estimated_inference_time <= 33 ms``, and whether a profile meets them.
 
-A number is decided only as far as it can be trusted. Noise adds time and takes away speed, never the reverse
-(measuring.md section 2), so a noisy time that keeps an upper limit does meet it, and one above the limit says nothing.
+A time that is a range keeps a limit when its upper end does, and misses it when its lower end does (measuring.md
+section 5); medians and percentiles are judged as they were seen.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dynolab.spec import facts
 from dynolab.spec.facts import Fact
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import RANKS, MemoryRun, Profile, Stage, TimingRun, Trust, Verdict
-from dynolab.spec.show import Kind, Value, show
+from dynolab.spec.show import Kind, Value, show, show_share, show_time_range
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -137,7 +137,8 @@ def decide(requirement: Requirement, profile: Profile) -> Decision:
         said = f"{fact.title} was not measured: {_bare(reason)}.{_FINAL}"
         return Decision(requirement.text, Outcome.CANNOT_TELL, said)
     bounds = _bounds(fact, value, profile)
-    said = f"{fact.title} is {_exact(fact, value, requirement)}; required: {_wanted(requirement)}."
+    said = f"{fact.title} is {_exact(fact, value, requirement, profile)}; required: {_wanted(requirement)}."
+    said += _share_within(fact, requirement, profile)
     lowest, highest = (_OPERATORS[requirement.operator](end, requirement.limit) for end in (bounds.low, bounds.high))
     if lowest == highest:
         return Decision(requirement.text, Outcome.MET if lowest else Outcome.NOT_MET, said + bounds.note)
@@ -190,9 +191,21 @@ def _wanted(requirement: Requirement) -> str:
     return f"{_WORDS[requirement.operator]} {requirement.text.split(requirement.operator, 1)[1].strip()}"
 
 
-def _exact(fact: Fact, value: Value, requirement: Requirement) -> str:
+def _share_within(fact: Fact, requirement: Requirement, profile: Profile) -> str:
+    """How many of the iterations kept a limit on the inference time: the minimum alone says little about an app."""
+    if fact.stage is not StageName.INFERENCE or fact.lower is None or requirement.operator not in ("<=", "<"):
+        return ""
+    values = [value for run in profile.inference.timing_runs if run.chosen for value in run.values_ns]
+    within = sum(_OPERATORS[requirement.operator](value, requirement.limit) for value in values)
+    return f" {show_share(within / len(values))} of the iterations were within it here." if values else ""
+
+
+def _exact(fact: Fact, value: Value, requirement: Requirement, profile: Profile) -> str:
     """The value as people read it, in full where rounding would hide on which side of the limit it lies."""
     shown = show(fact.kind, value)
+    lower = fact.lower(profile) if fact.lower else None
+    if lower is not None and not isinstance(value, Range):
+        shown = show_time_range(lower, value)
     limit = show("bytes" if fact.kind == "range" else fact.kind, requirement.limit)
     if isinstance(value, Range):
         hidden = any(show("bytes", end) == limit and end != requirement.limit for end in (value.lower, value.upper))
@@ -230,8 +243,10 @@ _WITNESSED = {"runtime_import_time": StageName.WARM_LOAD, "harness_floor": Stage
 def _bounds(fact: Fact, value: Value, profile: Profile) -> _Bounds:
     name = fact.stage or _WITNESSED.get(fact.key)
     stage: Stage | None = None if name is None else getattr(profile, name.value)
-    sure = _sure_bounds(fact, value, stage, profile)
     verdict = _verdict(fact, stage, profile)
+    if stage is not None and stage.time and stage.time.lower_ns is not None and fact.kind in ("time_ns", "rate"):
+        return _seen_bounds(fact, value, stage, verdict, profile)
+    sure = _sure_bounds(fact, value, stage, profile)
     warm = stage is not None and _perhaps_warm(stage)
     return sure if verdict.trust is Trust.CLEAN else _doubtful_bounds(fact, sure, verdict, perhaps_warm=warm)
 
@@ -244,7 +259,31 @@ def _verdict(fact: Fact, stage: Stage | None, profile: Profile) -> Verdict:
     if stage is None or fact.kind == "count":
         return Verdict(Trust.CLEAN)
     part: Literal["time", "memory"] = "time" if fact.kind in ("time_ns", "rate") else "memory"
+    summary = stage.time if part == "time" else stage.memory
+    if summary is not None and summary.verdict is not None:
+        return summary.verdict
     return replace(stage.verdict, trust=trust_of(stage, part))
+
+
+def _seen_bounds(fact: Fact, value: Value, stage: Stage, verdict: Verdict, profile: Profile) -> _Bounds:
+    """The bounds of a time with a range, or of what was seen beside it (such as a median)."""
+    seen = float(value) if not isinstance(value, Range) else float(value.upper)
+    if verdict.trust is Trust.INVALID:
+        note = f" The stage is invalid: {_bare(next(iter(verdict.reasons), None))}."
+        return _Bounds(-_ANY, _ANY, note, advice=_FINAL if _perhaps_warm(stage) else _AGAIN)
+    low = seen
+    if fact.key in _WITNESSED and stage.time is not None:
+        low *= 1 - (stage.time.width or 0.0)
+    if fact.key == "runtime_import_time" and profile.runtime_import is not None:
+        best = sorted(profile.runtime_import.all_times_ns)[:2]
+        low = min(low, seen - 2 * (best[-1] - best[0]))  # measuring.md section 2: the gap of the two best, twice
+    lower = fact.lower(profile) if fact.lower else None
+    if lower is not None:
+        low = lower
+    if _perhaps_warm(stage):
+        return _Bounds(low, _ANY, " It was not proven to be cold.", advice=_FINAL)
+    wide = verdict.trust is not Trust.CLEAN and verdict.reasons and lower is not None
+    return _Bounds(low, seen, doubt=f" The range is wide: {_bare(verdict.reasons[0])}." if wide else "")
 
 
 def _sure_bounds(fact: Fact, value: Value, stage: Stage | None, profile: Profile) -> _Bounds:
@@ -297,13 +336,16 @@ def _perhaps_warm(stage: Stage) -> bool:
 def trust_of(stage: Stage, part: Literal["time", "memory"]) -> Trust:
     """How far a stage's times, or its memory, can be trusted.
 
-    That is the stage's verdict, except where only the other pass explains it: a crowded processor disturbs the timing
-    pass and leaves memory as it is.
+    In profiles of schema 1 that is the stage's verdict, except where only the other pass explains it: a crowded processor
+    disturbs the timing pass and leaves memory as it is.
     """
+    summary = stage.time if part == "time" else stage.memory
+    if summary is not None and summary.verdict is not None:
+        return summary.verdict.trust
     timing = _worst([run for run in stage.timing_runs if run.chosen])
     memory = _worst(stage.memory.runs if stage.memory is not None else ())
-    own, other = (timing, memory) if part == "time" else (memory, timing)
-    excused = own is Trust.CLEAN and other is not None and RANKS[other] >= RANKS[stage.verdict.trust]
+    its, other = (timing, memory) if part == "time" else (memory, timing)
+    excused = its is Trust.CLEAN and other is not None and RANKS[other] >= RANKS[stage.verdict.trust]
     return Trust.CLEAN if excused else stage.verdict.trust
 
 

@@ -30,6 +30,17 @@ def show_time(ns: float) -> str:
     return f"{_digits(ns / scale)} {unit}"
 
 
+def show_time_range(lower_ns: float, upper_ns: float, dash: str = "-") -> str:
+    """Both ends in the unit of the upper one, ``2.41 - 3.20 ms``; once when they read the same."""
+    if upper_ns < 999.5:
+        scale, unit = 1, "ns"
+    else:
+        scale, unit = next((known for known in _TIME_UNITS if upper_ns / known[0] < 999.5), _TIME_UNITS[-1])
+    places = 0 if scale == 1 or upper_ns / scale >= 99.95 else 1 if upper_ns / scale >= 9.995 else 2
+    lower, upper = (f"{ns / scale:,.{places}f}" for ns in (lower_ns, upper_ns))
+    return f"{upper} {unit}" if lower == upper else f"{lower} {dash} {upper} {unit}"
+
+
 def show_stepped(ns: float, step_ns: int | None) -> str:
     """A duration by a clock of coarse steps: what is below the step is not shown as nothing: ``< 1 µs``."""
     return f"< {show_time(step_ns).replace('.00', '')}" if step_ns and ns < step_ns else show_time(ns)

@@ -6,8 +6,19 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from dynolab.errors import Bug
 from dynolab.spec.devices import DeviceFacts
-from dynolab.spec.measurements import ComputeUnit, Layer, MemoryEdge, Notice, Range, RuntimeRow, StageName, Witnesses
+from dynolab.spec.measurements import (
+    ComputeUnit,
+    Layer,
+    LoopWindow,
+    MemoryEdge,
+    Notice,
+    Range,
+    RuntimeRow,
+    StageName,
+    Witnesses,
+)
 from dynolab.spec.models import FileFact, ModelFacts, ModelFormat
 from dynolab.spec.profiles import (
     SCHEMA_VERSION,
@@ -22,6 +33,7 @@ from dynolab.spec.profiles import (
     RuntimeFacts,
     Stage,
     Tensor,
+    TimeSummary,
     TimingRun,
     Trust,
     Verdict,
@@ -118,10 +130,13 @@ def hostile_profile(**changes: Any) -> Profile:
 def noisy_profile(**changes: Any) -> Profile:
     """The sample with an inference stage that other processes disturbed."""
     base = sample_profile()
-    reason = "threads waited for a CPU for 64.2 ms, 6.2 % of the pass (allowed 5 %)"
-    noisy = Verdict(Trust.NOISY, (reason,), {"run_queue_share": 0.062})
-    runs = tuple(replace(run, verdict=noisy) for run in base.inference.timing_runs)
-    return replace(base, inference=replace(base.inference, timing_runs=runs, verdict=noisy), **changes)
+    time = base.inference.time
+    if time is None:
+        raise Bug("the sample has an inference time")
+    reason = "its threads waited for a CPU that others used, 6.2 % of the time"
+    noisy = Verdict(Trust.NOISY, (reason,), {"range_width": 0.24, "delay_share": 0.062})
+    time = replace(time, lower_ns=int(0.76 * time.minimum_ns), verdict=noisy)
+    return replace(base, inference=replace(base.inference, time=time, verdict=noisy), **changes)
 
 
 def layer_table(count: int, seed: int = 11) -> LayerTable:
@@ -213,7 +228,8 @@ def _witnesses(random: Random, wall_ns: int) -> Witnesses:
 
 def _timing(random: Random, process: int, values: list[int], warmup: list[int], first: int | None) -> TimingRun:
     witnesses = _witnesses(random, sum(values) + sum(warmup))
-    return TimingRun(process, 1, True, tuple(values), tuple(warmup), first, witnesses, CLEAN)
+    windows = (LoopWindow(len(values), sum(values), cpu_ns=sum(values), delay_ns=0, kernel_ns=96_000),)
+    return TimingRun(process, 1, True, tuple(values), tuple(warmup), first, witnesses, CLEAN, windows)
 
 
 def _edge(at_ns: int, anonymous: int, file: int, high: int) -> MemoryEdge:
@@ -240,14 +256,19 @@ def _memory(random: Random, *grown_mb: float) -> MemorySummary:
     peaks, increases = [run.peak_raw for run in runs], [run.increase_raw for run in runs]
     extents = spread(peaks, increases)
     return MemorySummary(median_range(peaks), median_range(increases), extents, 262_144,
-                         "/proc: VmHWM after clear_refs, smaps_rollup at the edges", runs)  # fmt: skip
+                         "/proc: VmHWM after clear_refs, smaps_rollup at the edges", runs, CLEAN)  # fmt: skip
 
 
 def _loaded(random: Random, name: StageName, base_ns: int, grown_mb: tuple[float, ...], **more: Any) -> Stage:
     values = [int(base_ns * (1 + random.expovariate(40))) for _ in range(3)]
     runs = tuple(_timing(random, process, [value], [], None) for process, value in enumerate(values, 1))
-    summary = summarise([[value] for value in values], raised_by="--repeats")
+    summary = _ranged(summarise([[value] for value in values], raised_by="--repeats"))
     return Stage(name, None, summary, None, runs, _memory(random, *grown_mb), None, CLEAN, **more)
+
+
+def _ranged(summary: TimeSummary) -> TimeSummary:
+    """With a narrow range."""
+    return replace(summary, lower_ns=int(0.975 * summary.minimum_ns), verdict=CLEAN)
 
 
 def _compile(random: Random) -> Stage:
@@ -276,7 +297,7 @@ def _inference(random: Random) -> Stage:
         values = [int(8_310_000 * (1 + random.expovariate(45))) for _ in range(40)]
         values[17] = int(values[17] * random.uniform(1.2, 2.6))
         runs.append(_timing(random, process, values, warmup, first + process * 90_000))
-    summary = summarise([run.values_ns for run in runs])
+    summary = _ranged(summarise([run.values_ns for run in runs]))
     memory = _memory(random, 5.6, 0.9, 3.1, 31.7)
     return Stage(StageName.INFERENCE, None, summary, None, tuple(runs), memory, None, CLEAN,
                  accelerator={"npu_allocated_bytes": 18_874_368})  # fmt: skip

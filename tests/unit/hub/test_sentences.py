@@ -23,13 +23,14 @@ from dynolab.hub.pages.sheets import Sheet
 from dynolab.hub.pages.texts.sentences import LONGEST, SAID, Part, Pattern, patterns
 from dynolab.hub.usecases.tell_format import format_inside, format_of
 from dynolab.measure import figures, verdict
-from dynolab.measure.verdict_rules import MEMORY_RULES, TIMING_RULES, Pass, Rule
+from dynolab.measure.time_range import TimeRange
+from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
 from dynolab.report.html.view import view
 from dynolab.spec import by_input, compare, requirements, tensors
 from dynolab.spec import options as spec_options
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
-from dynolab.spec.profiles import ColdProof, Profile, TimingRun, Trust, Verdict
+from dynolab.spec.profiles import ColdProof, Profile, Trust, Verdict
 from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.sample import noisy_profile, sample_profile
 
@@ -51,24 +52,7 @@ def said(language: str, sentence: str) -> str:
 # ---- verdicts --------------------------------------------------------------------------------------------------------
 
 _LOUD: Mapping[str, Witnesses] = {
-    "others_cores": Witnesses(10**9, {"neighbours.others_cpu_ns": 9e8, "neighbours.at_ns": 1e9}, {}, {}, {}),
-    "runnable_others": Witnesses(
-        10**6,
-        {"neighbours.others_cpu_ns": 0.0, "neighbours.at_ns": 1e6},
-        {"neighbours.runnable_others": 2.0},
-        {"neighbours.runnable_others": 3.0},
-        {},
-    ),
-    "run_queue_share": Witnesses(10**9, {"run_queue.delay_ns": 4e8}, {}, {}, {}),
-    "preemptions_per_s": Witnesses(10**9, {"context_switches.involuntary": 900.0}, {}, {}, {}),
-    "steal_share": Witnesses(10**9, {"steal.stolen_ns": 3e8}, {}, {}, {}),
-    "cpu_stall_share": Witnesses(10**9, {"pressure.cpu_some_us": 3e5}, {}, {}, {}),
-    "integer_slowdown": Witnesses(
-        10**9, {}, {"reference_kernel.integer_ns": 3e6}, {"reference_kernel.integer_ns": 3e6}, {}
-    ),
-    "copy_slowdown": Witnesses(10**9, {}, {"reference_kernel.copy_ns": 3e6}, {"reference_kernel.copy_ns": 3e6}, {}),
-    "clock_drop_share": Witnesses(10**9, {}, {"clock.max_hz": 3e9}, {"clock.max_hz": 2e9}, {}),
-    "throttle_events": Witnesses(10**9, {"thermal.throttle_events": 4.0}, {}, {}, {}),
+    "quota_share": Witnesses(10**9, {"cpu_quota.periods": 70.0, "cpu_quota.throttled_periods": 65.0}, {}, {}, {}),
     "cooling_state": Witnesses(
         10**9,
         {},
@@ -79,34 +63,28 @@ _LOUD: Mapping[str, Witnesses] = {
     "firmware_throttled": Witnesses(
         10**9, {}, {"thermal.firmware_throttled": 2.0}, {"thermal.firmware_throttled": 2.0}, {}
     ),
-    "quota_share": Witnesses(10**9, {"cpu_quota.periods": 70.0, "cpu_quota.throttled_periods": 65.0}, {}, {}, {}),
     "swap_bytes": Witnesses(10**9, {}, {"swap.own_bytes": 3e6}, {"swap.own_bytes": 4e6}, {}),
     "swap_pages": Witnesses(10**9, {"swap.pages_in": 900.0, "swap.pages_out": 900.0}, {}, {}, {}),
     "memory_stall_share": Witnesses(10**9, {"pressure.memory_some_us": 3e5}, {}, {}, {}),
     "disk_read_bytes": Witnesses(10**9, {"faults.read_bytes": 9e6}, {}, {}, {}),
 }
 """For each rule, witnesses that make it speak. A new rule needs its own here, and then a text in every language."""
-_BEST = dict.fromkeys(("reference_kernel.integer_ns", "reference_kernel.copy_ns"), 1e6)
+RULES = {**CONDITIONS, **MEMORY_RULES}
 
 
 def reasons(name: str, rule: Rule) -> list[str]:
-    """What a rule says of the witnesses that make it speak, of one thread and of several."""
-    loud = _LOUD[name]
-    passes = [Pass(replace(loud, grown={**loud.grown, **more}), 2, _BEST, warm=True) for more in ({}, _ALONE)]
-    return [sign.reason for seen in passes for sign in rule(seen) if sign.over]
-
-
-_ALONE = {"run_queue.on_cpu_ns": 1e9}
+    """What a rule says of the witnesses that make it speak."""
+    return [sign.reason for sign in rule(Pass(_LOUD[name], warm=True)) if sign.over]
 
 
 def test_every_rule_is_made_to_speak() -> None:
-    assert set(_LOUD) == {**TIMING_RULES, **MEMORY_RULES}.keys()
+    assert set(_LOUD) == RULES.keys()
 
 
 @each_language
-@pytest.mark.parametrize("name", sorted({**TIMING_RULES, **MEMORY_RULES}))
+@pytest.mark.parametrize("name", sorted(RULES))
 def test_every_rules_reason_is_said(language: str, name: str) -> None:
-    found = reasons(name, {**TIMING_RULES, **MEMORY_RULES}[name])
+    found = reasons(name, RULES[name])
     assert found
     for reason in found:
         assert english(language, reason) == [], reason
@@ -115,7 +93,7 @@ def test_every_rules_reason_is_said(language: str, name: str) -> None:
 
 @each_language
 def test_two_reasons_that_are_joined_are_said_one_after_the_other(language: str) -> None:
-    spoken = [one for name, rule in {**TIMING_RULES, **MEMORY_RULES}.items() for one in reasons(name, rule)[:1]]
+    spoken = [one for name, rule in RULES.items() for one in reasons(name, rule)[:1]]
     of_one, of_both = said(language, spoken[0]), said(language, f"{spoken[0]}; {spoken[0]}")
     join = of_both.removeprefix(of_one).removesuffix(of_one)
     assert 0 < len(join) <= len("; ")
@@ -133,28 +111,23 @@ def cold(resident: int | None) -> ColdProof:
     return ColdProof(False, reason, resident, 10**7, None, None, None)
 
 
-def run(trust: Trust, *reasons: str) -> TimingRun:
-    return replace(sample_profile().inference.timing_runs[0], verdict=Verdict(trust, reasons))
+WIDE = TimeRange(2_400_000, 3_200_000, calm_windows=0, windows=20, slowdown=1.6, delay_share=0.0, gap=0.01)
 
 
 @each_language
 def test_what_verdicts_say_of_whole_stages_is_said(language: str) -> None:
-    some = reasons("run_queue_share", TIMING_RULES["run_queue_share"])[0]
-    clean, noisy = run(Trust.CLEAN), run(Trust.NOISY, some)
     found = [
-        verdict.judge_timing(Witnesses(0, {}, {}, {}, {})),
-        verdict.judge_timing(Witnesses(10**9, {}, {}, {}, {})),
+        verdict.judge_conditions(Witnesses(0, {}, {}, {}, {})),
         verdict.judge_cold(cold(None)),
         verdict.judge_cold(cold(3 * 10**6)),
-        verdict.judge_stage([clean, clean, noisy]),
-        verdict.judge_stage([clean, noisy, run(Trust.NOISY, some)]),
-        figures._time_verdict([noisy, replace(noisy, values_ns=(10**9, 10**9))]),
-        figures._against_record(sample_profile().inference, figures.Before(7_000_000, None)).verdict,
-        figures._against_record(sample_profile().inference, figures.Before(7_000_000, "2026-03-14")).verdict,
+        *(verdict.judge_time(one) for one in (WIDE, replace(WIDE, delay_share=0.5), replace(WIDE, gap=None))),
+        verdict.judge_time(replace(WIDE, calm_windows=3, slowdown=1.0)),
+        verdict.judge_time(WIDE, record_on="2026-03-14"),
     ]
     for reason in (reason for one in found for reason in one.reasons):
         assert english(language, reason) == [], reason
-    kinds = [reason for name, rule in TIMING_RULES.items() for reason in reasons(name, rule)]
+        assert _figures(reason) == _figures(said(language, reason))
+    kinds = [reason for name, rule in RULES.items() for reason in reasons(name, rule)]
     assert english(language, condensed(kinds, 3)[-1]) == []
 
 
@@ -185,15 +158,19 @@ def test_what_requirements_become_is_said(language: str) -> None:
         )
         for sign in ("<=", "<", ">=", ">")
     ]
-    loud = reasons("others_cores", TIMING_RULES["others_cores"])[0]
+    loud = reasons("quota_share", CONDITIONS["quota_share"])[0]
     profiles: list[Profile] = [sample_profile(), noisy_profile()]
     for trust in (Trust.NOISY, Trust.INVALID):
         for told in ((), (loud,)):
-            disturbed = {
-                name: replace(getattr(sample_profile(), name), verdict=Verdict(trust, told), timing_runs=())
-                for name in ("inference", "first_load")
-            }
-            profiles.append(sample_profile(**disturbed))
+            judged = Verdict(trust, told)
+            for ranged in (True, False):  # with and without ranges of times, as in schema 1
+                disturbed = {}
+                for name in ("inference", "first_load"):
+                    stage = getattr(sample_profile(), name)
+                    time = replace(stage.time, lower_ns=10**6 if ranged else None, verdict=judged if ranged else None)
+                    memory = replace(stage.memory, verdict=None)
+                    disturbed[name] = replace(stage, verdict=judged, timing_runs=(), time=time, memory=memory)
+                profiles.append(sample_profile(**disturbed))
     warm = replace(sample_profile().first_load, cold=cold(None))
     profiles.append(sample_profile(first_load=warm))
     decided = [one for profile in profiles for one in requirements.decide_all(profile, wanted)]
@@ -211,7 +188,7 @@ def test_what_comparisons_say_is_said(language: str) -> None:
             replace(one, values_ns=tuple(int(ns * (factor + spread * at)) for ns in one.values_ns))
             for at, one in enumerate(base.timing_runs)
         )
-        reasons_ = (reasons("others_cores", TIMING_RULES["others_cores"])[0], "residency is not known")
+        reasons_ = (reasons("quota_share", CONDITIONS["quota_share"])[0], "residency is not known")
         judged = Verdict(trust, reasons_ if trust is not Trust.CLEAN else ())
         return sample_profile(inference=replace(base, timing_runs=runs, verdict=judged))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,12 +22,43 @@ def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path))
 
 
-def test_the_smaller_value_is_kept() -> None:
+def test_the_reference_is_a_low_percentile_and_not_the_record_of_all() -> None:
     device = records.key(DEVICE)
     assert records.best(device) == {}
+    records.remember(device, {INTEGER: 95_000.0})
+    records.remember(device, {INTEGER: 90_000.0, "inference_ns:x": 3.0})
+    assert records.best(device) == {INTEGER: 90_000.0}
+    for _ in range(18):
+        records.remember(device, {INTEGER: 96_000.0})
+    assert records.best(device) == {INTEGER: 95_000.0}
+
+
+def test_of_a_model_the_second_best_counts_since_the_best_may_be_luck() -> None:
+    device, today = records.key(DEVICE), datetime.now(UTC).date().isoformat()
+    assert records.before(device, "inference_ns:x") is None
+    for value, expected in ((5.0, 5.0), (3.0, 5.0), (4.0, 4.0), (9.0, 4.0)):
+        records.remember(device, {"inference_ns:x": value})
+        assert records.before(device, "inference_ns:x") == records.Before(expected, today)
+
+
+def test_what_is_older_than_a_month_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = records.key(DEVICE)
+    records.remember(device, {INTEGER: 80_000.0})
+    later = datetime.now(UTC) + timedelta(days=records.KEPT_DAYS + 1)
+    monkeypatch.setattr(records, "datetime", SimpleNamespace(now=lambda zone: later))
+    assert records.best(device) == {}
     records.remember(device, {INTEGER: 90_000.0})
-    records.remember(device, {INTEGER: 95_000.0, "copy_ns": 3.0})
-    assert records.best(device) == {INTEGER: 90_000.0, "copy_ns": 3.0}
+    assert records.best(device) == {INTEGER: 90_000.0}
+
+
+def test_a_record_of_another_form_is_none(tmp_path: Path) -> None:
+    device = records.key(DEVICE)
+    path = tmp_path / "devices" / f"{device}.json"
+    path.parent.mkdir()
+    path.write_text('{"best": {"reference_kernel.integer_ns": 1.0}}')
+    assert records.best(device) == {}
+    records.remember(device, {INTEGER: 90_000.0})
+    assert records.best(device) == {INTEGER: 90_000.0}
 
 
 def test_another_device_has_records_of_its_own() -> None:

@@ -39,12 +39,14 @@ def test_a_fallback_that_the_request_allows_is_none() -> None:
 @pytest.mark.parametrize(("iterations", "expected"), [(100, [34, 33, 33]), (2, [1, 1]), (1, [1])])
 def test_iterations_are_shared_by_processes(iterations: int, expected: list[int]) -> None:
     options = parse(f"--max_profiler_iterations {iterations}")
-    assert plan.timing_processes(options, 1) == expected
+    assert plan.loop_iterations(options, 1) == expected
+    assert plan.loop_tries(options, 3).more == 0, "what is given is a limit"
 
 
-def test_a_long_compilation_is_timed_once() -> None:
-    assert plan.compile_runs(9_000_000_000, 3) == 3
-    assert plan.compile_runs(11_000_000_000, 3) == 1
+def test_more_processes_are_there_for_who_limits_nothing() -> None:
+    assert plan.loop_iterations(parse(""), 3) == [34, 33, 33]
+    assert plan.loop_tries(parse(""), 3).more > 0
+    assert plan.loop_tries(parse(""), 1).more == plan.load_tries(1).more == 0
 
 
 def test_a_slow_model_gets_a_short_layer_pass() -> None:

@@ -20,7 +20,7 @@ GROUPS = [option.name for option in OPTIONS if option.kind is Kind.GROUP]
 
 def test_an_empty_text_asks_for_the_defaults() -> None:
     assert parse("  ") == Options()
-    assert (parse("").max_profiler_iterations, parse("").max_profiler_time_s) == (100, 600.0)
+    assert (parse("").max_profiler_iterations, parse("").max_profiler_time_s) == (None, 600.0)
 
 
 def test_the_options_of_a_typical_job_are_typed() -> None:
@@ -263,7 +263,7 @@ def test_the_canonical_text_leaves_defaults_out_and_follows_the_table() -> None:
     first = '--tflite_options "release_dynamic_tensors=1;number_of_threads=2" --max_profiler_iterations 100'
     second = "--compute_unit npu,cpu --max_profiler_time 2.50 --runtime_debug"
     assert format_options(parse(f"{first} {second}")) == (
-        "--compute_unit npu,cpu --max_profiler_time 2.5 --runtime_debug true"
+        "--compute_unit npu,cpu --max_profiler_iterations 100 --max_profiler_time 2.5 --runtime_debug true"
         " --tflite_options 'number_of_threads=2;release_dynamic_tensors=true'"
     )  # fmt: skip
 

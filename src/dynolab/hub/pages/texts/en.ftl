@@ -562,10 +562,6 @@ sentence-named = { $name }: { $said }.
 sentence-why = { $said }: { $said_more }
 
 # Words inside sentences
-sentence-the-integer-kernel = the integer kernel
-sentence-the-memory-copy = the memory copy
-sentence-before-or-after = before or after
-sentence-before-and-after = before and after
 sentence-the-kernel = the kernel
 sentence-the-firmware = the firmware
 sentence-the-worker-died-by = the worker died by { $name }
@@ -589,31 +585,22 @@ sentence-none = none
 sentence-it-is = it is { $said_state }
 
 # Why a number cannot be trusted
-sentence-others-used-cores = others used { $used } of { $cores } cores (allowed { $limit })
-sentence-threads-of-others-that-ran-both-just-before = threads of others that ran both just before and just after the pass: { $count } (allowed 0)
-sentence-threads-waited = threads waited for a CPU for { $time }, { $share } of the pass (allowed { $limit })
-sentence-threads-were-preempted = threads were preempted { $rate } times a second (allowed { $limit })
-sentence-the-hypervisor-took-of-the-pass-for-others = the hypervisor took { $share } of the pass for others (allowed { $limit })
-sentence-tasks-waited-for-a-cpu-for-of-the = tasks waited for a CPU for { $share } of the pass (allowed { $limit })
 sentence-tasks-waited-for-memory-for-of-the-pass = tasks waited for memory for { $share } of the pass (allowed { $limit })
-sentence-slowdown = { $said_what } took { $ratio } x its best time on this device, { $said_when } the pass (allowed { $limit } x)
-sentence-the-clock-fell-from-to-ghz-by-allowed = the clock fell from { $before } to { $after } GHz, by { $share } (allowed { $limit })
-sentence-throttle-events-of-the-cpu-in-the-pass = throttle events of the CPU in the pass: { $count } (allowed 0)
 sentence-held-back-hot = { $said_who } held the device's clock back at { $heat } °C (state { $state }, allowed 0)
 sentence-held-back = { $said_who } held the device's clock back (state { $state }, allowed 0)
 sentence-mb-of-the-worker-memory-were-in-swap = { $size } MB of the worker's memory were in swap (allowed 0)
 sentence-the-system-moved-pages-to-or-from-swap = the system moved { $pages } pages to or from swap (allowed { $limit })
 sentence-from-the-disk = { $size } MB came from the disk (allowed { $limit } MB)
-sentence-nothing-on-this-system-tells-whether-others-used = nothing on this system tells whether others used the CPU during the pass
 sentence-the-pass-took-ns-by-the-monotonic-clock = the pass took { $time } ns by the monotonic clock
 sentence-not-cold = the first load was not cold: { $resident } of { $total } MB were in memory before it ({ $said })
 sentence-it-is-not-known-whether-the-first-load = it is not known whether the first load was cold: { $said }
-sentence-of-processes-was-disturbed-the-minimum-stands-median = { $count } of { $all } processes was disturbed: the minimum stands, median and percentiles may not
-sentence-of-processes-were-disturbed-the-minimum-stands-median = { $count } of { $all } processes were disturbed: the minimum stands, median and percentiles may not
-sentence-slower-than-before = this is { $more } slower than the { $time } seen before of the same model on this device (allowed { $limit }): the device is slower now, or something disturbs it that leaves no other trace
-sentence-slower-than-on = this is { $more } slower than the { $time } seen on { $day } of the same model on this device (allowed { $limit }): the device is slower now, or something disturbs it that leaves no other trace
-sentence-no-other-process-came-nearer-to-the-minimum = no other process came nearer to the minimum than { $share } (allowed { $limit })
-sentence-of-processes-ran-undisturbed-needed = { $calm } of { $all } processes ran undisturbed (needed: { $needed })
+sentence-the-same-model-in = this device ran the same model in { $time } on { $day }
+sentence-waited-for-a-cpu-that-others-used = its threads waited for a CPU that others used, { $share } of the time
+sentence-in-one-process-only = it ran in one process only, which does not tell how much it varies
+sentence-of-its-best-speed = the CPU ran at { $share } of its best speed, as with a busy neighbour or a lower clock
+sentence-the-two-fastest-processes-differ = the two fastest processes differ by { $share }
+sentence-of-the-iterations-were-within = { $share } of the iterations were within it here
+sentence-the-range-is-wide = The range is wide: { $said }
 sentence-other-kinds = { $count } other kinds of disturbance
 
 # What a profile tells beside its figures
@@ -652,7 +639,6 @@ sentence-p99-needs-at-least-iterations-and-there-are = p99 needs at least { $lea
 sentence-cannot-be-read-here-memory-is-measured-on = { $path } cannot be read here: memory is measured on Linux with /proc only
 sentence-this-kernel-smaps-rollup-does-not-tell-anonymous = this kernel's smaps_rollup does not tell anonymous from file-backed shares (Linux 5.4 and later do)
 sentence-proc-self-clear-refs-cannot-be-written-peaks = /proc/self/clear_refs cannot be written ({ $said }): peaks would not be the stage's own
-sentence-left-out-of-this-pass = left out of this pass
 sentence-not-understood = not understood: { $said }
 sentence-no-cpufreq-scaling-cur-freq-and-no-cpu = no cpufreq/scaling_cur_freq, and no 'cpu MHz' in /proc/cpuinfo
 sentence-proc-stat-no-line-cpu = /proc/stat: no line cpu

@@ -1,0 +1,148 @@
+"""Between which values a time lies that nothing disturbs, from what was measured and from its witnesses. Pure.
+
+The upper end is the smallest time seen: noise only adds. The lower end is the smallest that it could have been
+(measuring.md section 3). Standard library only: the worker asks too, to know when a loop may end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from dynolab.spec.measurements import LoopWindow
+
+NARROW = 0.03
+"""A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
+LEAST_WIDTH = 0.02
+"""No range is narrower. Undisturbed processes of the same model differ by about this, by where their memory lies and by what
+other cores do to the caches that they share (docs/benchmarks.md, coverage)."""
+GAP_TIMES = 2.0
+"""The gap between the two best processes, so many times, is how far below the best one a better one may lie."""
+CALM_SLOWDOWN = 1.05
+"""Reference kernel over its best from which a window is disturbed. Its times come in two kinds: within a few percent of the
+best, or, with a busy neighbour on the same core or a lower clock, a quarter longer and more."""
+CALM_DELAY_SHARE = 0.005
+"""Of a window, waiting for a CPU, above which it is disturbed: interrupts and kernel threads of an idle machine stay below."""
+REFERENCE_PERCENTILE = 0.05
+"""Of the kernel's times in one campaign: the single fastest of thousands is luck, and no window would be calm beside it."""
+CALM_WINDOWS = 5
+"""A process has shown what it can once it had so many calm windows, of which the fastest two agree."""
+AGREED = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTimes:
+    """The times of one process in ns, in order, and its windows; a load or a compilation is one window of one value."""
+
+    values_ns: Sequence[int]
+    windows: Sequence[LoopWindow]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """The range in ns, and what made it as wide as it is."""
+
+    lower_ns: int
+    upper_ns: int
+    calm_windows: int
+    windows: int
+    slowdown: float
+    """Of the window that gave the lower end; 1: as fast as the device ever is."""
+    delay_share: float
+    """Waiting for a CPU as a share of all windows' time."""
+    gap: float | None
+    """Between the two best processes' minima, as a share of the best; None with one process."""
+
+    @property
+    def width(self) -> float:
+        """The ends' difference as a share of the upper one."""
+        return (self.upper_ns - self.lower_ns) / max(1, self.upper_ns)
+
+
+def reference_name(threads: int, core: str = "") -> str:
+    """Under which name the reference kernel's best is kept: for as many busy threads, and for one type of core."""
+    beside = f"@{threads}" if threads > 1 else ""
+    return f"reference_kernel.integer_ns{beside}{f'/{core}' if core else ''}"
+
+
+def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> TimeRange:
+    """The range that a stage's processes give, one at least; ``best`` holds the reference kernel's best times.
+
+    A window's lower end is its fastest iteration, less what its threads waited for a CPU, as fast as the device ever
+    is. Calm windows decide where there are any.
+    """
+    references = _references(processes, best)
+    windows = [[_judged(window, values, references) for window, values in _split(one)] for one in processes]
+    every = [window for one in windows for window in one]
+    calm = [window for window in every if window.calm]
+    deciding = min(calm or every, key=lambda window: window.lower_ns)
+    upper_ns = min(min(one.values_ns) for one in processes)
+    gap = _gap(processes, windows)
+    spread = max(LEAST_WIDTH, GAP_TIMES * (gap or 0.0))
+    waited_ns = sum(window.delay_ns or 0 for one in processes for window in one.windows)
+    wall_ns = sum(window.wall_ns for one in processes for window in one.windows)
+    return TimeRange(
+        lower_ns=max(0, min(int(deciding.lower_ns), int(upper_ns / (1 + spread)))),
+        upper_ns=upper_ns,
+        calm_windows=len(calm),
+        windows=len(every),
+        slowdown=deciding.slowdown,
+        delay_share=waited_ns / max(1, wall_ns),
+        gap=gap,
+    )
+
+
+def settled(process: ProcessTimes, best: Mapping[str, float]) -> bool:
+    """Whether more windows of this process would bring nothing: enough were calm, and the fastest two of them agree."""
+    references = _references([process], best)
+    judged = (_judged(window, values, references) for window, values in _split(process))
+    calm = sorted(window.fastest_ns for window in judged if window.calm)
+    return len(calm) >= CALM_WINDOWS and calm[1] <= (1 + AGREED) * calm[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One window as the rules see it; times in ns."""
+
+    fastest_ns: int
+    lower_ns: float
+    slowdown: float
+    calm: bool
+
+
+def _judged(window: LoopWindow, values: Sequence[int], references: Mapping[str, float]) -> _Judged:
+    fastest_ns, waited_ns = min(values), (window.delay_ns or 0) + (window.throttled_ns or 0)
+    reference_ns = references.get(reference_name(window.threads, window.core))
+    slowdown = max(1.0, window.kernel_ns / reference_ns) if window.kernel_ns and reference_ns else 1.0
+    calm = slowdown <= CALM_SLOWDOWN and waited_ns <= CALM_DELAY_SHARE * window.wall_ns
+    return _Judged(fastest_ns, max(0.0, fastest_ns - waited_ns / len(values)) / slowdown, slowdown, calm)
+
+
+def _split(process: ProcessTimes) -> list[tuple[LoopWindow, Sequence[int]]]:
+    """Each window with its iterations."""
+    ends = [0]
+    for window in process.windows:
+        ends.append(ends[-1] + window.count)
+    slices = (process.values_ns[first:last] for first, last in pairwise(ends))
+    return list(zip(process.windows, slices, strict=True))
+
+
+def _references(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> dict[str, float]:
+    """The kernel's reference by name: the device's best, or what these processes themselves showed, if that is better."""
+    seen: defaultdict[str, list[int]] = defaultdict(list)
+    for window in (window for one in processes for window in one.windows):
+        if window.kernel_ns:
+            seen[reference_name(window.threads, window.core)].append(window.kernel_ns)
+    here = {name: sorted(values)[int(REFERENCE_PERCENTILE * len(values))] for name, values in seen.items()}
+    return {name: min(value, best.get(name, value)) for name, value in here.items()}
+
+
+def _gap(processes: Sequence[ProcessTimes], windows: Sequence[Sequence[_Judged]]) -> float | None:
+    """Between the two best processes, of those that had a calm window where there are two."""
+    calm = [min((window.fastest_ns for window in one if window.calm), default=0) for one in windows]
+    minima = sorted(value for value in calm if value)
+    if len(minima) < 2:
+        minima = sorted(min(one.values_ns) for one in processes)
+    return minima[1] / max(1, minima[0]) - 1 if len(minima) > 1 else None

@@ -1,0 +1,81 @@
+"""The timed loop in the worker: windows of iterations, with their witnesses read between them and never inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dynolab.measure import window_witnesses
+from dynolab.measure.clock import loop, now_ns
+from dynolab.measure.time_range import ProcessTimes, settled
+from dynolab.measure.window_witnesses import WindowWitnesses
+from dynolab.spec.measurements import LoopWindow
+
+WINDOW_NS = 20_000_000
+"""Long beside its reading (0.3 to 0.5 ms), short beside the spells of disturbance that it is to miss: a competitor on the same
+CPU takes turns of 3 to 4 ms, a busy neighbour on the same core goes on for milliseconds to minutes."""
+WARMUP_FROM = 8
+"""Iterations from which on a window has one more, for warm-up after the reading: in a window of fewer it would cost more than
+an eighth of the time, and what the reading leaves in the caches is little beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBudget:
+    """How long the loop goes on."""
+
+    least: int
+    """Iterations that are wanted in any case, time permitting."""
+    most: int
+    """More are made, up to these, until the loop has settled or ``settle_within_ns`` are over."""
+    settle_within_ns: int
+    deadline_ns: int
+
+
+def timed_loop(
+    run: Callable[[], object], durations: memoryview, budget: LoopBudget, expected_ns: int, best: Mapping[str, float]
+) -> list[LoopWindow]:
+    """Carry it out; the windows, whose iterations stand in ``durations`` one after the other. Times in ns."""
+    witnesses, warmup = WindowWitnesses(), memoryview(bytearray(8)).cast("q")
+    windows: list[LoopWindow] = []
+    done, begun_ns = 0, now_ns()
+    try:
+        before = witnesses.read()
+        while _goes_on(windows, durations, done, budget, begun_ns, best):
+            count = _length(expected_ns, budget, done)
+            warms = count >= WARMUP_FROM
+            if warms:
+                loop(run, warmup, 1, budget.deadline_ns)
+            made = loop(run, durations[done:], count, budget.deadline_ns)
+            after = witnesses.read()
+            windows.append(window_witnesses.between(before, after, made, warmup[0] if warms else None))
+            expected_ns = sorted(durations[done : done + made])[made // 2]
+            before, done = after, done + made
+    finally:
+        witnesses.close()
+    return windows
+
+
+def _length(expected_ns: int, budget: LoopBudget, done: int) -> int:
+    """Iterations of the next window: one at least."""
+    return max(1, min(round(WINDOW_NS / max(1, expected_ns)), budget.most - done))
+
+
+def _goes_on(
+    windows: list[LoopWindow],
+    durations: memoryview,
+    done: int,
+    budget: LoopBudget,
+    begun_ns: int,
+    best: Mapping[str, float],
+) -> bool:
+    """Whether there is to be another window."""
+    now = now_ns()
+    if not windows:
+        return True
+    if done >= budget.most or now >= budget.deadline_ns:
+        return False
+    if done < budget.least:
+        return True
+    if now - begun_ns >= budget.settle_within_ns:
+        return False
+    return not settled(ProcessTimes(durations[:done], windows), best)
