@@ -146,7 +146,8 @@ def test_a_time_that_the_device_has_beaten_before_reaches_down_to_that(
 ) -> None:
     monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path / "state"))
     model = null_model(busy_ns=150_000)
-    first = dynolab.profile(model, repeats=1)
+    few = {"repeats": 1, "options": "--max_profiler_iterations 300"}
+    first = dynolab.profile(model, **few)
     assert not any("this device ran" in reason for reason in first.inference.verdict.reasons)
     (record,) = (tmp_path / "state" / "devices").glob("*.json")
     document = json.loads(record.read_text())
@@ -156,11 +157,11 @@ def test_a_time_that_the_device_has_beaten_before_reaches_down_to_that(
     assert value == first.inference.time.minimum_ns
     document["history"][known] = [[day, value / 50]]
     record.write_text(json.dumps(document))
-    again = dynolab.profile(model, repeats=1)
+    again = dynolab.profile(model, **few)
     assert again.inference.time is not None
-    assert again.inference.time.lower_ns == int(value / 50)
+    assert again.inference.time.lower_ns is not None
+    assert again.inference.time.lower_ns <= int(value / 50)  # less, if it had to wait for a CPU all along
     assert again.inference.verdict.trust is Trust.NOISY
-    assert f"on {day}" in again.inference.verdict.reasons[0]
 
 
 @pytest.fixture
