@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dynolab.measure import cage, room
+from dynolab.measure import memory_limit, room
 from dynolab.measure.protocol import RunKind
 from dynolab.sandbox.base import strongest
 from dynolab.spec.models import ModelFormat
@@ -444,7 +444,7 @@ def test_a_worker_that_is_taken_over_fails_with_the_reason(what: str, harness: H
 
 @pytest.mark.slow
 def test_memory_that_its_processes_share_out_is_bounded(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cage, "Cage", lambda: cage.make(400_000_000))
+    monkeypatch.setattr(memory_limit, "MemoryLimit", lambda: memory_limit.make(400_000_000))
     hostile(
         harness.model,
         """

@@ -17,7 +17,7 @@ from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, Progress
 from dynolab.measure import deaths, environment, figures
-from dynolab.measure.orders import (
+from dynolab.measure.campaign_messages import (
     ARTIFACT_FOLDER,
     CAMPAIGN_FILE,
     MEASURED_FILE,

@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from dynolab import private_files
-from dynolab.measure.orders import Before, Measured
+from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.readings import reference_kernel
 from dynolab.spec import codec
 from dynolab.spec.devices import DeviceFacts

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dynolab import errors
-from dynolab.measure import cage as cage_module
-from dynolab.measure import environment, memory_readings, pagecache, process, witnesses
+from dynolab.measure import environment, memory_limit, memory_readings, pagecache, process, witnesses
+from dynolab.measure.campaign_messages import ARTIFACT_FOLDER, Campaign, Measured
 from dynolab.measure.clock import now_ns
-from dynolab.measure.orders import ARTIFACT_FOLDER, Campaign, Measured
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     Inspection,
@@ -53,7 +52,7 @@ class Runner:
         self.started_ns = now_ns()
         self.deadline_ns = None if campaign.timeout_s is None else self.started_ns + int(campaign.timeout_s * 1e9)
         self.sandbox = sandbox.strongest()
-        self.cage = cage_module.make(campaign.memory_limit_bytes)
+        self.memory_limit = memory_limit.make(campaign.memory_limit_bytes)
         self.artifact_dir, self.cache_dir = folder / ARTIFACT_FOLDER, folder / "cache"
         for place in (self.artifact_dir, self.cache_dir):
             place.mkdir()
@@ -101,7 +100,7 @@ class Runner:
 
     def finish(self) -> Measured:
         """Everything, with the wall time and the end of the log."""
-        self.cage.close()
+        self.memory_limit.close()
         if self.campaign.measures:
             self.look_at_reference()
         self.note(wall_ns=now_ns() - self.started_ns, log="".join(self.logs)[-LOG_KEPT_BYTES:])
@@ -140,7 +139,7 @@ class Runner:
             effective=self.measured.effective,
             wishes=campaign.wishes,
             time_limit_ns=int(self.options.max_profiler_time_s * 1e9),
-            memory_limit_bytes=campaign.memory_limit_bytes if self.cage.watches else None,
+            memory_limit_bytes=campaign.memory_limit_bytes if self.memory_limit.watches else None,
             files=campaign.files,
             cold_files=(*campaign.files, *map(str, self.artifact_files())),
             readings=self.readings,
@@ -160,7 +159,12 @@ class Runner:
         folder = self.next_folder()
         self.runs += 1
         outcome = process.run(
-            folder, request, deadline_ns=self.deadline_ns, cage=self.cage, sandbox=self.sandbox, on_look=on_look
+            folder,
+            request,
+            deadline_ns=self.deadline_ns,
+            memory_limit=self.memory_limit,
+            sandbox=self.sandbox,
+            on_look=on_look,
         )
         self.note(work_ns=self.measured.work_ns + outcome.wall_ns)
         if outcome.log:

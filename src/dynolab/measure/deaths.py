@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from dynolab import errors
-from dynolab.measure.cage import Cage, limit_error
+from dynolab.measure.memory_limit import MemoryLimit, limit_error
 from dynolab.measure.protocol import UNFIT_CODE, RunRequest
 
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -34,12 +34,12 @@ def from_outside(code: int, what: str, *, log: str = "") -> errors.DeviceLost | 
     )
 
 
-def of_worker(code: int, request: RunRequest, text: str, cage: Cage) -> errors.Error:
+def of_worker(code: int, request: RunRequest, text: str, memory_limit: MemoryLimit) -> errors.Error:
     """The error of a worker that left no result; ``text`` is the end of its log."""
     stage, number = request.kind.value.replace("_", " "), signal_of(code)
     if number is not None and request.memory_limit_bytes is not None and "bad_alloc" in text:
         return limit_error(request.memory_limit_bytes, f"the worker died by {number.name}", stage)
-    if number is signal.SIGKILL and (seen := cage.killed_for_memory()):
+    if number is signal.SIGKILL and (seen := memory_limit.killed_for_memory()):
         return errors.OutOfMemory(
             f"the system ran out of memory in {stage} and killed the worker ({seen})",
             hint="a smaller input or another device may do",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dynolab.errors import Bug
 from dynolab.measure import timing_runs, verdict
-from dynolab.measure.orders import Before, Measured
+from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.time_range import time_range
 from dynolab.spec import stats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dynolab.measure.orders import Campaign, Measured
+from dynolab.measure.campaign_messages import Campaign, Measured
 from dynolab.spec import stats
 from dynolab.spec.measurements import StageName
 from dynolab.spec.options import Options

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from dynolab import errors
 from dynolab.measure import deaths, memory_readings, room
-from dynolab.measure.cage import Cage, limit_error
 from dynolab.measure.clock import now_ns
+from dynolab.measure.memory_limit import MemoryLimit, limit_error
 from dynolab.measure.protocol import (
     LOG_FILE,
     REQUEST_FILE,
@@ -51,7 +51,7 @@ def run(
     request: RunRequest,
     *,
     deadline_ns: int | None,
-    cage: Cage,
+    memory_limit: MemoryLimit,
     sandbox: Sandbox,
     on_look: Callable[[], None] | None = None,
 ) -> Outcome:
@@ -69,14 +69,14 @@ def run(
         command = [sys.executable, "-P", "-m", "dynolab.measure.worker", str(folder)]
         process = sandbox.start(command, confinement, stdout=log, stderr=subprocess.STDOUT)
         try:
-            cage.admit(process.pid)
+            memory_limit.admit(process.pid)
             disk = room.Watch(confinement.writable)
-            stopped = _watch(process, request, samples, deadline_ns, cage, disk, on_look)
+            stopped = _watch(process, request, samples, deadline_ns, memory_limit, disk, on_look)
         finally:
             process.kill()
             tidy(confinement.writable)
         text = _log_tail(log)
-    result = _result(folder, process.returncode or 0, stopped or cage.verdict(), request, text, cage)
+    result = _result(folder, process.returncode or 0, stopped or memory_limit.verdict(), request, text, memory_limit)
     if result.error is not None:
         result = replace(result, error=_blamed(errors.from_dict(result.error), folder).to_dict())
     return Outcome(result, now_ns() - start, samples, text)
@@ -104,24 +104,24 @@ def _watch(
     request: RunRequest,
     samples: list[MemoryEdge],
     deadline_ns: int | None,
-    cage: Cage,
+    memory_limit: MemoryLimit,
     disk: room.Watch,
     on_look: Callable[[], None] | None,
 ) -> errors.Error | None:
     """Wait for the end of the process; the error if a limit was reached before."""
     sampling = request.measure is Measure.MEMORY
-    pause = SAMPLE_EVERY_S if sampling else WATCH_EVERY_S if cage.watches else LOOK_EVERY_S
+    pause = SAMPLE_EVERY_S if sampling else WATCH_EVERY_S if memory_limit.watches else LOOK_EVERY_S
     while not _ended(process, pause, deadline_ns):
         if deadline_ns is not None and now_ns() >= deadline_ns:
             return errors.WorkerTimeout(
                 f"the time limit was reached in {request.kind.value.replace('_', ' ')}; the worker was killed",
                 hint="raise --timeout, or lower --options '--max_profiler_time'",
             )
-        if sampling or cage.watches:
+        if sampling or memory_limit.watches:
             edge = memory_readings.sample(process.pid)
             if edge is not None and sampling:
                 samples.append(edge)
-            if edge is not None and (over := cage.exceeded(edge)):
+            if edge is not None and (over := memory_limit.exceeded(edge)):
                 return over
         if (full := disk.exceeded(process.pid)) is not None:
             return full
@@ -138,14 +138,14 @@ def _ended(process: Confined, pause_s: float, deadline_ns: int | None) -> bool:
 
 
 def _result(
-    folder: Path, code: int, stopped: errors.Error | None, request: RunRequest, text: str, cage: Cage
+    folder: Path, code: int, stopped: errors.Error | None, request: RunRequest, text: str, memory_limit: MemoryLimit
 ) -> RunResult:
     error = stopped
     if error is None:
         try:
             return _explain_limits(read_result(folder, request), request)
         except FileNotFoundError:
-            error = deaths.of_worker(code, request, text, cage)
+            error = deaths.of_worker(code, request, text, memory_limit)
         except errors.WorkerCrashed as unbelievable:
             error = unbelievable
     if not error.details.get("log"):

@@ -16,8 +16,8 @@ from pathlib import Path
 from dynolab import errors
 from dynolab.measure import lifeline, plan, verdict
 from dynolab.measure.campaign import Runner, emit
+from dynolab.measure.campaign_messages import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
 from dynolab.measure.memory_passes import MemoryPasses
-from dynolab.measure.orders import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
 from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, LayerPass, Measure, RunKind, read, write
 from dynolab.measure.timing import TimingPasses
 from dynolab.spec import untrusted
@@ -42,7 +42,7 @@ def measure(runner: Runner) -> None:
     """The four stages, and the layers."""
     runner.look_at_reference()
     TimingPasses(runner).carry_out()
-    runner.note(plan=plan.effective(runner.measured, runner.campaign, runner.options, runner.cage.method))
+    runner.note(plan=plan.effective(runner.measured, runner.campaign, runner.options, runner.memory_limit.method))
     MemoryPasses(runner).carry_out()
     layers(runner)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dynolab.measure import cage, memory, process, witnesses
+from dynolab.measure import memory, memory_limit, process, witnesses
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     InputWishes,
@@ -50,7 +50,9 @@ class Harness:
         ):  # made for this harness, so the worker may have them, as in a campaign
             give([Path(file) for file in request.files])
         place = self.folder / f"run{self.runs}"
-        return process.run(place, request, deadline_ns=None, cage=cage.Cage(), sandbox=self.sandbox)
+        return process.run(
+            place, request, deadline_ns=None, memory_limit=memory_limit.MemoryLimit(), sandbox=self.sandbox
+        )
 
     def request(self, kind: RunKind, measure: Measure = Measure.NOTHING, **changes: Any) -> RunRequest:
         """What a run is asked for."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynolab import errors
-from dynolab.measure import cage, deaths, oom, process
+from dynolab.measure import deaths, memory_limit, oom, process
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, Measure, RunKind, RunRequest
 from dynolab.spec.models import ModelFormat
 
@@ -42,8 +42,8 @@ def request(memory_limit_bytes: int | None = None) -> RunRequest:
     )
 
 
-class Seen(cage.Cage):
-    """A cage in which the kernel's counters went up."""
+class Seen(memory_limit.MemoryLimit):
+    """A limit with which the kernel's counters went up."""
 
     def killed_for_memory(self) -> str | None:
         return "oom_kill in memory.events"
@@ -52,22 +52,22 @@ class Seen(cage.Cage):
 @pytest.mark.parametrize(
     ("code", "text", "within", "expected", "said"),
     [
-        (-9, "", cage.Cage(), errors.DeviceLost, "ended from outside (SIGKILL)"),
-        (137, "", cage.Cage(), errors.DeviceLost, "ended from outside (SIGKILL)"),
-        (-15, "", cage.Cage(), errors.DeviceLost, "ended from outside (SIGTERM)"),
+        (-9, "", memory_limit.MemoryLimit(), errors.DeviceLost, "ended from outside (SIGKILL)"),
+        (137, "", memory_limit.MemoryLimit(), errors.DeviceLost, "ended from outside (SIGKILL)"),
+        (-15, "", memory_limit.MemoryLimit(), errors.DeviceLost, "ended from outside (SIGTERM)"),
         (-9, "", Seen(), errors.OutOfMemory, "oom_kill in memory.events"),
         (137, "", Seen(), errors.OutOfMemory, "oom_kill in memory.events"),
         (-11, "", Seen(), errors.WorkerCrashed, "SIGSEGV"),
-        (139, "", cage.Cage(), errors.WorkerCrashed, "SIGSEGV"),
-        (1, THEIR_TRACEBACK, cage.Cage(), errors.WorkerCrashed, "ended with code 1"),
-        (1, "", cage.Cage(), errors.WorkerCrashed, "ended with code 1"),
-        (0, "", cage.Cage(), errors.WorkerCrashed, "ended with code 0"),
-        (1, OUR_TRACEBACK, cage.Cage(), errors.Bug, "ended with code 1"),
-        (74, "", cage.Cage(), errors.DeviceUnfit, "no room"),
+        (139, "", memory_limit.MemoryLimit(), errors.WorkerCrashed, "SIGSEGV"),
+        (1, THEIR_TRACEBACK, memory_limit.MemoryLimit(), errors.WorkerCrashed, "ended with code 1"),
+        (1, "", memory_limit.MemoryLimit(), errors.WorkerCrashed, "ended with code 1"),
+        (0, "", memory_limit.MemoryLimit(), errors.WorkerCrashed, "ended with code 0"),
+        (1, OUR_TRACEBACK, memory_limit.MemoryLimit(), errors.Bug, "ended with code 1"),
+        (74, "", memory_limit.MemoryLimit(), errors.DeviceUnfit, "no room"),
     ],
 )
 def test_blame_follows_the_evidence(
-    code: int, text: str, within: cage.Cage, expected: type[errors.Error], said: str
+    code: int, text: str, within: memory_limit.MemoryLimit, expected: type[errors.Error], said: str
 ) -> None:
     error = deaths.of_worker(code, request(), text, within)
     assert type(error) is expected
@@ -76,8 +76,10 @@ def test_blame_follows_the_evidence(
 
 
 def test_a_limit_is_blamed_for_a_failed_allocation_and_not_for_a_kill_from_outside() -> None:
-    assert type(deaths.of_worker(-6, request(10**8), "std::bad_alloc", cage.Cage())) is errors.OutOfMemory
-    assert type(deaths.of_worker(-9, request(10**8), "", cage.Cage())) is errors.DeviceLost
+    assert (
+        type(deaths.of_worker(-6, request(10**8), "std::bad_alloc", memory_limit.MemoryLimit())) is errors.OutOfMemory
+    )
+    assert type(deaths.of_worker(-9, request(10**8), "", memory_limit.MemoryLimit())) is errors.DeviceLost
 
 
 @pytest.mark.parametrize(

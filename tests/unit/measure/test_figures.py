@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynolab.measure import environment, figures, verdict
-from dynolab.measure.orders import Before, Measured
+from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputPlan, Inspection
 from dynolab.spec.measurements import LoopWindow, StageName, Witnesses
 from dynolab.spec.models import Description

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dynolab.measure import process
-from dynolab.measure.cage import Cage
+from dynolab.measure.memory_limit import MemoryLimit
 from dynolab.measure.protocol import PROTOCOL_VERSION, RESULT_FILE, Measure, RunKind, RunRequest
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
@@ -28,7 +28,7 @@ REQUEST = RunRequest(PROTOCOL_VERSION, RunKind.INFER, Measure.NOTHING, "null", "
 )
 def test_a_result_that_cannot_be_read_is_the_workers_end(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / RESULT_FILE).write_text(text)
-    error = process._result(tmp_path, 0, None, REQUEST, "the log", Cage()).error
+    error = process._result(tmp_path, 0, None, REQUEST, "the log", MemoryLimit()).error
     assert error is not None
     assert error["code"] == "WorkerCrashed"
     assert told in str(error["message"])

@@ -1,4 +1,4 @@
-"""What the supervisor is sent out with and what it brings back: ``campaign.json`` and ``measured.json``."""
+"""The messages to and from the supervisor: the campaign asked for and what was measured, as JSON files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bound on a worker's memory: a control group where one is delegated to us, else the supervisor's own watch."""
+"""The limit on a worker's memory: a cgroup where one is delegated to us, else the supervisor watches its size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dynolab.spec.measurements import MemoryEdge
 _ROOT = Path("/sys/fs/cgroup")
 
 
-class Cage:
+class MemoryLimit:
     """No limit. ``method`` names how the bound is kept."""
 
     method: str | None = None
@@ -44,7 +44,7 @@ class Cage:
         """Remove what was set up."""
 
 
-class WatchedCage(Cage):
+class WatchedLimit(MemoryLimit):
     """RLIMIT_DATA in the worker (it sets it itself), and looks at its resident size from outside."""
 
     method = "RLIMIT_DATA and the supervisor's watch"
@@ -60,7 +60,7 @@ class WatchedCage(Cage):
         return limit_error(self._limit_bytes, f"{used / 1e6:.0f} MB were resident")
 
 
-class GroupCage(Cage):
+class CgroupLimit(MemoryLimit):
     """A control group of our own with a hard limit (cgroups(7), version 2 or 1)."""
 
     def __init__(self, folder: Path, limit_bytes: int, version: int) -> None:
@@ -102,22 +102,22 @@ def limit_error(limit_bytes: int, why: str, stage: str = "") -> errors.OutOfMemo
     return errors.OutOfMemory(f"the memory limit of {limit:.0f} MB was reached: {why}", hint=hint)
 
 
-def make(limit_bytes: int | None) -> Cage:
-    """The strictest cage that this system lets us build, or one without a bound for None.
+def make(limit_bytes: int | None) -> MemoryLimit:
+    """The strictest memory limit that this system lets us set, or one without a bound for None.
 
     ``DYNOLAB_NO_CGROUP`` in the environment leaves control groups alone.
     """
     if limit_bytes is None:
-        return Cage()
+        return MemoryLimit()
     if os.environ.get("DYNOLAB_NO_CGROUP"):
-        return WatchedCage(limit_bytes)
+        return WatchedLimit(limit_bytes)
     for folder, version in _places():
         _sweep(folder)
         try:
-            return GroupCage(folder / f"dynolab-{os.getpid()}", limit_bytes, version)
+            return CgroupLimit(folder / f"dynolab-{os.getpid()}", limit_bytes, version)
         except OSError:
             continue
-    return WatchedCage(limit_bytes)
+    return WatchedLimit(limit_bytes)
 
 
 def _sweep(folder: Path) -> None:
