@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from dynolab.measure.doctor import Finding
+    from dynolab.doctor.base import Finding
 
 _MARKS = {"problem": ("✗", "red"), "warning": ("!", "yellow"), "unknown": ("?", "cyan"), "ok": ("✓", "green")}
 _LEGEND = {
@@ -32,7 +32,7 @@ def command(as_json: bool) -> int:
     from dataclasses import asdict
 
     from dynolab.connections.local import workspace_root
-    from dynolab.measure.doctor import examine
+    from dynolab.doctor.examine import examine
 
     place = next(folder for folder in (workspace_root(), *workspace_root().parents) if folder.exists())
     findings = examine(workspace=place)

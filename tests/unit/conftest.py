@@ -1,4 +1,4 @@
-"""Fixtures of the measuring tests."""
+"""Fixtures of recorded devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-DEVICES = Path(__file__).parents[2] / "data" / "devices"
+DEVICES = Path(__file__).parents[1] / "data" / "devices"
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.measure import doctor, pagecache
-from dynolab.measure.doctor import Finding, examine
+from dynolab.doctor import load, page_cache, sandboxes
+from dynolab.doctor.base import Finding, Place
+from dynolab.doctor.examine import examine
+from dynolab.measure import pagecache
 from dynolab.measure.protocol import Residency
 from dynolab.sandbox import base as sandbox
 
@@ -76,12 +78,12 @@ def test_the_machine_at_hand() -> None:
 
 def test_no_sandbox_is_told_loudly_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DYNOLAB_SANDBOX", "none")
-    (found,) = doctor._sandbox(doctor.Place(Path("/"), Path("/"), 0.0))
+    (found,) = sandboxes.confinement(Place(Path("/"), Path("/"), 0.0))
     assert (found.state, found.fix) == ("problem", "sudo apt-get install bubblewrap")
     assert found.cost.startswith("NO SANDBOX")
     monkeypatch.delenv("DYNOLAB_SANDBOX")
     monkeypatch.setattr(sandbox, "problem", lambda name: None if name == "landlock" else f"no {name}")
-    (found,) = doctor._sandbox(doctor.Place(Path("/"), Path("/"), 0.0))
+    (found,) = sandboxes.confinement(Place(Path("/"), Path("/"), 0.0))
     assert (found.state, found.fix) == ("warning", "sudo apt-get install bubblewrap")
     assert found.found.endswith("stronger ones: bubblewrap: no bubblewrap; namespaces: no namespaces")
 
@@ -95,9 +97,8 @@ def test_a_workspace_that_keeps_its_pages(
 ) -> None:
     left = list(answers)
     monkeypatch.setattr(pagecache, "residency", lambda paths: Residency(left.pop(0), 1 << 20))
-    place = doctor.Place(tmp_path, tmp_path, 0.0)
-    (check,) = (check for check in doctor.CHECKS if check.__name__ == "_eviction")
-    (found,) = check(place)
+    place = Place(tmp_path, tmp_path, 0.0)
+    (found,) = page_cache.eviction(place)
     assert found.name == "cold loads (page cache)"
     assert found.state == state
     assert list(tmp_path.iterdir()) == []
@@ -113,7 +114,7 @@ def test_a_workspace_that_is_not_there(tmp_path: Path) -> None:
     [(0.0, "ok", "0 %"), (0.0004, "ok", "<0.1 %"), (0.16, "problem", "16.0 %")],
 )
 def test_what_the_hypervisor_took_has_its_unit(share: float, state: str, text: str) -> None:
-    found = doctor._stolen(share)
+    found = load._stolen(share)
     assert (found.state, found.found) == (state, f"the hypervisor took {text} of one CPU")
 
 

@@ -1,0 +1,1 @@
+"""Advice on a device: what would disturb measurements on it, and how to mend that."""
