@@ -20,9 +20,9 @@ from dynolab import errors
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
 from dynolab.hub.api import agents, files
 from dynolab.hub.api.errors import answer, hung_up
-from dynolab.hub.middleware.guard import Door, Guard
-from dynolab.hub.middleware.late import Late
-from dynolab.hub.middleware.rates import PostRates
+from dynolab.hub.middleware.lazy import LazyApp
+from dynolab.hub.middleware.post_rate_limit import PostRateLimit
+from dynolab.hub.middleware.request_checks import PathRules, RequestChecks
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.settings import Settings
@@ -102,7 +102,7 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         )
         for routes in (agents.routes, files.routes)
     )
-    rates = None if settings.posts_per_s is None else PostRates(settings.posts_per_s)
+    rates = None if settings.posts_per_s is None else PostRateLimit(settings.posts_per_s)
 
     def base_url(request: Request) -> str:
         """How the client reaches the hub, ending in a slash."""
@@ -115,14 +115,14 @@ def create(settings: Settings, hub: Hub) -> Starlette:
     app = Starlette(
         routes=[
             Mount("/api/v1", app=wired(official)),
-            Mount("/api/hub/v1", app=Late(lambda: wired(_json()))),
+            Mount("/api/hub/v1", app=LazyApp(lambda: wired(_json()))),
             Mount("/api/agent/v1", app=wired(agent_door)),
             Mount("/files", app=wired(file_door)),
             Route("/healthz", health),
-            Mount("/", app=Late(lambda: wired(_pages()))),
+            Mount("/", app=LazyApp(lambda: wired(_pages()))),
         ],
         lifespan=_lifespan,
-        middleware=[Middleware(Guard, doors=_doors(settings), rates=rates)],
+        middleware=[Middleware(RequestChecks, paths=_path_rules(settings), rates=rates)],
     )
     return wired(app)
 
@@ -145,23 +145,23 @@ async def _page_failed(request: Request, error: Exception) -> Response:
     return await failed(request, error)
 
 
-def _doors(settings: Settings) -> tuple[Door, ...]:
+def _path_rules(settings: Settings) -> tuple[PathRules, ...]:
     """What is taken where, the longest path of those that begin alike first."""
     model, part = settings.model_max_bytes, settings.part_bytes
     return (
-        Door("/api/hub/v1", answer, JSON_MAX_BYTES, json_only=True, posts_bounded=True),
-        Door("/api/agent/v1/files/result/", answer, RESULT_MAX_BYTES),
-        Door("/api/agent/v1/files/log/", answer, LOG_MAX_BYTES),
-        Door("/api/agent/v1/files/", answer, model),
-        Door("/api/agent/v1", answer, AGENT_MAX_BYTES, json_only=True),  # not bounded: claims are as many as jobs
-        Door("/api/v1", replies.answer, PROTOBUF_MAX_BYTES, posts_bounded=True),
-        Door("/files/parts/", answer, part),
-        Door("/files/forms/", answer, model + FORM_MORE_BYTES),
-        Door("/submit/", answer, PAGE_MAX_BYTES, posts_bounded=True),
-        Door(
+        PathRules("/api/hub/v1", answer, JSON_MAX_BYTES, json_only=True, posts_bounded=True),
+        PathRules("/api/agent/v1/files/result/", answer, RESULT_MAX_BYTES),
+        PathRules("/api/agent/v1/files/log/", answer, LOG_MAX_BYTES),
+        PathRules("/api/agent/v1/files/", answer, model),
+        PathRules("/api/agent/v1", answer, AGENT_MAX_BYTES, json_only=True),  # not bounded: claims are as many as jobs
+        PathRules("/api/v1", replies.answer, PROTOBUF_MAX_BYTES, posts_bounded=True),
+        PathRules("/files/parts/", answer, part),
+        PathRules("/files/forms/", answer, model + FORM_MORE_BYTES),
+        PathRules("/submit/", answer, PAGE_MAX_BYTES, posts_bounded=True),
+        PathRules(
             "/submit", _page_failed, 2 * model + FORM_MORE_BYTES, posts_bounded=True
         ),  # a model's file and a dataset's
-        Door("/", _page_failed, PAGE_MAX_BYTES, posts_bounded=True),
+        PathRules("/", _page_failed, PAGE_MAX_BYTES, posts_bounded=True),
     )
 
 

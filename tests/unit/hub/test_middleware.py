@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.errors import RateLimited
-from dynolab.hub.middleware.rates import BURST_S, PostRates
-from dynolab.hub.usecases import rates as buckets
+from dynolab.hub.middleware.post_rate_limit import BURST_S, PostRateLimit
+from dynolab.hub.usecases import rate_limit as buckets
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
         return self.now_s
 
 
-def taken(limits: PostRates, sender: str, count: int) -> int:
+def taken(limits: PostRateLimit, sender: str, count: int) -> int:
     """How many of so many POSTs at one instant are taken."""
     found = 0
     for _ in range(count):
@@ -33,7 +33,7 @@ def taken(limits: PostRates, sender: str, count: int) -> int:
 
 def test_two_seconds_worth_come_at_once_and_then_as_many_as_a_second_gives() -> None:
     clock = Clock()
-    limits = PostRates(100, clock)
+    limits = PostRateLimit(100, clock)
     assert taken(limits, "a", 1000) == 200
     assert taken(limits, "b", 1000) == 200, "each sender has a bucket of its own"
     for _ in range(3):
@@ -45,7 +45,7 @@ def test_two_seconds_worth_come_at_once_and_then_as_many_as_a_second_gives() -> 
 
 def test_less_than_one_a_second_is_one_at_a_time() -> None:
     clock = Clock()
-    limits = PostRates(0.2, clock)
+    limits = PostRateLimit(0.2, clock)
     assert taken(limits, "a", 10) == 1
     clock.now_s += 4.9
     assert taken(limits, "a", 1) == 0
@@ -56,7 +56,7 @@ def test_less_than_one_a_second_is_one_at_a_time() -> None:
 @given(st.floats(0.01, 1000), st.lists(st.floats(0, 20), max_size=50))
 def test_who_waits_as_long_as_told_is_taken(posts_per_s: float, pauses_s: list[float]) -> None:
     clock = Clock()
-    limits, start_s, count = PostRates(posts_per_s, clock), clock.now_s, 0
+    limits, start_s, count = PostRateLimit(posts_per_s, clock), clock.now_s, 0
     for pause_s in [*pauses_s, 0.0]:
         clock.now_s += pause_s
         try:
@@ -76,7 +76,7 @@ def test_who_waits_as_long_as_told_is_taken(posts_per_s: float, pauses_s: list[f
 def test_senders_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buckets, "SENDERS_MOST", 100)
     clock = Clock()
-    limits = PostRates(1, clock)
+    limits = PostRateLimit(1, clock)
     for number in range(1000):
         limits.count(f"sender {number}")
         clock.now_s += 0.001

@@ -1,1 +1,1 @@
-"""What every request passes before it reaches a door: proxies that are believed, bounds of bodies, and of POSTs a second."""
+"""What every request passes before a handler sees it: trusted proxies, checks of size and type, a limit of POSTs a second."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dynolab.errors import RateLimited
-from dynolab.hub.store.turns import Turns
+from dynolab.hub.store.concurrency_limit import ConcurrencyLimit
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -28,12 +28,12 @@ class Passwords:
     """Makes and checks hashes. Each replica counts failures for itself, and forgets them when it ends."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._turn, self._now = Turns("the hub is busy with passwords", AT_ONCE, WAITING_MOST), now
+        self._limit, self._now = ConcurrencyLimit("the hub is busy with passwords", AT_ONCE, WAITING_MOST), now
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def hash(self, password: str) -> str:
         """What is kept of a password; it holds its salt and its parameters."""
-        async with self._turn:
+        async with self._limit:
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
     async def fits(self, name: str, kept: str | None, password: str) -> bool:
@@ -43,7 +43,7 @@ class Passwords:
         counts as failed until it proves good, so that many at once gain nothing.
         """
         count = self._count(name)
-        async with self._turn:
+        async with self._limit:
             good = await asyncio.to_thread(self._check, kept, password)
         if good:
             self._failures.pop(name, None)

@@ -19,11 +19,11 @@ from dynolab.hub.scheduling.queue import Queue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.store import tables
 from dynolab.hub.store.blobs import Blobs
+from dynolab.hub.store.concurrency_limit import ConcurrencyLimit
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.passwords import Passwords
-from dynolab.hub.store.turns import Turns
-from dynolab.hub.usecases.tries import Tries
+from dynolab.hub.usecases.sign_in_throttle import SignInThrottle
 from dynolab.spec.compare import StageComparison
 from dynolab.spec.profiles import Profile
 
@@ -78,11 +78,13 @@ class Hub:
     announced: dict[str, Announced] = field(default_factory=dict)
     """What was last said of each device (see :mod:`dynolab.hub.usecases.announce_device`)."""
     followers: Followers = field(default_factory=Followers)
-    claims: Turns = field(
-        default_factory=lambda: Turns("too many agents ask for a job at once", CLAIMS_AT_ONCE, CLAIMS_WAITING)
+    claims: ConcurrencyLimit = field(
+        default_factory=lambda: ConcurrencyLimit(
+            "too many agents ask for a job at once", CLAIMS_AT_ONCE, CLAIMS_WAITING
+        )
     )
     passwords: Passwords = field(default_factory=Passwords)
-    tries: Tries = field(default_factory=Tries)
+    sign_in_throttle: SignInThrottle = field(default_factory=SignInThrottle)
     unnamed: dict[str, float] = field(default_factory=dict)
     """Objects that nobody refers to, and when (monotonic) they were first seen so (see :mod:`.sweep_objects`)."""
     trends: Recent = field(default_factory=Recent)

@@ -29,7 +29,7 @@ async def check_password(hub: Hub, email: str, password: str) -> Proven:
     :class:`RateLimited` after too many failures.
     """
     name = email.strip()
-    async with hub.tries.one("password", name[:PASSWORD_MOST]):
+    async with hub.sign_in_throttle.counted("password", name[:PASSWORD_MOST]):
         return await _check(hub, name, password)
 
 

@@ -49,7 +49,7 @@ async def open_by_invitation(hub: Hub, secret: str, browser: str) -> str:
     """What the browser keeps; the invitation is gone with that. Raises :class:`Unauthorized`."""
     key = digest(secret)
     good = invitation.c.digest == key, invitation.c.expires_at > func.now()
-    async with hub.tries.one("secret", key), hub.database.begin() as connection:
+    async with hub.sign_in_throttle.counted("secret", key), hub.database.begin() as connection:
         owner = await connection.scalar(delete(invitation).where(*good).returning(invitation.c.account_id))
         if owner is None:
             raise Unauthorized("the link is not valid, or was used, or is too old", hint="sign in with a token")

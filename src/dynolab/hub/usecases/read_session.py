@@ -18,7 +18,7 @@ SEEN_EVERY = timedelta(minutes=5)
 async def read_session(hub: Hub, secret: str) -> Account:
     """Whose cookie it is. Raises :class:`Unauthorized` for one that is forged, too old, or was ended."""
     key = digest(secret)
-    async with hub.tries.one("secret", key):
+    async with hub.sign_in_throttle.counted("secret", key):
         return await _read(hub, key)
 
 

@@ -25,7 +25,7 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
     async with hub.database.single() as connection:
         known = await connection.scalar(kept)
     if known is not None:
-        async with hub.tries.one("password", account.email):
+        async with hub.sign_in_throttle.counted("password", account.email):
             if not await hub.passwords.fits(account.email, known, (current or "")[:PASSWORD_MOST]):
                 raise Forbidden(
                     "the current password is wrong or was not sent", hint="whoever runs the hub can set another one"

@@ -53,7 +53,7 @@ async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
 
 async def _look_up(hub: Hub, key: tuple[str, str], revision: int | None) -> Account:
     now = time.monotonic()
-    async with hub.tries.one("secret", key[1]):
+    async with hub.sign_in_throttle.counted("secret", key[1]):
         row = await _read(hub, *key)
     if len(hub.signed_in) > KNOWN_MOST:
         hub.signed_in.clear()

@@ -1,4 +1,4 @@
-"""Refuses what no door could take, before any code of the door runs: bodies too large, of a wrong type, requests too many."""
+"""Checks of a request before any handler runs: the size and type of its body, and how many POSTs a sender makes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynolab import errors
-from dynolab.hub.middleware.rates import PostRates
-from dynolab.hub.usecases.tries import address
+from dynolab.hub.middleware.post_rate_limit import PostRateLimit
+from dynolab.hub.usecases.sign_in_throttle import address
 
 TOLD_MAX = 100
 """How many characters of a header that does not fit are told back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """Paths that begin alike, how an error is answered there, and what is taken."""
+class PathRules:
+    """What requests below one path may be, and how an error is answered there."""
 
     path: str
     answer: Callable[[Request, Exception], Awaitable[Response]]
@@ -29,53 +29,53 @@ class Door:
     posts_bounded: bool = False
 
 
-class Guard:
-    """Wraps the hub's application. The first door whose path fits a request is the one that is heeded."""
+class RequestChecks:
+    """Middleware around the hub's application. The first rules whose path begins the request's path apply."""
 
-    def __init__(self, app: ASGIApp, doors: Sequence[Door], rates: PostRates | None) -> None:
-        self._app, self._doors, self._rates = app, doors, rates
+    def __init__(self, app: ASGIApp, paths: Sequence[PathRules], rates: PostRateLimit | None) -> None:
+        self._app, self._paths, self._rates = app, paths, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             address.set(str((scope.get("client") or ("unknown",))[0]))
-        door = self._door(scope["path"]) if scope["type"] == "http" else None
-        if door is None:
+        rules = self._rules_of(scope["path"]) if scope["type"] == "http" else None
+        if rules is None:
             await self._app(scope, receive, send)
             return
         try:
-            self._check(door, scope)
+            self._check(rules, scope)
         except errors.Error as error:
-            await _refuse(door, error, scope, receive, send)
+            await _refuse(rules, error, scope, receive, send)
             return
-        await self._bounded(door, scope, receive, send)
+        await self._bounded(rules, scope, receive, send)
 
-    def _door(self, path: str) -> Door | None:
-        return next((door for door in self._doors if path.startswith(door.path)), None)
+    def _rules_of(self, path: str) -> PathRules | None:
+        return next((one for one in self._paths if path.startswith(one.path)), None)
 
-    def _check(self, door: Door, scope: Scope) -> None:
+    def _check(self, rules: PathRules, scope: Scope) -> None:
         """Raises :class:`SpecInvalid`, :class:`RateLimited`, :class:`TooLarge` and :class:`MediaTypeInvalid`."""
         headers = Headers(scope=scope)
         if not scope["path"].isprintable() or b"%00" in scope["query_string"]:
             raise errors.SpecInvalid("the address holds a control character")
-        if door.posts_bounded and scope["method"] == "POST" and self._rates is not None:
+        if rules.posts_bounded and scope["method"] == "POST" and self._rates is not None:
             self._rates.count(_sender(headers, scope))
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > door.body_bytes:
-            raise _too_large(door)
-        if door.json_only and (length != "0" or "transfer-encoding" in headers):
+        if length.isdecimal() and int(length) > rules.body_bytes:
+            raise _too_large(rules)
+        if rules.json_only and (length != "0" or "transfer-encoding" in headers):
             _check_json(headers.get("content-type", ""))
 
-    async def _bounded(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the body as it comes. Once it is too large, whatever the door makes of that is answered 413 instead."""
+    async def _bounded(self, rules: PathRules, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the body as it comes. Once it is too large, the answer is 413, whatever the application makes of it."""
         count, passed, answering = 0, False, False
 
         async def counted() -> Message:
             nonlocal count, passed
             message = await receive()
             count += len(message.get("body", b""))
-            passed = passed or count > door.body_bytes
+            passed = passed or count > rules.body_bytes
             if passed:
-                raise _too_large(door)
+                raise _too_large(rules)
             return message
 
         async def answered(message: Message) -> None:
@@ -90,7 +90,7 @@ class Guard:
             if not passed:
                 raise
         if passed and not answering:
-            await _refuse(door, _too_large(door), scope, receive, send)
+            await _refuse(rules, _too_large(rules), scope, receive, send)
 
 
 def _sender(headers: Headers, scope: Scope) -> str:
@@ -99,8 +99,8 @@ def _sender(headers: Headers, scope: Scope) -> str:
     return token or str((scope.get("client") or ("",))[0])
 
 
-def _too_large(door: Door) -> errors.Error:
-    return errors.TooLarge(f"the body has more than {door.body_bytes} bytes", details={"most_bytes": door.body_bytes})
+def _too_large(rules: PathRules) -> errors.Error:
+    return errors.TooLarge(f"the body has more than {rules.body_bytes} bytes", details={"most_bytes": rules.body_bytes})
 
 
 def _check_json(kind: str) -> None:
@@ -113,8 +113,8 @@ def _check_json(kind: str) -> None:
     )
 
 
-async def _refuse(door: Door, error: errors.Error, scope: Scope, receive: Receive, send: Send) -> None:
-    answer = await door.answer(Request(scope, receive), error)
+async def _refuse(rules: PathRules, error: errors.Error, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = await rules.answer(Request(scope, receive), error)
     if error.retry_after_s is not None:
         answer.headers["Retry-After"] = str(error.retry_after_s)
     await answer(scope, receive, send)

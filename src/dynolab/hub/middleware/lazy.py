@@ -1,4 +1,4 @@
-"""Doors that open when somebody first knocks: what nobody uses costs a hub no memory, and its start no time."""
+"""Applications that are imported with their first request: what nobody uses costs a hub no memory, and its start no time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Late:
-    """An application that is made, imports and all, with the first request for it; others are served meanwhile."""
+class LazyApp:
+    """Makes the application, imports and all, with the first request for it; other requests are served meanwhile."""
 
     def __init__(self, make: Callable[[], ASGIApp]) -> None:
         self._make = make

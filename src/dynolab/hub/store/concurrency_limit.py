@@ -1,4 +1,4 @@
-"""Work that costs much, a few at a time: a few more wait, and the rest is told to come again."""
+"""A limit on costly work: a few at a time, a few more wait, and the rest is told to come again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import TracebackType
 from dynolab.errors import RateLimited
 
 
-class Turns:
-    """``async with turns``: at most ``at_once`` are inside, and ``waiting_most`` wait for that.
+class ConcurrencyLimit:
+    """``async with limit``: at most ``at_once`` are inside, and ``waiting_most`` wait for that.
 
     Raises :class:`RateLimited` with the message ``busy``.
     """

@@ -1,4 +1,4 @@
-"""How often somebody may do something: a bucket of tokens for each sender. Each replica counts for itself.
+"""A rate limit for each sender: how often somebody may do something. Each replica counts for itself.
 
 Written here for want of a library that fits: they start threads for their counters in memory (limits), or have the
 caller wait instead of telling how long (aiolimiter).
@@ -14,7 +14,7 @@ from collections.abc import Callable
 SENDERS_MOST = 10_000
 
 
-class Rates:
+class RateLimit:
     """The generic cell rate algorithm (ITU-T I.371): one instant is kept for each sender.
 
     ``burst_s``: so many seconds' worth may come at once from one who has been silent.

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable
 
 from dynolab.errors import RateLimited
-from dynolab.hub.usecases.rates import Rates
+from dynolab.hub.usecases.rate_limit import RateLimit
 
 BURST_S = 2.0
 
 
-class PostRates:
+class PostRateLimit:
     """A bucket for each sender."""
 
     def __init__(self, posts_per_s: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._rates = Rates(posts_per_s, BURST_S, now)
+        self._rates = RateLimit(posts_per_s, BURST_S, now)
 
     def count(self, sender: str) -> None:
         """Count one POST. Raises :class:`RateLimited`, with the whole seconds after which one is taken again."""

@@ -1,4 +1,4 @@
-"""Tries to get in, by password, token, cookie or link: what fails is bounded for each address, and what is tried at once in all."""
+"""The limit on failed sign-ins, by password, token, cookie or link: by address, and of look-ups at once in all."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal
 
 from dynolab.errors import RateLimited, UserError
-from dynolab.hub.store.turns import Turns
-from dynolab.hub.usecases.rates import Rates
+from dynolab.hub.store.concurrency_limit import ConcurrencyLimit
+from dynolab.hub.usecases.rate_limit import RateLimit
 
 address: ContextVar[str] = ContextVar("address", default="")
 """Where the request came from; empty: from this process itself, such as a command, which is not bounded."""
-Way = Literal["password", "secret"]
-FAILURES_PER_S: dict[Way, tuple[float, float]] = {"password": (1 / 3, 30.0), "secret": (20.0, 10.0)}
+Credential = Literal["password", "secret"]
+FAILURES_PER_S: dict[Credential, tuple[float, float]] = {"password": (1 / 3, 30.0), "secret": (20.0, 10.0)}
 """How many fail in a second, and in how many seconds' worth at once: 10 passwords and one more every 3 s (each costs 0.2 s of a
 core); 200 tokens, cookies and links and 20 more a second (each costs a question to the database; guessing them is hopeless)."""
 LOOKUPS_AT_ONCE, LOOKUPS_WAITING = 4, 60
@@ -24,39 +24,41 @@ LOOKUPS_AT_ONCE, LOOKUPS_WAITING = 4, 60
 GOOD_MOST, GOOD_S = 10_000, 3600.0
 
 
-class Tries:
+class SignInThrottle:
     """Counts failures by address. Others that fail there do not hold up a secret that was good lately, nor whose password was."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._rates = {way: Rates(per_s, burst_s, now) for way, (per_s, burst_s) in FAILURES_PER_S.items()}
-        self._lookups = Turns("the hub is busy with sign-ins", LOOKUPS_AT_ONCE, LOOKUPS_WAITING)
+        self._rates = {
+            credential: RateLimit(per_s, burst_s, now) for credential, (per_s, burst_s) in FAILURES_PER_S.items()
+        }
+        self._lookups = ConcurrencyLimit("the hub is busy with sign-ins", LOOKUPS_AT_ONCE, LOOKUPS_WAITING)
         self._good: dict[str, float] = {}
         self._now = now
 
     @asynccontextmanager
-    async def one(self, way: Way, who: str) -> AsyncIterator[None]:
+    async def counted(self, credential: Credential, who: str) -> AsyncIterator[None]:
         """A try: a failure unless the block ends without an error. ``who``: the secret's digest, or the account's name.
 
         Raises :class:`RateLimited` before anything is looked at.
         """
         place = _place(address.get())
-        good = who if way == "secret" else f"{place} {who}"
+        good = who if credential == "secret" else f"{place} {who}"
         known = self._now() - self._good.get(good, -GOOD_S) < GOOD_S
         if not known and place:
-            self._count(way, place)
+            self._count(credential, place)
         try:
-            async with nullcontext() if known or way == "password" else self._lookups:  # passwords: at the hash
+            async with nullcontext() if known or credential == "password" else self._lookups:  # passwords: at the hash
                 yield
         except BaseException as error:
             if not known and place and (isinstance(error, RateLimited) or not isinstance(error, UserError)):
-                self._rates[way].give_back(place)  # nothing was found wrong
+                self._rates[credential].give_back(place)  # nothing was found wrong
             raise
         if not known and place:
-            self._rates[way].give_back(place)
+            self._rates[credential].give_back(place)
         self._remember(good)
 
-    def _count(self, way: Way, place: str) -> None:
-        after_s = self._rates[way].count(place)
+    def _count(self, credential: Credential, place: str) -> None:
+        after_s = self._rates[credential].count(place)
         if after_s:
             raise RateLimited(
                 f"too many tries to sign in failed from {place}",
