@@ -50,7 +50,7 @@ def select(page: Any, *names: str) -> None:
 
 def told(page: Any) -> str:
     """What the page says was done."""
-    return " ".join(page.locator("#told").inner_text().split())
+    return " ".join(page.locator("#flash").inner_text().split())
 
 
 # ---- filters --------------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_a_job_is_renamed_cancelled_shared_run_again_and_deleted_from_its_row(wa
     assert row(page, "In the row").count() == 2
     assert page.url.endswith("/jobs/?text=row")
     page.goto(f"/jobs/?text={job_id}")
-    assert page.locator("#told").count() == 0  # it was told once
+    assert page.locator("#flash").count() == 0  # it was told once
     choose(page, "In the row", "Delete…")
     page.get_by_role("dialog", name="Delete “In the row”?").get_by_role("button", name="Delete for good").click()
     page.get_by_text("“In the row” is deleted.").wait_for()
@@ -264,7 +264,7 @@ def test_what_no_page_sends_is_answered_and_not_a_failure(seeded: Any, wait: Any
         assert page.count("there is no job") + int(re.findall(r"and (\d+) more", page)[0]) == 150
         assert browser.get("/jobs/jnothing/delete").status_code == 404
         for forged in ("rubbish", "e30=", "eJyrVkrOL80rUbIy1FEqzyzJUFKyUspLzFWyUtJRykpVslLKykxRqgUA4mgMUA=="):
-            browser.cookies.set("dynolab_told", forged, path="/jobs/")
+            browser.cookies.set("dynolab_flash", forged, path="/jobs/")
             assert browser.get("/jobs/").status_code == 200
 
 

@@ -10,8 +10,17 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import SpecInvalid
+from dynolab.hub.pages.flash import (
+    Action,
+    Flash,
+    NewToken,
+    clear_flash,
+    read_flash,
+    read_new_token,
+    redirect_with_flash,
+    redirect_with_new_token,
+)
 from dynolab.hub.pages.rendering import page
-from dynolab.hub.pages.told import Made, Told, What, forget_told, go_and_show, go_and_tell, read_made, read_told
 from dynolab.hub.pages.visitors import go, sender, text, typed, visitor
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session
@@ -32,7 +41,7 @@ NOWHERE = ("127.0.0.1", "localhost", "::1")
 async def show(request: Request) -> Response:
     """``GET /account/``; once after a token was made, with its secret."""
     hub, account = await visitor(request)
-    return forget_told(request, await _page(request, hub, account))
+    return clear_flash(request, await _page(request, hub, account))
 
 
 async def without_slash(request: Request) -> Response:
@@ -45,7 +54,7 @@ async def make(request: Request) -> Response:
     hub, account, form = await sender(request)
     kind, label = text(form, "kind"), text(form, "label")
     _, secret = await make_own_token(hub, account, kind=kind, label=label)
-    return go_and_show(request, "/account/#made", Made(kind, secret))
+    return redirect_with_new_token(request, "/account/#made", NewToken(kind, secret))
 
 
 async def revoke(request: Request) -> Response:
@@ -54,21 +63,21 @@ async def revoke(request: Request) -> Response:
     token_id = request.path_params["id"]
     await revoke_token(hub, account, token_id)
     label = next((row.label for row in await find_tokens(hub, account) if row.id == token_id), "")
-    return go_and_tell(request, "/account/", Told(What.REVOKE, 1, label or token_id))
+    return redirect_with_flash(request, "/account/", Flash(Action.REVOKE, 1, label or token_id))
 
 
 async def end(request: Request) -> Response:
     """``POST /account/sessions/ID/end``; whoever ends his own is signed out."""
     hub, account, _ = await sender(request)
     await end_session(hub, account, request.path_params["id"])
-    return go_and_tell(request, "/account/", Told(What.SIGN_OUT, 1))
+    return redirect_with_flash(request, "/account/", Flash(Action.SIGN_OUT, 1))
 
 
 async def end_others(request: Request) -> Response:
     """``POST /account/sessions/end-others``."""
     hub, account, _ = await sender(request)
     await end_other_sessions(hub, account)
-    return go_and_tell(request, "/account/", Told(What.SIGN_OUT_OTHERS, 1))
+    return redirect_with_flash(request, "/account/", Flash(Action.SIGN_OUT_OTHERS, 1))
 
 
 async def password(request: Request) -> Response:
@@ -82,7 +91,7 @@ async def password(request: Request) -> Response:
 
 
 async def _page(request: Request, hub: Hub, account: Account) -> Response:
-    made = read_made(request)
+    made = read_new_token(request)
     tokens = await find_tokens(hub, account)
     address = str(request.app.state.base_url(request)).rstrip("/")
     devices = await find_devices(hub, account)
@@ -96,7 +105,7 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
         sessions=await find_sessions(hub, account),
         trusted=await find_trusted(hub, account),
         kinds=tuple(PREFIXES),
-        told=read_told(request),
+        flash=read_flash(request),
         made=made,
         changed=request.query_params.get("changed") == "password",
         used_every=int(USED_EVERY.total_seconds() // 60),

@@ -15,9 +15,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound
-from dynolab.hub.pages.living import live
+from dynolab.hub.pages.flash import clear_flash, read_flash
+from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.paging import read_page
-from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
@@ -68,9 +68,9 @@ async def listing(request: Request) -> Response:
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
     kinds = _kinds(await find_load(hub, account), await find_board_states(hub, account, text=wanted))
     pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
-    told = read_told(request)
-    return forget_told(
-        request, await live(request, account, "devices", kinds=kinds, wanted=wanted, untrusted=pools, told=told)
+    flash = read_flash(request)
+    return clear_flash(
+        request, await live_page(request, account, "devices", kinds=kinds, wanted=wanted, untrusted=pools, flash=flash)
     )
 
 
@@ -91,9 +91,9 @@ async def show(request: Request) -> Response:
     if not load and not pools:
         raise NotFound(f"there is no device {wanted!r}", hint="the list of devices has those that agents serve")
     kinds = _kinds(load, await find_board_states(hub, account, text=wanted))
-    told = read_told(request)
-    return forget_told(
-        request, await live(request, account, "device", name=wanted, kinds=kinds, pools=pools, told=told)
+    flash = read_flash(request)
+    return clear_flash(
+        request, await live_page(request, account, "device", name=wanted, kinds=kinds, pools=pools, flash=flash)
     )
 
 
@@ -101,7 +101,7 @@ async def _board(request: Request, hub: Hub, account: Account, board: BoardState
     load = await find_load(hub, account, name=board.name, os=board.os)
     found = await read_page(request, partial(find_device_history, hub, account, board.id), ATTEMPTS)
     tries = [Try(row, _seconds(row)) for row in found.rows]
-    return await live(
+    return await live_page(
         request,
         account,
         "board",

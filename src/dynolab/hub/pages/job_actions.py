@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.hub.pages.compare import address
+from dynolab.hub.pages.flash import JOB_LIST, Action, Flash, redirect_with_flash, refusals, sharing_action
 from dynolab.hub.pages.jobs import LIVE, line
 from dynolab.hub.pages.rendering import is_fragment, page
-from dynolab.hub.pages.told import PLACE, Told, What, go_and_tell, refusals, shared
 from dynolab.hub.pages.visitors import go, safe, sender, text, visitor
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.act_on_jobs import Act, act_on_jobs
@@ -34,11 +34,11 @@ async def _comparable(hub: Hub, account: Account, job_id: str) -> None:
     await find_chosen(hub, account, [job_id])
 
 
-ACTS: dict[What, Act] = {What.RERUN: _rerun, What.CANCEL: cancel_job, What.DELETE: delete_job}
-ASKED = (What.RENAME, What.SHARE, What.DELETE)
+ACTS: dict[Action, Act] = {Action.RERUN: _rerun, Action.CANCEL: cancel_job, Action.DELETE: delete_job}
+ASKED = (Action.RENAME, Action.SHARE, Action.DELETE)
 
 
-async def act(what: What, request: Request) -> Response:
+async def act(action: Action, request: Request) -> Response:
     """``POST /jobs/ID/rerun`` (or ``cancel``, ``delete``): back to the list that ``next`` names, which tells what was done.
 
     Without ``next`` it is the job's own page that asks; what is refused then gets a page of its own.
@@ -48,17 +48,17 @@ async def act(what: What, request: Request) -> Response:
     job_id = request.path_params["id"]
     name = (await find_job(hub, account, job_id)).name
     if text(form, "next"):
-        return await _acted(request, hub, account, what, [job_id], _back(form))
-    made = await ACTS[what](hub, account, job_id)
-    if what is What.DELETE:
-        return go_and_tell(request, PLACE, Told(what, 1, name))
+        return await _acted(request, hub, account, action, [job_id], _back(form))
+    made = await ACTS[action](hub, account, job_id)
+    if action is Action.DELETE:
+        return redirect_with_flash(request, JOB_LIST, Flash(action, 1, name))
     return go(request, f"/jobs/{made or job_id}/")
 
 
-async def act_on_selected(what: What, request: Request) -> Response:
+async def act_on_selected(action: Action, request: Request) -> Response:
     """``POST /jobs/selected/rerun`` (or ``cancel``, ``delete``) with every ``job``; the oldest comes first."""
     hub, account, form = await sender(request)
-    return await _acted(request, hub, account, what, _selected(form)[::-1], _back(form))
+    return await _acted(request, hub, account, action, _selected(form)[::-1], _back(form))
 
 
 async def compare_selected(request: Request) -> Response:
@@ -66,11 +66,11 @@ async def compare_selected(request: Request) -> Response:
     hub, account, form = await sender(request)
     ids, back = _selected(form), _back(form)
     if len(ids) > MOST:
-        return go_and_tell(request, back, Told(What.TOO_MANY, len(ids)))
+        return redirect_with_flash(request, back, Flash(Action.TOO_MANY, len(ids)))
     acted = await act_on_jobs(hub, account, ids, _comparable)
     if acted.refused or not ids:
-        told = Told(What.COMPARE, refused=refusals(acted.refused)) if ids else Told(What.NOTHING)
-        return go_and_tell(request, back, told)
+        flash = Flash(Action.COMPARE, refused=refusals(acted.refused)) if ids else Flash(Action.NOTHING)
+        return redirect_with_flash(request, back, flash)
     return go(request, address(ids))
 
 
@@ -79,7 +79,7 @@ async def rename(request: Request) -> Response:
     hub, account, form = await sender(request)
     job_id, name = request.path_params["id"], text(form, "name")
     await give_name(hub, account, job_table, job_id, name)
-    return go_and_tell(request, _back(form, f"/jobs/{job_id}/"), Told(What.RENAME, 1, name, job_id))
+    return redirect_with_flash(request, _back(form, f"/jobs/{job_id}/"), Flash(Action.RENAME, 1, name, job_id))
 
 
 async def share(request: Request) -> Response:
@@ -88,11 +88,11 @@ async def share(request: Request) -> Response:
     job_id, email, end = request.path_params["id"], text(form, "email"), bool(text(form, "end"))
     strangers = await change_sharing(hub, account, job_table, job_id, **{"remove" if end else "add": [email]})
     name = (await find_job(hub, account, job_id)).name
-    told = Told(shared(end, strangers), 1, name, job_id, email)
-    return go_and_tell(request, _back(form, f"/jobs/{job_id}/"), told)
+    flash = Flash(sharing_action(end, strangers), 1, name, job_id, email)
+    return redirect_with_flash(request, _back(form, f"/jobs/{job_id}/"), flash)
 
 
-async def ask(what: What, request: Request) -> Response:
+async def ask(action: Action, request: Request) -> Response:
     """``GET /jobs/ID/rename`` (or ``share``, ``delete``) and ``GET /jobs/selected/delete``: a page that asks first.
 
     htmx, or our own script, gets what is asked alone. Of the selected, what cannot be deleted is named.
@@ -102,16 +102,16 @@ async def ask(what: What, request: Request) -> Response:
     job_id = request.path_params.get("id")
     ids = [job_id] if job_id else _selected(request.query_params)
     if not ids:
-        return go_and_tell(request, back, Told(What.NOTHING))
+        return redirect_with_flash(request, back, Flash(Action.NOTHING))
     rows = await find_listed(hub, account, ids) if len(ids) > 1 else [await find_job(hub, account, ids[0])]
     jobs = [line(row) for row in rows]
-    able = [one for one in jobs if one.owner == account.email and not (what is What.DELETE and one.state in LIVE)]
-    shared = await shared_with(hub, account, job_table, ids[0]) if what is What.SHARE else []
+    able = [one for one in jobs if one.owner == account.email and not (action is Action.DELETE and one.state in LIVE)]
+    shared = await shared_with(hub, account, job_table, ids[0]) if action is Action.SHARE else []
     return await page(
         request,
         "_ask.html.j2" if is_fragment(request) else "ask.html.j2",
         account,
-        what=what,
+        action=action,
         able=able,
         unable=[one for one in jobs if one not in able],
         shared=shared,
@@ -120,14 +120,16 @@ async def ask(what: What, request: Request) -> Response:
     )
 
 
-async def _acted(request: Request, hub: Hub, account: Account, what: What, ids: list[str], back: str) -> Response:
+async def _acted(request: Request, hub: Hub, account: Account, action: Action, ids: list[str], back: str) -> Response:
     """Back to the list, which tells what was done and what was refused."""
     if not ids:
-        return go_and_tell(request, back, Told(What.NOTHING))
-    acted = await act_on_jobs(hub, account, ids, ACTS[what])
+        return redirect_with_flash(request, back, Flash(Action.NOTHING))
+    acted = await act_on_jobs(hub, account, ids, ACTS[action])
     job_id, name = acted.done[0] if len(acted.done) == 1 else ("", "")
-    kept = "" if what is What.DELETE else job_id
-    return go_and_tell(request, back, Told(what, len(acted.done), name, kept, refused=refusals(acted.refused)))
+    kept = "" if action is Action.DELETE else job_id
+    return redirect_with_flash(
+        request, back, Flash(action, len(acted.done), name, kept, refused=refusals(acted.refused))
+    )
 
 
 def _selected(given: FormData | QueryParams) -> list[str]:
@@ -136,7 +138,7 @@ def _selected(given: FormData | QueryParams) -> list[str]:
     return list(dict.fromkeys(one for one in ids if one))
 
 
-def _back(given: FormData | QueryParams, default: str = PLACE) -> str:
+def _back(given: FormData | QueryParams, default: str = JOB_LIST) -> str:
     """Where to go after it."""
     following = given.get("next")
     return safe(following) if isinstance(following, str) and following else default
@@ -144,10 +146,10 @@ def _back(given: FormData | QueryParams, default: str = PLACE) -> str:
 
 routes = [
     Route("/jobs/selected/compare", compare_selected, methods=["POST"]),
-    Route("/jobs/selected/delete", partial(ask, What.DELETE)),
-    *(Route(f"/jobs/selected/{what}", partial(act_on_selected, what), methods=["POST"]) for what in ACTS),
-    *(Route(f"/jobs/{{id}}/{what}", partial(ask, what)) for what in ASKED),
-    *(Route(f"/jobs/{{id}}/{what}", partial(act, what), methods=["POST"]) for what in ACTS),
+    Route("/jobs/selected/delete", partial(ask, Action.DELETE)),
+    *(Route(f"/jobs/selected/{action}", partial(act_on_selected, action), methods=["POST"]) for action in ACTS),
+    *(Route(f"/jobs/{{id}}/{action}", partial(ask, action)) for action in ASKED),
+    *(Route(f"/jobs/{{id}}/{action}", partial(act, action), methods=["POST"]) for action in ACTS),
     Route("/jobs/{id}/rename", rename, methods=["POST"]),
     Route("/jobs/{id}/share", share, methods=["POST"]),
 ]

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dynolab.hub.pages.living import live
+from dynolab.hub.pages.flash import clear_flash, read_flash
+from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.paging import here, read_page
 from dynolab.hub.pages.rendering import is_fragment
-from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_compared import MOST
@@ -149,17 +149,17 @@ async def listing(request: Request) -> Response:
         "commands": [] if found.rows else await _first_commands(request, hub, account),
     }
     if is_fragment(request):
-        return await live(request, account, "jobs", **shown)
+        return await live_page(request, account, "jobs", **shown)
     around = {
         "wanted": wanted,
         "model": model,
         "states": STATES,
         "kinds": KINDS,
-        "told": read_told(request),
+        "flash": read_flash(request),
         "most": MOST,
     }
-    answer = await live(request, account, "jobs", **shown, **around, lately=await find_lately(hub, account))
-    return forget_told(request, answer)
+    answer = await live_page(request, account, "jobs", **shown, **around, lately=await find_lately(hub, account))
+    return clear_flash(request, answer)
 
 
 routes = [Route("/jobs/", listing)]

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dynolab.hub.pages.living import part
+from dynolab.hub.pages.live_updates import live_fragment
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.find_jobs import find_job
@@ -28,7 +28,7 @@ async def show(request: Request) -> Response:
     row = await find_job(hub, account, request.path_params["id"])
     if row.finished_at is not None:
         return Response(status_code=204)
-    return part(request, account, "_live_log.html.j2", **await live_log(hub, row))
+    return live_fragment(request, account, "_live_log.html.j2", **await live_log(hub, row))
 
 
 routes = [Route("/jobs/{id}/live-log", show)]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound
-from dynolab.hub.pages.told import Told, What, go_and_tell
+from dynolab.hub.pages.flash import Action, Flash, redirect_with_flash
 from dynolab.hub.pages.visitors import safe, sender, text
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_pool import PoolChange, change_pool
@@ -26,21 +26,21 @@ async def grant(request: Request) -> Response:
     if what not in FIELDS:
         raise NotFound(f"a pool grants no {what[:40]!r}", hint="send or join")
     change = PoolChange(let_send=[email]) if what == "send" else PoolChange(let_join=[email])
-    return await _changed(request, hub, account, change, What.LET_SEND if what == "send" else What.LET_JOIN, email)
+    return await _changed(request, hub, account, change, Action.LET_SEND if what == "send" else Action.LET_JOIN, email)
 
 
 async def remove(request: Request) -> Response:
     """``POST /devices/pools/ID/remove`` with ``email``: may do neither any more."""
     hub, account, form = await sender(request)
     email = text(form, "email")
-    return await _changed(request, hub, account, PoolChange(remove=[email]), What.SHUT_OUT, email)
+    return await _changed(request, hub, account, PoolChange(remove=[email]), Action.SHUT_OUT, email)
 
 
 async def open_pool(request: Request) -> Response:
     """``POST /devices/pools/ID/open`` with ``open=yes``, or without to close it."""
     hub, account, form = await sender(request)
     is_open = text(form, "open") == "yes"
-    return await _changed(request, hub, account, PoolChange(is_open=is_open), What.OPEN if is_open else What.CLOSE)
+    return await _changed(request, hub, account, PoolChange(is_open=is_open), Action.OPEN if is_open else Action.CLOSE)
 
 
 async def trust(request: Request) -> Response:
@@ -48,17 +48,17 @@ async def trust(request: Request) -> Response:
     hub, account, form = await sender(request)
     owner, end = text(form, "owner"), bool(text(form, "end"))
     await (stop_trusting if end else trust_owner)(hub, account, owner)
-    told = Told(What.DISTRUST if end else What.TRUST, 1, with_whom=owner)
-    return go_and_tell(request, safe(text(form, "next") or "/devices/"), told)
+    flash = Flash(Action.DISTRUST if end else Action.TRUST, 1, with_whom=owner)
+    return redirect_with_flash(request, safe(text(form, "next") or "/devices/"), flash)
 
 
 async def _changed(
-    request: Request, hub: Hub, account: Account, change: PoolChange, what: What, email: str = ""
+    request: Request, hub: Hub, account: Account, change: PoolChange, what: Action, email: str = ""
 ) -> Response:
     pool_id = request.path_params["id"]
     await change_pool(hub, account, pool_id, change)
     name = next((one.name for one in await find_pools(hub, account) if one.id == pool_id), "")
-    return go_and_tell(request, f"/devices/{quote(name, safe='')}", Told(what, 1, name, with_whom=email))
+    return redirect_with_flash(request, f"/devices/{quote(name, safe='')}", Flash(what, 1, name, with_whom=email))
 
 
 routes = [

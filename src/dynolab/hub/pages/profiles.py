@@ -15,11 +15,11 @@ from starlette.routing import Route
 
 from dynolab import plugins
 from dynolab.errors import Error, NotFound, SpecInvalid
+from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
-from dynolab.hub.pages.living import part
+from dynolab.hub.pages.live_updates import live_fragment
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
-from dynolab.hub.pages.told import forget_told, read_told
 from dynolab.hub.pages.visitors import visitor
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
@@ -88,8 +88,8 @@ async def show(request: Request) -> Response:
     row = await find_job(hub, account, request.path_params["id"])
     shown = await _shown(hub, account, row)
     outcome, log = await _outcome(hub, row, say(request)), await live_log(hub, row)
-    answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, told=read_told(request))
-    return forget_told(request, answer)
+    answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, flash=read_flash(request))
+    return clear_flash(request, answer)
 
 
 async def live(request: Request) -> Response:
@@ -98,7 +98,7 @@ async def live(request: Request) -> Response:
     row = await find_job(hub, account, request.path_params["id"])
     if row.finished_at is not None:
         return Response(status_code=204, headers={"HX-Refresh": "true"})
-    return part(request, account, "_live.html.j2", **await _shown(hub, account, row))
+    return live_fragment(request, account, "_live.html.j2", **await _shown(hub, account, row))
 
 
 async def layers(request: Request) -> Response:

@@ -13,10 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import Conflict
+from dynolab.hub.pages.flash import Flash, clear_flash, read_flash, redirect_with_flash, sharing_action
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
-from dynolab.hub.pages.told import Told, forget_told, go_and_tell, read_told, shared
 from dynolab.hub.pages.visitors import go, sender, text, visitor
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
@@ -93,14 +93,14 @@ async def show(shelf: Shelf, request: Request) -> Response:
         request,
         f"{shelf.table.name}.html.j2",
         account,
-        told=read_told(request),
+        flash=read_flash(request),
         row=row,
         mine=row.account_id == account.id,
         shared=await shared_with(hub, account, shelf.table, row.id),
         **_names(shelf),
         **await shelf.details(hub, account, row),
     )
-    return forget_told(request, answer)
+    return clear_flash(request, answer)
 
 
 async def download(shelf: Shelf, request: Request) -> Response:
@@ -126,8 +126,8 @@ async def share(shelf: Shelf, request: Request) -> Response:
     target_id, email, end = request.path_params["id"], text(form, "email"), bool(text(form, "end"))
     strangers = await change_sharing(hub, account, shelf.table, target_id, **{"remove" if end else "add": [email]})
     name = (await find_stored(hub, account, shelf.table, target_id)).name
-    told = Told(shared(end, strangers), 1, name, with_whom=email)
-    return go_and_tell(request, f"{shelf.place}{target_id}/", told)
+    flash = Flash(sharing_action(end, strangers), 1, name, with_whom=email)
+    return redirect_with_flash(request, f"{shelf.place}{target_id}/", flash)
 
 
 async def delete(shelf: Shelf, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Pages that follow what happens: htmx asks for their changing part again and again."""
+"""Live updates: htmx polls for the part of a page that changes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, render
 from dynolab.hub.usecases.base import Account
 
 
-async def live(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
-    """The page ``TEMPLATE.html.j2``; for htmx its :func:`part` ``_TEMPLATE.html.j2`` alone."""
+async def live_page(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
+    """The page ``TEMPLATE.html.j2``; for htmx its :func:`live_fragment` ``_TEMPLATE.html.j2`` alone."""
     if not is_fragment(request):
         return await page(request, f"{template}.html.j2", account, again=here(request, seen="0"), **shown)
-    return part(request, account, f"_{template}.html.j2", **shown)
+    return live_fragment(request, account, f"_{template}.html.j2", **shown)
 
 
-def part(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
-    """A part of a page, which asks for itself at ``again``; 204 where it is as it was seen."""
+def live_fragment(request: Request, account: Account, template: str, /, **shown: Any) -> Response:
+    """A part of a page, which asks for itself again at ``again``; 204 where it has not changed since."""
     again = here(request, seen="0")
     content = render(request, template, account, again=again, **shown)
     seen = hashlib.sha256(content.encode()).hexdigest()[:16]
