@@ -19,7 +19,7 @@ import dynolab
 from dynolab import errors
 from dynolab.errors import Error, SpecInvalid
 from dynolab.hub.pages import texts
-from dynolab.hub.pages.sheets import Sheet
+from dynolab.hub.pages.job_form import JobForm
 from dynolab.hub.pages.texts.sentences import LONGEST, SAID, Part, Pattern, patterns
 from dynolab.hub.usecases.tell_format import format_inside, format_of
 from dynolab.measure import figures, verdict
@@ -277,9 +277,9 @@ def wrong_forms() -> Iterator[Error]:
         {"priority": "99999", "deadline_s": "soon", "name": "n" * 300, "options": "--nothing", "input_shapes": "x"},
         {"requirements": "a <= 1\nb", "option.compute_unit": "car"},
     ):  # fmt: skip
-        sheet = Sheet({name: [value] if isinstance(value, str) else value for name, value in fields.items()})
-        sheet.check()
-        yield from sheet.problems.values()
+        form = JobForm({name: [value] if isinstance(value, str) else value for name, value in fields.items()})
+        form.check()
+        yield from form.problems.values()
 
 
 def wrong_files() -> Iterator[Error]:

@@ -20,8 +20,10 @@ from dynolab.hub.pages.flash import (
     redirect_with_flash,
     redirect_with_new_token,
 )
+from dynolab.hub.pages.posted_forms import field_text, posted_form, raw_field_text
+from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import page
-from dynolab.hub.pages.visitors import go, sender, text, typed, visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session
 from dynolab.hub.usecases.find_account import find_account
@@ -40,7 +42,7 @@ NOWHERE = ("127.0.0.1", "localhost", "::1")
 
 async def show(request: Request) -> Response:
     """``GET /account/``; once after a token was made, with its secret."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     return clear_flash(request, await _page(request, hub, account))
 
 
@@ -51,15 +53,15 @@ async def without_slash(request: Request) -> Response:
 
 async def make(request: Request) -> Response:
     """``POST /account/tokens`` with ``kind`` and ``label``: back to the page, which shows the secret once."""
-    hub, account, form = await sender(request)
-    kind, label = text(form, "kind"), text(form, "label")
+    hub, account, form = await posted_form(request)
+    kind, label = field_text(form, "kind"), field_text(form, "label")
     _, secret = await make_own_token(hub, account, kind=kind, label=label)
     return redirect_with_new_token(request, "/account/#made", NewToken(kind, secret))
 
 
 async def revoke(request: Request) -> Response:
     """``POST /account/tokens/ID/revoke``; whoever revokes the token of his own session is signed out."""
-    hub, account, _ = await sender(request)
+    hub, account, _ = await posted_form(request)
     token_id = request.path_params["id"]
     await revoke_token(hub, account, token_id)
     label = next((row.label for row in await find_tokens(hub, account) if row.id == token_id), "")
@@ -68,26 +70,26 @@ async def revoke(request: Request) -> Response:
 
 async def end(request: Request) -> Response:
     """``POST /account/sessions/ID/end``; whoever ends his own is signed out."""
-    hub, account, _ = await sender(request)
+    hub, account, _ = await posted_form(request)
     await end_session(hub, account, request.path_params["id"])
     return redirect_with_flash(request, "/account/", Flash(Action.SIGN_OUT, 1))
 
 
 async def end_others(request: Request) -> Response:
     """``POST /account/sessions/end-others``."""
-    hub, account, _ = await sender(request)
+    hub, account, _ = await posted_form(request)
     await end_other_sessions(hub, account)
     return redirect_with_flash(request, "/account/", Flash(Action.SIGN_OUT_OTHERS, 1))
 
 
 async def password(request: Request) -> Response:
     """``POST /account/password`` with ``current``, ``password`` and ``again``, or with ``remove=yes``."""
-    hub, account, form = await sender(request)
-    current, wanted, again = (typed(form, name) for name in ("current", "password", "again"))
-    if not text(form, "remove") and wanted != again:
+    hub, account, form = await posted_form(request)
+    current, wanted, again = (raw_field_text(form, name) for name in ("current", "password", "again"))
+    if not field_text(form, "remove") and wanted != again:
         raise SpecInvalid("the two new passwords are not the same", hint="go back and type both again")
-    await change_password(hub, account, None if text(form, "remove") else wanted, current=current)
-    return go(request, "/account/?changed=password")
+    await change_password(hub, account, None if field_text(form, "remove") else wanted, current=current)
+    return redirect(request, "/account/?changed=password")
 
 
 async def _page(request: Request, hub: Hub, account: Account) -> Response:

@@ -26,26 +26,26 @@ from dynolab.hub.pages import (
     models,
     pools,
     profiles,
-    signing_in,
-    submitting,
+    sign_in,
+    submit,
     trends,
-    uploading,
+    uploads,
 )
 from dynolab.hub.pages.rendering import is_fragment, page
-from dynolab.hub.pages.visitors import to_sign_in, visitor
+from dynolab.hub.pages.sessions import current_account, redirect_to_sign_in
 from dynolab.hub.usecases.base import Account
 
 log = logging.getLogger(__name__)
 ROOMS = (
-    signing_in,
+    sign_in,
     jobs,
     job_actions,
     live_logs,
     profiles,
     compare,
     trends,
-    submitting,
-    uploading,
+    submit,
+    uploads,
     graphs,
     models,
     pools,
@@ -82,14 +82,14 @@ async def home(request: Request) -> Response:
 async def definitions(request: Request) -> Response:
     """``GET /definitions``: what every word and figure means; figures link here."""
     try:
-        _, account = await visitor(request)
+        _, account = await current_account(request)
     except errors.Unauthorized:
         account = None
     return await page(request, "definitions.html.j2", account)
 
 
 async def _not_signed_in(request: Request, error: Exception) -> Response:
-    return to_sign_in(request)
+    return redirect_to_sign_in(request)
 
 
 async def failed(request: Request, error: Exception) -> Response:
@@ -118,6 +118,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _known(request: Request) -> Account | None:
     """Who is signed in, for the page around an error; None also where that cannot be told now."""
     try:
-        return (await visitor(request))[1]
+        return (await current_account(request))[1]
     except errors.Error:
         return None

@@ -18,7 +18,7 @@ from dynolab.errors import NotFound
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.profiles import FIRST_CHUNKS, LayersPart, as_rendered, formats
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
-from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.find_compared import MOST, find_chosen, find_comparable, find_compared
 from dynolab.report.base import Report
 from dynolab.report.html.bounded import bounded
@@ -51,7 +51,7 @@ def address(job_ids: Sequence[str], path: str = "/compare", **more: str) -> str:
 
 async def show(request: Request) -> Response:
     """``GET /compare?job=A&job=B``: two to six jobs; with fewer, or with ``add``, a form to choose others."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     ids = _ids(request)
     if len(ids) < 2 or "add" in request.query_params:
         chosen = await find_chosen(hub, account, ids)
@@ -82,7 +82,7 @@ async def show(request: Request) -> Response:
 
 async def layers(request: Request) -> Response:
     """``GET /compare/layers``: layers from the body ``from`` on, as bodies of the table for htmx, as a page for others."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     found = await find_compared(hub, account, _ids(request))
     profiles = [profile for _, profile in found]
     fragment = is_fragment(request)
@@ -104,7 +104,7 @@ async def layers(request: Request) -> Response:
 
 async def report(request: Request) -> Response:
     """``GET /compare/report/FORMAT``: the comparison as a file."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     found = await find_compared(hub, account, _ids(request))
     profiles = [profile for _, profile in found]
     name = request.path_params["format"]

@@ -18,7 +18,7 @@ from dynolab.errors import NotFound
 from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.paging import read_page
-from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
 from dynolab.hub.usecases.find_boards import Load, find_load
@@ -64,7 +64,7 @@ class Try:
 
 async def listing(request: Request) -> Response:
     """``GET /devices/``: all models of devices, or those of whose boards something holds ``text``."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
     kinds = _kinds(await find_load(hub, account), await find_board_states(hub, account, text=wanted))
     pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
@@ -81,7 +81,7 @@ async def without_slash(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     """``GET /devices/ID``: a board by its id, or the models of a name. Raises :class:`NotFound`."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     wanted = request.path_params["id"]
     found = await find_board_states(hub, account, device_id=wanted)
     if found:

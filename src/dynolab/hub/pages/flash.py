@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dynolab.errors import Error, SpecInvalid
+from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.texts import refusal
-from dynolab.hub.pages.visitors import go
 from dynolab.spec import codec
 
 LIST_COOKIE = "dynolab_flash"
@@ -108,7 +108,7 @@ def redirect_with_new_token(request: Request, path: str, token: NewToken) -> Res
 
 
 def _redirect_with_cookie(request: Request, path: str, cookie: str, content: str) -> Response:
-    answer, secure = go(request, path), request.url.scheme == "https"
+    answer, secure = redirect(request, path), request.url.scheme == "https"
     place = urlsplit(path).path
     if PLAIN.fullmatch(place):
         answer.set_cookie(cookie, content, LIFE_S, path=place, httponly=True, samesite="lax", secure=secure)

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from dynolab.errors import Error, NotFound, PluginMissing, SpecInvalid
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.rendering import page, say
-from dynolab.hub.pages.visitors import the_hub, visitor
+from dynolab.hub.pages.sessions import current_account, the_hub
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import file_name
@@ -75,7 +75,7 @@ class Times:
 
 async def show(request: Request) -> Response:
     """``GET /models/ID/graph``, with ``job`` for whose layers to show beside it (else the newest) and ``layer`` for one to show."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_stored(hub, account, model_table, request.path_params["id"])
     if row.blob_id is None:
         raise NotFound(f"the model {row.id} has no file: its upload was not completed")

@@ -12,8 +12,10 @@ from starlette.routing import Route
 from dynolab.hub.pages.compare import address
 from dynolab.hub.pages.flash import JOB_LIST, Action, Flash, redirect_with_flash, refusals, sharing_action
 from dynolab.hub.pages.jobs import LIVE, line
+from dynolab.hub.pages.posted_forms import field_text, posted_form
+from dynolab.hub.pages.redirects import redirect, safe_path
 from dynolab.hub.pages.rendering import is_fragment, page
-from dynolab.hub.pages.visitors import go, safe, sender, text, visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.act_on_jobs import Act, act_on_jobs
 from dynolab.hub.usecases.base import Account, Hub
@@ -44,26 +46,26 @@ async def act(action: Action, request: Request) -> Response:
     Without ``next`` it is the job's own page that asks; what is refused then gets a page of its own.
     Raises :class:`NotFound` for a job that is not there, or another's.
     """
-    hub, account, form = await sender(request)
+    hub, account, form = await posted_form(request)
     job_id = request.path_params["id"]
     name = (await find_job(hub, account, job_id)).name
-    if text(form, "next"):
+    if field_text(form, "next"):
         return await _acted(request, hub, account, action, [job_id], _back(form))
     made = await ACTS[action](hub, account, job_id)
     if action is Action.DELETE:
         return redirect_with_flash(request, JOB_LIST, Flash(action, 1, name))
-    return go(request, f"/jobs/{made or job_id}/")
+    return redirect(request, f"/jobs/{made or job_id}/")
 
 
 async def act_on_selected(action: Action, request: Request) -> Response:
     """``POST /jobs/selected/rerun`` (or ``cancel``, ``delete``) with every ``job``; the oldest comes first."""
-    hub, account, form = await sender(request)
+    hub, account, form = await posted_form(request)
     return await _acted(request, hub, account, action, _selected(form)[::-1], _back(form))
 
 
 async def compare_selected(request: Request) -> Response:
     """``POST /jobs/selected/compare`` with every ``job``; where one has nothing to compare, the list tells which."""
-    hub, account, form = await sender(request)
+    hub, account, form = await posted_form(request)
     ids, back = _selected(form), _back(form)
     if len(ids) > MOST:
         return redirect_with_flash(request, back, Flash(Action.TOO_MANY, len(ids)))
@@ -71,21 +73,21 @@ async def compare_selected(request: Request) -> Response:
     if acted.refused or not ids:
         flash = Flash(Action.COMPARE, refused=refusals(acted.refused)) if ids else Flash(Action.NOTHING)
         return redirect_with_flash(request, back, flash)
-    return go(request, address(ids))
+    return redirect(request, address(ids))
 
 
 async def rename(request: Request) -> Response:
     """``POST /jobs/ID/rename`` with ``name``."""
-    hub, account, form = await sender(request)
-    job_id, name = request.path_params["id"], text(form, "name")
+    hub, account, form = await posted_form(request)
+    job_id, name = request.path_params["id"], field_text(form, "name")
     await give_name(hub, account, job_table, job_id, name)
     return redirect_with_flash(request, _back(form, f"/jobs/{job_id}/"), Flash(Action.RENAME, 1, name, job_id))
 
 
 async def share(request: Request) -> Response:
     """``POST /jobs/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
-    hub, account, form = await sender(request)
-    job_id, email, end = request.path_params["id"], text(form, "email"), bool(text(form, "end"))
+    hub, account, form = await posted_form(request)
+    job_id, email, end = request.path_params["id"], field_text(form, "email"), bool(field_text(form, "end"))
     strangers = await change_sharing(hub, account, job_table, job_id, **{"remove" if end else "add": [email]})
     name = (await find_job(hub, account, job_id)).name
     flash = Flash(sharing_action(end, strangers), 1, name, job_id, email)
@@ -97,7 +99,7 @@ async def ask(action: Action, request: Request) -> Response:
 
     htmx, or our own script, gets what is asked alone. Of the selected, what cannot be deleted is named.
     """
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     back = _back(request.query_params)
     job_id = request.path_params.get("id")
     ids = [job_id] if job_id else _selected(request.query_params)
@@ -141,7 +143,7 @@ def _selected(given: FormData | QueryParams) -> list[str]:
 def _back(given: FormData | QueryParams, default: str = JOB_LIST) -> str:
     """Where to go after it."""
     following = given.get("next")
-    return safe(following) if isinstance(following, str) and following else default
+    return safe_path(following) if isinstance(following, str) and following else default
 
 
 routes = [

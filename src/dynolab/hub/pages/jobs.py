@@ -19,7 +19,7 @@ from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.paging import here, read_page
 from dynolab.hub.pages.rendering import is_fragment
-from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_devices import find_devices
@@ -136,7 +136,7 @@ async def _first_commands(request: Request, hub: Hub, account: Account) -> list[
 
 async def listing(request: Request) -> Response:
     """``GET /jobs/``: the newest first, with filters. What htmx asks for is the list alone; 204 where nothing changed."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     query = request.query_params
     model = _plain(query, "model")
     wanted = await narrow_to_model(hub, _filter(query), model)

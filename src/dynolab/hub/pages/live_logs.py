@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.hub.pages.live_updates import live_fragment
-from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.read_log import read_live_log
@@ -24,7 +24,7 @@ async def live_log(hub: Hub, row: Row[Any]) -> dict[str, Any]:
 
 async def show(request: Request) -> Response:
     """``GET /jobs/ID/live-log``: 204 where nothing was added."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     if row.finished_at is not None:
         return Response(status_code=204)

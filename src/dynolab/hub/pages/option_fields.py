@@ -88,7 +88,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class FormFields:
     """The fields of a form: for every model, for the runtimes (the chosen model's first), and those without effect."""
 
     common: tuple[Field, ...]
@@ -105,7 +105,7 @@ class Merged:
     problems: Mapping[str, Error]
 
 
-def typed(form: Iterable[tuple[str, str]]) -> dict[str, str]:
+def field_values(form: Iterable[tuple[str, str]]) -> dict[str, str]:
     """What stands in a form's option fields, by path; empty ones are left out."""
     found = ((name.removeprefix(PREFIX), value.strip()) for name, value in form if name.startswith(PREFIX))
     return {path: value for path, value in found if value and path in BY_PATH}
@@ -175,7 +175,7 @@ def _problem(path: str, value: str) -> Error | None:
     return None
 
 
-def offered(merged: Merged, kind: str | None) -> Offered:
+def form_fields(merged: Merged, kind: str | None) -> FormFields:
     """The fields with what stands in them; ``kind`` is the chosen model's format, None: no model is chosen yet."""
 
     def field(option: KnownOption) -> Field:
@@ -196,7 +196,7 @@ def offered(merged: Merged, kind: str | None) -> Offered:
         if option.idle:
             idle.setdefault(option.group or "", []).append(field(option))
     groups = [Group(name, (), _filled(found), tuple(found)) for name, found in idle.items()]
-    return Offered(tuple(common), tuple(runtimes), tuple(groups))
+    return FormFields(tuple(common), tuple(runtimes), tuple(groups))
 
 
 def _filled(fields: Iterable[Field]) -> bool:

@@ -10,7 +10,8 @@ from starlette.routing import Route
 
 from dynolab.errors import NotFound
 from dynolab.hub.pages.flash import Action, Flash, redirect_with_flash
-from dynolab.hub.pages.visitors import safe, sender, text
+from dynolab.hub.pages.posted_forms import field_text, posted_form
+from dynolab.hub.pages.redirects import safe_path
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_pool import PoolChange, change_pool
 from dynolab.hub.usecases.change_trust import stop_trusting, trust_owner
@@ -21,8 +22,8 @@ FIELDS = {"send": "let_send", "join": "let_join"}
 
 async def grant(request: Request) -> Response:
     """``POST /devices/pools/ID/grant`` with ``email`` and ``what``: ``send`` or ``join``."""
-    hub, account, form = await sender(request)
-    email, what = text(form, "email"), text(form, "what")
+    hub, account, form = await posted_form(request)
+    email, what = field_text(form, "email"), field_text(form, "what")
     if what not in FIELDS:
         raise NotFound(f"a pool grants no {what[:40]!r}", hint="send or join")
     change = PoolChange(let_send=[email]) if what == "send" else PoolChange(let_join=[email])
@@ -31,25 +32,25 @@ async def grant(request: Request) -> Response:
 
 async def remove(request: Request) -> Response:
     """``POST /devices/pools/ID/remove`` with ``email``: may do neither any more."""
-    hub, account, form = await sender(request)
-    email = text(form, "email")
+    hub, account, form = await posted_form(request)
+    email = field_text(form, "email")
     return await _changed(request, hub, account, PoolChange(remove=[email]), Action.SHUT_OUT, email)
 
 
 async def open_pool(request: Request) -> Response:
     """``POST /devices/pools/ID/open`` with ``open=yes``, or without to close it."""
-    hub, account, form = await sender(request)
-    is_open = text(form, "open") == "yes"
+    hub, account, form = await posted_form(request)
+    is_open = field_text(form, "open") == "yes"
     return await _changed(request, hub, account, PoolChange(is_open=is_open), Action.OPEN if is_open else Action.CLOSE)
 
 
 async def trust(request: Request) -> Response:
     """``POST /devices/trust`` with ``owner``, and ``end=yes`` to trust no longer; ``next``: the page that comes after."""
-    hub, account, form = await sender(request)
-    owner, end = text(form, "owner"), bool(text(form, "end"))
+    hub, account, form = await posted_form(request)
+    owner, end = field_text(form, "owner"), bool(field_text(form, "end"))
     await (stop_trusting if end else trust_owner)(hub, account, owner)
     flash = Flash(Action.DISTRUST if end else Action.TRUST, 1, with_whom=owner)
-    return redirect_with_flash(request, safe(text(form, "next") or "/devices/"), flash)
+    return redirect_with_flash(request, safe_path(field_text(form, "next") or "/devices/"), flash)
 
 
 async def _changed(

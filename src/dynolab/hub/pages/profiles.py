@@ -20,7 +20,7 @@ from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
 from dynolab.hub.pages.live_updates import live_fragment
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
-from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.estimate_start import estimate_start
@@ -84,7 +84,7 @@ class LayersPart:
 
 async def show(request: Request) -> Response:
     """``GET /jobs/ID/``."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     shown = await _shown(hub, account, row)
     outcome, log = await _outcome(hub, row, say(request)), await live_log(hub, row)
@@ -94,7 +94,7 @@ async def show(request: Request) -> Response:
 
 async def live(request: Request) -> Response:
     """``GET /jobs/ID/live``: what it is at. 204 where nothing changed; once it is over, htmx is told to load the page anew."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     if row.finished_at is not None:
         return Response(status_code=204, headers={"HX-Refresh": "true"})
@@ -103,7 +103,7 @@ async def live(request: Request) -> Response:
 
 async def layers(request: Request) -> Response:
     """``GET /jobs/ID/layers``: layers from the body ``from`` on, as bodies of the table for htmx, as a page for others."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     profile = await read_profile(hub, row)
     if profile is None:
@@ -126,7 +126,7 @@ async def layers(request: Request) -> Response:
 
 async def report(request: Request) -> Response:
     """``GET /jobs/ID/report/FORMAT``: the profile in one of the report's formats, as a file."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     profile = await read_profile(hub, row)
     if profile is None:
@@ -139,7 +139,7 @@ async def report(request: Request) -> Response:
 
 async def log(request: Request) -> Response:
     """``GET /jobs/ID/log``: the last attempt's log, as text; while that runs, as far as it has come."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     size, chunks = await read_log(hub, row)
     headers = {"Content-Length": str(size), **HEADERS}
@@ -148,7 +148,7 @@ async def log(request: Request) -> Response:
 
 async def artifact(request: Request) -> Response:
     """``GET /jobs/ID/artifact``: on to the address of what compile made, a zip file."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     find_artifact(row)
     path, _ = link_file(hub, account, "artifact", row.id, f"{row.name}_{row.id}_artifact", ".zip")

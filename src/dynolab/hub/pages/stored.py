@@ -16,8 +16,10 @@ from dynolab.errors import Conflict
 from dynolab.hub.pages.flash import Flash, clear_flash, read_flash, redirect_with_flash, sharing_action
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.paging import read_page
+from dynolab.hub.pages.posted_forms import field_text, posted_form
+from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
-from dynolab.hub.pages.visitors import go, sender, text, visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
@@ -72,7 +74,7 @@ def routes_of(shelf: Shelf) -> list[Route]:
 
 async def listing(shelf: Shelf, request: Request) -> Response:
     """``GET /models/``: the newest first, searched by ``text``, ``creator`` and ``kind``. What htmx asks for is the list alone."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     asked = {name: _plain(request.query_params.get(name, "")) for name in ("text", "creator", "kind")}
     wanted = StoredFilter(**asked)
     found = await read_page(request, partial(page_stored, hub, account, shelf.table, wanted))
@@ -87,7 +89,7 @@ def _plain(value: str) -> str:
 
 async def show(shelf: Shelf, request: Request) -> Response:
     """``GET /models/ID/``."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_stored(hub, account, shelf.table, request.path_params["id"])
     answer = await page(
         request,
@@ -105,7 +107,7 @@ async def show(shelf: Shelf, request: Request) -> Response:
 
 async def download(shelf: Shelf, request: Request) -> Response:
     """``GET /models/ID/download``: on to the file's own address."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     row = await find_stored(hub, account, shelf.table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the {shelf.table.name} {row.id} has no bytes: its upload is not complete")
@@ -115,15 +117,15 @@ async def download(shelf: Shelf, request: Request) -> Response:
 
 async def rename(shelf: Shelf, request: Request) -> Response:
     """``POST /models/ID/rename`` with ``name``."""
-    hub, account, form = await sender(request)
-    await give_name(hub, account, shelf.table, request.path_params["id"], text(form, "name"))
-    return go(request, f"{shelf.place}{request.path_params['id']}/")
+    hub, account, form = await posted_form(request)
+    await give_name(hub, account, shelf.table, request.path_params["id"], field_text(form, "name"))
+    return redirect(request, f"{shelf.place}{request.path_params['id']}/")
 
 
 async def share(shelf: Shelf, request: Request) -> Response:
     """``POST /models/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
-    hub, account, form = await sender(request)
-    target_id, email, end = request.path_params["id"], text(form, "email"), bool(text(form, "end"))
+    hub, account, form = await posted_form(request)
+    target_id, email, end = request.path_params["id"], field_text(form, "email"), bool(field_text(form, "end"))
     strangers = await change_sharing(hub, account, shelf.table, target_id, **{"remove" if end else "add": [email]})
     name = (await find_stored(hub, account, shelf.table, target_id)).name
     flash = Flash(sharing_action(end, strangers), 1, name, with_whom=email)
@@ -132,9 +134,9 @@ async def share(shelf: Shelf, request: Request) -> Response:
 
 async def delete(shelf: Shelf, request: Request) -> Response:
     """``POST /models/ID/delete``, while no job that is not over uses it."""
-    hub, account, _ = await sender(request)
+    hub, account, _ = await posted_form(request)
     await shelf.delete(hub, account, request.path_params["id"])
-    return go(request, shelf.place)
+    return redirect(request, shelf.place)
 
 
 async def uses(hub: Hub, account: Account, wanted: JobFilter) -> list[Use]:

@@ -19,7 +19,7 @@ from dynolab.hub.pages.compare import address
 from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.rendering import page, say
-from dynolab.hub.pages.visitors import visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.find_trend import POINTS, Line, Point, Wanted, find_lines, page_measured
 from dynolab.report.base import crop
 from dynolab.report.html.sides import Change, change, run_minima
@@ -72,7 +72,7 @@ class LineView:
 
 async def show_trends(request: Request) -> Response:
     """``GET /trends?model=NAME-or-ID&device=NAME&figure=...``: the newest hundred jobs; a form where nothing is named."""
-    hub, account = await visitor(request)
+    hub, account = await current_account(request)
     model, device = (_plain(request, name) for name in ("model", "device"))
     wanted = _figure(request.query_params.get("figure") or TIMES[0])
     shown: dict[str, Any] = {

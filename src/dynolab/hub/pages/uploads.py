@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import Error, NotFound, SpecInvalid
+from dynolab.hub.pages.posted_forms import check_same_origin
 from dynolab.hub.pages.rendering import HEADERS, words
-from dynolab.hub.pages.visitors import from_here, visitor
+from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
@@ -31,8 +32,8 @@ _TABLES: dict[str, Table] = {"model": model_table, "dataset": dataset_table}
 
 async def begin(request: Request) -> Response:
     """``POST /submit/uploads/WHAT?name=FILE&size=BYTES``: the addresses of the parts. The body is a ZIP file's end."""
-    from_here(request)
-    hub, account = await visitor(request)
+    check_same_origin(request)
+    hub, account = await current_account(request)
     what, name = request.path_params["what"], request.query_params.get("name", "")
     try:
         table, size = _table(what), _size(request)
@@ -51,8 +52,8 @@ async def begin(request: Request) -> Response:
 
 async def complete(request: Request) -> Response:
     """``POST /submit/uploads/WHAT/ID/complete`` with ``{"upload": ..., "etags": [...]}``."""
-    from_here(request)
-    hub, account = await visitor(request)
+    check_same_origin(request)
+    hub, account = await current_account(request)
     try:
         document = untrusted.load_document(await request.body())
         upload_id, etags = str(document["upload"]), [str(one) for one in document["etags"]]
@@ -68,8 +69,8 @@ async def complete(request: Request) -> Response:
 
 async def give_up(request: Request) -> Response:
     """``POST /submit/uploads/WHAT/ID/give-up``: what has come of it goes. Not for what is complete."""
-    from_here(request)
-    hub, account = await visitor(request)
+    check_same_origin(request)
+    hub, account = await current_account(request)
     what, target_id = request.path_params["what"], request.path_params["id"]
     try:
         if (await find_stored(hub, account, _table(what), target_id)).blob_id is None:

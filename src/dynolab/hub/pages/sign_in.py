@@ -9,10 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import RateLimited, SpecInvalid, Unauthorized, UserError
-from dynolab.hub.pages.browsers import browser_name
+from dynolab.hub.pages.posted_forms import check_same_origin, field_text, raw_field_text
+from dynolab.hub.pages.redirects import redirect, safe_path
 from dynolab.hub.pages.rendering import LANGUAGE_COOKIE, page
+from dynolab.hub.pages.sessions import SESSION_COOKIE, current_account, set_session_cookie, the_hub
 from dynolab.hub.pages.texts import languages
-from dynolab.hub.pages.visitors import COOKIE, from_here, go, remember, safe, text, the_hub, typed, visitor
+from dynolab.hub.pages.user_agents import browser_name
 from dynolab.hub.usecases.end_session import sign_out
 from dynolab.hub.usecases.open_session import open_by_invitation, open_by_password, open_by_token
 
@@ -21,21 +23,21 @@ YEAR_S = 365 * 24 * 3600
 
 async def show(request: Request) -> Response:
     """``GET /sign-in``."""
-    return await _form(request, safe(request.query_params.get("next", "")))
+    return await _form(request, safe_path(request.query_params.get("next", "")))
 
 
 async def sign_in(request: Request) -> Response:
     """``POST /sign-in`` with ``token``, or ``email`` and ``password``, and ``next``; what is refused is told in the form."""
-    from_here(request)
+    check_same_origin(request)
     form = await request.form(max_files=0, max_fields=10)
-    following, email = safe(text(form, "next")), text(form, "email")
+    following, email = safe_path(field_text(form, "next")), field_text(form, "email")
     hub = the_hub(request)
     browser = browser_name(request.headers.get("user-agent", ""))
     try:
         if email:
-            session = await open_by_password(hub, email, typed(form, "password"), browser)
+            session = await open_by_password(hub, email, raw_field_text(form, "password"), browser)
         else:
-            session = await open_by_token(hub, text(form, "token"), browser)
+            session = await open_by_token(hub, field_text(form, "token"), browser)
     except (Unauthorized, SpecInvalid, RateLimited) as error:
         refused = await _form(request, following, _words(email, error), status=error.http_status, email=email)
         if error.retry_after_s is not None:
@@ -46,8 +48,8 @@ async def sign_in(request: Request) -> Response:
 
 async def _enter(request: Request, path: str, session: str) -> Response:
     """On to a page, signed in anew: the session that this browser had before is over."""
-    await sign_out(the_hub(request), request.cookies.get(COOKIE, ""))
-    return remember(request, go(request, path), session)
+    await sign_out(the_hub(request), request.cookies.get(SESSION_COOKIE, ""))
+    return set_session_cookie(request, redirect(request, path), session)
 
 
 async def _form(
@@ -76,14 +78,14 @@ async def invited(request: Request) -> Response:
         session = await open_by_invitation(the_hub(request), request.path_params["invitation"], browser)
     except Unauthorized as error:
         if await _signed_in(request):
-            return go(request, "/jobs/")
+            return redirect(request, "/jobs/")
         return await _form(request, "/jobs/", "invitation-refused", status=error.http_status)
     return await _enter(request, "/jobs/", session)
 
 
 async def _signed_in(request: Request) -> bool:
     try:
-        await visitor(request)
+        await current_account(request)
     except Unauthorized:
         return False
     return True
@@ -91,20 +93,20 @@ async def _signed_in(request: Request) -> bool:
 
 async def leave(request: Request) -> Response:
     """``POST /sign-out``."""
-    from_here(request)
-    await sign_out(the_hub(request), request.cookies.get(COOKIE, ""))
-    answer = go(request, "/sign-in")
-    answer.delete_cookie(COOKIE)
+    check_same_origin(request)
+    await sign_out(the_hub(request), request.cookies.get(SESSION_COOKIE, ""))
+    answer = redirect(request, "/sign-in")
+    answer.delete_cookie(SESSION_COOKIE)
     return answer
 
 
 async def speak(request: Request) -> Response:
     """``POST /language`` with ``language`` and ``next``."""
-    from_here(request)
+    check_same_origin(request)
     form = await request.form(max_files=0, max_fields=10)
-    answer = go(request, safe(text(form, "next")))
-    if text(form, "language") in languages():
-        answer.set_cookie(LANGUAGE_COOKIE, text(form, "language"), max_age=YEAR_S, samesite="lax")
+    answer = redirect(request, safe_path(field_text(form, "next")))
+    if field_text(form, "language") in languages():
+        answer.set_cookie(LANGUAGE_COOKIE, field_text(form, "language"), max_age=YEAR_S, samesite="lax")
     return answer
 
 

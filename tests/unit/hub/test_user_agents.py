@@ -2,7 +2,7 @@
 
 import pytest
 
-from dynolab.hub.pages.browsers import browser_name
+from dynolab.hub.pages.user_agents import browser_name
 
 MOZILLA = "Mozilla/5.0 "
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko) "

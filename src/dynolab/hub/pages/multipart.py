@@ -1,4 +1,4 @@
-"""Forms as they come: their files pass on to where they are kept, and nothing of them is put aside first."""
+"""Forms in multipart/form-data, part by part: a file passes on to where it is kept, and nothing is put aside first."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Part:
         return content.decode("utf-8", "replace").replace("\r\n", "\n").strip()
 
 
-async def parts(content_type: str, chunks: AsyncIterable[bytes]) -> AsyncIterator[Part]:
+async def read_parts(content_type: str, chunks: AsyncIterable[bytes]) -> AsyncIterator[Part]:
     """The parts of multipart/form-data, in the page's order.
 
     Raises :class:`MediaTypeInvalid` for what is no form, and :class:`SpecInvalid` for one that breaks off.

@@ -1,4 +1,4 @@
-"""What a browser calls itself, in short."""
+"""A browser's short name, from its User-Agent header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody asks for in the form that submits jobs: read, checked, and made into requests."""
+"""The form that submits jobs: its fields read, checked, and made into requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs, urlencode
 
 from dynolab.errors import Error, SpecInvalid
-from dynolab.hub.pages.option_fields import TEXT, Merged, merge, typed
+from dynolab.hub.pages.option_fields import TEXT, Merged, field_values, merge
 from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
@@ -32,13 +32,13 @@ Value = TypeVar("Value")
 
 
 @dataclass
-class Sheet:
+class JobForm:
     """The form as it was sent: texts by field, and problems by the field that they stand beside."""
 
     texts: dict[str, list[str]] = field(default_factory=dict)
     problems: dict[str, Error] = field(default_factory=dict)
 
-    def one(self, name: str, default: str = "") -> str:
+    def text(self, name: str, default: str = "") -> str:
         """The field's text, empty where it was left out."""
         return self.texts.get(name, [default])[-1]
 
@@ -49,18 +49,18 @@ class Sheet:
     @property
     def kind(self) -> str:
         """``profile`` or ``inference``."""
-        found = self.one("kind", KINDS[0])
+        found = self.text("kind", KINDS[0])
         return found if found in KINDS else KINDS[0]
 
     @property
     def measures(self) -> bool:
         """Whether an inference job is to be measured as well; a form that was not filled in yet says so."""
-        return "kind" not in self.texts or bool(self.one("measures"))
+        return "kind" not in self.texts or bool(self.text("measures"))
 
     @property
     def key(self) -> str:
         """What makes a form that is sent twice the same jobs."""
-        return self.one("key") or secrets.token_urlsafe(12)
+        return self.text("key") or secrets.token_urlsafe(12)
 
     @property
     def devices(self) -> list[str]:
@@ -69,18 +69,18 @@ class Sheet:
 
     def options(self) -> Merged:
         """What fields and text ask for, together."""
-        fields = typed((name, texts[-1]) for name, texts in self.texts.items())
-        return merge(fields, self.one(TEXT), self.one("was"))
+        fields = field_values((name, texts[-1]) for name, texts in self.texts.items())
+        return merge(fields, self.text(TEXT), self.text("was"))
 
     def check(self) -> None:
         """Note the problems that can be told without looking anything up."""
-        if not self.one("model") and MODEL_FILE not in self.problems:
+        if not self.text("model") and MODEL_FILE not in self.problems:
             self.problems[MODEL_FILE] = SpecInvalid("there is no model", hint="choose a file, or a model that is here")
         if not self.devices:
             self.problems["device"] = SpecInvalid("no device is chosen", hint="choose one or more")
         elif len(self.devices) > DEVICES_MOST:
             self.problems["device"] = SpecInvalid(f"{len(self.devices)} devices are chosen; {DEVICES_MOST} is the most")
-        if self.kind == "inference" and not self.one("dataset") and DATASET_FILE not in self.problems:
+        if self.kind == "inference" and not self.text("dataset") and DATASET_FILE not in self.problems:
             self.problems[DATASET_FILE] = SpecInvalid(
                 "inference needs a dataset", hint="choose an .h5 file, or a dataset that is here"
             )
@@ -88,7 +88,7 @@ class Sheet:
         self._check_requirements()
         self._noted("input_shapes", lambda _: self._shapes())
         self._noted("name", lambda text: checked_name(text, "job"))
-        if self.kind == "inference" and not self.measures and self.one("requirements"):
+        if self.kind == "inference" and not self.measures and self.text("requirements"):
             self.problems.setdefault(
                 "requirements",
                 SpecInvalid(
@@ -110,12 +110,12 @@ class Sheet:
             except SpecInvalid as error:
                 wrong.append(error)
         if wrong:
-            self.problems["requirements"] = together(wrong)
+            self.problems["requirements"] = joined_problems(wrong)
         else:
             self._noted("requirements", lambda _: self._requirements())
 
     def _lines(self, name: str) -> list[str]:
-        return [line.strip() for line in self.one(name).splitlines() if line.strip()]
+        return [line.strip() for line in self.text(name).splitlines() if line.strip()]
 
     def _shapes(self) -> Shapes:
         """One a line; an inference job has its dataset's. Raises :class:`SpecInvalid`."""
@@ -130,25 +130,25 @@ class Sheet:
     @property
     def waits_for(self) -> tuple[str, ...]:
         """The ids of the jobs to wait for."""
-        return tuple(dict.fromkeys(self.one("waits_for").replace(",", " ").split()))
+        return tuple(dict.fromkeys(self.text("waits_for").replace(",", " ").split()))
 
     def request(self, device: DeviceModel) -> JobRequest:
-        """What a sound sheet asks of one device model."""
-        words = (self.key, self.one("model"), device_value(device))
+        """What a sound form asks of one device model."""
+        words = (self.key, self.text("model"), device_value(device))
         return JobRequest(
             kind=self.kind,
-            model_id=self.one("model"),
+            model_id=self.text("model"),
             device_name=device.name,
             device_os=device.os,
             device_attributes=(*device.attributes, f"{OWNER}{device.owner}"),
-            name=self.one("name"),
+            name=self.text("name"),
             options=self.options().text,
             measures=self.kind == "profile" or self.measures,
             input_shapes=self._shapes(),
             requirements=self._requirements(),
-            keeps_artifact=bool(self.one("keeps_artifact")),
+            keeps_artifact=bool(self.text("keeps_artifact")),
             waits_for=self.waits_for,
-            dataset_id=self.one("dataset") if self.kind == "inference" else None,
+            dataset_id=self.text("dataset") if self.kind == "inference" else None,
             idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),
             priority=self._number("priority", _priority) or 0,
             deadline_s=self._number("deadline_s", _deadline),
@@ -156,15 +156,15 @@ class Sheet:
 
     def _number(self, name: str, read: Callable[[str], Value]) -> Value | None:
         """The field's number; None where it is empty, or none, which is noted."""
-        return self._noted(name, read) if self.one(name) else None
+        return self._noted(name, read) if self.text(name) else None
 
     def _noted(self, name: str, read: Callable[[str], Value]) -> Value | None:
         try:
-            return read(self.one(name))
+            return read(self.text(name))
         except SpecInvalid as error:
             self.problems[name] = error
         except ValueError:
-            self.problems[name] = SpecInvalid(f"{self.one(name)[:100]!r} is no number")
+            self.problems[name] = SpecInvalid(f"{self.text(name)[:100]!r} is no number")
         return None
 
 
@@ -176,7 +176,7 @@ def _deadline(text: str) -> float:
     return checked_deadline(float(text))
 
 
-def together(errors: Sequence[Error]) -> Error:
+def joined_problems(errors: Sequence[Error]) -> Error:
     """Several problems of one field, each on a line of its own."""
     return errors[0] if len(errors) == 1 else SpecInvalid("\n".join(map(refusal, errors)))
 
@@ -187,6 +187,6 @@ def device_value(device: DeviceModel) -> str:
     return urlencode({"name": device.name, "os": device.os, "attribute": attributes}, doseq=True)
 
 
-def device_wanted(value: str) -> Mapping[str, list[str]]:
+def parse_device_value(value: str) -> Mapping[str, list[str]]:
     """What :func:`device_value` wrote: ``name``, ``os``, ``attribute``; anything else has no name."""
     return parse_qs(value, max_num_fields=200) if len(value) < 10_000 else {}
