@@ -23,12 +23,13 @@ import dynolab
 from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
-from dynolab.measure import figures, inputs, plan, process, time_range, timed_loop, verdict_rules, warmup
+from dynolab.measure import figures, inputs, layer_pass, plan, process, time_range, timed_loop, verdict_rules, warmup
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import Report
+from dynolab.runtimes import base
 from dynolab.runtimes.base import Runtime
 from dynolab.runtimes.null import NullModel
-from dynolab.spec import compare, facts, options, requirements, stats
+from dynolab.spec import compare, facts, measurements, options, requirements, stats
 from dynolab.spec.by_input import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.options import KnownOption, OptionValue
@@ -36,7 +37,20 @@ from dynolab.spec.options import KnownOption, OptionValue
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 IDS = [page.name for page in PAGES]
-LIMITS: list[ModuleType] = [plan, process, figures, time_range, timed_loop, verdict_rules, warmup, stats, compare]
+LIMITS: list[ModuleType] = [
+    plan,
+    process,
+    figures,
+    layer_pass,
+    time_range,
+    timed_loop,
+    verdict_rules,
+    warmup,
+    base,
+    measurements,
+    stats,
+    compare,
+]
 """Modules whose numbers decide what is reported."""
 
 Kind = TypeVar("Kind")

@@ -9,7 +9,7 @@ from dynolab.spec import untrusted
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import Range
 from dynolab.spec.models import FileFact, ModelFormat
-from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, TotalMemory, Verdict
+from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, TotalMemory
 
 CAMPAIGN_FILE = "campaign.json"
 ARTIFACT_FOLDER = "artifact"
@@ -91,4 +91,3 @@ class Measured:
     total: TotalMemory | None = None
     floor_ns: int | None = None
     layer_pass: LayerPass | None = None
-    layers_verdict: Verdict | None = None

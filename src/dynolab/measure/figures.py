@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dynolab.errors import Bug
-from dynolab.measure import timing_runs, verdict
+from dynolab.measure import layer_table, timing_runs, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.time_range import time_range
@@ -58,7 +58,7 @@ def profile(
     compile_stage = _stage(measured, StageName.COMPILE, _compile_reason(measured, found, request.runtime))
     first, warm = (_stage(measured, name, None) for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD))
     inference = _stage(measured, StageName.INFERENCE, None, before)
-    layers = _layers(measured, inference.time)
+    layers = layer_table.table(measured.layer_pass, inference.time.minimum_ns if inference.time else None)
     return Profile(
         schema_version=SCHEMA_VERSION,
         dynolab_version=version,
@@ -205,29 +205,11 @@ def _first_inference(measured: Measured) -> int | None:
     return min(found, default=None)
 
 
-def _layers(measured: Measured, inference: TimeSummary | None) -> LayerTable:
-    found = measured.layer_pass
-    if found is None or found.reason is not None:
-        return LayerTable((), found.reason if found else "there was no layer pass", None, None, 0, None)
-    total = sum(layer.time_ns for layer in found.layers)
-    return LayerTable(
-        layers=found.layers,
-        reason=None,
-        total_ns=total,
-        overhead=total / inference.minimum_ns - 1 if inference and inference.minimum_ns else None,
-        iterations=found.iterations,
-        resolution_ns=found.resolution_ns,
-        note=found.note,
-    )
-
-
 def _notices(measured: Measured, found: Inspection, layers: LayerTable, options: Options) -> list[Notice]:
     notices = [Notice("info", "default-shape", note) for note in found.notes]
     notices += [*found.notices, *_empty(found)]
     notices += _fallbacks(layers, options.compute_units)
-    if measured.layers_verdict is not None and measured.layers_verdict.trust is not Trust.CLEAN:
-        why = "; ".join(measured.layers_verdict.reasons)
-        notices.append(Notice("warning", "layer-pass-disturbed", f"the layer pass was disturbed: {why}"))
+    notices += layer_table.notices(layers)
     negative = [
         name
         for name, runs in measured.memory.items()

@@ -30,6 +30,10 @@ MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
 LAYER_ITERATIONS = 20
 LAYER_TIME_LIMIT_NS = 20_000_000_000
+LAYER_TRIES = 3
+"""Processes of the layer pass while none found a calm window."""
+LAYER_TRIES_NS = 10_000_000_000
+"""Time that they may take together: another is begun only if it fits."""
 CANDIDATE_TRIES = 10
 """Ways of feeding a model that an inspection tries at most."""
 

@@ -167,14 +167,21 @@ class StagePass:
 
 @dataclass(frozen=True, slots=True)
 class LayerPass:
-    """The layers of the one fastest iteration, or the reason why there are none."""
+    """The layers over the iterations of a pass, or the reason why there are none."""
 
     layers: tuple[Layer, ...] = ()
+    """With medians, fastest times and spreads, as ``layer_times.summed_up`` makes them of what follows."""
     reason: str | None = None
     iterations: int = 0
     resolution_ns: int | None = None
     note: str | None = None
     witnesses: Witnesses | None = None
+    times_ns: tuple[tuple[int, ...], ...] = ()
+    """For each iteration the times of the layers, in their order."""
+    calm: tuple[bool, ...] = ()
+    """For each iteration whether its window was calm."""
+    overlaps_ns: tuple[int, ...] = ()
+    """For each iteration how much of its layers' time counts more than once, because they ran side by side; empty: none did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,15 @@ def _layers(result: RunResult) -> Iterator[str]:
     found = result.layer_pass
     if found is None or not (found.layers or found.reason):
         yield "no layers and no reason"
-    elif any(min(one.time_ns, one.output_bytes or 0, one.cycles or 0) < 0 for one in found.layers):
+        return
+    figures = [
+        (one.time_ns, one.output_bytes, one.cycles, one.lower_ns, one.p10_ns, one.p90_ns) for one in found.layers
+    ]
+    if any(value is not None and value < 0 for row in (*figures, *found.times_ns, found.overlaps_ns) for value in row):
         yield "a layer's figures below 0"
+    counts = {len(found.times_ns), len(found.calm), len(found.overlaps_ns) or found.iterations}
+    if found.layers and (counts != {found.iterations} or any(len(row) != len(found.layers) for row in found.times_ns)):
+        yield "times of other layers or iterations"
 
 
 def _outputs(result: RunResult, request: RunRequest, folder: Path) -> Iterator[str]:

@@ -10,18 +10,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from dynolab import errors
-from dynolab.measure import lifeline, plan, verdict
+from dynolab.measure import layer_tries, lifeline, plan
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.campaign_messages import CAMPAIGN_FILE, MEASURED_FILE, Campaign, Measured
 from dynolab.measure.memory_passes import MemoryPasses
-from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, LayerPass, Measure, RunKind, read, write
+from dynolab.measure.protocol import CANDIDATE_FILE, UNFIT_CODE, Inspection, Measure, RunKind, read, write
 from dynolab.measure.timing import TimingPasses
 from dynolab.spec import untrusted
-from dynolab.spec.measurements import ComputeUnit, Layer
 
 
 def carry_out(folder: Path, campaign: Campaign) -> Measured:
@@ -44,7 +42,7 @@ def measure(runner: Runner) -> None:
     TimingPasses(runner).carry_out()
     runner.note(plan=plan.effective(runner.measured, runner.campaign, runner.options, runner.memory_limit.method))
     MemoryPasses(runner).carry_out()
-    layers(runner)
+    layer_tries.carry_out(runner)
 
 
 def infer(runner: Runner) -> None:
@@ -99,36 +97,6 @@ def tried(folder: Path) -> int:
         return int(content)
     except (OSError, ValueError, errors.Forbidden):
         return plan.CANDIDATE_TRIES
-
-
-def layers(runner: Runner) -> None:
-    """The layer pass."""
-    emit(event="stage", stage="layers", text="time of each layer")
-    runner.make_warm()
-    iterations = plan.layer_iterations(runner.fastest_ns)
-    try:
-        found = runner.spawn(runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations)).result.layer_pass
-    except errors.WorkerError as error:
-        # All else was measured by now, and stays.
-        runner.note(layer_pass=LayerPass(reason=f"the layer pass failed: {error.message}"))
-        return
-    if found is None:
-        raise errors.Bug("a layer pass left no layers and no reason")
-    check_units(found.layers, runner.options.compute_units)
-    judged = found.witnesses and verdict.judge_conditions(found.witnesses)
-    runner.note(layer_pass=found, layers_verdict=judged)
-
-
-def check_units(found: Sequence[Layer], requested: Sequence[ComputeUnit]) -> None:
-    """Raise :class:`~dynolab.errors.ModelNotSupported` for layers on a unit that the request excludes."""
-    elsewhere = [layer for layer in found if requested and layer.compute_unit not in requested]
-    if elsewhere:
-        first, unit = elsewhere[0], elsewhere[0].compute_unit
-        raise errors.ModelNotSupported(
-            f"{len(elsewhere)} of {len(found)} layers ran on the {unit}, which --compute_unit "
-            f"{','.join(requested).lower()} excludes (such as {first.name}, {first.type})",
-            hint=f"--compute_unit {','.join([*requested, unit]).lower()} allows it, and reports every fallback",
-        )
 
 
 def main(arguments: list[str]) -> int:

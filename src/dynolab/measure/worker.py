@@ -21,6 +21,8 @@ from dynolab import errors, plugins
 from dynolab.measure import inputs as inputs_module
 from dynolab.measure import memory_readings, pagecache
 from dynolab.measure.clock import loop, now_ns
+from dynolab.measure.layer_pass import CalmWatch
+from dynolab.measure.layer_times import summed_up
 from dynolab.measure.protocol import (
     CANDIDATE_FILE,
     PROTOCOL_VERSION,
@@ -273,25 +275,17 @@ class Run:
         return str(path)
 
     def layers(self) -> None:
-        """The layer pass: all layers of the one fastest iteration."""
+        """The layer pass: a time of each layer in every iteration, and which of them were calm."""
         arrays = inputs_module.make(self.request.inputs, self.request.seed)
-        window = self._open()
+        watch, window = CalmWatch(), self._open()
         try:
-            recording = self.runtime.layers(self.target(), arrays, self.request.iterations)
+            recording = self.runtime.layers(self.target(), arrays, self.request.iterations, watch)
         except errors.ModelNotSupported as error:
             self.note(layer_pass=LayerPass(reason=error.message))
             return
+        watch.close()
         window.close()
-        passes = [layers for layers in recording.iterations if layers]
-        found = LayerPass(
-            layers=tuple(min(passes, key=lambda layers: sum(layer.time_ns for layer in layers), default=())),
-            reason=None if passes else "the runtime recorded no layer",
-            iterations=len(passes),
-            resolution_ns=recording.resolution_ns,
-            note=recording.note,
-            witnesses=window.witnesses,
-        )
-        self.note(layer_pass=found)
+        self.note(layer_pass=replace(summed_up(recording, watch.calm), witnesses=window.witnesses))
 
     def floor(self) -> int:
         """What the harness itself costs, in ns: the smallest iteration of the loop around a model that does nothing."""

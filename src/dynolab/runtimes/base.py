@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from time import monotonic_ns
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,55 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class LayerRecording:
-    """What a layer pass recorded: the layers of each iteration (same layers, same order), and the clock's step."""
+    """What a layer pass recorded: the layers of each iteration that was watched, in order, and the clock's step.
+
+    An iteration that cannot be used is empty. ``overlaps_ns`` tells for each how much time counts more than once in its layers,
+    because they ran side by side; empty where none did.
+    """
 
     iterations: Sequence[Sequence[Layer]]
     resolution_ns: int | None
     note: str | None = None
+    overlaps_ns: Sequence[int] = ()
+
+
+T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Looks at what disturbs the iterations of a layer pass, between them."""
+
+    def __call__(self, run: Callable[[], T]) -> T:
+        """What one recorded iteration returns; every one of them is run through here, and nothing else is."""
+
+    def close(self) -> None:
+        """Told before anything but the next iteration happens: what comes now disturbs none."""
+
+
+class Unwatched:
+    """A :class:`Watch` that looks at nothing."""
+
+    def __call__(self, run: Callable[[], T]) -> T:
+        return run()
+
+    def close(self) -> None:
+        return None
+
+
+UNWATCHED = Unwatched()
+LAYER_WARM_UP_RUNS = 10
+"""Runs before a layer pass records: arenas, caches and lazily packed weights are there by then."""
+LAYER_WARM_UP_NS = 1_000_000_000
+"""Time after which no further of them is begun."""
+
+
+def warm_up_layers(run: Callable[[], object]) -> int:
+    """Run without being watched, within bounds; how many runs that were, at least one."""
+    end, done = monotonic_ns() + LAYER_WARM_UP_NS, 0
+    while done < LAYER_WARM_UP_RUNS and (not done or monotonic_ns() < end):
+        run()
+        done += 1
+    return done
 
 
 class Session(ABC):
@@ -164,8 +209,10 @@ class Runtime(ABC):
         """
         raise Bug(f"runtime {self.name} compiles nothing for {target.format}, and was asked to")
 
-    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
-        """Time and compute unit of every layer in each of ``iterations`` runs, after a warm-up of its own."""
+    def layers(
+        self, target: Target, inputs: Mapping[str, Array], iterations: int, watch: Watch = UNWATCHED
+    ) -> LayerRecording:
+        """Time and compute unit of every layer in each of ``iterations`` runs through ``watch``, after a warm-up of its own."""
         raise ModelNotSupported(f"runtime {self.name} does not tell the time of single layers")
 
 

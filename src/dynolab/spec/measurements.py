@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+DISTURBED_FROM = 0.25
+"""Overhead of the layer pass above which its table is disturbed: the time that is too much lies on some layers and not on
+others, so a layer's share is no longer the model's."""
+
 
 class StageName(StrEnum):
     """The four stages, in their order."""
@@ -108,16 +112,24 @@ class MemoryEdge:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of the fastest iteration of the layer pass."""
+    """One layer: as a runtime records it in one iteration, or as the whole layer pass found it."""
 
     name: str
     type: str
     compute_unit: ComputeUnit
     time_ns: int
+    """Of a pass the median over its calm iterations, of all where none was calm."""
     cycles: int | None = None
     output_bytes: int | None = None
     delegate: str | None = None
     """Who ran it inside the runtime (an execution provider, a delegate, a kernel's name)."""
+    precision: str | None = None
+    """Element type that it computed in, such as ``bfloat16``, where the runtime tells."""
+    lower_ns: int | None = None
+    """Of a pass: the fastest of all its iterations. This and the spread are None in profiles of versions before."""
+    p10_ns: int | None = None
+    p90_ns: int | None = None
+    """Of a pass: its spread over the iterations that the median is of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import (
+    DISTURBED_FROM,
     ComputeUnit,
     Layer,
     LoopWindow,
@@ -195,17 +196,30 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class LayerTable:
-    """All layers of one iteration; ``overhead`` is their iteration's total over the inference minimum, less 1."""
+    """All layers, each with its median over the layer pass (versions before: all of the one fastest iteration)."""
 
     layers: tuple[Layer, ...]
     reason: str | None
     """Why there are no layers, or None."""
     total_ns: int | None
+    """The sum of the layers' times."""
     overhead: float | None
+    """The total, less what ran side by side, over the inference's minimum, less 1."""
     iterations: int
     resolution_ns: int | None
     """The runtime's clock step: a layer shorter than this reads 0."""
     note: str | None = None
+    calm_iterations: int | None = None
+    """Of so many the times are medians; of all where it is 0. None: a version before counted none."""
+    overlap_ns: int = 0
+    """Time that counts more than once in the total, because layers ran side by side."""
+    lower_sum_ns: int | None = None
+    """The sum of each layer's fastest time: no inference takes less. None where layers ran side by side."""
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the layers add up to so much more than the inference that their times and shares blame nobody."""
+        return self.overhead is not None and self.overhead > DISTURBED_FROM
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,11 @@ WRONG: tuple[tuple[RunKind, Measure, tuple[str | int, ...], object], ...] = (
     (RunKind.LAYERS, Measure.TIME, ("layer_pass",), None),
     (RunKind.LAYERS, Measure.TIME, ("layer_pass", "layers", 0, "time_ns"), -1),
     (RunKind.LAYERS, Measure.TIME, ("layer_pass", "layers", 0, "compute_unit"), "BRAIN"),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "layers", 0, "lower_ns"), -1),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "times_ns", 0, 0), -1),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "times_ns", 0), [1, 1]),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "calm"), [True]),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "overlaps_ns"), [1]),
 )
 
 

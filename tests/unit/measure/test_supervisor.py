@@ -7,33 +7,14 @@ import sys
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from dynolab.errors import ModelNotSupported, WorkerCrashed
 from dynolab.measure import plan, supervisor, timing
-from dynolab.measure.protocol import CANDIDATE_FILE, LayerPass
+from dynolab.measure.protocol import CANDIDATE_FILE
 from dynolab.measure.timing import LoopWatch
-from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.options import parse
 from dynolab.testing.harness import Harness
-
-CPU, GPU, NPU = ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU
-
-
-def layer(unit: ComputeUnit) -> Layer:
-    return Layer("conv1", "Conv", unit, 1000)
-
-
-def test_a_fallback_that_the_request_excludes_is_an_error() -> None:
-    with pytest.raises(ModelNotSupported, match=r"1 of 2 layers ran on the CPU.*conv1"):
-        supervisor.check_units([layer(GPU), layer(CPU)], (GPU,))
-
-
-def test_a_fallback_that_the_request_allows_is_none() -> None:
-    supervisor.check_units([layer(NPU), layer(CPU)], (NPU, CPU))
-    supervisor.check_units([layer(NPU), layer(CPU)], ())
 
 
 @pytest.mark.parametrize(("iterations", "expected"), [(100, [34, 33, 33]), (2, [1, 1]), (1, [1])])
@@ -111,23 +92,3 @@ def test_a_look_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.Monke
     path.write_bytes(array("q", [*[1] * 11, 5, *[0] * 88]).tobytes())
     watch.look()
     assert (watch.count, watch.minimum_ns) == (12, 2)
-
-
-def test_a_failed_layer_pass_costs_that_pass_alone() -> None:
-    noted: dict[str, object] = {}
-
-    def spawn(_: object) -> None:
-        raise WorkerCrashed("the runtime crashed in layers: its process died by SIGSEGV")
-
-    runner = SimpleNamespace(
-        make_warm=lambda: None,
-        fastest_ns=1000,
-        request=lambda *_, **__: None,
-        spawn=spawn,
-        note=lambda **changes: noted.update(changes),
-    )
-    supervisor.layers(runner)  # type: ignore[arg-type] # as much of a Runner as is needed
-    found = noted["layer_pass"]
-    assert isinstance(found, LayerPass)
-    assert not found.layers
-    assert "SIGSEGV" in str(found.reason)

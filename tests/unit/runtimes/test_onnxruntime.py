@@ -376,12 +376,42 @@ def test_kernels_side_by_side_are_not_taken_for_one_inside_the_other() -> None:
         kernel("long", "Conv", 0, 100),
         {"cat": "Session", "name": "model_run", "ts": 0, "dur": 110},
     ]
-    (layers,) = trace.iterations(found)
+    ((layers, overlap_ns),) = trace.iterations(found)
     assert {layer.name: layer.time_ns for layer in layers} == {"long": 100_000, "short": 20_000}
+    assert overlap_ns == 20_000
+
+
+@pytest.mark.parametrize("kind", ["Conv", "If", "Loop"])
+def test_kernels_of_two_threads_are_not_cut_at_each_others_edges(kind: str) -> None:
+    found = [
+        kernel("inside", "Relu", 20, 30, 2, thread=2),
+        kernel("other", "Conv", 10, 50, 1, thread=2),
+        kernel("one", kind, 0, 100),
+        {"cat": "Session", "name": "model_run", "ts": 0, "dur": 110},
+    ]
+    ((layers, overlap_ns),) = trace.iterations(found[1:])
+    assert {layer.name: layer.time_ns for layer in layers} == {"one": 100_000, "other": 50_000}
+    assert overlap_ns == 50_000
 
 
 def test_a_trace_of_many_runs_in_a_loop_is_one_layer_for_each_node() -> None:
     found = [kernel("step", "Tanh", 10 * at, 5, 1) for at in range(10)]
     found += [kernel("loop", "Loop", 0, 100), {"cat": "Session", "name": "model_run", "ts": 0, "dur": 110}]
-    (layers,) = trace.iterations(found)
+    ((layers, overlap_ns),) = trace.iterations(found)
     assert {layer.name: layer.time_ns for layer in layers} == {"loop": 50_000, "step": 50_000}
+    assert overlap_ns == 0
+
+
+def test_branches_that_run_side_by_side_keep_their_times(tmp_path: Path) -> None:
+    """Two equal products on two threads: neither is cut by the other. (1.32 runs both on one of its threads, one after the other.)"""
+    helper = onnx.helper
+    nodes = [helper.make_node("MatMul", ["x", name], [f"y_{name}"], f"product_{name}") for name in ("x", "z")]
+    nodes.append(helper.make_node("Max", ["y_x", "y_z"], ["y"], "most"))
+    path = models.onnx_nodes(tmp_path / "two.onnx", nodes, {"x": (FLOAT, (500, 500)), "z": (FLOAT, (500, 500))}, ["y"])
+    made = harness(tmp_path, path)
+    made.options = "--onnx_options execution_mode=PARALLEL;inter_op_num_threads=2;intra_op_num_threads=1"
+    found = made.good(RunKind.LAYERS, Measure.TIME, iterations=20).layer_pass
+    assert found is not None
+    assert sorted(layer.type for layer in found.layers) == ["MatMul", "MatMul", "Max"]
+    products = [layer.lower_ns or 0 for layer in found.layers if layer.type == "MatMul"]
+    assert min(products) > max(products) / 3, "neither is cut by the other"

@@ -192,6 +192,36 @@ def test_inference_mode_lasts_from_the_runner_to_the_end(traced: Path, target: C
     assert not torch.is_inference_mode_enabled()
 
 
+def test_operators_that_the_model_starts_on_another_thread_are_layers(
+    tmp_path: Path, target: Callable[..., Target]
+) -> None:
+    path = tmp_path / "fork.pt"
+    torch.jit.script(Forking()).save(str(path))
+    recording = runtime.layers(target(path), {"x": image(300, 300)}, 5)
+    kinds = [sorted(layer.type for layer in layers) for layers in recording.iterations]
+    assert kinds == [["aten::add", "aten::mm", "aten::mm", "aten::relu"]] * 5
+    times = [layer.time_ns for layers in recording.iterations for layer in layers if layer.type == "aten::mm"]
+    assert min(times) > 0
+    assert len(recording.overlaps_ns) in (0, 5)
+
+
+class Branch(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.mm(x, x).relu()
+
+
+class Forking(torch.nn.Module):
+    """Two products, one of them on another thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = Branch()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        other = torch.jit.fork(self.branch, x)
+        return torch.mm(x, x) + torch.jit.wait(other)
+
+
 def test_layers_are_the_operators_of_each_iteration(traced: Path, target: Callable[..., Target]) -> None:
     recording = runtime.layers(target(traced), {"x": image(1, 3, 16, 16)}, 3)
     assert len(recording.iterations) == 3

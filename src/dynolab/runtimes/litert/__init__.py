@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,17 @@ import numpy as np
 from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing, SpecInvalid
 from dynolab.runtimes._elements import packed, unpacked
 from dynolab.runtimes.base import (
+    UNWATCHED,
     Array,
     LayerRecording,
     Runtime,
     Session,
     Target,
+    Watch,
     check_units,
     install_command,
     pip_command,
+    warm_up_layers,
 )
 from dynolab.runtimes.litert import c_api, events, file_facts, schema
 from dynolab.runtimes.litert.interpreter import API, InterpreterSession
@@ -35,9 +37,6 @@ WEIGHT_CACHE = "xnnpack_weights.bin"
 DELEGATES = ("xnnpack",)
 LIBRARY_DEFAULT = 0  # CpuOptions.num_threads: "the LiteRT runtime will decide", which is 1 in 2.3.0
 _NAMELESS = "unknown"
-WARM_UP_RUNS = 20
-WARM_UP_S = 1.0
-"""Warm-up of the layer pass: at most so many runs, and no new one after so many seconds."""
 
 
 class LiteRtSession(Session):
@@ -200,7 +199,9 @@ class LiteRt(Runtime):
                     hint="leave --tflite_delegates out, or give xnnpack",
                 )
 
-    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+    def layers(
+        self, target: Target, inputs: Mapping[str, Array], iterations: int, watch: Watch = UNWATCHED
+    ) -> LayerRecording:
         """From the profiler of LiteRT's C API, which counts whole microseconds; threads and cache as in :meth:`load`."""
         self._check(target.options)
         if target.effective.get("api") == API:
@@ -221,12 +222,9 @@ class LiteRt(Runtime):
         threads, signature = _threads(target.options), file.signature_index
         with c_api.profiled(target.model, threads=threads, weight_cache=cache_file, signature=signature) as model:
             model.bind(list(arrays.values()))
-            end = monotonic() + WARM_UP_S
-            for _ in range(WARM_UP_RUNS):
-                model.run()
-                if monotonic() > end:
-                    break
-            runs = [model.record() for _ in range(iterations)]
+            warm_up_layers(model.run)
+            runs = [watch(model.record) for _ in range(iterations)]
+            watch.close()
         sized = file_facts.shapes_hold(file, {name: array.shape for name, array in arrays.items()})
         return events.recording(runs, file.main, sized=sized)
 

@@ -69,24 +69,27 @@ _MOST_CELLS = 4_000_000
 def recording(runs: Sequence[Sequence[Event]], graph: Graph, *, sized: bool) -> LayerRecording:
     """The layers of each run. ``sized``: the shapes in the file are those of the runs, so outputs' bytes are known.
 
-    Runs whose operators differ from most runs' are left out. Raises :class:`InferenceFailed` when there are none.
+    Of runs whose operators differ from most runs' nothing is kept. Raises :class:`InferenceFailed` when there are none.
     """
-    kinds = Counter(tuple((event.tag, event.kind, event.node) for event in run) for run in runs)
-    usual = kinds.most_common(1)[0][0] if kinds else ()
+    kinds = [tuple((event.tag, event.kind, event.node) for event in run) for run in runs]
+    usual = Counter(kinds).most_common(1)[0][0] if kinds else ()
     if not usual:
         raise InferenceFailed("LiteRT's profiler recorded no operator")
-    alike = [run for run in runs if tuple((event.tag, event.kind, event.node) for event in run) == usual]
-    origins = _origins(alike[0], graph)
-    layers = [_layer(place, event, origins[place], graph, sized) for place, event in enumerate(alike[0])]
+    alike = [run if kind == usual else () for run, kind in zip(runs, kinds, strict=True)]
+    first = next(filter(None, alike))
+    origins = _origins(first, graph)
+    layers = [_layer(place, event, origins[place], graph, sized) for place, event in enumerate(first)]
     names = _unique([layer[0] for layer in layers])
     iterations = [
         [
             Layer(name, kind, ComputeUnit.CPU, event.elapsed_us * 1000, output_bytes=size, delegate=delegate)
-            for name, (_, kind, size, delegate), event in zip(names, layers, run, strict=True)
+            for name, (_, kind, size, delegate), event in zip(
+                names, layers, run, strict=False
+            )  # of a run left out: none
         ]
         for run in alike
     ]
-    return LayerRecording(iterations, RESOLUTION_NS, _note(alike[0], origins, iterations))
+    return LayerRecording(iterations, RESOLUTION_NS, _note(first, origins, list(filter(None, iterations))))
 
 
 def _origins(events: Sequence[Event], graph: Graph) -> list[int | None]:

@@ -26,7 +26,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dynolab.errors import ModelInvalid
-from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, zeros
+from dynolab.runtimes.base import (
+    UNWATCHED,
+    Array,
+    LayerRecording,
+    Runtime,
+    Session,
+    Target,
+    Watch,
+    check_units,
+    warm_up_layers,
+    zeros,
+)
 from dynolab.runtimes.null.memory import CHILDREN, MADV_FREE, ChildOrder, map_file, touch
 from dynolab.spec.measurements import ComputeUnit, Layer, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
@@ -217,19 +228,28 @@ class Null(Runtime):
         check_units(target.options, self.units, self.name)
         return NullSession(read_model(target.model), target.shapes["x"])
 
-    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+    def layers(
+        self, target: Target, inputs: Mapping[str, Array], iterations: int, watch: Watch = UNWATCHED
+    ) -> LayerRecording:
         session = self.load(target)
         session.bind(inputs, {})
         run, passes = session.runner(), []
+        warm_up_layers(run)
         for _ in range(iterations):
-            start = time.perf_counter_ns()
-            run()
-            taken = time.perf_counter_ns() - start
+            taken = watch(lambda: _timed(run))
             passes.append(
                 [Layer("nothing", "Null", ComputeUnit.CPU, taken, output_bytes=zeros(session.outputs[0]).nbytes)]
             )
+        watch.close()
         session.close()
         return LayerRecording(passes, resolution_ns=1)
+
+
+def _timed(run: Callable[[], object]) -> int:
+    """Duration of a run in ns."""
+    start = time.perf_counter_ns()
+    run()
+    return time.perf_counter_ns() - start
 
 
 plugin = Null()

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
-from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units, installed_version
+from dynolab.runtimes.base import (
+    UNWATCHED,
+    Array,
+    LayerRecording,
+    Runtime,
+    Session,
+    Target,
+    Watch,
+    check_units,
+    installed_version,
+    warm_up_layers,
+)
 from dynolab.runtimes.onnxruntime import file_facts, trace
 from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
 from dynolab.runtimes.onnxruntime.session import OnnxSession, library
@@ -109,28 +120,43 @@ class OnnxRuntime(Runtime):
             chosen.append((name, settings) if name == "CUDAExecutionProvider" else name)
         return chosen
 
-    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+    def layers(
+        self, target: Target, inputs: Mapping[str, Array], iterations: int, watch: Watch = UNWATCHED
+    ) -> LayerRecording:
         """From ONNX Runtime's own profiling (a JSON trace with a clock step of 1 us).
 
-        One run of a session of its own comes first, as warm-up and to count the kernels: a loop may run any number.
+        A session of its own comes first, for one run that counts the kernels: a loop may run any number. The warm-up of the
+        other session is in its trace, and left out.
         """
         with tempfile.TemporaryDirectory() as folder:
-            kernels = sum(event.get("cat") == "Node" for event in trace.events(self._traced(target, inputs, 1, folder)))
-            fitting = max(1, min(iterations, trace.MOST_EVENTS // max(1, kernels)))
-            rows = list(trace.iterations(trace.events(self._traced(target, inputs, fitting, folder))))
+            session, run = self._tracing(target, inputs, folder)
+            run()
+            kernels = sum(event.get("cat") == "Node" for event in trace.events(_ended(session)))
+            session, run = self._tracing(target, inputs, folder)
+            warm = warm_up_layers(run)
+            for _ in range(max(1, min(iterations, trace.MOST_EVENTS // max(1, kernels) - warm))):
+                watch(run)
+            watch.close()
+            found = list(trace.iterations(trace.events(_ended(session))))[warm:]
+        rows, overlaps = [one.layers for one in found], [one.overlap_ns for one in found]
         repeated = kernels > max(map(len, rows), default=kernels)
         note = f"{kernels} kernels ran in one inference: the times of those in a loop are summed" if repeated else None
-        return LayerRecording(rows, resolution_ns=1000, note=note)
+        return LayerRecording(rows, 1000, note, overlaps if any(overlaps) else ())
 
-    def _traced(self, target: Target, inputs: Mapping[str, Array], runs: int, folder: str) -> Path:
+    def _tracing(
+        self, target: Target, inputs: Mapping[str, Array], folder: str
+    ) -> tuple[OnnxSession, Callable[[], object]]:
+        """A session that writes a trace into the folder, and what runs it."""
         session = self._load(target, profile_prefix=str(Path(folder) / "trace"))
         session.bind(inputs, {})
-        run = session.runner()
-        for _ in range(runs):
-            run()
-        file = session.end_profiling()
-        session.close()
-        return file
+        return session, session.runner()
+
+
+def _ended(session: OnnxSession) -> Path:
+    """The trace of a session that is closed now."""
+    file = session.end_profiling()
+    session.close()
+    return file
 
 
 def _has_external_data(model: Path) -> bool:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from dynolab.runtimes._spans import Span, overlap
 from dynolab.runtimes.onnxruntime.providers import UNIT_OF_PROVIDER
 from dynolab.spec.measurements import ComputeUnit, Layer
 
@@ -27,13 +28,22 @@ def events(file: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def iterations(found: Iterable[dict[str, Any]]) -> Iterator[list[Layer]]:
-    """Layers of each run: the kernels since the last ``model_run``, which is written when a run ends."""
+class Iteration(NamedTuple):
+    """One run: its layers, and how much of their time counts more than once because kernels ran on several threads at once."""
+
+    layers: list[Layer]
+    overlap_ns: int
+
+
+def iterations(found: Iterable[dict[str, Any]]) -> Iterator[Iteration]:
+    """Each run: the kernels since the last ``model_run``, which is written when a run ends."""
     inside: list[dict[str, Any]] = []
     for event in found:
         if event.get("name") == "model_run":
             end = event["ts"] + event["dur"]
-            yield _summed(_own_times([kernel for kernel in inside if event["ts"] <= kernel["ts"] <= end]))
+            kernels = [kernel for kernel in inside if event["ts"] <= kernel["ts"] <= end]
+            spans = (Span(kernel["tid"], kernel["ts"], _end(kernel)) for kernel in kernels)
+            yield Iteration(_summed(_own_times(kernels)), overlap(spans) * 1000)
             inside = []
         elif event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
             inside.append(_slim(event))
@@ -45,11 +55,12 @@ def _slim(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own_times(kernels: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
-    """Each kernel with its own time in us: those of a subgraph run inside their If, Loop or Scan."""
+    """Each kernel with its own time in us: those of a subgraph run inside their If, Loop or Scan, on its thread."""
     kernels.sort(key=lambda event: (event["ts"], -event["dur"]))
     own = [int(kernel["dur"]) for kernel in kernels]
-    outer: list[int] = []
+    by_thread: dict[object, list[int]] = {}
     for index, kernel in enumerate(kernels):
+        outer = by_thread.setdefault(kernel["tid"], [])
         while outer and _end(kernels[outer[-1]]) < _end(kernel):
             outer.pop()
         if outer:

@@ -14,7 +14,7 @@ import numpy as np
 
 from dynolab.errors import InferenceFailed, ModelNotSupported
 from dynolab.runtimes._elements import EXTRA, TEXT, element_name, packed, unpacked
-from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
+from dynolab.runtimes.base import UNWATCHED, Array, LayerRecording, Runtime, Session, Target, Watch, check_units
 from dynolab.runtimes.openvino import model_facts as facts
 from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
@@ -184,7 +184,9 @@ class OpenVino(Runtime):
         for blob in blobs:
             blob.rename(blob.with_name((RESHAPED if changed else DECLARED) + blob.name))
 
-    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+    def layers(
+        self, target: Target, inputs: Mapping[str, Array], iterations: int, watch: Watch = UNWATCHED
+    ) -> LayerRecording:
         """From PERF_COUNT; a fresh load for each iteration, because the counters cannot be reset."""
         if _device(self._core, target.options).startswith("HETERO"):
             raise ModelNotSupported("OpenVINO does not tell which unit ran a layer", hint="ask for one --compute_unit")
@@ -196,7 +198,7 @@ class OpenVino(Runtime):
         while len(rows) < iterations:
             session = self._session(self._compile(model, target, config), target)
             session.bind(inputs, {})
-            row, left_out = _second_run(session, names)
+            row, left_out = _second_run(session, names, watch)
             rows.append(row)
             session.close()
             if len(rows) >= MIN_LAYER_RUNS and time.monotonic_ns() - started_ns > LAYER_PASS_NS:
@@ -291,7 +293,7 @@ def _text(value: Any) -> str:
     return str(getattr(value, "name", value))
 
 
-def _second_run(session: OpenVinoSession, names: Collection[str]) -> tuple[list[Layer], int]:
+def _second_run(session: OpenVinoSession, names: Collection[str], watch: Watch) -> tuple[list[Layer], int]:
     """The layers of a fresh session's second run, in the order of execution, and how many nodes did not run.
 
     A layer is called by those of the model's own nodes (``names``) that were fused into it.
@@ -299,7 +301,8 @@ def _second_run(session: OpenVinoSession, names: Collection[str]) -> tuple[list[
     run = session.runner()
     run()
     first = {entry.node_name: entry.real_time for entry in session.request.profiling_info}
-    run()
+    watch(run)
+    watch.close()
     entries = session.request.profiling_info
     nodes = {node.get_friendly_name(): node for node in session.compiled.get_runtime_model().get_ordered_ops()}
     unit = ComputeUnit(str(session.compiled.get_property("EXECUTION_DEVICES")[0]).split(".")[0])
@@ -317,6 +320,7 @@ def _second_run(session: OpenVinoSession, names: Collection[str]) -> tuple[list[
                 time_ns=max(0, round(microseconds)) * 1000,
                 output_bytes=_output_bytes(node),
                 delegate=entry.exec_type,
+                precision=facts.element_type(_remark(node, "runtimePrecision")),
             )
         )
     return layers, len(entries) - len(done)

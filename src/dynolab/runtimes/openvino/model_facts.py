@@ -33,6 +33,11 @@ _LONGEST_MESSAGE = 600
 _PLUMBING = ("Constant", "Parameter", "Result")
 
 
+def element_type(word: str) -> str | None:
+    """An element type by dynolab's name from OpenVINO's own word, such as ``bf16``; None for a word that is none."""
+    return _DTYPES.get(word)
+
+
 def refusal(error: RuntimeError, path: Path) -> Error:
     """What OpenVINO meant: an option's value, an operator that it lacks, a broken file, or any other failed load."""
     text, reason = str(error), useful(error)

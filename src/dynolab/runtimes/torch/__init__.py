@@ -16,7 +16,7 @@ import numpy as np
 
 from dynolab.errors import Error, InferenceFailed, ModelNotSupported, OutOfMemory, PluginMissing, SpecInvalid
 from dynolab.runtimes._elements import EXTRA, element_name, packed, unpacked
-from dynolab.runtimes.base import Array, LayerRecording, Runtime, Session, Target, check_units
+from dynolab.runtimes.base import UNWATCHED, Array, LayerRecording, Runtime, Session, Target, Watch, check_units
 from dynolab.runtimes.torch import files
 from dynolab.runtimes.torch import model_facts as facts
 from dynolab.runtimes.torch.profiler import record
@@ -199,14 +199,16 @@ class Torch(Runtime):
         except RuntimeError as error:
             raise ModelNotSupported(f"AOTInductor cannot compile {target.model.name}: {files.useful(error)}") from error
 
-    def layers(self, target: Target, inputs: Mapping[str, Array], iterations: int) -> LayerRecording:
+    def layers(
+        self, target: Target, inputs: Mapping[str, Array], iterations: int, watch: Watch = UNWATCHED
+    ) -> LayerRecording:
         """From PyTorch's profiler."""
         session = self.load(target)
         try:
             session.bind(inputs, {})
             effective = session.effective()
             compiled, on_gpu = effective["executor"] == AOT, "cuda" in effective
-            return record(session.runner(), iterations, on_gpu=on_gpu, compiled=compiled)
+            return record(session.runner(), iterations, watch, on_gpu=on_gpu, compiled=compiled)
         finally:
             session.close()
 

@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
-from dynolab.runtimes.base import LayerRecording
+from dynolab.runtimes._spans import Span, overlap
+from dynolab.runtimes.base import LayerRecording, Watch, warm_up_layers
 from dynolab.runtimes.torch import files
 from dynolab.spec.measurements import ComputeUnit, Layer
 
-WARMUP = 5
-"""Runs before the recording: more than TorchScript's executor takes to settle (two, pytorch.org/docs, torch.jit)."""
 ITERATION = "dynolab_iteration"
 
 
-def record(run: Callable[[], object], iterations: int, *, on_gpu: bool, compiled: bool) -> LayerRecording:
+def record(run: Callable[[], object], iterations: int, watch: Watch, *, on_gpu: bool, compiled: bool) -> LayerRecording:
     """The outermost operators of each of ``iterations`` runs, their inner ones included in their times.
 
-    ``compiled``: much of the model is in kernels of AOTInductor's that the profiler does not see; what is left of an
+    Operators that the model starts on other threads (``torch.jit.fork``) are layers of their own. ``compiled``: much of the model is in kernels of AOTInductor's that the profiler does not see; what is left of an
     iteration stands for them, so that the layers add up.
     """
     from torch.profiler import ProfilerActivity, profile, record_function
 
-    for _ in range(WARMUP):
-        run()
+    def one() -> None:
+        with record_function(ITERATION):
+            run()
+
+    warm_up_layers(run)  # TorchScript's executor settles in two runs (pytorch.org/docs, torch.jit)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with files.quiet(), profile(activities=activities) as recording:
         for _ in range(iterations):
-            with record_function(ITERATION):
-                run()
-    rounds = [event for event in recording.events() if event.name == ITERATION and event.cpu_parent is None]
-    rows = [_layers(event, on_gpu=on_gpu, compiled=compiled) for event in rounds]
-    return LayerRecording(rows, resolution_ns=1, note=_note(on_gpu=on_gpu, compiled=compiled))
+            watch(one)
+        watch.close()
+    roots = [event for event in recording.events() if event.cpu_parent is None]
+    rounds = [(event, _elsewhere(event, roots)) for event in roots if event.name == ITERATION]
+    rows = [_layers(event, others, on_gpu=on_gpu, compiled=compiled) for event, others in rounds]
+    overlaps = [] if on_gpu else [_overlap(event, others) for event, others in rounds]
+    note = _note(on_gpu=on_gpu, compiled=compiled)
+    return LayerRecording(rows, resolution_ns=1, note=note, overlaps_ns=overlaps if any(overlaps) else ())
 
 
-def _layers(iteration: Any, *, on_gpu: bool, compiled: bool) -> list[Layer]:
-    """The layers of one recorded iteration."""
+def _elsewhere(iteration: Any, roots: Sequence[Any]) -> list[Any]:
+    """What ran on other threads within an iteration: it has no parent."""
+    span = iteration.time_range
+    return [
+        event
+        for event in roots
+        if event.thread != iteration.thread and span.start <= event.time_range.start <= span.end
+    ]
+
+
+def _layers(iteration: Any, others: Sequence[Any], *, on_gpu: bool, compiled: bool) -> list[Layer]:
+    """The layers of one recorded iteration; those of other threads come last."""
     layers = []
-    for index, event in enumerate(_operators(iteration)):
+    for index, event in enumerate(chain(_operators(iteration), *map(_root, others))):
         spent_us = event.device_time_total if on_gpu else event.cpu_time_total
         if on_gpu and not spent_us:
             continue
@@ -53,6 +69,23 @@ def _layers(iteration: Any, *, on_gpu: bool, compiled: bool) -> list[Layer]:
         rest_ns = round(iteration.cpu_time_total * 1000) - sum(layer.time_ns for layer in layers)
         layers.append(Layer("compiled kernels", "AOTInductor", ComputeUnit.CPU, max(0, rest_ns), delegate="inductor"))
     return layers
+
+
+def _root(event: Any) -> Iterator[Any]:
+    """The outermost operators of an event that has no parent, which may be one itself."""
+    if "::" in event.name or not event.cpu_children:
+        yield event
+    else:
+        yield from _operators(event)
+
+
+def _overlap(iteration: Any, others: Sequence[Any]) -> int:
+    """Time in ns in which operators of several threads ran at once."""
+    operators = chain(_operators(iteration), *map(_root, others))
+    return overlap(
+        Span(event.thread, round(event.time_range.start * 1000), round(event.time_range.end * 1000))
+        for event in operators
+    )
 
 
 def _operators(event: Any) -> Iterator[Any]:
