@@ -132,7 +132,7 @@ def _show_layers(
     from dynolab.report.base import crop, layer_name, line
     from dynolab.spec.show import show_stepped
 
-    moved = [layer for layer in found.layers if layer.a_ns != layer.b_ns]
+    moved = [layer for layer in found.layers if layer.a_ns != layer.b_ns and not found.is_disturbed]
     moved.sort(key=lambda layer: -abs(layer.b_ns - layer.a_ns))
     steps = [profile.layers.resolution_ns for profile in profiles]
     if moved:

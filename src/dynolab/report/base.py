@@ -10,7 +10,7 @@ from typing import ClassVar
 from dynolab.errors import SpecInvalid
 from dynolab.spec.facts import STAGE_TITLES, fact
 from dynolab.spec.measurements import ComputeUnit, Layer
-from dynolab.spec.profiles import Profile, Stage, TimeSummary
+from dynolab.spec.profiles import LayerTable, Profile, Stage, TimeSummary
 from dynolab.spec.show import show_time, show_time_range
 
 
@@ -191,6 +191,17 @@ def is_fallback(profile: Profile, layer: Layer) -> bool:
     """Whether a layer ran elsewhere than on the unit that was asked for first."""
     asked: tuple[ComputeUnit, ...] = profile.runtime.requested_units
     return bool(asked) and layer.compute_unit is not asked[0]
+
+
+def basis_text(table: LayerTable) -> str | None:
+    """Which iterations the layers' times are medians of; None for a profile of before they were."""
+    if table.calm_iterations is None or not table.layers:
+        return None
+    if not table.calm_iterations:
+        return f"medians of {table.iterations:,} iterations, none of them calm"
+    if table.calm_iterations == table.iterations:
+        return f"medians of {table.iterations:,} calm iterations"
+    return f"medians of {table.calm_iterations:,} calm iterations of {table.iterations:,}"
 
 
 def ranked(layers: Sequence[Layer]) -> list[tuple[int, Layer]]:

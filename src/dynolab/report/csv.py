@@ -10,7 +10,8 @@ from dynolab.report.base import Report, labels, line, some
 from dynolab.spec.compare import layers_side_by_side
 from dynolab.spec.profiles import Profile
 
-COLUMNS = ("number", "name", "type", "compute_unit", "time_ns", "share", "cycles", "output_bytes", "delegate")
+COLUMNS = ("number", "name", "type", "compute_unit", "time_ns", "share", "cycles", "output_bytes", "delegate", "lower_ns",
+           "p10_ns", "p90_ns", "precision")  # fmt: skip
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -40,7 +41,9 @@ def _alone(profile: Profile) -> Iterator[Sequence[object]]:
     for number, layer in enumerate(layers, 1):
         words = (_cell(layer.name), _cell(layer.type), layer.compute_unit.value)
         share = f"{layer.time_ns / whole:.6f}"
-        yield [number, *words, layer.time_ns, share, layer.cycles, layer.output_bytes, _cell(layer.delegate or "")]
+        spread = (layer.lower_ns, layer.p10_ns, layer.p90_ns)
+        told = (_cell(layer.delegate or ""), *spread, _cell(layer.precision or ""))
+        yield [number, *words, layer.time_ns, share, layer.cycles, layer.output_bytes, *told]
 
 
 def _together(profiles: Sequence[Profile]) -> Iterator[Sequence[object]]:

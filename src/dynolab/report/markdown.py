@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dynolab.report.base import (
     Report,
+    basis_text,
     condensed,
     crop,
     device_text,
@@ -127,6 +128,8 @@ def _layers(profile: Profile) -> list[str]:
         for number, layer in ranked(layers)[:TOP]
     ]  # fmt: skip
     title = f"The heaviest {len(rows)} of {len(layers):,} layers" if len(rows) < len(layers) else "Layers"
+    told = [basis_text(profile.layers), "disturbed" if profile.layers.is_disturbed else None]
+    title = ", ".join([title, *filter(None, told)])
     table = _table(["#", "Layer", "Type", "Unit", "Time", "Share"], rows, 4)
     return [f"<details><summary>{line(title)}</summary>\n\n{table}\n\n</details>"]
 

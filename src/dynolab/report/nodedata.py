@@ -33,10 +33,11 @@ class NodeDataReport(Report):
     def render(self, profiles: Sequence[Profile]) -> str:
         profile = only(profiles, self.name)
         document: dict[str, Any] = {
-            "name": f"{profile.runtime.name} time (µs)",
+            "name": f"{profile.runtime.name} time (µs)" + (", disturbed" if profile.layers.is_disturbed else ""),
             "results": {name: {"value": ns / 1000} for name, ns in _by_node(profile.layers.layers).items()},
-            "gradient": _GRADIENT,
         }
+        if not profile.layers.is_disturbed:  # else Model Explorer shows the figures, and colours nothing by them
+            document["gradient"] = _GRADIENT
         return json.dumps(document, indent=1) + "\n"
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dynolab.report.base import (
     Report,
+    basis_text,
     condensed,
     crop,
     device_text,
@@ -248,7 +249,11 @@ def _layers(profile: Profile, width: int) -> Iterator[RenderableType]:
         return
     whole = sum(layer.time_ns for layer in table.layers)
     over = "" if table.overhead is None else f", {_over(table.overhead)} the inference time"
-    yield Text(f"\nLayers: {len(table.layers):,}, together {show_time(whole)}{over}", style="bold")
+    marked = " (disturbed)" if table.is_disturbed else ""
+    yield Text(f"\nLayers{marked}: {len(table.layers):,}, together {show_time(whole)}{over}", style="bold")
+    basis = basis_text(table)
+    if basis is not None:
+        yield Text(basis, style="dim")
     yield _units(profile)
     yield Padding(_top_layers(profile, width, whole or 1), (1, 0, 0, 0))
 
@@ -262,7 +267,8 @@ def _units(profile: Profile) -> Table:
     for total in unit_totals(profile.layers):
         counted = f"{total.layers:,} layer{'' if total.layers == 1 else 's'}"
         cells = (total.unit.value, counted, show_time(total.time_ns), show_share(total.time_share))
-        table.add_row(*(Text(cell) for cell in cells), Text(bar(total.time_share), style="blue"))
+        drawn = "" if profile.layers.is_disturbed else bar(total.time_share)
+        table.add_row(*(Text(cell) for cell in cells), Text(drawn, style="blue"))
     return table
 
 
@@ -274,7 +280,7 @@ def bar(share: float, width: int = _BAR_WIDTH) -> str:
 
 
 def _top_layers(profile: Profile, width: int, whole: int) -> Table:
-    """The heaviest layers; bars are relative to the first, the rest is summed up in one row."""
+    """The heaviest layers; bars are relative to the first, and not there where the table is disturbed; the rest is summed up."""
     order = ranked(profile.layers.layers)
     top, rest = order[:TOP], order[TOP:]
     table = _table(_LAYER_COLUMNS)
@@ -289,7 +295,7 @@ def _top_layers(profile: Profile, width: int, whole: int) -> Table:
         table.add_row(
             Text(str(number), style="dim"), Text(crop(layer_name(layer.name), room)), Text(crop(layer.type, types)),
             Text(layer.compute_unit.value, style=style), *_time_cells(layer.time_ns, step, whole),
-            Text(bar(layer.time_ns / max(top[0][1].time_ns, 1), bars), style=style or "blue"),
+            Text("" if profile.layers.is_disturbed else bar(layer.time_ns / max(top[0][1].time_ns, 1), bars), style=style or "blue"),
         )  # fmt: skip
     if rest:
         cells = _time_cells(sum(layer.time_ns for _, layer in rest), step and step * len(rest), whole)

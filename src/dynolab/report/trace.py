@@ -18,7 +18,7 @@ _NOTE = "Runs are laid end to end in the order of the stages: the time between t
 
 
 class TraceReport(Report):
-    """A process per stage, a thread per worker process; slices are the raw values, and the layers of one iteration."""
+    """A process per stage, a thread per worker process; slices are the raw values, and the layers."""
 
     name = "trace"
     file_name = "trace.json"
@@ -76,11 +76,11 @@ def _run(stage: Stage, run: TimingRun, pid: int, now: int) -> Iterator[Event]:
 
 
 def _layers(table: LayerTable, now: int) -> list[Event]:
-    """The layers of the fastest iteration, one after another, a thread per compute unit."""
+    """The layers with their medians, one after another, a thread per compute unit."""
     if not table.layers:
         return []
     units = sorted({layer.compute_unit.value for layer in table.layers})
-    events = _named("process_name", _LAYERS_PID, 0, f"{_LAYERS_PID} Layers of the fastest iteration")
+    events = _named("process_name", _LAYERS_PID, 0, f"{_LAYERS_PID} Layers, each with its median")
     for tid, unit in enumerate(units, 1):
         events += _named("thread_name", _LAYERS_PID, tid, unit)
     for layer in table.layers:

@@ -23,10 +23,10 @@ sorts of noise, no floor given) 7 to 11 % were called changed with two processes
 HIDDEN_CHANGE = 0.10
 """The largest change (of the logarithm, about 10 %) that may still hide inside an interval that is called unchanged."""
 
-LAYER_NOTE = (
-    "Layers are compared by name, without a verdict: each profile keeps the layers of its one fastest iteration, which "
-    "tells nothing about how much they vary."
-)
+STEPS_FOR_RATIO = 10
+"""Steps of a layer's clock that a time must have for a ratio: below it the step alone changes a ratio by a tenth and more."""
+LAYER_NOTE = "Layers are compared by name and by their medians, without a verdict."
+LAYERS_DISTURBED = "A layer pass was disturbed (its layers add up to far more than an inference takes): no layer is held against another."
 
 _LOOKS_CHANGED = "looks changed, but"
 _COULD_HIDE = "could hide in the interval"
@@ -95,7 +95,7 @@ class StageComparison:
 
 @dataclass(frozen=True, slots=True)
 class LayerRatio:
-    """One layer that both profiles have; ``ratio`` is b over a, None when a's time is below its clock's step."""
+    """One layer that both profiles have; ``ratio`` is b over a, None where it would tell nothing (:func:`layer_ratio`)."""
 
     name: str
     a_ns: int
@@ -111,6 +111,8 @@ class LayerComparison:
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     note: str
+    is_disturbed: bool = False
+    """Whether the layer pass of either side was: the layers then blame nobody, and there are no ratios."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +340,7 @@ def compare_layers(a: LayerTable, b: LayerTable, names: Names = ("a", "b")) -> L
     """The time ratio of every layer that both tables name, and the names that only one has; never a verdict."""
     before, after = _by_name(a), _by_name(b)
     shared = [
-        LayerRatio(name, old, after[name, nth], after[name, nth] / old if old else None)
+        LayerRatio(name, old, after[name, nth], layer_ratio((old, a), (after[name, nth], b)))
         for (name, nth), old in before.items()
         if (name, nth) in after
     ]
@@ -349,10 +351,23 @@ def compare_layers(a: LayerTable, b: LayerTable, names: Names = ("a", "b")) -> L
         note=" ".join(
             [
                 LAYER_NOTE,
+                *([LAYERS_DISTURBED] if a.is_disturbed or b.is_disturbed else []),
                 *(f"{side}: {table.reason}." for side, table in zip(names, (a, b), strict=True) if table.reason),
             ]
         ),
+        is_disturbed=a.is_disturbed or b.is_disturbed,
     )
+
+
+def layer_ratio(*sides: tuple[int, LayerTable]) -> float | None:
+    """The second time in ns over the first, each with the table that it is from.
+
+    None where either table is disturbed, and where a time is too few steps of its clock.
+    """
+    if any(table.is_disturbed or ns < STEPS_FOR_RATIO * max(1, table.resolution_ns or 1) for ns, table in sides):
+        return None
+    (before, _), (after, _) = sides
+    return after / before
 
 
 def _by_name(table: LayerTable) -> dict[tuple[str, int], int]:

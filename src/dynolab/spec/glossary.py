@@ -89,12 +89,13 @@ _FIGURES = (
     ("files", "Files written",
      ("The compiled artifact, and the cache files that a first load leaves behind for the warm load.")),
     ("layers", "Layers and compute units",
-     ("All layers come from the one fastest iteration of a separate layer pass, so that they add up. A unit's "
-     "share is counted by layers and by time: where the model really ran, not where it was asked to.")),
+     ("A layer's time is its median over the calm iterations of a separate layer pass (over all, where none was calm, "
+     "and then said so): one preemption makes no hot spot. A unit's share is counted by layers and by time: where the model "
+     "really ran, not where it was asked to.")),
     ("layer_overhead", "Layer pass overhead",
-     ("The sum of the layers in the layer pass's fastest iteration over the inference time, less 1: what watching the "
-     "layers costs, and what chance adds or takes away. It is negative where that pass met a calmer moment than "
-     "the loop, or where much time goes by between the layers, which is not in it.")),
+     ("The sum of the layers' times, less what ran side by side, over the inference time, less 1: what watching the "
+     "layers costs, and what disturbed them. Above 25 % the table of layers is disturbed, and blames nobody. It is "
+     "negative where much time goes by between the layers, which is not in it.")),
     ("harness_floor", "Harness floor",
      ("What dynolab itself adds to every iteration: the time of an inference that does nothing.")),
     ("effort", "Wall time and work",

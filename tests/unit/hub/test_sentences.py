@@ -22,7 +22,7 @@ from dynolab.hub.pages import texts
 from dynolab.hub.pages.job_form import JobForm
 from dynolab.hub.pages.texts.sentences import LONGEST, SAID, Part, Pattern, patterns
 from dynolab.hub.usecases.tell_format import format_inside, format_of
-from dynolab.measure import figures, verdict
+from dynolab.measure import figures, layer_table, verdict
 from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
@@ -32,7 +32,7 @@ from dynolab.spec import options as spec_options
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
 from dynolab.spec.profiles import ColdProof, Profile, Trust, Verdict
 from dynolab.spec.tensors import TensorSpec
-from dynolab.testing.sample import noisy_profile, sample_profile
+from dynolab.testing.sample import disturbed_table, noisy_profile, sample_profile
 
 SOURCE = Path(dynolab.__file__).parent
 OTHERS = sorted(file.stem for file in texts.FOLDER.glob("*.ftl") if file.stem != texts.DEFAULT)
@@ -206,7 +206,8 @@ def test_what_comparisons_say_is_said(language: str) -> None:
         for given in (None, several, floors):
             found = compare.compare(one, other, given)
             answers |= {stage.answer for stage in found.stages}
-            for sentence in [found.basis, found.layers.note, *(stage.sentence for stage in found.stages)]:
+            notes = [found.layers.note, compare.LAYERS_DISTURBED]
+            for sentence in [found.basis, *notes, *(stage.sentence for stage in found.stages)]:
                 assert english(language, sentence) == [], sentence
     assert answers == set(compare.Answer)
 
@@ -220,6 +221,7 @@ def test_what_a_profile_holds_in_words_is_said(language: str) -> None:
     sentences.append("memory of 2 of the model's processes could not be read, and is missing in these figures")
     layers = sample_profile().layers
     sentences += [one.text for one in figures._fallbacks(layers, (ComputeUnit.NPU,))]
+    sentences += [one.text for one in layer_table.notices(disturbed_table())]
     _, notes = tensors.bind(
         [TensorSpec(f"x{rank}", "float32", ("", "n", "width", "")[:rank]) for rank in (2, 3, 4)], {}
     )

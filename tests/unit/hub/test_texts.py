@@ -30,7 +30,7 @@ from dynolab.report.html.view import view
 from dynolab.spec.facts import FACTS, STAGE_TITLES
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.options import OPTIONS, Kind
-from dynolab.testing.sample import noisy_profile, sample_profile, unmeasured_profile
+from dynolab.testing.sample import disturbed_table, noisy_profile, sample_profile, unmeasured_profile
 
 LANGUAGES = sorted(texts.FOLDER.glob("*.ftl"))
 OTHERS = [file for file in LANGUAGES if file.stem != texts.DEFAULT]
@@ -102,7 +102,8 @@ def said() -> dict[str, set[str]]:
 
     made = environment(TEMPLATES, language="other", say=say)
     body = made.from_string('{% from "_profile.j2" import profile_body %}{{ profile_body(shown, 2) }}')
-    for profile in (sample_profile(), noisy_profile(), unmeasured_profile()):
+    disturbed = sample_profile(layers=disturbed_table())
+    for profile in (sample_profile(), noisy_profile(), unmeasured_profile(), disturbed):
         body.render(shown=view(profile, "sample", 1, many=False, say=say))
     sides([sample_profile(), noisy_profile()], say=say)
     for template in [*TEMPLATES.glob("*.j2"), REPORT / "_profile.j2", REPORT / "_macros.j2"]:

@@ -16,7 +16,7 @@ from dynolab.report.base import Report
 from dynolab.report.json import load
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import Profile
-from dynolab.testing.sample import hostile_profile, layer_table, sample_profile, unmeasured_profile
+from dynolab.testing.sample import disturbed_table, hostile_profile, layer_table, sample_profile, unmeasured_profile
 
 FORMATS = plugins.names("dynolab.report")
 SEVERAL = {name for name in FORMATS if plugins.load("dynolab.report", name).several}
@@ -264,3 +264,13 @@ def test_every_raw_value_is_a_slice() -> None:
     assert len([event for event in found if event["cat"] == "measured"]) == values
     assert len([event for event in found if event["cat"] == "warm-up"]) == 18
     assert len([event for event in found if event["pid"] == 5]) == 68
+
+
+def test_a_disturbed_table_of_layers_has_no_colours_and_says_so() -> None:
+    calm, disturbed = sample_profile(), sample_profile(layers=disturbed_table())
+    assert "gradient" in json.loads(report("nodedata").render([calm]))
+    told = json.loads(report("nodedata").render([disturbed]))
+    assert "gradient" not in told
+    assert "disturbed" in told["name"]
+    assert "none of them calm, disturbed</summary>" in report("markdown").render([disturbed])
+    assert "medians of 18 calm iterations of 20</summary>" in report("markdown").render([calm])

@@ -21,7 +21,15 @@ from dynolab.report.html.words import breaks, prose
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import Profile, Trust, Verdict
-from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
+from dynolab.spec.show import show_time
+from dynolab.testing.sample import (
+    disturbed_table,
+    hostile_profile,
+    layer_table,
+    noisy_profile,
+    sample_profile,
+    unmeasured_profile,
+)
 
 VOID = {"meta", "link", "br", "input", "col", "img", "wbr"}
 PAGES = {
@@ -319,3 +327,19 @@ def test_percent() -> None:
 
 def test_ten_thousand_layers_stay_below_four_megabytes() -> None:
     assert len(html.plugin.render([sample_profile(layers=layer_table(10_000))])) < 4_000_000
+
+
+def test_a_disturbed_table_of_layers_is_a_notice_and_has_no_bars() -> None:
+    page = html.plugin.render([sample_profile(layers=disturbed_table())])
+    assert "Disturbed: the layers add up to 61.2 % more than an inference takes." in words_of(
+        sample_profile(layers=disturbed_table())
+    )
+    assert 'class="layers disturbed"' in page
+    assert ".layers:not(.disturbed) .share::after" in page
+    assert 'class="layers disturbed"' not in html.plugin.render([sample_profile()])
+
+
+def test_a_layers_spread_stands_beside_its_time() -> None:
+    layer = sample_profile().layers.layers[0]
+    assert layer.p10_ns is not None
+    assert f'title="p10–p90: {show_time(layer.p10_ns)} – ' in html.plugin.render([sample_profile()])

@@ -12,7 +12,14 @@ from dynolab.report.html.sides import layer_sides, sides
 from dynolab.report.html.trend import Mark, trend_chart
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import Profile
-from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
+from dynolab.testing.sample import (
+    disturbed_table,
+    hostile_profile,
+    layer_table,
+    noisy_profile,
+    sample_profile,
+    unmeasured_profile,
+)
 
 START = datetime(2026, 3, 14, tzinfo=UTC)
 
@@ -113,3 +120,32 @@ def test_names_in_a_picture_are_text() -> None:
     chart = trend_chart([replace(mark, title='"><script>')], kind="bytes", label="scale")
     assert chart is not None
     assert "<script>" not in chart.picture
+
+
+def test_a_disturbed_layer_pass_blames_nobody() -> None:
+    """The times stand there in their order; no difference is told, in neither direction."""
+    for pair in ((layer_table(9), disturbed_table()), (disturbed_table(), layer_table(9, seed=3))):
+        found = layer_sides([sample_profile(layers=table) for table in pair])
+        assert len(found.disturbed) == 1
+        rows = [row for chunk in found.chunks for row in chunk]
+        assert all(cell.difference is None for row in rows for cell in row.cells)
+        longest = [
+            max(layer.time_ns for layer in row if layer) for row in zip(*(table.layers for table in pair), strict=True)
+        ]
+        assert found.chunks[0][0].number == longest.index(max(longest)) + 1
+
+
+def test_a_large_change_of_a_layer_is_a_factor_and_one_of_few_steps_has_neither() -> None:
+    base = layer_table(3)
+    times = (20_000, 15_000, 1_000), (12_120_000, 16_500, 606_000)
+    one, other = (
+        replace(
+            base,
+            resolution_ns=1000,
+            layers=tuple(replace(layer, time_ns=ns) for layer, ns in zip(base.layers, row, strict=True)),
+        )
+        for row in times
+    )
+    found = layer_sides([sample_profile(layers=table) for table in (one, other)])
+    told = {row.number: row.cells[1].difference for chunk in found.chunks for row in chunk}
+    assert told == {1: "+12.1 ms (× 606.0)", 2: "+1.50 µs (+10 %)", 3: "+605 µs"}

@@ -10,7 +10,14 @@ from dynolab.report import markdown, text
 from dynolab.report.base import clean, condensed, crop, labels, threads_text
 from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.profiles import Profile
-from dynolab.testing.sample import hostile_profile, noisy_profile, sample_profile, unmeasured_profile
+from dynolab.testing.sample import (
+    disturbed_table,
+    hostile_profile,
+    layer_table,
+    noisy_profile,
+    sample_profile,
+    unmeasured_profile,
+)
 
 
 def other(name: str, profile: Profile | None = None) -> Profile:
@@ -186,3 +193,14 @@ def test_threads_as_the_runtime_tells_them(effective: dict[str, str], shown: str
 def test_a_layer_pass_may_be_faster_than_the_loop() -> None:
     table = replace(sample_profile().layers, overhead=-0.059)
     assert "5.9 % below the inference time" in text.plugin.render([sample_profile(layers=table)])
+
+
+def test_a_disturbed_table_of_layers_says_so_and_draws_no_bars() -> None:
+    page = text.plugin.render([sample_profile(layers=disturbed_table(20))])
+    table = page[page.index("\nLayers (disturbed): 20,") :]
+    assert "61.2 % over the inference time" in table
+    assert "medians of 20 iterations, none of them calm" in table
+    assert "█" not in table
+    calm = text.plugin.render([sample_profile(layers=layer_table(20))])
+    assert "medians of 18 calm iterations of 20" in calm
+    assert "█" in calm[calm.index("\nLayers:") :]

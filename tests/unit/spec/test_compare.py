@@ -67,7 +67,7 @@ def memory(peak: Range, increase: Range) -> MemorySummary:
 
 def layers(*times: tuple[str, int], reason: str | None = None) -> LayerTable:
     made = tuple(Layer(name, "Conv", ComputeUnit.CPU, time_ns) for name, time_ns in times)
-    return LayerTable(made, reason, sum(time_ns for _, time_ns in times), 0.1, 20, 1000)
+    return LayerTable(made, reason, sum(time_ns for _, time_ns in times), 0.1, 20, 1)
 
 
 def profile(
@@ -319,16 +319,34 @@ def test_memory_differences_are_per_end() -> None:
 
 
 def test_layers_are_matched_by_name_in_order() -> None:
-    found = compare_layers(layers(("conv", 10), ("add", 4), ("conv", 30), ("old", 1), ("tiny", 0)),
-                           layers(("conv", 20), ("tiny", 3), ("conv", 15), ("add", 4), ("conv", 1)))  # fmt: skip
+    found = compare_layers(layers(("conv", 10), ("add", 40), ("conv", 30), ("old", 1), ("tiny", 0)),
+                           layers(("conv", 20), ("tiny", 3), ("conv", 15), ("add", 40), ("conv", 1)))  # fmt: skip
     assert [(one.name, one.a_ns, one.b_ns, one.ratio) for one in found.layers] == [
         ("conv", 10, 20, 2),
-        ("add", 4, 4, 1),
+        ("add", 40, 40, 1),
         ("conv", 30, 15, 0.5),
         ("tiny", 0, 3, None),
     ]
     assert (found.only_a, found.only_b) == (("old",), ("conv",))
-    assert "without a verdict" in found.note
+    assert "by their medians, without a verdict" in found.note
+
+
+def test_a_time_of_few_steps_has_no_ratio() -> None:
+    """A reorder of 1 us by a clock of 1 us, beside 1.7 ms, is not 1741 times as fast."""
+    one, other = layers(("reorder", 1_000), ("conv", 10_000)), layers(("reorder", 1_741_000), ("conv", 12_000))
+    coarse = [replace(table, resolution_ns=1000) for table in (one, other)]
+    assert [layer.ratio for layer in compare_layers(*coarse).layers] == [None, 1.2]
+    assert [layer.ratio for layer in compare_layers(*reversed(coarse)).layers] == [None, pytest.approx(1 / 1.2)]
+
+
+def test_a_disturbed_table_is_held_against_none() -> None:
+    calm, disturbed = layers(("conv", 1000)), replace(layers(("conv", 3000)), overhead=9.42)
+    for pair in ((calm, disturbed), (disturbed, calm), (disturbed, disturbed)):
+        found = compare_layers(*pair)
+        assert found.is_disturbed
+        assert [layer.ratio for layer in found.layers] == [None]
+        assert "disturbed" in found.note
+    assert not compare_layers(calm, calm).is_disturbed
 
 
 def test_missing_layers_are_explained() -> None:

@@ -119,6 +119,7 @@ async def layers(request: Request) -> Response:
         account,
         job=line(row),
         chunks=seen.chunks,
+        disturbed=seen.disturbed,
         before=None if before is None else f"{place}?from={before}",
         rest=None if rest is None else f"{place}?from={rest}",
     )

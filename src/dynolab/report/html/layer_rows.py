@@ -29,11 +29,12 @@ def layer_rows(rows: Sequence[LayerRow], graph_at: str, fallback: str, out: str)
 def _row(row: LayerRow, place: str, tag: str, said: str) -> str:
     name, unit = escape(clean(row.name)), escape(row.unit)
     linked = f'<a href="{place}{row.number:d}">{name}</a>' if place else name
+    spread = f' title="{escape(row.spread)}"' if row.spread else ""
     by = f"<small>{escape(clean(row.delegate))}</small>" if row.delegate else ""
     return (
         f'<tr data-t="{row.time_ns:d}" data-o="{row.output_bytes:d}"><td class="num">{row.number:d}</td>'
         f'<td class="name">{linked}{by}</td><td>{breaks(row.type)}</td>'
         f'<td><i class="key unit-{unit.lower()}"></i>{unit}{tag if row.fallback else ""}</td>'
-        f'<td class="num">{escape(row.time)}</td><td class="share w{row.width:d}">{escape(row.share)}</td>'
+        f'<td class="num"{spread}>{escape(row.time)}</td><td class="share w{row.width:d}">{escape(row.share)}</td>'
         f'<td class="num{"" if row.output_bytes >= 0 else " none"}"{said}>{escape(row.output)}</td></tr>'
     )

@@ -21,11 +21,12 @@ from dynolab.spec.compare import (
     StageComparison,
     compare,
     differing,
+    layer_ratio,
     layers_side_by_side,
 )
 from dynolab.spec.facts import fact
 from dynolab.spec.measurements import Layer, Range, StageName
-from dynolab.spec.profiles import MemorySummary, Profile, Stage
+from dynolab.spec.profiles import LayerTable, MemorySummary, Profile, Stage
 from dynolab.spec.show import show_range_change, show_stepped, show_time
 
 LETTERS = "ABCDEF"
@@ -94,8 +95,6 @@ class LayerCell:
 
     time: str | None
     difference: str | None
-    style: str
-    """``more``, ``less`` or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +133,8 @@ class LayersSides:
     count: int
     letters: str
     note: str
+    disturbed: str
+    """The letters of profiles whose layer pass was disturbed: layers are then in the order of their times, and no difference is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,8 @@ def _meet(one: Range, other: Range) -> bool:
 def layer_sides(profiles: Sequence[Profile], chunks: slice = slice(None)) -> LayersSides:
     """The layers of all profiles, matched by name; of the table these bodies, of a hundred rows each."""
     found = layers_side_by_side([profile.layers for profile in profiles])
-    found.sort(key=lambda row: (-max(map(abs, row.differences_ns), default=0), row.number))
+    disturbed = "".join(letter for letter, one in zip(LETTERS, profiles, strict=False) if one.layers.is_disturbed)
+    found.sort(key=lambda row: (-(_longest(row) if disturbed else _difference(row)), row.number))
     starts = range(0, len(found), CHUNK)
     return LayersSides(
         chunks=[[_row(profiles, row) for row in found[start : start + CHUNK]] for start in starts[chunks]],
@@ -276,7 +278,16 @@ def layer_sides(profiles: Sequence[Profile], chunks: slice = slice(None)) -> Lay
         count=len(found),
         letters=LETTERS[: len(profiles)],
         note=LAYER_NOTE,
+        disturbed=disturbed,
     )
+
+
+def _difference(row: LayerSides) -> int:
+    return max(map(abs, row.differences_ns), default=0)
+
+
+def _longest(row: LayerSides) -> int:
+    return max(layer.time_ns for layer in row.layers if layer is not None)
 
 
 def _count(profile: Profile, at: int, rows: Sequence[LayerSides]) -> LayerCount:
@@ -297,7 +308,7 @@ def _row(profiles: Sequence[Profile], row: LayerSides) -> LayerSidesRow:
         unit=" → ".join(units),
         moved=len(units) > 1,
         cells=[
-            _cell(profile, layer, base, at)
+            _cell(profile, layer, None if at == 0 or base is None else (base.time_ns, profiles[0].layers))
             for at, (profile, layer) in enumerate(zip(profiles, row.layers, strict=True))
         ],
         base_ns=-1 if base is None else base.time_ns,
@@ -305,14 +316,21 @@ def _row(profiles: Sequence[Profile], row: LayerSides) -> LayerSidesRow:
     )
 
 
-def _cell(profile: Profile, layer: Layer | None, base: Layer | None, at: int) -> LayerCell:
+def _cell(profile: Profile, layer: Layer | None, base: tuple[int, LayerTable] | None) -> LayerCell:
+    """``base`` is the same layer's time in ns in the profile that the others are held against, and the table that it is from."""
     if layer is None:
-        return LayerCell(None, None, "")
+        return LayerCell(None, None)
     time = show_stepped(layer.time_ns, profile.layers.resolution_ns)
-    if at == 0 or base is None:
-        return LayerCell(time, None, "")
-    more = layer.time_ns - base.time_ns
-    ratio = f" ({100 * more / base.time_ns:+.0f} %)" if base.time_ns else ""
-    sign = "+" if more > 0 else "−"
-    told = "0" if more == 0 else f"{sign}{show_time(abs(more))}{ratio}"
-    return LayerCell(time, told, "" if more == 0 else "more" if more > 0 else "less")
+    if base is None or base[1].is_disturbed or profile.layers.is_disturbed:
+        return LayerCell(time, None)
+    more, ratio = layer.time_ns - base[0], layer_ratio(base, (layer.time_ns, profile.layers))
+    told = "0" if more == 0 else f"{'+' if more > 0 else '−'}{show_time(abs(more))}"
+    return LayerCell(time, told if ratio is None or more == 0 else f"{told} ({_changed(ratio)})")
+
+
+def _changed(ratio: float) -> str:
+    """A change in percent; from twice as long on as a factor."""
+    return f"× {ratio:,.1f}" if ratio >= _FACTOR_FROM else f"{100 * (ratio - 1):+.0f} %"
+
+
+_FACTOR_FROM = 2

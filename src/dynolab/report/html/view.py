@@ -26,7 +26,7 @@ from dynolab.report.html.words import Say, plainly
 from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
 from dynolab.spec.measurements import ComputeUnit, Layer, Range, StageName
 from dynolab.spec.models import FileFact
-from dynolab.spec.profiles import Profile, Stage, Trust
+from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
 from dynolab.spec.requirements import Decision, decide_all, parse, trust_of
 from dynolab.spec.show import Value, show_bytes, show_share, show_stepped, show_time
 
@@ -130,6 +130,8 @@ class LayerRow:
     width: int
     output_bytes: int
     output: str
+    spread: str
+    """Between which times four of five iterations lie, and the fastest; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,10 @@ class LayersView:
     note: str | None
     reason: str | None
     fallbacks: int
+    basis: str | None
+    """Which iterations the times are medians of."""
+    disturbed: str | None
+    """That the layers add up to too much, where they do: no bar or colour then blames any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +361,25 @@ def layers_view(profile: Profile, say: Say = plainly, chunks: slice = slice(None
         note=profile.layers.note,
         reason=profile.layers.reason,
         fallbacks=sum(is_fallback(profile, layer) for _, layer in layers),
+        basis=_basis(profile.layers, say),
+        disturbed=_disturbed(profile.layers, say),
     )
+
+
+def _basis(table: LayerTable, say: Say) -> str | None:
+    if table.calm_iterations is None or not table.layers:
+        return None
+    count, calm = f"{table.iterations:,}", f"{table.calm_iterations:,}"
+    if table.calm_iterations:
+        return say("Times are medians of {calm} calm iterations of {count}.", calm=calm, count=count)
+    return say("Times are medians of all {count} iterations: none was calm.", count=count)
+
+
+def _disturbed(table: LayerTable, say: Say) -> str | None:
+    if not table.is_disturbed or table.overhead is None:
+        return None
+    words = "Disturbed: the layers add up to {share} more than an inference takes. Their times and shares blame nobody."
+    return say(words, share=show_share(table.overhead))
 
 
 def _delegates(profile: Profile, unit: ComputeUnit) -> list[str]:
@@ -383,10 +407,16 @@ def layer_rows(profile: Profile, wanted: Iterable[tuple[int, Layer]]) -> list[La
             show_stepped(layer.time_ns, profile.layers.resolution_ns), show_share(layer.time_ns / whole),
             round(layer.time_ns / longest * 100),
             -1 if layer.output_bytes is None else layer.output_bytes,
-            "-" if layer.output_bytes is None else show_bytes(layer.output_bytes),
+            "-" if layer.output_bytes is None else show_bytes(layer.output_bytes), _spread(layer),
         )
         for number, layer in wanted
     ]  # fmt: skip
+
+
+def _spread(layer: Layer) -> str:
+    if layer.lower_ns is None or layer.p10_ns is None or layer.p90_ns is None:
+        return ""
+    return f"p10–p90: {show_time(layer.p10_ns)} – {show_time(layer.p90_ns)}; ≥ {show_time(layer.lower_ns)}"
 
 
 def tail(log: str, lines: int = 200) -> str:

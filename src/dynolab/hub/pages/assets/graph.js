@@ -144,7 +144,7 @@
       mark(byNode.get(nodes[0]) ?? []);
       state.textContent = tellNode(nodes[0], byNode.get(nodes[0]) ?? []);
     });
-    if (found) colour(byNode);
+    if (found && !table.classList.contains("disturbed")) colour(byNode);
   }
 
   async function start() {

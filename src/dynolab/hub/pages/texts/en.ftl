@@ -228,6 +228,7 @@ layer-by-layer = Layer by layer
 layers-compared = Layers compared
 layers-matched = How the layers match
 layer-counts = { NUMBER($matched) } layers matched by name with those of { $base }, { NUMBER($added) } added, { NUMBER($gone) } gone.
+layers-disturbed = The layer pass of { $letters } was disturbed: its layers add up to far more than an inference takes. Layers stand in the order of their times, and none is held against another.
 layers-sorted = The largest difference from { $base } stands first.
 no-layers = No layers:
 not-there = not there
@@ -604,6 +605,8 @@ sentence-the-range-is-wide = The range is wide: { $said }
 sentence-other-kinds = { $count } other kinds of disturbance
 
 # What a profile tells beside its figures
+sentence-no-iteration-of-the-layer-pass-was-calm = no iteration of the layer pass was calm: the times of layers are medians of all { $count }
+sentence-the-layers-add-up-to-more-than-an-inference = the layers add up to { $share } more than an inference takes (allowed { $allowed }): watching or other work disturbed them, and their times blame nobody
 sentence-the-layer-pass-was-disturbed = the layer pass was disturbed: { $said }
 sentence-memory-shrank-below-the-stage-start-shown-as = { $said_stage }: memory shrank below the stage's start; shown as 0, kept raw
 sentence-of-layers-of-the-time-ran-on-another = { $count } of { $all } layers ({ $share } of the time) ran on another unit than { $unit }
@@ -675,7 +678,8 @@ sentence-the-floor-is-each-stage-own-largest-difference = the floor is each stag
 sentence-that-misses-what-changes-from-one-profile-to = That misses what changes from one profile to the next (temperature, other programs)
 sentence-repeat-a-profile-to-measure-it = repeat a profile to measure it
 sentence-stages-listed = { $said }, { $said_more }
-sentence-layers-are-compared-by-name-without-a-verdict = Layers are compared by name, without a verdict: each profile keeps the layers of its one fastest iteration, which tells nothing about how much they vary
+sentence-layers-are-compared-by-name-and-by-medians = Layers are compared by name and by their medians, without a verdict
+sentence-a-layer-pass-was-disturbed-no-layer = A layer pass was disturbed (its layers add up to far more than an inference takes): no layer is held against another
 sentence-slower = { $said } is slower: minimum { $minimum } ({ $minimum_low } to { $minimum_high }), median { $median } ({ $median_low } to { $median_high }); A/A floor { $floor }.
 sentence-faster = { $said } is faster: minimum { $minimum } ({ $minimum_low } to { $minimum_high }), median { $median } ({ $median_low } to { $median_high }); A/A floor { $floor }.
 sentence-unchanged = { $said } is unchanged, a change beyond { $most } is excluded: minimum { $minimum } ({ $minimum_low } to { $minimum_high }), median { $median } ({ $median_low } to { $median_high }); A/A floor { $floor }.
