@@ -61,8 +61,12 @@ def _show(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[str
     from rich.markup import escape
 
     from dynolab.report.base import line
+    from dynolab.spec import precision
 
     console = Console(highlight=False)
+    told = precision.apart(profiles, names)
+    if told is not None:
+        console.print(f"[bold red]!! {escape(line(told))}[/bold red]")
     if profiles[0].model.sha256 != profiles[1].model.sha256:
         console.print("[bold yellow]These are profiles of two different models.[/bold yellow]")
     for difference in found.differences:

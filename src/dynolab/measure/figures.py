@@ -10,7 +10,7 @@ from dynolab.measure import layer_table, timing_runs, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.time_range import time_range
-from dynolab.spec import stats
+from dynolab.spec import precision, stats
 from dynolab.spec.measurements import ComputeUnit, Notice, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.options import Options
@@ -89,7 +89,11 @@ def profile(
         harness_floor_ns=measured.floor_ns,
         wall_ns=measured.wall_ns,
         work_ns=measured.work_ns,
-        notices=(*notices, *_notices(measured, found, layers, options)),
+        notices=(
+            *notices,
+            *precision.notices(model.precision, measured.effective, layers, request.options),
+            *_notices(measured, found, layers, options),
+        ),
         log=measured.log,
         process_total=measured.total,
     )

@@ -21,6 +21,7 @@ from dynolab.report.base import (
     stage_title,
     threads_text,
 )  # fmt: skip
+from dynolab.spec import precision
 from dynolab.spec.facts import fact
 from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Outcome, decide_all
@@ -44,7 +45,9 @@ class MarkdownReport(Report):
     def render(self, profiles: Sequence[Profile]) -> str:
         shown = some(profiles, self.name)
         names = [plain(label) for label in labels(shown)]
-        blocks = [*_heading(shown), *_stages(shown, names), *_others(shown, names)]
+        told = precision.first_word(shown, labels(shown))
+        first = [] if told is None else [f"⚠️ **{plain(told, 400)}**"]
+        blocks = [*first, *_heading(shown), *_stages(shown, names), *_others(shown, names)]
         for name, profile in zip(names, shown, strict=True):
             blocks += _remarks(profile, name if len(shown) > 1 else None)
         return "\n\n".join(blocks) + "\n"
@@ -111,7 +114,7 @@ def _remarks(profile: Profile, name: str | None) -> list[str]:
     ]
     lines += [f"- {', '.join(titles)}: {plain(reason)}" for reason, titles in gaps(profile, _OTHERS).items()]
     for notice in profile.notices:
-        if notice.level != "info":
+        if notice.level != "info" and (name is not None or notice.code != precision.CODE):  # alone, it stands first
             lines.append(f"- ⚠️ {plain(notice.text, 400)}")
     head = [f"**{name}**"] if name and lines else []
     return [*head, *(["\n".join(lines)] if lines else []), *_layers(profile)]

@@ -27,6 +27,7 @@ from dynolab.report.base import (
     stage_title,
     threads_text,
 )
+from dynolab.spec import precision
 from dynolab.spec.facts import Fact, accelerator_fact, fact, unit_totals
 from dynolab.spec.profiles import Profile, Stage, Trust
 from dynolab.spec.requirements import Outcome, decide_all
@@ -75,12 +76,19 @@ class Page:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         notes = Notes(most=2 if len(self.profiles) == 1 else 1)
         many = len(self.profiles) > 1
+        told = precision.first_word(self.profiles, self.names)
+        if told is not None:
+            yield Text(f"!! {line(told)}", style=_NOTICE["loud"][1])
         yield from _heading(self.profiles)
         yield _stages(self.profiles, self.names, notes)
         yield Padding(_others(self.profiles, self.names, notes), (1, 0, 0, 0))
         yield from notes.rows()
         for name, profile in zip(self.names, self.profiles, strict=True):
-            parts = [*_decisions(profile), *_notices(profile), *_layers(profile, options.max_width)]
+            parts = [
+                *_decisions(profile),
+                *_notices(profile, without="" if many else precision.CODE),
+                *_layers(profile, options.max_width),
+            ]
             if many and parts:
                 yield Text(f"\n── {name} ", style="bold")
             yield from parts
@@ -230,12 +238,14 @@ def _decisions(profile: Profile) -> Iterator[RenderableType]:
     yield table
 
 
-def _notices(profile: Profile) -> Iterator[RenderableType]:
-    if not profile.notices:
+def _notices(profile: Profile, *, without: str = "") -> Iterator[RenderableType]:
+    """All but the one of the code ``without``, which is told elsewhere."""
+    notices = [notice for notice in profile.notices if notice.code != without]
+    if not notices:
         return
     yield Text("\nNotices", style="bold")
     table = _pairs()
-    for notice in sorted(profile.notices, key=lambda notice: list(_NOTICE).index(notice.level)
+    for notice in sorted(notices, key=lambda notice: list(_NOTICE).index(notice.level)
                          if notice.level in _NOTICE else len(_NOTICE)):  # fmt: skip
         sign, style = _NOTICE.get(notice.level, _NOTICE["info"])
         table.add_row(Text(sign, style=style), Text(line(notice.text), style=style))

@@ -27,7 +27,7 @@ from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
 from dynolab.report.html.view import view
-from dynolab.spec import by_input, compare, requirements, tensors
+from dynolab.spec import by_input, compare, precision, requirements, tensors
 from dynolab.spec import options as spec_options
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
 from dynolab.spec.profiles import ColdProof, Profile, Trust, Verdict
@@ -222,6 +222,12 @@ def test_what_a_profile_holds_in_words_is_said(language: str) -> None:
     layers = sample_profile().layers
     sentences += [one.text for one in figures._fallbacks(layers, (ComputeUnit.NPU,))]
     sentences += [one.text for one in layer_table.notices(disturbed_table())]
+    kinds = ("bfloat16", "float16", None)
+    told = [tuple(replace(layer, precision=kind) for layer in layers.layers) for kind in kinds]
+    effective = {"inference_precision": "bf16"}
+    sentences += [
+        one.text for each in told for one in precision.notices("float32", effective, replace(layers, layers=each), "")
+    ]
     _, notes = tensors.bind(
         [TensorSpec(f"x{rank}", "float32", ("", "n", "width", "")[:rank]) for rank in (2, 3, 4)], {}
     )
