@@ -2,57 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from dynolab.measure import time_range, window_witnesses
 from dynolab.measure.clock import now_ns
-from dynolab.measure.readings.base import Reading, Unavailable
-from dynolab.measure.readings.run_queue import plugin as run_queue
-
-WINDOW_NS = 20_000_000
-"""Iterations between two looks at the witnesses: a look costs some 50 us, and a competitor's turn takes 3 ms and more."""
-CALM_DELAY_SHARE = 0.05
-"""Of a window: what all threads together may wait for a CPU in it. Medians bear that much in a few iterations."""
+from dynolab.measure.timed_loop import WINDOW_NS
+from dynolab.measure.window_witnesses import WindowEdge, WindowWitnesses
+from dynolab.spec.measurements import LoopWindow
 
 T = TypeVar("T")
 
 
 class CalmWatch:
-    """A :class:`dynolab.runtimes.base.Watch` that reads how long this process's threads wait for a CPU."""
+    """A :class:`dynolab.runtimes.base.Watch` that reads the witnesses of the timed loop between windows of iterations.
 
-    def __init__(self, reading: Reading = run_queue) -> None:
-        self._reading = reading
-        self._open: tuple[float | None, int] | None = None
+    ``best``: the reference kernel's best times on this device.
+    """
+
+    def __init__(self, best: Mapping[str, float]) -> None:
+        self._best = best
+        self._witnesses = WindowWitnesses()
+        self._open: WindowEdge | None = None
         self._count = 0
-        self.calm: list[bool] = []
-        """For each iteration of the windows that are closed, in order, whether its window was calm."""
+        self._windows: list[LoopWindow] = []
 
     def __call__(self, run: Callable[[], T]) -> T:
         """What ``run`` returns; between two runs nothing is read until the window is full."""
         if self._open is None:
-            self._open = self._delay_ns(), now_ns()
+            self._open = self._witnesses.read()
         value = run()
         self._count += 1
-        if now_ns() - self._open[1] >= WINDOW_NS:
-            self.close()
+        if now_ns() - self._open.at_ns >= WINDOW_NS:
+            self._end_window()
         return value
 
     def close(self) -> None:
         """End the window, if one is open."""
-        if self._open is None:
-            return
-        (before, start), wall = self._open, now_ns()
-        after = self._delay_ns()
-        self.calm += [is_calm(before, after, wall - start)] * self._count
-        self._open, self._count = None, 0
+        self._end_window()
 
-    def _delay_ns(self) -> float | None:
-        try:
-            return self._reading.read()["delay_ns"]
-        except Unavailable:
-            return None
+    def calm(self) -> list[bool]:
+        """For each iteration of the windows that are closed, in order, whether its window was calm."""
+        judged = zip(self._windows, time_range.calm_ones(self._windows, self._best), strict=True)
+        return [calm for window, calm in judged for _ in range(window.count)]
 
-
-def is_calm(before_ns: float | None, after_ns: float | None, wall_ns: int) -> bool:
-    """Whether threads waited for no more than their share of a window; what cannot be read is held against nobody."""
-    return before_ns is None or after_ns is None or after_ns - before_ns <= CALM_DELAY_SHARE * wall_ns
+    def _end_window(self) -> None:
+        if self._open is not None:
+            after = self._witnesses.read()
+            self._windows.append(window_witnesses.between(self._open, after, self._count, None))
+            self._open, self._count = None, 0

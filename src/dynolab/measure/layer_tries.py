@@ -35,7 +35,9 @@ def _try(runner: Runner) -> tuple[LayerPass, int]:
     """One pass, and how long its process took in ns."""
     runner.make_warm()
     iterations = plan.layer_iterations(runner.fastest_ns)
-    outcome = runner.spawn(runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations))
+    outcome = runner.spawn(
+        runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations, best=runner.measured.best)
+    )
     found = outcome.result.layer_pass
     if found is None:
         raise errors.Bug("a layer pass left no layers and no reason")

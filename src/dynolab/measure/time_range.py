@@ -112,12 +112,29 @@ class _Judged:
     calm: bool
 
 
+def calm_ones(windows: Sequence[LoopWindow], best: Mapping[str, float]) -> list[bool]:
+    """Which of these windows of one process have nothing to hold against them."""
+    references = _references([ProcessTimes((), windows)], best)
+    return [_is_calm(window, _slowdown(window, references)) for window in windows]
+
+
 def _judged(window: LoopWindow, values: Sequence[int], references: Mapping[str, float]) -> _Judged:
-    fastest_ns, waited_ns = min(values), (window.delay_ns or 0) + (window.throttled_ns or 0)
+    fastest_ns, slowdown = min(values), _slowdown(window, references)
+    lower_ns = max(0.0, fastest_ns - _waited_ns(window) / len(values)) / slowdown
+    return _Judged(fastest_ns, lower_ns, slowdown, _is_calm(window, slowdown))
+
+
+def _slowdown(window: LoopWindow, references: Mapping[str, float]) -> float:
     reference_ns = references.get(reference_name(window.threads, window.core))
-    slowdown = max(1.0, window.kernel_ns / reference_ns) if window.kernel_ns and reference_ns else 1.0
-    calm = slowdown <= CALM_SLOWDOWN and waited_ns <= CALM_DELAY_SHARE * window.wall_ns
-    return _Judged(fastest_ns, max(0.0, fastest_ns - waited_ns / len(values)) / slowdown, slowdown, calm)
+    return max(1.0, window.kernel_ns / reference_ns) if window.kernel_ns and reference_ns else 1.0
+
+
+def _waited_ns(window: LoopWindow) -> int:
+    return (window.delay_ns or 0) + (window.throttled_ns or 0)
+
+
+def _is_calm(window: LoopWindow, slowdown: float) -> bool:
+    return slowdown <= CALM_SLOWDOWN and _waited_ns(window) <= CALM_DELAY_SHARE * window.wall_ns
 
 
 def _split(process: ProcessTimes) -> list[tuple[LoopWindow, Sequence[int]]]:

@@ -277,7 +277,7 @@ class Run:
     def layers(self) -> None:
         """The layer pass: a time of each layer in every iteration, and which of them were calm."""
         arrays = inputs_module.make(self.request.inputs, self.request.seed)
-        watch, window = CalmWatch(), self._open()
+        watch, window = CalmWatch(self.request.best), self._open()
         try:
             recording = self.runtime.layers(self.target(), arrays, self.request.iterations, watch)
         except errors.ModelNotSupported as error:
@@ -285,7 +285,7 @@ class Run:
             return
         watch.close()
         window.close()
-        self.note(layer_pass=replace(summed_up(recording, watch.calm), witnesses=window.witnesses))
+        self.note(layer_pass=replace(summed_up(recording, watch.calm()), witnesses=window.witnesses))
 
     def floor(self) -> int:
         """What the harness itself costs, in ns: the smallest iteration of the loop around a model that does nothing."""

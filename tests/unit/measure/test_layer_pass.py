@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +12,11 @@ from hypothesis import strategies as st
 
 from dynolab.errors import ModelNotSupported, WorkerCrashed
 from dynolab.measure import layer_pass, layer_table, layer_times, layer_tries, plan
-from dynolab.measure.layer_pass import CALM_DELAY_SHARE, WINDOW_NS, CalmWatch
+from dynolab.measure.layer_pass import CalmWatch
 from dynolab.measure.protocol import LayerPass
-from dynolab.measure.readings.base import Field, Reading, Unavailable
+from dynolab.measure.time_range import CALM_DELAY_SHARE, reference_name
+from dynolab.measure.timed_loop import WINDOW_NS
+from dynolab.measure.window_witnesses import WindowEdge
 from dynolab.runtimes.base import LayerRecording
 from dynolab.spec.measurements import ComputeUnit, Layer
 
@@ -141,19 +142,18 @@ def test_a_disturbed_table_and_one_without_calm_say_so() -> None:
 # ---- calm windows ----------------------------------------------------------------------------------------------------
 
 
-class Waited(Reading):
-    """How long threads waited so far, as told in order."""
+class Told:
+    """Witnesses that tell, in order, how long threads waited so far, by a clock that stands still meanwhile."""
 
-    name = "waited"
-    fields = {"delay_ns": Field("counter", "ns", "waited")}
+    def __init__(self, clock: SimpleNamespace, *delays_ns: int, kernel_ns: int = 100) -> None:
+        self.clock, self.left, self.kernel_ns = clock, list(delays_ns), kernel_ns
 
-    def __init__(self, *delays_ns: float) -> None:
-        self.left = list(delays_ns)
+    def read(self) -> WindowEdge:
+        delay_ns = self.left.pop(0) if self.left else None
+        return WindowEdge(self.clock.ns, self.clock.ns, delay_ns, delay_ns, None, self.kernel_ns, "")
 
-    def read(self, root: Path = Path("/")) -> dict[str, float]:
-        if not self.left:
-            raise Unavailable("no schedstat here")
-        return {"delay_ns": self.left.pop(0)}
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -163,39 +163,48 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return found
 
 
-def watched(clock: SimpleNamespace, watch: CalmWatch, *lengths_ns: int) -> list[bool]:
+def watched(monkeypatch: pytest.MonkeyPatch, told: Told, *lengths_ns: int) -> list[bool]:
     """Whether iterations of these lengths were calm."""
+    monkeypatch.setattr(layer_pass, "WindowWitnesses", lambda: told)
+    watch = CalmWatch({reference_name(1): 100.0})
 
     def run(length: int) -> int:
-        clock.ns += length
+        told.clock.ns += length
         return length
 
     for length in lengths_ns:
         assert watch(lambda length=length: run(length)) == length  # type: ignore[misc] # bound at once
     watch.close()
-    return watch.calm
+    return watch.calm()
 
 
-def test_each_window_is_judged_by_what_threads_waited_in_it(clock: SimpleNamespace) -> None:
-    most = CALM_DELAY_SHARE * WINDOW_NS
-    reading = Waited(5e9, 5e9 + most, 7e9, 7e9 + most + 1, 9e9, 9e9)
-    assert watched(clock, CalmWatch(reading), *[WINDOW_NS // 4] * 10) == [True] * 4 + [False] * 4 + [True] * 2
-    assert not reading.left, "two looks at each window, and none within"
+def test_each_window_is_judged_by_what_threads_waited_in_it(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = int(CALM_DELAY_SHARE * WINDOW_NS)
+    told = Told(clock, 5 * 10**9, 5 * 10**9 + most, 7 * 10**9, 7 * 10**9 + most + 1, 9 * 10**9, 9 * 10**9)
+    assert watched(monkeypatch, told, *[WINDOW_NS // 4] * 10) == [True] * 4 + [False] * 4 + [True] * 2
+    assert not told.left, "two looks at each window, and none within"
 
 
-def test_a_long_iteration_is_a_window_of_its_own(clock: SimpleNamespace) -> None:
-    assert watched(clock, CalmWatch(Waited(0, 1e9, 1e9, 1e9)), WINDOW_NS * 3, WINDOW_NS * 3) == [False, True]
+def test_a_long_iteration_is_a_window_of_its_own(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(clock, 0, 10**9, 10**9, 10**9)
+    assert watched(monkeypatch, told, WINDOW_NS * 3, WINDOW_NS * 3) == [False, True]
 
 
-def test_what_cannot_be_read_is_held_against_nobody(clock: SimpleNamespace) -> None:
-    assert watched(clock, CalmWatch(Waited()), 10, 10) == [True, True]
+def test_a_slow_cpu_is_not_calm(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert watched(monkeypatch, Told(clock, 0, 0, kernel_ns=130), WINDOW_NS) == [False]
+    assert watched(monkeypatch, Told(clock, 0, 0, kernel_ns=104), WINDOW_NS) == [True]
 
 
-def test_closing_nothing_does_nothing() -> None:
-    watch = CalmWatch(Waited())
+def test_what_cannot_be_read_is_held_against_nobody(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert watched(monkeypatch, Told(clock), 10, 10) == [True, True]
+
+
+def test_a_watch_that_saw_nothing_tells_nothing() -> None:
+    watch = CalmWatch({})
     watch.close()
-    watch.close()
-    assert watch.calm == []
+    assert watch.calm() == []
 
 
 # ---- tries -----------------------------------------------------------------------------------------------------------
@@ -203,6 +212,8 @@ def test_closing_nothing_does_nothing() -> None:
 
 class Runner:
     """As much of a campaign's runner as the layer pass needs; each process finds what is next."""
+
+    measured = SimpleNamespace(best={})
 
     fastest_ns = 1000
 
