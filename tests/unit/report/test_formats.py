@@ -5,6 +5,7 @@ import io
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from dynolab.errors import SpecInvalid
 from dynolab.report.aihub import dictionary
 from dynolab.report.base import Report
 from dynolab.report.json import load
+from dynolab.spec.compare import compare
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import Profile
+from dynolab.spec.requirements import Outcome, decide_all
 from dynolab.testing.sample import disturbed_table, hostile_profile, layer_table, sample_profile, unmeasured_profile
 
 FORMATS = plugins.names("dynolab.report")
@@ -89,13 +92,29 @@ def test_the_document_is_read_back_as_it_was(profile: Profile) -> None:
         ("[" * 100_000, "this is not JSON"),
         ("[]", "no profile document"),
         ('{"a": 1}', "no profile document"),
-        ('{"schema_version": 999, "dynolab_version": "9.9"}', "schema_version 999, this dynolab reads 1"),
+        ('{"schema_version": 999, "dynolab_version": "9.9"}', "schema_version 999, this dynolab reads 1 and 2"),
         ('{"schema_version": 1}', "profile: the field 'dynolab_version' is missing"),
     ],
 )
 def test_what_is_no_profile_is_refused_with_the_place(text: str, message: str) -> None:
     with pytest.raises(SpecInvalid, match=message):
         load(text)
+
+
+def test_a_document_of_the_first_schema_is_read_rendered_decided_and_compared() -> None:
+    """It knows no ranges of times: one that was noisy then is still told with its reason."""
+    first = load((Path(__file__).parents[2] / "data" / "first_schema.json").read_text(encoding="utf-8"))
+    assert first.schema_version == 1
+    assert first.inference.time is not None
+    assert first.inference.time.lower_ns is None
+    for name in FORMATS:
+        assert report(name).render([first])
+    assert "8.31 ms" in report("text").render([first])
+    assert "threads waited for a CPU for 64.2 ms" in report("text").render([first])
+    outcomes = {one.text: one.outcome for one in decide_all(first)}
+    assert outcomes["estimated_inference_time <= 33 ms"] is Outcome.MET
+    assert outcomes["warm_load_time < 80 ms"] is Outcome.NOT_MET
+    assert compare(first, sample_profile(), None).stages[3].minimum is not None
 
 
 def test_a_wrong_value_is_named_with_its_place() -> None:
