@@ -15,12 +15,12 @@ from sqlalchemy import func, text, update
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid, TooLarge, Unauthorized
 from dynolab.hub.store.links import Link, _Signer
 from dynolab.hub.store.tables import dataset, device, job, model, session, upload
-from dynolab.hub.usecases.base import Place
+from dynolab.hub.usecases.base import Cursor
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.change_pool import PoolChange, change_pool
 from dynolab.hub.usecases.check_password import PASSWORD_MOST, check_password
 from dynolab.hub.usecases.create_model import create_model, file_name
-from dynolab.hub.usecases.cursors import cursor, cut_page, read_cursor
+from dynolab.hub.usecases.cursors import cut_page, decode_cursor, encode_cursor
 from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session, sign_out
 from dynolab.hub.usecases.find_jobs import JobFilter, find_jobs, page_jobs
@@ -71,15 +71,17 @@ def test_pages_of_jobs_follow_each_other_both_ways_and_filters_narrow_them(run: 
         page, following = cut_page(rows, 2)
         assert [row.id for row in page] == newest[:2]
         assert following is not None
-        rest = await page_jobs(hub, user, JobFilter(), limit=9, place=read_cursor(following))
+        rest = await page_jobs(hub, user, JobFilter(), limit=9, cursor=decode_cursor(following))
         assert [row.id for row in rest] == newest[2:]
         assert cut_page(rest, 3) == (rest, None)
-        back = await page_jobs(hub, user, JobFilter(), limit=2, place=read_cursor(cursor(rest[1]), newer=True))
+        back = await page_jobs(
+            hub, user, JobFilter(), limit=2, cursor=decode_cursor(encode_cursor(rest[1]), newer=True)
+        )
         assert [row.id for row in back] == newest[1:3]
-        assert isinstance(read_cursor(following), Place)
+        assert isinstance(decode_cursor(following), Cursor)
         for wrong in ("", "no cursor", following[:-3]):
             with pytest.raises(SpecInvalid):
-                read_cursor(wrong)
+                decode_cursor(wrong)
         for wanted, expected in (
             (JobFilter(model_id=made), [ids[3], ids[1]]),
             (JobFilter(states=("done",)), []),
@@ -112,8 +114,10 @@ def test_jobs_of_one_instant_come_in_one_order_on_every_page(run: Run) -> None:
         whole = await page_jobs(hub, user, JobFilter(), limit=9)
         assert [row.id for row in whole] == ids
         for number, row in enumerate(whole):
-            after = await page_jobs(hub, user, JobFilter(), limit=9, place=read_cursor(cursor(row)))
-            before = await page_jobs(hub, user, JobFilter(), limit=9, place=read_cursor(cursor(row), newer=True))
+            after = await page_jobs(hub, user, JobFilter(), limit=9, cursor=decode_cursor(encode_cursor(row)))
+            before = await page_jobs(
+                hub, user, JobFilter(), limit=9, cursor=decode_cursor(encode_cursor(row), newer=True)
+            )
             assert [one.id for one in before] == ids[:number]
             assert [one.id for one in after] == ids[number + 1 :]
 

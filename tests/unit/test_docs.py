@@ -30,7 +30,7 @@ from dynolab.runtimes import base
 from dynolab.runtimes.base import Runtime
 from dynolab.runtimes.null import NullModel
 from dynolab.spec import compare, facts, measurements, options, requirements, stats
-from dynolab.spec.by_input import parse_shapes
+from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.options import KnownOption, OptionValue
 

@@ -22,7 +22,7 @@ from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
-from dynolab.spec.runs import RUNS
+from dynolab.spec.runtime_support import RUNS
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime

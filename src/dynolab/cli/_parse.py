@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.by_input import pairs
+from dynolab.spec.input_shapes import parse_pairs
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -15,7 +15,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 def ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Low and high by input name, of texts such as ``x=0,255``."""
     found = {}
-    for name, value in pairs(texts, "--input-range", "--input-range x=0,255").items():
+    for name, value in parse_pairs(texts, "--input-range", "--input-range x=0,255").items():
         try:
             low, high = (float(part) for part in value.split(","))
         except ValueError as error:
@@ -28,7 +28,7 @@ def ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 def files(texts: Sequence[str]) -> dict[str, Path]:
     """Files by input name, of texts such as ``x=x.npy``."""
-    return {name: Path(value) for name, value in pairs(texts, "--input-file", "--input-file x=x.npy").items()}
+    return {name: Path(value) for name, value in parse_pairs(texts, "--input-file", "--input-file x=x.npy").items()}
 
 
 def size(text: str) -> int:

@@ -73,13 +73,13 @@ def command(
     """  # noqa: D301 - click wants the backspace character itself
     from dynolab.cli import _output, _parse
     from dynolab.errors import SpecInvalid
-    from dynolab.spec import by_input
+    from dynolab.spec import input_shapes
     from dynolab.spec.jobs import ProfileSpec
 
     spec = ProfileSpec(
         model=model,
         options=options,
-        input_shapes=by_input.parse_shapes(shapes, "--input-shape"),
+        input_shapes=input_shapes.parse_shapes(shapes, "--input-shape"),
         input_ranges=_parse.ranges(ranges),
         input_files=_parse.files(files),
         repeats=repeats,
@@ -132,7 +132,7 @@ def _at_hub(
     from dynolab.cli import _hub
     from dynolab.client.devices import Device
     from dynolab.errors import SpecInvalid
-    from dynolab.spec import by_input, requirements
+    from dynolab.spec import input_shapes, requirements
     from dynolab.spec.jobs import ProfileSpec
 
     taken = ProfileSpec(
@@ -153,7 +153,7 @@ def _at_hub(
         raise SpecInvalid("--inputs and --input-file are given", hint="one of them")
     for text in spec.requirements:
         requirements.parse(text)
-    by_input.check_shapes(spec.input_shapes, "--input-shape")
+    input_shapes.check_shapes(spec.input_shapes, "--input-shape")
     if spec.input_shapes and (spec.input_files or inputs is not None):
         raise SpecInvalid("--input-shape and values of inputs are given", hint="the values have a shape of their own")
     batch = _batch(spec)

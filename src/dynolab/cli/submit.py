@@ -110,7 +110,7 @@ def inference(
 def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a submission: what was not said is left out."""
     from dynolab.client.devices import Device
-    from dynolab.spec.by_input import parse_shapes
+    from dynolab.spec.input_shapes import parse_shapes
 
     device = Device(asked.pop("device"), asked.pop("os"), list(asked.pop("attributes")))
     asked["input_shapes"] = parse_shapes(asked.pop("shapes"), "--input-shape")

@@ -10,7 +10,7 @@ from dynolab.client.devices import Device, Framework
 from dynolab.errors import NotFound
 from dynolab.spec import options as options_module
 from dynolab.spec.models import EXTENSIONS
-from dynolab.spec.runs import check_runs
+from dynolab.spec.runtime_support import check_runtime_support
 
 
 class Offered(Connected):
@@ -35,7 +35,7 @@ class Offered(Connected):
             shown = " ".join(filter(None, [device.name, device.os, *device.wanted["attributes"]]))
             raise NotFound(f"no device matches {shown!r}", hint="`dynolab devices` lists those that are known")
         newest = [one.attributes for one in boards if (one.name, one.os) == (boards[0].name, boards[0].os)]
-        check_runs(boards[0].name, newest, runtime=runtime, model_kind=kind)
+        check_runtime_support(boards[0].name, newest, runtime=runtime, model_kind=kind)
         return device
 
     def get_device_attributes(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What whoever runs a hub does to it from beside, while it runs or not."""
+"""What whoever runs a hub does to it with commands, while it runs or not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
-from dynolab.hub.store import beside
+from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.set_password import set_password
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 def carry_out(settings: Settings, verb: Callable[[Hub], Awaitable[T]]) -> T:
     """What the verb gives for the hub of these settings. Raises :class:`NotFound` where no hub has been, and what it raises."""
-    with beside.opened(settings) as (url, dsn):
+    with database_urls(settings) as (url, dsn):
 
         async def opened() -> T:
             hub = await open_hub(settings, url, dsn)

@@ -12,7 +12,7 @@ from typing import SupportsIndex
 
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.measure import inputs
-from dynolab.spec import by_input, requirements
+from dynolab.spec import input_shapes, requirements
 from dynolab.spec import options as options_module
 from dynolab.spec.jobs import ProfileSpec
 
@@ -29,7 +29,7 @@ def check(spec: ProfileSpec) -> None:
     for text in spec.requirements:
         requirements.parse(str(text))
     _check_numbers(spec)
-    by_input.check_shapes(spec.input_shapes, "--input-shape")
+    input_shapes.check_shapes(spec.input_shapes, "--input-shape")
     for name, ends in spec.input_ranges.items():
         _check_range(name, ends)
     for name, path in spec.input_files.items():

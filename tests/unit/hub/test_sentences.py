@@ -27,7 +27,7 @@ from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
 from dynolab.report.html.view import view
-from dynolab.spec import by_input, compare, precision, requirements, tensors
+from dynolab.spec import compare, input_shapes, precision, requirements, tensors
 from dynolab.spec import options as spec_options
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
 from dynolab.spec.profiles import ColdProof, Profile, Trust, Verdict
@@ -269,9 +269,9 @@ def wrong_requirements() -> Iterator[Error]:
 
 def wrong_shapes() -> Iterator[Error]:
     for texts_ in (["x"], ["x=1", "x=2"], ["x=a"]):
-        yield refused(partial(by_input.parse_shapes, texts_))
+        yield refused(partial(input_shapes.parse_shapes, texts_))
     for size in (-1, 1 << 70):
-        yield refused(partial(by_input.check_shapes, {"x": (size,)}))
+        yield refused(partial(input_shapes.check_shapes, {"x": (size,)}))
     declared = [TensorSpec("x", "float32", ("n", 3)), TensorSpec("y", "float32", ("n", 3))]
     for asked in ({"z": (1,)}, {"x": (1, 2)}, {"x": (1, 3), "y": (2, 3)}):
         yield refused(partial(tensors.bind, declared, asked))
@@ -311,7 +311,7 @@ def test_what_is_wrong_with_what_somebody_typed_is_said(language: str, kind: Cal
 
 ROOMS = (
     "agent/attempt.py", "agent/loop.py", "connections/local.py", "hub/pages", "hub/usecases", "jobs", "measure", "runtimes",
-    "spec/by_input.py", "spec/options.py", "spec/requirements.py", "spec/onnxfile.py", "spec/tensors.py",
+    "spec/input_shapes.py", "spec/options.py", "spec/requirements.py", "spec/onnxfile.py", "spec/tensors.py",
 )  # fmt: skip
 """Where errors are raised that a page can show."""
 NOT_TOLD = {"Bug", "PluginMissing", "Unavailable"}
@@ -367,7 +367,7 @@ def raised() -> dict[str, str]:
 
 OF_SHAPES = re.compile(r"^model (?='7' is not NAME|names '7' twice|7=7: sizes|7: the size)")
 OF_FILES = re.compile("(?<=^7 holds )model$")
-"""What else is called ``what``: in :mod:`dynolab.spec.by_input`, and in ``tell_format``."""
+"""What else is called ``what``: in :mod:`dynolab.spec.input_shapes`, and in ``tell_format``."""
 
 
 @each_language

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("pgqueuer")
 
 from dynolab.hub.usecases import find_trend
-from dynolab.hub.usecases.base import Recent
+from dynolab.hub.usecases.base import TrendCache
 from dynolab.hub.usecases.find_trend import Line
 from dynolab.spec.compare import Answer
 from dynolab.spec.measurements import StageName
@@ -40,8 +40,8 @@ def slower(profile: Profile, times: float) -> Profile:
     return replace(profile, inference=replace(stage, timing_runs=runs, time=replace(stage.time, minimum_ns=lowest)))
 
 
-def lines(*pairs: Any, stage: StageName | None = StageName.INFERENCE, recent: Recent | None = None) -> list[Line]:
-    return find_trend._lines(recent or Recent(), pairs, stage)
+def lines(*pairs: Any, stage: StageName | None = StageName.INFERENCE, recent: TrendCache | None = None) -> list[Line]:
+    return find_trend._lines(recent or TrendCache(), pairs, stage)
 
 
 def test_jobs_of_one_kind_make_a_line_from_the_oldest_to_the_newest() -> None:
@@ -93,7 +93,7 @@ def test_the_first_and_the_last_of_three_clean_jobs_are_compared_as_well() -> No
     [line] = lines(*pairs)
     assert line.overall is not None
     assert line.overall.direction == 1
-    recent = Recent()
+    recent = TrendCache()
     lines(*pairs, recent=recent)
     assert (pairs[1][0].result_blob_id, pairs[3][0].result_blob_id, "inference") in recent.answers
     assert lines(*pairs[:3])[0].overall is None, "two clean ones have that answer already"
@@ -110,7 +110,7 @@ def test_only_what_was_timed_and_is_clean_counts_as_such() -> None:
 
 
 def test_an_answer_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs, recent, asked = [job(sample_profile()), job(sample_profile())], Recent(), []
+    pairs, recent, asked = [job(sample_profile()), job(sample_profile())], TrendCache(), []
     real = find_trend.compare_stage
 
     def counted(*stages: Any, **more: Any) -> Any:

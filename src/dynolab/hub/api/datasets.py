@@ -16,7 +16,7 @@ from dynolab.hub.store import tables
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
-from dynolab.hub.usecases.cursors import cut_page, read_cursor
+from dynolab.hub.usecases.cursors import cut_page, decode_cursor
 from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
 from dynolab.hub.usecases.rename import rename as give_name
@@ -62,7 +62,7 @@ async def listing(
     `name`: a part of the name, in any case; `creator`: the owner's e-mail address or name.
     """
     wanted = StoredFilter(name=name, creator=creator)
-    rows = await page_stored(hub, account, tables.dataset, wanted, limit=limit + 1, place=read_cursor(before))
+    rows = await page_stored(hub, account, tables.dataset, wanted, limit=limit + 1, cursor=decode_cursor(before))
     page, following = cut_page(rows, limit)
     return Datasets(datasets=[_shown(row) for row in page], next=following)
 

@@ -31,7 +31,7 @@ from dynolab.hub.api.sharing import sharing_routes
 from dynolab.hub.store import tables
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.cancel_job import cancel_job
-from dynolab.hub.usecases.cursors import cut_page, read_cursor
+from dynolab.hub.usecases.cursors import cut_page, decode_cursor
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
@@ -170,7 +170,7 @@ async def listing(
     wanted = JobFilter(
         states=state, kinds=kind, creator=creator, project_id=project, device_name=device, model_id=model, text=text
     )
-    rows = await page_jobs(hub, account, wanted, limit=limit + 1, place=read_cursor(before))
+    rows = await page_jobs(hub, account, wanted, limit=limit + 1, cursor=decode_cursor(before))
     page, following = cut_page(rows, limit)
     return Jobs(jobs=[JobHead(**_head(row)) for row in page], next=following)
 

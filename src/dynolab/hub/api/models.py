@@ -16,7 +16,7 @@ from dynolab.hub.store import tables
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
-from dynolab.hub.usecases.cursors import cut_page, read_cursor
+from dynolab.hub.usecases.cursors import cut_page, decode_cursor
 from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
 from dynolab.hub.usecases.rename import rename as give_name
@@ -64,7 +64,7 @@ async def listing(
     `name`: a part of the name, in any case; `kind`: the format; `creator`: the owner's e-mail address or name.
     """
     wanted = StoredFilter(name=name, kind=kind, creator=creator)
-    rows = await page_stored(hub, account, tables.model, wanted, limit=limit + 1, place=read_cursor(before))
+    rows = await page_stored(hub, account, tables.model, wanted, limit=limit + 1, cursor=decode_cursor(before))
     page, following = cut_page(rows, limit)
     return Models(models=[_shown(row) for row in page], next=following)
 

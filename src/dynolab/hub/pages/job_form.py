@@ -21,7 +21,7 @@ from dynolab.hub.usecases.submit_job import (
     checked_priority,
     checked_requirements,
 )
-from dynolab.spec.by_input import Shapes, check_shapes, parse_shapes
+from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
 
 KINDS = ("profile", "inference")
 MODEL_FILE, DATASET_FILE = "model_file", "dataset_file"

@@ -17,14 +17,14 @@ from starlette.routing import Route
 
 from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.live_updates import live_page
-from dynolab.hub.pages.paging import here, read_page
+from dynolab.hub.pages.paging import current_address, read_page
 from dynolab.hub.pages.rendering import is_fragment
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
-from dynolab.hub.usecases.find_lately import find_lately
+from dynolab.hub.usecases.find_recent_names import find_recent_names
 from dynolab.report.html.tables import Badge
 from dynolab.spec.requirements import Outcome
 from dynolab.spec.show import show_time
@@ -143,8 +143,8 @@ async def listing(request: Request) -> Response:
     found = await read_page(request, partial(page_jobs, hub, account, wanted))
     shown: dict[str, Any] = {
         "found": replace(found, rows=[line(row) for row in found.rows]),
-        "here": here(request),
-        "filtered": here(request) != request.url.path,
+        "here": current_address(request),
+        "filtered": current_address(request) != request.url.path,
         "unknown": _unknown(query),
         "commands": [] if found.rows else await _first_commands(request, hub, account),
     }
@@ -158,7 +158,9 @@ async def listing(request: Request) -> Response:
         "flash": read_flash(request),
         "most": MOST,
     }
-    answer = await live_page(request, account, "jobs", **shown, **around, lately=await find_lately(hub, account))
+    answer = await live_page(
+        request, account, "jobs", **shown, **around, recent_names=await find_recent_names(hub, account)
+    )
     return clear_flash(request, answer)
 
 

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from dynolab.hub.usecases.cursors import cursor, read_cursor
+from dynolab.hub.usecases.cursors import decode_cursor, encode_cursor
 
 ROWS = 50
-PLACES = ("before", "after")
-"""What a page's address says besides the filters: the place that its rows come after, or before."""
+CURSORS = ("before", "after")
+"""What a page's address says besides the filters: the cursor that its rows come after, or before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +27,30 @@ class Page:
 
 
 async def read_page(request: Request, read: Callable[..., Awaitable[Sequence[Any]]], most: int = ROWS) -> Page:
-    """The page that the address names, by a use case that takes ``limit`` and ``place``; nothing is counted.
+    """The page that the address names, by a use case that takes ``limit`` and ``cursor``; nothing is counted.
 
-    The filters stay as they are. Where there is less than a page before a place, it is the first page, and filled up.
-    Raises :class:`SpecInvalid` for a place that no page has given.
+    The filters stay as they are. Where there is less than a page before a cursor, it is the first page, and filled up.
+    Raises :class:`SpecInvalid` for a cursor that no page has given.
     """
-    before, after = (request.query_params.get(name) or None for name in PLACES)
-    place = read_cursor(before) or read_cursor(after, newer=True)
-    rows = await read(limit=most + 1, place=place)
-    if place is not None and place.newer:
+    before, after = (request.query_params.get(name) or None for name in CURSORS)
+    cursor = decode_cursor(before) or decode_cursor(after, newer=True)
+    rows = await read(limit=most + 1, cursor=cursor)
+    if cursor is not None and cursor.newer:
         if len(rows) > most:
             rows = rows[1:]
             return Page(rows, _at(request), _at(request, after=rows[0]), _at(request, before=rows[-1]))
-        rows, place = await read(limit=most + 1, place=None), None
+        rows, cursor = await read(limit=most + 1, cursor=None), None
     shown = rows[:most]
     return Page(
         shown,
-        first=None if place is None else _at(request),
-        newer=_at(request, after=shown[0]) if place is not None and shown else None,
+        first=None if cursor is None else _at(request),
+        newer=_at(request, after=shown[0]) if cursor is not None and shown else None,
         older=_at(request, before=shown[-1]) if len(rows) > most else None,
     )
 
 
-def here(request: Request, *without: str, **more: str) -> str:
-    """This list's own address: path, filters and place, some of them left out, others added; not what was seen of it."""
+def current_address(request: Request, *without: str, **more: str) -> str:
+    """This list's own address: path, filters and cursor, some of them left out, others added; not what was seen of it."""
     given = request.query_params.multi_items()
     kept = [(name, value) for name, value in given if name not in (*without, "seen") and value]
     query = urlencode([*kept, *more.items()])
@@ -59,4 +59,4 @@ def here(request: Request, *without: str, **more: str) -> str:
 
 def _at(request: Request, **beside: Any) -> str:
     """The address of a page beside a row, or of the first page."""
-    return here(request, *PLACES, **{name: cursor(row) for name, row in beside.items()})
+    return current_address(request, *CURSORS, **{name: encode_cursor(row) for name, row in beside.items()})

@@ -44,7 +44,7 @@ from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, re
 from dynolab.hub.usecases.submit_job import check_waits, submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
 from dynolab.spec.facts import FACTS
-from dynolab.spec.runs import check_runs
+from dynolab.spec.runtime_support import check_runtime_support
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
@@ -221,7 +221,7 @@ def _check_device(form: JobForm, device: DeviceModel, model_kind: str | None) ->
     """Note that the device cannot run the model, or not with the runtime that is asked for."""
     for field, runtime in (("device", None), (f"{PREFIX}runtime", form.options().values.get("runtime"))):
         try:
-            check_runs(device.name, [device.attributes], runtime=runtime, model_kind=model_kind)
+            check_runtime_support(device.name, [device.attributes], runtime=runtime, model_kind=model_kind)
         except Error as error:
             form.problems.setdefault(field, error)
             return

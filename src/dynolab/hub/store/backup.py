@@ -20,9 +20,9 @@ from dynolab import errors
 from dynolab.hub.settings import Settings
 from dynolab.hub.store import _archive as archive
 from dynolab.hub.store import _rows as rows
-from dynolab.hub.store import beside
 from dynolab.hub.store.blobs import KEEP_LOCK, Blobs
 from dynolab.hub.store.database import is_away, known_version
+from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.store.tables import blob
 
 FILES = ("client.ini", "agent.token")
@@ -49,7 +49,7 @@ def backup(
     Raises :class:`NotFound` when there is no hub's data, :class:`Conflict` for a file that is there already, a database that a
     newer dynolab made, and when it ended meanwhile; what was written until then is removed.
     """
-    with beside.opened(settings) as (url, _):
+    with database_urls(settings) as (url, _):
         try:
             return asyncio.run(_backup(settings, url, path, progress, skip_missing))
         except Exception as error:

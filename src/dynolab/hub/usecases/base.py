@@ -52,7 +52,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class TrendCache:
     """What trends were last drawn from (see :mod:`dynolab.hub.usecases.find_trend`): a result never changes."""
 
     profiles: dict[str, Profile] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Hub:
     blobs: Blobs
     links: Links
     limits: Limits
-    signed_in: dict[tuple[str, str], Known] = field(default_factory=dict)
+    signed_in: dict[tuple[str, str], CachedAccount] = field(default_factory=dict)
     """Accounts by door and token's digest, for a few seconds (see :mod:`dynolab.hub.usecases.sign_in`)."""
     looking_up: dict[tuple[str, str, int], asyncio.Task[Account]] = field(default_factory=dict)
     """The same, with the revision of the tokens: those that are being asked for."""
@@ -87,7 +87,7 @@ class Hub:
     sign_in_throttle: SignInThrottle = field(default_factory=SignInThrottle)
     unnamed: dict[str, float] = field(default_factory=dict)
     """Objects that nobody refers to, and when (monotonic) they were first seen so (see :mod:`.sweep_objects`)."""
-    trends: Recent = field(default_factory=Recent)
+    trends: TrendCache = field(default_factory=TrendCache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CachedAccount:
     """An account that was found, when (monotonic), and at which revision of the tokens (see :class:`Wakeups`)."""
 
     account: Account
@@ -130,7 +130,7 @@ def visible(table: Table, account: Account) -> ColumnElement[bool]:
     return and_(allowed, table.c.deleted_at.is_(None)) if "deleted_at" in table.c else allowed
 
 
-async def one(
+async def find_visible(
     connection: AsyncConnection, table: Table, target_id: str, account: Account, *, lock: Lock | None = None
 ) -> Row[Any]:
     """The row of that id, locked till the transaction ends: ``share`` keeps others from deleting it, ``own`` from all.
@@ -150,21 +150,21 @@ async def one(
     return row
 
 
-async def owned(
+async def find_owned(
     connection: AsyncConnection, table: Table, target_id: str, account: Account, verb: str, *, lock: Lock | None = None
 ) -> Row[Any]:
-    """As :func:`one`, for what its owner alone may do. Raises :class:`Forbidden` for what is shared with the account."""
-    row = await one(connection, table, target_id, account, lock=lock)
+    """As :func:`find_visible`, for what its owner alone may do. Raises :class:`Forbidden` for what is shared with the account."""
+    row = await find_visible(connection, table, target_id, account, lock=lock)
     if row.account_id != account.id:
         raise Forbidden(f"the {table.name} {target_id} is another's: only its owner may {verb} it")
     return row
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A row's place in a list that comes newest first, by its instant and id; asked for are the rows beside it.
+class Cursor:
+    """A keyset cursor: a row's place in a list that is sorted newest first, by its instant and id.
 
-    ``newer``: those before it, the nearest; else those after it.
+    ``newer``: the page before it is asked for; else the page after it.
     """
 
     at: datetime
@@ -172,26 +172,28 @@ class Place:
     newer: bool = False
 
 
-def beside(at: ColumnElement[Any], id: ColumnElement[Any], place: Place | None) -> ColumnElement[bool]:
-    """The rows beside ``place`` on the side that it asks for, by these columns; None: all."""
-    if place is None:
+def beyond_cursor(at: ColumnElement[Any], id: ColumnElement[Any], cursor: Cursor | None) -> ColumnElement[bool]:
+    """The condition for the rows beyond a cursor, on the side that it asks for, by these columns; None: all rows."""
+    if cursor is None:
         return true()
-    if place.newer:
-        return and_(at >= place.at, or_(at > place.at, and_(at == place.at, id < place.id)))
-    return and_(at <= place.at, or_(at < place.at, and_(at == place.at, id > place.id)))
+    if cursor.newer:
+        return and_(at >= cursor.at, or_(at > cursor.at, and_(at == cursor.at, id < cursor.id)))
+    return and_(at <= cursor.at, or_(at < cursor.at, and_(at == cursor.at, id > cursor.id)))
 
 
-def nearest(at: ColumnElement[Any], id: ColumnElement[Any], place: Place | None) -> tuple[ColumnElement[Any], ...]:
-    """The order in which the rows beside ``place`` are read: the newest first, or backwards from it."""
-    return (at, id.desc()) if place is not None and place.newer else (at.desc(), id)
+def keyset_order(
+    at: ColumnElement[Any], id: ColumnElement[Any], cursor: Cursor | None
+) -> tuple[ColumnElement[Any], ...]:
+    """The order in which the rows beyond a cursor are read: the newest first, or backwards from it."""
+    return (at, id.desc()) if cursor is not None and cursor.newer else (at.desc(), id)
 
 
-def newest_first(rows: Sequence[Row[Any]], place: Place | None) -> list[Row[Any]]:
-    """Rows that were read in the order of :func:`nearest`, as they are shown."""
-    return list(reversed(rows)) if place is not None and place.newer else list(rows)
+def newest_first(rows: Sequence[Row[Any]], cursor: Cursor | None) -> list[Row[Any]]:
+    """Rows that were read in the order of :func:`keyset_order`, as they are shown."""
+    return list(reversed(rows)) if cursor is not None and cursor.newer else list(rows)
 
 
-def containing(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+def contains_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     """Whether a text is part of the column's, in any case; nothing in it has a meaning of its own."""
     return column.icontains(text, autoescape=True) if text else true()
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, SpecInvalid, StorageFull, TooLarge
 from dynolab.hub.store.tables import blob, upload
-from dynolab.hub.usecases.base import Account, Hub, new_id, owned
+from dynolab.hub.usecases.base import Account, Hub, find_owned, new_id
 from dynolab.hub.usecases.open_link import sign_link
 
 QUOTA_LOCK = 0x64796E71
@@ -44,7 +44,7 @@ async def begin_upload(
     count = -(-size // part) if part and size else 1
     upload_id = new_id("u")
     async with hub.database.begin() as connection:
-        target = await owned(connection, table, target_id, account, "upload")
+        target = await find_owned(connection, table, target_id, account, "upload")
         if target.blob_id is not None:
             raise Conflict(f"the {table.name} {target_id} has its bytes already")
         await _check_number(connection, account)

@@ -6,7 +6,7 @@ from sqlalchemy import func, select, update
 
 from dynolab.errors import Conflict, Forbidden
 from dynolab.hub.store.tables import job
-from dynolab.hub.usecases.base import Account, Hub, one
+from dynolab.hub.usecases.base import Account, Hub, find_visible
 from dynolab.hub.usecases.end_attempt import conclude_cancelled
 from dynolab.hub.usecases.submit_job import LIVE
 
@@ -18,7 +18,7 @@ async def cancel_job(hub: Hub, account: Account, job_id: str) -> None:
     one that is over.
     """
     async with hub.database.begin() as connection:
-        row = await one(connection, job, job_id, account)
+        row = await find_visible(connection, job, job_id, account)
         if row.account_id != account.id:
             raise Forbidden(f"the job {job_id} is another's: only its owner may cancel it")
         state = await connection.scalar(select(job.c.state).where(job.c.id == job_id).with_for_update())

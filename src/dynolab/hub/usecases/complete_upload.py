@@ -8,7 +8,7 @@ from sqlalchemy import Table, func, insert, select, update
 
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.store.tables import blob, upload, upload_part
-from dynolab.hub.usecases.base import Account, Hub, new_id, owned
+from dynolab.hub.usecases.base import Account, Hub, find_owned, new_id
 
 
 async def complete_upload(
@@ -20,7 +20,7 @@ async def complete_upload(
     """
     async with hub.database.begin() as connection:
         # Locked, so that two that complete at once do not both make a blob of the same parts.
-        target = await owned(connection, table, target_id, account, "upload", lock="own")
+        target = await find_owned(connection, table, target_id, account, "upload", lock="own")
         chosen = select(upload).where(upload.c.target_id == target_id).order_by(upload.c.created_at.desc())
         if upload_id is not None:
             chosen = chosen.where(upload.c.id == upload_id)

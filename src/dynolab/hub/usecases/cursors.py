@@ -1,4 +1,4 @@
-"""Places in lists that come newest first, as the doors hand them out: what comes in meanwhile shifts nothing."""
+"""Cursors of pages, as text: rows that come in meanwhile shift nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dynolab.errors import SpecInvalid
-from dynolab.hub.usecases.base import Place
+from dynolab.hub.usecases.base import Cursor
 
 
-def read_cursor(text: str | None, *, newer: bool = False) -> Place | None:
-    """The place that a page gave as its end, or with ``newer`` as its beginning; None where none was given.
+def decode_cursor(text: str | None, *, newer: bool = False) -> Cursor | None:
+    """The cursor of a page's last row, or with ``newer`` of its first; None where none was given.
 
     Raises :class:`SpecInvalid` for what no page has given.
     """
@@ -29,14 +29,14 @@ def read_cursor(text: str | None, *, newer: bool = False) -> Place | None:
         raise wrong from error
     if "\x00" in row_id:
         raise wrong
-    return Place(at, row_id, newer)
+    return Cursor(at, row_id, newer)
 
 
-def cursor(row: Any) -> str:
-    """The row's place as a page hands it out."""
+def encode_cursor(row: Any) -> str:
+    """The row's cursor as text."""
     return urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode("ascii")
 
 
 def cut_page(rows: Sequence[Any], most: int) -> tuple[Sequence[Any], str | None]:
     """The page of ``most`` rows, of which one more was asked for, and the cursor of the page after it."""
-    return (rows, None) if len(rows) <= most else (rows[:most], cursor(rows[most - 1]))
+    return (rows, None) if len(rows) <= most else (rows[:most], encode_cursor(rows[most - 1]))

@@ -6,7 +6,7 @@ from sqlalchemy import delete, or_, select
 
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, job, share
-from dynolab.hub.usecases.base import Account, Hub, owned
+from dynolab.hub.usecases.base import Account, Hub, find_owned
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.store_file import COLUMNS
 from dynolab.hub.usecases.submit_job import LIVE
@@ -18,7 +18,7 @@ async def delete_job(hub: Hub, account: Account, job_id: str) -> None:
     Raises :class:`NotFound`, :class:`Forbidden` for another's, and :class:`Conflict` for a job that is not over.
     """
     async with hub.database.begin() as connection:
-        row = await owned(connection, job, job_id, account, "delete", lock="own")
+        row = await find_owned(connection, job, job_id, account, "delete", lock="own")
         if row.state in LIVE:
             raise Conflict(f"the job {job_id} is not over: it is {row.state}", hint="cancel it first")
         left = select(*COLUMNS.values()).where(attempt.c.job_id == job_id)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, dataset, job, model, share, upload, upload_part
-from dynolab.hub.usecases.base import Account, Hub, owned
+from dynolab.hub.usecases.base import Account, Hub, find_owned
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -21,13 +21,13 @@ async def delete_model(hub: Hub, account: Account, model_id: str) -> None:
     Raises :class:`NotFound`, :class:`Forbidden` for another's, and :class:`Conflict` while a job that is not over uses it.
     """
     async with hub.database.begin() as connection:
-        row = await owned(connection, model, model_id, account, "delete", lock="own")
-        keys = await bury(hub, connection, model, row)
+        row = await find_owned(connection, model, model_id, account, "delete", lock="own")
+        keys = await mark_deleted(hub, connection, model, row)
     await hub.blobs.delete(keys)
     await free_blobs(hub, [row.blob_id] if row.blob_id else [])
 
 
-async def bury(hub: Hub, connection: AsyncConnection, table: Table, row: Row[Any]) -> list[str]:
+async def mark_deleted(hub: Hub, connection: AsyncConnection, table: Table, row: Row[Any]) -> list[str]:
     """Mark the row of a model or dataset, which is locked, as deleted; the keys of the parts of its open uploads.
 
     Raises :class:`Conflict` while a job of its owner's that is not over uses it; those of others that wait fail.

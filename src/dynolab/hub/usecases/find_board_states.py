@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, func, or_, select
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool
-from dynolab.hub.usecases.base import Account, Hub, containing, visible
+from dynolab.hub.usecases.base import Account, Hub, contains_text, visible
 from dynolab.hub.usecases.claim_attempt import WAIT_MAX_S
 from dynolab.hub.usecases.pool_rights import sees
 
@@ -79,7 +79,7 @@ async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", 
         device.c.description,
         func.array_to_string(device.c.attributes, " "),
     )
-    statement = statement.where(or_(*(containing(one, text) for one in said)))
+    statement = statement.where(or_(*(contains_text(one, text) for one in said)))
     async with hub.database.begin() as connection:
         return [_state(row) for row in (await connection.execute(statement)).all()]
 

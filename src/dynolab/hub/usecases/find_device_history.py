@@ -8,15 +8,15 @@ from sqlalchemy import Row, Text, case, cast, select
 from sqlalchemy.sql import Select
 
 from dynolab.hub.store.tables import attempt, job
-from dynolab.hub.usecases.base import Account, Hub, Place, beside, nearest, newest_first, visible
+from dynolab.hub.usecases.base import Account, Cursor, Hub, beyond_cursor, keyset_order, newest_first, visible
 
 
 async def find_device_history(
-    hub: Hub, account: Account, device_id: str, *, limit: int, place: Place | None = None
+    hub: Hub, account: Account, device_id: str, *, limit: int, cursor: Cursor | None = None
 ) -> list[Row[Any]]:
-    """The board's attempts beside ``place``, newest first, with ``job_id``, ``job_name``, ``job_kind`` and ``summary``.
+    """The board's attempts beyond ``cursor``, newest first, with ``job_id``, ``job_name``, ``job_kind`` and ``summary``.
 
-    Their place is by ``created_at``, which is when they were started.
+    The order is by ``created_at``, which is when they were started.
 
     Of an attempt at a job that the account may not see, these and ``failure`` are None: that the board was busy is no secret.
     """
@@ -31,9 +31,9 @@ async def find_device_history(
             *(job.c.id.label("job_id"), job.c.name.label("job_name"), job.c.kind.label("job_kind"), job.c.summary),
         )
         .select_from(attempt.outerjoin(job, own))
-        .where(attempt.c.device_id == device_id, beside(*ends, place))
-        .order_by(*nearest(attempt.c.started_at, attempt.c.id, place))
+        .where(attempt.c.device_id == device_id, beyond_cursor(*ends, cursor))
+        .order_by(*keyset_order(attempt.c.started_at, attempt.c.id, cursor))
         .limit(limit)
     )
     async with hub.database.begin() as connection:
-        return newest_first((await connection.execute(statement)).all(), place)
+        return newest_first((await connection.execute(statement)).all(), cursor)

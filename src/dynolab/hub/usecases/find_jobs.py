@@ -15,12 +15,12 @@ from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model, share
 from dynolab.hub.usecases.base import (
     Account,
+    Cursor,
     Hub,
-    Place,
-    beside,
-    containing,
+    beyond_cursor,
+    contains_text,
     created_by,
-    nearest,
+    keyset_order,
     newest_first,
     visible,
 )
@@ -139,12 +139,12 @@ async def narrow_to_model(hub: Hub, wanted: JobFilter, named: str) -> JobFilter:
 
 
 async def page_jobs(
-    hub: Hub, account: Account, wanted: JobFilter, *, limit: int, place: Place | None = None
+    hub: Hub, account: Account, wanted: JobFilter, *, limit: int, cursor: Cursor | None = None
 ) -> list[Row[Any]]:
-    """The rows beside ``place``, newest first."""
-    page = _page(account, wanted, limit=limit, place=place)
+    """The rows beyond ``cursor``, newest first."""
+    page = _page(account, wanted, limit=limit, cursor=cursor)
     async with hub.database.begin() as connection:
-        return newest_first((await connection.execute(page)).all(), place)
+        return newest_first((await connection.execute(page)).all(), cursor)
 
 
 def _page(
@@ -153,19 +153,23 @@ def _page(
     *,
     limit: int,
     offset: int = 0,
-    place: Place | None = None,
+    cursor: Cursor | None = None,
 ) -> Select[Any]:
-    """The page's rows in the order of :func:`nearest`."""
-    ids = nearest_ids(account, wanted, limit=limit + offset, place=place)
-    order = nearest(job.c.created_at, job.c.id, place)
+    """The page's rows in the order of :func:`~dynolab.hub.usecases.base.keyset_order`."""
+    ids = page_ids(account, wanted, limit=limit + offset, cursor=cursor)
+    order = keyset_order(job.c.created_at, job.c.id, cursor)
     return _jobs().join(ids, ids.c.id == job.c.id).order_by(*order).limit(limit).offset(offset)
 
 
-def nearest_ids(account: Account, wanted: JobFilter, *, limit: int, place: Place | None = None) -> Subquery:
+def page_ids(account: Account, wanted: JobFilter, *, limit: int, cursor: Cursor | None = None) -> Subquery:
     """The ids of the page's rows. Either part is read off an index from its first row on, no further than the page needs."""
     ends = job.c.created_at, job.c.id
     parts = [
-        select(job.c.id).where(*part, beside(*ends, place)).order_by(*nearest(*ends, place)).limit(limit).subquery()
+        select(job.c.id)
+        .where(*part, beyond_cursor(*ends, cursor))
+        .order_by(*keyset_order(*ends, cursor))
+        .limit(limit)
+        .subquery()
         for part in _parts(account, wanted)
     ]
     return union_all(*(select(part.c.id) for part in parts)).subquery()
@@ -207,5 +211,5 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.measured:
         conditions += [job.c.state == "done", job.c.measures, job.c.result_blob_id.is_not(None)]
     if wanted.text:
-        conditions.append(or_(containing(job.c.name, wanted.text), containing(job.c.id, wanted.text)))
+        conditions.append(or_(contains_text(job.c.name, wanted.text), contains_text(job.c.id, wanted.text)))
     return conditions

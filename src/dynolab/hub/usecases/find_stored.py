@@ -13,12 +13,12 @@ from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import blob, model
 from dynolab.hub.usecases.base import (
     Account,
+    Cursor,
     Hub,
-    Place,
-    beside,
-    containing,
+    beyond_cursor,
+    contains_text,
     created_by,
-    nearest,
+    keyset_order,
     newest_first,
     visible,
 )
@@ -86,17 +86,17 @@ async def page_stored(
     wanted: StoredFilter = EVERYTHING,
     *,
     limit: int,
-    place: Place | None = None,
+    cursor: Cursor | None = None,
 ) -> list[Row[Any]]:
-    """The rows beside ``place``, newest first."""
+    """The rows beyond ``cursor``, newest first."""
     ends = table.c.created_at, table.c.id
-    page = _stored(table).where(visible(table, account), *_conditions(table, wanted), beside(*ends, place))
+    page = _stored(table).where(visible(table, account), *_conditions(table, wanted), beyond_cursor(*ends, cursor))
     async with hub.database.begin() as connection:
-        ordered = page.order_by(*nearest(*ends, place)).limit(limit)
-        return newest_first((await connection.execute(ordered)).all(), place)
+        ordered = page.order_by(*keyset_order(*ends, cursor)).limit(limit)
+        return newest_first((await connection.execute(ordered)).all(), cursor)
 
 
 def _conditions(table: Table, wanted: StoredFilter) -> list[ColumnElement[bool]]:
-    inside = or_(containing(table.c.name, wanted.text), containing(table.c.id, wanted.text))
-    conditions = [containing(table.c.name, wanted.name), inside, created_by(table, wanted.creator)]
+    inside = or_(contains_text(table.c.name, wanted.text), contains_text(table.c.id, wanted.text))
+    conditions = [contains_text(table.c.name, wanted.name), inside, created_by(table, wanted.creator)]
     return [*conditions, table.c.kind == wanted.kind] if wanted.kind and "kind" in table.c else conditions

@@ -14,7 +14,7 @@ from dynolab.errors import Error, NotFound
 from dynolab.hub.store.tables import blob
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases import bounds
-from dynolab.hub.usecases.base import Account, Hub, Place, Recent
+from dynolab.hub.usecases.base import Account, Cursor, Hub, TrendCache
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_stored import find_stored
 from dynolab.hub.usecases.read_blob import read_all
@@ -77,14 +77,14 @@ class Line:
 
 
 async def page_measured(
-    hub: Hub, account: Account, wanted: Wanted, *, limit: int, place: Place | None = None
+    hub: Hub, account: Account, wanted: Wanted, *, limit: int, cursor: Cursor | None = None
 ) -> list[Row[Any]]:
     """Jobs that left a profile, newest first, of all visible ones where nothing is named. A model's id stands for its name."""
     name = wanted.model
     with suppress(NotFound):  # then it is a name
         name = (await find_stored(hub, account, model_table, name)).name if name else ""
     found = JobFilter(measured=True, model_name=name, device_name=wanted.device)
-    return await page_jobs(hub, account, found, limit=limit, place=place)
+    return await page_jobs(hub, account, found, limit=limit, cursor=cursor)
 
 
 async def find_lines(hub: Hub, rows: Sequence[Row[Any]], stage: StageName | None) -> tuple[list[Line], int]:
@@ -161,7 +161,7 @@ def _slim_stage(stage: Stage) -> Stage:
 _Pair = tuple[Row[Any], Profile]
 
 
-def _lines(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> list[Line]:
+def _lines(recent: TrendCache, pairs: Sequence[_Pair], stage: StageName | None) -> list[Line]:
     groups: dict[tuple[object, ...], list[_Pair]] = {}
     for row, profile in pairs:
         place = (row.model_name, row.device_name, row.device_os)
@@ -175,7 +175,7 @@ def _inputs(profile: Profile) -> str:
     return ", ".join(f"{one.spec.dtype} {one.spec.shape_text}" for one in profile.inputs)
 
 
-def _line(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> Line:
+def _line(recent: TrendCache, pairs: Sequence[_Pair], stage: StageName | None) -> Line:
     points: list[Point] = []
     last: _Pair | None = None
     for row, profile in pairs:
@@ -202,7 +202,7 @@ def _said(before: Profile, now: Profile) -> list[str]:
     return [f"{label}: {one} → {other}" for label, (one, other) in differing([before, now])]
 
 
-def _overall(recent: Recent, pairs: Sequence[_Pair], stage: StageName | None) -> StageComparison | None:
+def _overall(recent: TrendCache, pairs: Sequence[_Pair], stage: StageName | None) -> StageComparison | None:
     found = [pair for pair in pairs if stage is not None and _is_clean(pair[1], stage)]
     if stage is None or len(found) < 3:
         return None
@@ -214,7 +214,7 @@ def _is_clean(profile: Profile, name: StageName) -> bool:
     return stage.time is not None and stage.verdict.trust is Trust.CLEAN
 
 
-def _answer(recent: Recent, before: _Pair, now: _Pair, stage: StageName) -> StageComparison:
+def _answer(recent: TrendCache, before: _Pair, now: _Pair, stage: StageName) -> StageComparison:
     key = (before[0].result_blob_id, now[0].result_blob_id, stage.value)
     found = recent.answers.get(key)
     if found is None:

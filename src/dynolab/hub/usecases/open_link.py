@@ -13,7 +13,7 @@ from dynolab.errors import NotFound
 from dynolab.hub.store.links import READ_LIFE_S, UPLOAD_LIFE_S, Link
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, dataset, job, model, session, token
-from dynolab.hub.usecases.base import Account, Hub, one
+from dynolab.hub.usecases.base import Account, Hub, find_visible
 
 TABLES = {"model": model, "dataset": dataset, "artifact": job, "log": job}
 """What an address of each verb leads to: the bytes of a model or dataset, what a job compiled, its last log."""
@@ -55,7 +55,7 @@ async def open_read(hub: Hub, text: str) -> str:
         raise _invalid()
     async with hub.database.begin() as connection:
         account = await _holder(connection, link.holder)
-        row = await one(connection, TABLES[link.verb], link.target, account)
+        row = await find_visible(connection, TABLES[link.verb], link.target, account)
         blob_id = await _blob_id(connection, link, row)
     if blob_id is None:
         raise NotFound("this file is gone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Table, func, update
 
 from dynolab.errors import SpecInvalid
-from dynolab.hub.usecases.base import Account, Hub, checked_name, owned
+from dynolab.hub.usecases.base import Account, Hub, checked_name, find_owned
 
 
 async def rename(hub: Hub, account: Account, table: Table, target_id: str, name: str) -> None:
@@ -15,5 +15,5 @@ async def rename(hub: Hub, account: Account, table: Table, target_id: str, name:
         raise SpecInvalid(f"a {table.name}'s name cannot be empty")
     changed = {"updated_at": func.now()} if "updated_at" in table.c else {}
     async with hub.database.begin() as connection:
-        await owned(connection, table, target_id, account, "rename", lock="own")
+        await find_owned(connection, table, target_id, account, "rename", lock="own")
         await connection.execute(update(table).where(table.c.id == target_id).values(name=kept, **changed))

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import job, pool
-from dynolab.hub.usecases.base import Account, Hub, one
+from dynolab.hub.usecases.base import Account, Hub, find_visible
 from dynolab.hub.usecases.find_devices import OWNER
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
-from dynolab.spec.runs import RUNS
+from dynolab.spec.runtime_support import RUNS
 
 
 async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:
@@ -22,7 +22,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
     """
     owner = select(accounts.c.email).join(pool, pool.c.account_id == accounts.c.id)
     async with hub.database.begin() as connection:
-        row = await one(connection, job, job_id, account)
+        row = await find_visible(connection, job, job_id, account)
         email = await connection.scalar(owner.where(pool.c.id == row.pool_id)) if row.account_id == account.id else None
     attributes = tuple(one for one in row.device_attributes if not one.startswith(RUNS))
     request = JobRequest(

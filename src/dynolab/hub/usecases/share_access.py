@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as owners
 from dynolab.hub.store.tables import dataset, job, model, share
-from dynolab.hub.usecases.base import Account, Hub, one, owned
+from dynolab.hub.usecases.base import Account, Hub, find_owned, find_visible
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -25,7 +25,7 @@ AT_ONCE_MOST, SHARED_MOST = 100, 1000
 async def shared_with(hub: Hub, account: Account, table: Table, target_id: str) -> list[str]:
     """The addresses that its owner shares it with for itself, sorted. Raises :class:`NotFound`."""
     async with hub.database.begin() as connection:
-        await one(connection, table, target_id, account)
+        await find_visible(connection, table, target_id, account)
         found = select(share.c.email).where(share.c.target_id == target_id, share.c.via == "").order_by(share.c.email)
         return list((await connection.execute(found)).scalars())
 
@@ -43,7 +43,7 @@ async def change_sharing(
     """
     checked_emails([*add, *remove])
     async with hub.database.begin() as connection:
-        row = await owned(connection, table, target_id, account, "share", lock="own")
+        row = await find_owned(connection, table, target_id, account, "share", lock="own")
         if remove:
             await _end(hub, connection, target_id, share.c.email.in_(list(remove)))
         if add:
@@ -55,7 +55,7 @@ async def change_sharing(
 async def stop_sharing(hub: Hub, account: Account, table: Table, target_id: str) -> None:
     """Share with nobody. Raises :class:`NotFound`, and :class:`Forbidden` for what is another's."""
     async with hub.database.begin() as connection:
-        await owned(connection, table, target_id, account, "share", lock="own")
+        await find_owned(connection, table, target_id, account, "share", lock="own")
         await _end(hub, connection, target_id)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Row, func, or_, select, update
 
 from dynolab.errors import Unauthorized
 from dynolab.hub.store.tables import account, token
-from dynolab.hub.usecases.base import Account, Hub, Known
+from dynolab.hub.usecases.base import Account, CachedAccount, Hub
 
 KNOWN_S = 5.0
 """How long a token is taken for known without asking the database: an agent sends some requests for each job."""
@@ -58,7 +58,7 @@ async def _look_up(hub: Hub, key: tuple[str, str], revision: int | None) -> Acco
     if len(hub.signed_in) > KNOWN_MOST:
         hub.signed_in.clear()
     found = Account(row.id, row.email, row.name, row.token_id, is_admin=row.is_admin)
-    hub.signed_in[key] = Known(found, now, revision)
+    hub.signed_in[key] = CachedAccount(found, now, revision)
     return found
 
 

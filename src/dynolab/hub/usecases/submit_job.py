@@ -13,15 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import dataset, dependency, job, model, pool
 from dynolab.hub.usecases import bounds
-from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id, one, visible
+from dynolab.hub.usecases.base import Account, Hub, checked_name, find_visible, new_id, visible
 from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements
-from dynolab.spec.by_input import Shapes, check_shapes
-from dynolab.spec.runs import check_runs
+from dynolab.spec.input_shapes import Shapes, check_shapes
+from dynolab.spec.runtime_support import check_runtime_support
 
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
@@ -86,13 +86,13 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         before = await _submitted(connection, account, request)
         if before is not None:
             return before
-        source = await one(connection, model, request.model_id, account, lock="share")
+        source = await find_visible(connection, model, request.model_id, account, lock="share")
         if source.blob_id is None:
             raise Conflict(f"the model {request.model_id} has no bytes yet", hint="complete its upload first")
         able = [device.attributes for device in devices if (device.pool_id, device.os) == (chosen.pool_id, chosen.os)]
-        check_runs(chosen.name, able, runtime=options.runtime, model_kind=source.kind)
+        check_runtime_support(chosen.name, able, runtime=options.runtime, model_kind=source.kind)
         if request.dataset_id is not None:
-            data = await one(connection, dataset, request.dataset_id, account, lock="share")
+            data = await find_visible(connection, dataset, request.dataset_id, account, lock="share")
             if data.blob_id is None:
                 raise Conflict(f"the dataset {request.dataset_id} has no bytes yet", hint="complete its upload first")
         elif request.kind != "profile":

@@ -10,7 +10,7 @@ from dynolab.hub.scheduling.queue_log import BATCH as LOG_BATCH
 from dynolab.hub.scheduling.queue_log import prune_queue_log
 from dynolab.hub.store.tables import attempt, blob, dataset, job, live_log, upload
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.delete_model import bury
+from dynolab.hub.usecases.delete_model import mark_deleted
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
 
@@ -66,7 +66,7 @@ async def _datasets(hub: Hub) -> None:
         async with hub.database.begin() as connection:
             locked = expired.limit(BATCH).with_for_update(skip_locked=True)
             rows = (await connection.execute(locked)).all()
-            keys = [key for row in rows for key in await bury(hub, connection, dataset, row)]
+            keys = [key for row in rows for key in await mark_deleted(hub, connection, dataset, row)]
         await hub.blobs.delete(keys)
         await free_blobs(hub, [row.blob_id for row in rows if row.blob_id is not None])
         if len(rows) < BATCH:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from dynolab.spec import products
+from dynolab.spec import macs
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
@@ -203,7 +203,7 @@ def _recurrent(node: Any, known: Shapes) -> int:
 
 def _einsum(node: Any, known: Shapes) -> int:
     equation = _attribute(node, "equation").decode()
-    found = products.einsum(equation, [_input(node, index, known) for index in range(len(node.input))])
+    found = macs.einsum(equation, [_input(node, index, known) for index in range(len(node.input))])
     if found is None:
         raise _Unknown(f"Einsum {equation!r} may be computed in several ways")
     return found

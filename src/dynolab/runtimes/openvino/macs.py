@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from dynolab.spec import products
+from dynolab.spec import macs
 
 Shape = tuple[int, ...]
 
@@ -99,7 +99,7 @@ def _told_in_a_run(value: Any) -> bool:
 
 def _einsum(node: Any, inputs: list[Shape], out: Shape) -> int:
     equation = str(node.get_attributes()["equation"])
-    found = products.einsum(equation, inputs)
+    found = macs.einsum(equation, inputs)
     if found is None:
         raise Unknown(f"Einsum {equation!r} may be computed in several ways")
     return found

@@ -1,4 +1,4 @@
-"""What devices run, by their attributes: the hub and its clients ask before anything is sent."""
+"""Runtime support: whether a device can run a model, by its attributes; hub and clients ask before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ RUNS = "runs:"
 """What attributes begin with that tell what a device runs: ``runs:onnxruntime/onnx``, a runtime and a format that it reads."""
 
 
-def check_runs(name: str, boards: Sequence[Sequence[str]], *, runtime: str | None, model_kind: str | None) -> None:
+def check_runtime_support(
+    name: str, boards: Sequence[Sequence[str]], *, runtime: str | None, model_kind: str | None
+) -> None:
     """Whether a device can run a model at all, as far as its agents tell.
 
     ``boards``: the attributes of those that a job may be given to; ``runtime`` None: any; ``model_kind`` None: not known.

@@ -1,4 +1,4 @@
-"""What an account's newest jobs were about: names that a field may offer."""
+"""Names that search fields offer: devices, models and creators of the newest jobs that an account may see."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy import select
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import job, model
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_jobs import JobFilter, nearest_ids
+from dynolab.hub.usecases.find_jobs import JobFilter, page_ids
 
 JOBS = 200
 """Jobs that are looked at, however many there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
+class RecentNames:
     """Names of devices and models, and e-mail addresses of creators, in the order of the alphabet."""
 
     devices: list[str]
@@ -25,9 +25,9 @@ class Lately:
     creators: list[str]
 
 
-async def find_lately(hub: Hub, account: Account) -> Lately:
+async def find_recent_names(hub: Hub, account: Account) -> RecentNames:
     """Each name once, of the newest jobs that the account may see."""
-    ids = nearest_ids(account, JobFilter(), limit=JOBS)
+    ids = page_ids(account, JobFilter(), limit=JOBS)
     names = (
         select(job.c.device_name, model.c.name, account_table.c.email)
         .join(ids, ids.c.id == job.c.id)
@@ -37,7 +37,7 @@ async def find_lately(hub: Hub, account: Account) -> Lately:
     )
     async with hub.database.begin() as connection:
         found = (await connection.execute(names)).all()
-    return Lately(*(_each(row[at] for row in found) for at in range(3)))
+    return RecentNames(*(_each(row[at] for row in found) for at in range(3)))
 
 
 def _each(names: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A hub's database for those who come from beside: the hub may run, or not."""
+"""The database for maintenance commands, whether the hub runs or not: backup, restore, accounts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dynolab.hub.store.postgres import Postgres, running, urls
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[tuple[str, str]]:
+def database_urls(settings: Settings) -> Iterator[tuple[str, str]]:
     """SQLAlchemy's form of the database's address, and the plain one; the hub's own PostgreSQL is started unless it runs.
 
     Raises :class:`NotFound` where no hub has been.

@@ -1,4 +1,4 @@
-"""What people type of a model's inputs: ``NAME=VALUE``, and shapes such as ``x=1,3,224,224``."""
+"""Shapes of inputs as they are typed: ``NAME=VALUE``, such as ``x=1,3,224,224``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shapes = Mapping[str, Sequence[int]]
 SIZE_MOST = 2**62
 
 
-def pairs(texts: Sequence[str], what: str, example: str) -> dict[str, str]:
+def parse_pairs(texts: Sequence[str], what: str, example: str) -> dict[str, str]:
     """Name and value of each text; the value begins after the last ``=``, since names may hold one.
 
     Raises :class:`SpecInvalid`, which calls the texts ``what``.
@@ -31,7 +31,7 @@ def pairs(texts: Sequence[str], what: str, example: str) -> dict[str, str]:
 def parse_shapes(texts: Sequence[str], what: str = "input shape") -> dict[str, tuple[int, ...]]:
     """Shapes of texts such as ``x=1,3,224,224`` (a scalar: ``x=()``). Raises :class:`SpecInvalid`."""
     found = {}
-    for name, value in pairs(texts, what, "x=1,3,224,224").items():
+    for name, value in parse_pairs(texts, what, "x=1,3,224,224").items():
         try:
             sizes = [] if value == "()" else [int(part) for part in re.split("[,x]", value.strip("[]()"))]
         except ValueError as error:
