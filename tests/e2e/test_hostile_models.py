@@ -30,7 +30,7 @@ from dynolab.testing.harness import Harness
 
 if TYPE_CHECKING:
     from dynolab.client.client import Client
-    from dynolab.client.jobs import ProfileJob
+    from dynolab.client.inference_jobs import ProfileJob
     from dynolab.testing.databases import Databases
     from dynolab.testing.running_hub import RunningHub
 

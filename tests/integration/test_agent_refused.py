@@ -18,7 +18,7 @@ pytest.importorskip("ai_edge_litert")
 from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.client.client import Client
-from dynolab.client.jobs import InferenceJob
+from dynolab.client.inference_jobs import InferenceJob
 from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.running_hub import RunningHub

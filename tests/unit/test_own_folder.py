@@ -50,7 +50,7 @@ def test_what_a_killed_process_left_goes_with_the_next_and_what_a_living_one_has
 PACKED = """
 import sys
 from pathlib import Path
-from dynolab.client.files import packed
+from dynolab.client.packing import packed
 with packed(Path(sys.argv[1])) as (file, kind, is_directory):
     print(file, flush=True)
     sys.stdin.read()

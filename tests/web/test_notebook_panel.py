@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynolab.client.shown import shown
+from dynolab.client.profile_view import as_view
 from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
 
@@ -37,7 +37,7 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Open]:
 
     def open_panel(profile: Profile, style: str = LIGHT, width: int = 1000) -> Any:
         file = tmp_path / "cell.html"
-        panel = shown(profile)._repr_html_()
+        panel = as_view(profile)._repr_html_()
         file.write_text(f'<!doctype html><meta charset="utf-8"><body style="{style}"><p>Out[1]:</p>{panel}</body>')
         context = chromium.new_context(viewport={"width": width, "height": 800})
         contexts.append(context)

@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from dynolab.client.client import Client
-    from dynolab.client.files import Dataset
+    from dynolab.client.datasets import Dataset
     from dynolab.client.jobs import Job
     from dynolab.client.settings import ClientConfig
 
@@ -81,14 +81,14 @@ def tell(job: Job, as_json: bool) -> None:
     """Where a job stands: in a few lines, or as JSON."""
     from rich.markup import escape
 
-    from dynolab.client.waiting import waiting
+    from dynolab.client.queue_text import queue_text
 
     document = job.document
     if as_json:
         print_json(document)
         return
     show(f"[bold]{document['id']}[/bold] {escape(document['name'])}: {state(document)}")
-    if found := waiting(document):
+    if found := queue_text(document):
         click.echo(f"on {document['device']['name']}: {found}")
     if document["failure"]:
         click.echo(document["failure"]["message"])

@@ -32,7 +32,7 @@ def _list(limit: int, state: str | None, as_json: bool) -> None:
     from dynolab.spec.show import show_time
 
     with _hub.client() as client:
-        found = client.listed("jobs", 0, limit, state=state)
+        found = client.transport.list_documents("jobs", 0, limit, state=state)
     if as_json:
         _hub.print_json(found)
         return

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dynolab.client.jobs import InferenceJob
+    from dynolab.client.inference_jobs import InferenceJob
     from dynolab.spec.jobs import ProfileSpec
     from dynolab.spec.profiles import Profile
 
@@ -161,7 +161,7 @@ def _at_hub(
         wanted = Device(device)
         asked = [_options(spec, runtime) for runtime in runtimes]
         for options in asked:
-            client.able(wanted, options, spec.model)
+            client.check_device(wanted, options, spec.model)
         data = None if inputs is None else _hub.dataset(client, inputs)
         model = client.upload_model(spec.model)
         if batch:

@@ -12,7 +12,7 @@ from dynolab.cli import _hub
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dynolab.client.jobs import InferenceJob
+    from dynolab.client.inference_jobs import InferenceJob
 
 _COMMON = (
     click.argument("model", type=click.Path(exists=True, path_type=Path)),

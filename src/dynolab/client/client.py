@@ -7,9 +7,11 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
+from dynolab.client.datasets import Dataset
 from dynolab.client.devices import Device, Framework
-from dynolab.client.files import Dataset, Model, SourceModelType
-from dynolab.client.jobs import InferenceJob, Job, ProfileJob
+from dynolab.client.inference_jobs import InferenceJob, ProfileJob
+from dynolab.client.jobs import Job
+from dynolab.client.models import Model, SourceModelType
 from dynolab.client.results import InferenceJobResult, InferenceJobSummary, JobResult, JobSummary
 from dynolab.client.settings import ClientConfig
 from dynolab.client.status import JobArtifactType, JobStatus, JobType

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from dynolab.client.shown import ShownProfile, shown
+from dynolab.client.profile_view import ProfileView, as_view
 from dynolab.jobs import profile as job
 
 
 @wraps(job.profile)
-def profile(*arguments: Any, **named: Any) -> ShownProfile:
+def profile(*arguments: Any, **named: Any) -> ProfileView:
     """As :func:`dynolab.jobs.profile.profile`."""
-    return shown(job.profile(*arguments, **named))
+    return as_view(job.profile(*arguments, **named))

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from dynolab.client.waiting import waiting
+from dynolab.client.queue_text import queue_text
 from dynolab.report.base import crop, line
 from dynolab.spec.progress import brief
 from dynolab.spec.show import show_bytes, show_time
@@ -47,7 +47,7 @@ class Moment:
 
 def of_job(document: Mapping[str, Any]) -> Moment:
     """The moment of a job's document, or of an event that tells its state."""
-    return Moment(waiting(document) or str(document["state"]))
+    return Moment(queue_text(document) or str(document["state"]))
 
 
 def of_event(event: Mapping[str, Any]) -> Moment:

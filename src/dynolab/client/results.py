@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dynolab.client.queue_text import queue_text
 from dynolab.client.status import STATES, JobStatus, JobType
-from dynolab.client.waiting import waiting
 
 
 @dataclass
@@ -71,7 +71,7 @@ def summary(document: dict[str, Any], pages: str) -> InferenceJobSummary:
 def status(document: dict[str, Any]) -> JobStatus:
     """Where the job of a document stands; while it waits, with its place in the queue and about when it begins."""
     failure = document["failure"]
-    return JobStatus(STATES[document["state"]], failure["message"] if failure else waiting(document))
+    return JobStatus(STATES[document["state"]], failure["message"] if failure else queue_text(document))
 
 
 def job_url(job_id: str, pages: str) -> str:

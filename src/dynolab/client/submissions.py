@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from dynolab.client import jobs, results
-from dynolab.client.connected import LIST_DEFAULT, at
+from dynolab.client import results
+from dynolab.client.base import LIST_DEFAULT
+from dynolab.client.datasets import Dataset, DatasetEntries
+from dynolab.client.device_queries import DeviceQueries
 from dynolab.client.devices import Device
-from dynolab.client.files import Dataset, DatasetEntries, Model
-from dynolab.client.jobs import InferenceJob, Job
-from dynolab.client.offered import Offered
+from dynolab.client.inference_jobs import InferenceJob
+from dynolab.client.jobs import Job
+from dynolab.client.models import Model
 from dynolab.client.results import InferenceJobSummary
 from dynolab.client.status import JobType, State, hub_states
+from dynolab.client.transport import object_path
 from dynolab.client.uploads import Uploads
 from dynolab.errors import SpecInvalid
 from dynolab.spec import requirements as requirements_module
 
 
-class Submissions(Offered, Uploads):
+class Submissions(DeviceQueries, Uploads):
     """Jobs."""
 
     def submit_profile_job(
@@ -44,7 +47,7 @@ class Submissions(Offered, Uploads):
         Beyond AI Hub's arguments: of the jobs that wait, those of the highest ``priority`` go first; a job is queued when
         all that it ``waits_for`` are done; an attempt may run for ``deadline_s`` seconds; inputs whose
         dimensions the model leaves open get their ``input_shapes``; the profile is held against ``requirements``, such as ``estimated_inference_time <= 33 ms``; with ``keep_artifact`` what compile makes is kept
-        (:meth:`~dynolab.client.jobs.InferenceJob.download_artifact`).
+        (:meth:`~dynolab.client.inference_jobs.InferenceJob.download_artifact`).
         """
         more = _more(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
         asked = {"kind": "profile", "measures": True, "name": name or "", "options": options, **more}
@@ -100,7 +103,7 @@ class Submissions(Offered, Uploads):
         devices = device if isinstance(device, list) else [device]
         if not devices or not all(isinstance(one, Device) for one in devices):
             raise SpecInvalid(f"{device!r} is no device", hint="dynolab.Device(NAME), or one of get_devices()")
-        wanted = [self.able(one, asked["options"], model) for one in devices]
+        wanted = [self.check_device(one, asked["options"], model) for one in devices]
         source = model if isinstance(model, Model) else self.upload_model(model)
         found = [self._submitted({**asked, "model_id": source.model_id, "device": one.wanted}, retry) for one in wanted]
         return found if isinstance(device, list) else found[0]
@@ -111,7 +114,7 @@ class Submissions(Offered, Uploads):
 
     def get_job(self, job_id: str, job_type: JobType | None = None) -> InferenceJob:
         """One job. Raises :class:`NotFound`. ``job_type`` is there because AI Hub's has it."""
-        return self.job(self.api.get(at("jobs", job_id)))
+        return self.job(self.api.get(object_path("jobs", job_id)))
 
     def get_job_summaries(
         self,
@@ -126,12 +129,12 @@ class Submissions(Offered, Uploads):
         states = hub_states(state)
         if states == [] or type not in (None, JobType.UNSPECIFIED, JobType.INFERENCE):
             return []
-        found = self.listed("jobs", offset, limit, creator=creator, state=states, project=project)
+        found = self.transport.list_documents("jobs", offset, limit, creator=creator, state=states, project=project)
         return [results.summary(one, self.config.pages) for one in found]
 
     def job(self, document: dict[str, Any]) -> InferenceJob:
         """The job of a reply's document."""
-        return jobs.made(self._client, document)
+        return cast(InferenceJob, Job.of(self.transport, document))  # all kinds that the client knows are of this class
 
 
 def _more(

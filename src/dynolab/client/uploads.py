@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dynolab.client import files
-from dynolab.client.connected import LIST_DEFAULT, Connected, at
-from dynolab.client.files import Dataset, DatasetEntries, Model
+from dynolab.client.base import LIST_DEFAULT, ClientBase
+from dynolab.client.datasets import Dataset, DatasetEntries, dataset_file
+from dynolab.client.models import Model
+from dynolab.client.packing import model_file, packed
 
 
-class Uploads(Connected):
+class Uploads(ClientBase):
     """Models and datasets, up and found again."""
 
     def upload_model(self, model: Any, name: str | None = None, project: str | None = None) -> Model:
@@ -18,7 +19,7 @@ class Uploads(Connected):
 
         Raises :class:`NotFound`, :class:`SpecInvalid` and :class:`ModelInvalid` before anything goes.
         """
-        with files.model_file(model) as path, files.packed(path) as (file, kind, is_directory):
+        with model_file(model) as path, packed(path) as (file, kind, is_directory):
             asked = {
                 "name": name or path.stem,
                 "kind": str(kind),
@@ -26,20 +27,20 @@ class Uploads(Connected):
                 "project_id": self._in(project),
             }
             made = self.api.send("POST", "models", asked, patient=True)
-            return Model(self._client, self._upload(f"models/{made['id']}", file, f"model {made['name']}"))
+            return Model(self.transport, self._upload(f"models/{made['id']}", file, f"model {made['name']}"))
 
     def upload_dataset(
         self, data: DatasetEntries | str | Path, name: str | None = None, project: str | None = None
     ) -> Dataset:
         """Upload batches by input name, or an .h5 file."""
-        with files.dataset_file(data) as file:
+        with dataset_file(data) as file:
             asked = {"name": name or file.stem, "project_id": self._in(project)}
             made = self.api.send("POST", "datasets", asked, patient=True)
-            return Dataset(self._client, self._upload(f"datasets/{made['id']}", file, f"dataset {made['name']}"))
+            return Dataset(self.transport, self._upload(f"datasets/{made['id']}", file, f"dataset {made['name']}"))
 
     def _upload(self, path: str, file: Path, what: str) -> dict[str, Any]:
         begun = self.api.send("POST", f"{path}/uploads", {"size": file.stat().st_size}, patient=True)
-        with self.display.transfer(f"uploading {what}") as counted:
+        with self.transport.display.transfer(f"uploading {what}") as counted:
             etags = self.api.upload(file, begun["urls"], begun["part_bytes"], counted)
         done = f"{path}/uploads/{begun['upload_id']}/complete"
         found: dict[str, Any] = self.api.send("POST", done, {"etags": etags}, patient=True)
@@ -47,16 +48,19 @@ class Uploads(Connected):
 
     def get_model(self, model_id: str) -> Model:
         """One model. Raises :class:`NotFound`."""
-        return Model(self._client, self.api.get(at("models", model_id)))
+        return Model.find(self.transport, model_id)
 
     def get_models(self, offset: int = 0, limit: int = LIST_DEFAULT, project: str | None = None) -> list[Model]:
         """Models, newest first."""
-        return [Model(self._client, one) for one in self.listed("models", offset, limit, project=project)]
+        return [
+            Model(self.transport, one)
+            for one in self.transport.list_documents("models", offset, limit, project=project)
+        ]
 
     def get_dataset(self, dataset_id: str) -> Dataset:
         """One dataset. Raises :class:`NotFound`."""
-        return Dataset(self._client, self.api.get(at("datasets", dataset_id)))
+        return Dataset.find(self.transport, dataset_id)
 
     def get_datasets(self, offset: int = 0, limit: int = LIST_DEFAULT) -> list[Dataset]:
         """Datasets, newest first."""
-        return [Dataset(self._client, one) for one in self.listed("datasets", offset, limit)]
+        return [Dataset(self.transport, one) for one in self.transport.list_documents("datasets", offset, limit)]

@@ -1,4 +1,4 @@
-"""A profile that shows itself: as a table where it is printed, as a panel in a notebook."""
+"""Profiles that show themselves: as a table where they are printed, as a panel in a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dynolab.report.html.fragment import fragment
 from dynolab.spec.profiles import Profile
 
 
-class ShownProfile(Profile):
+class ProfileView(Profile):
     """A profile document; ``print`` shows what the command line does."""
 
     __slots__ = ()
@@ -28,6 +28,6 @@ class ShownProfile(Profile):
         return fragment(self)
 
 
-def shown(profile: Profile) -> ShownProfile:
+def as_view(profile: Profile) -> ProfileView:
     """The same profile, which shows itself."""
-    return ShownProfile(**{field.name: getattr(profile, field.name) for field in fields(profile)})
+    return ProfileView(**{field.name: getattr(profile, field.name) for field in fields(profile)})

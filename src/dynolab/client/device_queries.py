@@ -1,11 +1,11 @@
-"""The part of the client that knows what a hub offers: devices, and what runs on them."""
+"""The part of the client that asks for devices, and for what runs on them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from dynolab.client.connected import Connected
+from dynolab.client.base import ClientBase
 from dynolab.client.devices import Device, Framework
 from dynolab.errors import NotFound
 from dynolab.spec import options as options_module
@@ -13,7 +13,7 @@ from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.runtime_support import check_runtime_support
 
 
-class Offered(Connected):
+class DeviceQueries(ClientBase):
     """Devices and frameworks."""
 
     def get_devices(self, name: str = "", os: str = "", attributes: str | list[str] | None = None) -> list[Device]:
@@ -22,7 +22,7 @@ class Offered(Connected):
         found = self.api.get("devices", name=name or None, os=os or None, attribute=wanted["attributes"] or None)
         return [Device(one["name"], one["os"], one["attributes"]) for one in found["devices"]]
 
-    def able(self, device: Device, options: str, model: Any) -> Device:
+    def check_device(self, device: Device, options: str, model: Any) -> Device:
         """The same device, asked before anything is uploaded.
 
         Raises :class:`SpecInvalid` for options that nobody knows and for a device that cannot run a file of this name, and

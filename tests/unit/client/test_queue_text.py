@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from dynolab.client.queue_text import ordinal, queue_text
 from dynolab.client.results import status
-from dynolab.client.waiting import ordinal, waiting
 
 THIRD = {"state": "queued", "queue_position": 3, "waits_for": [], "failure": None}
 
@@ -30,7 +30,7 @@ THIRD = {"state": "queued", "queue_position": 3, "waits_for": [], "failure": Non
 )
 def test_a_job_tells_its_place_and_when_it_begins(more: dict[str, Any], told: str | None) -> None:
     document = {**THIRD, **more}
-    assert waiting(document) == told
+    assert queue_text(document) == told
     assert status(document).message == told
     assert not status(document).finished
 

@@ -1,4 +1,4 @@
-"""What a job waits for, in words."""
+"""A job's place in the queue, in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WHY_NOT = {
 """Why nobody can tell when it begins."""
 
 
-def waiting(document: Mapping[str, Any]) -> str | None:
+def queue_text(document: Mapping[str, Any]) -> str | None:
     """Such as ``3rd in the queue, begins in about 2 min``. None for a job that does not wait, or of which that was not told."""
     if document["state"] != "queued":
         return None

@@ -1,0 +1,61 @@
+"""What every part of the client builds on: how it is made, and its transport."""
+
+from __future__ import annotations
+
+from dynolab.client import settings
+from dynolab.client.http import HubApi
+from dynolab.client.progress import Display
+from dynolab.client.settings import ClientConfig
+from dynolab.client.transport import Transport
+
+LIST_DEFAULT = 50
+
+
+class ClientBase:
+    """A hub, by its address and token."""
+
+    def __init__(
+        self,
+        config: ClientConfig | None = None,
+        profile: str | None = None,
+        default_project_id: str | None = None,
+        client_mode: str = "library",
+        *,
+        display: Display | None = None,
+    ) -> None:
+        self.transport = Transport(config or settings.load(profile), display)
+        self._project = default_project_id
+
+    @property
+    def config(self) -> ClientConfig:
+        """The hub's address and token."""
+        return self.transport.config
+
+    @property
+    def api(self) -> HubApi:
+        """The hub's JSON API."""
+        return self.transport.api
+
+    @property
+    def verbose(self) -> bool:
+        """Whether transfers and waiting are shown."""
+        return self.transport.verbose
+
+    @verbose.setter
+    def verbose(self, verbose: bool) -> None:
+        self.transport.verbose = verbose
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.transport.close()
+
+    def set_verbose(self, verbose: bool = True) -> None:
+        """Whether transfers and waiting are shown, where somebody looks: on a terminal, in a notebook."""
+        self.transport.verbose = verbose
+
+    def set_session_token(self, token: str) -> None:
+        """Use another token than the configured one from now on."""
+        self.transport.use_token(token)
+
+    def _in(self, project: str | None) -> str:
+        return project or self._project or ""
