@@ -24,8 +24,13 @@ from dynolab.hub.usecases.cursors import cut_page, decode_cursor, encode_cursor
 from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session, sign_out
 from dynolab.hub.usecases.find_jobs import JobFilter, find_jobs, page_jobs
+from dynolab.hub.usecases.find_models_and_datasets import (
+    ModelOrDatasetFilter,
+    find_model_or_dataset,
+    list_models_or_datasets,
+    page_models_or_datasets,
+)
 from dynolab.hub.usecases.find_sessions import find_sessions
-from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, list_stored, page_stored
 from dynolab.hub.usecases.find_tokens import find_tokens
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.invite_user import invite_user
@@ -129,21 +134,23 @@ def test_lists_of_models_show_ones_own_and_what_is_searched_for(run: Run) -> Non
         hub, user = bench.hub, bench.user
         ids = [await bench.model(b"x" * (number + 1)) for number in range(3)]
         await rename(hub, user, model, ids[1], " Resnet ")
-        assert (await find_stored(hub, user, model, ids[1])).name == "Resnet"
-        assert [row.size_bytes for row in await page_stored(hub, user, model, limit=9)] == [3, 2, 1]
+        assert (await find_model_or_dataset(hub, user, model, ids[1])).name == "Resnet"
+        assert [row.size_bytes for row in await page_models_or_datasets(hub, user, model, limit=9)] == [3, 2, 1]
         for wanted, expected in (
-            (StoredFilter(name="resNET"), [ids[1]]),
-            (StoredFilter(text=ids[0]), [ids[0]]),
-            (StoredFilter(kind="tflite"), []),
-            (StoredFilter(creator=user.email), list(reversed(ids))),
+            (ModelOrDatasetFilter(name="resNET"), [ids[1]]),
+            (ModelOrDatasetFilter(text=ids[0]), [ids[0]]),
+            (ModelOrDatasetFilter(kind="tflite"), []),
+            (ModelOrDatasetFilter(creator=user.email), list(reversed(ids))),
         ):
-            assert [row.id for row in await page_stored(hub, user, model, wanted, limit=9)] == expected, wanted
-        rows, count = await list_stored(hub, user, model, limit=1, offset=1)
+            assert [row.id for row in await page_models_or_datasets(hub, user, model, wanted, limit=9)] == expected, (
+                wanted
+            )
+        rows, count = await list_models_or_datasets(hub, user, model, limit=1, offset=1)
         assert ([row.id for row in rows], count) == ([ids[1]], 3)
         stranger = await bench.account()
-        assert await page_stored(hub, stranger, model, limit=9) == []
+        assert await page_models_or_datasets(hub, stranger, model, limit=9) == []
         with pytest.raises(NotFound):
-            await find_stored(hub, stranger, model, ids[0])
+            await find_model_or_dataset(hub, stranger, model, ids[0])
         for name in ("a/b", "x" * 257, "line\n"):
             if name.strip() != "line":
                 with pytest.raises(SpecInvalid):
@@ -341,7 +348,7 @@ def test_what_nobody_needs_goes_and_what_somebody_needs_stays(run: Run) -> None:
         with pytest.raises(NotFound):
             await read_all(hub, gone, 9)
         with pytest.raises(NotFound):
-            await find_stored(hub, user, dataset, expired)
+            await find_model_or_dataset(hub, user, dataset, expired)
         assert (await bench.claimed()).job_id == waiting
 
     run(drill)

@@ -335,7 +335,7 @@ def written(node: ast.expr) -> list[str]:
     if isinstance(node, ast.JoinedStr):
         return ["".join(parts) for parts in product(*map(written, node.values))]
     if isinstance(node, ast.FormattedValue):
-        value = FILLS.get(ast.unparse(node.value).removeprefix("shelf."), FILL)
+        value = FILLS.get(ast.unparse(node.value).removeprefix("collection."), FILL)
         chosen = written(node.value) if isinstance(node.value, ast.IfExp) else [value]
         return [f"'{FILL}'" if node.conversion == ord("r") else one for one in chosen]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):

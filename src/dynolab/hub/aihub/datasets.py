@@ -17,7 +17,7 @@ from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
-from dynolab.hub.usecases.find_stored import find_stored, list_stored
+from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, list_models_or_datasets
 
 FIELD = "file"
 
@@ -52,14 +52,14 @@ async def listing(request: Request) -> Response:
     """``GET datasets/``."""
     hub, account = await who(request)
     limit, offset = number(request, "limit", 50, 1000), number(request, "offset", 0, 1 << 31)
-    rows, total = await list_stored(hub, account, dataset_table, limit=limit, offset=offset)
+    rows, total = await list_models_or_datasets(hub, account, dataset_table, limit=limit, offset=offset)
     return protobuf(pb.DatasetList(datasets=map(message, rows), total_query_count=total))
 
 
 async def show(request: Request) -> Response:
     """``GET datasets/ID/``."""
     hub, account = await who(request)
-    return protobuf(message(await find_stored(hub, account, dataset_table, request.path_params["id"])))
+    return protobuf(message(await find_model_or_dataset(hub, account, dataset_table, request.path_params["id"])))
 
 
 async def begin(request: Request) -> Response:
@@ -83,7 +83,7 @@ async def confirm(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """``GET datasets/ID/download_data/``."""
     hub, account = await who(request)
-    row = await find_stored(hub, account, dataset_table, request.path_params["id"])
+    row = await find_model_or_dataset(hub, account, dataset_table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the dataset {row.id} has no bytes: its upload did not end well")
     return download_url(request, account, "dataset", row.id, row.name.removesuffix(".h5"), ".h5")

@@ -18,7 +18,7 @@ from dynolab.hub.usecases.base import Account
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
-from dynolab.hub.usecases.find_stored import find_stored, list_stored
+from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, list_models_or_datasets
 from dynolab.hub.usecases.open_link import link_file
 
 KINDS = {
@@ -81,7 +81,7 @@ async def create(request: Request) -> Response:
 async def listing(request: Request) -> Response:
     """``GET models/``."""
     hub, account = await who(request)
-    rows, total = await list_stored(
+    rows, total = await list_models_or_datasets(
         hub,
         account,
         model_table,
@@ -96,7 +96,7 @@ async def listing(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """``GET models/ID/``."""
     hub, account = await who(request)
-    return protobuf(message(await find_stored(hub, account, model_table, request.path_params["id"])))
+    return protobuf(message(await find_model_or_dataset(hub, account, model_table, request.path_params["id"])))
 
 
 async def begin(request: Request) -> Response:
@@ -123,7 +123,7 @@ async def complete(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """``GET models/ID/download/``."""
     hub, account = await who(request)
-    row = await find_stored(hub, account, model_table, request.path_params["id"])
+    row = await find_model_or_dataset(hub, account, model_table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes: its upload or the job that was to make it did not end well")
     ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")

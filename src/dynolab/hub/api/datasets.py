@@ -18,7 +18,11 @@ from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.cursors import cut_page, decode_cursor
 from dynolab.hub.usecases.delete_dataset import delete_dataset
-from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
+from dynolab.hub.usecases.find_models_and_datasets import (
+    ModelOrDatasetFilter,
+    find_model_or_dataset,
+    page_models_or_datasets,
+)
 from dynolab.hub.usecases.rename import rename as give_name
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
@@ -45,7 +49,7 @@ async def create(hub: TheHub, account: Caller, asked: DatasetAsked) -> Dataset:
     dataset_id, *_ = await create_dataset(
         hub, account, name=asked.name, permanent=asked.permanent, project_id=asked.project_id
     )
-    return _shown(await find_stored(hub, account, tables.dataset, dataset_id))
+    return _shown(await find_model_or_dataset(hub, account, tables.dataset, dataset_id))
 
 
 @router.get("")
@@ -61,8 +65,10 @@ async def listing(
 
     `name`: a part of the name, in any case; `creator`: the owner's e-mail address or name.
     """
-    wanted = StoredFilter(name=name, creator=creator)
-    rows = await page_stored(hub, account, tables.dataset, wanted, limit=limit + 1, cursor=decode_cursor(before))
+    wanted = ModelOrDatasetFilter(name=name, creator=creator)
+    rows = await page_models_or_datasets(
+        hub, account, tables.dataset, wanted, limit=limit + 1, cursor=decode_cursor(before)
+    )
     page, following = cut_page(rows, limit)
     return Datasets(datasets=[_shown(row) for row in page], next=following)
 
@@ -70,14 +76,14 @@ async def listing(
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Dataset:
     """One dataset."""
-    return _shown(await find_stored(hub, account, tables.dataset, id))
+    return _shown(await find_model_or_dataset(hub, account, tables.dataset, id))
 
 
 @router.patch("/{id}")
 async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Dataset:
     """Give a dataset another name."""
     await give_name(hub, account, tables.dataset, id, asked.name)
-    return _shown(await find_stored(hub, account, tables.dataset, id))
+    return _shown(await find_model_or_dataset(hub, account, tables.dataset, id))
 
 
 @router.post("/{id}/uploads", status_code=201)
@@ -91,13 +97,13 @@ async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: 
 async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Dataset:
     """Join the parts; said twice, it is done once."""
     await complete_upload(hub, account, tables.dataset, id, upload_id=upload_id, etags=asked.etags)
-    return _shown(await find_stored(hub, account, tables.dataset, id))
+    return _shown(await find_model_or_dataset(hub, account, tables.dataset, id))
 
 
 @router.get("/{id}/download")
 async def download(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
     """Where the dataset's file is to be had."""
-    row = await find_stored(hub, account, tables.dataset, id)
+    row = await find_model_or_dataset(hub, account, tables.dataset, id)
     if row.blob_id is None:
         raise Conflict(f"the dataset {row.id} has no bytes yet", hint="complete its upload first")
     return await common.download(request, account, "dataset", row.id, row.blob_id, row.name, ".h5")

@@ -18,7 +18,11 @@ from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import ENDINGS, create_model
 from dynolab.hub.usecases.cursors import cut_page, decode_cursor
 from dynolab.hub.usecases.delete_model import delete_model
-from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
+from dynolab.hub.usecases.find_models_and_datasets import (
+    ModelOrDatasetFilter,
+    find_model_or_dataset,
+    page_models_or_datasets,
+)
 from dynolab.hub.usecases.rename import rename as give_name
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -46,7 +50,7 @@ async def create(hub: TheHub, account: Caller, asked: ModelAsked) -> Model:
     model_id, _ = await create_model(
         hub, account, name=asked.name, kind=asked.kind, is_directory=asked.is_directory, project_id=asked.project_id
     )
-    return _shown(await find_stored(hub, account, tables.model, model_id))
+    return _shown(await find_model_or_dataset(hub, account, tables.model, model_id))
 
 
 @router.get("")
@@ -63,8 +67,10 @@ async def listing(
 
     `name`: a part of the name, in any case; `kind`: the format; `creator`: the owner's e-mail address or name.
     """
-    wanted = StoredFilter(name=name, kind=kind, creator=creator)
-    rows = await page_stored(hub, account, tables.model, wanted, limit=limit + 1, cursor=decode_cursor(before))
+    wanted = ModelOrDatasetFilter(name=name, kind=kind, creator=creator)
+    rows = await page_models_or_datasets(
+        hub, account, tables.model, wanted, limit=limit + 1, cursor=decode_cursor(before)
+    )
     page, following = cut_page(rows, limit)
     return Models(models=[_shown(row) for row in page], next=following)
 
@@ -72,14 +78,14 @@ async def listing(
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Model:
     """One model."""
-    return _shown(await find_stored(hub, account, tables.model, id))
+    return _shown(await find_model_or_dataset(hub, account, tables.model, id))
 
 
 @router.patch("/{id}")
 async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Model:
     """Give a model another name."""
     await give_name(hub, account, tables.model, id, asked.name)
-    return _shown(await find_stored(hub, account, tables.model, id))
+    return _shown(await find_model_or_dataset(hub, account, tables.model, id))
 
 
 @router.post("/{id}/uploads", status_code=201)
@@ -93,13 +99,13 @@ async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: 
 async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Model:
     """Join the parts; said twice, it is done once."""
     await complete_upload(hub, account, tables.model, id, upload_id=upload_id, etags=asked.etags)
-    return _shown(await find_stored(hub, account, tables.model, id))
+    return _shown(await find_model_or_dataset(hub, account, tables.model, id))
 
 
 @router.get("/{id}/download")
 async def download(request: Request, hub: TheHub, account: Caller, id: str) -> Download:
     """Where the model's file is to be had."""
-    row = await find_stored(hub, account, tables.model, id)
+    row = await find_model_or_dataset(hub, account, tables.model, id)
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes yet", hint="complete its upload first")
     ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")

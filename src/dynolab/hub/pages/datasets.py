@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from dynolab.hub.pages.stored import Shelf, routes_of, uses
+from dynolab.hub.pages.models_and_datasets import Collection, routes_of, uses
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.delete_dataset import delete_dataset
@@ -29,4 +29,4 @@ def _ending(row: Row[Any]) -> str:
     return ENDING
 
 
-routes = routes_of(Shelf(dataset_table, _details, _ending, delete_dataset))
+routes = routes_of(Collection(dataset_table, _details, _ending, delete_dataset))

@@ -30,7 +30,7 @@ from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import file_name
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
-from dynolab.hub.usecases.find_stored import find_stored
+from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.open_link import open_read, sign_link
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_profile import read_profile
@@ -76,7 +76,7 @@ class Times:
 async def show(request: Request) -> Response:
     """``GET /models/ID/graph``, with ``job`` for whose layers to show beside it (else the newest) and ``layer`` for one to show."""
     hub, account = await current_account(request)
-    row = await find_stored(hub, account, model_table, request.path_params["id"])
+    row = await find_model_or_dataset(hub, account, model_table, request.path_params["id"])
     if row.blob_id is None:
         raise NotFound(f"the model {row.id} has no file: its upload was not completed")
     _folder()

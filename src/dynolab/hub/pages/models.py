@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from dynolab.hub.pages.models_and_datasets import Collection, routes_of, uses
 from dynolab.hub.pages.option_fields import RUNTIMES
-from dynolab.hub.pages.stored import Shelf, routes_of, uses
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import ENDINGS
 from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_jobs import JobFilter
-from dynolab.hub.usecases.find_stored import find_kinds
+from dynolab.hub.usecases.find_models_and_datasets import find_kinds
 from dynolab.hub.usecases.find_tensors import find_model_tensors
 
 
@@ -34,4 +34,4 @@ async def _kinds(hub: Hub, account: Account) -> set[str]:
     return {kind for _, formats in RUNTIMES.values() for kind in formats} | await find_kinds(hub, account)
 
 
-routes = routes_of(Shelf(model_table, _details, _ending, delete_model, _kinds))
+routes = routes_of(Collection(model_table, _details, _ending, delete_model, _kinds))

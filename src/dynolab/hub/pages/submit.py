@@ -39,7 +39,7 @@ from dynolab.hub.usecases.find_board_states import find_board_states
 from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_jobs import find_job
-from dynolab.hub.usecases.find_stored import find_stored, page_stored
+from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
 from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import check_waits, submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
@@ -189,9 +189,9 @@ async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str,
     """The device models that are chosen. What is not there any more, or not ready, becomes a problem."""
     model = None
     if form.text("model") not in ("", COMING):
-        model = await _noted(form, "model", find_stored(hub, account, model_table, form.text("model")))
+        model = await _noted(form, "model", find_model_or_dataset(hub, account, model_table, form.text("model")))
     if form.kind == "inference" and form.text("dataset") not in ("", COMING):
-        await _noted(form, "dataset", find_stored(hub, account, dataset_table, form.text("dataset")))
+        await _noted(form, "dataset", find_model_or_dataset(hub, account, dataset_table, form.text("dataset")))
     await _check_waits(hub, account, form)
     found = []
     for value in form.devices:
@@ -283,11 +283,11 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
 
 async def _listed(hub: Hub, account: Account, form: JobForm, table: Table) -> list[Row[Any]]:
     """The newest that can be used, and the chosen one. One that is not there becomes a problem, and is chosen no more."""
-    rows = [row for row in await page_stored(hub, account, table, limit=NEWEST) if row.blob_id is not None]
+    rows = [row for row in await page_models_or_datasets(hub, account, table, limit=NEWEST) if row.blob_id is not None]
     wanted = form.text(table.name)
     if wanted and wanted not in [row.id for row in rows]:
         try:
-            rows.insert(0, await find_stored(hub, account, table, wanted))
+            rows.insert(0, await find_model_or_dataset(hub, account, table, wanted))
         except Error as error:
             form.problems.setdefault(table.name, error)
             form.leave_out(table.name)

@@ -22,7 +22,7 @@ from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.create_model import create_model
 from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.delete_model import delete_model
-from dynolab.hub.usecases.find_stored import find_stored
+from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.receive_file import check_dataset
 from dynolab.hub.usecases.tell_format import END_BYTES, called, format_inside, format_of
 from dynolab.spec import untrusted
@@ -73,7 +73,7 @@ async def give_up(request: Request) -> Response:
     hub, account = await current_account(request)
     what, target_id = request.path_params["what"], request.path_params["id"]
     try:
-        if (await find_stored(hub, account, _table(what), target_id)).blob_id is None:
+        if (await find_model_or_dataset(hub, account, _table(what), target_id)).blob_id is None:
             await _forget(hub, account, what, target_id)
     except Error as error:
         return _refused(request, error)

@@ -16,7 +16,7 @@ from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Cursor, Hub, TrendCache
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
-from dynolab.hub.usecases.find_stored import find_stored
+from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.read_blob import read_all
 from dynolab.spec import codec, untrusted
 from dynolab.spec.compare import StageComparison, compare_stage, differing
@@ -82,7 +82,7 @@ async def page_measured(
     """Jobs that left a profile, newest first, of all visible ones where nothing is named. A model's id stands for its name."""
     name = wanted.model
     with suppress(NotFound):  # then it is a name
-        name = (await find_stored(hub, account, model_table, name)).name if name else ""
+        name = (await find_model_or_dataset(hub, account, model_table, name)).name if name else ""
     found = JobFilter(measured=True, model_name=name, device_name=wanted.device)
     return await page_jobs(hub, account, found, limit=limit, cursor=cursor)
 

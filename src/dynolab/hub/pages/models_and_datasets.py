@@ -22,7 +22,11 @@ from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
-from dynolab.hub.usecases.find_stored import StoredFilter, find_stored, page_stored
+from dynolab.hub.usecases.find_models_and_datasets import (
+    ModelOrDatasetFilter,
+    find_model_or_dataset,
+    page_models_or_datasets,
+)
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.share_access import change_sharing, shared_with
@@ -34,8 +38,8 @@ USES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """What models and datasets differ in."""
+class Collection:
+    """One of the two collections, models or datasets: what they differ in."""
 
     table: Table
     details: Callable[[Hub, Account, Row[Any]], Awaitable[dict[str, Any]]]
@@ -47,8 +51,8 @@ class Shelf:
     """The formats that can be asked for, if it has any."""
 
     @property
-    def place(self) -> str:
-        """Where they stand."""
+    def path(self) -> str:
+        """The path of their list."""
         return f"/{self.table.name}s/"
 
 
@@ -61,82 +65,85 @@ class Use:
     """Memory of its inference at the highest point."""
 
 
-def routes_of(shelf: Shelf) -> list[Route]:
+def routes_of(collection: Collection) -> list[Route]:
     """The list, a page for each, and what its forms are sent to."""
     verbs = {"rename": rename, "share": share, "delete": delete}
     return [
-        Route(shelf.place, partial(listing, shelf)),
-        Route(f"{shelf.place}{{id}}/", partial(show, shelf)),
-        Route(f"{shelf.place}{{id}}/download", partial(download, shelf)),
-        *(Route(f"{shelf.place}{{id}}/{name}", partial(verb, shelf), methods=["POST"]) for name, verb in verbs.items()),
+        Route(collection.path, partial(listing, collection)),
+        Route(f"{collection.path}{{id}}/", partial(show, collection)),
+        Route(f"{collection.path}{{id}}/download", partial(download, collection)),
+        *(
+            Route(f"{collection.path}{{id}}/{name}", partial(verb, collection), methods=["POST"])
+            for name, verb in verbs.items()
+        ),
     ]
 
 
-async def listing(shelf: Shelf, request: Request) -> Response:
+async def listing(collection: Collection, request: Request) -> Response:
     """``GET /models/``: the newest first, searched by ``text``, ``creator`` and ``kind``. What htmx asks for is the list alone."""
     hub, account = await current_account(request)
     asked = {name: _plain(request.query_params.get(name, "")) for name in ("text", "creator", "kind")}
-    wanted = StoredFilter(**asked)
-    found = await read_page(request, partial(page_stored, hub, account, shelf.table, wanted))
-    template = "_stored.html.j2" if is_fragment(request) else "stored.html.j2"
-    kinds = sorted({*await shelf.kinds(hub, account), wanted.kind} - {""}) if shelf.kinds else []
-    return await page(request, template, account, found=found, wanted=wanted, kinds=kinds, **_names(shelf))
+    wanted = ModelOrDatasetFilter(**asked)
+    found = await read_page(request, partial(page_models_or_datasets, hub, account, collection.table, wanted))
+    template = "_collection.html.j2" if is_fragment(request) else "collection.html.j2"
+    kinds = sorted({*await collection.kinds(hub, account), wanted.kind} - {""}) if collection.kinds else []
+    return await page(request, template, account, found=found, wanted=wanted, kinds=kinds, **_names(collection))
 
 
 def _plain(value: str) -> str:
     return value.replace("\x00", "").strip()[:NAME_MAX]
 
 
-async def show(shelf: Shelf, request: Request) -> Response:
+async def show(collection: Collection, request: Request) -> Response:
     """``GET /models/ID/``."""
     hub, account = await current_account(request)
-    row = await find_stored(hub, account, shelf.table, request.path_params["id"])
+    row = await find_model_or_dataset(hub, account, collection.table, request.path_params["id"])
     answer = await page(
         request,
-        f"{shelf.table.name}.html.j2",
+        f"{collection.table.name}.html.j2",
         account,
         flash=read_flash(request),
         row=row,
         mine=row.account_id == account.id,
-        shared=await shared_with(hub, account, shelf.table, row.id),
-        **_names(shelf),
-        **await shelf.details(hub, account, row),
+        shared=await shared_with(hub, account, collection.table, row.id),
+        **_names(collection),
+        **await collection.details(hub, account, row),
     )
     return clear_flash(request, answer)
 
 
-async def download(shelf: Shelf, request: Request) -> Response:
+async def download(collection: Collection, request: Request) -> Response:
     """``GET /models/ID/download``: on to the file's own address."""
     hub, account = await current_account(request)
-    row = await find_stored(hub, account, shelf.table, request.path_params["id"])
+    row = await find_model_or_dataset(hub, account, collection.table, request.path_params["id"])
     if row.blob_id is None:
-        raise Conflict(f"the {shelf.table.name} {row.id} has no bytes: its upload is not complete")
-    path, _ = link_file(hub, account, shelf.table.name, row.id, row.name, shelf.ending(row))
+        raise Conflict(f"the {collection.table.name} {row.id} has no bytes: its upload is not complete")
+    path, _ = link_file(hub, account, collection.table.name, row.id, row.name, collection.ending(row))
     return RedirectResponse(f"/{path}", 303, HEADERS)
 
 
-async def rename(shelf: Shelf, request: Request) -> Response:
+async def rename(collection: Collection, request: Request) -> Response:
     """``POST /models/ID/rename`` with ``name``."""
     hub, account, form = await posted_form(request)
-    await give_name(hub, account, shelf.table, request.path_params["id"], field_text(form, "name"))
-    return redirect(request, f"{shelf.place}{request.path_params['id']}/")
+    await give_name(hub, account, collection.table, request.path_params["id"], field_text(form, "name"))
+    return redirect(request, f"{collection.path}{request.path_params['id']}/")
 
 
-async def share(shelf: Shelf, request: Request) -> Response:
+async def share(collection: Collection, request: Request) -> Response:
     """``POST /models/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
     hub, account, form = await posted_form(request)
     target_id, email, end = request.path_params["id"], field_text(form, "email"), bool(field_text(form, "end"))
-    strangers = await change_sharing(hub, account, shelf.table, target_id, **{"remove" if end else "add": [email]})
-    name = (await find_stored(hub, account, shelf.table, target_id)).name
+    strangers = await change_sharing(hub, account, collection.table, target_id, **{"remove" if end else "add": [email]})
+    name = (await find_model_or_dataset(hub, account, collection.table, target_id)).name
     flash = Flash(sharing_action(end, strangers), 1, name, with_whom=email)
-    return redirect_with_flash(request, f"{shelf.place}{target_id}/", flash)
+    return redirect_with_flash(request, f"{collection.path}{target_id}/", flash)
 
 
-async def delete(shelf: Shelf, request: Request) -> Response:
+async def delete(collection: Collection, request: Request) -> Response:
     """``POST /models/ID/delete``, while no job that is not over uses it."""
     hub, account, _ = await posted_form(request)
-    await shelf.delete(hub, account, request.path_params["id"])
-    return redirect(request, shelf.place)
+    await collection.delete(hub, account, request.path_params["id"])
+    return redirect(request, collection.path)
 
 
 async def uses(hub: Hub, account: Account, wanted: JobFilter) -> list[Use]:
@@ -151,5 +158,5 @@ def _peak(summary: Any) -> str | None:
     return show_range(Range(*ends))
 
 
-def _names(shelf: Shelf) -> dict[str, Any]:
-    return {"place": shelf.place, "noun": shelf.table.name}
+def _names(collection: Collection) -> dict[str, Any]:
+    return {"place": collection.path, "noun": collection.table.name}

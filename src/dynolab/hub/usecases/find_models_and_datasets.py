@@ -25,7 +25,7 @@ from dynolab.hub.usecases.base import (
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFilter:
+class ModelOrDatasetFilter:
     """Which of them: empty is all. ``text`` is a part of the name or id."""
 
     name: str = ""
@@ -37,7 +37,7 @@ class StoredFilter:
     """A model's format; datasets have none."""
 
 
-EVERYTHING = StoredFilter()
+EVERYTHING = ModelOrDatasetFilter()
 
 
 def _stored(table: Table) -> Select[Any]:
@@ -50,7 +50,7 @@ def _stored(table: Table) -> Select[Any]:
     )
 
 
-async def find_stored(hub: Hub, account: Account, table: Table, target_id: str) -> Row[Any]:
+async def find_model_or_dataset(hub: Hub, account: Account, table: Table, target_id: str) -> Row[Any]:
     """One of them. Raises :class:`NotFound` for one that is not there, that is deleted or expired, or that is another's."""
     found = _stored(table).where(table.c.id == target_id, visible(table, account))
     async with hub.database.begin() as connection:
@@ -67,7 +67,7 @@ async def find_kinds(hub: Hub, account: Account) -> set[str]:
         return set((await connection.execute(select(model.c.kind).where(visible(model, account)).distinct())).scalars())
 
 
-async def list_stored(
+async def list_models_or_datasets(
     hub: Hub, account: Account, table: Table, *, limit: int, offset: int = 0, **equal: str
 ) -> tuple[list[Row[Any]], int]:
     """Rows from ``offset`` on, and how many there are in all; ``equal`` are columns and their values, where not empty."""
@@ -79,11 +79,11 @@ async def list_stored(
     return list(rows), int(total or 0)
 
 
-async def page_stored(
+async def page_models_or_datasets(
     hub: Hub,
     account: Account,
     table: Table,
-    wanted: StoredFilter = EVERYTHING,
+    wanted: ModelOrDatasetFilter = EVERYTHING,
     *,
     limit: int,
     cursor: Cursor | None = None,
@@ -96,7 +96,7 @@ async def page_stored(
         return newest_first((await connection.execute(ordered)).all(), cursor)
 
 
-def _conditions(table: Table, wanted: StoredFilter) -> list[ColumnElement[bool]]:
+def _conditions(table: Table, wanted: ModelOrDatasetFilter) -> list[ColumnElement[bool]]:
     inside = or_(contains_text(table.c.name, wanted.text), contains_text(table.c.id, wanted.text))
     conditions = [contains_text(table.c.name, wanted.name), inside, created_by(table, wanted.creator)]
     return [*conditions, table.c.kind == wanted.kind] if wanted.kind and "kind" in table.c else conditions
