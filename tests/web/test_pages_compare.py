@@ -18,7 +18,14 @@ from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import Profile, Stage
 from dynolab.spec.show import show_time
 from dynolab.spec.stats import summarise
-from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
+from dynolab.testing.sample import (
+    disturbed_table,
+    hostile_profile,
+    layer_table,
+    noisy_profile,
+    sample_profile,
+    unmeasured_profile,
+)
 
 from .conftest import FIRST
 
@@ -169,6 +176,17 @@ def test_six_stand_side_by_side_and_none_can_be_added(jobs: dict[str, str], visi
     page.get_by_role("heading", level=1, name="6 jobs compared", exact=True).wait_for()
     assert len(cells(page, "At a glance", "Inference")) == 6
     assert page.get_by_role("link", name="Add a job").count() == 0
+
+
+def test_another_precision_is_told_first_and_a_disturbed_layer_pass_blames_nobody(seeded: Any, visit: Visit) -> None:
+    base = sample_profile()
+    half = replace(base, runtime=replace(base.runtime, effective={"precision": "bf16"}), layers=disturbed_table())
+    ids = [seeded.done(name, one) for name, one in (("one", base), ("half", half))]
+    page = visit(f"/compare?job={ids[0]}&job={ids[1]}")
+    assert page.get_by_role("alert").first.inner_text().startswith("Not like for like")
+    assert page.get_by_text("The layer pass of B was disturbed").is_visible()
+    assert page.locator("table.sides td small").count() == 0
+    assert visit(f"/compare?job={ids[0]}&job={ids[0]}").get_by_text("Not like for like").count() == 0
 
 
 def test_the_rest_of_many_layers_follows(jobs: dict[str, str], visit: Visit) -> None:

@@ -172,6 +172,16 @@ def test_nodes_are_coloured_by_their_share_of_the_time(ocr: str, visit: Visit) -
     assert graph(page).locator("rect.heat").count() == 5  # Relu@0 has two layers, a list of names has two nodes
 
 
+def test_a_disturbed_layer_pass_colours_no_node(seeded: Any, visit: Visit) -> None:
+    model_id = stored(seeded, OCR)
+    named = profile([(name, kind, 1000 >> number) for number, (name, kind, _) in enumerate(NAMED)])
+    disturbed = replace(named, layers=replace(named.layers, overhead=9.42))
+    page = drawn(visit(f"/models/{model_id}/graph?job={seeded.done('disturbed', disturbed, model_id=model_id)}"))
+    assert page.get_by_text("Disturbed: the layers add up to 942.0 % more than an inference takes.").is_visible()
+    assert graph(page).locator("rect.heat").count() == 0
+    assert page.get_by_role("list", name="Share of time").count() == 0
+
+
 def test_a_layer_of_a_graph_inside_a_node_is_shown_there(seeded: Any, visit: Visit) -> None:
     helper = pytest.importorskip("onnx").helper
 

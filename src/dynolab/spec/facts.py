@@ -341,7 +341,7 @@ def _layer_facts() -> list[Fact]:
     over = "layer_pass_overhead"
     return [
         _plain("layer_count", "Layers", "count", "layers", lambda p: len(p.layers.layers) or None, why=why),
-        _plain("layer_pass_time", "Layer pass, sum of the layers", "time_ns", "layers", lambda p: p.layers.total_ns,
+        _plain("layer_pass_time", "Layer pass total", "time_ns", "layers", lambda p: p.layers.total_ns,
                why=why),
         _plain(over, "Layer pass overhead", "ratio", "layer_overhead", lambda p: p.layers.overhead, why=why),
         *(_plain(f"{unit.lower()}_{part}", f"{unit} {title}", kind, "layers", unit_part(unit, part), why=why)
