@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from dynolab.errors import InferenceFailed
+from dynolab.measure import layer_table, layer_times
 from dynolab.measure.protocol import InputWishes, Measure, RunKind
-from dynolab.runtimes.base import Target
+from dynolab.runtimes.base import LayerRecording, Target
 from dynolab.runtimes.onnxruntime import plugin, trace
 from dynolab.spec import options
 from dynolab.spec.measurements import StageName
@@ -392,6 +393,20 @@ def test_kernels_of_two_threads_are_not_cut_at_each_others_edges(kind: str) -> N
     ((layers, overlap_ns),) = trace.iterations(found[1:])
     assert {layer.name: layer.time_ns for layer in layers} == {"one": 100_000, "other": 50_000}
     assert overlap_ns == 50_000
+
+
+def test_one_preemption_in_a_trace_makes_no_hot_spot() -> None:
+    """In the third of seven runs the small kernel lost its CPU for 4 ms."""
+    found, now = [], 0
+    for at in range(7):
+        small, start = (4_010 if at == 2 else 10), now
+        found += [kernel("small", "Add", now, small, 1), kernel("large", "Conv", now + small, 90)]
+        now += small + 100
+        found.append({"cat": "Session", "name": "model_run", "ts": start, "dur": now - start})
+    recording = LayerRecording([run.layers for run in trace.iterations(found)], 1000)
+    table = layer_table.table(layer_times.summed_up(recording, [True] * 7), 110_000)
+    assert {layer.name: layer.time_ns for layer in table.layers} == {"small": 10_000, "large": 90_000}
+    assert (table.lower_sum_ns, table.is_disturbed) == (100_000, False)
 
 
 def test_a_trace_of_many_runs_in_a_loop_is_one_layer_for_each_node() -> None:
