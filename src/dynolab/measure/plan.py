@@ -29,6 +29,10 @@ LOOP_TRIES, LOOP_TRIES_NS = 5, 20_000_000_000
 MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
 LAYER_ITERATIONS = 20
+LAYER_ITERATIONS_MAX = 100
+LAYER_TIME_NS = 200_000_000
+"""Iterations beyond the first number are made as far as they fit into this time, up to the second: some ten windows, of which
+one may be calm."""
 LAYER_TIME_LIMIT_NS = 20_000_000_000
 LAYER_TRIES = 3
 """Processes of the layer pass while none found a calm window."""
@@ -66,8 +70,9 @@ def loop_tries(options: Options, repeats: int) -> Tries:
 
 
 def layer_iterations(inference_ns: int) -> int:
-    """Iterations of the layer pass: fewer for a model that takes seconds."""
-    return max(2, min(LAYER_ITERATIONS, LAYER_TIME_LIMIT_NS // max(1, inference_ns)))
+    """Iterations of the layer pass: more for a fast model, fewer for one that takes seconds."""
+    wanted = max(LAYER_ITERATIONS, min(LAYER_ITERATIONS_MAX, LAYER_TIME_NS // max(1, inference_ns)))
+    return max(2, min(wanted, LAYER_TIME_LIMIT_NS // max(1, inference_ns)))
 
 
 def effective(measured: Measured, campaign: Campaign, options: Options, limit_method: str | None) -> Plan:

@@ -30,8 +30,10 @@ def test_more_processes_are_there_for_who_limits_nothing() -> None:
     assert plan.loop_tries(parse(""), 1).more == plan.load_tries(1).more == 0
 
 
-def test_a_slow_model_gets_a_short_layer_pass() -> None:
-    assert plan.layer_iterations(1_000) == plan.LAYER_ITERATIONS
+def test_a_fast_model_gets_a_long_layer_pass_and_a_slow_one_a_short_one() -> None:
+    assert plan.layer_iterations(50_000_000) == plan.LAYER_ITERATIONS
+    assert plan.layer_iterations(4_000_000) == 50
+    assert plan.layer_iterations(1_000) == plan.LAYER_ITERATIONS_MAX
     assert plan.layer_iterations(60_000_000_000) == 2
 
 

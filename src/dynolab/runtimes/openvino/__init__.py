@@ -43,6 +43,8 @@ DECLARED, RESHAPED = "declared-", "reshaped-"
 LAYER_PASS_NS = 30_000_000_000
 """Each iteration of the layer pass loads the model anew. Past this time no more are begun, once there are three."""
 MIN_LAYER_RUNS = 3
+MOST_LAYER_RUNS = 20
+"""However many iterations are asked for: a load takes longer than a fast model's."""
 COUNTER_STEP_NS = 2_000
 """Twice the mean of two runs less the first one, each cut to whole microseconds: off by less than 2 us."""
 LAYER_NOTE = (
@@ -195,7 +197,7 @@ class OpenVino(Runtime):
         config = {"CACHE_DIR": str(target.cache_dir), "PERF_COUNT": True}
         rows: list[list[Layer]] = []
         left_out, started_ns = 0, time.monotonic_ns()
-        while len(rows) < iterations:
+        while len(rows) < min(iterations, MOST_LAYER_RUNS):
             session = self._session(self._compile(model, target, config), target)
             session.bind(inputs, {})
             row, left_out = _second_run(session, names, watch)
