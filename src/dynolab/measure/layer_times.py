@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dynolab.measure.protocol import LayerPass
+from dynolab.spec.layer_names import lasting_name
 from dynolab.spec.measurements import Layer
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _gathered(iterations: Sequence[Sequence[Layer]]) -> tuple[dict[Key, Layer], 
 def _keyed(layers: Sequence[Layer]) -> Iterator[tuple[Key, Layer]]:
     seen: dict[tuple[str, str], int] = {}
     for layer in layers:
-        named = layer.name, layer.type
+        named = lasting_name(layer.name, layer.type), layer.type  # tries without an artifact optimise anew
         count = seen.get(named, 0)
         seen[named] = count + 1
         yield (*named, count), layer

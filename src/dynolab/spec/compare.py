@@ -11,6 +11,7 @@ from random import Random
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.facts import STAGE_TITLES
+from dynolab.spec.layer_names import lasting_name
 from dynolab.spec.measurements import Layer, StageName
 from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
 from dynolab.spec.show import show_share
@@ -338,16 +339,16 @@ def _memory(a: Stage, b: Stage, names: Names) -> tuple[MemoryDelta | None, str |
 
 def compare_layers(a: LayerTable, b: LayerTable, names: Names = ("a", "b")) -> LayerComparison:
     """The time ratio of every layer that both tables name, and the names that only one has; never a verdict."""
-    before, after = _by_name(a), _by_name(b)
+    before, after = _numbered(a), _numbered(b)
+    pairs = [(old, after[key]) for key, old in before.items() if key in after]
     shared = [
-        LayerRatio(name, old, after[name, nth], layer_ratio((old, a), (after[name, nth], b)))
-        for (name, nth), old in before.items()
-        if (name, nth) in after
+        LayerRatio(old.name, old.time_ns, new.time_ns, layer_ratio((old.time_ns, a), (new.time_ns, b)))
+        for old, new in pairs
     ]
     return LayerComparison(
         layers=tuple(shared),
-        only_a=tuple(name for name, nth in before if (name, nth) not in after),
-        only_b=tuple(name for name, nth in after if (name, nth) not in before),
+        only_a=tuple(layer.name for key, layer in before.items() if key not in after),
+        only_b=tuple(layer.name for key, layer in after.items() if key not in before),
         note=" ".join(
             [
                 LAYER_NOTE,
@@ -370,18 +371,14 @@ def layer_ratio(*sides: tuple[int, LayerTable]) -> float | None:
     return after / before
 
 
-def _by_name(table: LayerTable) -> dict[tuple[str, int], int]:
-    """Time by name and how many layers of that name came before."""
-    return {key: layer.time_ns for key, layer in _numbered(table).items()}
-
-
 def _numbered(table: LayerTable) -> dict[tuple[str, int], Layer]:
-    """The layers by name and how many of that name came before."""
+    """The layers by what they can be matched by, and how many of that came before."""
     seen: dict[str, int] = {}
     found = {}
     for layer in table.layers:
-        found[layer.name, seen.setdefault(layer.name, 0)] = layer
-        seen[layer.name] += 1
+        name = lasting_name(layer.name, layer.type)
+        found[name, seen.setdefault(name, 0)] = layer
+        seen[name] += 1
     return found
 
 
@@ -407,7 +404,10 @@ def layers_side_by_side(tables: Sequence[LayerTable]) -> list[LayerSides]:
     """
     sides = [_numbered(table) for table in tables]
     keys = dict.fromkeys(chain.from_iterable(sides))
-    return [LayerSides(at, key[0], tuple(side.get(key) for side in sides)) for at, key in enumerate(keys, 1)]
+    rows = (tuple(side.get(key) for side in sides) for key in keys)
+    return [
+        LayerSides(at, next(layer.name for layer in row if layer is not None), row) for at, row in enumerate(rows, 1)
+    ]
 
 
 def _basis(floors: Mapping[str, float]) -> str:

@@ -29,5 +29,14 @@ def node_names(name: str, kind: str) -> list[tuple[str, ...]]:
     return groups
 
 
+def lasting_name(name: str, kind: str) -> str:
+    """What a layer called ``name``, of type ``kind``, can be matched by from one profile to another.
+
+    Where a runtime made a name up, of the kind and a number, that is the kind alone: ONNX Runtime numbers what it adds in
+    another order each time that it optimises the same model (ReorderOutput_token_214), but runs it in the same order.
+    """
+    return kind if _NUMBERED.sub("", name) == kind else name
+
+
 def _without_mark(name: str) -> str:
     return _MADE.sub("", name) if _MADE.search(name) else name.removeprefix(_BEFORE)

@@ -331,6 +331,33 @@ def test_layers_are_matched_by_name_in_order() -> None:
     assert "by their medians, without a verdict" in found.note
 
 
+def test_names_that_a_runtime_made_up_are_matched_by_kind_and_order() -> None:
+    """As ONNX Runtime numbered the layers that it added in two compilations of one model (1.32)."""
+
+    def table(*named: tuple[str, str, int]) -> LayerTable:
+        made = tuple(Layer(name, kind, ComputeUnit.CPU, ns) for name, kind, ns in named)
+        return LayerTable(made, None, 1, 0.0, 20, 1)
+
+    one = table(
+        ("ReorderOutput_token_214", "ReorderOutput", 1000), ("conv", "Conv", 50), ("ReorderOutput", "ReorderOutput", 10)
+    )
+    other = table(
+        ("ReorderOutput", "ReorderOutput", 1100), ("conv", "Conv", 50), ("ReorderOutput_token_214", "ReorderOutput", 10)
+    )
+    found = compare_layers(one, other)
+    assert [(layer.name, layer.ratio) for layer in found.layers] == [
+        ("ReorderOutput_token_214", 1.1),
+        ("conv", 1),
+        ("ReorderOutput", 1),
+    ]
+    assert (found.only_a, found.only_b) == ((), ())
+    assert [row.name for row in layers_side_by_side([one, other])] == [
+        "ReorderOutput_token_214",
+        "conv",
+        "ReorderOutput",
+    ]
+
+
 def test_a_time_of_few_steps_has_no_ratio() -> None:
     """A reorder of 1 us by a clock of 1 us, beside 1.7 ms, is not 1741 times as fast."""
     one, other = layers(("reorder", 1_000), ("conv", 10_000)), layers(("reorder", 1_741_000), ("conv", 12_000))
