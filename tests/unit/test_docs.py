@@ -23,7 +23,7 @@ import dynolab
 from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
-from dynolab.measure import figures, inputs, plan, process, time_range, timed_loop, verdict_rules, warmup
+from dynolab.measure import figures, inputs, layer_pass, plan, process, time_range, timed_loop, verdict_rules, warmup
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import Report
 from dynolab.runtimes import base
@@ -41,6 +41,7 @@ LIMITS: list[ModuleType] = [
     plan,
     process,
     figures,
+    layer_pass,
     time_range,
     timed_loop,
     verdict_rules,

@@ -12,6 +12,9 @@ from dynolab.measure.window_witnesses import WindowEdge, WindowWitnesses
 from dynolab.spec.measurements import LoopWindow
 
 T = TypeVar("T")
+WINDOW_ITERATIONS = 3
+"""A window of the layer pass has so many at least: the first is warm-up. While witnesses are read the runtime's other threads go
+to sleep, and beside a hog that holds their CPU the next parallel layer waits for them, in every window the same one."""
 
 
 class CalmWatch:
@@ -33,7 +36,7 @@ class CalmWatch:
             self._open = self._witnesses.read()
         value = run()
         self._count += 1
-        if now_ns() - self._open.at_ns >= WINDOW_NS:
+        if self._count >= WINDOW_ITERATIONS and now_ns() - self._open.at_ns >= WINDOW_NS:
             self._end_window()
         return value
 
@@ -41,10 +44,14 @@ class CalmWatch:
         """End the window, if one is open."""
         self._end_window()
 
-    def calm(self) -> list[bool]:
-        """For each iteration of the windows that are closed, in order, whether its window was calm."""
+    def calm(self) -> list[bool | None]:
+        """For each iteration of the windows that are closed, in order, whether its window was calm; None: it was warm-up."""
         judged = zip(self._windows, time_range.calm_ones(self._windows, self._best), strict=True)
-        return [calm for window, calm in judged for _ in range(window.count)]
+        return [
+            None if number == 0 and window.count > 1 else calm
+            for window, calm in judged
+            for number in range(window.count)
+        ]
 
     def _end_window(self) -> None:
         if self._open is not None:

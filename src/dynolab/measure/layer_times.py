@@ -67,13 +67,15 @@ def _rank(ordered: Sequence[int], percent: int) -> int:
     return ordered[max(1, -(-percent * len(ordered) // 100)) - 1]
 
 
-def summed_up(recording: LayerRecording, calm: Sequence[bool]) -> LayerPass:
-    """What one pass tells; iterations without layers are left out, and one that nobody watched counts as disturbed."""
+def summed_up(recording: LayerRecording, calm: Sequence[bool | None]) -> LayerPass:
+    """What one pass tells. ``calm`` is None for an iteration that was warm-up: it is left out, as one without layers is.
+
+    An iteration that nobody watched counts as disturbed.
+    """
     overlaps = recording.overlaps_ns or [0] * len(recording.iterations)
     watched = [*calm, *[False] * len(recording.iterations)]
-    kept = [
-        (row, is_calm, both) for row, is_calm, both in zip(recording.iterations, watched, overlaps, strict=False) if row
-    ]
+    seen = zip(recording.iterations, watched, overlaps, strict=False)
+    kept = [(row, is_calm, shared) for row, is_calm, shared in seen if row and is_calm is not None]
     if not kept:
         return LayerPass(reason="the runtime recorded no layer", resolution_ns=recording.resolution_ns)
     rows, calms, shared = zip(*kept, strict=True)

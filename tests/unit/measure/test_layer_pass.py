@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dynolab.errors import ModelNotSupported, WorkerCrashed
 from dynolab.measure import layer_pass, layer_table, layer_times, layer_tries, plan
-from dynolab.measure.layer_pass import CalmWatch
+from dynolab.measure.layer_pass import WINDOW_ITERATIONS, CalmWatch
 from dynolab.measure.protocol import LayerPass
 from dynolab.measure.time_range import CALM_DELAY_SHARE, reference_name
 from dynolab.measure.timed_loop import WINDOW_NS
@@ -163,7 +163,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return found
 
 
-def watched(monkeypatch: pytest.MonkeyPatch, told: Told, *lengths_ns: int) -> list[bool]:
+def watched(monkeypatch: pytest.MonkeyPatch, told: Told, *lengths_ns: int) -> list[bool | None]:
     """Whether iterations of these lengths were calm."""
     monkeypatch.setattr(layer_pass, "WindowWitnesses", lambda: told)
     watch = CalmWatch({reference_name(1): 100.0})
@@ -183,13 +183,29 @@ def test_each_window_is_judged_by_what_threads_waited_in_it(
 ) -> None:
     most = int(CALM_DELAY_SHARE * WINDOW_NS)
     told = Told(clock, 5 * 10**9, 5 * 10**9 + most, 7 * 10**9, 7 * 10**9 + most + 1, 9 * 10**9, 9 * 10**9)
-    assert watched(monkeypatch, told, *[WINDOW_NS // 4] * 10) == [True] * 4 + [False] * 4 + [True] * 2
+    assert watched(monkeypatch, told, *[WINDOW_NS // 4] * 10) == [
+        *(None, True, True, True),
+        *(None, False, False, False),
+        *(None, True),
+    ]
     assert not told.left, "two looks at each window, and none within"
 
 
-def test_a_long_iteration_is_a_window_of_its_own(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_of_long_iterations_has_a_warm_up_too(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told(clock, 0, 10**9, 10**9, 10**9)
-    assert watched(monkeypatch, told, WINDOW_NS * 3, WINDOW_NS * 3) == [False, True]
+    found = watched(monkeypatch, told, *[WINDOW_NS * 3] * (WINDOW_ITERATIONS + 2))
+    assert found == [None, False, False, None, True]
+
+
+def test_an_iteration_that_is_alone_in_its_window_is_none(
+    clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert watched(monkeypatch, Told(clock, 0, 0), WINDOW_NS) == [True]
+
+
+def test_a_warm_up_is_left_out() -> None:
+    found = layer_times.summed_up(LayerRecording(rows(a=[9_000, 7, 8]), 1), [None, True, False])
+    assert (found.calm, found.times_ns) == ((True, False), ((7,), (8,)))
 
 
 def test_a_slow_cpu_is_not_calm(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +214,7 @@ def test_a_slow_cpu_is_not_calm(clock: SimpleNamespace, monkeypatch: pytest.Monk
 
 
 def test_what_cannot_be_read_is_held_against_nobody(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert watched(monkeypatch, Told(clock), 10, 10) == [True, True]
+    assert watched(monkeypatch, Told(clock), 10, 10) == [None, True]
 
 
 def test_a_watch_that_saw_nothing_tells_nothing() -> None:
