@@ -23,7 +23,18 @@ import dynolab
 from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
-from dynolab.measure import figures, inputs, layer_pass, plan, process, time_range, timed_loop, verdict_rules, warmup
+from dynolab.measure import (
+    figures,
+    inputs,
+    layer_pass,
+    layer_times,
+    plan,
+    process,
+    time_range,
+    timed_loop,
+    verdict_rules,
+    warmup,
+)
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import Report
 from dynolab.runtimes import base
@@ -42,6 +53,7 @@ LIMITS: list[ModuleType] = [
     process,
     figures,
     layer_pass,
+    layer_times,
     time_range,
     timed_loop,
     verdict_rules,

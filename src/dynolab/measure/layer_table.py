@@ -24,7 +24,7 @@ def table(found: LayerPass | None, inference_ns: int | None) -> LayerTable:
         iterations=found.iterations,
         resolution_ns=found.resolution_ns,
         note=found.note,
-        calm_iterations=sum(found.calm),
+        calm_iterations=sum(found.calm) if layer_times.are_enough(found.calm) else 0,
         overlap_ns=overlap,
         lower_sum_ns=sum(fastest) if is_bound else None,
     )
@@ -34,7 +34,7 @@ def notices(layers: LayerTable) -> list[Notice]:
     """That no iteration was calm, or that the whole table blames nobody."""
     found = []
     if layers.layers and layers.calm_iterations == 0:
-        text = f"no iteration of the layer pass was calm: the times of layers are medians of all {layers.iterations}"
+        text = f"too few iterations of the layer pass were calm: the times of layers are the fastest of all {layers.iterations}"
         found.append(Notice("warning", "layers-not-calm", text))
     if layers.is_disturbed and layers.overhead is not None:
         text = (

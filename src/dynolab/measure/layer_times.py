@@ -1,4 +1,4 @@
-"""From the iterations of a layer pass to one time for each layer: medians over the calm ones, fastest times, spreads. Pure."""
+"""From the iterations of a layer pass to one time for each layer: medians of calm ones, fastest times, spreads. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,30 @@ from dynolab.spec.measurements import Layer
 if TYPE_CHECKING:
     from dynolab.runtimes.base import LayerRecording
 
+CALM_ENOUGH = 5
+"""Calm iterations from which their median is a layer's time: one of two that only look calm would else be all of it."""
+
 Key = tuple[str, str, int]
 """Name and type of a layer, and how many of these came before it in its iteration."""
 
 
 def over_iterations(iterations: Sequence[Sequence[Layer]], calm: Sequence[bool]) -> tuple[Layer, ...]:
-    """Every layer of any iteration, in the order of their first run: its median, its fastest time and its spread.
+    """Every layer of any iteration, in the order of their first run: its time, its fastest time and its spread.
 
-    ``calm`` tells for each iteration whether nothing disturbed it. The median and the spread are those of calm iterations, or of
-    all where none is; the fastest is that of all. Parallel kernels come in another order from run to run: layers are matched by
+    ``calm`` tells for each iteration whether nothing disturbed it. The time is the median of the calm ones. Where too few are, it is the
+    fastest of all: a scheduler takes the CPU away at the same layer in most iterations, so there a median makes hot spots
+    (docs/benchmarks.md, layers beside a CPU hog). The spread is of what the time is of; the fastest is that of all. Parallel kernels come in another order from run to run: layers are matched by
     name and type. One that an iteration did not run took 0 in it.
     """
     layers, times = _gathered(iterations)
-    used = [at for at, is_calm in enumerate(calm) if is_calm] or range(len(iterations))
-    return tuple(_layer(layers[key], row, [row[at] for at in used]) for key, row in times.items())
+    decide = are_enough(calm)
+    used = [at for at, is_calm in enumerate(calm) if is_calm or not decide]
+    return tuple(_layer(layers[key], row, [row[at] for at in used], is_calm=decide) for key, row in times.items())
+
+
+def are_enough(calm: Sequence[bool]) -> bool:
+    """Whether calm iterations alone decide: there are enough of them, or no others."""
+    return sum(calm) >= CALM_ENOUGH or all(calm)
 
 
 def _gathered(iterations: Sequence[Sequence[Layer]]) -> tuple[dict[Key, Layer], dict[Key, list[int]]]:
@@ -49,11 +59,10 @@ def _keyed(layers: Sequence[Layer]) -> Iterator[tuple[Key, Layer]]:
         yield (*named, count), layer
 
 
-def _layer(layer: Layer, times: Sequence[int], used: Sequence[int]) -> Layer:
+def _layer(layer: Layer, times: Sequence[int], used: Sequence[int], *, is_calm: bool) -> Layer:
     ordered = sorted(used)
-    return replace(
-        layer, time_ns=_median(ordered), lower_ns=min(times), p10_ns=_rank(ordered, 10), p90_ns=_rank(ordered, 90)
-    )
+    time_ns = _median(ordered) if is_calm else ordered[0]
+    return replace(layer, time_ns=time_ns, lower_ns=min(times), p10_ns=_rank(ordered, 10), p90_ns=_rank(ordered, 90))
 
 
 def _median(ordered: Sequence[int]) -> int:

@@ -1,4 +1,4 @@
-"""The layer pass of a campaign: tried again in a fresh process while none of its windows was calm."""
+"""The layer pass of a campaign: tried again in a fresh process while too few of its iterations were calm."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ def carry_out(runner: Runner) -> None:
         check_units(found.layers, runner.options.compute_units)
         passes.append(found)
         spent_ns += taken_ns
-        if found.reason or any(found.calm) or spent_ns + taken_ns > plan.LAYER_TRIES_NS:
+        if found.reason or layer_times.are_enough(_calm(passes)) or spent_ns + taken_ns > plan.LAYER_TRIES_NS:
             break
     runner.note(layer_pass=layer_times.together(passes))
+
+
+def _calm(passes: Sequence[LayerPass]) -> list[bool]:
+    return [calm for each in passes for calm in each.calm]
 
 
 def _try(runner: Runner) -> tuple[LayerPass, int]:

@@ -35,7 +35,7 @@ LAYER_TIME_NS = 200_000_000
 one may be calm."""
 LAYER_TIME_LIMIT_NS = 20_000_000_000
 LAYER_TRIES = 3
-"""Processes of the layer pass while none found a calm window."""
+"""Processes of the layer pass while too few iterations were calm."""
 LAYER_TRIES_NS = 10_000_000_000
 """Time that they may take together: another is begun only if it fits."""
 CANDIDATE_TRIES = 10

@@ -194,11 +194,11 @@ def is_fallback(profile: Profile, layer: Layer) -> bool:
 
 
 def basis_text(table: LayerTable) -> str | None:
-    """Which iterations the layers' times are medians of; None for a profile of before they were."""
+    """What the layers' times are of all iterations; None for a profile of before they were."""
     if table.calm_iterations is None or not table.layers:
         return None
     if not table.calm_iterations:
-        return f"medians of {table.iterations:,} iterations, none of them calm"
+        return f"fastest of {table.iterations:,} iterations, too few of them calm"
     if table.calm_iterations == table.iterations:
         return f"medians of {table.iterations:,} calm iterations"
     return f"medians of {table.calm_iterations:,} calm iterations of {table.iterations:,}"

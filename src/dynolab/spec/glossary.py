@@ -89,8 +89,8 @@ _FIGURES = (
     ("files", "Files written",
      ("The compiled artifact, and the cache files that a first load leaves behind for the warm load.")),
     ("layers", "Layers and compute units",
-     ("A layer's time is its median over the calm iterations of a separate layer pass (over all, where none was calm, "
-     "and then said so): one preemption makes no hot spot. A unit's share is counted by layers and by time: where the model "
+     ("A layer's time is its median over the calm iterations of a separate layer pass (the fastest, where too few were "
+     "calm, and then said so): one preemption makes no hot spot. A unit's share is counted by layers and by time: where the model "
      "really ran, not where it was asked to.")),
     ("layer_overhead", "Layer pass overhead",
      ("The sum of the layers' times, less what ran side by side, over the inference time, less 1: what watching the "

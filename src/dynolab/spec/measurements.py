@@ -118,7 +118,7 @@ class Layer:
     type: str
     compute_unit: ComputeUnit
     time_ns: int
-    """Of a pass the median over its calm iterations, of all where none was calm."""
+    """Of a pass the median over its calm iterations, the fastest of all where too few were calm."""
     cycles: int | None = None
     output_bytes: int | None = None
     delegate: str | None = None

@@ -210,7 +210,7 @@ class LayerTable:
     """The runtime's clock step: a layer shorter than this reads 0."""
     note: str | None = None
     calm_iterations: int | None = None
-    """Of so many the times are medians; of all where it is 0. None: a version before counted none."""
+    """Of so many the times are medians; where it is 0 too few were calm, and they are the fastest of all. None: a version before counted none."""
     overlap_ns: int = 0
     """Time that counts more than once in the total, because layers ran side by side."""
     lower_sum_ns: int | None = None

@@ -291,5 +291,5 @@ def test_a_disturbed_table_of_layers_has_no_colours_and_says_so() -> None:
     told = json.loads(report("nodedata").render([disturbed]))
     assert "gradient" not in told
     assert "disturbed" in told["name"]
-    assert "none of them calm, disturbed</summary>" in report("markdown").render([disturbed])
+    assert "too few of them calm, disturbed</summary>" in report("markdown").render([disturbed])
     assert "medians of 18 calm iterations of 20</summary>" in report("markdown").render([calm])

@@ -149,7 +149,7 @@ class LayersView:
     reason: str | None
     fallbacks: int
     basis: str | None
-    """Which iterations the times are medians of."""
+    """What the times are of all iterations."""
     disturbed: str | None
     """That the layers add up to too much, where they do: no bar or colour then blames any."""
 
@@ -372,7 +372,7 @@ def _basis(table: LayerTable, say: Say) -> str | None:
     count, calm = f"{table.iterations:,}", f"{table.calm_iterations:,}"
     if table.calm_iterations:
         return say("Times are medians of {calm} calm iterations of {count}.", calm=calm, count=count)
-    return say("Times are medians of all {count} iterations: none was calm.", count=count)
+    return say("Times are the fastest of all {count} iterations: too few were calm.", count=count)
 
 
 def _disturbed(table: LayerTable, say: Say) -> str | None:

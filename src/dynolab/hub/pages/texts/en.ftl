@@ -606,7 +606,7 @@ sentence-the-range-is-wide = The range is wide: { $said }
 sentence-other-kinds = { $count } other kinds of disturbance
 
 # What a profile tells beside its figures
-sentence-no-iteration-of-the-layer-pass-was-calm = no iteration of the layer pass was calm: the times of layers are medians of all { $count }
+sentence-too-few-iterations-of-the-layer-pass-were-calm = too few iterations of the layer pass were calm: the times of layers are the fastest of all { $count }
 sentence-the-layers-add-up-to-more-than-an-inference = the layers add up to { $share } more than an inference takes (allowed { $allowed }): watching or other work disturbed them, and their times blame nobody
 sentence-the-layer-pass-was-disturbed = the layer pass was disturbed: { $said }
 sentence-memory-shrank-below-the-stage-start-shown-as = { $said_stage }: memory shrank below the stage's start; shown as 0, kept raw

@@ -825,7 +825,7 @@ report-layer-pass-overhead = 逐层测量的开销
 report-wall-time-of-the-profile = 性能分析总用时
 report-work-inside-the-processes = 进程内的工作时间
 report-times-are-medians-of-calm-calm-iterations-of-count = 时间是 { $count } 次迭代中 { $calm } 次平静迭代的中位数。
-report-times-are-medians-of-all-count-iterations-none-was-calm = 时间是全部 { $count } 次迭代的中位数：没有一次是平静的。
+report-times-are-the-fastest-of-all-count-iterations-too-few = 时间取全部 { $count } 次迭代中最快的一次：平静的迭代太少。
 report-disturbed-the-layers-add-up-to-share-more-than-an = 受到干扰：各层之和比一次推理的时间多 { $share }。这些时间和占比不说明任何一层有问题。
 report-layer-pass-total = 逐层测量，各层之和
 report-compiled-artifact = 编译产物
@@ -992,7 +992,7 @@ def-cold = 首次加载是否真的是冷的：加载之前文件还有多少驻
 def-files-title = 写出的文件
 def-files = 编译产物，以及首次加载留给再次加载的缓存文件。
 def-layers-title = 层与计算单元
-def-layers = 层的时间是单独一轮逐层测量中各次平静迭代的中位数（没有平静迭代时取全部迭代，并会说明）：一次抢占不会造出热点。一个单元的占比按层数和按时间各算一次：模型实际运行在哪里，而不是要求它运行在哪里。
+def-layers = 层的时间是单独一轮逐层测量中各次平静迭代的中位数（平静的迭代太少时取最快的一次，并会说明）：一次抢占不会造出热点。一个单元的占比按层数和按时间各算一次：模型实际运行在哪里，而不是要求它运行在哪里。
 def-layer_overhead-title = 逐层测量的开销
 def-layer_overhead = 各层时间之和（扣除并行运行的部分）除以推理时间，再减 1：观察各层的代价，加上对它们的干扰。超过 25 % 时，各层表受到了干扰，不说明任何一层有问题。许多时间花在层与层之间（不计入其中）时，它是负的。
 def-harness_floor-title = 测量自身开销
@@ -1071,7 +1071,7 @@ sentence-the-range-is-wide = 范围较宽：{ $said }
 sentence-other-kinds = 另有 { $count } 类干扰
 
 # What a profile tells beside its figures
-sentence-no-iteration-of-the-layer-pass-was-calm = 逐层测量中没有一次迭代是平静的：各层的时间是全部 { $count } 次迭代的中位数
+sentence-too-few-iterations-of-the-layer-pass-were-calm = 逐层测量中平静的迭代太少：各层的时间取全部 { $count } 次迭代中最快的一次
 sentence-the-layers-add-up-to-more-than-an-inference = 各层之和比一次推理的时间多 { $share }（允许 { $allowed }）：观测本身或别的工作干扰了它们，这些时间不说明任何一层有问题
 sentence-the-layer-pass-was-disturbed = 逐层测量受到了干扰：{ $said }
 sentence-memory-shrank-below-the-stage-start-shown-as = { $said_stage }：内存缩到了阶段开始时以下；显示为 0，原始值仍然保留
