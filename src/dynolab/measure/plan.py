@@ -29,7 +29,7 @@ LOOP_TRIES, LOOP_TRIES_NS = 5, 20_000_000_000
 MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
 LAYER_ITERATIONS = 30
-LAYER_ITERATIONS_MAX = 100
+LAYER_ITERATIONS_MAX = 300
 LAYER_TIME_NS = 200_000_000
 """Iterations beyond the first number are made as far as they fit into this time, up to the second: some ten windows, of which
 one may be calm."""
