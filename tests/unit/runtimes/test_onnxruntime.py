@@ -361,7 +361,9 @@ def test_the_layers_of_a_loop_are_summed_and_the_trace_is_bounded(tmp_path: Path
     path = save(tmp_path / "m.onnx", [node], [("x", FLOAT, [4])], [("y", FLOAT, [4])], weights, opset=17)
     found = harness(tmp_path, path).good(RunKind.LAYERS, Measure.TIME, iterations=5).layer_pass
     assert found is not None
-    assert found.iterations == 4, "the first after a look at the witnesses is warm-up"
+    assert found.iterations in (3, 4), (
+        "the first after a look at the witnesses is warm-up, and five may take two windows"
+    )
     assert sorted(layer.type for layer in found.layers if layer.type != "Identity") == ["Loop", "Tanh"]
     assert str(2 * steps + 1) in str(found.note)
 
