@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import pwd
@@ -319,6 +320,40 @@ def test_a_folder_is_served_by_the_version_that_made_it(tmp_path: Path, monkeypa
     monkeypatch.delenv("DYNOLAB_PG_BIN")
     with running(tmp_path / "postgres") as server:
         assert str(ask(server, "SHOW server_version")).startswith(str(major))
+
+
+def test_where_there_are_no_programs_at_all_a_database_of_whichever_version_needs_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNOLAB_PG_BIN", str(tmp_path))
+    with pytest.raises(errors.PluginMissing, match=str(tmp_path)):
+        programs.fitting(folder)
+
+
+def test_a_system_that_starts_no_more_processes_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever started it would wait for ever for a thread that ended with the error."""
+    start, caught = subprocess.Popen, list[BaseException]()
+
+    def refuse(command: Any, *arguments: Any, **options: Any) -> Any:
+        if "-D" in map(str, command):
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return start(command, *arguments, **options)
+
+    def begin() -> None:
+        try:
+            Postgres.start(folder)
+        except errors.Error as error:
+            caught.append(error)
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    starting = threading.Thread(target=begin, daemon=True)
+    starting.start()
+    starting.join(30)
+    assert not starting.is_alive()
+    assert "Resource temporarily unavailable" in str(caught[0])
+    monkeypatch.undo()
+    with running(folder) as server:
+        assert ask(server, "SELECT number FROM seen") == 1
 
 
 def test_no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

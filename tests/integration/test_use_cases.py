@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pgqueuer")
 
-from sqlalchemy import func, text, update
+from sqlalchemy import Float, Text, cast, func, select, text, update
 
 from dynolab.errors import (
     Conflict,
@@ -26,7 +27,7 @@ from dynolab.errors import (
     Unauthorized,
 )
 from dynolab.hub.store.links import Link
-from dynolab.hub.store.tables import dataset, device, job, model, token, upload
+from dynolab.hub.store.tables import attempt, dataset, device, job, model, setting, token, upload
 from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.cancel_job import cancel_job
@@ -38,6 +39,7 @@ from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.make_token import make_own_token
 from dynolab.hub.usecases.read_blob import blob_size, read_all
+from dynolab.hub.usecases.receive_file import receive_dataset, receive_model
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.revoke_token import revoke_token
@@ -221,6 +223,46 @@ def test_no_deadline_is_judged_before_the_time_away_is_known(run: Run) -> None:
     run(drill)
 
 
+@pytest.mark.parametrize(("ran_s", "is_over"), [(1500, False), (1900, True)])
+def test_a_deadline_counts_nothing_of_all_the_times_that_the_hub_was_away(run: Run, ran_s: int, is_over: bool) -> None:
+    """1000 s are the bound; the hub was away for 400 s, and now for 300 s more."""
+
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(await bench.model(), deadline_s=1000)
+        claimed = await bench.claimed()
+        await sweep_leases(bench.hub)
+        began = func.now() - timedelta(seconds=ran_s)
+        lately = {"started_at": began, "away_s": 400, "renewed_at": func.now()}
+        await bench.run(update(attempt).where(attempt.c.id == claimed.attempt_id).values(lately))
+        swept = {"value": cast(func.extract("epoch", func.now()) - 300, Text)}
+        await bench.run(update(setting).where(setting.c.name == "leases_swept_at").values(swept))
+        await sweep_leases(bench.hub)
+        await sweep_deadlines(bench.hub)
+        assert await bench.state(job_id) == ("failed" if is_over else "preparing")
+
+    run(drill)
+
+
+@pytest.mark.parametrize("deadline_s", [0.5, 1000])
+def test_a_deadline_is_neither_sooner_nor_later_for_a_clock_that_is_set_back(run: Run, deadline_s: float) -> None:
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(await bench.model(), deadline_s=deadline_s)
+        claimed = await bench.claimed()
+        await sweep_leases(bench.hub)
+        hour = timedelta(hours=1)  # what happened until now did so by a clock that was an hour ahead
+        ahead = {"started_at": attempt.c.started_at + hour, "renewed_at": attempt.c.renewed_at + hour}
+        await bench.run(update(attempt).where(attempt.c.id == claimed.attempt_id).values(ahead))
+        swept = {"value": cast(cast(setting.c.value, Float) + 3600, Text)}
+        await bench.run(update(setting).where(setting.c.name.like("leases_%")).values(swept))
+        for _ in range(20):
+            await sweep_leases(bench.hub)
+            await sweep_deadlines(bench.hub)
+            await asyncio.sleep(0.05)
+        assert await bench.state(job_id) == ("failed" if deadline_s < 1 else "preparing")
+
+    run(drill)
+
+
 def test_shapes_that_a_run_saw_are_kept_with_the_job_and_with_a_model_that_fixes_them(run: Run) -> None:
     from dynolab.spec.agents import Tensors
     from dynolab.spec.tensors import TensorSpec
@@ -378,6 +420,67 @@ def test_an_upload_is_complete_only_with_all_its_bytes(run: Run) -> None:
             await begin_upload(bench.hub, bench.user, model, other, size=101)
 
     run(drill, part_bytes=4, model_max_bytes=100)
+
+
+async def open_bytes(bench: Bench) -> int:
+    """What counts against the bound of all bytes."""
+    async with bench.hub.database.single() as connection:
+        used = await connection.scalar(text("SELECT coalesce(sum(bytes), 0) FROM blob"))
+        return int(
+            used
+            + await connection.scalar(text("SELECT coalesce(sum(bytes), 0) FROM upload WHERE completed_at IS NULL"))
+        )
+
+
+def test_bytes_without_an_announced_size_are_refused_as_soon_as_there_is_no_room_for_them(run: Run) -> None:
+    sizes: list[int] = []
+
+    async def kept(bench: Bench) -> None:
+        sizes.append(await open_bytes(bench))
+
+    async def drill(bench: Bench) -> None:
+        target, _ = await create_model(bench.hub, bench.user, name="net", kind="onnx", is_directory=False)
+        begun = await begin_upload(bench.hub, bench.user, model, target, size=None, verb="form")
+        link, taken = Link("form", begun.id, ""), list[int]()
+
+        async def chunks(*sizes: int) -> AsyncIterator[bytes]:
+            for size in sizes:
+                taken.append(size)
+                yield bytes(size)
+
+        with pytest.raises(StorageFull):
+            await store_part(bench.hub, link, chunks(11, 1, 1))
+        assert taken == [11], "it is told of the first bytes already"
+        with pytest.raises(StorageFull):
+            await store_part(bench.hub, link, chunks(1, 10))
+        assert (await bench.row(upload, begun.id)).come_bytes == 0, "what broke off takes no room"
+        stored = await store_part(bench.hub, link, chunks(1, 9))
+        assert (stored.bytes, (await bench.row(upload, begun.id)).come_bytes) == (10, 10)
+
+    run(kept)
+    run(drill, data_max_bytes=sizes[0] + 10)
+
+
+def test_a_file_that_comes_whole_is_there_afterwards_and_one_that_breaks_off_leaves_nothing(run: Run) -> None:
+    async def broken(*chunks: bytes) -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+        raise OSError("the sender hung up")
+
+    async def drill(bench: Bench) -> None:
+        hub, user = bench.hub, bench.user
+        for table, receive, name in ((model, receive_model, "net.onnx"), (dataset, receive_dataset, "data.h5")):
+            made = await receive(hub, user, name, bytes_of(b"12", b"345"))
+            row = await bench.row(table, made)
+            assert row.name == name.partition(".")[0]
+            assert await read_all(hub, row.blob_id, 5) == b"12345"
+            with pytest.raises(OSError, match="hung up"):
+                await receive(hub, user, name, broken(b"12"))
+            async with hub.database.single() as connection:
+                mine = select(table.c.id).where(table.c.account_id == user.id, table.c.deleted_at.is_(None))
+                assert (await connection.execute(mine)).scalars().all() == [made]
+
+    run(drill)
 
 
 def test_an_account_has_only_so_many_open_uploads_and_tokens(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def test_a_person_reads_stages_and_layers_with_their_units(opened: Open) -> None
         "Stage", "Time", "Memory peak", "Increase", "Verdict",
     ]  # fmt: skip
     inference = plain(stages.get_by_role("row").filter(has_text="Inference"))
-    assert inference == "Inference 8.31 ms 40.5 – 41.4 MB 5.63 – 9.63 MB ✓ clean"
+    assert inference == "Inference 8.10 – 8.31 ms 40.5 – 41.4 MB 5.63 – 9.63 MB ✓ clean"
     layers = page.get_by_role("table", name="The 8 longest of 68 layers")
     widths = [float(one.get_attribute("width")) for one in layers.locator("rect").all()]
     assert len(widths) == 8

@@ -212,7 +212,7 @@ def test_doubts_lead_to_what_they_mean_and_requirements_stand_before_notices(see
     assert card.get_by_role("link", name="noisy").get_attribute("href") == "/definitions#def-verdict"
     card.get_by_role("link", name="What disturbs a measurement").click()
     page.wait_for_url("**/definitions#def-disturbances")
-    assert page.get_by_text("Threads were preempted").is_visible()
+    assert page.get_by_text("Its threads waited for a CPU").is_visible()
 
 
 def test_on_a_phone_a_job_is_a_block_that_needs_no_scrolling(seeded: Any, visit: Visit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.agent.attempt import carry_out, tensors
+from dynolab.agent.attempt import ASSIGNMENT_FILE, LOG_FILE, OUTCOME_FILE, carry_out, tensors
 from dynolab.agent.offer import offer
+from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, OFFER_NULL, Assignment, FileLink
 from dynolab.testing.sample import sample_profile
 
@@ -95,3 +97,19 @@ def test_null_models_are_carried_out_only_where_they_are_offered(
     monkeypatch.setenv(OFFER_NULL, "1")
     assert "runs:null/null" in offer("bench").attributes
     assert "is not a null model" in str(said_to_be("onnx", zipped(tmp_path / "net.zip", "model.null", b"3"))["message"])
+
+
+def test_an_error_without_a_log_of_its_own_adds_none(tmp_path: Path) -> None:
+    error = said_to_be("onnx", tmp_path / "none.onnx")
+    *_, last = (tmp_path / LOG_FILE).read_text().splitlines()
+    assert str(error["message"]) in last
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl(2) is Linux's")
+def test_an_attempt_whose_agent_is_gone_does_nothing(tmp_path: Path) -> None:
+    asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", "profile", "", 1.0, FileLink("none.onnx", 1), "onnx")
+    (tmp_path / ASSIGNMENT_FILE).write_text(json.dumps(codec.encode(asked)))
+    command = [sys.executable, "-m", "dynolab.agent.attempt", str(tmp_path)]
+    for parent, is_carried_out in ((os.getppid(), False), (os.getpid(), True)):
+        ended = subprocess.run([*command, str(parent)], check=False, capture_output=True)
+        assert (ended.returncode, (tmp_path / OUTCOME_FILE).exists()) == (int(not is_carried_out), is_carried_out)

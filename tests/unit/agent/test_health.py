@@ -165,3 +165,25 @@ def test_an_agent_that_has_no_room_for_a_job_gives_it_back_says_why_and_goes_on(
     first, *later = door.asked
     assert first.unfit == ""
     assert all("its disk is full" in one.unfit and one.wait_s == 0 for one in later)
+
+
+def test_a_change_of_health_is_told_once_and_no_change_not_at_all(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "UNFIT_EVERY_S", 0.01)
+    health = iter(["", "", "its disk is full", "its disk is full", "", ""])
+    monkeypatch.setattr(Health, "unfit", lambda self: next(health))
+    door = Door()
+    agent = Agent(door, DeviceOffer("d1", "net", "1.0"))  # type: ignore[arg-type]  # what of a door it needs
+
+    def claim(request: ClaimRequest) -> None:
+        door.asked.append(request)
+        if len(door.asked) == 6:
+            agent._stopped.set()
+
+    monkeypatch.setattr(door, "claim", claim)
+    with caplog.at_level("INFO"):
+        agent.serve()
+    told = [(len(record.args or ()), record.levelname) for record in caplog.records if "fit" in record.message]
+    assert told == [(1, "WARNING"), (0, "INFO")]
+    assert [one.unfit for one in door.asked] == ["", "", "its disk is full", "its disk is full", "", ""]

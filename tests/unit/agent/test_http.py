@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import httpx
 import pytest
 
 from dynolab import errors
-from dynolab.agent.http import _checked
+from dynolab.agent.http import HubDoor, _checked
+from dynolab.spec.agents import FileLink
 
 OURS = errors.Conflict("the attempt is over").to_dict()
 
@@ -35,3 +39,21 @@ def test_an_answer_that_is_no_success_is_the_error_that_it_tells_of(
         _checked(answer)
     assert type(caught.value) is kind
     assert _checked(httpx.Response(204, request=request)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind"),
+    [(200, b"12345", None), (200, b"1234", errors.TransferFailed), (409, b"12345", errors.Conflict)],
+)
+def test_a_file_is_fetched_whole_or_what_was_answered_instead_is_told(
+    tmp_path: Path, status: int, content: bytes, kind: type[errors.Error] | None
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/api/agent/v1/files/model/a1"
+        return httpx.Response(status, content=content) if status == 200 else httpx.Response(status, json=OURS)
+
+    door = HubDoor("http://hub.example/", "secret")
+    door._client = httpx.Client(transport=httpx.MockTransport(answer))
+    with pytest.raises(kind) if kind else nullcontext():
+        assert door.fetch("a1", "model", FileLink("net.onnx", 5), tmp_path).read_bytes() == content
+    door.close()

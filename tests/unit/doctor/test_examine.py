@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dynolab.doctor import load, page_cache, sandboxes
+from dynolab.doctor import cpu, load, page_cache, sandboxes, timers
 from dynolab.doctor.base import Finding, Place
 from dynolab.doctor.examine import examine
 from dynolab.measure import pagecache
@@ -156,3 +157,45 @@ def test_a_device_is_hot_from_eighty_degrees_on(recorded: Recorded, celsius: int
     if firmware.exists():
         firmware.write_text("0\n")
     assert findings(root)["temperature"].state == state
+
+
+def timer(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> Finding:
+    """What is found of a clock whose readings lie such steps apart, over and over."""
+    readings = itertools.accumulate(itertools.cycle(steps))
+    monkeypatch.setattr("dynolab.doctor.timers.time.perf_counter_ns", lambda: next(readings))
+    (found,) = timers.timer(Place(Path("/"), Path("/"), 0.0))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "told"),
+    [
+        ([40], "ok", 40),
+        ([1000], "ok", 1000),
+        ([1001], "warning", 1001),
+        ([20, 20, 900, 900, 900], "ok", 900),
+        ([20, 20, 5000, 5000, 5000], "warning", 5000),
+        ([0, 0, 50, 50, 50], "ok", 50),
+        ([0, 0, 0, 50, 50], "warning", 0),
+    ],
+)
+def test_a_clock_is_slow_by_its_median_step_and_coarse_where_most_steps_are_none(
+    monkeypatch: pytest.MonkeyPatch, steps: list[int], state: str, told: int
+) -> None:
+    found = timer(monkeypatch, steps)
+    assert (found.state, int(found.found.split()[0])) == (state, told)
+
+
+@pytest.mark.parametrize(
+    ("cores", "quota", "state"),
+    [(2, 1.99, "problem"), (2, 2.0, "ok"), (None, 0.99, "problem"), (None, 1.0, "ok")],
+)
+def test_a_quota_holds_back_where_it_is_less_than_the_machine(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, cores: int | None, quota: float, state: str
+) -> None:
+    """A system that does not tell its CPUs has one."""
+    root = recorded("laptop")
+    (root / "sys/fs/cgroup/user.slice/cpu.max").write_text(f"{quota * 100_000:.0f} 100000\n")
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    (found,) = cpu.cpu_quota(Place(root, root, 0.0))
+    assert (found.state, found.found[:4]) == (state, f"{quota:.2f}")

@@ -124,3 +124,29 @@ def test_progress_and_summary_are_no_place_for_files() -> None:
             bounds.checked_outcome(outcome)
     with pytest.raises(SpecInvalid, match="progress"):
         bounds.check_renewal(Renewal({"text": "y" * MANY}))
+
+
+def test_a_shape_has_no_more_dimensions_than_an_array_can_have() -> None:
+    numpy = pytest.importorskip("numpy")
+
+    def array(count: int) -> None:
+        numpy.empty([1] * count)
+
+    def shape(count: int) -> None:
+        bounds.check_shapes({"x": [1] * count})
+
+    def tensor(count: int) -> None:
+        said = {"inputs": [TENSOR | {"shape": [1] * count}], "outputs": [], "fixed": True}
+        check(Outcome, {**DOCUMENTS[Outcome], "tensors": said})
+
+    def is_taken(door: Any, count: int) -> bool:
+        try:
+            door(count)
+        except (ValueError, SpecInvalid):
+            return False
+        return True
+
+    counts = range(1, 100)
+    [limit] = [count for count in counts if is_taken(array, count) and not is_taken(array, count + 1)]
+    for door in (shape, tensor):
+        assert [is_taken(door, count) for count in counts] == [count <= limit for count in counts]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -14,6 +18,7 @@ pytest.importorskip("pgqueuer")
 from dynolab.hub.usecases import find_trend
 from dynolab.hub.usecases.base import TrendCache
 from dynolab.hub.usecases.find_trend import Line
+from dynolab.spec import codec
 from dynolab.spec.compare import Answer
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import Profile, Trust, Verdict
@@ -129,3 +134,54 @@ def test_what_else_changed_is_told() -> None:
     [line] = lines(job(base), job(changed))
     assert line.points[0].differing == ()
     assert line.points[1].differing == ("dynolab: 0.1.0 → 0.2.0",)
+
+
+class Blobs:
+    """A database that tells the sizes of those blobs that are asked for."""
+
+    def __init__(self, sizes: dict[str, int]) -> None:
+        self._sizes = sizes
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def execute(self, statement: Any) -> Any:
+        [asked] = statement.compile().params.values()
+        return SimpleNamespace(all=lambda: [SimpleNamespace(id=one, bytes=self._sizes[one]) for one in asked])
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch, sizes: list[int], recent: TrendCache) -> tuple[int, int]:
+    """Of jobs with results of such sizes: how many one look draws, and how many it cannot."""
+    content = json.dumps(codec.encode(sample_profile())).encode()
+
+    async def read_all(hub: Any, key: str, most: int) -> bytes:
+        return content
+
+    monkeypatch.setattr(find_trend, "read_all", read_all)
+    known = {f"b{number}": size for number, size in enumerate(sizes)}
+    rows = [job(sample_profile(), result_blob_id=one)[0] for one in known]
+    hub: Any = SimpleNamespace(trends=recent, database=Blobs(known))
+    lines, missing = asyncio.run(find_trend.find_lines(hub, rows, None))
+    return sum(len(line.points) for line in lines), missing
+
+
+def test_one_look_reads_so_many_bytes_and_the_next_one_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    recent, sizes = TrendCache(), [2 << 20] * 18
+    assert [looked_at(monkeypatch, sizes, recent) for _ in range(3)] == [(8, 10), (16, 2), (18, 0)]
+    assert looked_at(monkeypatch, [2 << 20, (2 << 20) + 1, 1], TrendCache()) == (2, 1)
+
+
+def test_only_so_many_profiles_are_kept_and_none_with_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    recent, count = TrendCache(), sum(len(run.values_ns) for one in sample_profile().stages for run in one.timing_runs)
+    monkeypatch.setattr(find_trend, "KEPT", 3)
+    monkeypatch.setattr(find_trend, "VALUES_MOST", count)
+    kept = []
+    for sizes in ([1], [1] * 3, [1] * 4):
+        assert looked_at(monkeypatch, sizes, recent) == (len(sizes), 0)
+        kept.append(len(recent.profiles))
+    assert kept == [1, 3, 1]
+    monkeypatch.setattr(find_trend, "VALUES_MOST", count - 1)
+    recent = TrendCache()
+    assert looked_at(monkeypatch, [1], recent) == (1, 0)
+    assert not recent.profiles

@@ -61,6 +61,8 @@ def test_nothing_readable_is_no_failure(tmp_path: Path) -> None:
     assert facts.cores >= 1
     assert found["clocksource"].startswith("not available: /sys/")
     assert found["cgroup_cpu_quota"] == "none"
+    assert found["turbo"].startswith("not available: ")
+    assert all(isinstance(value, str) and value for value in found.values())
 
 
 def test_the_machine_at_hand() -> None:

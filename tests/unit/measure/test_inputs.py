@@ -173,3 +173,12 @@ def test_a_type_without_a_zero_has_random_values_too() -> None:
     plans, _ = inputs.plan([spec("float8_e8m0fnu")], InputWishes(), FIRST)
     values = inputs.make(plans, 1)["x"].astype(np.float32)
     assert 0 < values.min() <= values.max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int4", "float8_e4m3fn"])
+def test_an_input_without_a_single_value_that_is_a_number(dtype: str) -> None:
+    empty = np.zeros((0, 3), np.float32 if "float" in dtype else np.int8)
+    assert inputs.conform(empty, spec(dtype, (None, 3))).shape == (0, 3)
+    if "float" in dtype:
+        nothing = np.full(3, np.nan, np.float32)
+        assert np.isnan(inputs.conform(nothing, spec(dtype, (3,))).astype(np.float32)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import random
 import subprocess
@@ -49,6 +50,21 @@ def test_medians_over_repeats_keep_it_too(runs: list[tuple[MemoryEdge, MemoryEdg
     increase = stats.median_range([pair[1] for pair in pairs])
     assert 0 <= increase.lower <= increase.upper <= peak.upper
     assert 0 <= increase.lower <= peak.lower <= peak.upper
+
+
+@given(st.integers(0, 1 << 40), st.integers(0, 1 << 40), st.integers(0, 1 << 40))
+def test_what_was_swapped_out_counts_as_what_is_resident_does(kept: int, file: int, swapped: int) -> None:
+    swapped = min(swapped, kept)
+
+    def edge(anonymous: int, file: int, swap: int) -> MemoryEdge:
+        resident = anonymous + file
+        return MemoryEdge(0, resident, anonymous, file, 0, swap, 0, resident)
+
+    nothing, end = edge(0, 0, 0), edge(kept - swapped, file, swapped)
+    _, increase = memory.ranges(nothing, end, end, [])
+    assert increase == Range(kept, kept + file)
+    peak, increase = memory.ranges(end, nothing, nothing, [end])
+    assert (increase.lower, peak.upper) == (-kept, 0)
 
 
 def assert_close(found: Range, lower: int, upper: int, *, readings: int = 1) -> None:
@@ -203,6 +219,25 @@ def test_software_is_told_from_the_model_by_its_place(tmp_path: Path) -> None:
     assert not software.has(str(tmp_path.resolve() / "cache" / "kernels.so"))
     assert not software.has("/dev/shm/weights")
     assert not software.has("/usrlocal/lib.so")
+
+
+@pytest.mark.parametrize(("place", "written", "library"), [("lib", 0, 8), ("lib", 2, 6), ("model", 0, 0)])
+def test_file_pages_of_software_are_told_apart_as_long_as_nobody_wrote_to_them(
+    tmp_path: Path, place: str, written: int, library: int
+) -> None:
+    """Sizes in MiB."""
+    (tmp_path / place).mkdir()
+    path, apart = tmp_path / place / "library.so", memory_readings.Software((str(tmp_path / "lib"),))
+    path.write_bytes(b"x" * (8 * MIB))
+    before = memory_readings.read_edge(apart=apart)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as pages:
+        assert sum(pages[::4096]) == ord("x") * (8 * MIB // 4096)
+        for at in range(0, written * MIB, 4096):
+            pages[at] = 0
+        after = memory_readings.read_edge(apart=apart)
+    grown = [getattr(after, name) - getattr(before, name) for name in ("library_bytes", "file_bytes", "resident_bytes")]
+    for found, truth in zip(grown, (library * MIB, (8 - written) * MIB, 8 * MIB), strict=True):
+        assert abs(found - truth) <= MIB, grown
 
 
 def test_what_the_first_inference_allocates_belongs_to_inference(null_harness: MakeHarness) -> None:

@@ -123,6 +123,35 @@ def test_what_no_worker_finds_is_not_taken(
         told(tmp_path, request, changed(document, place, value))
 
 
+RIGHT: tuple[tuple[RunKind, Measure, tuple[str | int, ...], object], ...] = (
+    (RunKind.INFERENCE, Measure.TIME, ("import_ns",), 0),
+    (RunKind.INFERENCE, Measure.TIME, ("stages", "inference", "values_ns"), [1, 2, 3]),
+    (RunKind.INFERENCE, Measure.TIME, ("stages", "inference", "warmup_ns"), []),
+    (RunKind.INFERENCE, Measure.TIME, ("stages", "inference", "warmup_ns"), [0]),
+    (RunKind.INFERENCE, Measure.TIME, ("stages", "inference", "first_ns"), 0),
+    (RunKind.INFERENCE, Measure.TIME, ("stages", "inference", "io_bytes"), 0),
+    (RunKind.INFERENCE, Measure.TIME, ("stages", "warm_load", "files"), [{"path": "x", "bytes": 0}]),
+    (RunKind.INFERENCE, Measure.MEMORY, ("stages", "inference", "edges", 0, "swap_bytes"), 0),
+    (RunKind.INSPECT, Measure.NOTHING, ("floor_ns",), 1),
+    (RunKind.INSPECT, Measure.NOTHING, ("inspection", "inputs", 0, "spec", "shape"), [0, 2**40]),
+    (RunKind.INSPECT, Measure.NOTHING, ("inspection", "outputs", 0, "shape"), []),
+    (RunKind.INSPECT, Measure.NOTHING, ("inspection", "description", "operators"), 0),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "layers", 0, "time_ns"), 0),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "layers", 0, "output_bytes"), 0),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "layers", 0, "cycles"), None),
+    (RunKind.LAYERS, Measure.TIME, ("layer_pass", "layers", 0, "cycles"), 0),
+)
+
+
+@pytest.mark.parametrize(("kind", "measure", "place", "value"), RIGHT, ids=map(str, range(len(RIGHT))))
+def test_the_least_that_a_worker_may_find_is_taken(
+    honest: Any, tmp_path: Path, kind: RunKind, measure: Measure, place: tuple[str | int, ...], value: object
+) -> None:
+    request, document = honest[kind, measure]
+    sound = changed(document, place, value)
+    assert codec.encode(told(tmp_path, request, sound)) == sound
+
+
 def changed(document: Any, place: tuple[str | int, ...], value: object) -> Any:
     copy = json.loads(json.dumps(document))
     inner = copy

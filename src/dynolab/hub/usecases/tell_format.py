@@ -76,7 +76,7 @@ class _End(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
-            raise ValueError(f"there is no byte {start + offset}")
+            raise OSError(f"there is no byte {start + offset}")  # as of a file: zipfile looks for it
         self._at = start + offset
         return self._at
 
