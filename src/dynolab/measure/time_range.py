@@ -16,8 +16,8 @@ from dynolab.spec.measurements import LoopWindow
 NARROW = 0.03
 """A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
 LEAST_WIDTH = 0.02
-"""No range is narrower. Undisturbed processes of the same model differ by about this, by where their memory lies and by what
-other cores do to the caches that they share (docs/benchmarks.md, coverage)."""
+"""No range is narrower. Undisturbed processes of the same model differ by this and more, by where their memory lies and by what
+other cores do to the caches that they share."""
 GAP_TIMES = 2.0
 """The gap between the two best processes, so many times, is how far below the best one a better one may lie."""
 CALM_SLOWDOWN = 1.05
@@ -94,11 +94,13 @@ def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> 
     )
 
 
-def settled(process: ProcessTimes, best: Mapping[str, float]) -> bool:
-    """Whether more windows of this process would bring nothing: enough were calm, and the fastest two of them agree."""
-    references = _references([process], best)
-    judged = (_judged(window, values, references) for window, values in _split(process))
-    calm = sorted(window.fastest_ns for window in judged if window.calm)
+def settled(fastest_ns: Sequence[int], windows: Sequence[LoopWindow], best: Mapping[str, float]) -> bool:
+    """Whether more windows of this process would bring nothing: enough were calm, and the fastest two of them agree.
+
+    ``fastest_ns`` holds each window's fastest iteration.
+    """
+    judged = zip(fastest_ns, calm_ones(windows, best), strict=True)
+    calm = sorted(value for value, is_calm in judged if is_calm)
     return len(calm) >= CALM_WINDOWS and calm[1] <= (1 + AGREED) * calm[0]
 
 

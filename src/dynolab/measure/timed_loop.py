@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dynolab.measure import window_witnesses
 from dynolab.measure.clock import loop, now_ns
-from dynolab.measure.time_range import ProcessTimes, settled
+from dynolab.measure.time_range import settled
 from dynolab.measure.window_witnesses import WindowWitnesses
 from dynolab.spec.measurements import LoopWindow
 
@@ -37,10 +37,11 @@ def timed_loop(
     """Carry it out; the windows, whose iterations stand in ``durations`` one after the other. Times in ns."""
     witnesses, warmup = WindowWitnesses(), memoryview(bytearray(8)).cast("q")
     windows: list[LoopWindow] = []
+    fastest_ns: list[int] = []
     done, begun_ns = 0, now_ns()
     try:
         before = witnesses.read()
-        while _goes_on(windows, durations, done, budget, begun_ns, best):
+        while _goes_on(windows, fastest_ns, done, budget, begun_ns, best):
             count = _length(expected_ns, budget, done)
             warms = count >= WARMUP_FROM
             if warms:
@@ -48,7 +49,9 @@ def timed_loop(
             made = loop(run, durations[done:], count, budget.deadline_ns)
             after = witnesses.read()
             windows.append(window_witnesses.between(before, after, made, warmup[0] if warms else None))
-            expected_ns = sorted(durations[done : done + made])[made // 2]
+            ordered = sorted(durations[done : done + made])
+            fastest_ns.append(ordered[0])
+            expected_ns = ordered[made // 2]
             before, done = after, done + made
     finally:
         witnesses.close()
@@ -62,7 +65,7 @@ def _length(expected_ns: int, budget: LoopBudget, done: int) -> int:
 
 def _goes_on(
     windows: list[LoopWindow],
-    durations: memoryview,
+    fastest_ns: list[int],
     done: int,
     budget: LoopBudget,
     begun_ns: int,
@@ -78,4 +81,4 @@ def _goes_on(
         return True
     if now - begun_ns >= budget.settle_within_ns:
         return False
-    return not settled(ProcessTimes(durations[:done], windows), best)
+    return not settled(fastest_ns, windows, best)

@@ -63,7 +63,7 @@ class TimingPasses:
         def load_and_loop(index: int) -> None:
             left = max(1, len(planned) - index)
             changes = {
-                "iterations": planned[min(index, len(planned) - 1)],
+                "iterations": planned[index] if index < len(planned) else 1,  # beyond the plan: calm windows, no share
                 "most_iterations": 0 if given else plan.SETTLE_MOST,
                 "settle_within_ns": plan.SETTLE_WITHIN_NS,
                 "time_limit_ns": max(1, (limit_ns - self._loop_ns) // left),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dynolab.measure import cgroups
 from dynolab.measure.clock import now_ns
-from dynolab.measure.readings import reference_kernel
-from dynolab.measure.readings.base import read_number, table
+from dynolab.measure.readings import cpu_quota, reference_kernel
+from dynolab.measure.readings.base import read_number
 from dynolab.spec.measurements import LoopWindow
 
 _TASKS = "/proc/self/task"
@@ -74,13 +74,8 @@ class WindowWitnesses:
 
     def _throttled_ns(self) -> int | None:
         """What quotas of the groups around this process took; None without any (see the reading ``cpu_quota``)."""
-        groups = [table(os.pread(file, _READ_BYTES, 0).decode()) for file in self._quota]
-        limited = [group for group in groups if "nr_periods" in group]
-        if not limited:
-            return None
-        known = (int(group.get("throttled_usec", ["0"])[0]) * 1000 for group in limited)
-        older = (int(group.get("throttled_time", ["0"])[0]) for group in limited)
-        return sum(known) + sum(older)
+        groups = cpu_quota.limited_groups(os.pread(file, _READ_BYTES, 0).decode() for file in self._quota)
+        return int(cpu_quota.throttled_ns(groups)) if groups else None
 
     def close(self) -> None:
         """Close the files."""

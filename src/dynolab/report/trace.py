@@ -57,11 +57,15 @@ def _finished(event: Event) -> Event:
 
 
 def _thread(run: TimingRun) -> int:
-    return run.process * 10 + run.attempt  # a pass is tried three times at most
+    return run.process * 10 + run.attempt  # three tries at most, in profiles of schema 1
 
 
 def _thread_name(run: TimingRun) -> str:
-    return f"process {run.process}, try {run.attempt}" + ("" if run.chosen else " (not chosen)")
+    return (
+        f"process {run.process}"
+        + (f", try {run.attempt}" if run.attempt > 1 else "")
+        + ("" if run.chosen else " (left out)")
+    )
 
 
 def _run(stage: Stage, run: TimingRun, pid: int, now: int) -> Iterator[Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,17 +26,24 @@ class CpuQuota(Reading):
 
     def read(self, root: Path = Path("/")) -> dict[str, float]:
         """The sums over the groups. Raises :class:`Unavailable` where none can be read."""
-        groups = [table(text) for text in _stats(root)]
-        limited = [group for group in groups if "nr_periods" in group]
+        limited = limited_groups(_stats(root))
         if not limited:
             raise Unavailable("no control group below /sys/fs/cgroup tells of a CPU quota")
         return {
             "periods": sum(_number(group, "nr_periods") for group in limited),
             "throttled_periods": sum(_number(group, "nr_throttled") for group in limited),
-            "throttled_ns": sum(
-                _number(group, "throttled_usec") * 1e3 + _number(group, "throttled_time") for group in limited
-            ),
+            "throttled_ns": throttled_ns(limited),
         }
+
+
+def limited_groups(texts: Iterable[str]) -> list[dict[str, list[str]]]:
+    """The contents of those ``cpu.stat`` that tell of a quota."""
+    return [group for group in map(table, texts) if "nr_periods" in group]
+
+
+def throttled_ns(groups: Iterable[dict[str, list[str]]]) -> float:
+    """The time for which quotas stopped threads, as versions 2 and 1 call it."""
+    return sum(_number(group, "throttled_usec") * 1e3 + _number(group, "throttled_time") for group in groups)
 
 
 def _number(group: dict[str, list[str]], name: str) -> float:
