@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,11 @@ class TimingPasses:
         limit_ns = int(options.max_profiler_time_s * 1e9)
         given = options.max_profiler_iterations is not None
 
-        def load_and_loop(index: int) -> None:
+        def load_and_loop(index: int, *, settles: bool = not given) -> None:
             left = max(1, len(planned) - index)
             changes = {
                 "iterations": planned[index] if index < len(planned) else 1,  # beyond the plan: calm windows, no share
-                "most_iterations": 0 if given else plan.SETTLE_MOST,
+                "most_iterations": plan.SETTLE_MOST if settles else 0,
                 "settle_within_ns": plan.SETTLE_WITHIN_NS,
                 "time_limit_ns": max(1, (limit_ns - self._loop_ns) // left),
             }
@@ -73,7 +74,8 @@ class TimingPasses:
         self._tried(StageName.INFERENCE, tries, load_and_loop)
         if tries.more:
             done = len(self.runner.measured.timing[StageName.INFERENCE])
-            self._tried(StageName.WARM_LOAD, plan.load_tries(repeats), load_and_loop, done=done)
+            load_alone = partial(load_and_loop, settles=False)
+            self._tried(StageName.WARM_LOAD, plan.load_tries(repeats), load_alone, done=done)
 
     def _tried(self, stage: StageName, tries: Tries, process: Callable[[int], None], *, done: int = 0) -> None:
         """The processes of the plan, ``done`` of them already, and more while the stage's range is wide."""
