@@ -66,7 +66,7 @@ def _why_wide(found: TimeRange, record_on: str | None) -> str:
         return f"this device ran the same model in {show_time(found.lower_ns)} on {record_on}"
     lost = 1 - 1 / found.slowdown
     if not found.calm_windows and found.delay_share > lost:
-        return f"its threads waited for a CPU that others used, {show_share(found.delay_share)} of the time"
+        return f"its threads waited for a CPU, {show_share(found.delay_share)} of the time"
     if found.gap is None:
         return "it ran in one process only, which does not tell how much it varies"
     if not found.calm_windows or lost > found.gap:

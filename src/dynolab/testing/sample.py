@@ -133,7 +133,7 @@ def noisy_profile(**changes: Any) -> Profile:
     time = base.inference.time
     if time is None:
         raise Bug("the sample has an inference time")
-    reason = "its threads waited for a CPU that others used, 6.2 % of the time"
+    reason = "its threads waited for a CPU, 6.2 % of the time"
     noisy = Verdict(Trust.NOISY, (reason,), {"range_width": 0.24, "delay_share": 0.062})
     time = replace(time, lower_ns=int(0.76 * time.minimum_ns), verdict=noisy)
     return replace(base, inference=replace(base.inference, time=time, verdict=noisy), **changes)

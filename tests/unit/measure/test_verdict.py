@@ -115,7 +115,7 @@ WIDE = TimeRange(2_400_000, 3_200_000, calm_windows=10, windows=20, slowdown=1.0
     ("found", "record_on", "reason"),
     [
         (replace(WIDE, gap=0.15), None, "the two fastest processes differ by 15.0 %"),
-        (replace(WIDE, calm_windows=0, delay_share=0.4), None, "waited for a CPU that others used, 40.0 % of the time"),
+        (replace(WIDE, calm_windows=0, delay_share=0.4), None, "waited for a CPU, 40.0 % of the time"),
         (replace(WIDE, calm_windows=0, slowdown=1.6), None, "the CPU ran at 62.5 % of its best speed"),
         (replace(WIDE, calm_windows=0, slowdown=1.6, delay_share=0.1), None, "62.5 % of its best speed"),
         (replace(WIDE, gap=None), None, "it ran in one process only"),

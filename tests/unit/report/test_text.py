@@ -57,7 +57,7 @@ def test_what_was_not_measured_is_a_dash_with_a_footnote() -> None:
 def test_a_verdict_has_its_reason_in_words() -> None:
     page = text.plugin.render([noisy_profile()])
     assert "noisy [1]" in page
-    assert "[1]  its threads waited for a CPU that others used, 6.2 % of the time" in page
+    assert "[1]  its threads waited for a CPU, 6.2 % of the time" in page
     assert "Inference   6.32 - 8.31 ms" in page
 
 
