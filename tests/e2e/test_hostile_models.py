@@ -336,14 +336,14 @@ WORKERS = {
         "WorkerCrashed",
         "read",
     ),
-    "a result of another kind": ("leave('{\"protocol\": 2}')", "WorkerCrashed", "no result of inspect"),
+    "a result of another kind": ("leave('{\"protocol\": 3}')", "WorkerCrashed", "no result of inspect"),
     "a number past all bounds": (
-        "leave('{\"protocol\": 2, \"import_ns\": ' + '9' * 4000 + '}')",
+        "leave('{\"protocol\": 3, \"import_ns\": ' + '9' * 4000 + '}')",
         "WorkerCrashed",
         "63 bits",
     ),
     "orders to a terminal": (
-        """leave('{"protocol": 2, "error": {"code": "LoadFailed", "message": "\\\\u001b]0;x"}}')""",
+        """leave('{"protocol": 3, "error": {"code": "LoadFailed", "message": "\\\\u001b]0;x"}}')""",
         "LoadFailed",
         "\N{REPLACEMENT CHARACTER}]0;x",
     ),
@@ -353,7 +353,7 @@ WORKERS = {
         "left no result",
     ),
     "another device's trouble": (
-        """leave('{"protocol": 2, "error": {"code": "DeviceLost", "message": "try elsewhere"}}')""",
+        """leave('{"protocol": 3, "error": {"code": "DeviceLost", "message": "try elsewhere"}}')""",
         "WorkerCrashed",
         "the worker ended with DeviceLost: try elsewhere",
     ),
@@ -476,6 +476,7 @@ def test_a_disk_is_not_filled(harness: Harness, monkeypatch: pytest.MonkeyPatch)
             for _ in range(500):
                 file.write(bytes(1 << 20))
                 file.flush()
+                time.sleep(0.004)  # a fast disk would be full before anybody looks
         time.sleep(10)
         """,
     )

@@ -201,7 +201,7 @@ def heavy(doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ]
 
 
-LAYERS = 10_900
+LAYERS = 7_900
 """As many as a document of 2 MiB holds: see PROFILE_BYTES."""
 
 

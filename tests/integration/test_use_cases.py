@@ -361,7 +361,7 @@ def test_the_last_byte_fits_and_the_one_after_it_does_not(run: Run) -> None:
         async with bench.hub.database.single() as connection:
             used = await connection.scalar(text("SELECT coalesce(sum(bytes), 0) FROM blob"))
             used += await connection.scalar(
-                text("SELECT coalesce(sum(bytes), 0) FROM upload WHERE completed_at IS NULL")
+                text("SELECT coalesce(sum(coalesce(bytes, come_bytes)), 0) FROM upload WHERE completed_at IS NULL")
             )
         sizes.append(int(used))
 

@@ -52,8 +52,8 @@ def test_a_profile_is_read_in_chinese_with_the_reasons_that_it_holds(noisy: str,
         assert words in inference.inner_text()
     assert page.get_by_role("heading", name="四个阶段").is_visible()
     assert page.get_by_role("img", name="首次加载: ").first.get_attribute("aria-label").count("离散区间") == 1
-    reason = inference.get_by_text("线程等待 CPU 共")
-    assert plain(reason) == "线程等待 CPU 共 64.2 ms,占本轮测量的 6.2 %(允许 5 %)"
+    reason = inference.get_by_text("的时间在等待 CPU")
+    assert plain(reason) == "其线程有 6.2 % 的时间在等待 CPU"
     assert inference.locator("[lang=en]").count() == 0
     assert "68 层中有 3 层(占时间的 4.9 %)没有运行在 NPU 上" in plain(page.get_by_role("alert"))
     decided = page.get_by_role("region", name="要求")

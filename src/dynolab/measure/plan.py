@@ -17,9 +17,9 @@ INFERENCE_PROCESSES = 3
 DEFAULT_ITERATIONS = 100
 """Of all processes together, in any case, where the request does not say."""
 MAX_ITERATIONS_PER_PROCESS = 10_000_000
-SETTLE_MOST = 30_000
-"""Iterations of one process where the request does not say: 20 windows of a model that takes 13 us, and 1 s of one that takes
-33 us. All are kept."""
+SETTLE_MOST = 5_000
+"""Iterations of one process where the request does not say: five windows of a model that takes 20 us. All are kept, and pages that
+show a profile, or compare some, read 2 MiB of documents at most."""
 SETTLE_WITHIN_NS = 3_000_000_000
 """How long one process looks for calm windows, beyond the iterations that are made in any case."""
 LOAD_TRIES, LOAD_TRIES_NS = 4, 8_000_000_000

@@ -18,7 +18,7 @@ DIMENSIONS = 64
 PROGRESS_BYTES, SUMMARY_BYTES, TENSORS_BYTES, ERROR_BYTES = 16 << 10, 16 << 10, 256 << 10, 64 << 10
 """Of an agent's documents as JSON: lists of hundreds of jobs show the first two, ours have some hundred bytes."""
 PROFILE_BYTES, TREND_BYTES = 2 << 20, 16 << 20
-"""Of the profile documents that are read for one page or answer: a third of a second of a core for 2 MiB, which is 10,000 layers.
+"""Of the profile documents that are read for one page or answer: a third of a second of a core for 2 MiB, which is 8,000 layers.
 A trend reads no layers; what it has read it keeps, so that the next look reads the others."""
 
 
