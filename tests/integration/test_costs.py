@@ -283,6 +283,6 @@ def test_a_zip_of_nothing_but_names_is_looked_at_in_time() -> None:
             archive.writestr(f"{number}", b"")
         archive.writestr("model.onnx", b"x")
     content = packed.getvalue()
-    begun = time.process_time()
+    begun = time.thread_time()
     format_inside("many.zip", content[-END_BYTES:], len(content))
-    assert time.process_time() - begun < 1.0
+    assert time.thread_time() - begun < 1.0

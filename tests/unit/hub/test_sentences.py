@@ -456,9 +456,9 @@ def test_names_and_figures_stay_as_they_were_stored(language: str) -> None:
     ],
 )  # fmt: skip
 def test_hostile_texts_are_bounded(language: str, text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     parts = texts.Texts(language).stored(text)
-    assert time.process_time() - began < 3
+    assert time.thread_time() - began < 3
     assert len(text) <= LONGEST or parts == (Part(text, True),)
 
 

@@ -64,11 +64,11 @@ def test_what_is_large_is_cut_short_in_time_and_that_is_told(name: str) -> None:
     profile, report = LARGE[name](), plugins.load("dynolab.report", "html")
     assert isinstance(report, Report)
     report.render([sample_profile()])  # the templates are read
-    begun = time.process_time()
+    begun = time.thread_time()
     shown, is_cut = bounded(profile)
     assert is_cut
     text = report.render([shown])
-    assert time.process_time() - begun < 1.0
+    assert time.thread_time() - begun < 1.0
     assert len(text) < 1_500_000
 
 
