@@ -100,9 +100,39 @@ _EXAMPLE = "estimated_inference_time <= 33 ms"
 def _unknown(text: str, key: str) -> SpecInvalid:
     name, dot, _ = key.rpartition(".")
     known = facts.names() if not dot else [f"{name}.{end}" for end in facts.RANGE_ENDS if facts.find(f"{name}.{end}")]
-    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+    near = _meant(key) or difflib.get_close_matches(key, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"such as: {_EXAMPLE}"
     return SpecInvalid(f"requirement {text!r}: there is no figure named {key!r}", hint=hint)
+
+
+_MEANINGS = (
+    (("p95",), ("inference_time_p90", "inference_time_p99")),
+    (("p90",), ("inference_time_p90",)),
+    (("p99",), ("inference_time_p99",)),
+    (("p50", "median", "mean", "average", "avg"), ("inference_time_median",)),
+    (("fps", "qps", "ips", "throughput", "rate"), ("iterations_per_second",)),
+    (("memory", "mem", "ram", "rss"), ("process_total_peak",)),
+    (("load", "startup", "start"), ("first_load_time", "warm_load_time")),
+    (("latency", "time", "duration", "speed", "ms"), ("estimated_inference_time",)),
+    (("size", "weights"), ("model_size",)),
+)
+"""Words that people use for a figure, and the figures; what is said first decides, so that a mean latency is a median."""
+_FILLERS = frozenset(
+    {"peak", "max", "maximum", "min", "minimum", "total", "usage", "used", "model", "file", "inference", "infer"}
+)
+"""Words that may stand beside them and decide nothing."""
+
+
+def _meant(key: str) -> tuple[str, ...]:
+    """The figures that people mean by a name made of everyday words; empty for any other name.
+
+    Names that look alike are not it: ``memory`` looks like ``io_memory``, and who limits memory means the whole process.
+    """
+    words = set(re.split(r"[_\-. ]+", key.lower()))
+    known = _FILLERS.union(*(names for names, _ in _MEANINGS))
+    if not words <= known:
+        return ()
+    return next((figures for names, figures in _MEANINGS if words & set(names)), ())
 
 
 def _limit(text: str, fact: Fact, rest: str) -> float:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.errors import SpecInvalid
+from dynolab.spec import facts
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import ColdProof, Profile, TotalMemory, Trust, Verdict
 from dynolab.spec.requirements import Outcome, decide, decide_all, parse
@@ -114,6 +115,36 @@ def test_the_part_that_does_not_fit_is_named(text: str, message: str, hint: str)
         parse(text)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("memory", "process_total_peak"),
+        ("peak_memory", "process_total_peak"),
+        ("RAM", "process_total_peak"),
+        ("p95", "inference_time_p90 or inference_time_p99"),
+        ("inference_time_p95", "inference_time_p90 or inference_time_p99"),
+        ("p95_latency", "inference_time_p90 or inference_time_p99"),
+        ("p99", "inference_time_p99"),
+        ("latency", "estimated_inference_time"),
+        ("mean-latency", "inference_time_median"),
+        ("fps", "iterations_per_second"),
+        ("load_time", "first_load_time or warm_load_time"),
+        ("size", "model_size"),
+    ],
+)
+def test_everyday_words_suggest_what_people_mean(name: str, meant: str) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        parse(f"{name} <= 200 MB")
+    assert caught.value.hint == f"did you mean {meant}?"
+    assert all(facts.find(key) for key in meant.split(" or "))
+
+
+def test_names_that_look_like_a_figure_still_suggest_it() -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        parse("compile_memory_peek <= 200 MB")
+    assert "compile_memory_peak" in (caught.value.hint or "")
 
 
 @given(st.text(max_size=60))
