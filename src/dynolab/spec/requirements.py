@@ -76,6 +76,12 @@ class Decision:
     sentence: str
     again: bool = False
     """Whether the same request may be decided when it is run again, on a calmer device; only what cannot be told is."""
+    figure: str = "-"
+    """The value as people read it, as in the sentence."""
+    within: float | None = None
+    """The share of the iterations within the limit, where it limits the inference time."""
+    why: str = ""
+    """What the sentence says beyond value, limit and share: why it is no better known, and what would help."""
 
 
 def parse(text: str) -> Requirement:
@@ -165,19 +171,26 @@ def decide(requirement: Requirement, profile: Profile) -> Decision:
     value, reason = fact.value(profile), fact.reason(profile)
     if value is None:
         said = f"{fact.title} was not measured: {_bare(reason)}.{_FINAL}"
-        return Decision(requirement.text, Outcome.CANNOT_TELL, said)
-    bounds = _bounds(fact, value, profile)
-    said = f"{fact.title} is {_exact(fact, value, requirement, profile)}; required: {_wanted(requirement)}."
-    said += _share_within(fact, requirement, profile)
+        return Decision(requirement.text, Outcome.CANNOT_TELL, said, why=said)
+    outcome, why, again = _outcome(requirement, value, _bounds(fact, value, profile))
+    figure = _exact(fact, value, requirement, profile)
+    said = f"{fact.title} is {figure}; required: {_wanted(requirement)}."
+    within = _share_within(fact, requirement, profile)
+    if within is not None:
+        said += f" {show_share(within)} of the iterations were within it here."
+    return Decision(requirement.text, outcome, said + why, again, figure, within, why.strip())
+
+
+def _outcome(requirement: Requirement, value: Value, bounds: _Bounds) -> tuple[Outcome, str, bool]:
+    """The outcome, what is to be said of it, and whether another run may tell."""
     lowest, highest = (_OPERATORS[requirement.operator](end, requirement.limit) for end in (bounds.low, bounds.high))
     if lowest == highest:
-        return Decision(requirement.text, Outcome.MET if lowest else Outcome.NOT_MET, said + bounds.note)
+        return Outcome.MET if lowest else Outcome.NOT_MET, bounds.note, False
     if _straddled(requirement, value):
         name = _name(requirement)
         ends = f" The limit lies inside the range.{_FINAL} To limit one end: {name}.upper or {name}.lower."
-        return Decision(requirement.text, Outcome.CANNOT_TELL, said + bounds.note + ends)
-    again = bounds.advice != _FINAL
-    return Decision(requirement.text, Outcome.CANNOT_TELL, said + bounds.note + bounds.doubt + bounds.advice, again)
+        return Outcome.CANNOT_TELL, bounds.note + ends, False
+    return Outcome.CANNOT_TELL, bounds.note + bounds.doubt + bounds.advice, bounds.advice != _FINAL
 
 
 _AGAIN = " A run on a calmer device may tell."
@@ -208,7 +221,7 @@ def decide_all(profile: Profile, texts: Sequence[str] | None = None) -> list[Dec
         try:
             decisions.append(decide(parse(text), profile))
         except SpecInvalid as error:
-            decisions.append(Decision(text, Outcome.CANNOT_TELL, error.message))
+            decisions.append(Decision(text, Outcome.CANNOT_TELL, error.message, why=error.message))
     return decisions
 
 
@@ -221,13 +234,13 @@ def _wanted(requirement: Requirement) -> str:
     return f"{_WORDS[requirement.operator]} {requirement.text.split(requirement.operator, 1)[1].strip()}"
 
 
-def _share_within(fact: Fact, requirement: Requirement, profile: Profile) -> str:
+def _share_within(fact: Fact, requirement: Requirement, profile: Profile) -> float | None:
     """How many of the iterations kept a limit on the inference time: the minimum alone says little about an app."""
     if fact.stage is not StageName.INFERENCE or fact.lower is None or requirement.operator not in ("<=", "<"):
-        return ""
+        return None
     values = [value for run in profile.inference.timing_runs if run.chosen for value in run.values_ns]
     within = sum(_OPERATORS[requirement.operator](value, requirement.limit) for value in values)
-    return f" {show_share(within / len(values))} of the iterations were within it here." if values else ""
+    return within / len(values) if values else None
 
 
 def _exact(fact: Fact, value: Value, requirement: Requirement, profile: Profile) -> str:
@@ -312,8 +325,16 @@ def _seen_bounds(fact: Fact, value: Value, stage: Stage, verdict: Verdict, profi
         low = lower
     if _perhaps_warm(stage):
         return _Bounds(low, _ANY, " It was not proven to be cold.", advice=_FINAL)
-    wide = verdict.trust is not Trust.CLEAN and verdict.reasons and lower is not None
-    return _Bounds(low, seen, doubt=f" The range is wide: {_bare(verdict.reasons[0])}." if wide else "")
+    wide = why_wide(verdict) if lower is not None else None
+    return _Bounds(low, seen, doubt=f" {wide}" if wide else "")
+
+
+def why_wide(verdict: Verdict) -> str | None:
+    """The sentence that says why a time's range is wide, or why it is none; None where nothing is to be said."""
+    if verdict.trust is Trust.CLEAN or not verdict.reasons:
+        return None
+    told = "The stage is invalid" if verdict.trust is Trust.INVALID else "The range is wide"
+    return f"{told}: {_bare(verdict.reasons[0])}."
 
 
 def _sure_bounds(fact: Fact, value: Value, stage: Stage | None, profile: Profile) -> _Bounds:

@@ -35,7 +35,7 @@ from dynolab.hub.usecases.share_access import shared_with
 from dynolab.report.base import Report
 from dynolab.report.html.bounded import bounded
 from dynolab.report.html.view import ProfileView, layers_view, view
-from dynolab.report.html.words import Say
+from dynolab.report.say import Say
 from dynolab.spec.profiles import Profile
 
 PAGE = "html"

@@ -18,7 +18,8 @@ from dynolab.hub.pages import assets, texts
 from dynolab.hub.pages.texts.sentences import Parts
 from dynolab.hub.usecases.base import Account
 from dynolab.report.html.environment import Environment, environment
-from dynolab.report.html.words import Say, prose
+from dynolab.report.html.words import prose
+from dynolab.report.say import Say
 from dynolab.spec.show import show_bytes, show_time
 
 TEMPLATES = Path(__file__).parent / "templates"

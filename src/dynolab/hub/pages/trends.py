@@ -26,7 +26,7 @@ from dynolab.report.html.sides import Change, change, run_minima
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.trend import Mark, TrendChart, trend_chart
 from dynolab.report.html.view import Figure, doubt, figure
-from dynolab.report.html.words import Say
+from dynolab.report.say import Say
 from dynolab.spec.facts import Fact, fact
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import Profile, Stage, Trust

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from dynolab.report.base import stage_title
 from dynolab.report.html.svg import element, nice_ticks, percent, picture
-from dynolab.report.html.words import Say, plainly
+from dynolab.report.say import Say, plainly
 from dynolab.spec.facts import UnitTotal
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import MemorySummary, Profile, Stage

@@ -1,4 +1,4 @@
-"""The words of a page: in which language they are said, and how they are set.
+"""How the words of a page are set.
 
 Figures stay with their units, names break where a person would.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Protocol
 
 from markupsafe import Markup, escape
 
@@ -25,17 +24,6 @@ _SEAM = re.compile(r"(?<=[_/.:])(?=[^_/.:\s])")
 
 SHORT = 100
 """Characters of a name that is remembered."""
-
-
-class Say(Protocol):
-    """Says English words in the page's language; what stands in braces is filled with ``values``."""
-
-    def __call__(self, words: str, /, **values: object) -> str: ...
-
-
-def plainly(words: str, /, **values: object) -> str:
-    """The English words as they are."""
-    return words.format(**values) if values else words
 
 
 def prose(text: str) -> Markup:
