@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.facts import STAGE_TITLES, fact
@@ -28,6 +28,17 @@ class Report(ABC):
     @abstractmethod
     def render(self, profiles: Sequence[Profile]) -> str:
         """The whole document as text. Raises :class:`SpecInvalid` for a number of profiles that the format cannot hold."""
+
+
+class Say(Protocol):
+    """Says English words in the page's language; what stands in braces is filled with ``values``."""
+
+    def __call__(self, words: str, /, **values: object) -> str: ...
+
+
+def plainly(words: str, /, **values: object) -> str:
+    """The English words as they are."""
+    return words.format(**values) if values else words
 
 
 def only(profiles: Sequence[Profile], name: str) -> Profile:

@@ -10,6 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dynolab.report._answer import answer, listed
+from dynolab.report._strip import NOTICE, TRUST, Notes, decisions, notice_cells, pairs, rank, strip
 from dynolab.report.base import (
     Report,
     basis_text,
@@ -29,19 +31,12 @@ from dynolab.report.base import (
 )
 from dynolab.spec import precision
 from dynolab.spec.facts import Fact, accelerator_fact, fact, unit_totals
+from dynolab.spec.measurements import Notice
 from dynolab.spec.profiles import Profile, Stage, Trust
-from dynolab.spec.requirements import Outcome, decide_all
 from dynolab.spec.show import show_bytes, show_range, show_share, show_stepped, show_time
 
 TOP = 15
 PLAIN_WIDTH = 100
-_TRUST = {Trust.CLEAN: "green", Trust.NOISY: "yellow", Trust.INVALID: "bold red"}
-_OUTCOME = {
-    Outcome.MET: ("✓", "green"),
-    Outcome.NOT_MET: ("✗", "bold red"),
-    Outcome.CANNOT_TELL: ("?", "yellow"),
-}
-_NOTICE = {"loud": ("!!", "bold red"), "warning": ("!", "yellow"), "info": ("-", "dim")}
 _BAR_WIDTH = 14
 _NARROW = 100  # below it bars and types give room to the names
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -74,52 +69,25 @@ class Page:
         self.names = labels(profiles)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        notes = Notes(most=2 if len(self.profiles) == 1 else 1)
         many = len(self.profiles) > 1
+        answers = [answer(profile) for profile in self.profiles]
+        notes = Notes(most=1 if many else 2, told=() if many else (answers[0].reason,))
         told = precision.first_word(self.profiles, self.names)
         if told is not None:
-            yield Text(f"!! {line(told)}", style=_NOTICE["loud"][1])
+            yield Text(f"!! {line(told)}", style=NOTICE["loud"][1])
         yield from _heading(self.profiles)
-        yield _stages(self.profiles, self.names, notes)
+        yield strip(self.names, answers, notes)
+        if not many:
+            yield from decisions(answers[0])
+        yield Padding(_stages(self.profiles, self.names, notes), (1, 0, 0, 0))
         yield Padding(_others(self.profiles, self.names, notes), (1, 0, 0, 0))
         yield from notes.rows()
-        for name, profile in zip(self.names, self.profiles, strict=True):
-            parts = [
-                *_decisions(profile),
-                *_notices(profile, without="" if many else precision.CODE),
-                *_layers(profile, options.max_width),
-            ]
+        for name, found, profile in zip(self.names, answers, self.profiles, strict=True):
+            notices = listed(found) if many else found.notices
+            parts = [*(decisions(found) if many else ()), *_notices(notices), *_layers(profile, options.max_width)]
             if many and parts:
                 yield Text(f"\n── {name} ", style="bold")
             yield from parts
-
-
-class Notes:
-    """Footnotes: each reason stands once, under a number; ``most`` kinds of reason for one verdict."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._numbers: dict[str, int] = {}
-
-    def mark(self, reason: str) -> str:
-        """The reason's number in brackets, after a space."""
-        return f" [{self._numbers.setdefault(line(reason), len(self._numbers) + 1)}]"
-
-    def rows(self) -> Iterator[RenderableType]:
-        """The footnotes, numbered."""
-        if self._numbers:
-            table = _pairs()
-            for reason, number in self._numbers.items():
-                table.add_row(Text(f"[{number}]", style="dim"), Text(reason, style="dim"))
-            yield Padding(table, (1, 0, 0, 0))
-
-
-def _pairs() -> Table:
-    """A table of two columns without lines or heading; the first does not wrap."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    return table
 
 
 def _heading(profiles: Sequence[Profile]) -> Iterator[RenderableType]:
@@ -184,8 +152,9 @@ def _stage_cells(stage: Stage, notes: Notes) -> list[Text]:
 def _verdict(stage: Stage, notes: Notes) -> Text:
     marks = ""
     if stage.verdict.trust is not Trust.CLEAN and stage.verdict.reasons:
-        marks = notes.mark("; ".join(condensed(stage.verdict.reasons, notes.most)))
-    return Text(stage.verdict.trust.value, style=_TRUST[stage.verdict.trust]).append(marks, style="dim")
+        reasons = [reason for reason in stage.verdict.reasons if reason not in notes.told]
+        marks = notes.mark("; ".join(condensed(reasons, notes.most))) if reasons else ""
+    return Text(stage.verdict.trust.value, style=TRUST[stage.verdict.trust]).append(marks, style="dim")
 
 
 def _others(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> Table:
@@ -194,7 +163,7 @@ def _others(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> 
     table.add_column("", no_wrap=True)
     for name in names:
         table.add_column(Text(crop(name, 24)))
-    for title, keys in _rows(profiles):
+    for title, keys in _ROWS:
         table.add_row(title, *(_joined([fact(key) for key in keys], profile, notes) for profile in profiles))
     extra = {(stage.name, word): None for profile in profiles for stage in profile.stages for word in stage.accelerator}
     for name, word in extra:
@@ -203,17 +172,9 @@ def _others(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> 
     return table
 
 
-def _rows(profiles: Sequence[Profile]) -> list[tuple[str, tuple[str, ...]]]:
-    """Titles and figures; p99 where a profile has it, since it takes more iterations than there are by default."""
-    if any(fact("inference_time_p99").value(profile) is not None for profile in profiles):
-        return [("Median, p90, p99", ("inference_time_median", "inference_time_p90", "inference_time_p99")), *_ROWS]
-    return [("Median, p90", ("inference_time_median", "inference_time_p90")), *_ROWS]
-
-
 _ROWS = (
     ("Iterations per second", ("iterations_per_second",)),
     ("First inference", ("first_inference_time",)),
-    ("Process total peak", ("process_total_peak_range",)),
     ("Runtime import", ("runtime_import_time", "runtime_import_memory_range")),
 )
 
@@ -226,29 +187,13 @@ def _joined(found: Sequence[Fact], profile: Profile, notes: Notes) -> Text:
     return Text(text).append("".join(notes.mark(reason) for reason in reasons), style="dim")
 
 
-def _decisions(profile: Profile) -> Iterator[RenderableType]:
-    decisions = decide_all(profile)
-    if not decisions:
-        return
-    yield Text("\nRequirements", style="bold")
-    table = _pairs()
-    for decision in decisions:
-        sign, style = _OUTCOME[decision.outcome]
-        table.add_row(Text(f"{sign} {decision.outcome}", style=style), Text(line(decision.sentence)))
-    yield table
-
-
-def _notices(profile: Profile, *, without: str = "") -> Iterator[RenderableType]:
-    """All but the one of the code ``without``, which is told elsewhere."""
-    notices = [notice for notice in profile.notices if notice.code != without]
+def _notices(notices: Sequence[Notice]) -> Iterator[RenderableType]:
     if not notices:
         return
     yield Text("\nNotices", style="bold")
-    table = _pairs()
-    for notice in sorted(notices, key=lambda notice: list(_NOTICE).index(notice.level)
-                         if notice.level in _NOTICE else len(_NOTICE)):  # fmt: skip
-        sign, style = _NOTICE.get(notice.level, _NOTICE["info"])
-        table.add_row(Text(sign, style=style), Text(line(notice.text), style=style))
+    table = pairs()
+    for notice in sorted(notices, key=rank):
+        table.add_row(*notice_cells(notice))
     yield table
 
 

@@ -329,11 +329,14 @@ def _seen_bounds(fact: Fact, value: Value, stage: Stage, verdict: Verdict, profi
     return _Bounds(low, seen, doubt=f" {wide}" if wide else "")
 
 
-def why_wide(verdict: Verdict) -> str | None:
-    """The sentence that says why a time's range is wide, or why it is none; None where nothing is to be said."""
+def why_wide(verdict: Verdict, *, ranged: bool = True) -> str | None:
+    """The sentence that says why a time's range is wide, or why it is none; None where nothing is to be said.
+
+    Not ``ranged`` are times of schema 1.
+    """
     if verdict.trust is Trust.CLEAN or not verdict.reasons:
         return None
-    told = "The stage is invalid" if verdict.trust is Trust.INVALID else "The range is wide"
+    told = "The range is wide" if ranged and verdict.trust is Trust.NOISY else f"The stage is {verdict.trust}"
     return f"{told}: {_bare(verdict.reasons[0])}."
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from dynolab.report import markdown, text
 from dynolab.report.base import clean, condensed, crop, labels, threads_text
 from dynolab.spec.measurements import ComputeUnit, Layer
-from dynolab.spec.profiles import Profile
+from dynolab.spec.profiles import Profile, Trust, Verdict
 from dynolab.testing.sample import (
     disturbed_table,
     hostile_profile,
@@ -55,10 +55,18 @@ def test_what_was_not_measured_is_a_dash_with_a_footnote() -> None:
 
 
 def test_a_verdict_has_its_reason_in_words() -> None:
-    page = text.plugin.render([noisy_profile()])
-    assert "noisy [1]" in page
+    page = text.plugin.render([noisy_profile(), other("litert")])
+    assert "6.32 - 8.31 ms  noisy [1]" in page
     assert "[1]  its threads waited for a CPU, 6.2 % of the time" in page
-    assert "Inference   6.32 - 8.31 ms" in page
+    assert "Inference   onnxruntime  6.32 - 8.31 ms" in page
+
+
+def test_a_stage_beside_the_inference_has_its_reason_below() -> None:
+    base = sample_profile()
+    noisy = Verdict(Trust.NOISY, ("the clock was low",))
+    page = text.plugin.render([replace(base, compile=replace(base.compile, verdict=noisy))])
+    assert "noisy [1]" in page
+    assert "[1]  the clock was low" in page
 
 
 @pytest.mark.parametrize(("terminal", "coloured"), [(True, True), (False, False)])

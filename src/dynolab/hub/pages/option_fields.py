@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dynolab import plugins
 from dynolab.errors import Error, SpecInvalid
-from dynolab.report.say import Say
+from dynolab.report.base import Say
 from dynolab.spec.options import OPTIONS, Kind, KnownOption, format_options, parse
 
 PREFIX = "option."

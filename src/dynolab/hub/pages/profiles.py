@@ -32,10 +32,9 @@ from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.share_access import shared_with
-from dynolab.report.base import Report
+from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
 from dynolab.report.html.view import ProfileView, layers_view, view
-from dynolab.report.say import Say
 from dynolab.spec.profiles import Profile
 
 PAGE = "html"

@@ -17,9 +17,9 @@ from dynolab.errors import Error
 from dynolab.hub.pages import assets, texts
 from dynolab.hub.pages.texts.sentences import Parts
 from dynolab.hub.usecases.base import Account
+from dynolab.report.base import Say
 from dynolab.report.html.environment import Environment, environment
 from dynolab.report.html.words import prose
-from dynolab.report.say import Say
 from dynolab.spec.show import show_bytes, show_time
 
 TEMPLATES = Path(__file__).parent / "templates"

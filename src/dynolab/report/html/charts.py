@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from dynolab.report.base import stage_title
+from dynolab.report.base import Say, plainly, stage_title
 from dynolab.report.html.svg import element, nice_ticks, percent, picture
-from dynolab.report.say import Say, plainly
 from dynolab.spec.facts import UnitTotal
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import MemorySummary, Profile, Stage

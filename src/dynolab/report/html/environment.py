@@ -8,11 +8,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dynolab.report.base import OTHER_KINDS, clean
+from dynolab.report.base import OTHER_KINDS, Say, clean, plainly
 from dynolab.report.html.layer_rows import layer_rows
 from dynolab.report.html.view import tail
 from dynolab.report.html.words import breaks, prose
-from dynolab.report.say import Say, plainly
 from dynolab.spec.glossary import DEFINITIONS, Definition
 
 __all__ = ["Environment", "environment", "script", "style"]

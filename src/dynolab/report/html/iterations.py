@@ -8,8 +8,8 @@ from math import floor, log10
 
 from markupsafe import Markup
 
+from dynolab.report.base import Say, plainly
 from dynolab.report.html.svg import element, linear, nice_ticks, percent, picture, quantile
-from dynolab.report.say import Say, plainly
 from dynolab.spec.profiles import Stage
 from dynolab.spec.show import show_time
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from dynolab.report.say import Say, plainly
+from dynolab.report.base import Say, plainly
 from dynolab.spec.profiles import Profile
 from dynolab.spec.show import show_bytes
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from dynolab.report.base import crop, stage_title
+from dynolab.report.base import Say, crop, plainly, stage_title
 from dynolab.report.html.charts import range_bar, time_bar
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.view import CHUNK, LONGEST_NAME, Figure, doubt, figure
-from dynolab.report.say import Say, plainly
 from dynolab.spec.compare import (
     LAYER_NOTE,
     Answer,

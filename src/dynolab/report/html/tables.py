@@ -9,9 +9,8 @@ from functools import cache
 
 from dynolab import plugins
 from dynolab.measure.readings.base import Reading
-from dynolab.report.base import crop, stage_title
+from dynolab.report.base import Say, crop, plainly, stage_title
 from dynolab.report.html.settings import kernel, settings
-from dynolab.report.say import Say, plainly
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun
 from dynolab.spec.show import show_bytes, show_count, show_reading, show_time

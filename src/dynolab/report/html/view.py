@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from dynolab.errors import SpecInvalid
 from dynolab.report.base import (
+    Say,
     clean,
     condensed,
     crop,
     device_text,
     is_fallback,
+    plainly,
     ranked,
     runtime_text,
     stage_title,
@@ -22,7 +24,6 @@ from dynolab.report.base import (
 from dynolab.report.html.charts import BELOW_RESOLUTION, MemoryChart, load_bar, memory_chart, unit_bar
 from dynolab.report.html.iterations import IterationCharts, iteration_charts
 from dynolab.report.html.tables import Badge, Table, WitnessTable, tables, witnesses
-from dynolab.report.say import Say, plainly
 from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
 from dynolab.spec.measurements import ComputeUnit, Layer, Range, StageName
 from dynolab.spec.models import FileFact

@@ -11,7 +11,7 @@ from fluent.runtime import FluentBundle, FluentResource
 
 from dynolab.errors import Bug, Error
 from dynolab.hub.pages.texts.sentences import Part, Parts, Pattern, Sentences, patterns
-from dynolab.report.say import plainly
+from dynolab.report.base import plainly
 from dynolab.spec.glossary import DEFINITIONS, Definition
 
 FOLDER = Path(__file__).parent
