@@ -65,7 +65,7 @@ def answer(profile: Profile, say: Say = plainly) -> Answer:
     beside = (notice for item in items for notice in item.notices)
     told = {*beside, *_assumed(profile), *_notices(profile, (precision.CODE,))}
     return Answer(
-        alert=precision.first_word([profile], [""]),
+        alert=precision.unlike_file(profile.model.precision, profile.runtime.effective, profile.layers),
         items=items,
         why=why,
         reason=reason,

@@ -212,12 +212,25 @@ def test_what_comparisons_say_is_said(language: str) -> None:
     assert answers == set(compare.Answer)
 
 
+def first_sentences(profile: Profile) -> list[str]:
+    """What the strip that stands first says in sentences."""
+    found = view(profile, "", 1, many=False).answer
+    sentences = [found.alert, found.why, *(one.why for one in found.decisions), *(item.reason for item in found.items)]
+    sentences += [text for item in found.items for text in (*item.loud, *item.quiet)]
+    return [one for one in sentences if one]
+
+
 @each_language
 def test_what_a_profile_holds_in_words_is_said(language: str) -> None:
     shown = view(sample_profile(), "sample", 1, many=False)
     sentences = [*(notice.text for notice in sample_profile().notices), shown.loads.why, *shown.loads.explanations]
     sentences += [why for table in shown.witnesses for _, why in table.unavailable]
-    sentences += [text for stage in view(noisy_profile(), "", 1, many=False).stages for text in stage.reasons]
+    noisy = replace(noisy_profile(), request=replace(noisy_profile().request, requirements=("inference_time <= 7 ms",)))
+    sentences += [noisy.inference.verdict.reasons[0], *first_sentences(noisy), *first_sentences(sample_profile())]
+    silent = replace(sample_profile().runtime, effective={}, requested_units=())
+    bare = replace(sample_profile().model, precision=None)
+    table = replace(sample_profile().layers, layers=(), reason="there was no layer pass")
+    sentences += first_sentences(sample_profile(runtime=silent, model=bare, layers=table, inputs=()))
     sentences.append("memory of 2 of the model's processes could not be read, and is missing in these figures")
     layers = sample_profile().layers
     sentences += [one.text for one in figures._fallbacks(layers, (ComputeUnit.NPU,))]

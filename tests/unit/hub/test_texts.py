@@ -6,6 +6,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -27,9 +28,12 @@ from dynolab.report.html.environment import environment
 from dynolab.report.html.sides import sides
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.view import view
+from dynolab.report.json import load
 from dynolab.spec.facts import FACTS, STAGE_TITLES
 from dynolab.spec.glossary import DEFINITIONS
+from dynolab.spec.measurements import ComputeUnit, Notice
 from dynolab.spec.options import OPTIONS, Kind
+from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import disturbed_table, noisy_profile, sample_profile, unmeasured_profile
 
 LANGUAGES = sorted(texts.FOLDER.glob("*.ftl"))
@@ -91,6 +95,22 @@ def test_every_text_that_a_page_names_is_there() -> None:
     assert sorted((file, name) for file, name in named if name not in english) == []
 
 
+def answers() -> Iterator[Profile]:
+    """Profiles that between them are answered with all the words that stand first in a report, and on its cards."""
+    base = sample_profile()
+    yield sample_profile(layers=disturbed_table())
+    yield load((Path(__file__).parents[2] / "data" / "first_schema.json").read_text(encoding="utf-8"))
+    for count in (1, 2):
+        alone = tuple(replace(layer, compute_unit=ComputeUnit.CPU) for layer in base.layers.layers[:count])
+        yield sample_profile(layers=replace(base.layers, layers=alone))
+    assert base.inference.time is not None
+    yield sample_profile(inference=replace(base.inference, time=replace(base.inference.time, p99_ns=9_900_000)))
+    inputs = tuple(replace(base.inputs[0], spec=replace(base.inputs[0].spec, name=f"x{number}")) for number in range(9))
+    chosen = "x0: dimension 0 (?) is unbound, 1 was taken (the batch)"
+    yield sample_profile(inputs=inputs)
+    yield sample_profile(inputs=inputs, notices=(Notice("info", "default-shape", chosen),))
+
+
 @cache
 def said() -> dict[str, set[str]]:
     """All that the report's words and figures can be said of, with the values that fill them."""
@@ -101,12 +121,14 @@ def said() -> dict[str, set[str]]:
         return words.format(**values) if values else words
 
     made = environment(TEMPLATES, language="other", say=say)
-    body = made.from_string('{% from "_profile.j2" import profile_body %}{{ profile_body(shown, 2) }}')
-    disturbed = sample_profile(layers=disturbed_table())
-    for profile in (sample_profile(), noisy_profile(), unmeasured_profile(), disturbed):
+    body = made.from_string(
+        '{% from "_profile.j2" import profile_body %}{% from "_strip.j2" import answer_strip %}'
+        "{{ answer_strip(shown, 2) }}{{ profile_body(shown, 2) }}"
+    )
+    for profile in (sample_profile(), noisy_profile(), unmeasured_profile(), *answers()):
         body.render(shown=view(profile, "sample", 1, many=False, say=say))
     sides([sample_profile(), noisy_profile()], say=say)
-    for template in [*TEMPLATES.glob("*.j2"), REPORT / "_profile.j2", REPORT / "_macros.j2"]:
+    for template in [*TEMPLATES.glob("*.j2"), *(REPORT / f"_{name}.j2" for name in ("profile", "macros", "strip"))]:
         for call in made.parse(template.read_text(encoding="utf-8")).find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("say", "say_around"):
                 words = _choices(call.args[0])
@@ -141,7 +163,7 @@ def test_every_word_of_the_report_can_be_said_in_every_language(file: Path) -> N
 
 @pytest.mark.parametrize("file", OTHERS, ids=lambda file: file.stem)
 def test_no_language_says_what_the_report_does_not(file: Path) -> None:
-    rooms = (SOURCE / "report" / "html", SOURCE / "spec", SOURCE / "hub" / "pages")
+    rooms = (SOURCE / "report", SOURCE / "spec", SOURCE / "hub" / "pages")
     sources = [path.read_text(encoding="utf-8") for room in rooms for path in room.rglob("*.py")]
     constants = (
         node.value for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)

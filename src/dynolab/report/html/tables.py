@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from dynolab import plugins
 from dynolab.measure.readings.base import Reading
+from dynolab.report._answer import ASSUMED
 from dynolab.report.base import Say, crop, plainly, stage_title
 from dynolab.report.html.settings import kernel, settings
 from dynolab.spec.measurements import Witnesses
@@ -63,6 +64,8 @@ class Table:
     title: str
     rows: list[tuple[str, str]]
     note: str | None = None
+    sentences: tuple[str, ...] = ()
+    """What is to be said below, as the profile has it, in English."""
 
 
 def tables(profile: Profile, say: Say = plainly) -> list[Table]:
@@ -76,7 +79,7 @@ def tables(profile: Profile, say: Say = plainly) -> list[Table]:
         ),
         _table("Plan", _plan(profile, say)),
         _table("Model", _model(profile, say)),
-        _table("Inputs and outputs", _tensors(profile, say)),
+        replace(_table("Inputs and outputs", _tensors(profile, say)), sentences=_chosen(profile)),
         _table("Device", _device(profile, say)),
         _table("Environment", list(settings(profile, say))),
         _table("What the stages mean here", _row(profile, say)),
@@ -165,6 +168,11 @@ def _tensors(profile: Profile, say: Say) -> list[tuple[str, str]]:
     return rows + [
         (say("output {name}", name=one.spec.name), f"{one.spec.dtype} {one.spec.shape_text}") for one in profile.outputs
     ]
+
+
+def _chosen(profile: Profile) -> tuple[str, ...]:
+    """Which dimensions of inputs were chosen, and by what rule."""
+    return tuple(notice.text for notice in profile.notices if notice.code == ASSUMED)
 
 
 def _device(profile: Profile, say: Say) -> list[tuple[str, str]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from dynolab.errors import SpecInvalid
 from dynolab.report.base import (
     Say,
     clean,
@@ -23,12 +20,13 @@ from dynolab.report.base import (
 )
 from dynolab.report.html.charts import BELOW_RESOLUTION, MemoryChart, load_bar, memory_chart, unit_bar
 from dynolab.report.html.iterations import IterationCharts, iteration_charts
+from dynolab.report.html.strip import Strip, strip
 from dynolab.report.html.tables import Badge, Table, WitnessTable, tables, witnesses
 from dynolab.spec.facts import Fact, UnitTotal, accelerator_fact, fact, unit_totals
 from dynolab.spec.measurements import ComputeUnit, Layer, Range, StageName
 from dynolab.spec.models import FileFact
 from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
-from dynolab.spec.requirements import Decision, decide_all, parse, trust_of
+from dynolab.spec.requirements import trust_of
 from dynolab.spec.show import Value, show_bytes, show_share, show_stepped, show_time
 
 CHUNK = 100
@@ -80,26 +78,6 @@ class StageView:
     """What the big figure is of its runs: ``minimum of 3 runs``."""
     memory: list[Figure]
     more: list[Figure]
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionView:
-    """A requirement as it was written, its figure's name apart (``key``, which ``anchor`` defines), and what became of it."""
-
-    badge: Badge
-    key: str
-    limit: str
-    anchor: str | None
-    """None: the figure is not known here."""
-    sentence: str
-
-
-def _decision(made: Decision) -> DecisionView:
-    key = re.split(r"[\s<>=!]", made.text, maxsplit=1)[0]
-    anchor = None
-    with suppress(SpecInvalid):  # a profile of another version
-        anchor = parse(made.text).fact.anchor
-    return DecisionView(Badge(made.outcome.value), key, made.text.removeprefix(key), anchor, made.sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +143,9 @@ class ProfileView:
     label: str
     id: str
     lines: list[str]
+    answer: Strip
+    """What stands first."""
     stages: list[StageView]
-    decisions: list[DecisionView]
     others: list[Figure]
     memory: MemoryChart | None
     memory_verdicts: list[tuple[str, Badge]]
@@ -185,14 +164,15 @@ def view(
 
     Words that hold figures are said in the page's language here, titles where they stand on the page.
     """
+    first = strip(profile, say)
     return ProfileView(
         profile=profile,
         title=label if many else crop(profile.model.name, LONGEST_NAME),
         label=label,
         id=f"p{number}",
         lines=[crop(profile.model.name, LONGEST_NAME), *_lines(profile, say)] if many else _lines(profile, say),
-        stages=[_stage(profile, stage, say) for stage in profile.stages],
-        decisions=[_decision(one) for one in decide_all(profile)],
+        answer=first,
+        stages=[_stage(profile, stage, first.told, say) for stage in profile.stages],
         others=_others(profile),
         memory=memory_chart(profile, say),
         memory_verdicts=[
@@ -257,15 +237,17 @@ def _threads(profile: Profile, say: Say) -> str | None:
     return say("{count} thread" if count == "1" else "{count} threads", count=count) + (f" ({why})" if why else "")
 
 
-def _stage(profile: Profile, stage: Stage, say: Say) -> StageView:
+def _stage(profile: Profile, stage: Stage, told: str | None, say: Say) -> StageView:
+    """A stage's card; of the inference, not the reason that was told first."""
     word = stage.name.value
+    reasons = [one for one in stage.verdict.reasons if one != told or stage.name is not StageName.INFERENCE]
     time = "estimated_inference_time" if word == "inference" else f"{word}_time"
     measured = stage.reason is None
     return StageView(
         title=stage_title(stage),
         anchor=fact(time).anchor,
         badge=Badge(stage.verdict.trust.value if measured else "not measured"),
-        reasons=condensed(stage.verdict.reasons, 3) if measured else [stage.reason or ""],
+        reasons=condensed(reasons, 3) if measured else [stage.reason or ""],
         time=figure(profile, time, "Time"),
         kind=_kind(stage, say),
         memory=[
@@ -277,12 +259,18 @@ def _stage(profile: Profile, stage: Stage, say: Say) -> StageView:
 
 
 def _kind(stage: Stage, say: Say) -> str:
-    count = 0 if stage.time is None else stage.time.count
-    if count < 2:
-        return say("one run") if count else ""
+    """What the card's figure is of its runs; of a range, what its upper end is."""
+    time = stage.time
+    if time is None or not time.count:
+        return ""
+    if time.count < 2:
+        return say("one run")
+    count, ranged = f"{time.count:,}", time.lower_ns is not None
     if stage.name is StageName.INFERENCE:
-        return say("minimum of {count} iterations", count=f"{count:,}")
-    return say("minimum of {count} runs", count=f"{count:,}")
+        return say(
+            "upper end: minimum of {count} iterations" if ranged else "minimum of {count} iterations", count=count
+        )
+    return say("upper end: minimum of {count} runs" if ranged else "minimum of {count} runs", count=count)
 
 
 def _more(profile: Profile, stage: Stage) -> list[Figure]:

@@ -156,7 +156,6 @@ why-it-failed = Why it failed
 was-cancelled = { $owner } cancelled it on { $when } UTC.
 was-cancelled-waiting = { $owner } cancelled it on { $when } UTC, before it began.
 result-unreadable = The result cannot be shown
-verdicts = Verdicts
 layers = Layers
 layers-of = Layers of { $name }
 place-in-queue = { $place ->
@@ -167,7 +166,6 @@ requirements-met = { NUMBER($count) } met
 requirements-not-met = { NUMBER($count) } not met
 requirements-cannot-tell = { NUMBER($count) } cannot tell
 list-comma = {", "}
-shapes-were-chosen = The model leaves dimensions of its inputs open; sizes were chosen for it, see the notes below.
 submit-with-shapes = Submit it with your own
 artifact = Compiled artifact
 artifact-explained = What compile made on the device, zipped.
@@ -634,6 +632,7 @@ sentence-no-better-guess = no better guess
 
 # Why something was not measured
 sentence-has-nothing-to-compile-on-the-device-for = { $runtime } has nothing to compile on the device for this model
+sentence-neither-the-runtime-nor-the-file-tells = neither the runtime nor the file tells
 sentence-there-was-no-layer-pass = there was no layer pass
 sentence-the-runtime-recorded-no-layer = the runtime recorded no layer
 sentence-runtime-does-not-tell-the-time-of-single = runtime { $name } does not tell the time of single layers
