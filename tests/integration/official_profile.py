@@ -25,6 +25,8 @@ with contextlib.redirect_stdout(sys.stderr):
     )
     job._polling_interval = 1  # ten seconds otherwise: the protocol's own pace, not what is tested
     seen["wait"] = job.wait().code
+    seen["message"] = job.get_status().message
+    seen["repr"] = repr(job)
     seen["profile"] = job.download_profile()
     again = hub.get_job(job.job_id)
     seen["again"] = [again.job_id, again.name, again.get_status().code]

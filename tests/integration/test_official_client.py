@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,8 @@ def test_a_profile_job_end_to_end(hub: RunningHub, device: str, version: str) ->
     assert seen["devices"] == seen["filtered"] == [device]
     assert seen["nowhere"] == 0
     assert seen["wait"] == "SUCCESS"
+    assert re.match(r"inference [\d.,]+ (- [\d.,]+ )?(ns|µs|ms|s)(; WARNING: (noisy|invalid), .+)?$", seen["message"])
+    assert "failure_reason" not in seen["repr"], "it is no failure"
     summary = seen["profile"]["execution_summary"]
     for key in PUBLISHED:
         assert summary[key], f"{key} was measured here"

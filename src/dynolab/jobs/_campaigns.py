@@ -236,11 +236,15 @@ def _profile(
 def summary(profile: Profile) -> dict[str, object]:
     """The headline figures, in nanoseconds and bytes; memory from what only swap could take to all that is resident.
 
+    ``estimated_inference_time_ns`` is the upper end of the time's range; ``inference_time_verdict`` says how far to trust it.
     ``requirements`` counts those that are ``met``, ``not met``, or of which the profile ``cannot tell``.
     """
     peak = profile.inference.memory.peak if profile.inference.memory else None
+    time = profile.inference.time
     return {
-        "estimated_inference_time_ns": profile.inference.time.minimum_ns if profile.inference.time else None,
+        "estimated_inference_time_ns": time.minimum_ns if time else None,
+        "estimated_inference_time_lower_ns": time.lower_ns if time else None,
+        "inference_time_verdict": requirements.trust_of(profile.inference, "time").value if time else None,
         "inference_memory_peak_bytes": [peak.lower, peak.upper] if peak else None,
         "verdicts": {stage.name.value: stage.verdict.trust.value for stage in profile.stages},
         "requirements": dict(Counter(one.outcome.value for one in requirements.decide_all(profile))),

@@ -26,6 +26,8 @@ from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.spec.requirements import Outcome
+from dynolab.spec.show import show_time, show_time_range
 
 FAILURES = {
     "OutOfMemory": pb.JOB_FAILURE_TYPE_RUNTIME_DEVICE_OOM,
@@ -150,6 +152,8 @@ def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
         found.failure_type = FAILURES.get(row.failure.get("code", ""), pb.JOB_FAILURE_TYPE_UNKNOWN)
         return
     found.failure_type = pb.JOB_FAILURE_TYPE_SUCCESS
+    if (told := status_message(row.summary)) is not None:
+        inner.failure_reason = told  # the client shows it as the status's message, whatever the state
     _headline(inner, row.summary)
     fed = tensor_types((row.tensors or {}).get("inputs"))
     if fed is not None:
@@ -164,6 +168,33 @@ def _headline(inner: Any, summary: Any) -> None:
         inner.execution_time = microseconds(time_ns)
     if isinstance(peak, list) and len(peak) == 2 and all(map(_is_count, peak)):
         inner.execution_peak_memory.CopyFrom(pb.Range(lower=peak[0], upper=peak[1]))
+
+
+_DOUBTS = {
+    "noisy": "the range is wide, the device was not quiet",
+    "invalid": "do not use this number, a condition of the measurement was broken",
+}
+
+
+def status_message(summary: Any) -> str | None:
+    """What the status of a finished job says; None where no time was measured. An agent's word, as in :func:`_headline`.
+
+    It is the range of the inference time, a warning where that is wide or invalid, and how the requirements were decided.
+    """
+    figures = summary if isinstance(summary, dict) else {}
+    upper, lower = figures.get("estimated_inference_time_ns"), figures.get("estimated_inference_time_lower_ns")
+    if not _is_count(upper):
+        return None
+    shown = show_time_range(lower, upper) if _is_count(lower) and lower <= upper else show_time(upper)
+    parts = [f"inference {shown}"]
+    word = figures.get("inference_time_verdict")
+    if isinstance(word, str) and word in _DOUBTS:
+        parts.append(f"WARNING: {word}, {_DOUBTS[word]}")
+    counts = figures.get("requirements")
+    if isinstance(counts, dict):
+        told = [f"{counts[one]} {one}" for one in Outcome if _is_count(counts.get(one)) and counts[one]]
+        parts += [f"requirements: {', '.join(told)}"] if told else []
+    return "; ".join(parts)
 
 
 def _is_count(value: object) -> TypeGuard[int]:
