@@ -289,7 +289,7 @@ def _title(key: str) -> str:
 
 
 def _others(profile: Profile) -> list[Figure]:
-    keys = ("process_total_peak_range", "runtime_import_time", "runtime_import_memory_range", "io_memory",
+    keys = ("runtime_import_time", "runtime_import_memory_range", "io_memory",
             "memory_resolution", "harness_floor", "layer_pass_overhead", "profile_wall_time", "profile_work_time")  # fmt: skip
     return [figure(profile, key) for key in keys]
 
