@@ -14,7 +14,7 @@ from dynolab.spec.profiles import LayerTable, Profile, Tensor, Trust, Verdict
 from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.sample import disturbed_table, noisy_profile, sample_profile, unmeasured_profile
 
-WAITED = "its threads waited for a CPU that others used, 6.2 % of the time"
+WAITED = "its threads waited for a CPU, 6.2 % of the time"
 TEXTS: list[Report] = [text.plugin, markdown.plugin]
 
 
