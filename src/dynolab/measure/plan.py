@@ -28,6 +28,10 @@ LOOP_TRIES, LOOP_TRIES_NS = 5, 20_000_000_000
 """The same for the loop."""
 MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
+GROWTH_ITERATIONS = 400
+"""Inferences of one memory pass over which memory may grow: what is kept for each of them adds up to more than the allocator's noise."""
+GROWTH_TIME_NS = 2_000_000_000
+"""Growth is read if they take no longer, or if the request asks for as many iterations anyway."""
 LAYER_ITERATIONS = 30
 LAYER_ITERATIONS_MAX = 300
 LAYER_TIME_NS = 200_000_000
@@ -75,6 +79,13 @@ def layer_iterations(inference_ns: int) -> int:
     return max(2, min(wanted, LAYER_TIME_LIMIT_NS // max(1, inference_ns)))
 
 
+def growth_iterations(inference_ns: int, options: Options) -> int:
+    """Iterations over which growth of memory is read; 0: they would take too long."""
+    asked = options.max_profiler_iterations or 0
+    short = GROWTH_ITERATIONS * inference_ns <= GROWTH_TIME_NS
+    return GROWTH_ITERATIONS if short or asked >= GROWTH_ITERATIONS else 0
+
+
 def effective(measured: Measured, campaign: Campaign, options: Options, limit_method: str | None) -> Plan:
     """The plan as it is carried out, once the timing passes are done."""
     repeats = 0 if measured.memory_reason else campaign.repeats
@@ -89,5 +100,6 @@ def effective(measured: Measured, campaign: Campaign, options: Options, limit_me
         layer_iterations=layer_iterations(fastest_ns),
         max_iterations=options.max_profiler_iterations,
         max_time_s=options.max_profiler_time_s,
+        growth_iterations=growth_iterations(fastest_ns, options) if repeats else 0,
         memory_limit_method=limit_method,
     )

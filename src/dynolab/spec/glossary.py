@@ -64,6 +64,10 @@ _FIGURES = (
      ("The end of the stage minus its start: what the stage leaves behind. Lower end: anonymous and shared "
      "memory and swap, after temporaries were released and the heap trimmed. Upper end: all that is resident, "
      "before trimming, without the runtime's own libraries. Both ends are medians over the repeats.")),
+    ("growth", "Memory growth",
+     ("What many inferences in one process leave behind: what is held after the last quarter of 400 iterations less that "
+     "after the first, per 1,000 iterations. It is 0 where the difference is no larger than an allocator's noise. Where "
+     "every quarter leaves more, it is a leak.")),
     ("peak_memory", "Peak memory",
      ("The upper end of the stage's memory peak as one figure (AI Hub's older key).")),
     ("process_total", "Process total peak",

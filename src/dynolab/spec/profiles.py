@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import (
@@ -145,6 +146,33 @@ class Spread:
     increase_upper: Range
 
 
+GROWTH_NOISE_BYTES = 128 * 1024
+"""Two readings that differ by no more are the same: after 300 iterations of models that keep nothing, allocators held up to 64 KiB more."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrowth:
+    """What many inferences in one process leave behind: a leak, if there is one."""
+
+    iterations: int
+    held_bytes: tuple[int, ...]
+    """What only swap could take, after each quarter of the iterations."""
+
+    @property
+    def per_thousand_bytes(self) -> int:
+        """Growth from the first quarter's end to the last one's, per 1,000 iterations; 0 within :data:`GROWTH_NOISE_BYTES`."""
+        quarters = len(self.held_bytes)
+        between = self.iterations * (quarters - 1) // max(1, quarters)
+        grown = self.held_bytes[-1] - self.held_bytes[0] if between > 0 else 0
+        return 0 if abs(grown) <= GROWTH_NOISE_BYTES else round(grown * 1000 / between)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it does not grow on and on: within noise, or not in every quarter."""
+        steps = (after - before for before, after in pairwise(self.held_bytes))
+        return self.per_thousand_bytes <= 0 or any(step <= 0 for step in steps)
+
+
 @dataclass(frozen=True, slots=True)
 class MemorySummary:
     """Peak and increase of a stage: medians over the repeats, with the spread apart."""
@@ -157,6 +185,10 @@ class MemorySummary:
     runs: tuple[MemoryRun, ...]
     verdict: Verdict | None = None
     """None in profiles of schema 1."""
+    growth: MemoryGrowth | None = None
+    """Of the inference."""
+    growth_reason: str | None = None
+    """Why the inference has none; None in profiles of schema 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +315,8 @@ class Plan:
     """None: as many as the range of the time takes to get narrow, within bounds."""
     max_time_s: float
     memory_limit_method: str | None = None
+    growth_iterations: int = 0
+    """Inferences over which growth of memory was read."""
 
 
 @dataclass(frozen=True, slots=True)

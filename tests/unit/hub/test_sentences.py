@@ -30,7 +30,7 @@ from dynolab.report.html.view import view
 from dynolab.spec import compare, input_shapes, precision, requirements, tensors
 from dynolab.spec import options as spec_options
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
-from dynolab.spec.profiles import ColdProof, Profile, Trust, Verdict
+from dynolab.spec.profiles import ColdProof, MemoryGrowth, Profile, Trust, Verdict
 from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.sample import disturbed_table, noisy_profile, sample_profile
 
@@ -232,6 +232,8 @@ def test_what_a_profile_holds_in_words_is_said(language: str) -> None:
     table = replace(sample_profile().layers, layers=(), reason="there was no layer pass")
     sentences += first_sentences(sample_profile(runtime=silent, model=bare, layers=table, inputs=()))
     sentences.append("memory of 2 of the model's processes could not be read, and is missing in these figures")
+    growth = MemoryGrowth(400, (10**6, 2 * 10**6, 3 * 10**6, 4 * 10**6))
+    sentences += [figures.leak(growth), *(figures.no_growth(done) for done in (0, 100))]
     layers = sample_profile().layers
     sentences += [one.text for one in figures._fallbacks(layers, (ComputeUnit.NPU,))]
     sentences += [one.text for one in layer_table.notices(disturbed_table())]
