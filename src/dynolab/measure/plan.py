@@ -20,11 +20,11 @@ MAX_ITERATIONS_PER_PROCESS = 10_000_000
 SETTLE_MOST = 5_000
 """Iterations of one process where the request does not say: five windows of a model that takes 20 us. All are kept, and pages that
 show a profile, or compare some, read 2 MiB of documents at most."""
-SETTLE_WITHIN_NS = 3_000_000_000
+SETTLE_WITHIN_NS = 1_500_000_000
 """How long one process looks for calm windows, beyond the iterations that are made in any case."""
-LOAD_TRIES, LOAD_TRIES_NS = 4, 8_000_000_000
+LOAD_TRIES, LOAD_TRIES_NS = 2, 8_000_000_000
 """Processes that a compilation or load is given beyond the plan while its range is wide, and the time for them."""
-LOOP_TRIES, LOOP_TRIES_NS = 5, 20_000_000_000
+LOOP_TRIES, LOOP_TRIES_NS = 3, 10_000_000_000
 """The same for the loop."""
 MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
@@ -38,7 +38,7 @@ LAYER_TIME_NS = 200_000_000
 """Iterations beyond the first number are made as far as they fit into this time, up to the second: some ten windows, of which
 one may be calm."""
 LAYER_TIME_LIMIT_NS = 20_000_000_000
-LAYER_TRIES = 3
+LAYER_TRIES = 2
 """Processes of the layer pass while too few iterations were calm."""
 LAYER_TRIES_NS = 10_000_000_000
 """Time that they may take together: another is begun only if it fits."""
