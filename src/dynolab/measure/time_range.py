@@ -21,7 +21,7 @@ other cores do to the caches that they share."""
 GAP_TIMES = 2.0
 """The gap between the two best processes, so many times, is how far below the best one a better one may lie."""
 ALONE_WIDTH = 0.10
-"""Where one process alone tells: undisturbed processes of the same model differ by 3 to 15 % over minutes."""
+"""Where fewer than two processes were calm: undisturbed processes of the same model differ by 3 to 15 % over minutes."""
 CALM_SLOWDOWN = 1.05
 """Reference kernel over its best from which a window is disturbed. Its times come in two kinds: within a few percent of the
 best, or, with a busy neighbour on the same core or a lower clock, a quarter longer and more."""
@@ -55,7 +55,7 @@ class TimeRange:
     delay_share: float
     """Waiting for a CPU as a share of all windows' time."""
     gap: float | None
-    """Between the two best processes' minima, as a share of the best; None where one process alone tells."""
+    """Between the minima of the two best calm processes, as a share of the best; None where fewer than two were calm."""
 
     @property
     def width(self) -> float:
@@ -72,14 +72,14 @@ def reference_name(threads: int, core: str = "") -> str:
 def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> TimeRange:
     """The range that a stage's processes give, one at least; ``best`` holds the reference kernel's best times.
 
-    A window's lower end is its fastest iteration, less what its threads waited for a CPU (but no less than a load's own thread
-    ran), as fast as the device ever is. Calm windows decide where there are any.
+    The window with the fastest iteration decides, of calm ones where there are any. Its lower end is that iteration without what
+    its threads waited for a CPU, as fast as the device ever is.
     """
     references = _references(processes, best)
-    windows = [[_judged(window, values, references) for window, values in _split(one)] for one in processes]
+    windows = [[_judged(window, min(values), references) for window, values in _split(one)] for one in processes]
     every = [window for one in windows for window in one]
     calm = [window for window in every if window.calm]
-    deciding = min(calm or every, key=lambda window: window.lower_ns)
+    deciding = _best(calm or every)
     upper_ns = min(min(one.values_ns) for one in processes)
     gap = _gap(processes, windows)
     spread = ALONE_WIDTH if gap is None else max(LEAST_WIDTH, GAP_TIMES * gap)
@@ -101,9 +101,16 @@ def settled(fastest_ns: Sequence[int], windows: Sequence[LoopWindow], best: Mapp
 
     ``fastest_ns`` holds each window's fastest iteration.
     """
-    judged = zip(fastest_ns, calm_ones(windows, best), strict=True)
-    calm = sorted(value for value, is_calm in judged if is_calm)
+    references = _references([ProcessTimes((), windows)], best)
+    judged = (_judged(window, value, references) for window, value in zip(windows, fastest_ns, strict=True))
+    calm = sorted(one.fastest_ns for one in judged if one.calm)
     return len(calm) >= CALM_WINDOWS and calm[1] <= (1 + AGREED) * calm[0]
+
+
+def calm_ones(windows: Sequence[LoopWindow], best: Mapping[str, float]) -> list[bool]:
+    """Which of these windows of one process were calm in all of their iterations."""
+    references = _references([ProcessTimes((), windows)], best)
+    return [_slowdown(window, references) <= CALM_SLOWDOWN and _hardly_waited(window) for window in windows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +121,29 @@ class _Judged:
     lower_ns: float
     slowdown: float
     calm: bool
+    """Whether nothing is to be held against its fastest iteration."""
 
 
-def calm_ones(windows: Sequence[LoopWindow], best: Mapping[str, float]) -> list[bool]:
-    """Which of these windows of one process have nothing to hold against them."""
-    references = _references([ProcessTimes((), windows)], best)
-    return [_is_calm(window, _slowdown(window, references)) for window in windows]
+def _judged(window: LoopWindow, fastest_ns: int, references: Mapping[str, float]) -> _Judged:
+    slowdown = _slowdown(window, references)
+    spared = _was_spared(window)
+    alone_ns = fastest_ns if spared else _without_waiting(window, fastest_ns)
+    calm = slowdown <= CALM_SLOWDOWN and (spared or _hardly_waited(window))
+    return _Judged(fastest_ns, alone_ns / slowdown, slowdown, calm)
 
 
-def _judged(window: LoopWindow, values: Sequence[int], references: Mapping[str, float]) -> _Judged:
-    fastest_ns, slowdown = min(values), _slowdown(window, references)
-    # Threads that wait one for another wait at the same time: their sum may be more than was lost.
-    worked_ns = min(window.main_cpu_ns or 0, fastest_ns)
-    lower_ns = max(worked_ns, fastest_ns - _waited_ns(window) / len(values)) / slowdown
-    return _Judged(fastest_ns, lower_ns, slowdown, _is_calm(window, slowdown))
+def _was_spared(window: LoopWindow) -> bool:
+    """Whether an iteration had no waiting at all: whoever waits gets a turn, and there were fewer turns than iterations."""
+    return window.turns is not None and window.turns < window.count
+
+
+def _without_waiting(window: LoopWindow, fastest_ns: int) -> float:
+    """The shortest that a window's fastest iteration can have been, had no thread waited for a CPU; ns."""
+    # Threads that wait one for another wait at the same time, and their sum is more than was lost: but never did they run in less.
+    worked_ns = window.main_cpu_ns
+    if worked_ns is None:
+        worked_ns = (window.cpu_ns or 0) // (window.count * window.threads)
+    return max(min(worked_ns, fastest_ns), fastest_ns - _waited_ns(window) / window.count)
 
 
 def _slowdown(window: LoopWindow, references: Mapping[str, float]) -> float:
@@ -140,8 +156,8 @@ def _waited_ns(window: LoopWindow) -> int:
     return max(window.delay_ns or 0, window.throttled_ns or 0)
 
 
-def _is_calm(window: LoopWindow, slowdown: float) -> bool:
-    return slowdown <= CALM_SLOWDOWN and _waited_ns(window) <= CALM_DELAY_SHARE * window.wall_ns
+def _hardly_waited(window: LoopWindow) -> bool:
+    return _waited_ns(window) <= CALM_DELAY_SHARE * window.wall_ns
 
 
 def _split(process: ProcessTimes) -> list[tuple[LoopWindow, Sequence[int]]]:
@@ -164,13 +180,15 @@ def _references(processes: Sequence[ProcessTimes], best: Mapping[str, float]) ->
 
 
 def _gap(processes: Sequence[ProcessTimes], windows: Sequence[Sequence[_Judged]]) -> float | None:
-    """Between the two best of the processes that were at their fastest in a calm window; of all, where there are none."""
-    minima = sorted(min(one.values_ns) for one in processes)
+    """Between the two best of the processes that were at their fastest in a calm window; None of fewer than two."""
     pairs = zip(processes, windows, strict=True)
-    calm = sorted(min(one.values_ns) for one, judged in pairs if _was_calm(judged))
-    if calm:
-        minima = calm
+    minima = sorted(min(one.values_ns) for one, judged in pairs if _was_calm(judged))
     return minima[1] / max(1, minima[0]) - 1 if len(minima) > 1 else None
+
+
+def _best(windows: Sequence[_Judged]) -> _Judged:
+    """The window with the fastest iteration."""
+    return min(windows, key=lambda window: (window.fastest_ns, window.lower_ns))
 
 
 def _was_calm(windows: Sequence[_Judged]) -> bool:

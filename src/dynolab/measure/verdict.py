@@ -67,11 +67,11 @@ def _why_wide(found: TimeRange, record_on: str | None) -> str:
     lost = 1 - 1 / found.slowdown
     if not found.calm_windows and found.delay_share > lost:
         return f"its threads waited for a CPU, {show_share(found.delay_share)} of the time"
-    if found.gap is None:
+    if found.calm_windows and found.gap is None:
         return "one process alone was undisturbed, and processes differ"
-    if not found.calm_windows or lost > found.gap:
+    if not found.calm_windows or lost > (found.gap or 0.0):
         return f"the CPU ran at {show_share(1 - lost)} of its best speed, as with a busy neighbour or a lower clock"
-    return f"the two fastest processes differ by {show_share(found.gap)}, and a third may by as much again"
+    return f"the two fastest processes differ by {show_share(found.gap or 0.0)}, and a third may by as much again"
 
 
 def combine(verdicts: Sequence[Verdict]) -> Verdict:

@@ -25,6 +25,7 @@ class WindowEdge:
     at_ns: int
     cpu_ns: int | None
     delay_ns: int | None
+    turns: int | None
     throttled_ns: int | None
     kernel_ns: int
     core: str
@@ -46,23 +47,26 @@ class WindowWitnesses:
             begun_ns,
             cpu_ns=None if scheduled is None else scheduled[0],
             delay_ns=None if scheduled is None else scheduled[1],
+            turns=None if scheduled is None else scheduled[2],
             throttled_ns=self._throttled_ns(),
             core=self._core_types.get(reference_kernel.current_cpu(), "") if self._core_types else "",
             kernel_ns=reference_kernel.brief_ns(),
             at_ns=now_ns(),
         )
 
-    def _scheduled(self) -> tuple[int, int] | None:
-        """Time on a CPU and time waiting for one, over all threads (``schedstat``, see the reading ``run_queue``)."""
-        cpu_ns = delay_ns = 0
+    def _scheduled(self) -> tuple[int, int, int] | None:
+        """Time on a CPU, time waiting for one, and times that one was given, over all threads (``schedstat``, see the reading ``run_queue``)."""
+        cpu_ns = delay_ns = turns = 0
         try:
             for task in os.listdir(_TASKS):  # noqa: PTH208 # a Path for each thread takes longer than reading it
                 words = self._read_task(task).split()
-                if len(words) >= 2:  # else the thread is gone
-                    cpu_ns, delay_ns = cpu_ns + int(words[0]), delay_ns + int(words[1])
+                if len(words) == 3:  # else the thread is gone
+                    cpu_ns += int(words[0])
+                    delay_ns += int(words[1])
+                    turns += int(words[2])
         except OSError:
             return None
-        return (cpu_ns, delay_ns) if cpu_ns else None
+        return (cpu_ns, delay_ns, turns) if cpu_ns else None
 
     def _read_task(self, task: str) -> bytes:
         if task not in self._schedstat:
@@ -91,6 +95,7 @@ def between(before: WindowEdge, after: WindowEdge, count: int, warmup_ns: int | 
         warmup_ns=warmup_ns,
         cpu_ns=_grown(before.cpu_ns, after.cpu_ns),
         delay_ns=_grown(before.delay_ns, after.delay_ns),
+        turns=_grown(before.turns, after.turns),
         throttled_ns=_grown(before.throttled_ns, after.throttled_ns),
         kernel_ns=min(before.kernel_ns, after.kernel_ns),
         core=before.core if before.kernel_ns <= after.kernel_ns else after.core,

@@ -74,6 +74,8 @@ class LoopWindow:
     """Of a load or compilation: time that the thread that called the runtime ran."""
     delay_ns: int | None = None
     """Time that they were ready to run, and waited for a CPU."""
+    turns: int | None = None
+    """How often one of them was given a CPU."""
     throttled_ns: int | None = None
     """Time for which a CPU quota stopped them."""
     kernel_ns: int | None = None

@@ -156,7 +156,7 @@ class Told:
 
     def read(self) -> WindowEdge:
         delay_ns = self.left.pop(0) if self.left else None
-        return WindowEdge(self.clock.ns, self.clock.ns, delay_ns, delay_ns, None, self.kernel_ns, "")
+        return WindowEdge(self.clock.ns, self.clock.ns, delay_ns, delay_ns, None, None, self.kernel_ns, "")
 
     def close(self) -> None:
         pass

@@ -71,11 +71,23 @@ def test_a_calm_window_decides_among_disturbed_ones() -> None:
 def test_without_a_calm_window_the_time_might_be_as_short_as_its_witnesses_allow() -> None:
     slow = process(window(int(2.6 * MS), slowdown=1.3))
     assert found(slow, slow).lower_ns == 2 * MS
-    waiting = process(window(3 * MS, delay_ns=10 * MS))
+    waiting = process(window(3 * MS, delay_ns=10 * MS, cpu_ns=20 * MS))
     assert found(waiting, waiting).lower_ns == 2 * MS
     assert found(waiting, waiting).delay_share > 0.2
-    stopped = process(window(3 * MS, throttled_ns=20 * MS))
+    stopped = process(window(3 * MS, throttled_ns=20 * MS, cpu_ns=10 * MS))
     assert found(stopped, stopped).lower_ns == 1 * MS
+
+
+@pytest.mark.parametrize(("turns", "lower_ms"), [(9, 3 / (1 + LEAST_WIDTH)), (10, 2), (None, 2)])
+def test_with_fewer_turns_than_iterations_one_of_them_never_waited(turns: int | None, lower_ms: float) -> None:
+    waiting = process(window(3 * MS, delay_ns=10 * MS, cpu_ns=20 * MS, turns=turns))
+    assert found(waiting, waiting).lower_ns == int(lower_ms * MS)
+
+
+def test_the_window_of_the_fastest_iteration_decides() -> None:
+    slow = window(9 * MS, delay_ns=80 * MS, cpu_ns=10 * MS)
+    best = process(slow, window(3 * MS, delay_ns=10 * MS, cpu_ns=20 * MS))
+    assert found(best, best).lower_ns == 2 * MS
 
 
 def test_a_load_is_no_shorter_than_its_own_thread_ran_however_much_its_threads_waited() -> None:
@@ -86,8 +98,8 @@ def test_a_load_is_no_shorter_than_its_own_thread_ran_however_much_its_threads_w
 
 
 def test_what_a_quota_takes_is_waiting_already() -> None:
-    stopped = process(window(3 * MS, delay_ns=15 * MS, throttled_ns=15 * MS))
-    assert found(stopped, stopped).lower_ns == found(process(window(3 * MS, delay_ns=15 * MS))).lower_ns
+    stopped = process(window(3 * MS, delay_ns=15 * MS, throttled_ns=15 * MS, cpu_ns=10 * MS))
+    assert found(stopped, stopped).lower_ns == int(1.5 * MS)
 
 
 def test_a_process_that_had_a_calm_window_by_chance_and_was_faster_beside_it_tells_nothing() -> None:
