@@ -1,0 +1,117 @@
+"""One side of a duet as its supervisor sees it: a worker that stands still unless it is its turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+
+from dynolab import errors
+from dynolab.measure import process
+from dynolab.measure.campaign import Runner
+from dynolab.measure.protocol import Measure, RunKind
+from dynolab.measure.turns import NUMBER, TURN_MOST
+from dynolab.sandbox._tree import descendants
+
+EXPECTED_MAX_NS = 1 << 50
+SETTLE_S = 5.0
+"""A process that has closed its end is about to end itself; how it did is to be known before it is ended."""
+
+
+class WorkerEnded(Exception):
+    """A side's process ended, or reached a limit, before its turns were over; its outcome says why."""
+
+
+class TurnTaker:
+    """A worker of the kind ``turns``, as a context. Raises :class:`WorkerEnded` when it cannot go on."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.expected_ns = 0
+        """What an iteration takes, from its last turn."""
+        self._stack = ExitStack()
+        self._tree: Sequence[int] = ()
+
+    def __enter__(self) -> TurnTaker:
+        """Started, loaded, warmed up, and stopped."""
+        with ExitStack() as stack:
+            self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            stack.enter_context(self._ours)
+            with theirs:
+                request = self.runner.request(RunKind.TURNS, Measure.TIME)
+                self.worker = stack.enter_context(self.runner.start(request, stdin=theirs.fileno()))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def await_ready(self) -> None:
+        """Return when it has loaded its model and warmed up; from then on it stands still."""
+        (self.expected_ns,) = self._hear(1, EXPECTED_MAX_NS)
+        self._tree = (self.worker.pid, *descendants(self.worker.pid))
+        self._signal(signal.SIGSTOP)
+
+    def take(self, count: int) -> tuple[int, ...]:
+        """The durations in ns of one turn: the first is warm-up, ``count`` others follow."""
+        self._signal(signal.SIGCONT)
+        self._say(count)
+        durations = self._hear(1 + min(count, TURN_MOST), EXPECTED_MAX_NS)
+        self._signal(signal.SIGSTOP)
+        self.expected_ns = sorted(durations[1:])[(len(durations) - 1) // 2]
+        return durations
+
+    def finish(self) -> process.Outcome:
+        """Its last words: the end of its turns, and what it found."""
+        self._signal(signal.SIGCONT)
+        with suppress(WorkerEnded):
+            self._say(0)
+        self.worker.watch()
+        self.close()
+        return self.worker.outcome
+
+    def close(self) -> None:
+        """End it, if it is still there."""
+        self._stack.close()
+
+    def _say(self, count: int) -> None:
+        try:
+            self._ours.sendall(NUMBER.pack(count))
+        except OSError as error:
+            raise WorkerEnded from error
+
+    def _hear(self, count: int, most: int) -> tuple[int, ...]:
+        """So many numbers from 1 to ``most``; a model's process may have written anything."""
+        content = b""
+        while len(content) < count * NUMBER.size:
+            if not self.worker.watch(news=self._ours.fileno()):
+                raise WorkerEnded
+            part = self._received(count * NUMBER.size - len(content))
+            if not part:
+                self.worker.settle(SETTLE_S)
+                raise WorkerEnded
+            content += part
+        numbers = tuple(memoryview(content).cast("q"))
+        if not 1 <= min(numbers) <= max(numbers) <= most:
+            raise errors.WorkerCrashed(
+                f"what a process of the model said in its turn is no duration: {min(numbers)} to {max(numbers)} ns",
+                hint="the model, or a library that it makes the runtime load, wrote to its standard input",
+            )
+        return numbers
+
+    def _received(self, size: int) -> bytes:
+        try:
+            return self._ours.recv(size)
+        except OSError:
+            return b""
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Stop it, or have it go on: the threads of some runtimes spin for a while when their work is done.
+
+        Where that is not allowed, the other side's windows bear it.
+        """
+        for pid in self._tree:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
