@@ -122,8 +122,9 @@ class Worker:
         return self._process.pid
 
     def settle(self, within_s: float) -> None:
-        """Give it a little time to end by itself."""
-        self._process.wait(within_s)
+        """Give it a little time to end by itself, unless it reached a limit."""
+        if self._stopped is None:
+            self._process.wait(within_s)
 
     def watch(self, *, news: int | None = None, on_look: Callable[[], None] | None = None) -> bool:
         """Wait until the process ended or reached a limit (False), or the file ``news`` has something to read (True)."""

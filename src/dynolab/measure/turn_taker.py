@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from typing import NoReturn
 
 from dynolab import errors
 from dynolab.measure import process
@@ -20,12 +21,8 @@ SETTLE_S = 5.0
 """A process that has closed its end is about to end itself; how it did is to be known before it is ended."""
 
 
-class WorkerEnded(Exception):
-    """A side's process ended, or reached a limit, before its turns were over; its outcome says why."""
-
-
 class TurnTaker:
-    """A worker of the kind ``turns``, as a context. Raises :class:`WorkerEnded` when it cannot go on."""
+    """A worker of the kind ``turns``, as a context. All it does raises the worker's error when that ends before its time."""
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -66,32 +63,31 @@ class TurnTaker:
     def finish(self) -> process.Outcome:
         """Its last words: the end of its turns, and what it found."""
         self._signal(signal.SIGCONT)
-        with suppress(WorkerEnded):
-            self._say(0)
+        self._say(0)
         self.worker.watch()
-        self.close()
-        return self.worker.outcome
-
-    def close(self) -> None:
-        """End it, if it is still there."""
         self._stack.close()
+        return self.runner.finished(self.worker)
 
     def _say(self, count: int) -> None:
-        try:
+        with suppress(OSError):  # a process that is gone is found out when it is listened to
             self._ours.sendall(NUMBER.pack(count))
-        except OSError as error:
-            raise WorkerEnded from error
+
+    def _fail(self) -> NoReturn:
+        """Raise what the process ended with, or the limit that it reached."""
+        self.worker.settle(SETTLE_S)
+        self._stack.close()
+        self.runner.finished(self.worker)
+        raise errors.WorkerCrashed("the worker ended before its turns were over, and said nothing of a failure")
 
     def _hear(self, count: int, most: int) -> tuple[int, ...]:
         """So many numbers from 1 to ``most``; a model's process may have written anything."""
         content = b""
         while len(content) < count * NUMBER.size:
             if not self.worker.watch(news=self._ours.fileno()):
-                raise WorkerEnded
+                self._fail()
             part = self._received(count * NUMBER.size - len(content))
             if not part:
-                self.worker.settle(SETTLE_S)
-                raise WorkerEnded
+                self._fail()
             content += part
         numbers = tuple(memoryview(content).cast("q"))
         if not 1 <= min(numbers) <= max(numbers) <= most:
