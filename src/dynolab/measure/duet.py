@@ -29,8 +29,6 @@ COUPLES_MIN, COUPLES_MOST = 4, 40
 """Windows of each side in one pair of processes."""
 PAIR_NS = 1_500_000_000
 """Time for the windows of one pair, beyond the fewest: processes differ by more than their windows, so more pairs tell more."""
-SHORT_COMPILE_NS = 2_000_000_000
-"""A compilation under this is timed with every pair, a longer one once."""
 
 
 class DuetRunner:
@@ -45,7 +43,7 @@ class DuetRunner:
         self.pairs: list[DuetPair] = []
         self.once: dict[StageName, list[tuple[int, int]]] = {}
         self.decided_after_ns: int | None = None
-        self._pair_wall_ns = 0
+        self._round_ns = 0
 
     @property
     def elapsed_ns(self) -> int:
@@ -62,10 +60,7 @@ class DuetRunner:
             self._memory()
 
     def _memory(self) -> None:
-        """The memory passes; compilations only where they are short."""
-        compiled = self.once.get(StageName.COMPILE, [])
-        compiles = bool(compiled) and max(compiled[0]) <= SHORT_COMPILE_NS
-        passes = DuetMemory(self.sides, self.named, compiles=compiles)
+        passes = DuetMemory(self.sides, self.named, self.campaign.stages)
         passes.carry_out(self.campaign.floor, lambda: self.elapsed_ns > self.campaign.budget_s * 1e9)
 
     # -- inputs -------------------------------------------------------------------------------------------------
@@ -101,16 +96,16 @@ class DuetRunner:
         begun_ns = now_ns()
         order = SIDES if number % 2 == 0 else SIDES[::-1]
         self._compile(order)
-        times = {side: self._timed(side, StageName.FIRST_LOAD) for side in order}
-        self._note_once(StageName.FIRST_LOAD, times)
+        if StageName.FIRST_LOAD in self.campaign.stages:
+            times = {side: self._timed(side, StageName.FIRST_LOAD) for side in order}
+            self._note_once(StageName.FIRST_LOAD, times)
         self._pair(order)
-        self._pair_wall_ns = now_ns() - begun_ns
+        self._round_ns = now_ns() - begun_ns
 
     def _compile(self, order: Sequence[str]) -> None:
-        """In the first round whoever compiles; then again, where both do, and do it fast."""
+        """In the first round whoever compiles; then again, where both do and that is asked for."""
         compiling = [side for side in order if self.sides[side].inspection.compiles]
-        before = self.once.get(StageName.COMPILE, [])
-        if self.pairs and (len(compiling) < 2 or max(map(max, before)) > SHORT_COMPILE_NS):
+        if self.pairs and (len(compiling) < 2 or StageName.COMPILE not in self.campaign.stages):
             return
         times = {side: self._timed(side, StageName.COMPILE) for side in compiling}
         if len(times) == 2:
@@ -170,15 +165,18 @@ class DuetRunner:
         return duet_ratio.of_times(self.once.get(stage, []))
 
     def _is_over(self) -> bool:
-        """Whether all that was asked for is decided, or the budget leaves no room for another round."""
-        given = self.campaign
+        """Whether all that was asked for is decided, or the budget leaves no room for another round.
+
+        Time is kept for the memory passes once there are pairs enough for an interval.
+        """
+        given, kept_ns = self.campaign, 0
         if len(self.pairs) >= duet_ratio.PAIRS_MIN:
             found = [self.ratio(stage) for stage in given.stages]
             if all(duet_ratio.is_decided(one, given.floor, given.limit) for one in found):
                 self.decided_after_ns = self.elapsed_ns
                 return True
-        kept_ns = reserve_ns(self._pair_wall_ns - PAIR_NS) if given.memory else 0
-        return bool(self.pairs) and self.elapsed_ns + self._pair_wall_ns + kept_ns > given.budget_s * 1e9
+            kept_ns = reserve_ns(self._round_ns - PAIR_NS, given.stages) if given.memory else 0
+        return bool(self.pairs) and self.elapsed_ns + self._round_ns + kept_ns > given.budget_s * 1e9
 
     def _tell(self) -> None:
         found = self.ratio(self.campaign.stages[0])

@@ -49,6 +49,8 @@ def _stage(name: StageName, found: DuetMeasured, floor: float, seed: int) -> Sta
 def _reason(name: StageName, count: int) -> str:
     if not count and name is StageName.COMPILE:
         return "nothing is compiled on the device, or on one side only"
+    if count <= 1 and name in (StageName.COMPILE, StageName.FIRST_LOAD):
+        return f"the stage was not asked for (--stage {name})"
     least = duet_ratio.PAIRS_MIN
     return f"an interval needs {least} pairs of processes, and there was time for {count}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from dynolab import errors
@@ -12,25 +12,31 @@ from dynolab.measure.memory_passes import memory_run
 from dynolab.measure.protocol import Measure, RunKind
 from dynolab.spec import stats, untrusted
 from dynolab.spec.compare import Answer
-from dynolab.spec.measurements import Range
+from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import MemoryRun, TotalMemory
 
-REPEATS_MIN, REPEATS_MOST = 3, 6
-"""Of every pass and side; more than the fewest while a figure cannot be told and there is time."""
+REPEATS_MIN, REPEATS, REPEATS_MOST = 2, 3, 6
+"""Of every pass and side: the first in any case, the second where there is time, the third while a figure cannot be told."""
 
 
-def reserve_ns(processes_ns: int) -> int:
-    """Time to keep for the passes, when the four processes of a round take so long: eight make a repeat."""
-    return 2 * REPEATS_MIN * max(0, processes_ns)
+def reserve_ns(pair_ns: int, stages: Sequence[StageName]) -> int:
+    """Time to keep for the passes, when two processes take so long: of each side two, or four with those of a cold load."""
+    return REPEATS * max(0, pair_ns) * (4 if StageName.FIRST_LOAD in stages else 2)
 
 
 class DuetMemory:
-    """All memory passes of one duet. ``named`` gives a side's runner, and has errors name the side."""
+    """All memory passes of one duet: of compilations and cold loads, where these stages were asked for.
+
+    ``named`` gives a side's runner, and has errors name the side.
+    """
 
     def __init__(
-        self, sides: Mapping[str, Runner], named: Callable[[str], AbstractContextManager[Runner]], *, compiles: bool
+        self,
+        sides: Mapping[str, Runner],
+        named: Callable[[str], AbstractContextManager[Runner]],
+        stages: Sequence[StageName],
     ) -> None:
-        self._sides, self._named, self._compiles = sides, named, compiles
+        self._sides, self._named, self._stages = sides, named, stages
         self._totals: dict[tuple[str, str], list[MemoryRun]] = {}
 
     def carry_out(self, floor: float, is_late: Callable[[], bool]) -> None:
@@ -38,7 +44,7 @@ class DuetMemory:
         if any(runner.measured.memory_reason is not None for runner in self._sides.values()):
             return
         for index in range(REPEATS_MOST):
-            if index >= REPEATS_MIN and (self._is_told(floor) or is_late()):
+            if (index >= REPEATS_MIN and is_late()) or (index >= REPEATS and self._is_told(floor)):
                 return
             for side in tuple(self._sides) if index % 2 == 0 else tuple(self._sides)[::-1]:
                 with self._named(side) as runner:
@@ -51,15 +57,17 @@ class DuetMemory:
     def _repeat(self, side: str, runner: Runner, index: int) -> None:
         """One pass of every kind of one side."""
         emit(event="stage", stage="total", text=f"memory of {side.upper()}", process=index + 1, attempt=1)
-        if self._compiles and runner.inspection.compiles:
+        if StageName.COMPILE in self._stages and runner.inspection.compiles:
             self._compile(runner, index)
-        runner.make_cold()
-        self._pass(runner, RunKind.FIRST_LOAD, index)
-        self._total(runner, (side, "cold"), index)
+        if StageName.FIRST_LOAD in self._stages:
+            runner.make_cold()
+            self._pass(runner, RunKind.FIRST_LOAD, index)
+            runner.make_cold()
+            self._total(runner, (side, "cold"), index)
         runner.make_warm()
         self._pass(runner, RunKind.INFERENCE, index)
         self._total(runner, (side, "warm"), index)
-        cold, warm = (self._totals[side, how] for how in ("cold", "warm"))
+        cold, warm = (self._totals.get((side, how), []) for how in ("cold", "warm"))
         runner.note(total=total_of(cold, warm))
 
     def _compile(self, runner: Runner, index: int) -> None:
@@ -79,8 +87,6 @@ class DuetMemory:
         runner.note(memory=found)
 
     def _total(self, runner: Runner, key: tuple[str, str], index: int) -> None:
-        if key[1] == "cold":
-            runner.make_cold()
         request = runner.request(RunKind.TOTAL, Measure.MEMORY, iterations=plan.MEMORY_ITERATIONS)
         outcome = runner.spawn(request)
         if outcome.result.total is None:
@@ -91,7 +97,7 @@ class DuetMemory:
 
 def total_of(cold: list[MemoryRun], warm: list[MemoryRun]) -> TotalMemory:
     """The whole way, cold and warm: the worse of the two counts."""
-    peaks = [stats.median_range([run.peak_raw for run in runs]) for runs in (cold, warm)]
+    peaks = [stats.median_range([run.peak_raw for run in runs]) for runs in (cold, warm) if runs]
     peak = Range(max(one.lower for one in peaks), max(one.upper for one in peaks))
     judged = verdict.combine([run.verdict for run in (*cold, *warm)])
     return TotalMemory(peak, tuple(cold), tuple(warm), judged)

@@ -74,7 +74,7 @@ def figures(a: Measured, b: Measured, floor: float) -> tuple[MemoryDuet, ...]:
 def _worse(total: TotalMemory) -> list[Range]:
     """Of cold and warm the passes that need more."""
     return max(
-        ([run.peak_raw for run in runs] for runs in (total.cold, total.warm)),
+        ([run.peak_raw for run in runs] for runs in (total.cold, total.warm) if runs),
         key=lambda peaks: stats.median_range(peaks).upper,
     )
 

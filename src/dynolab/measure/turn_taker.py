@@ -17,6 +17,8 @@ from dynolab.measure.turns import NUMBER, TURN_MOST
 from dynolab.sandbox._tree import descendants
 
 EXPECTED_MAX_NS = 1 << 50
+WARM_UP_NS = 500_000_000
+"""Of either side at most: what is still cold then is so on both, and each window has a warm-up of its own."""
 SETTLE_S = 5.0
 """A process that has closed its end is about to end itself; how it did is to be known before it is ended."""
 
@@ -37,7 +39,7 @@ class TurnTaker:
             self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             stack.enter_context(self._ours)
             with theirs:
-                request = self.runner.request(RunKind.TURNS, Measure.TIME)
+                request = self.runner.request(RunKind.TURNS, Measure.TIME, time_limit_ns=WARM_UP_NS)
                 self.worker = stack.enter_context(self.runner.start(request, stdin=theirs.fileno()))
             self._stack = stack.pop_all()
         return self

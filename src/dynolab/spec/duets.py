@@ -37,7 +37,8 @@ class DuetSpec:
     """A share such as 0.10: stop when it is known whether ``b`` is slower by more than that, rather than by the floor."""
     budget_s: float = DEFAULT_BUDGET_S
     stages: tuple[StageName, ...] = (StageName.INFERENCE,)
-    """The stages that have to be decided before it stops within its budget. All that occur on the way are told."""
+    """The stages that have to be decided before it stops within its budget. Inference and warm loads occur in any case, and
+    are told; compilations and cold loads are timed with every pair, and their memory read, only if they stand here."""
     memory: bool = True
     """Whether there are memory passes as well."""
 
