@@ -150,8 +150,7 @@ class DuetRunner:
             count = max(1, min(TURN_MOST, round(WINDOW_NS / slower_ns)))
             for side in order if couple % 2 == 0 else order[::-1]:
                 with self.named(side):
-                    warmup_ns, *values_ns = takers[side].take(count)
-                windows.append(DuetWindow(side, warmup_ns, tuple(values_ns)))
+                    windows.append(takers[side].take(side, count))
         return windows
 
     # -- the end ------------------------------------------------------------------------------------------------

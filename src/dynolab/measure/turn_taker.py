@@ -13,10 +13,11 @@ from dynolab import errors
 from dynolab.measure import process
 from dynolab.measure.campaign import Runner
 from dynolab.measure.protocol import Measure, RunKind
-from dynolab.measure.turns import NUMBER, TURN_MOST
+from dynolab.measure.turns import NUMBER, TURN_MOST, WITNESSES
 from dynolab.sandbox._tree import descendants
+from dynolab.spec.duets import DuetWindow
 
-EXPECTED_MAX_NS = 1 << 50
+MOST_NS = 1 << 50
 WARM_UP_NS = 500_000_000
 """Of either side at most: what is still cold then is so on both, and each window has a warm-up of its own."""
 SETTLE_S = 5.0
@@ -49,18 +50,22 @@ class TurnTaker:
 
     def await_ready(self) -> None:
         """Return when it has loaded its model and warmed up; from then on it stands still."""
-        (self.expected_ns,) = self._hear(1, EXPECTED_MAX_NS)
+        (self.expected_ns,) = self._hear(1)
         self._tree = (self.worker.pid, *descendants(self.worker.pid))
         self._signal(signal.SIGSTOP)
 
-    def take(self, count: int) -> tuple[int, ...]:
-        """The durations in ns of one turn: the first is warm-up, ``count`` others follow."""
+    def take(self, side: str, count: int) -> DuetWindow:
+        """The window of one turn of ``count`` iterations."""
         self._signal(signal.SIGCONT)
         self._say(count)
-        durations = self._hear(1 + min(count, TURN_MOST), EXPECTED_MAX_NS)
+        numbers = self._hear(WITNESSES + 1 + min(count, TURN_MOST))
         self._signal(signal.SIGSTOP)
-        self.expected_ns = sorted(durations[1:])[(len(durations) - 1) // 2]
-        return durations
+        delay_ns, *kernels_ns = numbers[:WITNESSES]
+        warmup_ns, *values_ns = numbers[WITNESSES:]
+        if not min(numbers[WITNESSES:]):
+            raise _no_duration(0)
+        self.expected_ns = sorted(values_ns)[len(values_ns) // 2]
+        return DuetWindow(side, warmup_ns, tuple(values_ns), delay_ns, tuple(kernels_ns))
 
     def finish(self) -> process.Outcome:
         """Its last words: the end of its turns, and what it found."""
@@ -81,8 +86,8 @@ class TurnTaker:
         self.runner.finished(self.worker)
         raise errors.WorkerCrashed("the worker ended before its turns were over, and said nothing of a failure")
 
-    def _hear(self, count: int, most: int) -> tuple[int, ...]:
-        """So many numbers from 1 to ``most``; a model's process may have written anything."""
+    def _hear(self, count: int) -> tuple[int, ...]:
+        """So many numbers of ns; a model's process may have written anything."""
         content = b""
         while len(content) < count * NUMBER.size:
             if not self.worker.watch(news=self._ours.fileno()):
@@ -92,11 +97,9 @@ class TurnTaker:
                 self._fail()
             content += part
         numbers = tuple(memoryview(content).cast("q"))
-        if not 1 <= min(numbers) <= max(numbers) <= most:
-            raise errors.WorkerCrashed(
-                f"what a process of the model said in its turn is no duration: {min(numbers)} to {max(numbers)} ns",
-                hint="the model, or a library that it makes the runtime load, wrote to its standard input",
-            )
+        wrong = [number for number in numbers if not 0 <= number <= MOST_NS]
+        if wrong:
+            raise _no_duration(wrong[0])
         return numbers
 
     def _received(self, size: int) -> bytes:
@@ -113,3 +116,10 @@ class TurnTaker:
         for pid in self._tree:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
+
+
+def _no_duration(number: int) -> errors.WorkerCrashed:
+    return errors.WorkerCrashed(
+        f"what a process of the model said in its turn is no duration: {number} ns",
+        hint="the model, or a library that it makes the runtime load, wrote to its standard input",
+    )

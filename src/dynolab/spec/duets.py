@@ -75,6 +75,10 @@ class DuetWindow:
     warmup_ns: int
     """Its first iteration, which is no part of its times."""
     values_ns: tuple[int, ...]
+    delay_ns: int = 0
+    """What the threads waited for a CPU in it; 0 where this system does not tell."""
+    kernels_ns: tuple[int, ...] = ()
+    """The reference kernel before and after it."""
 
 
 @dataclass(frozen=True, slots=True)
