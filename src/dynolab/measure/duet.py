@@ -157,11 +157,9 @@ class DuetRunner:
 
     def ratio(self, stage: StageName) -> Ratio | None:
         """A stage's ratio so far."""
-        found = duet_ratio.of_pairs(self.pairs) if stage is StageName.INFERENCE else self._once_ratios(stage)
-        return duet_ratio.ratio(found, self.campaign.seed)
-
-    def _once_ratios(self, stage: StageName) -> duet_ratio.Groups:
-        return duet_ratio.of_times(self.once.get(stage, []))
+        if stage is StageName.INFERENCE:
+            return duet_ratio.ratio(duet_ratio.of_pairs(self.pairs), self.campaign.seed)
+        return duet_ratio.ratio(duet_ratio.of_times(self.once.get(stage, [])), self.campaign.seed)
 
     def _is_over(self) -> bool:
         """Whether all that was asked for is decided, or the budget leaves no room for another round.
@@ -183,6 +181,7 @@ class DuetRunner:
             event="duet",
             stage=self.campaign.stages[0],
             pair=len(self.pairs),
+            least=duet_ratio.PAIRS_MIN,
             ratio=None if found is None else [found.value, found.lower, found.upper],
             elapsed_s=self.elapsed_ns / 1e9,
             budget_s=self.campaign.budget_s,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dynolab.measure import duet_ratio
 from dynolab.measure.duet_messages import DuetMeasured
 from dynolab.spec import stats
-from dynolab.spec.compare import Answer
+from dynolab.spec.answers import Answer
 from dynolab.spec.duets import DuetSide, Ratio, StageDuet
 from dynolab.spec.measurements import StageName
 from dynolab.spec.precision import in_effect, of_file

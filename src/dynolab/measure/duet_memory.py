@@ -11,7 +11,7 @@ from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.memory_passes import memory_run
 from dynolab.measure.protocol import Measure, RunKind
 from dynolab.spec import stats, untrusted
-from dynolab.spec.compare import Answer
+from dynolab.spec.answers import Answer
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import MemoryRun, TotalMemory
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dynolab.measure.campaign_messages import Measured
 from dynolab.spec import stats
-from dynolab.spec.compare import Answer
+from dynolab.spec.answers import Answer
 from dynolab.spec.duets import MemoryDuet, Ratio
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import TotalMemory, Trust, Verdict

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from itertools import chain
 from math import exp, log, sqrt
 from random import Random
-from statistics import NormalDist, fmean
+from statistics import NormalDist, median
 
-from dynolab.spec.compare import Answer
+from dynolab.spec.answers import Answer
 from dynolab.spec.duets import DuetPair, DuetWindow, Ratio
 from dynolab.spec.stats import percentile_interval
 
-CONFIDENCE = 0.99
+CONFIDENCE = 0.95
+"""Of the intervals. In 1,500 simulated duets of the same thing, drawn from 36 pairs recorded beside up to six busy processes on two
+CPUs and looked at after each pair from the fifth to the tenth, none was called changed at a floor of 2 %; what took 20 % longer was
+found in all of 400, at 0.99 in 98 %."""
 PAIRS_MIN = 5
 RESAMPLES = 2000
 
@@ -21,7 +24,11 @@ Groups = Sequence[Sequence[float]]
 
 
 def window_figure(window: DuetWindow) -> int:
-    """The figure of a window, in ns."""
+    """The figure of a window, in ns: its shortest iteration.
+
+    Preemption touches it last: with every thread waiting half of the time, pairs of the same thing differed by 0.8 % with it, and
+    by 3.8 % with the medians (median absolute deviation).
+    """
     return min(window.values_ns)
 
 
@@ -49,26 +56,26 @@ def ratio(groups: Groups, seed: int, *, resamples: int = RESAMPLES) -> Ratio | N
     """The ratio with its interval; None for fewer than :data:`PAIRS_MIN` pairs of processes."""
     if len(groups) < PAIRS_MIN:
         return None
-    middle = _figure(groups)
+    ordered = [sorted(group) for group in groups]
+    middle = median(map(median, ordered))
     random = Random(seed)
-    drawn = [_figure(_resampled(groups, random)) for _ in range(resamples)]
+    drawn = [_resampled(ordered, random) for _ in range(resamples)]
     lower, upper = percentile_interval(drawn, _expanded(CONFIDENCE, len(groups)))
     return Ratio(exp(middle), exp(min(lower, middle)), exp(max(upper, middle)))
 
 
-def _figure(groups: Groups) -> float:
-    return fmean(_median(group) for group in groups)
+def _resampled(ordered: Groups, random: Random) -> float:
+    """The median over pairs drawn with replacement of the medians of their windows, drawn likewise.
+
+    A two-stage bootstrap (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8). The median of n
+    values drawn from n sorted ones stands at a share of them that is Beta((n + 1) / 2, (n + 1) / 2) distributed.
+    """
+    return median(_resampled_median(group, random) for group in random.choices(ordered, k=len(ordered)))
 
 
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def _resampled(groups: Groups, random: Random) -> Groups:
-    """Pairs drawn with replacement, then of each its windows (Davison and Hinkley, section 3.8)."""
-    return [random.choices(group, k=len(group)) for group in random.choices(groups, k=len(groups))]
+def _resampled_median(ordered: Sequence[float], random: Random) -> float:
+    half = (len(ordered) + 1) / 2
+    return ordered[min(int(random.betavariate(half, half) * len(ordered)), len(ordered) - 1)]
 
 
 def _expanded(confidence: float, count: int) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.compare import Answer
+from dynolab.spec.answers import Answer
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.measurements import Range, StageName
