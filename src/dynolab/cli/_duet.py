@@ -12,7 +12,9 @@ import click
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
+    from dynolab.spec.answers import Answer
     from dynolab.spec.duets import Duet, DuetSpec, MemoryDuet, Ratio, StageDuet
     from dynolab.spec.progress import Event
 
@@ -100,7 +102,7 @@ def compare(a: Path, b: Path | None, floor: float | None, as_json: bool, asked: 
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:
         show(found)
-    return int(any(stage.direction > 0 for stage in found.stages))
+    return int(found.direction > 0)
 
 
 def _spec(a: Path, b: Path | None, floor: float | None, asked: Mapping[str, Any]) -> DuetSpec:
@@ -194,9 +196,8 @@ def show(found: Duet) -> None:
     loud = [one for one in found.differences if one.split(": ")[1] in _LOUD]
     for one in loud:
         console.print(f"[bold red]!! {escape(line(one))}[/bold red]")
-    asked = found.headline
-    colour = _COLOURS[found.stages[-1].answer.value]
-    console.print(f"[bold {colour}]{escape(line(asked))}[/bold {colour}]")
+    colour = _COLOURS[found.stage(found.asked[0]).answer.value]
+    console.print(f"[bold {colour}]{escape(line(found.headline))}[/bold {colour}]")
     for one in found.differences:
         if one not in loud:
             console.print(f"[yellow]{escape(line(one))}[/yellow]")
@@ -229,34 +230,50 @@ def _table(found: Duet) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from dynolab.spec.facts import STAGE_TITLES
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("", "A", "B", "B / A", ""):
+    for column in ("", "A", "B", "Change"):
         table.add_column(column, no_wrap=True)
     for stage in found.stages:
-        if stage.a_ns is not None:
-            table.add_row(*_stage(stage), Text(stage.answer.value, style=_COLOURS[stage.answer.value]))
+        memory = [one for one in found.memory if one.stage is stage.name]
+        if stage.ratio is not None or memory or stage.name in found.asked:
+            table.add_row(Text(STAGE_TITLES[stage.name], style="bold"), "", "", _answer(stage.answer))
+            table.add_row(*_time(stage))
+            for one in memory:
+                table.add_row(*_memory(f"  Memory {one.figure}", one))
     for one in found.memory:
-        table.add_row(*_memory(one), Text(one.answer.value, style=_COLOURS[one.answer.value]))
+        if one.stage is None:
+            table.add_row(Text("Whole process", style="bold"), "", "", _answer(one.answer))
+            table.add_row(*_memory("  Memory peak", one))
     return table
 
 
-def _stage(stage: StageDuet) -> tuple[str, str, str, str]:
-    from dynolab.spec.facts import STAGE_TITLES
+def _answer(answer: Answer) -> Text:
+    from rich.text import Text
+
+    return Text(answer.value, style=_COLOURS[answer.value])
+
+
+def _time(stage: StageDuet) -> tuple[str, str, str, str]:
     from dynolab.spec.show import show_time
 
-    sides = (stage.a_ns, stage.b_ns)
-    times = [show_time(one) if one is not None else "" for one in sides]
-    return STAGE_TITLES[stage.name], times[0], times[1], ratio(stage.ratio)
+    a, b = (show_time(one) if one is not None else "" for one in (stage.a_ns, stage.b_ns))
+    return "  Minimum", a, b, change(stage.ratio)
 
 
-def _memory(one: MemoryDuet) -> tuple[str, str, str, str]:
-    from dynolab.spec.facts import STAGE_TITLES
+def _memory(title: str, one: MemoryDuet) -> tuple[str, str, str, Text]:
+    """Both ranges, and what the upper end changed by: what is resident."""
+    from rich.text import Text
+
     from dynolab.spec.show import show_range
 
-    title = "Whole process" if one.stage is None else STAGE_TITLES[one.stage]
-    return f"{title}, memory {one.figure}", show_range(one.a), show_range(one.b), ratio(one.upper)
+    return title, show_range(one.a), show_range(one.b), Text(change(one.upper), style=_COLOURS[one.answer.value])
 
 
-def ratio(found: Ratio | None) -> str:
-    """A ratio with its interval: ``x 1.032 (1.011 - 1.050)``."""
-    return "" if found is None else f"x {found.value:.3f} ({found.lower:.3f} - {found.upper:.3f})"
+def change(found: Ratio | None) -> str:
+    """A ratio as a change, with its interval: ``+3.2 % (+1.1 to +5.0 %)``."""
+    if found is None:
+        return ""
+    value, lower, upper = (f"{100 * (one - 1):+.1f}" for one in (found.value, found.lower, found.upper))
+    return f"{value} % ({lower} to {upper} %)"

@@ -142,6 +142,7 @@ def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured) -> Duet:
         limit=spec.limit,
         confidence=duet_ratio.CONFIDENCE,
         budget_s=spec.budget_s,
+        asked=spec.stages,
         stages=duet_figures.stages(measured, spec.floor, spec.a.seed),
         memory=duet_memory_ratio.figures(measured.a, measured.b, spec.floor),
         memory_reason=measured.a.memory_reason or (None if spec.memory else "memory passes were not asked for"),

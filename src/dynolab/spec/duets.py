@@ -5,12 +5,11 @@ Measuring.md section 6. Times are integers in nanoseconds, memory integers in by
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dynolab.errors import SpecInvalid
 from dynolab.spec.answers import Answer
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.facts import STAGE_TITLES
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.models import ModelFacts
@@ -169,7 +168,10 @@ class Duet:
     limit: float | None
     confidence: float
     budget_s: float
+    asked: tuple[StageName, ...]
+    """The stages that were to be decided."""
     stages: tuple[StageDuet, ...]
+    """All four: those that were not asked for, and did not occur on the way, say so."""
     memory: tuple[MemoryDuet, ...]
     memory_reason: str | None
     """Why there are no memory figures, or None."""
@@ -184,18 +186,26 @@ class Duet:
 
     def stage(self, name: StageName) -> StageDuet:
         """The answer for one stage."""
-        return _only(self.stages, name)
+        return next(one for one in self.stages if one.name is name)
+
+    @property
+    def direction(self) -> int:
+        """1: a stage that was to be decided became slower; -1: one became faster, and none slower; 0: neither."""
+        found = {self.stage(name).direction for name in self.asked}
+        return 1 if 1 in found else min(found, default=0)
 
     @property
     def headline(self) -> str:
         """The answer in one line: ``B is 12.3 % slower (10.9 - 13.8 %), decided after 21 s``."""
-        when = f"decided after {self.decided_after_s:.0f} s" if self.decided_after_s is not None else ""
-        asked = self.stage(StageName.INFERENCE)
-        return f"{asked.sentence}, {when or f'after {self.wall_s:.0f} s'}"
-
-
-def _only(stages: Iterable[StageDuet], name: StageName) -> StageDuet:
-    for stage in stages:
-        if stage.name == name:
-            return stage
-    raise SpecInvalid(f"this duet tells nothing of the stage {name}")
+        when = (
+            f"after {self.wall_s:.0f} s"
+            if self.decided_after_s is None
+            else f"decided after {self.decided_after_s:.0f} s"
+        )
+        told = [
+            self.stage(name).sentence
+            if name is StageName.INFERENCE
+            else f"{STAGE_TITLES[name]}: {self.stage(name).sentence}"
+            for name in self.asked
+        ]
+        return f"{'; '.join(told)}, {when}"
