@@ -15,13 +15,13 @@ from dynolab.spec.answers import Answer
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import MemoryRun, TotalMemory
 
-REPEATS_MIN, REPEATS, REPEATS_MOST = 2, 3, 6
-"""Of every pass and side: the first in any case, the second where there is time, the third while a figure cannot be told."""
+REPEATS_MIN, REPEATS_MOST = 3, 6
+"""Of every pass and side; more than the fewest while a figure cannot be told and there is time."""
 
 
 def reserve_ns(pair_ns: int, stages: Sequence[StageName]) -> int:
     """Time to keep for the passes, when two processes take so long: of each side two, or four with those of a cold load."""
-    return REPEATS * max(0, pair_ns) * (4 if StageName.FIRST_LOAD in stages else 2)
+    return REPEATS_MIN * max(0, pair_ns) * (4 if StageName.FIRST_LOAD in stages else 2)
 
 
 class DuetMemory:
@@ -44,7 +44,7 @@ class DuetMemory:
         if any(runner.measured.memory_reason is not None for runner in self._sides.values()):
             return
         for index in range(REPEATS_MOST):
-            if (index >= REPEATS_MIN and is_late()) or (index >= REPEATS and self._is_told(floor)):
+            if index >= REPEATS_MIN and (is_late() or self._is_told(floor)):
                 return
             for side in tuple(self._sides) if index % 2 == 0 else tuple(self._sides)[::-1]:
                 with self._named(side) as runner:
