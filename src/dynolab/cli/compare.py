@@ -1,11 +1,13 @@
-"""``dynolab compare``: do two profiles differ, or is it noise?"""
+"""``dynolab compare``: do two models or profiles differ, or is it noise?"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from dynolab.cli import _duet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,15 +23,23 @@ SHOWN_LAYERS = 10
 
 
 @click.command("compare")
-@click.argument("before", type=click.Path(path_type=Path))
-@click.argument("after", type=click.Path(path_type=Path))
+@click.argument("before", metavar="A", type=click.Path(path_type=Path))
+@click.argument("after", metavar="[B]", required=False, type=click.Path(path_type=Path))
 @click.option("--floor", metavar="PERCENT", help="Differences below it count as none, such as 5%; default: 2%.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(before: Path, after: Path, floor: str | None, as_json: bool) -> int:
-    """Compare two profiles, BEFORE and AFTER: stage by stage, by the ranges of their times, memory, and layer by layer.
+@_duet.options
+def command(before: Path, after: Path | None, floor: str | None, as_json: bool, **asked: Any) -> int:
+    """Compare two models, A and B, that take turns on this machine, or two saved profiles.
 
-    Each is a profile.json, or a folder with one. Exit status 1 when a stage became slower.
-    """
+    \b
+    dynolab compare main.onnx branch.onnx
+    dynolab compare model.onnx --runtime-a onnxruntime --runtime-b openvino
+    dynolab compare main/profile.json branch/profile.json
+    \b
+    Models: B's time over A's, with its interval, until it is decided or the budget is spent; and memory.
+    Profiles (a profile.json, or a folder with one): stage by stage, memory, and layer by layer.
+    Exit status 1 when a stage became slower.
+    """  # noqa: D301 - click wants the backspace character itself
     import json
 
     from dynolab.cli.report import read
@@ -38,6 +48,9 @@ def command(before: Path, after: Path, floor: str | None, as_json: bool) -> int:
     from dynolab.spec.percent import read_percent
 
     share = None if floor is None else read_percent(floor, "--floor")
+    if not _duet.are_profiles(before, after, asked):
+        return _duet.compare(before, after, share, as_json, asked)
+    after = after or before
     profiles, names = (read(before), read(after)), short_names(before, after)
     found = compare(*profiles, share, names=names)
     if as_json:
