@@ -10,6 +10,7 @@ import pytest
 import dynolab
 from dynolab.measure import memory, memory_readings, pagecache
 from dynolab.measure.protocol import Measure, RunKind
+from dynolab.spec import facts
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing import models, tflite
@@ -149,3 +150,24 @@ def test_the_whole_process_needs_what_its_worst_load_needs(tmp_path: Path, runti
     loads = [stage.memory.peak.upper for stage in (profile.first_load, profile.warm_load) if stage.memory is not None]
     assert total.peak.upper >= max(loads)
     assert total.peak.upper >= max(run.peak_raw.upper for run in (*total.cold, *total.warm))
+
+
+@pytest.mark.parametrize(("leak", "options"), [(4_096, ""), (0, ""), (4_096, "--max_profiler_iterations 400")])
+def test_a_leak_is_a_figure(tmp_path: Path, leak: int, options: str) -> None:
+    """Bytes that each inference keeps; the interpreter keeps some for each object of them."""
+    model = tmp_path / "leaks.null"
+    model.write_text(f'{{"leak_bytes": {leak}}}')
+    profile = dynolab.profile(model, options=options, repeats=1)
+    found = facts.fact("inference_memory_growth").value(profile)
+    told = [notice.level for notice in profile.notices if notice.code == "memory-growth"]
+    assert isinstance(found, int)
+    assert abs(found - 1000 * leak) <= 0.05 * 1000 * leak
+    assert told == (["loud"] if leak else [])
+
+
+def test_a_slow_model_has_no_growth_and_says_why(tmp_path: Path) -> None:
+    model = tmp_path / "slow.null"
+    model.write_text('{"busy_ns": 6000000}')
+    profile = dynolab.profile(model, options="--max_profiler_iterations 30", repeats=1)
+    assert facts.fact("inference_memory_growth").value(profile) is None
+    assert "--max_profiler_iterations 400" in str(facts.fact("inference_memory_growth").reason(profile))

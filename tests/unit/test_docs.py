@@ -40,7 +40,17 @@ from dynolab.report.base import Report
 from dynolab.runtimes import base
 from dynolab.runtimes.base import Runtime
 from dynolab.runtimes.null import NullModel
-from dynolab.spec import compare, facts, measurements, options, requirements, stats
+from dynolab.spec import (
+    compare,
+    compare_layers,
+    compare_memory,
+    facts,
+    measurements,
+    options,
+    profiles,
+    requirements,
+    stats,
+)
 from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.options import KnownOption, OptionValue
@@ -62,6 +72,9 @@ LIMITS: list[ModuleType] = [
     measurements,
     stats,
     compare,
+    compare_layers,
+    compare_memory,
+    profiles,
 ]
 """Modules whose numbers decide what is reported."""
 

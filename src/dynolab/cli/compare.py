@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from dynolab.spec.compare import Comparison, LayerComparison, LayerRatio, Ratio
+    from dynolab.spec.compare import Comparison, Ratio
+    from dynolab.spec.compare_layers import LayerComparison, LayerRatio
+    from dynolab.spec.compare_memory import MemoryComparison
     from dynolab.spec.profiles import Profile, Stage
 
 _COLOURS = {"changed": "yellow", "unchanged": "green", "cannot tell": "cyan"}
@@ -39,7 +41,6 @@ def command(before: Path, after: Path | None, floor: str | None, as_json: bool, 
     Exit status 1 when a stage became slower.
     """  # noqa: D301 - click wants the backspace character itself
     import json
-    from math import log1p
 
     from dynolab.cli.report import read
     from dynolab.spec import codec
@@ -51,7 +52,7 @@ def command(before: Path, after: Path | None, floor: str | None, as_json: bool, 
         return _duet.compare(before, after, share, as_json, asked)
     after = after or before
     profiles, names = (read(before), read(after)), short_names(before, after)
-    found = compare(*profiles, None if share is None else log1p(share), names=names)
+    found = compare(*profiles, share, names=names)
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:
@@ -77,11 +78,9 @@ def _show(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[str
     from rich.markup import escape
 
     from dynolab.report.base import line
-    from dynolab.spec import precision
 
     console = Console(highlight=False)
-    told = precision.apart(profiles, names)
-    if told is not None:
+    for told in found.unlike:
         console.print(f"[bold red]!! {escape(line(told))}[/bold red]")
     if profiles[0].model.sha256 != profiles[1].model.sha256:
         console.print("[bold yellow]These are profiles of two different models.[/bold yellow]")
@@ -92,7 +91,10 @@ def _show(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[str
     console.print(_stages(found, profiles, names))
     console.print()
     for stage in found.stages:
-        console.print(escape(line(stage.sentence)))
+        for told in (stage.sentence, *(one.sentence for one in stage.memory)):
+            console.print(escape(line(told)))
+    if found.process_total is not None:
+        console.print(escape(line(found.process_total.sentence)))
     console.print(f"[dim]{escape(found.basis)}[/dim]")
     _show_layers(console, found.layers, profiles, names)
 
@@ -112,25 +114,30 @@ def _stages(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[s
     for stage, (before, after) in zip(found.stages, pairs, strict=True):
         answer = Text(stage.answer.value, style=_COLOURS[stage.answer.value])
         table.add_row(Text(stage_title(before), style="bold"), "", "", answer)
-        for word, ratio in (("Minimum", stage.minimum), ("Median", stage.median)):
-            if ratio is not None:
-                table.add_row(f"  {word}", show_time(ratio.a_ns), show_time(ratio.b_ns), _ratio(ratio))
-        for row in _memory(before, after):
-            table.add_row(*row)
+        if stage.minimum is not None:
+            table.add_row("  Time", _range(before), _range(after), _ratio(stage.minimum))
+        if stage.median is not None:
+            table.add_row("  Median", show_time(stage.median.a_ns), show_time(stage.median.b_ns), _ratio(stage.median))
+        for one in stage.memory:
+            table.add_row(f"  Memory {one.figure}", *_memory(one))
+    if found.process_total is not None:
+        table.add_row(Text("Peak of the process", style="bold"), *_memory(found.process_total))
     return table
 
 
-def _memory(before: Stage, after: Stage) -> list[tuple[str, str, str, str]]:
-    """The rows of a stage's memory, where both sides have it."""
+def _range(stage: Stage) -> str:
+    from dynolab.spec.compare import show_ends, time_range
+
+    ends = time_range(stage)
+    return "" if ends is None else show_ends(ends)
+
+
+def _memory(found: MemoryComparison) -> tuple[str, str, str]:
+    """Both ranges, and the answer with what either end differs by."""
     from dynolab.spec.show import show_range, show_range_change
 
-    if before.memory is None or after.memory is None:
-        return []
-    pairs = (
-        ("  Memory peak", before.memory.peak, after.memory.peak),
-        ("  Memory increase", before.memory.increase, after.memory.increase),
-    )
-    return [(title, show_range(old), show_range(new), show_range_change(old, new)) for title, old, new in pairs]
+    told = f"{found.answer.value}: {show_range_change(found.a, found.b)}"
+    return show_range(found.a), show_range(found.b), told
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -90,4 +90,6 @@ class Measured:
     """Raw increases of the memory passes' imports."""
     total: TotalMemory | None = None
     floor_ns: int | None = None
+    held_bytes: tuple[int, ...] = ()
+    """Memory after each quarter of many iterations."""
     layer_pass: LayerPass | None = None

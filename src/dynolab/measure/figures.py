@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from dynolab.errors import Bug
 from dynolab.measure import layer_table, timing_runs, verdict
 from dynolab.measure.campaign_messages import Before, Measured
+from dynolab.measure.memory_growth import QUARTERS
+from dynolab.measure.plan import GROWTH_ITERATIONS, GROWTH_TIME_NS
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.time_range import TimeRange, time_range
 from dynolab.spec import precision, stats
@@ -19,6 +22,7 @@ from dynolab.spec.profiles import (
     ColdProof,
     ImportCost,
     LayerTable,
+    MemoryGrowth,
     MemorySummary,
     Profile,
     Request,
@@ -30,7 +34,7 @@ from dynolab.spec.profiles import (
     Trust,
     Verdict,
 )
-from dynolab.spec.show import show_bytes, show_share
+from dynolab.spec.show import show_bytes, show_share, show_time
 
 SHOWN_CACHE_FILES = 5
 
@@ -177,7 +181,23 @@ def _memory(measured: Measured, name: StageName) -> MemorySummary | None:
         method=measured.memory_method,
         runs=runs,
         verdict=verdict.combine([run.verdict for run in runs]),
+        **(_growth(measured) if name is StageName.INFERENCE else {}),
     )
+
+
+def _growth(measured: Measured) -> dict[str, Any]:
+    """What many inferences left behind, or why that is not known."""
+    if measured.plan is None or len(measured.held_bytes) < QUARTERS:
+        return {"growth_reason": no_growth(measured.plan.growth_iterations if measured.plan else 0)}
+    return {"growth": MemoryGrowth(measured.plan.growth_iterations, measured.held_bytes)}
+
+
+def no_growth(begun: int) -> str:
+    """Why growth is not known; ``begun``: iterations that were to be made for it."""
+    if begun:
+        return f"the time was up before {begun} iterations"
+    way_out = f"--max_profiler_iterations {GROWTH_ITERATIONS} asks for them"
+    return f"{GROWTH_ITERATIONS} iterations would take more than {show_time(GROWTH_TIME_NS)}: {way_out}"
 
 
 def _files(measured: Measured, name: StageName) -> tuple[FileFact, ...]:
@@ -233,11 +253,23 @@ def _notices(measured: Measured, found: Inspection, layers: LayerTable, options:
         for name in negative
     ]
     edges = [edge for runs in measured.memory.values() for run in runs for edge in (run.start, run.end, run.released)]
+    notices += _leaks(measured)
     unread = max((edge.unread_processes for edge in edges), default=0)
     if unread:
         text = f"memory of {unread} of the model's processes could not be read, and is missing in these figures"
         notices.append(Notice("loud", "unread-memory", text))
     return notices
+
+
+def _leaks(measured: Measured) -> list[Notice]:
+    """A warning where each quarter of many iterations left memory behind."""
+    growth = _growth(measured).get("growth")
+    return [] if growth is None or growth.is_steady else [Notice("loud", "memory-growth", leak(growth))]
+
+
+def leak(growth: MemoryGrowth) -> str:
+    """The sentence on memory that grows and grows."""
+    return f"memory grows by {show_bytes(growth.per_thousand_bytes)} per 1,000 inferences, and without an end: a leak"
 
 
 def _empty(found: Inspection) -> list[Notice]:

@@ -31,7 +31,9 @@ class MemoryPasses:
         for index in range(count[StageName.FIRST_LOAD]):
             self._process(RunKind.FIRST_LOAD, index, runner.make_cold)
         for index in range(count[StageName.INFERENCE]):
-            self._process(RunKind.INFERENCE, index, runner.make_warm, iterations=plan.MEMORY_ITERATIONS)
+            growth = 0 if index else chosen.growth_iterations
+            self._process(RunKind.INFERENCE, index, runner.make_warm, iterations=plan.MEMORY_ITERATIONS,
+                          growth_iterations=growth)  # fmt: skip
         self._total(count[StageName.FIRST_LOAD])
 
     def _compile(self, count: int) -> None:
@@ -51,6 +53,9 @@ class MemoryPasses:
         for stage, seen in outcome.result.stages.items():
             found[stage] = (*found.get(stage, ()), memory_run(seen, outcome.samples, index))
         self.runner.note(memory=found)
+        inference = outcome.result.stages.get(StageName.INFERENCE)
+        if inference is not None and inference.held_bytes:
+            self.runner.note(held_bytes=inference.held_bytes)
 
     def _spawn(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> process.Outcome:
         prepare()

@@ -20,21 +20,25 @@ MAX_ITERATIONS_PER_PROCESS = 10_000_000
 SETTLE_MOST = 5_000
 """Iterations of one process where the request does not say: five windows of a model that takes 20 us. All are kept, and pages that
 show a profile, or compare some, read 2 MiB of documents at most."""
-SETTLE_WITHIN_NS = 3_000_000_000
+SETTLE_WITHIN_NS = 1_500_000_000
 """How long one process looks for calm windows, beyond the iterations that are made in any case."""
-LOAD_TRIES, LOAD_TRIES_NS = 4, 8_000_000_000
+LOAD_TRIES, LOAD_TRIES_NS = 2, 8_000_000_000
 """Processes that a compilation or load is given beyond the plan while its range is wide, and the time for them."""
-LOOP_TRIES, LOOP_TRIES_NS = 5, 20_000_000_000
+LOOP_TRIES, LOOP_TRIES_NS = 3, 10_000_000_000
 """The same for the loop."""
 MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
+GROWTH_ITERATIONS = 400
+"""Inferences of one memory pass over which memory may grow: what is kept for each of them adds up to more than the allocator's noise."""
+GROWTH_TIME_NS = 2_000_000_000
+"""Growth is read if they take no longer, or if the request asks for as many iterations anyway."""
 LAYER_ITERATIONS = 30
 LAYER_ITERATIONS_MAX = 300
 LAYER_TIME_NS = 200_000_000
 """Iterations beyond the first number are made as far as they fit into this time, up to the second: some ten windows, of which
 one may be calm."""
 LAYER_TIME_LIMIT_NS = 20_000_000_000
-LAYER_TRIES = 3
+LAYER_TRIES = 2
 """Processes of the layer pass while too few iterations were calm."""
 LAYER_TRIES_NS = 10_000_000_000
 """Time that they may take together: another is begun only if it fits."""
@@ -75,6 +79,13 @@ def layer_iterations(inference_ns: int) -> int:
     return max(2, min(wanted, LAYER_TIME_LIMIT_NS // max(1, inference_ns)))
 
 
+def growth_iterations(inference_ns: int, options: Options) -> int:
+    """Iterations over which growth of memory is read; 0: they would take too long."""
+    asked = options.max_profiler_iterations or 0
+    short = GROWTH_ITERATIONS * inference_ns <= GROWTH_TIME_NS
+    return GROWTH_ITERATIONS if short or asked >= GROWTH_ITERATIONS else 0
+
+
 def effective(measured: Measured, campaign: Campaign, options: Options, limit_method: str | None) -> Plan:
     """The plan as it is carried out, once the timing passes are done."""
     repeats = 0 if measured.memory_reason else campaign.repeats
@@ -89,5 +100,6 @@ def effective(measured: Measured, campaign: Campaign, options: Options, limit_me
         layer_iterations=layer_iterations(fastest_ns),
         max_iterations=options.max_profiler_iterations,
         max_time_s=options.max_profiler_time_s,
+        growth_iterations=growth_iterations(fastest_ns, options) if repeats else 0,
         memory_limit_method=limit_method,
     )

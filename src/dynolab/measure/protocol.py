@@ -107,6 +107,8 @@ class RunRequest:
     most_iterations: int = 0
     """In windows, more are made, up to these, until the loop has settled or ``settle_within_ns`` are over."""
     settle_within_ns: int = 0
+    growth_iterations: int = 0
+    """Of a memory pass of the inference: so many more after its window, over which memory may grow; 0: none."""
     time_limit_ns: int = 0
     best: dict[str, float] = field(default_factory=dict)
     """The reference kernel's best times on this device, by :func:`dynolab.measure.time_range.reference_name`."""
@@ -165,6 +167,8 @@ class StagePass:
     files: tuple[FileFact, ...] = ()
     """Files that the stage left in its folder: the artifact's, or the caches'."""
     accelerator: dict[str, int] = field(default_factory=dict)
+    held_bytes: tuple[int, ...] = ()
+    """Memory after each quarter of the iterations over which growth is read."""
 
 
 @dataclass(frozen=True, slots=True)

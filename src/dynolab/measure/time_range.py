@@ -13,13 +13,13 @@ from itertools import pairwise
 
 from dynolab.spec.measurements import LoopWindow
 
-NARROW = 0.03
-"""A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
 LEAST_WIDTH = 0.02
 """No range is narrower. Undisturbed processes of the same model differ by this and more, by where their memory lies and by what
 other cores do to the caches that they share."""
 GAP_TIMES = 2.0
 """The gap between the two best processes, so many times, is how far below the best one a better one may lie."""
+ALONE_WIDTH = 0.10
+"""Where one process alone tells: undisturbed processes of the same model differ by 3 to 15 % over minutes."""
 CALM_SLOWDOWN = 1.05
 """Reference kernel over its best from which a window is disturbed. Its times come in two kinds: within a few percent of the
 best, or, with a busy neighbour on the same core or a lower clock, a quarter longer and more."""
@@ -53,7 +53,7 @@ class TimeRange:
     delay_share: float
     """Waiting for a CPU as a share of all windows' time."""
     gap: float | None
-    """Between the two best processes' minima, as a share of the best; None with one process."""
+    """Between the two best processes' minima, as a share of the best; None where one process alone tells."""
 
     @property
     def width(self) -> float:
@@ -70,8 +70,8 @@ def reference_name(threads: int, core: str = "") -> str:
 def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> TimeRange:
     """The range that a stage's processes give, one at least; ``best`` holds the reference kernel's best times.
 
-    A window's lower end is its fastest iteration, less what its threads waited for a CPU, as fast as the device ever
-    is. Calm windows decide where there are any.
+    A window's lower end is its fastest iteration, less what its threads waited for a CPU (but no less than a load's own thread
+    ran), as fast as the device ever is. Calm windows decide where there are any.
     """
     references = _references(processes, best)
     windows = [[_judged(window, values, references) for window, values in _split(one)] for one in processes]
@@ -80,7 +80,7 @@ def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> 
     deciding = min(calm or every, key=lambda window: window.lower_ns)
     upper_ns = min(min(one.values_ns) for one in processes)
     gap = _gap(processes, windows)
-    spread = max(LEAST_WIDTH, GAP_TIMES * (gap or 0.0))
+    spread = ALONE_WIDTH if gap is None else max(LEAST_WIDTH, GAP_TIMES * gap)
     waited_ns = sum(window.delay_ns or 0 for one in processes for window in one.windows)
     wall_ns = sum(window.wall_ns for one in processes for window in one.windows)
     return TimeRange(
@@ -122,7 +122,9 @@ def calm_ones(windows: Sequence[LoopWindow], best: Mapping[str, float]) -> list[
 
 def _judged(window: LoopWindow, values: Sequence[int], references: Mapping[str, float]) -> _Judged:
     fastest_ns, slowdown = min(values), _slowdown(window, references)
-    lower_ns = max(0.0, fastest_ns - _waited_ns(window) / len(values)) / slowdown
+    # Threads that wait one for another wait at the same time: their sum may be more than was lost.
+    worked_ns = min(window.main_cpu_ns or 0, fastest_ns)
+    lower_ns = max(worked_ns, fastest_ns - _waited_ns(window) / len(values)) / slowdown
     return _Judged(fastest_ns, lower_ns, slowdown, _is_calm(window, slowdown))
 
 
@@ -132,7 +134,8 @@ def _slowdown(window: LoopWindow, references: Mapping[str, float]) -> float:
 
 
 def _waited_ns(window: LoopWindow) -> int:
-    return (window.delay_ns or 0) + (window.throttled_ns or 0)
+    """What a CPU quota takes is part of the run-queue delay, where that is known."""
+    return max(window.delay_ns or 0, window.throttled_ns or 0)
 
 
 def _is_calm(window: LoopWindow, slowdown: float) -> bool:
@@ -159,9 +162,16 @@ def _references(processes: Sequence[ProcessTimes], best: Mapping[str, float]) ->
 
 
 def _gap(processes: Sequence[ProcessTimes], windows: Sequence[Sequence[_Judged]]) -> float | None:
-    """Between the two best processes, of those that had a calm window where there are two."""
-    calm = [min((window.fastest_ns for window in one if window.calm), default=0) for one in windows]
-    minima = sorted(value for value in calm if value)
-    if len(minima) < 2:
-        minima = sorted(min(one.values_ns) for one in processes)
+    """Between the two best of the processes that were at their fastest in a calm window; of all, where there are none."""
+    minima = sorted(min(one.values_ns) for one in processes)
+    pairs = zip(processes, windows, strict=True)
+    calm = sorted(min(one.values_ns) for one, judged in pairs if _was_calm(judged))
+    if calm:
+        minima = calm
     return minima[1] / max(1, minima[0]) - 1 if len(minima) > 1 else None
+
+
+def _was_calm(windows: Sequence[_Judged]) -> bool:
+    """Whether a process's fastest iteration, or one as good, was in a calm window: else it was disturbed throughout."""
+    fastest_ns = min(window.fastest_ns for window in windows)
+    return any(window.calm and window.fastest_ns <= (1 + AGREED) * fastest_ns for window in windows)

@@ -22,6 +22,7 @@ def window_of(witnesses: Witnesses) -> LoopWindow:
         count=1,
         wall_ns=witnesses.wall_ns,
         cpu_ns=grown("run_queue.on_cpu_ns"),
+        main_cpu_ns=grown("run_queue.main_cpu_ns"),
         delay_ns=grown("run_queue.delay_ns"),
         throttled_ns=grown("cpu_quota.throttled_ns"),
         kernel_ns=min(kernels, default=None),

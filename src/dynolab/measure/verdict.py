@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dynolab.errors import Bug
-from dynolab.measure.time_range import NARROW, TimeRange
+from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.spec.measurements import Witnesses
-from dynolab.spec.profiles import RANKS, ColdProof, Trust, Verdict
+from dynolab.spec.profiles import NARROW, RANKS, ColdProof, Trust, Verdict
 from dynolab.spec.show import show_share, show_time
 
 
@@ -68,10 +68,10 @@ def _why_wide(found: TimeRange, record_on: str | None) -> str:
     if not found.calm_windows and found.delay_share > lost:
         return f"its threads waited for a CPU, {show_share(found.delay_share)} of the time"
     if found.gap is None:
-        return "it ran in one process only, which does not tell how much it varies"
+        return "one process alone was undisturbed, and processes differ"
     if not found.calm_windows or lost > found.gap:
         return f"the CPU ran at {show_share(1 - lost)} of its best speed, as with a busy neighbour or a lower clock"
-    return f"the two fastest processes differ by {show_share(found.gap)}"
+    return f"the two fastest processes differ by {show_share(found.gap)}, and a third may by as much again"
 
 
 def combine(verdicts: Sequence[Verdict]) -> Verdict:

@@ -13,7 +13,7 @@ WARMUP_TOLERANCE = 0.05
 WARMUP_MAX = 1000
 """Iterations after which warm-up ends, settled or not: some models never settle (Barrett et al., Virtual Machine Warmup
 Blows Hot and Cold, OOPSLA 2017). It is large because it binds fast models only; the others meet the next bound first."""
-WARMUP_MAX_NS = 2_000_000_000
+WARMUP_MAX_NS = 500_000_000
 """Warm-up time after which it ends too: caches and clocks take far less, and slow models need their budget for timing."""
 
 

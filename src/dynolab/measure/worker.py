@@ -23,6 +23,7 @@ from dynolab.measure import memory_readings, pagecache, turns
 from dynolab.measure.clock import loop, now_ns
 from dynolab.measure.layer_pass import CalmWatch
 from dynolab.measure.layer_times import summed_up
+from dynolab.measure.memory_growth import held_over
 from dynolab.measure.protocol import (
     CANDIDATE_FILE,
     PROTOCOL_VERSION,
@@ -181,6 +182,7 @@ class Run:
             warmed = warm_up(run, warmup, self.request.time_limit_ns)
             windows = self._loop(run, durations, deadline, expected_ns=warmup[warmed - 1])
             window.close()
+            held = held_over(run, self.request.growth_iterations, now_ns() + self.request.time_limit_ns)
             self._note_stage(
                 StageName.INFERENCE,
                 window,
@@ -190,6 +192,7 @@ class Run:
                 first_ns=first_ns,
                 accelerator=session.accelerator_memory(),
                 bound_bytes=session.bound_output_bytes,
+                held_bytes=held,
             )
         self.note(effective=session.effective())
         session.close()

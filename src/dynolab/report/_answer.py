@@ -19,7 +19,7 @@ from dynolab.spec.show import show_share
 
 ASSUMED = "default-shape"
 """The code of a notice that a dimension was chosen."""
-_MEMORY, _UNITS, _SHAPES = ("unread-memory",), ("fallback",), ("other-sizes", "empty-input")
+_MEMORY, _UNITS, _SHAPES = ("unread-memory", "memory-growth"), ("fallback",), ("other-sizes", "empty-input")
 """Codes of notices that are told beside a figure."""
 SHAPES_MOST = 3
 LONGEST_SHAPE = 60

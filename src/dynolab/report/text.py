@@ -175,6 +175,7 @@ def _others(profiles: Sequence[Profile], names: Sequence[str], notes: Notes) -> 
 _ROWS = (
     ("Iterations per second", ("iterations_per_second",)),
     ("First inference", ("first_inference_time",)),
+    ("Memory growth per 1,000", ("inference_memory_growth",)),
     ("Runtime import", ("runtime_import_time", "runtime_import_memory_range")),
 )
 

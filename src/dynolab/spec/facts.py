@@ -228,6 +228,14 @@ def _inference_facts() -> list[Fact]:
     def no_first(profile: Profile) -> str | None:
         return profile.inference.reason or profile.inference.time_reason
 
+    def growth(profile: Profile) -> Value | None:
+        memory = profile.inference.memory
+        return None if memory is None or memory.growth is None else memory.growth.per_thousand_bytes
+
+    def no_growth(profile: Profile) -> str | None:
+        memory = profile.inference.memory
+        return profile.inference.memory_reason if memory is None else memory.growth_reason
+
     name = StageName.INFERENCE
     first = "first_inference_time"
     return [
@@ -254,7 +262,9 @@ def _inference_facts() -> list[Fact]:
             lambda s: s.runs[0].io_bytes if s.runs else None,
             kind="bytes",
         ),
-    ]
+        _plain("inference_memory_growth", "Memory growth per 1,000 iterations", "bytes", "growth", growth, "memory_growth",
+               why=no_growth, stage=name),
+    ]  # fmt: skip
 
 
 def _process_facts() -> list[Fact]:

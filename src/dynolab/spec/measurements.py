@@ -70,6 +70,8 @@ class LoopWindow:
     """The iteration after the reading, no part of the loop's times; None where the window is of a few long ones."""
     cpu_ns: int | None = None
     """Time that threads of the process ran."""
+    main_cpu_ns: int | None = None
+    """Of a load or compilation: time that the thread that called the runtime ran."""
     delay_ns: int | None = None
     """Time that they were ready to run, and waited for a CPU."""
     throttled_ns: int | None = None

@@ -6,7 +6,7 @@ import re
 
 from dynolab.errors import SpecInvalid
 
-_WRITTEN = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*%")
+_WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*%")
 MOST = 100_000
 """Percent. More is a slip of the pen."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import (
@@ -38,6 +39,8 @@ class Trust(StrEnum):
     INVALID = "invalid"
 
 
+NARROW = 0.03
+"""A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
 RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 """The worse, the larger."""
 
@@ -49,6 +52,12 @@ class Verdict:
     trust: Trust
     reasons: tuple[str, ...] = ()
     readings: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def first_reason(self) -> str:
+        """The first reason, and how many others there are."""
+        more = f", and {len(self.reasons) - 1} more" if len(self.reasons) > 1 else ""
+        return (self.reasons[0] if self.reasons else "no reason given") + more
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +154,33 @@ class Spread:
     increase_upper: Range
 
 
+GROWTH_NOISE_BYTES = 128 * 1024
+"""Two readings that differ by no more are the same: after 300 iterations of models that keep nothing, allocators held up to 64 KiB more."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrowth:
+    """What many inferences in one process leave behind: a leak, if there is one."""
+
+    iterations: int
+    held_bytes: tuple[int, ...]
+    """What only swap could take, after each quarter of the iterations."""
+
+    @property
+    def per_thousand_bytes(self) -> int:
+        """Growth from the first quarter's end to the last one's, per 1,000 iterations; 0 within :data:`GROWTH_NOISE_BYTES`."""
+        quarters = len(self.held_bytes)
+        between = self.iterations * (quarters - 1) // max(1, quarters)
+        grown = self.held_bytes[-1] - self.held_bytes[0] if between > 0 else 0
+        return 0 if abs(grown) <= GROWTH_NOISE_BYTES else round(grown * 1000 / between)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it does not grow on and on: within noise, or not in every quarter."""
+        steps = (after - before for before, after in pairwise(self.held_bytes))
+        return self.per_thousand_bytes <= 0 or any(step <= 0 for step in steps)
+
+
 @dataclass(frozen=True, slots=True)
 class MemorySummary:
     """Peak and increase of a stage: medians over the repeats, with the spread apart."""
@@ -157,6 +193,10 @@ class MemorySummary:
     runs: tuple[MemoryRun, ...]
     verdict: Verdict | None = None
     """None in profiles of schema 1."""
+    growth: MemoryGrowth | None = None
+    """Of the inference."""
+    growth_reason: str | None = None
+    """Why the inference has none; None in profiles of schema 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +323,8 @@ class Plan:
     """None: as many as the range of the time takes to get narrow, within bounds."""
     max_time_s: float
     memory_limit_method: str | None = None
+    growth_iterations: int = 0
+    """Inferences over which growth of memory was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from dynolab.spec.profiles import (
     ColdProof,
     ImportCost,
     LayerTable,
+    MemoryGrowth,
     MemoryRun,
     MemorySummary,
     Plan,
@@ -309,7 +310,7 @@ def _inference(random: Random) -> Stage:
         values[17] = int(values[17] * random.uniform(1.2, 2.6))
         runs.append(_timing(random, process, values, warmup, first + process * 90_000))
     summary = _ranged(summarise([run.values_ns for run in runs]))
-    memory = _memory(random, 5.6, 0.9, 3.1, 31.7)
+    memory = replace(_memory(random, 5.6, 0.9, 3.1, 31.7), growth=MemoryGrowth(400, (40_000_000,) * 4))
     return Stage(StageName.INFERENCE, None, summary, None, tuple(runs), memory, None, CLEAN,
                  accelerator={"npu_allocated_bytes": 18_874_368})  # fmt: skip
 

@@ -92,7 +92,7 @@ def test_every_reading_understands_every_recorded_device(name: str, device: str,
 
 
 def test_run_queue_sums_over_threads(laptop: Path) -> None:
-    assert run_queue.plugin.read(laptop) == {"delay_ns": 30e6, "on_cpu_ns": 8e9}
+    assert run_queue.plugin.read(laptop) == {"delay_ns": 30e6, "on_cpu_ns": 8e9, "main_cpu_ns": 5e9}
 
 
 def test_run_queue_of_a_kernel_without_the_figures_is_unavailable(laptop: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynolab.measure.time_range import (
+    ALONE_WIDTH,
     CALM_WINDOWS,
     LEAST_WIDTH,
     ProcessTimes,
@@ -75,6 +76,25 @@ def test_without_a_calm_window_the_time_might_be_as_short_as_its_witnesses_allow
     assert found(waiting, waiting).delay_share > 0.2
     stopped = process(window(3 * MS, throttled_ns=20 * MS))
     assert found(stopped, stopped).lower_ns == 1 * MS
+
+
+def test_a_load_is_no_shorter_than_its_own_thread_ran_however_much_its_threads_waited() -> None:
+    load = LoopWindow(1, 11 * MS, cpu_ns=9 * MS, delay_ns=25 * MS)
+    loads = [process((replace(load, main_cpu_ns=cpu_ms * MS), (10 * MS,))) for cpu_ms in (8, 6, 0)]
+    assert found(*loads[:2]).lower_ns == 6 * MS
+    assert found(*loads).lower_ns == 0
+
+
+def test_what_a_quota_takes_is_waiting_already() -> None:
+    stopped = process(window(3 * MS, delay_ns=15 * MS, throttled_ns=15 * MS))
+    assert found(stopped, stopped).lower_ns == found(process(window(3 * MS, delay_ns=15 * MS))).lower_ns
+
+
+def test_a_process_that_had_a_calm_window_by_chance_and_was_faster_beside_it_tells_nothing() -> None:
+    calm, lucky = window(2 * MS), (window(4 * MS), window(int(3.5 * MS), delay_ns=9 * MS))
+    assert found(process(calm), process(*lucky)).gap is None
+    assert found(process(calm), process(*lucky)).lower_ns == int(2 * MS / (1 + ALONE_WIDTH))
+    assert found(process(calm), process(*lucky), process(window(int(2.1 * MS)))).gap == pytest.approx(0.05)
 
 
 def test_a_window_that_is_a_little_slow_is_calm_and_its_slowdown_counts() -> None:

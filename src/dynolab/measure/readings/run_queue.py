@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dynolab.measure.readings.base import Field, Reading, Unavailable, read_tasks
+from dynolab.measure.readings.base import Field, Reading, Unavailable, read_tasks, read_text
 
 
 class RunQueue(Reading):
     """Run-queue delay and CPU time, summed over all threads of this process.
 
-    Source: ``/proc/self/task/*/schedstat``, whose first two numbers are the nanoseconds on a CPU and the nanoseconds on
+    Source: ``/proc/self/task/*/schedstat`` (of the main thread ``/proc/self/schedstat``), whose first two numbers are the nanoseconds on a CPU and the nanoseconds on
     a run queue (kernel: Documentation/scheduler/sched-stats.rst). A thread that exits within a window takes its share
     with it: the growth is then too small, never too large.
     """
@@ -19,6 +19,7 @@ class RunQueue(Reading):
     fields = {
         "delay_ns": Field("counter", "ns", "time that threads of this process were runnable without running"),
         "on_cpu_ns": Field("counter", "ns", "time that threads of this process ran"),
+        "main_cpu_ns": Field("counter", "ns", "time that the main thread ran"),
     }
 
     def read(self, root: Path = Path("/")) -> dict[str, float]:
@@ -34,7 +35,8 @@ class RunQueue(Reading):
             raise Unavailable(
                 "/proc/self/task/*/schedstat: not there, or only zeros (a kernel without CONFIG_SCHED_INFO)"
             )
-        return {"delay_ns": float(delay_ns), "on_cpu_ns": float(on_cpu_ns)}
+        main_cpu_ns = float(read_text(root, "proc/self/schedstat").split()[0])
+        return {"delay_ns": float(delay_ns), "on_cpu_ns": float(on_cpu_ns), "main_cpu_ns": main_cpu_ns}
 
 
 plugin = RunQueue()

@@ -277,7 +277,8 @@ def _more(profile: Profile, stage: Stage) -> list[Figure]:
     """What a card says below its main figures; only what was measured."""
     word = stage.name.value
     found = [figure(profile, f"{word}_time_median", "Median")]
-    found += [figure(profile, "first_inference_time")] if word == "inference" else []
+    if word == "inference":
+        found += [figure(profile, "first_inference_time"), figure(profile, "inference_memory_growth")]
     found += [figure(profile, accelerator_fact(stage.name, key), _title(key)) for key in stage.accelerator]
     return [item for item in found if item.reason is None]
 

@@ -6,7 +6,7 @@ from the heap and freed, ``lazy_free_bytes`` given back with MADV_FREE, ``thread
 ``child``, one of :data:`CHILDREN`, another process lives as long as the session: it keeps ``child_bytes``, has held
 ``child_held_bytes`` before the load ends, and has the same file mapped with ``child_maps_file``; a ``forked`` one has all of the
 session's memory in common, ``shared_bytes`` among it. ``busy_ns`` is spent in each inference, ``inference_bytes`` are kept
-from the first one on. ``crash`` kills the process by that signal and ``sleep_s`` waits, both in the stage that ``at``
+from the first one on, ``leak_bytes`` from each. ``crash`` kills the process by that signal and ``sleep_s`` waits, both in the stage that ``at``
 names (load or inference).
 """
 
@@ -64,6 +64,7 @@ class NullModel:
     threads: int = 1
     busy_ns: int = 0
     inference_bytes: int = 0
+    leak_bytes: int = 0
     crash: int = 0
     sleep_s: float = 0.0
     at: str = "load"
@@ -176,6 +177,8 @@ class NullSession(Session):
         model = self._model
         if model.at == "inference" and (model.crash or model.sleep_s):
             return lambda: _happen(model, "inference")
+        if model.leak_bytes:
+            return self._leak
         if model.inference_bytes:
             return self._grow_once
         if model.busy_ns:
@@ -190,6 +193,9 @@ class NullSession(Session):
     def _grow_once(self) -> None:
         if self._grown is None:
             self._grown = touch(self._model.inference_bytes)
+
+    def _leak(self) -> None:
+        self._kept.append(b"\1" * self._model.leak_bytes)
 
     def fetch(self) -> dict[str, Array]:
         return {"y": self._result}
