@@ -43,7 +43,7 @@ _HOMES = {
     "compare": "dynolab.client.local",
     "profile": "dynolab.client.local",
 }
-__all__ = [*_HOMES, *_CLASSES, *_FUNCTIONS]
+__all__ = ["Duet", "Error", "Profile", "UserError", "compare", "profile", *_CLASSES, *_FUNCTIONS]
 
 
 def __getattr__(name: str) -> Any:
