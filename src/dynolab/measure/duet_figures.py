@@ -55,7 +55,7 @@ def _reason(name: StageName, count: int) -> str:
     if count <= 1 and name in (StageName.COMPILE, StageName.FIRST_LOAD):
         return f"the stage was not asked for (--stage {name})"
     least = duet_ratio.PAIRS_MIN
-    return f"an interval needs {least} pairs of processes, and there was time for {count}"
+    return f"an interval needs {least} pairs of processes, and there was time for {count} (raise --budget)"
 
 
 def sentence(ratio: Ratio, answer: Answer, floor: float) -> str:

@@ -38,7 +38,7 @@ def refused(*arguments: object) -> errors.Error:
         (("{model}", "--runtime-b", "litert"), "B: runtime litert does not run null models", "null"),
         (("{model}", "--options-b", "--foo"), "B: there is no option --foo", "known"),
         (("{model}", "--memory-limit", "lots"), "'lots' is not a size", "512MB"),
-        (("{model}", "--input-shape", "x"), "--input-shape 'x' is not NAME=VALUE", "--input-shape"),
+        (("{model}", "--input-shape", "x"), "--input-shape 'x' is not NAME=VALUE", "such as"),
         (("gone.null",), "B: there is no model at gone.null", "check the path"),
         (("other.json",), "other.json is a saved profile", "dynolab profile"),
     ],
