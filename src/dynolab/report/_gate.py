@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from dynolab.report._markdown_text import plain
 from dynolab.report.base import clean, line
-from dynolab.report.markdown import plain
 from dynolab.spec.gate import Check, Gate, Outcome
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ def slower(factor: float) -> Profile:
     base = sample_profile()
     time = base.inference.time
     assert time is not None
-    ends = {"minimum_ns": int(factor * time.minimum_ns), "lower_ns": int(factor * (time.lower_ns or 0))}
-    return replace(base, inference=replace(base.inference, time=replace(time, **ends)))
+    upper, lower = (int(factor * ns) for ns in (time.minimum_ns, time.lower_ns or 0))
+    return replace(base, inference=replace(base.inference, time=replace(time, minimum_ns=upper, lower_ns=lower)))
 
 
 def write(folder: Path, profile: Profile) -> Path:

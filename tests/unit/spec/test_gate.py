@@ -67,8 +67,10 @@ def slower(factor: float, *, trust: Trust = Trust.CLEAN) -> Profile:
     time = base.inference.time
     assert time is not None
     verdict = Verdict(trust, () if trust is Trust.CLEAN else ("swap was used",))
-    ends = {"minimum_ns": int(factor * time.minimum_ns), "lower_ns": int(factor * (time.lower_ns or 0))}
-    return replace(base, inference=replace(base.inference, time=replace(time, verdict=verdict, **ends)))
+    upper, lower = (int(factor * ns) for ns in (time.minimum_ns, time.lower_ns or 0))
+    return replace(
+        base, inference=replace(base.inference, time=replace(time, verdict=verdict, minimum_ns=upper, lower_ns=lower))
+    )
 
 
 def held(a: Profile, b: Profile, limits: Limits = BOTH) -> dict[str, Outcome]:
