@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import gate, input_shapes
-from dynolab.spec.compare import compare, time_range
 from dynolab.spec.duets import DEFAULT_BUDGET_S, Duet, DuetSpec
 from dynolab.spec.gate import Gate, Limits
 from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
-from dynolab.spec.likeness import Unlike, unlike
+from dynolab.spec.likeness import Unlike
 from dynolab.spec.percent import read_percent
 from dynolab.spec.profiles import Profile
 
@@ -115,9 +114,8 @@ def _spec(model: Path, asked: Mapping[str, Any]) -> ProfileSpec:
 def _take_turns(model: Path, baseline: Path, limits: Limits, asked: Mapping[str, Any]) -> Gate:
     """Two models on this machine; the baseline is side A."""
     if baseline.suffix != model.suffix and not asked["force"]:
-        raise SpecInvalid(
-            _apart(baseline, "format", baseline.suffix or "a folder", model.suffix or "a folder"), hint=_FORCE
-        )
+        kinds = (one.suffix or "a folder" for one in (baseline, model))
+        raise SpecInvalid(Unlike("format", *kinds).refusal(str(baseline)), hint=_FORCE)
     one = _spec(model, asked)
     spec = duet_job.validate(
         DuetSpec(
@@ -151,22 +149,14 @@ def _turns(found: Duet) -> str:
 def _against_profile(model: Path, path: Path, limits: Limits, asked: Mapping[str, Any], *, is_saved: bool) -> Gate:
     """A model, or its saved profile, against the baseline's profile."""
     baseline = read(path)
-    _check_measured(baseline, path, limits)
+    gate.check_measured(baseline, str(path), limits)
     if is_saved:
         measured = read(model)
-        _check_measured(measured, model, limits)
+        gate.check_measured(measured, str(model), limits)
     else:
         _check_device(baseline, path, asked)
         measured = _measured(model, baseline, asked)
-    found = unlike(baseline, measured)
-    if found and not asked["force"]:
-        raise _refused(path, found)
-    names = short_names(path, model)
-    compared = compare(baseline, measured, None, names=names)
-    ranges = [(time_range(one), time_range(other)) for one, other in zip(baseline.stages, measured.stages, strict=True)]
-    how = f"Two profiles, by the ranges of their times and the spread of their memory: {baseline.created_at} and {measured.created_at}."
-    checks = tuple(gate.of_profiles(compared, ranges, limits))
-    return Gate(names[1], names[0], how, checks, tuple(one.sentence(names) for one in found))
+    return gate.hold(baseline, measured, limits, names=short_names(path, model), force=asked["force"])
 
 
 def _measured(model: Path, baseline: Profile, asked: Mapping[str, Any]) -> Profile:
@@ -190,39 +180,11 @@ def _measured(model: Path, baseline: Profile, asked: Mapping[str, Any]) -> Profi
     return _side_by_side.measured(profile_job.validate(spec), [baseline], once)
 
 
-def _check_measured(profile: Profile, path: Path, limits: Limits) -> None:
-    """Raise for a figure that is held to a limit, and that this profile never measured."""
-    by_name = {stage.name: stage for stage in profile.stages}
-    for name in limits.stages if limits.slower is not None else ():
-        if by_name[name].time is None:
-            why = by_name[name].reason or by_name[name].time_reason or "no reason given"
-            measured = [stage.name.value for stage in profile.stages if stage.time is not None]
-            raise SpecInvalid(
-                f"{path} has no time of the stage {name}: {why}",
-                hint=f"it measured {', '.join(measured) or 'none'}: choose with --stage, or profile it again",
-            )
-    if limits.memory is not None and profile.process_total_peak is None:
-        why = profile.process_total_reason or "no reason given"
-        raise SpecInvalid(
-            f"{path} has no peak of the process: {why}", hint="profile it again, or leave out --max-memory"
-        )
-
-
 def _check_device(baseline: Profile, path: Path, asked: Mapping[str, Any]) -> None:
     """Raise before anything is measured where the baseline is from another device."""
     here = environment.device_facts().name
     if baseline.device.name != here and not asked["force"]:
-        raise _refused(path, [Unlike("device", baseline.device.name, here)])
+        raise gate.refused(str(path), [Unlike("device", baseline.device.name, here)])
 
 
 _FORCE = "give a baseline that is like it; --force compares them anyway, and says so"
-_TURNS = "give the baseline's model file instead, and both take turns here; --force compares them anyway, and says so"
-
-
-def _refused(path: Path, found: Sequence[Unlike]) -> SpecInvalid:
-    told = "; ".join(_apart(path, one.kind, one.a, one.b) for one in found)
-    return SpecInvalid(told, hint=_TURNS)
-
-
-def _apart(path: Path, kind: str, one: str, other: str) -> str:
-    return f"--baseline {path}: not like for like, its {kind} is {one}, and the model's {other}"

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.compare import Comparison, StageComparison, show_ends
+from dynolab.spec.compare import Comparison, StageComparison, compare, show_ends, time_range
 from dynolab.spec.duets import Duet
 from dynolab.spec.facts import STAGE_TITLES
+from dynolab.spec.likeness import Unlike, unlike
 from dynolab.spec.measurements import Range, StageName
+from dynolab.spec.profiles import Profile
 from dynolab.spec.show import show_range, show_share, show_time
 
 PROCESS_PEAK = "Peak of the process"
@@ -143,6 +145,48 @@ def _signed(ratio: float) -> str:
 
 
 # ---- two profiles ----------------------------------------------------------------------------------------------------
+
+
+def hold(baseline: Profile, measured: Profile, limits: Limits, *, names: tuple[str, str], force: bool = False) -> Gate:
+    """The gate of a profile against its baseline; ``names`` are the baseline's and the model's.
+
+    Raises :class:`SpecInvalid` for a baseline that is not like for like, unless ``force`` is given.
+    """
+    found = unlike(baseline, measured)
+    if found and not force:
+        raise refused(names[0], found)
+    compared = compare(baseline, measured, None, names=names)
+    ranges = [(time_range(one), time_range(other)) for one, other in zip(baseline.stages, measured.stages, strict=True)]
+    how = (
+        "Two profiles, by the ranges of their times and the spread of their memory: "
+        f"{baseline.created_at} and {measured.created_at}."
+    )
+    checks = tuple(of_profiles(compared, ranges, limits))
+    return Gate(names[1], names[0], how, checks, tuple(one.sentence(names) for one in found))
+
+
+def check_measured(profile: Profile, name: str, limits: Limits) -> None:
+    """Raise :class:`SpecInvalid` for a figure that is held to a limit, and that this profile never measured."""
+    by_name = {stage.name: stage for stage in profile.stages}
+    for stage in limits.stages if limits.slower is not None else ():
+        if by_name[stage].time is None:
+            why = by_name[stage].reason or by_name[stage].time_reason or "no reason given"
+            measured = [one.name.value for one in profile.stages if one.time is not None]
+            raise SpecInvalid(
+                f"{name} has no time of the stage {stage}: {why}",
+                hint=f"it measured {', '.join(measured) or 'none'}: choose one of them, or profile it again",
+            )
+    if limits.memory is not None and profile.process_total_peak is None:
+        why = profile.process_total_reason or "no reason given"
+        raise SpecInvalid(f"{name} has no peak of the process: {why}", hint="profile it again, or hold no memory")
+
+
+def refused(name: str, found: Sequence[Unlike]) -> SpecInvalid:
+    """The refusal of a baseline that is not like for like."""
+    return SpecInvalid(
+        "; ".join(one.refusal(name) for one in found),
+        hint="give the baseline's model file instead, and both take turns here; --force compares them anyway, and says so",
+    )
 
 
 def of_profiles(found: Comparison, ranges: Sequence[tuple[Range | None, Range | None]], limits: Limits) -> list[Check]:
