@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dynolab.spec.answers import Answer
     from dynolab.spec.duets import Duet, DuetSpec, MemoryDuet, Ratio, StageDuet
+    from dynolab.spec.measurements import StageName
     from dynolab.spec.progress import Event
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -53,7 +54,7 @@ def are_profiles(a: Path, b: Path | None, asked: Mapping[str, Any]) -> bool:
     """Whether saved profiles are meant. Raises :class:`~dynolab.errors.SpecInvalid` for a mixture, or options of a duet."""
     from dynolab.errors import SpecInvalid
 
-    found = [path for path in (a, b) if path is not None and _is_profile(path)]
+    found = [path for path in (a, b) if path is not None and is_profile(path)]
     if not found:
         return False
     if b is None:
@@ -73,7 +74,8 @@ def are_profiles(a: Path, b: Path | None, asked: Mapping[str, Any]) -> bool:
     return True
 
 
-def _is_profile(path: Path) -> bool:
+def is_profile(path: Path) -> bool:
+    """Whether a saved profile is meant: a .json file, or a folder that holds one."""
     return path.suffix == ".json" or (path.is_dir() and (path / "profile.json").exists())
 
 
@@ -113,7 +115,6 @@ def _spec(a: Path, b: Path | None, floor: float | None, asked: Mapping[str, Any]
     from dynolab.spec import input_shapes
     from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR, DuetSpec
     from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
-    from dynolab.spec.measurements import StageName
 
     apart = (asked["runtime_a"], asked["options_a"]) != (asked["runtime_b"], asked["options_b"])
     if b is None and not apart:
@@ -122,9 +123,6 @@ def _spec(a: Path, b: Path | None, floor: float | None, asked: Mapping[str, Any]
             hint="name a second model, or --runtime-a and --runtime-b, or --options-a and --options-b; "
             "the same file twice shows what the machine's noise makes of it",
         )
-    unknown = [name for name in asked["stages"] if name not in set(StageName)]
-    if unknown:
-        raise SpecInvalid(f"--stage {unknown[0]}: there is no such stage", hint=f"one of {', '.join(StageName)}")
     side = ProfileSpec(
         model=a,
         runtime=asked["runtime_a"],
@@ -141,9 +139,25 @@ def _spec(a: Path, b: Path | None, floor: float | None, asked: Mapping[str, Any]
         b=replace(side, model=b or a, runtime=asked["runtime_b"], options=asked["options_b"]),
         floor=DEFAULT_FLOOR if floor is None else floor,
         budget_s=DEFAULT_BUDGET_S if asked["budget"] is None else asked["budget"],
-        stages=tuple(dict.fromkeys(map(StageName, asked["stages"]))) or (StageName.INFERENCE,),
+        stages=stages(asked["stages"]),
         memory=not asked["no_memory"],
     )
+
+
+def stages(names: Sequence[str]) -> tuple[StageName, ...]:
+    """The stages of these names, each once; inference where none is named."""
+    from dynolab.errors import SpecInvalid
+    from dynolab.spec.measurements import StageName
+
+    unknown = [name for name in names if name not in set(StageName)]
+    if unknown:
+        raise SpecInvalid(f"--stage {unknown[0]}: there is no such stage", hint=f"one of {', '.join(StageName)}")
+    return tuple(dict.fromkeys(map(StageName, names))) or (StageName.INFERENCE,)
+
+
+def loud(found: Duet) -> list[str]:
+    """What makes the two sides unlike, more than their weights and layers do."""
+    return [one for one in found.differences if one.split(": ")[1] in _LOUD]
 
 
 # ---- progress --------------------------------------------------------------------------------------------------------
@@ -193,13 +207,13 @@ def show(found: Duet) -> None:
     from dynolab.report.base import line
 
     console = Console(highlight=False)
-    loud = [one for one in found.differences if one.split(": ")[1] in _LOUD]
-    for one in loud:
+    alarming = loud(found)
+    for one in alarming:
         console.print(f"[bold red]!! {escape(line(one))}[/bold red]")
     colour = _COLOURS[found.stage(found.asked[0]).answer.value]
     console.print(f"[bold {colour}]{escape(line(found.headline))}[/bold {colour}]")
     for one in found.differences:
-        if one not in loud:
+        if one not in alarming:
             console.print(f"[yellow]{escape(line(one))}[/yellow]")
     console.print()
     console.print(_table(found))

@@ -99,7 +99,7 @@ def _figure(
     disturbed = next((one.reasons[0] for one in verdicts if one.trust is not Trust.CLEAN and one.reasons), None)
     answer = Answer.CANNOT_TELL if disturbed else _both(lower, upper, floor, resolution)
     sentence = f"cannot be told: {disturbed}" if disturbed else _sentence(answer, *shown)
-    return MemoryDuet(stage, figure, answer, sentence, *shown, lower.ratio, upper.ratio, tuple(a), tuple(b))
+    return MemoryDuet(stage, figure, answer, sentence, *shown, lower.ratio, upper.ratio, tuple(a), tuple(b), disturbed)
 
 
 def _both(lower: End, upper: End, floor: float, resolution: int) -> Answer:

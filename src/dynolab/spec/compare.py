@@ -50,11 +50,13 @@ class StageComparison:
     """Peak and increase."""
     memory_reason: str | None
     """Why there is no memory difference, or None."""
+    obstacle: str | None = None
+    """Why nothing can be told of the time, whatever the figures: a side was not measured, or is invalid."""
 
     @property
     def cause(self) -> str:
         """Why it cannot be told: ``wide`` (a range), or nothing of that kind."""
-        return "wide" if self.answer is Answer.CANNOT_TELL and _WIDE in self.sentence else ""
+        return "wide" if self.answer is Answer.CANNOT_TELL and self.obstacle is None else ""
 
     @property
     def direction(self) -> int:
@@ -86,7 +88,6 @@ class Comparison:
 
 Names = tuple[str, str]
 """What the two sides are called in sentences."""
-_WIDE = "range is wide"
 
 
 def compare(
@@ -119,9 +120,10 @@ def compare_stage(a: Stage, b: Stage, floor: float = LEAST_CHANGE, names: Names 
     before, after = time_range(a), time_range(b)
     sides = tuple(zip(names, (a, b), strict=True))
     minimum, middle = _ratio(before, after), _medians(a, b)
-    answer, sentence = _judge(sides, before, after, floor)
+    obstacle = _obstacle(sides)
+    answer, sentence = _judge(sides, before, after, floor, obstacle)
     memory, reason = compare_memory(a, b, floor, names)
-    return StageComparison(a.name, answer, sentence, minimum, middle, floor, memory, reason)
+    return StageComparison(a.name, answer, sentence, minimum, middle, floor, memory, reason, obstacle)
 
 
 def time_range(stage: Stage) -> Range | None:
@@ -158,10 +160,11 @@ _Sides = Sequence[tuple[str, Stage]]
 """The name and the stage of either side."""
 
 
-def _judge(sides: _Sides, before: Range | None, after: Range | None, floor: float) -> tuple[Answer, str]:
+def _judge(
+    sides: _Sides, before: Range | None, after: Range | None, floor: float, obstacle: str | None
+) -> tuple[Answer, str]:
     """The answer and its sentence: changed when the ranges lie further apart than the floor."""
     title = STAGE_TITLES[sides[0][1].name]
-    obstacle = _obstacle(sides)
     if obstacle or before is None or after is None:
         return Answer.CANNOT_TELL, f"{title}: {obstacle}."
     (one, _), (other, _) = sides
@@ -173,7 +176,7 @@ def _judge(sides: _Sides, before: Range | None, after: Range | None, floor: floa
     if after.upper * (1 + floor) < before.lower:
         least, most = show_share(1 - after.upper / before.lower), show_share(1 - after.lower / before.upper)
         return Answer.CHANGED, f"{title} is faster, by {least} to {most}: {figures}."
-    wide = [f"{side}'s {_WIDE} ({why})" for side, why in _wide(sides, (before, after))]
+    wide = [f"{side}'s range is wide ({why})" for side, why in _wide(sides, (before, after))]
     if wide:
         return Answer.CANNOT_TELL, f"{title}: {' and '.join(wide)}: {figures}."
     excluded = show_share(max(after.upper / before.lower, before.upper / after.lower) - 1)  # narrow: not down to 0

@@ -41,6 +41,8 @@ class MemoryComparison:
     lower: MemoryRatio | None
     """Of the lower ends; None where that of ``a`` is 0."""
     upper: MemoryRatio | None
+    obstacle: str | None = None
+    """Why nothing can be told, whatever the figures: a pass was disturbed."""
 
     @property
     def direction(self) -> int:
@@ -158,15 +160,19 @@ def _compare_memory(stage: StageName | None, figure: str, a: _Memory, b: _Memory
     why = " and ".join(trouble) or "passes of the same side differ by as much"
     word = {1: "is larger", -1: "is smaller", 0: "is unchanged"}[found.direction]
     told = f"{title} {word}: {figures}." if answer is not Answer.CANNOT_TELL else f"{title}: {why}: {figures}."
-    return replace(found, sentence=told)
+    return replace(found, sentence=told, obstacle=" and ".join(trouble) or None)
 
 
 def _memory_ratio(a: Passes, b: Passes) -> MemoryRatio | None:
-    """Of the middles, from the least to the most that the passes allow; None where ``a`` shows nothing."""
+    """Of the middles, from the least to the most that the passes allow; None where ``a`` shows nothing.
+
+    A side of one pass may lie off by :data:`ONE_PASS_SPREAD`.
+    """
     if a.least <= 0:
         return None
     middle = (b.least + b.most) / (a.least + a.most)
-    return MemoryRatio(middle, min(middle, b.least / a.most), max(middle, b.most / a.least))
+    slack = 1 + ONE_PASS_SPREAD * (min(a.count, b.count) == 1)
+    return MemoryRatio(middle, min(middle, b.least / a.most / slack), max(middle, b.most / a.least * slack))
 
 
 def compare_memory(

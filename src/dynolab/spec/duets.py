@@ -136,6 +136,8 @@ class MemoryDuet:
     a_runs: tuple[Range, ...]
     """Each pass's own ends, in order."""
     b_runs: tuple[Range, ...]
+    reason: str | None = None
+    """Why nothing can be told, whatever the figures: a pass was disturbed."""
 
     @property
     def name(self) -> str:

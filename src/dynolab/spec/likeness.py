@@ -23,6 +23,10 @@ class Unlike:
         """In words: ``Not like for like: the device is board in main, and phone in branch``."""
         return f"Not like for like: the {self.kind} is {self.a} in {names[0]}, and {self.b} in {names[1]}."
 
+    def refusal(self, baseline: str) -> str:
+        """What is said where it is not compared."""
+        return f"--baseline {baseline}: not like for like, its {self.kind} is {self.a}, and the model's {self.b}"
+
 
 def unlike(a: Profile, b: Profile) -> tuple[Unlike, ...]:
     """What makes two profiles unlike: by schema, model format, device and precision."""
