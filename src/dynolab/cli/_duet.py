@@ -286,8 +286,12 @@ def _memory(title: str, one: MemoryDuet) -> tuple[str, str, str, Text]:
 
 
 def change(found: Ratio | None) -> str:
-    """A ratio as a change, with its interval: ``+3.2 % (+1.1 to +5.0 %)``."""
+    """A ratio as a change, with its interval: ``+3.2 % (+1.1 to +5.0 %)``, or ``x 3.14 (3.01 to 3.30)``."""
+    from dynolab.measure.duet_figures import TIMES_FROM, show_times
+
     if found is None:
         return ""
+    if found.value >= TIMES_FROM:
+        return f"x {show_times(found.value)} ({show_times(found.lower)} to {show_times(found.upper)})"
     value, lower, upper = (f"{100 * (one - 1):+.1f}" for one in (found.value, found.lower, found.upper))
     return f"{value} % ({lower} to {upper} %)"

@@ -168,12 +168,16 @@ class DuetRunner:
         """
         given, kept_ns = self.campaign, 0
         if len(self.pairs) >= duet_ratio.PAIRS_MIN:
-            found = [self.ratio(stage) for stage in given.stages]
+            found = [self.ratio(stage) for stage in given.stages if self._occurs(stage)]
             if all(duet_ratio.is_decided(one, given.floor, given.limit) for one in found):
                 self.decided_after_ns = self.elapsed_ns
                 return True
             kept_ns = reserve_ns(self._round_ns - PAIR_NS, given.stages) if given.memory else 0
         return bool(self.pairs) and self.elapsed_ns + self._round_ns + kept_ns > given.budget_s * 1e9
+
+    def _occurs(self, stage: StageName) -> bool:
+        """Whether there is anything to decide: not where a side has nothing to compile."""
+        return stage is StageName.INFERENCE or bool(self.once.get(stage))
 
     def _tell(self) -> None:
         found = self.ratio(self.campaign.stages[0])

@@ -12,6 +12,9 @@ from dynolab.spec.duets import DuetSide, Ratio, StageDuet
 from dynolab.spec.measurements import StageName
 from dynolab.spec.precision import in_effect, of_file
 
+TIMES_FROM = 2.0
+"""A ratio that is read as so many times, and not as a percentage."""
+
 
 def stages(found: DuetMeasured, floor: float, seed: int) -> tuple[StageDuet, ...]:
     """The answer for each of the four stages."""
@@ -52,11 +55,15 @@ def _reason(name: StageName, count: int) -> str:
     if count <= 1 and name in (StageName.COMPILE, StageName.FIRST_LOAD):
         return f"the stage was not asked for (--stage {name})"
     least = duet_ratio.PAIRS_MIN
-    return f"an interval needs {least} pairs of processes, and there was time for {count}"
+    return f"an interval needs {least} pairs of processes, and there was time for {count} (raise --budget)"
 
 
 def sentence(ratio: Ratio, answer: Answer, floor: float) -> str:
     """The answer for a time in a sentence: ``B is 12.3 % slower (10.9 - 13.8 %)``."""
+    if answer is Answer.CHANGED and ratio.value >= TIMES_FROM:
+        return (
+            f"B takes {show_times(ratio.value)} times as long ({show_times(ratio.lower)} - {show_times(ratio.upper)})"
+        )
     if answer is Answer.CHANGED:
         slower = ratio.value > 1
         ends = sorted((ratio.lower - 1, ratio.upper - 1) if slower else (1 - ratio.upper, 1 - ratio.lower))
@@ -65,6 +72,11 @@ def sentence(ratio: Ratio, answer: Answer, floor: float) -> str:
     if answer is Answer.UNCHANGED:
         return f"B is as fast as A ({between}, which is within {_percent(floor, 0)} %)"
     return f"B cannot be told from A ({between})"
+
+
+def show_times(ratio: float) -> str:
+    """A large ratio: ``3.14``, ``21.1``, ``214``."""
+    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}"
 
 
 def _percent(share: float, places: int = 1) -> str:

@@ -186,6 +186,9 @@ class Duet:
     notices: tuple[str, ...] = field(default=())
     """What a reader must know besides, such as shapes that were chosen."""
 
+    def __str__(self) -> str:
+        return self.headline
+
     def stage(self, name: StageName) -> StageDuet:
         """The answer for one stage."""
         return next(one for one in self.stages if one.name is name)

@@ -118,6 +118,8 @@ def test_the_sentence_tells_direction_and_ends() -> None:
     faster = duet_figures.sentence(Ratio(0.8, 0.75, 0.9), Answer.CHANGED, 0.02)
     assert slower == "B is 12.3 % slower (10.9 - 13.8 %)"
     assert faster == "B is 20.0 % faster (10.0 - 25.0 %)"
+    times = duet_figures.sentence(Ratio(21.12, 9.2, 25.3), Answer.CHANGED, 0.02)
+    assert times == "B takes 21.1 times as long (9.20 - 25.3)"
     same = duet_figures.sentence(Ratio(1.0, 0.992, 1.009), Answer.UNCHANGED, 0.02)
     assert same == "B is as fast as A (-0.8 % to +0.9 %, which is within 2 %)"
     unknown = duet_figures.sentence(Ratio(1.0, 0.9, 1.1), Answer.CANNOT_TELL, 0.02)
