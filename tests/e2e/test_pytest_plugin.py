@@ -17,7 +17,7 @@ LOADED = [] if PLUGIN in {one.value for one in entry_points(group="pytest11")} e
 SUITE = """
 import dynolab
 
-KNOWN = {"repeats": 2, "options": "--max_profiler_iterations 60"}
+KNOWN = {"repeats": 1, "options": "--max_profiler_iterations 60"}
 
 def test_fast_enough():
     found = dynolab.profile("m.null", **KNOWN)
