@@ -50,6 +50,7 @@ def test_importing_the_plugin_imports_nothing_heavy() -> None:
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_limits_are_asserted_and_a_baseline_is_kept_beside_the_test(tmp_path: Path) -> None:
     first = suite(tmp_path)
     assert first.returncode == 1, first.stdout
