@@ -52,7 +52,8 @@ def dynolab_gate(request: pytest.FixtureRequest) -> Held:
         try:
             limits = _limits(max_slower, max_memory, stages)
             if request.config.getoption("--dynolab-update"):
-                return _keep(profile(model, **profiled), place)
+                _keep(profile(model, **profiled), place)
+                return None
             baseline = _kept(place)
             found = _held(baseline, profile(model, **profiled), limits, place)
         except UserError as error:

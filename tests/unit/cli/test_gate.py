@@ -157,3 +157,22 @@ def test_json_has_the_outcome_and_every_check(held: Held) -> None:
     told = json.loads(held(slower(1.1), "--max-slower", "10%", "--json").output)
     assert told["outcome"] == "cannot tell"
     assert [one["outcome"] for one in told["checks"]] == ["cannot tell"]
+
+
+def test_models_of_two_formats_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    for name in ("a.onnx", "b.tflite"):
+        (tmp_path / name).write_bytes(b"no model")
+    asked = [str(tmp_path / "b.tflite"), "--baseline", str(tmp_path / "a.onnx"), "--max-slower", "5%"]
+    answer = CliRunner().invoke(command, asked, standalone_mode=False)
+    assert isinstance(answer.exception, SpecInvalid)
+    assert "its format is .onnx, and the model's .tflite" in answer.exception.message
+
+
+def test_another_devices_baseline_is_refused_before_the_model_is_profiled(tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"no model")
+    asked = [str(model), "--baseline", str(write(tmp_path / "main", sample_profile())), "--max-slower", "5%"]
+    answer = CliRunner().invoke(command, asked, standalone_mode=False)
+    assert isinstance(answer.exception, SpecInvalid)
+    assert f"its device is {sample_profile().device.name}" in answer.exception.message
+    assert "give the baseline's model file instead" in str(answer.exception.hint)
