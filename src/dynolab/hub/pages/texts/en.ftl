@@ -601,6 +601,7 @@ sentence-it-is-not-known-whether-the-first-load = it is not known whether the fi
 sentence-the-same-model-in = this device ran the same model in { $time } on { $day }
 sentence-waited-for-a-cpu-of-the-time = its threads waited for a CPU, { $share } of the time
 sentence-in-one-process-only = one process alone was undisturbed, and processes differ
+sentence-one-process-alone-does-not-tell = one process alone does not tell how far processes differ
 sentence-of-its-best-speed = the CPU ran at { $share } of its best speed, as with a busy neighbour or a lower clock
 sentence-the-two-fastest-processes-differ = the two fastest processes differ by { $share }, and a third may by as much again
 sentence-of-the-iterations-were-within = { $share } of the iterations were within it here

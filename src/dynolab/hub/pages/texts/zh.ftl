@@ -1082,6 +1082,7 @@ sentence-it-is-not-known-whether-the-first-load = 无法得知首次加载是不
 sentence-the-same-model-in = 本设备在 { $day } 运行同一模型用了 { $time }
 sentence-waited-for-a-cpu-of-the-time = 其线程有 { $share } 的时间在等待 CPU
 sentence-in-one-process-only = 只有一个进程未受干扰，而各进程之间有差异
+sentence-one-process-alone-does-not-tell = 只有一个进程，看不出各进程之间相差多少
 sentence-of-its-best-speed = CPU 只有最佳速度的 { $share }，如同有繁忙的邻居或较低的时钟频率
 sentence-the-two-fastest-processes-differ = 最快的两个进程相差 { $share }，第三个可能再相差这么多
 sentence-of-the-iterations-were-within = 在本次运行中，{ $share } 的迭代在限值以内
