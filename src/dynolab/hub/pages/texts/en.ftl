@@ -701,6 +701,17 @@ sentence-against = { $said_label }: { $one } against { $other }
 sentence-version-of = version of { $name }
 sentence-in-effect = { $key } in effect
 
+# What a duet refuses, and how one ends
+sentence-a-floor-of-share = a floor of { $value }: a share from 0 to below 1 is needed
+sentence-a-limit-of-share = a limit of { $value }: a share above 0 is needed
+sentence-a-budget-leaves-no-time = a budget of { $value } s leaves no time
+sentence-the-default-is-60-s = the default is 60 s
+sentence-no-stage-is-to-be-decided = no stage is to be decided
+sentence-one-or-more-of = one or more of { $names }
+sentence-said-in-its-turn-no-duration = what a process of the model said in its turn is no duration: { $value } ns
+sentence-wrote-to-its-standard-input = the model, or a library that it makes the runtime load, wrote to its standard input
+sentence-ended-before-its-turns-were-over = the worker ended before its turns were over, and said nothing of a failure
+
 # What became of requirements
 sentence-was-not-measured = { $said } was not measured: { $said_why }.
 sentence-required-at-most = { $said } is { $value }; required: at most { $limit }

@@ -1182,6 +1182,17 @@ sentence-against = { $said_label }：{ $one } 与 { $other }
 sentence-version-of = { $name } 的版本
 sentence-in-effect = 生效的 { $key }
 
+# What a duet refuses, and how one ends
+sentence-a-floor-of-share = 底线 { $value }：需要一个从 0 到小于 1 的比例
+sentence-a-limit-of-share = 限度 { $value }：需要一个大于 0 的比例
+sentence-a-budget-leaves-no-time = { $value } s 的预算没有留下时间
+sentence-the-default-is-60-s = 默认为 60 s
+sentence-no-stage-is-to-be-decided = 没有要判断的阶段
+sentence-one-or-more-of = 以下的一个或几个：{ $names }
+sentence-said-in-its-turn-no-duration = 模型的一个进程在轮到它时报告的不是时长：{ $value } ns
+sentence-wrote-to-its-standard-input = 模型，或它让运行时加载的某个库，向其标准输入写了内容
+sentence-ended-before-its-turns-were-over = 工作进程在轮次结束之前就结束了，也没有报告失败
+
 # What became of requirements
 sentence-was-not-measured = { $said }没有测量：{ $said_why }。
 sentence-required-at-most = { $said }为 { $value }；要求：不超过 { $limit }
