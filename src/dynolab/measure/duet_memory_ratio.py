@@ -10,7 +10,7 @@ from dynolab.spec import stats
 from dynolab.spec.answers import Answer
 from dynolab.spec.duets import MemoryDuet, Ratio
 from dynolab.spec.measurements import Range, StageName
-from dynolab.spec.profiles import TotalMemory, Trust, Verdict
+from dynolab.spec.profiles import MemoryRun, TotalMemory, Trust
 from dynolab.spec.show import show_bytes, show_range
 
 PASSES_FOR_NEAR = 5
@@ -19,6 +19,12 @@ chance, that happens once in 126."""
 WIDER = 2
 """With fewer, the gap must be so many times as wide as either spread. Looked at after each pass from the third to the sixth, passes
 of the same thing that vary by 5 % are then called changed in 0.4 % of 20,000 simulated duets; at 1 it were 1.3 %."""
+
+UNDISTURBED_MIN = 2
+"""Passes of either side that nothing disturbed, from which on those that something did are left out."""
+
+Passes = tuple[Sequence[MemoryRun], Sequence[MemoryRun]]
+"""Of ``a`` and of ``b``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +67,37 @@ def figures(a: Measured, b: Measured, floor: float) -> tuple[MemoryDuet, ...]:
     resolution = max(a.memory_resolution_bytes, b.memory_resolution_bytes)
     found = []
     for stage in StageName:
-        runs = [side.memory.get(stage, ()) for side in (a, b)]
+        runs = a.memory.get(stage, ()), b.memory.get(stage, ())
         if all(runs):
-            judged = [run.verdict for one in runs for run in one]
-            for figure in ("peak", "increase"):
-                ends = [[getattr(run, f"{figure}_raw") for run in one] for one in runs]
-                found.append(_figure(stage, figure, ends[0], ends[1], judged, floor, resolution))
+            found += [_figure(stage, figure, runs, floor, resolution) for figure in ("peak", "increase")]
     if a.total is not None and b.total is not None:
-        ends = [_worse(side.total) for side in (a, b) if side.total is not None]
-        verdicts = [a.total.verdict, b.total.verdict]
-        found.append(_figure(None, "peak", ends[0], ends[1], verdicts, floor, resolution))
+        found.append(_figure(None, "peak", (_worse(a.total), _worse(b.total)), floor, resolution))
     return tuple(found)
 
 
-def _worse(total: TotalMemory) -> list[Range]:
+def _worse(total: TotalMemory) -> Sequence[MemoryRun]:
     """Of cold and warm the passes that need more."""
-    return max(
-        ([run.peak_raw for run in runs] for runs in (total.cold, total.warm) if runs),
-        key=lambda peaks: stats.median_range(peaks).upper,
-    )
+    passes = (runs for runs in (total.cold, total.warm) if runs)
+    return max(passes, key=lambda runs: stats.median_range([run.peak_raw for run in runs]).upper)
 
 
-def _figure(
-    stage: StageName | None,
-    figure: str,
-    a: Sequence[Range],
-    b: Sequence[Range],
-    verdicts: Sequence[Verdict],
-    floor: float,
-    resolution: int,
-) -> MemoryDuet:
+def _undisturbed(runs: Passes) -> tuple[Passes, str | None]:
+    """The passes that nothing disturbed; where a side has too few of them, all, and what disturbed the first."""
+    clean = [[run for run in side if run.verdict.trust is Trust.CLEAN] for side in runs]
+    if min(map(len, clean)) >= UNDISTURBED_MIN:
+        return (clean[0], clean[1]), None
+    reasons = (reason for side in runs for run in side for reason in run.verdict.reasons)
+    return runs, next(reasons, f"fewer than {UNDISTURBED_MIN} passes of a side")
+
+
+def _figure(stage: StageName | None, figure: str, runs: Passes, floor: float, resolution: int) -> MemoryDuet:
+    kept, disturbed = _undisturbed(runs)
+    a, b = ([getattr(run, f"{figure}_raw") for run in side] for side in kept)
     lower, upper = (
         End(tuple(max(0, getattr(one, end)) for one in a), tuple(max(0, getattr(one, end)) for one in b))
         for end in ("lower", "upper")
     )
     shown = stats.median_range(a), stats.median_range(b)
-    disturbed = next((one.reasons[0] for one in verdicts if one.trust is not Trust.CLEAN and one.reasons), None)
     answer = Answer.CANNOT_TELL if disturbed else _both(lower, upper, floor, resolution)
     sentence = f"cannot be told: {disturbed}" if disturbed else _sentence(answer, *shown)
     return MemoryDuet(stage, figure, answer, sentence, *shown, lower.ratio, upper.ratio, tuple(a), tuple(b), disturbed)

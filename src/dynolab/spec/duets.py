@@ -134,7 +134,7 @@ class MemoryDuet:
     upper: Ratio | None
     """Of the upper ends, all that is resident."""
     a_runs: tuple[Range, ...]
-    """Each pass's own ends, in order."""
+    """Each pass's own ends, in order; of those that count."""
     b_runs: tuple[Range, ...]
     reason: str | None = None
     """Why nothing can be told, whatever the figures: a pass was disturbed."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from dynolab.measure.duet_memory_ratio import End
+from dynolab.measure.campaign_messages import Measured
+from dynolab.measure.duet_memory_ratio import End, figures
 from dynolab.spec.answers import Answer
+from dynolab.spec.measurements import Range
+from dynolab.spec.profiles import Trust, Verdict
+from dynolab.testing.sample import sample_profile
 
 MB = 10**6
 RESOLUTION = 400_000
@@ -51,3 +56,30 @@ def test_passes_of_the_same_thing_are_seldom_called_changed() -> None:
         answers = (End(tuple(a[:n]), tuple(b[:n])).answer(0.02, RESOLUTION) for n in range(3, 7))
         alarms += next((one for one in answers if one is not Answer.CANNOT_TELL), None) is Answer.CHANGED
     assert alarms <= 10
+
+
+def measured(*peaks: int, disturbed: int = 0) -> Measured:
+    """A side with a memory pass of the inference for each peak in MB, the first ones disturbed."""
+    profile = sample_profile()
+    assert profile.inference.memory is not None
+    run, noisy = profile.inference.memory.runs[0], Verdict(Trust.NOISY, ("tasks waited for memory",))
+    clean = Verdict(Trust.CLEAN, ())
+    runs = tuple(
+        replace(run, peak_raw=Range(one * MB, one * MB), verdict=noisy if at < disturbed else clean)
+        for at, one in enumerate(peaks)
+    )
+    memory = {"inference": runs}
+    return Measured(1, None, "", 0, 0, profile.device, {}, {}, memory=memory, memory_resolution_bytes=RESOLUTION)
+
+
+def test_disturbed_passes_are_left_out_where_there_are_others() -> None:
+    peak, _ = figures(measured(500, 100, 100, disturbed=1), measured(130, 130, 130), 0.02)
+    assert (peak.answer, peak.a, peak.reason) == (Answer.CHANGED, Range(100 * MB, 100 * MB), None)
+    assert len(peak.a_runs) == 2
+
+
+def test_one_undisturbed_pass_is_too_few() -> None:
+    peak, _ = figures(measured(100, 100, 100, disturbed=2), measured(130, 130, 130), 0.02)
+    assert peak.answer is Answer.CANNOT_TELL
+    assert peak.reason == "tasks waited for memory"
+    assert "tasks waited for memory" in peak.sentence
