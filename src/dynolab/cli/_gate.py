@@ -140,7 +140,7 @@ def _take_turns(model: Path, baseline: Path, limits: Limits, asked: Mapping[str,
 
 def _turns(found: Duet) -> str:
     pairs = f"{len(found.pairs)} pairs of fresh processes"
-    return f"The two took turns on {found.device.name}: {pairs}, {found.wall_s:.0f} s; intervals hold {100 * found.confidence:g} %."
+    return f"The two took turns on {found.device.name}: {pairs}, {found.wall_s:.0f} s; times are medians, intervals hold {100 * found.confidence:g} %."
 
 
 # ---- a saved profile -------------------------------------------------------------------------------------------------

@@ -214,7 +214,7 @@ def _why(stage: Stage, ends: Range) -> str:
     verdict = time_verdict(stage)
     if verdict.reasons or ends.lower:
         return verdict.first_reason
-    return "it ran in one process only, which does not tell how much it varies"
+    return "one process alone does not tell how far processes differ"
 
 
 def show_ends(ends: Range) -> str:

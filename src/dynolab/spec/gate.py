@@ -231,7 +231,7 @@ def of_duet(found: Duet, limits: Limits) -> list[Check]:
     checks = []
     for name in limits.stages if limits.slower is not None else ():
         stage = found.stage(name)
-        shown = tuple("" if ns is None else show_time(ns) for ns in (stage.a_ns, stage.b_ns))
+        shown = tuple("" if ns is None else show_time(ns) for ns in (stage.a_median_ns, stage.b_median_ns))
         ratio = None if stage.ratio is None else Interval(stage.ratio.value, stage.ratio.lower, stage.ratio.upper)
         title = f"{STAGE_TITLES[name]} time"
         checks.append(check(title, limits.slower or 0.0, ratio, shown=(shown[0], shown[1]), obstacle=stage.reason))

@@ -14,6 +14,7 @@ from dynolab.cli import _duet
 from dynolab.cli.compare import command
 from dynolab.spec.answers import Answer
 from dynolab.spec.duets import KIND, SCHEMA_VERSION, Duet, DuetPair, DuetSide, MemoryDuet, Ratio, StageDuet
+from dynolab.spec.gate import Limits, Outcome, of_duet
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.progress import brief, describe
 from dynolab.testing.sample import sample_profile
@@ -125,3 +126,22 @@ def test_progress_tells_the_interval_as_it_narrows() -> None:
 def test_large_ratios_are_told_as_times() -> None:
     assert _duet.change(Ratio(3.14, 3.01, 3.3)) == "x 3.14 (3.01 to 3.30)"
     assert _duet.change(Ratio(0.9, 0.85, 0.95)) == "-10.0 % (-15.0 to -5.0 %)"
+
+
+def test_a_gate_takes_a_duets_interval_and_its_whole_process() -> None:
+    def outcomes(found: Duet, slower: float, memory: float) -> list[Outcome]:
+        return [one.outcome for one in of_duet(found, Limits(slower, memory))]
+
+    assert outcomes(duet(), 0.1, 0.1) == [Outcome.BEYOND, Outcome.BEYOND]
+    assert outcomes(duet(), 0.12, 0.165) == [Outcome.CANNOT_TELL, Outcome.CANNOT_TELL]
+    assert outcomes(duet(), 0.14, 0.2) == [Outcome.WITHIN, Outcome.WITHIN]
+    assert of_duet(duet(), Limits(0.1))[0].change == "+12.3 % (+10.9 to +13.8 %)"
+
+
+def test_a_gate_never_passes_what_a_duet_does_not_tell() -> None:
+    loads = Limits(0.5, 0.5, (StageName.FIRST_LOAD,))
+    time, memory = of_duet(replace(duet(), memory=(), memory_reason="there was no time"), loads)
+    assert (time.outcome, time.sentence) == (Outcome.CANNOT_TELL, "First load time: no.")
+    assert (memory.outcome, memory.sentence) == (Outcome.CANNOT_TELL, "Peak of the process: there was no time.")
+    disturbed = replace(duet().memory[0], reason="swap was used")
+    assert of_duet(replace(duet(), memory=(disturbed,)), Limits(memory=0.5))[0].outcome is Outcome.CANNOT_TELL

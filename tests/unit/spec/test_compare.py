@@ -226,7 +226,7 @@ def test_a_profile_without_ranges_gets_what_its_processes_allow() -> None:
     assert time_range(profile([[1000, 1010]]).inference) == Range(0, 1000)
     assert time_range(profile(A, verdict=noisy).inference) == Range(0, 1000)
     assert both(profile(A), profile(scaled(A, 1.2))).answer is Answer.CHANGED
-    assert "one process only" in both(profile([[1000]]), profile([[1000]])).sentence
+    assert "one process alone" in both(profile([[1000]]), profile([[1000]])).sentence
     assert "a busy neighbour" in both(profile(A), profile(A, verdict=noisy)).sentence
 
 

@@ -601,6 +601,7 @@ sentence-it-is-not-known-whether-the-first-load = it is not known whether the fi
 sentence-the-same-model-in = this device ran the same model in { $time } on { $day }
 sentence-waited-for-a-cpu-of-the-time = its threads waited for a CPU, { $share } of the time
 sentence-in-one-process-only = one process alone was undisturbed, and processes differ
+sentence-one-process-alone-does-not-tell = one process alone does not tell how far processes differ
 sentence-of-its-best-speed = the CPU ran at { $share } of its best speed, as with a busy neighbour or a lower clock
 sentence-the-two-fastest-processes-differ = the two fastest processes differ by { $share }, and a third may by as much again
 sentence-of-the-iterations-were-within = { $share } of the iterations were within it here
@@ -699,6 +700,17 @@ sentence-and-more = { $said }, and { $count } more
 sentence-against = { $said_label }: { $one } against { $other }
 sentence-version-of = version of { $name }
 sentence-in-effect = { $key } in effect
+
+# What a duet refuses, and how one ends
+sentence-a-floor-of-share = a floor of { $value }: a share from 0 to below 1 is needed
+sentence-a-limit-of-share = a limit of { $value }: a share above 0 is needed
+sentence-a-budget-leaves-no-time = a budget of { $value } s leaves no time
+sentence-the-default-is-60-s = the default is 60 s
+sentence-no-stage-is-to-be-decided = no stage is to be decided
+sentence-one-or-more-of = one or more of { $names }
+sentence-said-in-its-turn-no-duration = what a process of the model said in its turn is no duration: { $value } ns
+sentence-wrote-to-its-standard-input = the model, or a library that it makes the runtime load, wrote to its standard input
+sentence-ended-before-its-turns-were-over = the worker ended before its turns were over, and said nothing of a failure
 
 # What became of requirements
 sentence-was-not-measured = { $said } was not measured: { $said_why }.

@@ -1082,6 +1082,7 @@ sentence-it-is-not-known-whether-the-first-load = 无法得知首次加载是不
 sentence-the-same-model-in = 本设备在 { $day } 运行同一模型用了 { $time }
 sentence-waited-for-a-cpu-of-the-time = 其线程有 { $share } 的时间在等待 CPU
 sentence-in-one-process-only = 只有一个进程未受干扰，而各进程之间有差异
+sentence-one-process-alone-does-not-tell = 只有一个进程，看不出各进程之间相差多少
 sentence-of-its-best-speed = CPU 只有最佳速度的 { $share }，如同有繁忙的邻居或较低的时钟频率
 sentence-the-two-fastest-processes-differ = 最快的两个进程相差 { $share }，第三个可能再相差这么多
 sentence-of-the-iterations-were-within = 在本次运行中，{ $share } 的迭代在限值以内
@@ -1180,6 +1181,17 @@ sentence-and-more = { $said }，另有 { $count } 个
 sentence-against = { $said_label }：{ $one } 与 { $other }
 sentence-version-of = { $name } 的版本
 sentence-in-effect = 生效的 { $key }
+
+# What a duet refuses, and how one ends
+sentence-a-floor-of-share = 底线 { $value }：需要一个从 0 到小于 1 的比例
+sentence-a-limit-of-share = 限度 { $value }：需要一个大于 0 的比例
+sentence-a-budget-leaves-no-time = { $value } s 的预算没有留下时间
+sentence-the-default-is-60-s = 默认为 60 s
+sentence-no-stage-is-to-be-decided = 没有要判断的阶段
+sentence-one-or-more-of = 以下的一个或几个：{ $names }
+sentence-said-in-its-turn-no-duration = 模型的一个进程在轮到它时报告的不是时长：{ $value } ns
+sentence-wrote-to-its-standard-input = 模型，或它让运行时加载的某个库，向其标准输入写了内容
+sentence-ended-before-its-turns-were-over = 工作进程在轮次结束之前就结束了，也没有报告失败
 
 # What became of requirements
 sentence-was-not-measured = { $said }没有测量：{ $said_why }。
