@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from dynolab.client.client import *  # noqa: F403 - the names are listed there
-    from dynolab.client.local import profile
+    from dynolab.client.local import compare, profile
     from dynolab.errors import Error, UserError
+    from dynolab.spec.duets import Duet
     from dynolab.spec.profiles import Profile
 
 _HUB = "dynolab.client.client"
@@ -34,10 +35,15 @@ _FUNCTIONS = [
     *("submit_compile_and_link_jobs", "submit_compile_and_profile_jobs", "submit_compile_job", "submit_inference_job"),
     *("submit_link_job", "submit_profile_job", "submit_quantize_job", "upload_dataset", "upload_model"),
 ]
-_HOMES = {"Error": "dynolab.errors", "Profile": "dynolab.spec.profiles", "UserError": "dynolab.errors"} | {
-    "profile": "dynolab.client.local"
+_HOMES = {
+    "Duet": "dynolab.spec.duets",
+    "Error": "dynolab.errors",
+    "Profile": "dynolab.spec.profiles",
+    "UserError": "dynolab.errors",
+    "compare": "dynolab.client.local",
+    "profile": "dynolab.client.local",
 }
-__all__ = ["Error", "Profile", "UserError", "profile", *_CLASSES, *_FUNCTIONS]
+__all__ = ["Duet", "Error", "Profile", "UserError", "compare", "profile", *_CLASSES, *_FUNCTIONS]
 
 
 def __getattr__(name: str) -> Any:

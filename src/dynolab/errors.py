@@ -215,7 +215,7 @@ class Unavailable(Error):
 class Bug(Error):
     """A state that dynolab's own code should have excluded."""
 
-    exit_code = 3
+    exit_code = 70  # EX_SOFTWARE of sysexits.h; 3 says that a gate cannot tell
 
 
 TROUBLE: Mapping[int, str] = {

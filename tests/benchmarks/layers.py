@@ -23,7 +23,7 @@ from dynolab.measure import layer_table, layer_times, layer_tries
 from dynolab.measure.protocol import LayerPass, Measure, RunKind
 from dynolab.measure.readings import reference_kernel
 from dynolab.measure.time_range import reference_name
-from dynolab.spec.compare import STEPS_FOR_RATIO
+from dynolab.spec.compare_layers import STEPS_FOR_RATIO
 from dynolab.spec.measurements import StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import LayerTable

@@ -24,6 +24,10 @@ from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
 from dynolab.measure import (
+    duet,
+    duet_memory,
+    duet_memory_ratio,
+    duet_ratio,
     figures,
     inputs,
     layer_pass,
@@ -32,6 +36,8 @@ from dynolab.measure import (
     process,
     time_range,
     timed_loop,
+    turn_taker,
+    turns,
     verdict_rules,
     warmup,
 )
@@ -40,7 +46,17 @@ from dynolab.report.base import Report
 from dynolab.runtimes import base
 from dynolab.runtimes.base import Runtime
 from dynolab.runtimes.null import NullModel
-from dynolab.spec import compare, facts, measurements, options, requirements, stats
+from dynolab.spec import (
+    compare,
+    compare_layers,
+    compare_memory,
+    facts,
+    measurements,
+    options,
+    profiles,
+    requirements,
+    stats,
+)
 from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.options import KnownOption, OptionValue
@@ -49,6 +65,12 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 IDS = [page.name for page in PAGES]
 LIMITS: list[ModuleType] = [
+    duet,
+    duet_memory,
+    duet_memory_ratio,
+    duet_ratio,
+    turn_taker,
+    turns,
     plan,
     process,
     figures,
@@ -62,6 +84,9 @@ LIMITS: list[ModuleType] = [
     measurements,
     stats,
     compare,
+    compare_layers,
+    compare_memory,
+    profiles,
 ]
 """Modules whose numbers decide what is reported."""
 

@@ -64,7 +64,9 @@ def rows(table: Any) -> dict[str, str]:
 def test_changes_are_marked_by_the_rule_and_doubts_hide_none(jobs: list[str], visit: Visit) -> None:
     page = visit("/trends?model=ci-net")
     page.get_by_role("heading", level=1, name="ci-net", exact=True).wait_for()
-    section = page.locator("section").filter(has_text="6 jobs. 2 changes were found.")
+    section = page.locator("section").filter(
+        has_text="6 jobs. 2 changes were found. 2 of 5 comparisons could not be decided."
+    )
     page.get_by_text("float32 [1, 3, 48, 192]").wait_for()
     told = rows(section.get_by_role("table"))
     assert list(told) == [f"commit {number}" for number in (5, 4, 3, 2, 1, 0)]
@@ -125,7 +127,10 @@ def test_the_figure_is_chosen_and_memory_has_no_verdict(jobs: list[str], visit: 
 def test_a_row_says_when_the_job_before_was_not_clean(seeded: Any, visit: Visit) -> None:
     for number in (1, 2):
         seeded.done(f"after doubt {number}", commit(number, 1.0), model_id=seeded.model("doubtful-net"))
-    told = rows(visit("/trends?model=doubtful-net").get_by_role("table"))
+    page = visit("/trends?model=doubtful-net")
+    assert page.get_by_text("1 comparison, none could be decided.").is_visible()
+    assert page.get_by_text("No change was found").count() == 0
+    told = rows(page.get_by_role("table"))
     assert "job before, not clean: Compare" in told["after doubt 2"]
     assert "clean job before:" not in told["after doubt 2"]
 

@@ -1,17 +1,21 @@
-"""``dynolab compare``: do two profiles differ, or is it noise?"""
+"""``dynolab compare``: do two models or profiles differ, or is it noise?"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from dynolab.cli import _duet
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from dynolab.spec.compare import Comparison, LayerComparison, LayerRatio, Ratio
+    from dynolab.spec.compare import Comparison, Ratio
+    from dynolab.spec.compare_layers import LayerComparison, LayerRatio
+    from dynolab.spec.compare_memory import MemoryComparison
     from dynolab.spec.profiles import Profile, Stage
 
 _COLOURS = {"changed": "yellow", "unchanged": "green", "cannot tell": "cyan"}
@@ -19,23 +23,36 @@ SHOWN_LAYERS = 10
 
 
 @click.command("compare")
-@click.argument("before", type=click.Path(path_type=Path))
-@click.argument("after", type=click.Path(path_type=Path))
-@click.option("--floor", type=float, help="The device's own A/A difference, such as 0.02; default: from the profiles.")
+@click.argument("before", metavar="A", type=click.Path(path_type=Path))
+@click.argument("after", metavar="[B]", required=False, type=click.Path(path_type=Path))
+@click.option("--floor", metavar="PERCENT", help="Differences below it count as none, such as 5%; default: 2%.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(before: Path, after: Path, floor: float | None, as_json: bool) -> int:
-    """Compare two profiles, BEFORE and AFTER: stage by stage, with an interval, memory, and layer by layer.
+@_duet.options
+def command(before: Path, after: Path | None, floor: str | None, as_json: bool, **asked: Any) -> int:
+    """Compare two models, A and B, that take turns on this machine, or two saved profiles.
 
-    Each is a profile.json, or a folder with one. Exit status 1 when a stage became slower.
-    """
+    \b
+    dynolab compare main.onnx branch.onnx
+    dynolab compare model.onnx --runtime-a onnxruntime --runtime-b openvino
+    dynolab compare main/profile.json branch/profile.json
+    \b
+    Models: B's time over A's, with its interval, until it is decided or the budget is spent; and memory.
+    Profiles (a profile.json, or a folder with one): stage by stage, memory, and layer by layer.
+    Exit status 1 when a stage became slower.
+    """  # noqa: D301 - click wants the backspace character itself
     import json
 
     from dynolab.cli.report import read
     from dynolab.spec import codec
     from dynolab.spec.compare import compare
+    from dynolab.spec.percent import read_percent
 
+    share = None if floor is None else read_percent(floor, "--floor")
+    if not _duet.are_profiles(before, after, asked):
+        return _duet.compare(before, after, share, as_json, asked)
+    after = after or before
     profiles, names = (read(before), read(after)), short_names(before, after)
-    found = compare(*profiles, floor, names=names)
+    found = compare(*profiles, share, names=names)
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:
@@ -61,11 +78,9 @@ def _show(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[str
     from rich.markup import escape
 
     from dynolab.report.base import line
-    from dynolab.spec import precision
 
     console = Console(highlight=False)
-    told = precision.apart(profiles, names)
-    if told is not None:
+    for told in found.unlike:
         console.print(f"[bold red]!! {escape(line(told))}[/bold red]")
     if profiles[0].model.sha256 != profiles[1].model.sha256:
         console.print("[bold yellow]These are profiles of two different models.[/bold yellow]")
@@ -76,7 +91,10 @@ def _show(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[str
     console.print(_stages(found, profiles, names))
     console.print()
     for stage in found.stages:
-        console.print(escape(line(stage.sentence)))
+        for told in (stage.sentence, *(one.sentence for one in stage.memory)):
+            console.print(escape(line(told)))
+    if found.process_total is not None:
+        console.print(escape(line(found.process_total.sentence)))
     console.print(f"[dim]{escape(found.basis)}[/dim]")
     _show_layers(console, found.layers, profiles, names)
 
@@ -96,25 +114,30 @@ def _stages(found: Comparison, profiles: tuple[Profile, Profile], names: tuple[s
     for stage, (before, after) in zip(found.stages, pairs, strict=True):
         answer = Text(stage.answer.value, style=_COLOURS[stage.answer.value])
         table.add_row(Text(stage_title(before), style="bold"), "", "", answer)
-        for word, ratio in (("Minimum", stage.minimum), ("Median", stage.median)):
-            if ratio is not None:
-                table.add_row(f"  {word}", show_time(ratio.a_ns), show_time(ratio.b_ns), _ratio(ratio))
-        for row in _memory(before, after):
-            table.add_row(*row)
+        if stage.minimum is not None:
+            table.add_row("  Time", _range(before), _range(after), _ratio(stage.minimum))
+        if stage.median is not None:
+            table.add_row("  Median", show_time(stage.median.a_ns), show_time(stage.median.b_ns), _ratio(stage.median))
+        for one in stage.memory:
+            table.add_row(f"  Memory {one.figure}", *_memory(one))
+    if found.process_total is not None:
+        table.add_row(Text("Peak of the process", style="bold"), *_memory(found.process_total))
     return table
 
 
-def _memory(before: Stage, after: Stage) -> list[tuple[str, str, str, str]]:
-    """The rows of a stage's memory, where both sides have it."""
+def _range(stage: Stage) -> str:
+    from dynolab.spec.compare import show_ends, time_range
+
+    ends = time_range(stage)
+    return "" if ends is None else show_ends(ends)
+
+
+def _memory(found: MemoryComparison) -> tuple[str, str, str]:
+    """Both ranges, and the answer with what either end differs by."""
     from dynolab.spec.show import show_range, show_range_change
 
-    if before.memory is None or after.memory is None:
-        return []
-    pairs = (
-        ("  Memory peak", before.memory.peak, after.memory.peak),
-        ("  Memory increase", before.memory.increase, after.memory.increase),
-    )
-    return [(title, show_range(old), show_range(new), show_range_change(old, new)) for title, old, new in pairs]
+    told = f"{found.answer.value}: {show_range_change(found.a, found.b)}"
+    return show_range(found.a), show_range(found.b), told
 
 
 def _ratio(ratio: Ratio) -> str:

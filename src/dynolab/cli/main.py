@@ -106,7 +106,7 @@ def _leave(status: int) -> NoReturn:
 def main() -> None:
     """Run the command line.
 
-    The exit status is 0, 1 (a requirement is not met), 2 (an error), 3 (a bug), 130 (Ctrl-C) or 128 and the number of
+    The exit status is 0, 1 (a requirement is not met), 2 (an error), 3 (a gate cannot tell), 70 (a bug), 130 (Ctrl-C) or 128 and the number of
     another signal.
     """
     _heed_stops()

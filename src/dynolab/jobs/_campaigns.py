@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from dynolab import errors, plugins
 from dynolab.connections.base import Connection
@@ -35,6 +36,8 @@ from dynolab.spec.measurements import Notice, StageName
 from dynolab.spec.models import ModelFacts, ModelFormat
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import Profile, Request
+
+T = TypeVar("T")
 
 PREFERRED: Mapping[ModelFormat, str] = {
     ModelFormat.ONNX: "onnxruntime",
@@ -94,10 +97,11 @@ class Carried:
 def validate(spec: ProfileSpec) -> ProfileSpec:
     """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run."""
     with open_source(spec.model) as source:
-        return _validate(spec, source)
+        return validate_for(spec, source)
 
 
-def _validate(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
+def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
+    """The same of a model that is open already."""
     arguments.check(spec)
     if spec.formats and source.format not in spec.formats:
         raise errors.ModelInvalid(
@@ -116,7 +120,7 @@ def _validate(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
 def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
     """Infer and measure, as asked, on the context's device. Raises what the model or the device failed with."""
     with open_source(spec.model) as source:
-        spec = _validate(spec, source)
+        spec = validate_for(spec, source)
         runtime = runtime_for(spec.runtime, source.format)
         device = records.key(environment.device_facts())
         measured, outputs = _send(spec, source, runtime, context, records.best(device), batches, measures)
@@ -145,28 +149,39 @@ def _send(
 ) -> tuple[Measured, tuple[dict[str, Path], ...]]:
     connection = context.connection
     with connection.workspace() as workspace:
-        files = tuple(f"{workspace}/model/{file.path}" for file in source.files)
-        for file, target in zip(source.files, files, strict=True):
-            connection.push(source.folder / file.path, target)
-        campaign = Campaign(
-            protocol=PROTOCOL_VERSION,
-            runtime=runtime.name,
-            model=files[0],
-            format=source.format,
-            files=files,
-            options_text=spec.options,
-            wishes=_push_inputs(spec, connection, workspace),
-            repeats=spec.processes,
-            seed=spec.seed,
-            timeout_s=spec.timeout_s,
-            memory_limit_bytes=spec.memory_limit_bytes,
-            batches=_push_batches(batches, connection, workspace),
-            measures=measures,
-            best=best,
-        )
+        campaign = pushed(spec, source, runtime, connection, workspace, best)
+        campaign = replace(campaign, batches=_push_batches(batches, connection, workspace), measures=measures)
         measured = _campaign(campaign, connection, workspace, context.progress)
         _pull_artifact(spec, measured, connection, workspace)
         return measured, _pull_outputs(measured, batches, connection, workspace)
+
+
+def pushed(
+    spec: ProfileSpec,
+    source: ModelSource,
+    runtime: Runtime,
+    connection: Connection,
+    place: str,
+    best: dict[str, float],
+) -> Campaign:
+    """The campaign for a model whose files, and those of its inputs, were brought to the device, below ``place``."""
+    files = tuple(f"{place}/model/{file.path}" for file in source.files)
+    for file, target in zip(source.files, files, strict=True):
+        connection.push(source.folder / file.path, target)
+    return Campaign(
+        protocol=PROTOCOL_VERSION,
+        runtime=runtime.name,
+        model=files[0],
+        format=source.format,
+        files=files,
+        options_text=spec.options,
+        wishes=_push_inputs(spec, connection, place),
+        repeats=spec.processes,
+        seed=spec.seed,
+        timeout_s=spec.timeout_s,
+        memory_limit_bytes=spec.memory_limit_bytes,
+        best=best,
+    )
 
 
 def _push_inputs(spec: ProfileSpec, connection: Connection, workspace: str) -> InputWishes:
@@ -223,7 +238,7 @@ def _profile(
     return figures.profile(
         measured,
         request=_request(spec, runtime.name),
-        model=_facts(source, measured),
+        model=facts(source, measured),
         row=runtime.row_of(source.format),
         options=options,
         notices=_unused(options, runtime),
@@ -252,16 +267,31 @@ def summary(profile: Profile) -> dict[str, object]:
 
 
 def _campaign(campaign: Campaign, connection: Connection, workspace: str, progress: Progress) -> Measured:
-    """Run the supervisor on the device and bring back what it measured.
+    """Run the supervisor on the device and bring back what it measured."""
+    names = CAMPAIGN_FILE, MEASURED_FILE
+    return exchanged("dynolab.measure.supervisor", campaign, Measured, names, connection, workspace, progress)
+
+
+def exchanged(
+    program: str,
+    campaign: object,
+    kind: type[T],
+    names: tuple[str, str],
+    connection: Connection,
+    workspace: str,
+    progress: Progress,
+) -> T:
+    """What a program of ours on the device left for a campaign: the documents there and back bear these names.
 
     The papers for the way there and back lie in a workspace of this machine's own: what a killed command leaves in one is
     swept by the next.
     """
+    there, back = names
     with this_machine().workspace() as desk:
         folder = Path(desk)
-        write(campaign, folder / CAMPAIGN_FILE)
-        connection.push(folder / CAMPAIGN_FILE, f"{workspace}/{CAMPAIGN_FILE}")
-        command = [connection.python, "-m", "dynolab.measure.supervisor", workspace]
+        write(campaign, folder / there)
+        connection.push(folder / there, f"{workspace}/{there}")
+        command = [connection.python, "-m", program, workspace]
         unfit: list[Mapping[str, object]] = []
 
         def follow(line: str) -> None:
@@ -274,8 +304,8 @@ def _campaign(campaign: Campaign, connection: Connection, workspace: str, progre
         code, text = connection.run(command, follow)
         if code:
             raise errors.from_dict(unfit[-1]) if unfit else _supervisor_ended(code, text)
-        connection.pull(f"{workspace}/{MEASURED_FILE}", folder / MEASURED_FILE)
-        return read_untrusted(Measured, folder / MEASURED_FILE, inside=folder, most=MEASURED_MAX_BYTES)
+        connection.pull(f"{workspace}/{back}", folder / back)
+        return read_untrusted(kind, folder / back, inside=folder, most=MEASURED_MAX_BYTES)
 
 
 def _supervisor_ended(code: int, log: str) -> errors.Error:
@@ -300,7 +330,7 @@ def _request(spec: ProfileSpec, runtime: str) -> Request:
     )
 
 
-def _facts(source: ModelSource, measured: Measured) -> ModelFacts:
+def facts(source: ModelSource, measured: Measured) -> ModelFacts:
     """What the file and the runtime's description of it tell."""
     found = measured.inspection
     if found is None:

@@ -13,7 +13,8 @@ Spec = TypeVar("Spec")
 Result = TypeVar("Result")
 
 Progress = Callable[[Mapping[str, Any]], None]
-"""Receives events: ``stage`` (stage, text, process, attempt), ``iteration`` (count, of, minimum_ns), ``note`` (text)."""
+"""Receives events: ``stage`` (stage, text, process, attempt), ``iteration`` (count, of, minimum_ns), ``note`` (text), ``duet`` (stage, pair,
+least, ratio with its ends or None, elapsed_s, budget_s)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -156,16 +157,26 @@ class Runner:
 
     def spawn(self, request: RunRequest, on_look: Callable[[], None] | None = None) -> process.Outcome:
         """One run; raises the error of the model, if there is one."""
+        with self.start(request) as worker:
+            worker.watch(on_look=on_look)
+        return self.finished(worker)
+
+    def start(self, request: RunRequest, *, stdin: int = subprocess.DEVNULL) -> process.Worker:
+        """The worker of one run, as a context; :meth:`finished` comes after it."""
         folder = self.next_folder()
         self.runs += 1
-        outcome = process.run(
+        return process.Worker(
             folder,
             request,
             deadline_ns=self.deadline_ns,
             memory_limit=self.memory_limit,
             sandbox=self.sandbox,
-            on_look=on_look,
+            stdin=stdin,
         )
+
+    def finished(self, worker: process.Worker) -> process.Outcome:
+        """What came of a worker that is over; raises the error of the model, if there is one."""
+        outcome, request = worker.outcome, worker.request
         self.note(work_ns=self.measured.work_ns + outcome.wall_ns)
         if outcome.log:
             self.logs.append(f"--- {request.kind} ({request.measure}), run {self.runs}\n{outcome.log.rstrip()}\n")

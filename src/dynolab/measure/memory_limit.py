@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +14,8 @@ from dynolab.measure import oom
 from dynolab.spec.measurements import MemoryEdge
 
 _ROOT = Path("/sys/fs/cgroup")
+_NUMBERS = itertools.count(1)
+"""A process may keep several: one for each side of a duet."""
 
 
 class MemoryLimit:
@@ -114,7 +117,7 @@ def make(limit_bytes: int | None) -> MemoryLimit:
     for folder, version in _places():
         _sweep(folder)
         try:
-            return CgroupLimit(folder / f"dynolab-{os.getpid()}", limit_bytes, version)
+            return CgroupLimit(folder / f"dynolab-{os.getpid()}-{next(_NUMBERS)}", limit_bytes, version)
         except OSError:
             continue
     return WatchedLimit(limit_bytes)
@@ -123,7 +126,7 @@ def make(limit_bytes: int | None) -> MemoryLimit:
 def _sweep(folder: Path) -> None:
     """Remove the groups of supervisors that were killed before they could: those whose process is gone."""
     for left in folder.glob("dynolab-*"):
-        if not Path("/proc", left.name.removeprefix("dynolab-")).exists():
+        if not Path("/proc", left.name.split("-")[1]).exists():
             with suppress(OSError):
                 left.rmdir()
 

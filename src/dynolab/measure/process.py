@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -60,26 +61,109 @@ def run(
     A failure of the model (an error the worker reports, a signal, a limit) is in ``result.error``; nothing of the
     process is left when this returns or raises, and in its folders nothing but files and folders.
     """
-    folder.mkdir(parents=True)
-    write(request, folder / REQUEST_FILE)
-    confinement = _confinement(folder, request)
-    start = now_ns()
-    samples: list[MemoryEdge] = []
-    with (folder / LOG_FILE).open("w+b") as log:
+    with Worker(folder, request, deadline_ns=deadline_ns, memory_limit=memory_limit, sandbox=sandbox) as worker:
+        worker.watch(on_look=on_look)
+    return worker.outcome
+
+
+class Worker:
+    """One worker process as a context: at its end nothing of the process is left, and ``outcome`` tells what came of it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        request: RunRequest,
+        *,
+        deadline_ns: int | None,
+        memory_limit: MemoryLimit,
+        sandbox: Sandbox,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
+        self.request, self._folder = request, folder
+        self._deadline_ns, self._memory_limit, self._sandbox, self._stdin = deadline_ns, memory_limit, sandbox, stdin
+        self._samples: list[MemoryEdge] = []
+        self._stopped: errors.Error | None = None
+        self._text = ""
+        self._start_ns = self._end_ns = 0
+
+    def __enter__(self) -> Worker:
+        folder = self._folder
+        folder.mkdir(parents=True)
+        write(self.request, folder / REQUEST_FILE)
+        self._confinement = _confinement(folder, self.request)
+        self._start_ns = now_ns()
+        self._log = (folder / LOG_FILE).open("w+b")
         command = [sys.executable, "-P", "-m", "dynolab.measure.worker", str(folder)]
-        process = sandbox.start(command, confinement, stdout=log, stderr=subprocess.STDOUT)
         try:
-            memory_limit.admit(process.pid)
-            disk = room.Watch(confinement.writable)
-            stopped = _watch(process, request, samples, deadline_ns, memory_limit, disk, on_look)
-        finally:
-            process.kill()
-            tidy(confinement.writable)
-        text = _log_tail(log)
-    result = _result(folder, process.returncode or 0, stopped or memory_limit.verdict(), request, text, memory_limit)
-    if result.error is not None:
-        result = replace(result, error=_blamed(errors.from_dict(result.error), folder).to_dict())
-    return Outcome(result, now_ns() - start, samples, text)
+            self._process = self._sandbox.start(
+                command, self._confinement, stdin=self._stdin, stdout=self._log, stderr=subprocess.STDOUT
+            )
+        except BaseException:
+            self._log.close()
+            raise
+        try:
+            self._memory_limit.admit(self._process.pid)
+            self._disk = room.Watch(self._confinement.writable)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._log:
+            self._process.kill()
+            tidy(self._confinement.writable)
+            self._text = _log_tail(self._log)
+        self._end_ns = now_ns()
+
+    @property
+    def pid(self) -> int:
+        """Of the worker itself, as this side sees it."""
+        return self._process.pid
+
+    def settle(self, within_s: float) -> None:
+        """Give it a little time to end by itself, unless it reached a limit."""
+        if self._stopped is None:
+            self._process.wait(within_s)
+
+    def watch(self, *, news: int | None = None, on_look: Callable[[], None] | None = None) -> bool:
+        """Wait until the process ended or reached a limit (False), or the file ``news`` has something to read (True)."""
+        request, sampling = self.request, self.request.measure is Measure.MEMORY
+        watched = self._memory_limit.watches
+        pause = SAMPLE_EVERY_S if sampling else WATCH_EVERY_S if watched else LOOK_EVERY_S
+        while (ended := _ended(self._process, pause, self._deadline_ns, news)) is None:
+            if self._deadline_ns is not None and now_ns() >= self._deadline_ns:
+                self._stopped = errors.WorkerTimeout(
+                    f"the time limit was reached in {request.kind.value.replace('_', ' ')}; the worker was killed",
+                    hint="raise --timeout, or lower --options '--max_profiler_time'",
+                )
+            elif (full := self._look(sampling)) is not None:
+                self._stopped = full
+            if self._stopped is not None:
+                return False
+            if on_look is not None:
+                on_look()
+        return not ended
+
+    def _look(self, sampling: bool) -> errors.Error | None:
+        """Sample its memory, where that is wanted; the error of a limit that it is over."""
+        if sampling or self._memory_limit.watches:
+            edge = memory_readings.sample(self._process.pid)
+            if edge is not None and sampling:
+                self._samples.append(edge)
+            if edge is not None and (over := self._memory_limit.exceeded(edge)):
+                return over
+        return self._disk.exceeded(self._process.pid)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of it, once it is over."""
+        stopped = self._stopped or self._memory_limit.verdict()
+        code = self._process.returncode or 0
+        result = _result(self._folder, code, stopped, self.request, self._text, self._memory_limit)
+        if result.error is not None:
+            result = replace(result, error=_blamed(errors.from_dict(result.error), self._folder).to_dict())
+        return Outcome(result, self._end_ns - self._start_ns, self._samples, self._text)
 
 
 def _confinement(folder: Path, request: RunRequest) -> Confinement:
@@ -99,42 +183,19 @@ def _confinement(folder: Path, request: RunRequest) -> Confinement:
     )
 
 
-def _watch(
-    process: Confined,
-    request: RunRequest,
-    samples: list[MemoryEdge],
-    deadline_ns: int | None,
-    memory_limit: MemoryLimit,
-    disk: room.Watch,
-    on_look: Callable[[], None] | None,
-) -> errors.Error | None:
-    """Wait for the end of the process; the error if a limit was reached before."""
-    sampling = request.measure is Measure.MEMORY
-    pause = SAMPLE_EVERY_S if sampling else WATCH_EVERY_S if memory_limit.watches else LOOK_EVERY_S
-    while not _ended(process, pause, deadline_ns):
-        if deadline_ns is not None and now_ns() >= deadline_ns:
-            return errors.WorkerTimeout(
-                f"the time limit was reached in {request.kind.value.replace('_', ' ')}; the worker was killed",
-                hint="raise --timeout, or lower --options '--max_profiler_time'",
-            )
-        if sampling or memory_limit.watches:
-            edge = memory_readings.sample(process.pid)
-            if edge is not None and sampling:
-                samples.append(edge)
-            if edge is not None and (over := memory_limit.exceeded(edge)):
-                return over
-        if (full := disk.exceeded(process.pid)) is not None:
-            return full
-        if on_look is not None:
-            on_look()
-    return None
-
-
-def _ended(process: Confined, pause_s: float, deadline_ns: int | None) -> bool:
-    """Whether the process ended within a pause, without spinning."""
+def _ended(process: Confined, pause_s: float, deadline_ns: int | None, news: int | None) -> bool | None:
+    """Whether the process ended within a pause, without spinning; False: there are news before that, None: neither."""
     if deadline_ns is not None:
         pause_s = min(pause_s, max(0.001, (deadline_ns - now_ns()) / 1e9))
-    return process.wait(pause_s) is not None
+    if news is None:
+        return True if process.wait(pause_s) is not None else None
+    poller = select.poll()
+    poller.register(news, select.POLLIN)
+    poller.register(process, select.POLLIN)
+    ready = {file for file, _ in poller.poll(pause_s * 1000)}
+    if process.fileno() in ready and process.poll() is not None:
+        return True
+    return False if news in ready else None
 
 
 def _result(

@@ -36,6 +36,8 @@ class RunKind(StrEnum):
     FIRST_LOAD = "first_load"
     INFERENCE = "inference"
     """A warm load, then the loop: two stages, each with a start of its own."""
+    TURNS = "turns"
+    """A warm load, then windows of a loop whenever its turn comes (:mod:`dynolab.measure.turns`): one side of a duet."""
     INFER = "infer"
     """One inference for each batch of given inputs; the outputs are kept, nothing is measured."""
     LAYERS = "layers"

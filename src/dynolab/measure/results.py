@@ -20,6 +20,7 @@ _STAGES = {
     RunKind.COMPILE: (StageName.COMPILE,),
     RunKind.FIRST_LOAD: (StageName.FIRST_LOAD,),
     RunKind.INFERENCE: (StageName.WARM_LOAD, StageName.INFERENCE),
+    RunKind.TURNS: (StageName.WARM_LOAD,),
 }
 _MOST_ELEMENTS = 2**62
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dynolab import errors
@@ -99,13 +100,12 @@ def tried(folder: Path) -> int:
         return plan.CANDIDATE_TRIES
 
 
-def main(arguments: list[str]) -> int:
-    """Carry out the campaign in the folder given; a terminate signal ends it and its workers."""
+def supervise(arguments: list[str], work: Callable[[Path], None]) -> int:
+    """Do the work in the folder given, as a process of its own; a terminate signal ends it and its workers."""
     lifeline.hold(os.getppid())
-    folder = Path(arguments[0])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        write(carry_out(folder, read(Campaign, folder / CAMPAIGN_FILE)), folder / MEASURED_FILE)
+        work(Path(arguments[0]))
     except (OSError, MemoryError) as error:
         unfit = errors.unfit(error)
         if unfit is None:
@@ -115,5 +115,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def campaign_in(folder: Path) -> None:
+    """Carry out the campaign that lies in a folder, and leave there what was measured."""
+    write(carry_out(folder, read(Campaign, folder / CAMPAIGN_FILE)), folder / MEASURED_FILE)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(supervise(sys.argv[1:], campaign_in))

@@ -13,8 +13,6 @@ from itertools import pairwise
 
 from dynolab.spec.measurements import LoopWindow
 
-NARROW = 0.03
-"""A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
 LEAST_WIDTH = 0.02
 """No range is narrower. Undisturbed processes of the same model differ by this and more, by where their memory lies and by what
 other cores do to the caches that they share."""

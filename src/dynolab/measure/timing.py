@@ -15,11 +15,11 @@ from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.clock import now_ns
 from dynolab.measure.plan import Tries
 from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass
-from dynolab.measure.time_range import NARROW, time_range
+from dynolab.measure.time_range import time_range
 from dynolab.measure.timing_runs import chosen, process_times, window_of
 from dynolab.spec import untrusted
 from dynolab.spec.measurements import StageName
-from dynolab.spec.profiles import ColdProof, TimingRun, Trust
+from dynolab.spec.profiles import NARROW, ColdProof, TimingRun, Trust
 
 
 class TimingPasses:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dynolab.errors import Bug
-from dynolab.measure.time_range import NARROW, TimeRange
+from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.spec.measurements import Witnesses
-from dynolab.spec.profiles import RANKS, ColdProof, Trust, Verdict
+from dynolab.spec.profiles import NARROW, RANKS, ColdProof, Trust, Verdict
 from dynolab.spec.show import show_share, show_time
 
 

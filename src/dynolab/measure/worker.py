@@ -19,7 +19,7 @@ import numpy as np
 
 from dynolab import errors, plugins
 from dynolab.measure import inputs as inputs_module
-from dynolab.measure import memory_readings, pagecache
+from dynolab.measure import memory_readings, pagecache, turns
 from dynolab.measure.clock import loop, now_ns
 from dynolab.measure.layer_pass import CalmWatch
 from dynolab.measure.layer_times import summed_up
@@ -43,7 +43,7 @@ from dynolab.measure.protocol import (
     write,
 )
 from dynolab.measure.timed_loop import LoopBudget, timed_loop
-from dynolab.measure.warmup import warm_up
+from dynolab.measure.warmup import WARMUP_MAX, warm_up
 from dynolab.measure.window import Durations, Edges, Window
 from dynolab.runtimes._elements import TEXT, element_name, plain
 from dynolab.runtimes.base import Array, Runtime, Session, Target
@@ -97,6 +97,7 @@ class Run:
                 RunKind.COMPILE: self.compile,
                 RunKind.FIRST_LOAD: self.first_load,
                 RunKind.INFERENCE: self.inference,
+                RunKind.TURNS: self.turns,
                 RunKind.INFER: self.infer,
                 RunKind.LAYERS: self.layers,
             }
@@ -193,6 +194,20 @@ class Run:
                 bound_bytes=session.bound_output_bytes,
                 held_bytes=held,
             )
+        self.note(effective=session.effective())
+        session.close()
+
+    def turns(self) -> None:
+        """A warm load, first inference and warm-up; then a window of the loop for each turn, until there are no more."""
+        session, arrays = self._load(StageName.WARM_LOAD)
+        session.bind(arrays, {spec.name: spec for spec in self.request.outputs})
+        run = session.runner()
+        warmup = memoryview(bytearray(WARMUP_MAX * 8)).cast("q")
+        window = self._open()
+        first_inference(run)
+        warmed = warm_up(run, warmup, self.request.time_limit_ns)
+        turns.take(run, warmup[warmed - 1])
+        window.close()
         self.note(effective=session.effective())
         session.close()
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from dynolab.report.base import Report, labels, line, some
-from dynolab.spec.compare import layers_side_by_side
+from dynolab.spec.compare_layers import layers_side_by_side
 from dynolab.spec.profiles import Profile
 
 COLUMNS = ("number", "name", "type", "compute_unit", "time_ns", "share", "cycles", "output_bytes", "delegate", "lower_ns",

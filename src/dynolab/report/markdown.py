@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dynolab.report._answer import Answer, Item, answer, without_why
+from dynolab.report._markdown_text import plain
 from dynolab.report.base import (
     Report,
     basis_text,
     condensed,
-    crop,
     device_text,
     gaps,
     labels,
@@ -32,8 +32,6 @@ from dynolab.spec.show import show_range, show_share, show_stepped
 TOP = 5
 _SIGNS = {Outcome.MET: "✅", Outcome.NOT_MET: "❌", Outcome.CANNOT_TELL: "❔"}
 _OTHERS = ("first_inference_time", "inference_memory_growth", "runtime_import_time", "runtime_import_memory_range")
-_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]#|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;",
-                                                                             "@": "&#64;"})  # fmt: skip
 
 
 class MarkdownReport(Report):
@@ -61,11 +59,6 @@ class MarkdownReport(Report):
             parts = [*alert, *_decided(found), *_remarks(profile, found)]
             blocks += [*([f"**{name}**"] if parts else []), *parts, *_layers(profile)]
         return "\n\n".join(blocks) + "\n"
-
-
-def plain(text: str, width: int = 200) -> str:
-    """The text as Markdown that reads as the text itself: no markup, no mention, no second line."""
-    return crop(text, width).translate(_MARKS)
 
 
 def _heading(profiles: Sequence[Profile]) -> list[str]:

@@ -136,10 +136,10 @@ _WORDS = (
     ("fallback", "Fallback",
      ("A layer that ran on another compute unit than the first one that was asked for.")),
     ("changed", "Faster, slower, unchanged, cannot tell",
-     ("What a comparison of two profiles says of a stage's time. Faster or slower: the ratios of the minima and of the "
-     "medians both lie beyond the A/A floor with their whole 95 % intervals (bootstrap over processes). The floor is how "
-     "far processes of the same profile lie apart. Unchanged: a change of more than 10 % is excluded. Cannot tell: "
-     "neither can be said, or a verdict forbids it. Memory and layers are compared without such an answer.")),
+     ("What a comparison of two profiles says of a stage's time. Faster or slower: the ranges do not meet, and lie further "
+     "apart than the A/A floor, the share by which figures of the same thing differ on a device (2 % unless another is given). "
+     "Unchanged: both ranges are narrow and meet. Cannot tell: a wide range meets the other, or a number is missing or invalid. "
+     "Memory is told by the spread over its passes; layers have no such answer.")),
 )
 # fmt: on
 

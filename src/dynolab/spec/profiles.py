@@ -39,6 +39,8 @@ class Trust(StrEnum):
     INVALID = "invalid"
 
 
+NARROW = 0.03
+"""A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
 RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 """The worse, the larger."""
 
@@ -50,6 +52,12 @@ class Verdict:
     trust: Trust
     reasons: tuple[str, ...] = ()
     readings: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def first_reason(self) -> str:
+        """The first reason, and how many others there are."""
+        more = f", and {len(self.reasons) - 1} more" if len(self.reasons) > 1 else ""
+        return (self.reasons[0] if self.reasons else "no reason given") + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ def describe(event: Event, planned: Mapping[tuple[str, str], int] = MappingProxy
         return f"iteration {event['count']:,} of {event['of']:,}, minimum {show_time(event['minimum_ns'])}"
     if event["event"] == "note":
         return str(event["text"])
+    if event["event"] == "duet":
+        return f"{_pair(event)}, {event['elapsed_s']:.0f} of {event['budget_s']:.0f} s"
     title, again = TITLES.get(event["stage"], event["stage"]), event.get("attempt", 1)
     of = planned.get((event["stage"], event["text"]))
     number = f", process {event['process']}" + (f" of {of}" if of else "") if "process" in event else ""
@@ -40,7 +42,17 @@ def brief(event: Event, planned: Mapping[tuple[str, str], int] = MappingProxyTyp
         return describe(event).removeprefix("iteration ")
     if event["event"] == "note":
         return describe(event)
+    if event["event"] == "duet":
+        return _pair(event)
     if event["stage"] == "inspect":
         return "inspect: looking for inputs"
     text = describe({**event, "attempt": 1}, planned).replace(": time, ", ": ").replace(": memory, ", " memory: ")
     return text + (f", try {event['attempt']}" if event.get("attempt", 1) > 1 else "")
+
+
+def _pair(event: Event) -> str:
+    """What a duet knows after a pair of processes: the interval of its ratio, which narrows from pair to pair."""
+    if event["ratio"] is None:
+        return f"pair {event['pair']} of {event['least']} or more"
+    value, lower, upper = (f"{100 * (one - 1):+.1f}" for one in event["ratio"])
+    return f"pair {event['pair']}: {value} % ({lower} to {upper} %)"

@@ -27,8 +27,9 @@ from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
 from dynolab.report.html.view import view
-from dynolab.spec import compare, input_shapes, precision, requirements, tensors
+from dynolab.spec import compare, compare_layers, input_shapes, precision, requirements, tensors
 from dynolab.spec import options as spec_options
+from dynolab.spec.answers import Answer
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
 from dynolab.spec.profiles import ColdProof, MemoryGrowth, Profile, Trust, Verdict
 from dynolab.spec.tensors import TensorSpec
@@ -190,26 +191,40 @@ def test_what_comparisons_say_is_said(language: str) -> None:
         )
         reasons_ = (reasons("quota_share", CONDITIONS["quota_share"])[0], "residency is not known")
         judged = Verdict(trust, reasons_ if trust is not Trust.CLEAN else ())
-        return sample_profile(inference=replace(base, timing_runs=runs, verdict=judged))
+        time = base.time
+        assert time is not None
+        times = replace(
+            time,
+            minimum_ns=int(factor * time.minimum_ns),
+            lower_ns=int(factor * (time.lower_ns or 0) * (0.5 if spread else 1)),
+            verdict=judged,
+        )
+        return sample_profile(inference=replace(base, timing_runs=runs, verdict=judged, time=times))
+
+    def of_schema_1(profile: Profile, runs: int) -> Profile:
+        stage = profile.inference
+        assert stage.time is not None
+        bare = replace(stage.time, lower_ns=None, verdict=None)
+        return replace(profile, inference=replace(stage, time=bare, timing_runs=stage.timing_runs[:runs]))
 
     sides = [
         slower(1), slower(1.3), slower(0.7), slower(1.3, Trust.NOISY), slower(1, Trust.INVALID), slower(1, spread=0.4),
-        sample_profile(inference=replace(sample_profile().inference, timing_runs=sample_profile().inference.timing_runs[:1])),
+        slower(1, Trust.NOISY, spread=0.4), of_schema_1(slower(1), 1), of_schema_1(slower(0.4), 1), of_schema_1(slower(1), 3),
         sample_profile(inference=replace(sample_profile().inference, timing_runs=(), time=None, time_reason=None)),
     ]  # fmt: skip
     floors = dict.fromkeys(StageName, 0.02)
     several = {StageName.COMPILE: 0.02}
     answers = set()
     for one, other in (
-        [(sides[0], side) for side in sides] + [(side, sides[0]) for side in sides] + [(sides[3], sides[3])]
+        [(sides[0], side) for side in sides] + [(side, sides[0]) for side in sides] + [(sides[6], sides[6])]
     ):
         for given in (None, several, floors):
             found = compare.compare(one, other, given)
             answers |= {stage.answer for stage in found.stages}
-            notes = [found.layers.note, compare.LAYERS_DISTURBED]
+            notes = [found.layers.note, compare_layers.LAYERS_DISTURBED]
             for sentence in [found.basis, *notes, *(stage.sentence for stage in found.stages)]:
                 assert english(language, sentence) == [], sentence
-    assert answers == set(compare.Answer)
+    assert answers == set(Answer)
 
 
 def first_sentences(profile: Profile) -> list[str]:

@@ -19,7 +19,7 @@ from dynolab.hub.usecases import find_trend
 from dynolab.hub.usecases.base import TrendCache
 from dynolab.hub.usecases.find_trend import Line
 from dynolab.spec import codec
-from dynolab.spec.compare import Answer
+from dynolab.spec.answers import Answer
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import Profile, Trust, Verdict
 from dynolab.testing.sample import noisy_profile, sample_profile
@@ -41,8 +41,9 @@ def slower(profile: Profile, times: float) -> Profile:
     stage = profile.inference
     assert stage.time is not None
     runs = tuple(replace(run, values_ns=tuple(int(ns * times) for ns in run.values_ns)) for run in stage.timing_runs)
-    lowest = min(ns for run in runs for ns in run.values_ns)
-    return replace(profile, inference=replace(stage, timing_runs=runs, time=replace(stage.time, minimum_ns=lowest)))
+    ends = [int(times * ns) for ns in (stage.time.lower_ns or 0, stage.time.minimum_ns)]
+    time = replace(stage.time, lower_ns=ends[0], minimum_ns=ends[1])
+    return replace(profile, inference=replace(stage, timing_runs=runs, time=time))
 
 
 def lines(*pairs: Any, stage: StageName | None = StageName.INFERENCE, recent: TrendCache | None = None) -> list[Line]:
@@ -107,7 +108,11 @@ def test_the_first_and_the_last_of_three_clean_jobs_are_compared_as_well() -> No
 def test_only_what_was_timed_and_is_clean_counts_as_such() -> None:
     base = sample_profile()
     untimed = replace(base, inference=replace(base.inference, time=None))
-    invalid = replace(base, inference=replace(base.inference, verdict=Verdict(Trust.INVALID)))
+    assert base.inference.time is not None
+    invalid = replace(
+        base,
+        inference=replace(base.inference, time=replace(base.inference.time, verdict=Verdict(Trust.INVALID))),
+    )
     assert [find_trend._is_clean(one, StageName.INFERENCE) for one in (base, untimed, invalid, noisy_profile())] == [
         True, False, False, False,
     ]  # fmt: skip

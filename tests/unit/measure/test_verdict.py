@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynolab.errors import Bug
-from dynolab.measure.time_range import NARROW, TimeRange
+from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict import combine, judge_cold, judge_conditions, judge_memory, judge_time
 from dynolab.measure.verdict_rules import percent
 from dynolab.spec.measurements import Witnesses
-from dynolab.spec.profiles import RANKS, ColdProof, Trust, Verdict
+from dynolab.spec.profiles import NARROW, RANKS, ColdProof, Trust, Verdict
 
 CALM = Witnesses(
     wall_ns=250_000_000,

@@ -47,11 +47,11 @@ def test_the_base_has_no_change_and_every_other_profile_has_one() -> None:
         assert [side.letter for side in stage.times] == ["A", "B", "C"]
         assert [side.change is None for side in stage.times] == [True, False, False]
     words = [side.change.word for side in found.stages[3].times if side.change]
-    assert words == ["unchanged", "cannot-tell"]
+    assert words == ["cannot-tell", "cannot-tell"]
     assert [side.doubt and side.doubt.word for side in found.stages[3].times] == [None, "noisy", None]
 
 
-def test_a_difference_of_memory_says_whether_chance_may_explain_it() -> None:
+def test_a_difference_of_memory_is_told_by_the_spread_over_passes() -> None:
     base = sample_profile()
     held = base.inference.memory
     assert held is not None
@@ -62,7 +62,7 @@ def test_a_difference_of_memory_says_whether_chance_may_explain_it() -> None:
     others = (close, apart, wide, far)
     profiles = [base, *(replace(base, inference=replace(base.inference, memory=one)) for one in others)]
     peaks = sides(profiles).stages[3].memory[0]
-    told = [None, "below-resolution", "below-resolution", "spreads-meet", "spreads-apart"]
+    told = [None, "unchanged", "changed", "unchanged", "changed"]
     assert [side.meaning for side in peaks] == told
     assert peaks[1].change == "+0 B, +1.00 kB"
 

@@ -1,33 +1,26 @@
-"""The difference of two profiles: changes are found, noise is not called a change, and doubts are spelled out."""
+"""The difference of two profiles: ranges that do not meet are a change, narrow ones that meet are none, and else it cannot be told."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from math import log
-from random import Random
 
 import pytest
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec import codec
-from dynolab.spec.compare import (
-    Answer,
-    Comparison,
-    StageComparison,
-    aa_floor,
-    compare,
-    compare_layers,
-    compare_stage,
-    differing,
-    layers_side_by_side,
-)
+from dynolab.spec.answers import Answer
+from dynolab.spec.compare import Comparison, StageComparison, compare, compare_stage, time_range
+from dynolab.spec.compare_layers import compare_layers, layers_side_by_side
+from dynolab.spec.compare_memory import MemoryComparison, Passes, end_answer
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.likeness import differing, unlike
 from dynolab.spec.measurements import ComputeUnit, Layer, Range, RuntimeRow, StageName, Witnesses
 from dynolab.spec.models import ModelFacts, ModelFormat
 from dynolab.spec.profiles import (
     LayerTable,
+    MemoryRun,
     MemorySummary,
     Plan,
     Profile,
@@ -42,6 +35,7 @@ from dynolab.spec.profiles import (
 )
 from dynolab.spec.stats import summarise
 from dynolab.spec.tensors import TensorSpec
+from dynolab.testing.sample import sample_profile
 
 CLEAN = Verdict(Trust.CLEAN)
 Times = Sequence[Sequence[int]]
@@ -58,11 +52,6 @@ def stage(name: StageName, times: Times, *, dropped: Times = (), verdict: Verdic
     summary = summarise(times) if times else None
     reason = None if times else "nothing to measure"
     return Stage(name, reason, summary, reason, tuple(runs), None, "no memory pass", verdict)
-
-
-def memory(peak: Range, increase: Range) -> MemorySummary:
-    nothing = Range(0, 0)
-    return MemorySummary(peak, increase, Spread(nothing, nothing, nothing, nothing), 0, "none", ())
 
 
 def layers(*times: tuple[str, int], reason: str | None = None) -> LayerTable:
@@ -115,100 +104,109 @@ def inference_of(comparison: Comparison) -> StageComparison:
     return next(one for one in comparison.stages if one.name is StageName.INFERENCE)
 
 
-def judged(a: Times, b: Times, floor: float | None = 0.01) -> StageComparison:
-    return inference_of(compare(profile(a), profile(b), floor))
+def ranged(lower: int, upper: int, *, trust: Trust | None = None, reasons: tuple[str, ...] = ()) -> Profile:
+    """A profile whose inference lies in a range; its verdict follows from the width unless it is given."""
+    narrow = upper - lower <= 0.03 * upper
+    verdict = Verdict(
+        trust or (Trust.CLEAN if narrow else Trust.NOISY), reasons or (() if narrow else ("a busy neighbour",))
+    )
+    base = profile([[upper, upper + 20]] * 3, verdict=verdict)
+    time = base.inference.time
+    assert time is not None
+    time = replace(time, lower_ns=lower, verdict=verdict)
+    return replace(base, schema_version=2, inference=replace(base.inference, time=time))
+
+
+def both(a: Profile, b: Profile, floor: float | None = None) -> StageComparison:
+    return inference_of(compare(a, b, floor))
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("factor", "word"), [(1.2, "slower"), (0.8, "faster")])
-def test_a_clear_difference_is_a_change_with_its_direction_and_ratio(factor: float, word: str) -> None:
-    found = judged(A, scaled(A, factor))
-    assert found.answer is Answer.CHANGED
-    assert word in found.sentence
+@pytest.mark.parametrize(
+    ("before", "after", "answer", "word"),
+    [
+        ((980, 1000), (1080, 1100), Answer.CHANGED, "slower, by 8.0 % to 12.2 %"),
+        ((1080, 1100), (980, 1000), Answer.CHANGED, "faster, by 7.4 % to 10.9 %"),
+        ((980, 1000), (990, 1010), Answer.UNCHANGED, "a change beyond 3.1 % is excluded"),
+        ((980, 1000), (1005, 1030), Answer.UNCHANGED, "is unchanged"),  # they do not meet, by less than the floor
+        ((980, 1000), (900, 1000), Answer.CANNOT_TELL, "b's range is wide (a busy neighbour)"),
+        ((700, 1000), (700, 1000), Answer.CANNOT_TELL, "a's range is wide (a busy neighbour) and b's range is wide"),
+        ((700, 1000), (1500, 3000), Answer.CHANGED, "slower, by 50.0 % to 328.6 %"),
+        ((0, 1000), (1500, 1540), Answer.CHANGED, "slower, by 50.0 % or more"),
+    ],
+)  # fmt: skip
+def test_ranges_decide(before: tuple[int, int], after: tuple[int, int], answer: Answer, word: str) -> None:
+    found = both(ranged(*before), ranged(*after))
+    assert (found.answer, word in found.sentence) == (answer, True), found.sentence
+
+
+@pytest.mark.parametrize("sides", [("narrow", "narrow"), ("wide", "narrow"), ("narrow", "wide"), ("wide", "wide")])
+def test_noise_forbids_unchanged_and_allows_a_change_that_is_larger(sides: tuple[str, str]) -> None:
+    """Of noisy pairs, those scaled by 1.1 were called unchanged and those scaled by 3 were not called changed."""
+
+    def scaled_range(kind: str, factor: float) -> Profile:
+        lower, upper = (975_000, 1_000_000) if kind == "narrow" else (750_000, 1_000_000)
+        return ranged(int(lower * factor), int(upper * factor))
+
+    answers = [both(scaled_range(sides[0], 1), scaled_range(sides[1], factor)).answer for factor in (1, 1.1, 3)]
+    noisy = "wide" in sides
+    first = Answer.CANNOT_TELL if noisy else Answer.UNCHANGED
+    second = Answer.CANNOT_TELL if noisy and sides != ("wide", "narrow") else Answer.CHANGED
+    assert answers == [first, second, Answer.CHANGED]
+
+
+def test_a_range_alone_decides_and_not_the_verdict_that_a_stage_has_besides() -> None:
+    """A first load that is not proven cold is noisy, and its time's range may be narrow."""
+    doubt = Verdict(Trust.NOISY, ("it is not known whether the first load was cold",))
+    a, b = ranged(980, 1000), ranged(1180, 1200)
+    b = replace(b, inference=replace(b.inference, verdict=doubt))
+    assert both(a, b).answer is Answer.CHANGED
+
+
+def test_the_ratio_has_the_ends_that_both_ranges_allow_and_medians_have_none() -> None:
+    found = both(ranged(900, 1000), ranged(1980, 2000))
     assert found.minimum is not None
+    assert (found.minimum.value, found.minimum.lower, found.minimum.upper) == (2.0, 1.98, 2000 / 900)
+    assert (found.minimum.a_ns, found.minimum.b_ns) == (1000, 2000)
     assert found.median is not None
-    for ratio in (found.minimum, found.median):
-        assert ratio.value == pytest.approx(factor, rel=0.002)
-        assert ratio.lower is not None
-        assert ratio.upper is not None
-        assert ratio.lower <= ratio.value <= ratio.upper
-        assert ratio.upper - ratio.lower < 0.05
-
-
-def test_the_same_profile_is_unchanged_and_its_interval_is_not_a_point() -> None:
-    found = judged(A, A)
-    assert found.answer is Answer.UNCHANGED
-    assert "excluded" in found.sentence
-    assert found.median is not None
-    assert found.median.lower is not None
-    assert found.median.upper is not None
-    assert found.median.lower < 1 < found.median.upper
-
-
-def test_a_change_below_the_floor_is_none() -> None:
-    assert judged(A, scaled(A, 1.05), floor=0.01).answer is Answer.CHANGED
-    assert judged(A, scaled(A, 1.05), floor=0.06).answer is Answer.UNCHANGED
+    assert (found.median.lower, found.median.upper) == (None, None)
+    open_ended = both(ranged(0, 1000), ranged(980, 1000)).minimum
+    assert open_ended is not None
+    assert open_ended.upper is None
 
 
 def test_swapping_the_sides_swaps_the_direction() -> None:
-    there, back = judged(A, scaled(A, 1.3)), judged(scaled(A, 1.3), A)
-    assert there.answer is back.answer is Answer.CHANGED
-    assert there.minimum is not None
-    assert back.minimum is not None
-    assert log(there.minimum.value) == pytest.approx(-log(back.minimum.value))
+    a, b = ranged(980, 1000), ranged(1280, 1300)
+    assert (both(a, b).direction, both(b, a).direction, both(a, a).direction) == (1, -1, 0)
 
 
 def test_tries_that_were_not_chosen_do_not_count() -> None:
-    a, b = profile(A), profile(A, dropped=scaled(A, 0.5))
-    assert inference_of(compare(a, b, 0.01)) == inference_of(compare(a, profile(A), 0.01))
+    assert both(profile(A), profile(A, dropped=scaled(A, 0.5))) == both(profile(A), profile(A))
 
 
-def test_the_answer_is_repeatable() -> None:
-    assert compare(profile(A), profile(scaled(A, 1.02)), None) == compare(profile(A), profile(scaled(A, 1.02)), None)
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize("factor", [1, 1.5])
+def test_an_invalid_number_decides_nothing(side: str, factor: float) -> None:
+    def made(name: str, times: float) -> Profile:
+        trust, reasons = (Trust.INVALID, ("swap was used",)) if name == side else (None, ())
+        return ranged(int(980 * times), int(1000 * times), trust=trust, reasons=reasons)
+
+    a, b = made("a", 1), made("b", factor)
+    assert both(a, b).answer is Answer.CANNOT_TELL
+    assert f"{side} is invalid (swap was used)" in both(a, b).sentence
 
 
-def test_processes_that_disagree_leave_the_question_open() -> None:
-    found = judged([[1000], [1100], [1300]], [[1010], [1220], [1350]])
-    assert found.answer is Answer.CANNOT_TELL
-    assert "could hide" in found.sentence
-
-
-def test_minimum_and_median_must_agree() -> None:
-    found = judged([[1000, 2000, 2000]] * 3, [[1500, 2000, 2000]] * 3)
-    assert found.answer is Answer.CANNOT_TELL
-    assert "do not agree" in found.sentence
-
-
-@pytest.mark.parametrize(("a", "b", "words"), [([A[0]], A, "1 and 3"), ([[1], [2]], A, "2 and 3"), (A, [], "b has no time (nothing to measure)"),
-                                               ([], A, "a has no time"), ([[0, 5], [0, 6], [0, 7]], A, "0 ns")])  # fmt: skip
+@pytest.mark.parametrize(("a", "b", "words"), [(A, [], "b has no time (nothing to measure)"), ([], A, "a has no time"),
+                                               ([[0, 5], [0, 6], [0, 7]], A, "0 ns")])  # fmt: skip
 def test_what_stands_in_the_way_is_said(a: Times, b: Times, words: str) -> None:
-    found = judged(a, b)
+    found = both(profile(a), profile(b))
     assert found.answer is Answer.CANNOT_TELL
     assert words in found.sentence
 
 
-def test_one_process_gives_a_ratio_without_an_interval() -> None:
-    found = judged([[1000, 1100]], [[2000, 2200]])
-    assert found.minimum is not None
-    assert (found.minimum.value, found.minimum.lower, found.minimum.upper) == (2, None, None)
-
-
-@pytest.mark.parametrize("side", ["a", "b"])
-def test_a_noisy_stage_does_not_prove_a_change_but_an_invalid_one_tells_nothing(side: str) -> None:
-    def answer(trust: Trust, factor: float) -> StageComparison:
-        verdict = Verdict(trust, ("swap was used",))
-        a = profile(A, verdict=verdict if side == "a" else CLEAN)
-        return inference_of(compare(a, profile(scaled(A, factor), verdict=verdict if side == "b" else CLEAN), 0.01))
-
-    for trust, factor in ((Trust.NOISY, 1.5), (Trust.INVALID, 1.5), (Trust.INVALID, 1)):
-        assert answer(trust, factor).answer is Answer.CANNOT_TELL
-        assert f"{side} is {trust} (swap was used)" in answer(trust, factor).sentence
-    assert answer(Trust.NOISY, 1).answer is Answer.UNCHANGED
-
-
-def test_loads_with_one_value_per_process_are_judged_too() -> None:
+def test_each_stage_has_an_answer_of_its_own() -> None:
     a = profile(A, first_load=[[10_000], [10_100], [10_050]])
     b = profile(A, first_load=[[15_000], [15_100], [15_050]])
     found = {one.name: one.answer for one in compare(a, b, None).stages}
@@ -220,39 +218,31 @@ def test_loads_with_one_value_per_process_are_judged_too() -> None:
     }
 
 
+def test_a_profile_without_ranges_gets_what_its_processes_allow() -> None:
+    noisy = Verdict(Trust.NOISY, ("a busy neighbour",))
+    assert time_range(profile([]).inference) is None
+    assert time_range(profile([[1000], [1005], [1100]]).inference) == Range(980, 1000)
+    assert time_range(profile([[1000], [1050]]).inference) == Range(909, 1000)
+    assert time_range(profile([[1000, 1010]]).inference) == Range(0, 1000)
+    assert time_range(profile(A, verdict=noisy).inference) == Range(0, 1000)
+    assert both(profile(A), profile(scaled(A, 1.2))).answer is Answer.CHANGED
+    assert "one process alone" in both(profile([[1000]]), profile([[1000]])).sentence
+    assert "a busy neighbour" in both(profile(A), profile(A, verdict=noisy)).sentence
+
+
 # ---- floors ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_floor_the_processes_own_spread_is_it() -> None:
-    spread_out = [[1000, 1010, 1020], [1040, 1050, 1060], [1020, 1030, 1040]]
-    found = judged(spread_out, scaled(spread_out, 1.05), None)
-    assert found.floor == pytest.approx(log(1060 / 1020), rel=0.1)
-    assert found.answer is not Answer.CHANGED
-    assert judged(spread_out, scaled(spread_out, 1.3), None).answer is Answer.CHANGED
-    assert "No A/A floor was given" in compare(profile(A), profile(A), None).basis
+def test_a_difference_below_the_floor_is_none() -> None:
+    a, b = ranged(980, 1000), ranged(1080, 1100)
+    assert both(a, b, 0.05).answer is Answer.CHANGED
+    found = both(a, b, 0.1)
+    assert (found.answer, found.floor) == (Answer.UNCHANGED, 0.1)
+    assert "A/A floor 10.0 %" in found.sentence
 
 
-@pytest.mark.parametrize("floor", [-3.0, float("nan"), float("inf")])
-def test_a_floor_that_cannot_be_says_what_one_is(floor: float) -> None:
-    with pytest.raises(SpecInvalid, match="a number from 0 on is needed") as caught:
-        compare(profile(A), profile(A), floor)
-    assert caught.value.hint == "0.02 is about 2 %"
-
-
-def test_sentences_name_the_stage_once_and_the_sides_as_asked() -> None:
-    noisy = profile(scaled(A, 1.5), verdict=Verdict(Trust.NOISY, ("swap was used",)))
-    found = compare(profile(A), noisy, 0.01, names=("main", "branch"))
-    inference = inference_of(found)
-    assert inference.sentence.startswith(
-        "Inference looks changed, but branch is noisy (swap was used) (minimum +50.0 %"
-    )
-    assert found.stages[0].sentence.startswith("Compile: main has no time")
-    assert "main: not recorded." in found.layers.note
-    assert inference.minimum is not None
-    assert (inference.minimum.a_ns, inference.minimum.b_ns) == (1000, 1500)
-
-
-def test_a_floor_may_be_given_for_some_stages() -> None:
+def test_where_the_floor_comes_from_is_said() -> None:
+    assert "differences below 2.0 % count as none" in compare(profile(A), profile(A), None).basis
     found = compare(profile(A), profile(A), {"inference": 0.5})
     assert inference_of(found).floor == 0.5
     assert "for compile, first load, warm load" in found.basis
@@ -265,57 +255,122 @@ def test_a_senseless_floor_is_refused(floor: float | dict[str, float]) -> None:
         compare(profile(A), profile(A), floor)
 
 
-def test_the_aa_floor_is_the_largest_difference_of_any_two_repeats() -> None:
-    repeats = [profile(scaled(A, factor), first_load=[[50]]) for factor in (1, 1.05, 0.98)]
-    floors = aa_floor(repeats)
-    assert floors["inference"] == pytest.approx(log(1.05 / 0.98), rel=0.02)
-    assert floors["first_load"] == 0
-    assert set(floors) == {"first_load", "inference"}
-    assert aa_floor(repeats[::-1]) == floors
-    assert inference_of(compare(repeats[2], repeats[1], floors)).answer is not Answer.CHANGED
+def test_sentences_name_the_stage_once_and_the_sides_as_asked() -> None:
+    found = compare(ranged(980, 1000), ranged(1480, 1500), 0.01, names=("main", "branch"))
+    assert inference_of(found).sentence == (
+        "Inference is slower, by 48.0 % to 53.1 %: 0.98 - 1.00 µs in main, 1.48 - 1.50 µs in branch; A/A floor 1.0 %."
+    )
+    assert found.stages[0].sentence.startswith("Compile: main has no time")
+    assert "main: not recorded." in found.layers.note
 
 
-def test_the_aa_floor_sees_medians_too() -> None:
-    floors = aa_floor([profile([[100, 200, 200]]), profile([[100, 300, 300]])])
-    assert floors == {"inference": pytest.approx(log(1.5))}
+# ---- memory ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_aa_floor_of_different_things_is_refused() -> None:
-    other = replace(profile(A), device=replace(profile(A).device, name="phone"))
-    with pytest.raises(SpecInvalid, match="phone"):
-        aa_floor([profile(A), other])
-    with pytest.raises(SpecInvalid, match="two profiles"):
-        aa_floor([profile(A)])
+def with_peaks(*ends: tuple[int, int], trust: Trust = Trust.CLEAN) -> Profile:
+    """A profile whose inference had such peaks, pass by pass."""
+    lowers, uppers = sorted(low for low, _ in ends), sorted(high for _, high in ends)
+    spread = Spread(Range(lowers[0], lowers[-1]), Range(uppers[0], uppers[-1]), Range(0, 0), Range(0, 0))
+    middle = Range(lowers[len(ends) // 2], uppers[len(ends) // 2])
+    verdict = Verdict(trust, () if trust is Trust.CLEAN else ("swap was used",))
+    summary = MemorySummary(middle, Range(0, 0), spread, 4096, "smaps", (one_pass(),) * len(ends), verdict)
+    base = profile(A)
+    return replace(base, inference=replace(base.inference, memory=summary, memory_reason=None))
 
 
-def test_repeats_of_the_same_thing_are_rarely_called_changed() -> None:
-    random = Random(20)
-
-    def measured() -> Times:
-        # Each process has a luck of its own (1 %), each iteration a delay (5 % on average), as real loops have.
-        lucks = [random.gauss(1, 0.01) for _ in range(3)]
-        return [[round(1e6 * luck * (1 + random.expovariate(20))) for _ in range(20)] for luck in lucks]
-
-    wrong = sum(judged(measured(), measured(), None).answer is Answer.CHANGED for _ in range(25))
-    assert wrong <= 1
-    found = sum(judged(measured(), scaled(measured(), 1.2), None).answer is Answer.CHANGED for _ in range(25))
-    assert found >= 20
+def one_pass() -> MemoryRun:
+    """A pass of which only that it was there counts."""
+    memory = sample_profile().inference.memory
+    assert memory is not None
+    return memory.runs[0]
 
 
-# ---- memory, layers and the rest -------------------------------------------------------------------------------------
+def peak_of(a: Profile, b: Profile) -> MemoryComparison:
+    return inference_of(compare(a, b, None)).memory[0]
 
 
-def test_memory_differences_are_per_end() -> None:
-    a, b = profile(A), profile(A)
-    a = replace(a, inference=replace(a.inference, memory=memory(Range(10, 50), Range(5, 20)), memory_reason=None))
-    b = replace(b, inference=replace(b.inference, memory=memory(Range(30, 40), Range(5, 60)), memory_reason=None))
-    found = inference_of(compare(a, b, 0.01))
-    assert found.memory is not None
-    assert (found.memory.peak_lower_bytes, found.memory.peak_upper_bytes) == (20, -10)
-    assert (found.memory.increase_lower_bytes, found.memory.increase_upper_bytes) == (0, 40)
-    missing = inference_of(compare(a, profile(A), 0.01))
-    assert missing.memory is None
+MB = 10**6
+
+
+def test_memory_is_changed_where_passes_lie_further_apart_than_those_of_one_side() -> None:
+    a = with_peaks((40 * MB, 50 * MB), (40 * MB, 50 * MB), (40 * MB, 50 * MB))
+    more = with_peaks(*[(40 * MB, 55 * MB)] * 3)
+    found = peak_of(a, more)
+    assert (found.figure, found.answer, found.direction) == ("peak", Answer.CHANGED, 1)
+    assert found.sentence == "Inference memory peak is larger: 40.0 - 50.0 MB in a, 40.0 - 55.0 MB in b."
+    assert found.upper is not None
+    assert (found.upper.value, found.upper.lower, found.upper.upper) == pytest.approx((1.1, 1.1, 1.1))
+    assert peak_of(more, a).direction == -1
+    assert peak_of(a, a).answer is Answer.UNCHANGED
+
+
+def test_passes_that_scatter_leave_memory_open() -> None:
+    a = with_peaks((40 * MB, 50 * MB), (40 * MB, 58 * MB), (40 * MB, 66 * MB))
+    found = peak_of(a, with_peaks(*[(40 * MB, 70 * MB)] * 3))
+    assert found.answer is Answer.CANNOT_TELL
+    assert "passes of the same side differ by as much" in found.sentence
+
+
+def test_a_disturbed_memory_pass_decides_nothing() -> None:
+    found = peak_of(with_peaks(*[(1, 50 * MB)] * 3), with_peaks(*[(1, 80 * MB)] * 3, trust=Trust.NOISY))
+    assert found.answer is Answer.CANNOT_TELL
+    assert "b is disturbed (swap was used)" in found.sentence
+
+
+def test_missing_memory_has_its_reason() -> None:
+    missing = inference_of(compare(with_peaks((1, 2)), profile(A), 0.01))
+    assert missing.memory == ()
     assert missing.memory_reason == "b has no memory figures (no memory pass)"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "answer"),
+    [
+        (Passes(100, 100, 3), Passes(100, 101, 3), Answer.UNCHANGED),
+        (Passes(1000, 1000, 3), Passes(1010, 1010, 3), Answer.UNCHANGED),  # below the floor
+        (Passes(1000, 1000, 1), Passes(1040, 1040, 1), Answer.CANNOT_TELL),  # one pass tells no spread
+        (Passes(1000, 1000, 1), Passes(1200, 1200, 1), Answer.CHANGED),
+        (Passes(900, 1000, 3), Passes(1050, 1150, 3), Answer.CANNOT_TELL),
+        (Passes(900, 1000, 5), Passes(1050, 1150, 5), Answer.CHANGED),
+        (Passes(0, 0, 3), Passes(0, 0, 3), Answer.UNCHANGED),
+        (Passes(0, 0, 3), Passes(500, 500, 3), Answer.CHANGED),
+    ],
+)  # fmt: skip
+def test_an_end_of_memory_is_held_against_the_other_sides(a: Passes, b: Passes, answer: Answer) -> None:
+    assert end_answer(a, b, 0.02, 10) is answer
+    assert end_answer(b, a, 0.02, 10) is answer
+
+
+def test_the_whole_process_is_compared_as_well() -> None:
+    a = sample_profile()
+    assert a.process_total_peak is not None
+    more = replace(a, process_total_peak=Range(400 * MB, 500 * MB), process_total=None)
+    found = compare(a, more, None).process_total
+    assert found is not None
+    assert (found.answer, found.direction) == (Answer.CHANGED, 1)
+    assert found.sentence.startswith("Peak of the process is larger: ")
+    assert compare(a, replace(a, process_total_peak=None), None).process_total is None
+
+
+# ---- layers and the rest ---------------------------------------------------------------------------------------------
+
+
+def test_what_makes_two_profiles_unlike_is_told_first() -> None:
+    a = ranged(980, 1000)
+    assert unlike(a, a) == ()
+    old = replace(a, schema_version=1, device=replace(a.device, name="phone"))
+    half = replace(
+        old,
+        model=replace(a.model, format=ModelFormat.TFLITE),
+        runtime=replace(a.runtime, effective={"precision": "bf16"}),
+    )
+    assert [one.kind for one in unlike(a, half)] == ["schema", "format", "device"]
+    told = replace(a, runtime=replace(a.runtime, effective={"precision": "f32"}))
+    assert [one.kind for one in unlike(told, half)] == ["schema", "format", "device", "precision"]
+    assert compare(a, old, None, names=("main", "branch")).unlike == (
+        "Not like for like: the schema is 2 in main, and 1 in branch.",
+        "Not like for like: the device is board in main, and phone in branch.",
+    )
 
 
 def test_layers_are_matched_by_name_in_order() -> None:

@@ -140,6 +140,7 @@ def _columns(rows: Sequence[Row[Any]], profiles: Sequence[Profile]) -> list[Colu
 def _apart(profiles: Sequence[Profile]) -> list[str]:
     """What must be the same for a difference to be the model's: those of model, device, runtime, options and inputs that are not."""
     kinds: dict[str, set[Any]] = {
+        "schema": {profile.schema_version for profile in profiles},
         "precision": {kind for kind in map(precision.of_profile, profiles) if kind is not None},
         "model": {profile.model.sha256 for profile in profiles},
         "device": {(profile.device.name, profile.device.os, profile.device.os_version) for profile in profiles},

@@ -26,6 +26,8 @@ from dynolab.report.html.sides import Change, change, run_minima
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.trend import Mark, TrendChart, trend_chart
 from dynolab.report.html.view import Figure, doubt, figure
+from dynolab.spec.answers import Answer
+from dynolab.spec.compare import time_verdict
 from dynolab.spec.facts import Fact, fact
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import Profile, Stage, Trust
@@ -66,6 +68,9 @@ class LineView:
     start: str | None
     points: list[PointView]
     changes: int
+    comparisons: int
+    """Jobs whose time was held against another's, and how many of these could not be decided."""
+    undecided: int
     overall: Change | None
 
 
@@ -134,6 +139,7 @@ def _view(found: Line, wanted: Fact, spoken: Say) -> LineView:
     points = [_point(point, wanted) for point in found.points]
     marks = [_mark(point, seen, wanted, spoken) for point, seen in zip(found.points, points, strict=True)]
     chart = trend_chart(marks, kind=wanted.kind, label=spoken("scale"))
+    answers = [point.answer for point in found.points if point.answer is not None]
     start = None
     if chart is not None and chart.start is not None:
         start = show("time_ns" if wanted.kind == "time_ns" else "bytes", chart.start)
@@ -144,6 +150,8 @@ def _view(found: Line, wanted: Fact, spoken: Say) -> LineView:
         start=start,
         points=points[::-1],
         changes=sum(mark.change != "" for mark in marks),
+        comparisons=len(answers),
+        undecided=sum(one.answer is Answer.CANNOT_TELL for one in answers),
         overall=None if found.overall is None else change(found.overall),
     )
 
@@ -168,7 +176,7 @@ def _held_to(point: Point, wanted: Fact) -> str:
     if point.earlier is None or point.answer is None or wanted.stage is None:
         return ""
     stage: Stage = getattr(point.earlier, wanted.stage.value)
-    return "clean" if stage.verdict.trust is Trust.CLEAN else "not-clean"
+    return "clean" if time_verdict(stage).trust is Trust.CLEAN else "not-clean"
 
 
 def _shown(extent: Range, wanted: Fact) -> str:

@@ -19,7 +19,8 @@ from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.read_blob import read_all
 from dynolab.spec import codec, untrusted
-from dynolab.spec.compare import StageComparison, compare_stage, differing
+from dynolab.spec.compare import StageComparison, compare_stage, time_verdict
+from dynolab.spec.likeness import differing
 from dynolab.spec.measurements import StageName, Witnesses
 from dynolab.spec.profiles import LayerTable, Profile, Stage, Trust
 
@@ -211,7 +212,7 @@ def _overall(recent: TrendCache, pairs: Sequence[_Pair], stage: StageName | None
 
 def _is_clean(profile: Profile, name: StageName) -> bool:
     stage: Stage = getattr(profile, name.value)
-    return stage.time is not None and stage.verdict.trust is Trust.CLEAN
+    return stage.time is not None and time_verdict(stage).trust is Trust.CLEAN
 
 
 def _answer(recent: TrendCache, before: _Pair, now: _Pair, stage: StageName) -> StageComparison:

@@ -11,19 +11,11 @@ from dynolab.report.base import Say, crop, plainly, stage_title
 from dynolab.report.html.charts import range_bar, time_bar
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.view import CHUNK, LONGEST_NAME, Figure, doubt, figure
-from dynolab.spec.compare import (
-    LAYER_NOTE,
-    Answer,
-    Comparison,
-    LayerSides,
-    Ratio,
-    StageComparison,
-    compare,
-    differing,
-    layer_ratio,
-    layers_side_by_side,
-)
+from dynolab.spec.answers import Answer
+from dynolab.spec.compare import Comparison, Ratio, StageComparison, compare
+from dynolab.spec.compare_layers import LAYER_NOTE, LayerSides, layer_ratio, layers_side_by_side
 from dynolab.spec.facts import fact
+from dynolab.spec.likeness import differing
 from dynolab.spec.measurements import Layer, Range, StageName
 from dynolab.spec.profiles import LayerTable, MemorySummary, Profile, Stage
 from dynolab.spec.show import show_range_change, show_stepped, show_time
@@ -41,7 +33,7 @@ class Change:
     sentence: str
     """The answer with what it rests on: intervals, and the floor that they are held against."""
     cause: str = ""
-    """Why it cannot be told, where that can be said in short: ``noisy`` or ``wide``."""
+    """Why it cannot be told, where that can be said in short: ``wide``."""
 
     @property
     def sign(self) -> str:
@@ -61,10 +53,9 @@ class TimeSide:
 
 @dataclass(frozen=True, slots=True)
 class MemorySide:
-    """A range of memory in one profile. ``change`` is what either end differs by, ``meaning`` how much that says.
+    """A range of memory in one profile. ``change`` is what either end differs by, ``meaning`` the answer.
 
-    ``below-resolution``: the kernel counts no finer; ``spreads-meet``: the repeats differ as much among themselves;
-    ``spreads-apart``: they do not. Both are None for the base, and where a side was not measured.
+    The answer is ``changed``, ``unchanged`` or ``cannot-tell``. Both are None for the base, and where a side was not measured.
     """
 
     letter: str
@@ -197,7 +188,7 @@ def _stage(profiles: Sequence[Profile], name: StageName, found: Sequence[StageCo
         title=stage_title(stages[0]),
         anchor=fact(key).anchor,
         times=list(_times(profiles, stages, key, found)),
-        memory=[list(_memory(profiles, stages, part, say)) for part in ("peak", "increase")],
+        memory=[list(_memory(profiles, stages, part, found, say)) for part in ("peak", "increase")],
     )
 
 
@@ -221,10 +212,12 @@ def run_minima(stage: Stage) -> tuple[int, int] | None:
     return (min(minima), max(minima)) if minima else None
 
 
-def _memory(profiles: Sequence[Profile], stages: Sequence[Stage], part: str, say: Say) -> Iterator[MemorySide]:
+def _memory(
+    profiles: Sequence[Profile], stages: Sequence[Stage], part: str, found: Sequence[StageComparison], say: Say
+) -> Iterator[MemorySide]:
     tops = [memory.peak.upper for stage in stages if (memory := stage.memory) is not None]
     tops += [memory.spread.peak_upper.upper for stage in stages if (memory := stage.memory) is not None]
-    top, base = max([*tops, 1]), stages[0].memory
+    top = max([*tops, 1])
     for at, (profile, stage) in enumerate(zip(profiles, stages, strict=True)):
         key = f"{stage.name.value}_memory_{part}_range"
         shown, memory = figure(profile, key, part.capitalize()), stage.memory
@@ -232,19 +225,10 @@ def _memory(profiles: Sequence[Profile], stages: Sequence[Stage], part: str, say
         if memory is not None:
             label = f"{LETTERS[at]}: {shown.text}"
             bar = range_bar(_range(memory, part), _ends(memory, part), top, label=label, say=say)
-        if at and base is not None and memory is not None:
-            told = show_range_change(_range(base, part), _range(memory, part))
-            meaning = _meaning(base, memory, part)
+        answers = found[at - 1].memory if at else ()
+        for one in (one for one in answers if one.figure == part):
+            told, meaning = show_range_change(one.a, one.b), one.answer.value.replace(" ", "-")
         yield MemorySide(LETTERS[at], shown.title, shown, bar, doubt(profile, fact(key)), told, meaning)
-
-
-def _meaning(base: MemorySummary, memory: MemorySummary, part: str) -> str:
-    old, new = _range(base, part), _range(memory, part)
-    if max(abs(new.lower - old.lower), abs(new.upper - old.upper)) < max(
-        base.resolution_bytes, memory.resolution_bytes
-    ):
-        return "below-resolution"
-    return "spreads-meet" if all(map(_meet, _ends(base, part), _ends(memory, part))) else "spreads-apart"
 
 
 def _range(memory: MemorySummary, part: str) -> Range:
@@ -255,10 +239,6 @@ def _ends(memory: MemorySummary, part: str) -> tuple[Range, Range]:
     """The spread of the lower and of the upper end over the repeats."""
     spread = memory.spread
     return (spread.peak_lower, spread.peak_upper) if part == "peak" else (spread.increase_lower, spread.increase_upper)
-
-
-def _meet(one: Range, other: Range) -> bool:
-    return one.lower <= other.upper and other.lower <= one.upper
 
 
 # ---- layers ---------------------------------------------------------------------------------------------------------

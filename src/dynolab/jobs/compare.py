@@ -1,0 +1,220 @@
+"""The compare job: a duet of two models on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from dynolab import errors
+from dynolab.jobs import _arguments as arguments
+from dynolab.jobs import _campaigns as campaigns
+from dynolab.jobs import _records as records
+from dynolab.jobs._sources import ModelSource, open_source
+from dynolab.jobs.base import Context, JobType, Progress
+from dynolab.measure import duet_figures, duet_memory_ratio, duet_ratio, environment
+from dynolab.measure.campaign_messages import Measured
+from dynolab.measure.duet_messages import DUET_FILE, DUET_MEASURED_FILE, SIDES, DuetCampaign, DuetMeasured
+from dynolab.measure.protocol import PROTOCOL_VERSION
+from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR, KIND, SCHEMA_VERSION, Duet, DuetSide, DuetSpec
+from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
+from dynolab.spec.measurements import StageName
+from dynolab.spec.profiles import Tensor
+
+
+class CompareJob(JobType[DuetSpec, Duet]):
+    """Has two workers take turns on the device, and makes the duet document of what they showed."""
+
+    name = "compare"
+
+    def validate(self, spec: DuetSpec) -> DuetSpec:
+        with ExitStack() as stack:
+            return _validated(spec, _opened(spec, stack))
+
+    def run(self, spec: DuetSpec, context: Context) -> Duet:
+        with ExitStack() as stack:
+            sources = _opened(spec, stack)
+            spec = _validated(spec, sources)
+            measured = _measured(spec, sources, context)
+        if measured.error is not None:
+            error = errors.from_dict(measured.error)
+            error.details.setdefault("log", measured.a.log + measured.b.log)
+            raise error
+        return _duet(spec, sources, measured)
+
+    def summary(self, result: Duet) -> dict[str, Any]:
+        return {
+            "answer": result.headline,
+            "stages": {stage.name.value: stage.answer.value for stage in result.stages},
+            "memory": {one.name: one.answer.value for one in result.memory},
+        }
+
+
+Sources = tuple[ModelSource, ModelSource]
+
+
+@contextmanager
+def _naming(side: str) -> Iterator[None]:
+    """An error that comes up inside names the side."""
+    try:
+        yield
+    except errors.Error as error:
+        error.message = f"{side}: {error.message}"
+        raise
+
+
+def _opened(spec: DuetSpec, stack: ExitStack) -> Sources:
+    with _naming("A"):
+        a = stack.enter_context(open_source(spec.a.model))
+    with _naming("B"):
+        return a, stack.enter_context(open_source(spec.b.model))
+
+
+def _validated(spec: DuetSpec, sources: Sources) -> DuetSpec:
+    _check(spec)
+    with _naming("A"):
+        a = campaigns.validate_for(spec.a, sources[0])
+    with _naming("B"):
+        return replace(spec, a=a, b=campaigns.validate_for(spec.b, sources[1]))
+
+
+def _check(spec: DuetSpec) -> None:
+    """Raise :class:`~dynolab.errors.SpecInvalid` for a floor, limit or budget that nothing can be decided by."""
+    if not (isfinite(spec.floor) and 0 <= spec.floor < 1):
+        raise errors.SpecInvalid(f"a floor of {spec.floor:g}: a share from 0 to below 1 is needed", hint="0.02 is 2 %")
+    if spec.limit is not None and not (isfinite(spec.limit) and spec.limit > 0):
+        raise errors.SpecInvalid(f"a limit of {spec.limit:g}: a share above 0 is needed", hint="0.1 is 10 %")
+    if not (isfinite(spec.budget_s) and spec.budget_s > 0):
+        raise errors.SpecInvalid(f"a budget of {spec.budget_s:g} s leaves no time", hint="the default is 60 s")
+    if not spec.stages:
+        raise errors.SpecInvalid("no stage is to be decided", hint=f"one or more of {', '.join(StageName)}")
+
+
+def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasured:
+    connection, device = context.connection, records.key(environment.device_facts())
+    best = records.best(device)
+    with connection.workspace() as workspace:
+        a, b = (
+            campaigns.pushed(
+                one, source, campaigns.runtime_for(one.runtime, source.format), connection, f"{workspace}/{side}", best
+            )
+            for one, source, side in zip((spec.a, spec.b), sources, SIDES, strict=True)
+        )
+        campaign = DuetCampaign(
+            protocol=PROTOCOL_VERSION,
+            a=a,
+            b=b,
+            floor=spec.floor,
+            limit=spec.limit,
+            budget_s=spec.budget_s,
+            stages=spec.stages,
+            memory=spec.memory,
+            seed=spec.a.seed,
+        )
+        names = DUET_FILE, DUET_MEASURED_FILE
+        return campaigns.exchanged(
+            "dynolab.measure.duet", campaign, DuetMeasured, names, connection, workspace, context.progress
+        )
+
+
+def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured) -> Duet:
+    a, b = (
+        _side(one, source, found)
+        for one, source, found in zip((spec.a, spec.b), sources, (measured.a, measured.b), strict=True)
+    )
+    after_ns = measured.decided_after_ns
+    return Duet(
+        schema_version=SCHEMA_VERSION,
+        kind=KIND,
+        dynolab_version=metadata.version("dynolab"),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        a=a,
+        b=b,
+        device=measured.a.device,
+        environment=measured.a.environment,
+        differences=duet_figures.differences(a, b),
+        floor=spec.floor,
+        limit=spec.limit,
+        confidence=duet_ratio.CONFIDENCE,
+        budget_s=spec.budget_s,
+        asked=spec.stages,
+        stages=duet_figures.stages(measured, spec.floor, spec.a.seed),
+        memory=duet_memory_ratio.figures(measured.a, measured.b, spec.floor),
+        memory_reason=measured.a.memory_reason or (None if spec.memory else "memory passes were not asked for"),
+        pairs=measured.pairs,
+        decided_after_s=None if after_ns is None else after_ns / 1e9,
+        wall_s=measured.wall_ns / 1e9,
+        seed=spec.a.seed,
+        log=measured.a.log + measured.b.log,
+        notices=duet_figures.notices(measured),
+    )
+
+
+def _side(spec: ProfileSpec, source: ModelSource, measured: Measured) -> DuetSide:
+    found = measured.inspection
+    if found is None:
+        raise errors.Bug("a duet that ended well left no inspection")
+    return DuetSide(
+        model=campaigns.facts(source, measured),
+        runtime=str(spec.runtime),
+        options=spec.options,
+        versions=measured.versions,
+        effective=measured.effective,
+        inputs=tuple(Tensor(item.spec, f"{item.source}, seed {spec.seed}") for item in found.inputs),
+        outputs=tuple(Tensor(one, "the model") for one in found.outputs),
+    )
+
+
+def compare(
+    a: str | Path,
+    b: str | Path,
+    *,
+    runtime_a: str | None = None,
+    runtime_b: str | None = None,
+    options_a: str = "",
+    options_b: str = "",
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    input_ranges: Mapping[str, tuple[float, float]] | None = None,
+    input_files: Mapping[str, str | Path] | None = None,
+    floor: float = DEFAULT_FLOOR,
+    limit: float | None = None,
+    budget_s: float = DEFAULT_BUDGET_S,
+    stages: Sequence[StageName] = (StageName.INFERENCE,),
+    memory: bool = True,
+    seed: int = DEFAULT_SEED,
+    timeout_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> Duet:
+    """Compare two model files on this machine by a duet: the Python form of ``dynolab compare A B``.
+
+    ``floor`` and ``limit`` are shares (0.02 is 2 %); see :class:`~dynolab.spec.duets.DuetSpec`. Raises
+    :class:`dynolab.errors.UserError` for what cannot work and :class:`dynolab.errors.WorkerError` when a model fails: the
+    message names the side, and nothing is left behind.
+    """
+
+    def side(model: str | Path, runtime: str | None, options: str) -> ProfileSpec:
+        return ProfileSpec(
+            model=Path(model),
+            runtime=runtime,
+            options=options,
+            input_shapes=arguments.shapes(input_shapes),
+            input_ranges=arguments.ranges(input_ranges),
+            input_files=arguments.paths(input_files),
+            seed=seed,
+            timeout_s=timeout_s,
+            memory_limit_bytes=memory_limit_bytes,
+        )
+
+    spec = DuetSpec(
+        side(a, runtime_a, options_a), side(b, runtime_b, options_b), floor, limit, budget_s, tuple(stages), memory
+    )
+    return plugin.run(spec, Context(campaigns.this_machine(), progress or (lambda _: None)))
+
+
+plugin = CompareJob()
