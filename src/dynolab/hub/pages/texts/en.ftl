@@ -40,6 +40,7 @@ whole-name-or-id = whole name, or id
 any = any
 filter = Filter
 filter-jobs = Filter jobs
+more-filters = More filters
 clear = Clear
 show-all = Show all
 job = Job
@@ -60,6 +61,13 @@ inference-time = Inference
 seconds = { $count } s
 minutes-seconds = { $minutes } min { $seconds } s
 hours-minutes = { $hours } h { $minutes } min
+just-now = just now
+minutes-ago = { $count } min ago
+hours-ago = { $count } h ago
+days-ago = { $count ->
+    [1] yesterday
+   *[other] { $count } days ago
+}
 no-jobs-yet = There are no jobs yet.
 unknown-state = There is no state “{ $given }”: it is left out. There are: { $known }.
 unknown-kind = There is no kind “{ $given }”: it is left out. There are: { $known }.
