@@ -22,8 +22,8 @@ from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.find_compared import MOST, find_chosen, find_comparable, find_compared
 from dynolab.report.base import Report
 from dynolab.report.html.bounded import bounded
+from dynolab.report.html.figures import comparison
 from dynolab.report.html.sides import LETTERS, comparisons, layer_sides, sides
-from dynolab.report.html.view import comparison
 from dynolab.spec import codec, precision
 from dynolab.spec.profiles import Profile
 

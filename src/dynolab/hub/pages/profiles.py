@@ -34,7 +34,8 @@ from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.share_access import shared_with
 from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
-from dynolab.report.html.view import ProfileView, layers_view, view
+from dynolab.report.html.layers import layers_view
+from dynolab.report.html.view import ProfileView, view
 from dynolab.spec.profiles import Profile
 
 PAGE = "html"

@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from dynolab.report.base import Say, crop, plainly, stage_title
 from dynolab.report.html.charts import range_bar, time_bar
+from dynolab.report.html.figures import LONGEST_NAME, Figure, doubt, figure
+from dynolab.report.html.layers import CHUNK
 from dynolab.report.html.tables import Badge
-from dynolab.report.html.view import CHUNK, LONGEST_NAME, Figure, doubt, figure
 from dynolab.spec.compare import (
     LAYER_NOTE,
     Answer,
