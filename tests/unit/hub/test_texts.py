@@ -128,7 +128,10 @@ def said() -> dict[str, set[str]]:
     for profile in (sample_profile(), noisy_profile(), unmeasured_profile(), *answers()):
         body.render(shown=view(profile, "sample", 1, many=False, say=say))
     sides([sample_profile(), noisy_profile()], say=say)
-    for template in [*TEMPLATES.glob("*.j2"), *(REPORT / f"_{name}.j2" for name in ("profile", "macros", "strip"))]:
+    for template in [
+        *TEMPLATES.glob("*.j2"),
+        *(REPORT / f"_{name}.j2" for name in ("charts", "layers", "macros", "profile", "setup", "strip")),
+    ]:
         for call in made.parse(template.read_text(encoding="utf-8")).find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("say", "say_around"):
                 words = _choices(call.args[0])

@@ -21,7 +21,6 @@ from dynolab.hub.pages.live_logs import live_log
 from dynolab.hub.pages.live_updates import live_fragment
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
 from dynolab.hub.pages.sessions import current_account
-from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
@@ -31,7 +30,6 @@ from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
-from dynolab.hub.usecases.share_access import shared_with
 from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
 from dynolab.report.html.layers import layers_view
@@ -43,6 +41,8 @@ PAGE = "html"
 FIRST_CHUNKS, MORE_CHUNKS = 2, 20
 """Bodies of the layer table, of a hundred layers each, that come with the page; and with each request after that."""
 LOG_TAIL_BYTES = 200_000
+TABS = ("overview", "memory", "timing", "layers", "setup", "log")
+"""The parts that the result of a job is shown in, each a page of its own."""
 STAGES = ("compile", "first_load", "warm_load", "inference")
 
 
@@ -83,12 +83,15 @@ class LayersPart:
 
 
 async def show(request: Request) -> Response:
-    """``GET /jobs/ID/``."""
+    """``GET /jobs/ID/``, of a result one ``tab`` at a time."""
     hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     shown = await _shown(hub, account, row)
     outcome, log = await _outcome(hub, row, say(request)), await live_log(hub, row)
-    answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, flash=read_flash(request))
+    known = TABS if outcome["shown"] else TABS[:1]
+    asked = request.query_params.get("tab")
+    around: dict[str, Any] = {"tabs": known, "tab": asked if asked in known else known[0], "flash": read_flash(request)}
+    answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, **around)
     return clear_flash(request, answer)
 
 
@@ -185,7 +188,6 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
         "estimate": await estimate_start(hub, row, position) if row.state == "queued" else None,
         "steps": _steps(progress if isinstance(progress, dict) else None),
         "mine": row.account_id == account.id,
-        "shared": await shared_with(hub, account, job_table, row.id),
     }
 
 
@@ -205,6 +207,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
         "trouble": trouble,
         "log": await _log_tail(hub, row),
         "formats": formats() if seen is not None else [],
+        "measured": seen is not None,
     }
 
 
