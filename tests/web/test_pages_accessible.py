@@ -108,7 +108,7 @@ def test_a_job_can_be_opened_and_renamed_by_keyboard(seeded: Any, visit: Callabl
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Rename…").focus()
     page.keyboard.press("Enter")
-    page.get_by_label("Name").wait_for()
+    page.get_by_role("textbox", name="Name").wait_for()
     page.keyboard.press("Escape")
-    page.get_by_label("Name").wait_for(state="hidden")
+    page.get_by_role("textbox", name="Name").wait_for(state="hidden")
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"

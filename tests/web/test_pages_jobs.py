@@ -75,7 +75,7 @@ def test_a_job_is_renamed_run_again_and_deleted(seeded: Any, visit: Visit) -> No
     page.get_by_role("link", name="To be <b>renamed").click()
     page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="Rename…").click()
-    page.get_by_label("Name").fill("Renamed here")
+    page.get_by_role("textbox", name="Name").fill("Renamed here")
     page.get_by_role("button", name="Rename", exact=True).click()
     page.get_by_role("heading", name="Renamed here").wait_for()
     page.get_by_role("button", name="Run again").click()
