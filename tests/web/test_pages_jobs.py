@@ -37,17 +37,20 @@ def test_a_job_is_found_in_the_list_and_its_figures_on_its_page(seeded: Any, vis
 
 def test_the_list_follows_a_job_without_a_reload(seeded: Any, visit: Visit) -> None:
     door = seeded.door
-    job_id = seeded.submit("Followed job", **FIRST)
+    model_id = seeded.model("followed")
+    seeded.done("Of the same model", model_id=model_id)
+    job_id = seeded.submit("Followed job", model_id, **FIRST)
     page = visit("/jobs/?text=Followed")
     row = page.get_by_role("row").filter(has_text="Followed job")
     assert "queued" in row.inner_text()
     page.evaluate("window.before = true")
     given = seeded.take(door, job_id)
     row.get_by_text("preparing").wait_for()
-    door.renew(given.attempt, Renewal({"event": "stage", "stage": "warm_load", "text": "time"}))
+    door.renew(given.attempt, Renewal({"event": "stage", "stage": "warm_load", "text": "time", "process": 2, "of": 3}))
     detail = visit(f"/jobs/{job_id}/")
     detail.get_by_text("Warm load").wait_for()
-    assert detail.locator("[aria-current=step]").inner_text().startswith("Warm load")
+    assert detail.locator("[aria-current=step]").inner_text().split("\n") == ["Measure times", "Warm load, process 2 of 3"]
+    assert re.search(r"Running for \d+ s\. .*[Ss]uch jobs usually take 1 s\.", detail.get_by_role("main").inner_text())
     door.finish(
         given.attempt, Outcome(error={"code": "LoadFailed", "message": "the file <b>is</b> torn", "hint": None})
     )

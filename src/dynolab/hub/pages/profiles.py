@@ -19,6 +19,7 @@ from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
 from dynolab.hub.pages.live_updates import live_fragment
+from dynolab.hub.pages.progress import running
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
@@ -43,16 +44,6 @@ FIRST_CHUNKS, MORE_CHUNKS = 2, 20
 LOG_TAIL_BYTES = 200_000
 TABS = ("overview", "memory", "timing", "layers", "setup", "log")
 """The parts that the result of a job is shown in, each a page of its own."""
-STAGES = ("compile", "first_load", "warm_load", "inference")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A stage of a running job: ``state`` is ``before``, ``now`` or ``over``; ``text`` what it is at."""
-
-    name: str
-    state: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +170,13 @@ def _format(name: str) -> Report:
 async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """What the page tells of any job."""
     attempts, position = await find_attempts(hub, row)
-    progress = next((one.progress for one in reversed(attempts) if one.state == "running"), None)
     return {
         "job": line(row),
         "row": row,
         "attempts": attempts,
         "position": position,
         "estimate": await estimate_start(hub, row, position) if row.state == "queued" else None,
-        "steps": _steps(progress if isinstance(progress, dict) else None),
+        "running": await running(hub, row, attempts),
         "mine": row.account_id == account.id,
     }
 
@@ -225,19 +215,6 @@ async def _log_tail(hub: Hub, row: Row[Any]) -> str | None:
     async for chunk in chunks:
         kept = (kept + chunk)[-LOG_TAIL_BYTES:]
     return kept.decode("utf-8", "replace")
-
-
-def _steps(progress: dict[str, Any] | None) -> list[Step]:
-    """The four stages, from what the agent said last."""
-    now = progress.get("stage") if progress else None
-    if progress is None or now not in STAGES:
-        return [Step(name, "before", "") for name in STAGES]
-    at = STAGES.index(str(now))
-    said = str(progress.get("text", ""))[:200]
-    return [
-        Step(name, "over" if number < at else "now" if number == at else "before", said if number == at else "")
-        for number, name in enumerate(STAGES)
-    ]
 
 
 routes = [

@@ -556,6 +556,21 @@ waits-for-jobs = { $count ->
     [1] It waits for another job:
    *[other] It waits for { NUMBER($count) } other jobs:
 }
+running-for = Running for { $time }.
+usual-not-known = There is no estimate: it is the first such job on this device.
+about-left = About { $left } left: such jobs usually take { $time }.
+longer-than-usual = Such jobs usually take { $time }.
+progress = Progress
+phase-prepare = Prepare
+phase-infer = Run on the dataset
+phase-times = Measure times
+phase-memory = Measure memory
+phase-layers = Measure layers
+progress-fetch = Downloading the model
+progress-process = { $stage }, process { NUMBER($process) }
+progress-process-of = { $stage }, process { NUMBER($process) } of { NUMBER($of) }
+progress-iteration = Inference, iteration { NUMBER($count) } of { NUMBER($of) }, minimum { $minimum }
+stage-total = Whole process
 begins-soon = It begins in a few seconds.
 begins-in-seconds = It begins in about { NUMBER($count) } s.
 begins-in-minutes = It begins in about { NUMBER($count) } min.

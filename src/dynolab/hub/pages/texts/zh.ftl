@@ -534,6 +534,21 @@ results-unreadable = 有 { NUMBER($count) } 个作业的结果无法读取，已
 
 # While a job waits and runs
 waits-for-jobs = 它在等待另外 { NUMBER($count) } 个作业：
+running-for = 已运行 { $time }。
+usual-not-known = 无法估计：这是该设备上第一个这样的作业。
+about-left = 大约还需 { $left }：这样的作业通常用时 { $time }。
+longer-than-usual = 这样的作业通常用时 { $time }。
+progress = 进度
+phase-prepare = 准备
+phase-infer = 在数据集上运行
+phase-times = 测量时间
+phase-memory = 测量内存
+phase-layers = 测量各层
+progress-fetch = 正在下载模型
+progress-process = { $stage }，第 { NUMBER($process) } 个进程
+progress-process-of = { $stage }，第 { NUMBER($process) } 个进程，共 { NUMBER($of) } 个
+progress-iteration = 推理，第 { NUMBER($count) } 次迭代，共 { NUMBER($of) } 次，最短 { $minimum }
+stage-total = 整个进程
 begins-soon = 几秒后开始。
 begins-in-seconds = 大约 { NUMBER($count) } s 后开始。
 begins-in-minutes = 大约 { NUMBER($count) } min 后开始。
