@@ -49,7 +49,10 @@ def test_the_list_follows_a_job_without_a_reload(seeded: Any, visit: Visit) -> N
     door.renew(given.attempt, Renewal({"event": "stage", "stage": "warm_load", "text": "time", "process": 2, "of": 3}))
     detail = visit(f"/jobs/{job_id}/")
     detail.get_by_text("Warm load").wait_for()
-    assert detail.locator("[aria-current=step]").inner_text().split("\n") == ["Measure times", "Warm load, process 2 of 3"]
+    assert detail.locator("[aria-current=step]").inner_text().split("\n") == [
+        "Measure times",
+        "Warm load, process 2 of 3",
+    ]
     assert re.search(r"Running for \d+ s\. .*[Ss]uch jobs usually take 1 s\.", detail.get_by_role("main").inner_text())
     door.finish(
         given.attempt, Outcome(error={"code": "LoadFailed", "message": "the file <b>is</b> torn", "hint": None})

@@ -54,7 +54,9 @@ def test_an_inference_job_runs_on_its_dataset_before_it_is_measured() -> None:
     assert [step.name for step in phases("inference", False, {})] == ["prepare", "infer"]
 
 
-@pytest.mark.parametrize("event", [{"stage": ["compile"]}, {"event": "iteration", "count": "<b>"}, {"stage": "nonsense"}])
+@pytest.mark.parametrize(
+    "event", [{"stage": ["compile"]}, {"event": "iteration", "count": "<b>"}, {"stage": "nonsense"}]
+)
 def test_what_an_agent_invents_says_nothing(event: dict[str, Any]) -> None:
     assert Running([], event, 1, None).detail(texts("en")) == ""
     assert len([step for step in phases("profile", True, event) if step.state == "now"]) == 1

@@ -55,7 +55,7 @@ creator = Creator
 e-mail = E-mail address
 created = Created
 took = Took
-began = Began
+began = Started
 why = Why
 inference-time = Inference
 seconds = { $count } s
@@ -273,10 +273,11 @@ boards-away = { $count ->
    *[other] { NUMBER($count) } not there now
 }
 jobs-wait = { $count ->
-    [1] one job waits
-   *[other] { NUMBER($count) } jobs wait
+    [0] empty
+    [1] 1 job
+   *[other] { NUMBER($count) } jobs
 }
-no-device-yet = There is no device yet. On the machine that is to be one, with a token for agents:
+jobs-queued = { NUMBER($count) } queued
 profile-explained = Measure times and memory, with random inputs.
 inference-explained = Run the model on a dataset and keep what it gives.
 dataset-file = Dataset file
@@ -387,7 +388,19 @@ all-jobs-with-this-dataset = All jobs with this dataset
 memory-peak = Memory peak
 
 # Devices
-whose = Whose
+add-a-device = Add a device
+add-a-device-lead = Any Linux machine that runs the dynolab agent becomes a device of this hub.
+add-install = 1. Install dynolab on the machine
+add-install-explained = Install dynolab with the runtimes to measure with. Without root access it works as well.
+add-token = 2. Create an agent token
+add-token-explained = It lets the machine serve as a device and nothing else. Use one for each machine.
+add-token-made = It is filled in below.
+agent-label-example = such as: lab workstation
+add-start = 3. Start the agent there
+add-seen = The machine appears in the list within seconds:
+on-this-page = On this page
+clients = Clients
+whose = Owner
 who-may-use = Who may use these devices of { $owner }
 pool-is-open = Everybody with an account may send jobs to them.
 pool-is-closed = Only you, and those named here, may send jobs to them.
@@ -420,28 +433,26 @@ board-free = free
 board-busy = busy
 board-away = away
 board-unfit = unfit
-unfit-explained = It takes no job until it is well again:
+unfit-explained = It accepts no jobs until this is fixed:
 more-boards = { $count ->
     [1] One more board
    *[other] { NUMBER($count) } more boards
 }
-what-it-does = At work on
+what-it-does = Running
 anothers-job = a job of another account
-since = since
 last-seen = Last seen
-known-since = Known since
+known-since = Added
 queue = Queue
-frameworks = Runs
+frameworks = Runtimes
 attributes = Attributes
 system = System { $version }
-its-jobs = Its jobs
-no-devices-yet = No device is known yet. A machine becomes one when an agent is started on it.
+its-jobs = Jobs on this device
+no-devices-yet = There are no devices yet.
 no-devices-match = No device matches.
-how-to-start-an-agent = How to start an agent
-what-it-did-last = What it did last
+what-it-did-last = Recent jobs
 outcome = Outcome
 attempt-number = attempt { $number }
-it-did-nothing-yet = It has not had a job yet.
+it-did-nothing-yet = No jobs yet.
 
 # Account
 tokens = Tokens
@@ -458,7 +469,6 @@ made-token-agent = A new agent token
 secret = Secret
 secret-shown-once = Copy it now: it is shown this once, and kept nowhere.
 what-to-do-with-user = It stands in the client.ini below
-what-to-do-with-agent = It stands in the command below
 copy = Copy
 copied = Copied
 revoke = Revoke
@@ -478,8 +488,6 @@ python-official = Then in Python, after: pip install qai-hub
 use-our-client = Use dynolab’s client
 sign-in-from-a-terminal = Once in a terminal; it asks for a user token
 python-ours = Then in Python
-serve-another-machine = Serve another machine as a device
-agent-explained = On the other machine, with dynolab installed and an agent token from above, which only that machine should know:
 agent-command = The agent’s command
 address-is-here-only = { $address } leads to this machine only. For others to reach the hub, start it with --host and an address of this machine, best with HTTPS (--tls-certificate, --tls-key).
 password = Password
