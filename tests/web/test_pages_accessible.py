@@ -56,6 +56,7 @@ def places(seeded: Any) -> dict[str, str]:
         "adding": "/add-device",
         "account": "/account/",
         "definitions": "/definitions",
+        "api": "/api/hub/v1/docs",
         "not found": "/jobs/jnothing/",
     }
 

@@ -202,8 +202,9 @@ def offered_runtimes(attributes: Iterable[str]) -> tuple[str, ...]:
 
 
 def form_fields(merged: Merged, kind: str | None, available: tuple[str, ...]) -> FormFields:
-    """The fields with what stands in them; ``kind`` is the chosen model's format, None: no model is chosen yet;
-    ``available`` are the runtimes of the devices.
+    """The fields with what stands in them.
+
+    ``kind`` is the chosen model's format, None: no model is chosen yet; ``available`` are the runtimes of the devices.
     """
 
     def field(option: KnownOption) -> Field:
