@@ -149,7 +149,7 @@ def test_memory_tells_which_end_and_its_rows_lead_to_definitions(
 
 def test_another_job_becomes_the_base_and_one_is_left_out(jobs: dict[str, str], visit: Visit) -> None:
     page = visit(address(jobs, "base", "slower", "noisy"))
-    page.get_by_role("link", name="Leave out C").click()
+    page.get_by_role("link", name="Remove C").click()
     page.get_by_role("heading", name="2 jobs compared").wait_for()
     page.get_by_role("link", name="Make B the base").click()
     page.wait_for_url(f"**{address(jobs, 'slower', 'base')}")

@@ -73,7 +73,7 @@ def test_another_accounts_job_stays_its_secret(seeded: Any, visit: Visit, door: 
     page = visit("/devices/rack-3/board%207", token=token)
     assert page.get_by_role("heading", name="busy").is_visible()
     assert (
-        page.get_by_text("a job of another account").count() == page.get_by_role("row").count()
+        page.get_by_text("another account’s job").count() == page.get_by_role("row").count()
     )  # now, and each before
     text = {"code": "LoadFailed", "message": "secret.onnx is torn", "hint": None}
     door.finish(given.attempt, Outcome(error=text))
@@ -119,25 +119,25 @@ def test_an_owner_lets_others_in_and_they_choose_whose_devices_get_their_models(
     with closing(HubDoor(seeded.url, secret)) as door:
         door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 0.0))
     page = visit("/devices/Lab", token=owner)
-    access = page.get_by_role("region", name="Who may use these devices of pool-owner@example.org")
+    access = page.get_by_role("region", name="Access to devices of pool-owner@example.org")
     assert "Only you" in access.inner_text()
     access.get_by_label("E-mail").fill("pool-guest@example.org")
-    access.get_by_role("button", name="Let in").click()
-    page.get_by_text("pool-guest@example.org may send jobs to “Lab”.").wait_for()
+    access.get_by_role("button", name="Grant access").click()
+    page.get_by_text("pool-guest@example.org may submit jobs to “Lab”.").wait_for()
     other = visit("/devices/", token=guest)
     assert other.get_by_role("region", name="Lab 1").count() == 0
-    other.get_by_text("Lab of pool-owner@example.org would take your jobs.").wait_for()
-    other.get_by_role("button", name="Let them receive my models").click()
+    other.get_by_text("Lab of pool-owner@example.org is available to you.").wait_for()
+    other.get_by_role("button", name="Allow it to receive my models").click()
     other.get_by_text("Devices of pool-owner@example.org may receive your models.").wait_for()
     assert "pool-owner@example.org" in other.get_by_role("region", name="Lab 1").inner_text()
     other.goto("/account/")
-    trusted = other.get_by_role("region", name="Whose devices may receive my models")
+    trusted = other.get_by_role("region", name="Devices that may receive my models")
     trusted.get_by_role("button", name="Stop").click()
-    other.get_by_text("Devices of pool-owner@example.org may not receive your models any more.").wait_for()
-    assert other.get_by_role("region", name="Whose devices may receive my models").get_by_role("button").count() == 0
+    other.get_by_text("Devices of pool-owner@example.org may no longer receive your models.").wait_for()
+    assert other.get_by_role("region", name="Devices that may receive my models").get_by_role("button").count() == 0
     access.get_by_role("button", name="Remove").click()
-    page.get_by_text("pool-guest@example.org may not use “Lab” any more.").wait_for()
-    access.get_by_role("button", name="Open to everybody").click()
-    page.get_by_text("Everybody with an account may send jobs to “Lab”.").wait_for()
+    page.get_by_text("pool-guest@example.org may no longer use “Lab”.").wait_for()
+    access.get_by_role("button", name="Open to everyone").click()
+    page.get_by_text("Everyone with an account may submit jobs to “Lab”.").wait_for()
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -85,7 +85,7 @@ def test_a_job_is_renamed_run_again_and_deleted(seeded: Any, visit: Visit) -> No
     page.get_by_role("button", name="Rename", exact=True).click()
     page.get_by_role("heading", name="Renamed here").wait_for()
     page.get_by_role("button", name="Run again").click()
-    page.get_by_text("next in the queue").wait_for()
+    page.get_by_text("Next in the queue").wait_for()
     page.get_by_role("button", name="Cancel").click()
     said = page.get_by_text(re.compile(r"^\S+@\S+ cancelled it on 2\d{3}-\d\d-\d\d \d\d:\d\d UTC, before it began\.$"))
     said.wait_for()
@@ -93,7 +93,7 @@ def test_a_job_is_renamed_run_again_and_deleted(seeded: Any, visit: Visit) -> No
     assert page.locator(".loud").count() == 0
     page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="Delete…").click()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete permanently").click()
     page.wait_for_url("**/jobs/")
     assert page.get_by_role("status").filter(has_text="is deleted").inner_text() == "“Renamed here” is deleted."
     assert page.get_by_role("link", name="Renamed here").count() == 1  # the first of the two
@@ -116,9 +116,9 @@ def test_many_layers_come_after_the_first_ones_and_are_searched_together(seeded:
 def test_a_lost_connection_is_shown_and_goes_away_by_itself(seeded: Any, visit: Visit) -> None:
     page = visit("/jobs/")
     page.context.set_offline(True)
-    page.get_by_text("The hub does not answer.").wait_for()
+    page.get_by_text("The hub is not responding.").wait_for()
     page.context.set_offline(False)
-    page.get_by_text("The hub does not answer.").wait_for(state="hidden")
+    page.get_by_text("The hub is not responding.").wait_for(state="hidden")
     seeded.done("Seen after the cut")
     page.get_by_text("Seen after the cut").wait_for()
 
@@ -129,7 +129,7 @@ def test_who_is_not_signed_in_is_led_to_signing_in_and_back(path: str, seeded: A
     page.get_by_role("heading", level=1, name="Sign in", exact=True).wait_for()
     page.get_by_label("API token").fill("dl_wrong")
     page.get_by_role("button", name="Sign in").click()
-    assert "not known here" in page.get_by_role("alert").inner_text()
+    assert "This token is unknown" in page.get_by_role("alert").inner_text()
 
 
 def test_forged_sessions_and_forms_of_other_sites_are_refused(seeded: Any) -> None:
@@ -255,6 +255,6 @@ def test_what_compile_made_is_to_be_had_where_it_was_to_be_kept(seeded: Any, vis
     assert found.value.suggested_filename == f"Kept_{kept}_artifact.zip"
     assert found.value.path().read_bytes() == b"PK" * 600
     page.goto(f"/jobs/{without}/")
-    page.get_by_text("None was kept").wait_for()
+    page.get_by_text("None kept").wait_for()
     page.goto(f"/jobs/{without}/artifact")
     page.get_by_text("left no compiled artifact").first.wait_for()
