@@ -45,6 +45,8 @@ def places(seeded: Any) -> dict[str, str]:
         "layers": f"/jobs/{done[0]}/layers",
         "submit": "/submit",
         "compare": f"/compare?job={done[0]}&job={done[1]}",
+        "compared stages": f"/compare?job={done[0]}&job={done[1]}&tab=stages",
+        "compared layers": f"/compare?job={done[0]}&job={done[1]}&tab=layers",
         "trends": f"/trends?model={model_id}",
         "models": "/models/",
         "model": f"/models/{model_id}/",

@@ -91,7 +91,9 @@ def _basis(table: LayerTable, say: Say) -> str | None:
 def _disturbed(table: LayerTable, say: Say) -> str | None:
     if not table.is_disturbed or table.overhead is None:
         return None
-    words = "Disturbed: the layers add up to {share} more than an inference takes. Their times and shares are not reliable."
+    words = (
+        "Disturbed: the layers add up to {share} more than an inference takes. Their times and shares are not reliable."
+    )
     return say(words, share=show_share(table.overhead))
 
 
