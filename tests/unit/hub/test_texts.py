@@ -99,6 +99,8 @@ def answers() -> Iterator[Profile]:
     """Profiles that between them are answered with all the words that stand first in a report, and on its cards."""
     base = sample_profile()
     yield sample_profile(layers=disturbed_table())
+    threads = {"intra_op_num_threads": "0 (one for each physical core: 2)"}
+    yield sample_profile(runtime=replace(base.runtime, effective=threads))
     yield load((Path(__file__).parents[2] / "data" / "first_schema.json").read_text(encoding="utf-8"))
     for count in (1, 2):
         alone = tuple(replace(layer, compute_unit=ComputeUnit.CPU) for layer in base.layers.layers[:count])

@@ -100,7 +100,7 @@ def _threads(profile: Profile, say: Say) -> str | None:
     count, why = known
     if not count:
         return say("threads: {told}", told=why)
-    return say("{count} thread" if count == "1" else "{count} threads", count=count) + (f" ({why})" if why else "")
+    return say("{count} thread" if count == "1" else "{count} threads", count=count) + (f" ({say(why)})" if why else "")
 
 
 def _others(profile: Profile) -> list[Figure]:

@@ -601,6 +601,7 @@ report-clean = 干净
 report-noisy = 有噪声
 report-invalid = 无效
 report-not-measured = 未测量
+report-one-for-each-physical-core = 每个物理核心一个
 report-parts-of-the-report = 报告的各部分
 report-more-figures = 更多指标
 report-the-four-stages = 四个阶段
