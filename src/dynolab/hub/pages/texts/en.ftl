@@ -402,7 +402,6 @@ add-install = 1. Install dynolab on the machine
 add-install-explained = Install dynolab with the runtimes to measure with. Without root access it works as well.
 add-token = 2. Create an agent token
 add-token-explained = It lets the machine serve as a device and nothing else. Use one for each machine.
-add-token-made = It is filled in below.
 agent-label-example = such as: lab workstation
 add-start = 3. Start the agent there
 add-seen = The machine appears in the list within seconds:

@@ -398,7 +398,6 @@ add-install = 1. 在该机器上安装 dynolab
 add-install-explained = 安装 dynolab 以及要用于测量的运行时。不需要 root 权限。
 add-token = 2. 创建代理令牌
 add-token-explained = 该令牌只允许机器充当设备。每台机器请使用单独的令牌。
-add-token-made = 已填入下面的命令。
 agent-label-example = 例如：实验室工作站
 add-start = 3. 在该机器上启动代理
 add-seen = 几秒钟后，该机器会出现在列表中：
