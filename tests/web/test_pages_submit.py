@@ -84,7 +84,7 @@ def test_a_file_and_options_become_a_job(browser: dict[str, Any], seeded: Any, s
     content = b"x" * 300_000
     choose(page, "Model file", "my net.tflite", content)
     if browser:
-        page.locator("summary", has_text="For LiteRT").click()
+        page.locator("summary", has_text="LiteRT options").click()
     page.get_by_label("Bench Phone").check()
     page.get_by_label("max_profiler_iterations").fill("7")
     page.get_by_label("number_of_threads").fill("2")
@@ -106,7 +106,7 @@ def test_a_file_and_options_become_a_job(browser: dict[str, Any], seeded: Any, s
 def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], seeded: Any, visit: Visit) -> None:
     needed = seeded.submit("needed first")
     page = visit("/submit", **browser)
-    page.get_by_text("It takes: integer >= 1.").first.wait_for()
+    page.get_by_text("Accepts: integer >= 1.").first.wait_for()
     choose(page, "Model file", "limited.onnx", b"limited")
     page.get_by_label("Bench Phone").check()
     required = page.get_by_label("One requirement per line")
@@ -140,7 +140,7 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
     assert job["requirements"] == ["estimated_inference_time <= 33 ms", "model_size <= 1 MB"]
     assert (job["waits_for"], job["keeps_artifact"]) == ([needed], True)
     assert job["input_shapes"] == {"x": [1, 3, 48, 192]}
-    page.get_by_text("It waits for another job").wait_for()
+    page.get_by_text("Waiting for another job").wait_for()
     page.get_by_text("model_size <= 1 MB").wait_for()
     seeded.api("POST", f"jobs/{needed}/cancel")
 
@@ -188,7 +188,7 @@ def test_all_mistakes_are_told_at_once_on_top_and_beside_their_fields(browser: d
     page.get_by_label("Waits for").fill("jnothing, jnobody")
     send(page)
     top = page.get_by_role("alert")
-    top.get_by_text("5 things").wait_for()
+    top.get_by_text("5 problems").wait_for()
     said = {
         "model_file": ["notes.txt is no model by its name"],
         "requirements": ["the limit 1 needs a unit", "no_figure"],

@@ -170,5 +170,5 @@ def test_anothers_jobs_are_no_ones_trend(seeded: Any, jobs: list[str]) -> None:
             assert answer.status_code == 200
             assert "commit 3" not in answer.text
             assert "/jobs/j" not in answer.text
-        assert "Nothing was measured yet." in other.get("/trends").text
+        assert "Nothing has been measured yet." in other.get("/trends").text
         assert other.get(f"/compare?job={jobs[0]}&job={jobs[1]}").status_code == 404
