@@ -128,7 +128,7 @@ def test_a_job_is_renamed_cancelled_shared_run_again_and_deleted_from_its_row(wa
     page.get_by_role("dialog").get_by_label("E-mail address").fill("friend@example.org")
     page.get_by_role("dialog").get_by_role("button", name="Share").click()
     page.get_by_text("“In the row” is shared with friend@example.org.").wait_for()
-    assert page.get_by_text("who does not have an account here yet.").is_visible()
+    assert page.get_by_text("This address has no account here yet.").is_visible()
     choose(page, "In the row", "Share…")
     page.get_by_role("dialog").get_by_text("friend@example.org").wait_for()
     page.get_by_role("dialog").get_by_role("button", name="Stop").click()
