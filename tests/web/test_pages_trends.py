@@ -105,6 +105,7 @@ def test_a_row_leads_to_the_job_and_to_the_comparison_with_the_job_before(jobs: 
     page.go_back()
     page.locator("svg.trend a").first.click()
     page.wait_for_url("**/jobs/*/")
+    page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Trend", exact=True).click()
     page.wait_for_url("**/trends?model=ci-net&device=Bench*Phone")
 
