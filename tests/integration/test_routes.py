@@ -51,7 +51,7 @@ TABLE: dict[str, set[str]] = {
     "GET /jobs/": USERS, "GET /compare": USERS, "GET /compare/layers": USERS, "GET /compare/report/{format}": USERS,
     "GET /trends": USERS, "GET /submit": USERS, "POST /submit": USERS, "GET /submit/check": USERS, "GET /submit/jobs": USERS,
     "POST /submit/uploads/{what}": USERS, "GET /models/": USERS, "GET /datasets/": USERS, "GET /devices/": USERS,
-    "GET /account/": USERS, "POST /account/tokens": USERS, "POST /account/sessions/end-others": USERS,
+    "GET /account/": USERS, "GET /add-device": USERS, "POST /account/tokens": USERS, "POST /account/sessions/end-others": USERS,
     "POST /account/password": USERS, "POST /devices/trust": USERS,
     "POST /jobs/selected/compare": USERS, "GET /jobs/selected/delete": USERS, "POST /jobs/selected/rerun": USERS,
     "POST /jobs/selected/cancel": USERS, "POST /jobs/selected/delete": USERS,

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("pgqueuer")
+
+from dynolab.hub.pages.profiles import TABS
+
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 AXE = axe.Axe().axe_script
 AWAY = {"name": "Another Phone", "os": "14", "attributes": []}
@@ -34,20 +38,27 @@ def places(seeded: Any) -> dict[str, str]:
         "jobs": "/jobs/",
         "no jobs": "/jobs/?text=nothing",
         "done": f"/jobs/{done[0]}/",
+        **{tab: f"/jobs/{done[0]}/?tab={tab}" for tab in TABS[1:5]},
         "sharing": f"/jobs/{done[0]}/share",
         "deleting": f"/jobs/selected/delete?job={done[0]}&job={done[1]}&job={queued}",
         "queued": f"/jobs/{queued}/",
         "layers": f"/jobs/{done[0]}/layers",
         "submit": "/submit",
         "compare": f"/compare?job={done[0]}&job={done[1]}",
+        "compared stages": f"/compare?job={done[0]}&job={done[1]}&tab=stages",
+        "compared layers": f"/compare?job={done[0]}&job={done[1]}&tab=layers",
         "trends": f"/trends?model={model_id}",
         "models": "/models/",
         "model": f"/models/{model_id}/",
         "graph": f"/models/{model_id}/graph",
         "datasets": "/datasets/",
         "devices": "/devices/",
+        "device": "/devices/Bench%20Phone",
+        "board": "/devices/bench-1",
+        "adding": "/add-device",
         "account": "/account/",
         "definitions": "/definitions",
+        "api": "/api/hub/v1/docs",
         "not found": "/jobs/jnothing/",
     }
 
@@ -99,9 +110,11 @@ def test_a_job_can_be_opened_and_renamed_by_keyboard(seeded: Any, visit: Callabl
     page.get_by_role("link", name="By keyboard").focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="By keyboard", level=1).wait_for()
-    page.get_by_text("Rename", exact=True).first.focus()
+    page.get_by_text("More", exact=True).focus()
     page.keyboard.press("Enter")
-    page.get_by_label("Name").wait_for()
+    page.get_by_role("button", name="Rename…").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("textbox", name="Name").wait_for()
     page.keyboard.press("Escape")
-    page.get_by_label("Name").wait_for(state="hidden")
+    page.get_by_role("textbox", name="Name").wait_for(state="hidden")
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"

@@ -20,8 +20,8 @@ def make_token(page: Any, kind: str, label: str) -> str:
     """The secret of a new token."""
     page.get_by_label("Kind").select_option(kind)
     page.get_by_label("Label").fill(label)
-    page.get_by_role("button", name="Make a token").click()
-    page.get_by_role("heading", name=f"A new {kind} token").wait_for()
+    page.get_by_role("button", name="Create token").click()
+    page.get_by_role("heading", name=f"New {kind} token").wait_for()
     return str(page.get_by_label("Secret").input_value())
 
 
@@ -33,7 +33,7 @@ def tokens(page: Any) -> Any:
 def revoke(page: Any, label: str) -> None:
     row = tokens(page).filter(has_text=label)
     row.get_by_text("Revoke", exact=False).first.click()
-    row.get_by_role("button", name="Revoke for good").click()
+    row.get_by_role("button", name="Revoke permanently").click()
     row.wait_for(state="hidden")
 
 
@@ -97,14 +97,14 @@ def test_a_session_that_ended_elsewhere_says_so(seeded: Any, visit: Visit) -> No
     other.get_by_role("button", name="Sign out all others").click()
     other.get_by_role("status").get_by_text("All other browsers are signed out.").wait_for()
     watching.get_by_text("You were signed out:").wait_for()
-    assert watching.get_by_text("What you sent was not done.").count() == 0
+    assert watching.get_by_text("Your last request was not carried out.").count() == 0
     watching.get_by_label("API token").fill(token)
     watching.get_by_role("button", name="Sign in").click()
     watching.wait_for_url("**/jobs/?text=kept*")
     page.get_by_label("Label").fill("too late")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     page.get_by_text("You were signed out:").wait_for()
-    assert page.get_by_text("What you sent was not done.").is_visible()
+    assert page.get_by_text("Your last request was not carried out.").is_visible()
     assert visit("/sign-in", signed_in=False).get_by_text("You were signed out").count() == 0
 
 
@@ -112,12 +112,12 @@ def test_a_form_is_not_sent_to_a_hub_that_is_away(seeded: Any, visit: Visit) -> 
     page = visit("/account/")
     page.get_by_label("Label").fill("typed with care")
     page.route("**/*", lambda route: route.abort())
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     page.get_by_text("Nothing was sent.").wait_for()
     assert page.get_by_label("Label").input_value() == "typed with care"
     page.unroute("**/*")
     page.get_by_text("Nothing was sent.").wait_for(state="hidden")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     page.get_by_label("Secret").wait_for()
     revoke(page, "typed with care")
 
@@ -131,14 +131,18 @@ def test_a_secret_is_copied(seeded: Any, visit: Visit) -> None:
 
 
 def test_an_agent_token_stands_in_the_agents_command(seeded: Any, visit: Visit) -> None:
-    page = visit("/account/")
-    secret = make_token(page, "agent", "rack")
+    page = visit("/devices/")
+    page.get_by_role("link", name="Add a device").click()
+    page.get_by_label("Label").fill("rack")
+    page.get_by_role("button", name="Create token").click()
+    secret = str(page.get_by_label("Secret").input_value())
     command = page.get_by_role("region", name=re.compile("agent.s command")).inner_text()
     assert command.split("\n")[:2] == [f"export DYNOLAB_AGENT_TOKEN={secret}", f"dynolab agent --hub {seeded.url}"]
-    assert page.get_by_text("leads to this machine only").is_visible()
+    assert page.get_by_text("is reachable from this machine only").is_visible()
     assert me(seeded, secret) == 401  # it opens no user's door
     door = HubDoor(seeded.url, secret)
     seeded.announce(door, device_id="rack-1")
+    page.goto("/account/")
     revoke(page, "rack")
     with pytest.raises(Unauthorized):
         seeded.announce(door, device_id="rack-1")
@@ -164,7 +168,7 @@ def test_whoever_revokes_the_sessions_own_token_is_signed_out(seeded: Any, visit
     secret = make_token(visit("/account/"), "user", "for one browser")
     page = visit("/account/", token=secret)
     row = tokens(page).filter(has_text="for one browser")
-    assert re.search("this browser.s", row.inner_text())
+    assert re.search("used by this browser", row.inner_text())
     revoke(page, "for one browser")
     page.wait_for_url(re.compile("/sign-in[?]next="))
 
@@ -176,12 +180,12 @@ def test_a_password_is_set_signs_in_is_changed_and_removed(seeded: Any, visit: V
         for label, value in fields.items():
             page.get_by_label(label.replace("_", " "), exact=True).first.fill(value)
 
-    fill(New_password="correct horse ", New_password_again="another one")
-    page.get_by_role("button", name="Set the password").click()
+    fill(New_password="correct horse ", Repeat_new_password="another one")
+    page.get_by_role("button", name="Set password").click()
     assert "not the same" in page.get_by_role("alert").inner_text()
     page.goto("/account/")
-    fill(New_password="correct horse ", New_password_again="correct horse ")
-    page.get_by_role("button", name="Set the password").click()
+    fill(New_password="correct horse ", Repeat_new_password="correct horse ")
+    page.get_by_role("button", name="Set password").click()
     page.get_by_text("The password is changed.").wait_for()
 
     other = visit("/account/", signed_in=False)
@@ -191,21 +195,21 @@ def test_a_password_is_set_signs_in_is_changed_and_removed(seeded: Any, visit: V
             other.get_by_text("By e-mail address and password").click()
         other.get_by_label("E-mail address").fill("ana@example.org")
         other.get_by_label("Password", exact=True).fill(password)
-        other.get_by_role("button", name="Use the password").click()
+        other.get_by_role("button", name="Sign in with password").click()
 
     sign_in("correct horse")
     assert "password is wrong" in other.get_by_role("alert").inner_text()
     sign_in("correct horse ")
     other.get_by_role("heading", name="Account and tokens").wait_for()
     assert other.get_by_text("ana@example.org").first.is_visible()
-    fill(Current_password="wrong", New_password="battery staple", New_password_again="battery staple")
-    page.get_by_role("button", name="Set the password").click()
+    fill(Current_password="wrong", New_password="battery staple", Repeat_new_password="battery staple")
+    page.get_by_role("button", name="Set password").click()
     assert "current password is wrong" in page.get_by_role("alert").inner_text()
     page.goto("/account/")
-    page.get_by_text("Remove the password").first.click()
+    page.get_by_text("Remove password").first.click()
     page.get_by_label("Current password").last.fill("correct horse ")
-    page.get_by_role("button", name="Remove the password").click()
-    page.get_by_text("You have none").wait_for()
+    page.get_by_role("button", name="Remove password").click()
+    page.get_by_text("No password is set").wait_for()
 
 
 def test_the_link_that_the_hub_prints_signs_in_once(seeded: Any, visit: Visit) -> None:
@@ -216,11 +220,11 @@ def test_the_link_that_the_hub_prints_signs_in_once(seeded: Any, visit: Visit) -
     page.wait_for_url("**/jobs/")
     page.goto("/account/")
     assert page.get_by_text("admin@localhost").first.is_visible()
-    assert "the link that the hub printed" in browsers(page).inner_text()
+    assert "link printed by the hub" in browsers(page).inner_text()
     page.goto(link[1])
     page.wait_for_url("**/jobs/")  # who is signed in already goes on
     late = visit(link[1], signed_in=False)
-    assert "signs in once" in late.get_by_role("alert").inner_text()
+    assert "it works once" in late.get_by_role("alert").inner_text()
     late.get_by_label("API token").fill(seeded.hub.token)
     late.get_by_role("button", name="Sign in").click()
     late.wait_for_url("**/jobs/")
@@ -228,7 +232,7 @@ def test_the_link_that_the_hub_prints_signs_in_once(seeded: Any, visit: Visit) -
 
 def browsers(page: Any) -> Any:
     """The table of the browsers that are signed in."""
-    return page.get_by_role("region", name="Browsers that are signed in").get_by_role("table")
+    return page.get_by_role("region", name="Signed-in browsers").get_by_role("table")
 
 
 def test_browsers_that_are_signed_in_are_seen_and_signed_out(seeded: Any, visit: Visit) -> None:
@@ -237,7 +241,7 @@ def test_browsers_that_are_signed_in_are_seen_and_signed_out(seeded: Any, visit:
     page.reload()
     rows = browsers(page).get_by_role("row")
     assert rows.count() == 4  # with the heading
-    mine = rows.filter(has_text="this one")
+    mine = rows.filter(has_text="this browser")
     assert "token" in mine.inner_text()
     assert "made with the account" in mine.inner_text()
     rows.last.get_by_role("button", name="Sign out").click()
@@ -277,7 +281,7 @@ def test_on_a_phone_everything_of_a_token_is_seen_without_scrolling_sideways(see
     for part in (row.get_by_role("time").first, row.get_by_text("Revoke", exact=False).first):
         box = part.bounding_box()
         assert box["x"] + box["width"] <= 390
-    for name in ("Tokens", "Browsers that are signed in"):
+    for name in ("Tokens", "Signed-in browsers"):
         region = page.locator(".scroll").and_(page.get_by_role("region", name=name, exact=True))
         assert region.evaluate("one => one.scrollWidth - one.clientWidth") <= 0, name
     revoke(page, "on a phone")

@@ -87,7 +87,7 @@ def test_the_graph_is_drawn_with_the_layers_times_beside_it(file: str, node: str
     model_id = stored(seeded, file)
     page = visit(f"/models/{model_id}/graph")
     graph(page).locator("svg").get_by_text(node, exact=True).first.wait_for()
-    assert page.get_by_text("This model was not profiled yet.").is_visible()
+    assert page.get_by_text("This model has not been profiled yet.").is_visible()
     seeded.done("graph's times", model_id=model_id)
     page.reload()
     assert page.get_by_role("region", name="Layer times").first.get_by_role("row").count() > 10
@@ -106,7 +106,7 @@ def test_a_layer_is_shown_in_the_graph_by_exact_names_only(ocr: str, visit: Visi
         assert layer(page, name).get_attribute("aria-current") == "true"
         assert graph(page).locator("g.node.select").count() == (0 if "no single" in told else 1 + name.count(",B"))
         assert page.evaluate("document.activeElement.textContent") == name  # the graph does not take the focus
-    assert page.get_by_text("no node of this name").count() == 3
+    assert page.get_by_text("no node with this name").count() == 3
     assert page.url.endswith("&layer=9")
 
 
@@ -277,7 +277,7 @@ def test_another_job_is_chosen_without_javascript(seeded: Any, visit: Visit) -> 
     seeded.done("the first", profile([("of the first", "ADD", 3)]), model_id=model_id)
     seeded.done("the second", profile([("of the second", "ADD", 3)]), model_id=model_id)
     page = visit(f"/models/{model_id}/graph", java_script_enabled=False)
-    assert "The graph is drawn by JavaScript" in page.content()  # Chromium shows it only where no debugger turns it off
+    assert "The graph needs JavaScript" in page.content()  # Chromium shows it only where no debugger turns it off
     assert not page.locator("iframe").is_visible()
     assert layer(page, "of the second").is_visible()
     choice = page.get_by_label("Another job of this model")
@@ -302,7 +302,7 @@ def test_lighter_layers_are_counted_and_one_that_is_asked_for_is_there(seeded: A
     says(page, "None of the 500 layers has a node's name")
     rows = page.get_by_role("region", name="Layer times").first.get_by_role("row")
     assert rows.count() == 501
-    assert page.get_by_text("The 500 heaviest of 620 layers are here.").is_visible()
+    assert page.get_by_text("The 500 heaviest of 620 layers are listed.").is_visible()
     assert page.get_by_role("link", name="All layers").get_attribute("href") == f"/jobs/{job_id}/layers"
     graph(page).locator("svg").get_by_text("Quantize", exact=True).first.click()
     says(page, "is none of the layers here: it is lighter, or")

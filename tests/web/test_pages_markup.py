@@ -129,7 +129,7 @@ def test_names_are_read_as_they_were_given(named: Named, visit: Visit) -> None:
     page.goto(f"/jobs/{named.jobs[2]}/")
     assert name in page.get_by_role("main").inner_text().replace("\u200b", "")
     page.goto(f"/jobs/{named.jobs[3]}/")
-    assert name in " ".join(page.get_by_role("region", name="The log so far").inner_text().split())
+    assert name in " ".join(page.get_by_role("region", name="Log so far").inner_text().split())
 
 
 def test_a_file_and_an_account_are_named_as_they_are(seeded: Seeded, visit: Visit, tmp_path: Path) -> None:

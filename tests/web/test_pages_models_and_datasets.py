@@ -31,7 +31,7 @@ def test_a_model_is_found_and_its_page_tells_what_it_takes_and_who_used_it(seede
     page.get_by_role("heading", level=1, name="resnet_of_the_night", exact=True).wait_for()
     assert "image\t[1, 3, 224, 224]\tfloat32\t602.1 kB" in table(page, "Inputs")
     assert "scores\t[1, 1000]\tfloat32\t4.00 kB" in table(page, "Outputs")
-    used = table(page, "Jobs that used it")
+    used = table(page, "Used by jobs")
     for words in ("Night run", "✓ done", "Bench Phone (14)", "8.31 ms", "MB"):
         assert words in used
     assert page.get_by_role("link", name="Submit a job with this model").get_attribute("href").endswith(model_id)
@@ -44,10 +44,10 @@ def test_shapes_that_a_run_chose_are_told_with_their_job(seeded: Any, visit: Vis
     model_id = seeded.model("open dimensions")
     page = visit(f"/models/{model_id}/")
     assert page.get_by_text("Not known yet").is_visible()
-    assert page.get_by_text("No job used it yet.").is_visible()
+    assert page.get_by_text("No jobs yet.").is_visible()
     job_id = seeded.done("Chose shapes", model_id=model_id, fixed=False)
     page.reload()
-    assert page.get_by_text("leaves dimensions open").get_by_role("link").inner_text() == job_id
+    assert page.get_by_text("has dynamic dimensions").get_by_role("link").inner_text() == job_id
     assert "[1, 3, 224, 224]" in table(page, "Inputs")
 
 
@@ -57,6 +57,7 @@ def test_a_model_is_downloaded_shared_and_deleted(seeded: Any, visit: Visit) -> 
     address = f"/models/{model_id}/"
     page, guest = visit(address), visit(address, token=token)
     guest.get_by_role("heading", level=1, name="Not found", exact=True).wait_for()
+    page.get_by_text("More", exact=True).click()
     with page.expect_download() as began:
         page.get_by_role("link", name="Download").click()
     assert began.value.path().read_bytes() == b"its bytes"
@@ -68,8 +69,9 @@ def test_a_model_is_downloaded_shared_and_deleted(seeded: Any, visit: Visit) -> 
     guest.reload()
     guest.get_by_role("heading", level=1, name="my <i>model", exact=True).wait_for()
     assert guest.get_by_text("Delete", exact=True).count() == 0
+    page.get_by_text("More", exact=True).click()
     page.get_by_text("Delete", exact=True).first.click()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete permanently").click()
     page.wait_for_url("**/models/")
     assert page.get_by_role("link", name="my <i>model").count() == 0
     guest.reload()
@@ -84,7 +86,7 @@ def test_a_dataset_tells_its_entries_and_the_jobs_that_made_and_used_it(seeded: 
     assert "13 B" in row.inner_text()
     row.get_by_role("link").click()
     assert "image\t[1, 3, 224, 224]\tfloat32" in table(page, "Entries")
-    assert "Inferred" in table(page, "Jobs that used it")
+    assert "Inferred" in table(page, "Used by jobs")
     page.get_by_role("link", name="All jobs with this dataset").click()
     page.get_by_role("link", name="Inferred").first.click()
     page.wait_for_url(f"**/jobs/{job_id}/")
@@ -99,9 +101,9 @@ def test_a_dataset_tells_its_entries_and_the_jobs_that_made_and_used_it(seeded: 
 def test_the_lists_of_datasets_and_the_form_tell_how_a_file_is_made(seeded: Any, visit: Visit) -> None:
     page = visit("/submit")
     page.get_by_role("radio", name="Inference").check()
-    page.get_by_role("link", name="How to make a dataset file").click()
+    page.get_by_role("link", name="How to create a dataset file").click()
     page.wait_for_url("**/datasets/#how")
-    region = page.get_by_role("region", name="How to make a dataset file").inner_text()
+    region = page.get_by_role("region", name="How to create a dataset file").inner_text()
     assert 'dynolab.upload_dataset({"x": samples})' in region
     assert "data/0" in region
     assert "batch_0" in region
@@ -113,6 +115,7 @@ def test_what_is_ones_own_is_renamed(what: str, seeded: Any, visit: Visit) -> No
     target = seeded.model("first name") if what == "model" else seeded.dataset("first name")
     seeded.api("PATCH", f"{what}s/{target}/sharing", json={"add": [f"{what}s.guest@example.org"]})
     page = visit(f"/{what}s/{target}/")
+    page.get_by_text("More", exact=True).click()
     page.get_by_text("Rename", exact=True).first.click()
     page.get_by_label("Name").fill("second <name>")
     page.get_by_role("button", name="Rename").click()
@@ -120,6 +123,7 @@ def test_what_is_ones_own_is_renamed(what: str, seeded: Any, visit: Visit) -> No
     guest = visit(f"/{what}s/{target}/", token=token)
     guest.get_by_role("heading", level=1, name="second <name>", exact=True).wait_for()
     assert guest.get_by_text("Rename", exact=True).count() == 0
+    page.get_by_text("More", exact=True).click()
     page.get_by_text("Rename", exact=True).first.click()
     page.get_by_label("Name").fill("a/b")
     page.get_by_role("button", name="Rename").click()
@@ -163,8 +167,9 @@ def test_what_a_live_job_uses_is_not_deleted(seeded: Any, visit: Visit) -> None:
     model_id = seeded.model("in use")
     job_id = seeded.submit("Waiting", model_id)
     page = visit(f"/models/{model_id}/")
+    page.get_by_text("More", exact=True).click()
     page.get_by_text("Delete", exact=True).first.click()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete permanently").click()
     assert f"the job {job_id} still uses the model" in page.get_by_role("alert").inner_text()
     seeded.api("POST", f"jobs/{job_id}/cancel")
 

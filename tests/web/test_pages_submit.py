@@ -84,7 +84,7 @@ def test_a_file_and_options_become_a_job(browser: dict[str, Any], seeded: Any, s
     content = b"x" * 300_000
     choose(page, "Model file", "my net.tflite", content)
     if browser:
-        page.locator("summary", has_text="For LiteRT").click()
+        page.locator("summary", has_text="LiteRT options").click()
     page.get_by_label("Bench Phone").check()
     page.get_by_label("max_profiler_iterations").fill("7")
     page.get_by_label("number_of_threads").fill("2")
@@ -106,10 +106,10 @@ def test_a_file_and_options_become_a_job(browser: dict[str, Any], seeded: Any, s
 def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], seeded: Any, visit: Visit) -> None:
     needed = seeded.submit("needed first")
     page = visit("/submit", **browser)
-    page.get_by_text("It takes: integer >= 1.").first.wait_for()
+    page.get_by_text("Accepts: integer >= 1.").first.wait_for()
     choose(page, "Model file", "limited.onnx", b"limited")
     page.get_by_label("Bench Phone").check()
-    required = page.get_by_label("One on each line")
+    required = page.get_by_label("One requirement per line")
     if browser:
         required.fill("estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
     else:
@@ -120,27 +120,27 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
         page.get_by_label("Add a figure").select_option("model_size")
         page.get_by_label("Add a figure").press("Enter")
         required.press_sequentially("1")
-    page.get_by_label("One input on each line").fill("x=1,3,-1\n")
+    page.get_by_label("One input per line").fill("x=1,3,-1\n")
     page.locator("summary", has_text="More").click()
     page.get_by_label("Waits for").fill(f"{needed}, jnothing")
-    page.get_by_label("Keep what compile makes").check()
+    page.get_by_label("Keep the compiled artifact").check()
     send(page)
     if not browser:
         page.get_by_text("requirement 'model_size <= 1': the limit 1 needs a unit").first.wait_for()
         required.press_sequentially(" MB")
         send(page)
     page.get_by_text("input shape x=1,3,-1: the size -1 must be 0 or more").first.wait_for()
-    page.get_by_label("One input on each line").fill("x=1,3,48,192")
+    page.get_by_label("One input per line").fill("x=1,3,48,192")
     send(page)
     page.get_by_text("there is no job 'jnothing' to wait for").first.wait_for()
-    shown(page, "One on each line", "estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
+    shown(page, "One requirement per line", "estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
     page.get_by_label("Waits for").fill(needed)
     send(page)
     job = job_of(page, seeded)
     assert job["requirements"] == ["estimated_inference_time <= 33 ms", "model_size <= 1 MB"]
     assert (job["waits_for"], job["keeps_artifact"]) == ([needed], True)
     assert job["input_shapes"] == {"x": [1, 3, 48, 192]}
-    page.get_by_text("It waits for another job").wait_for()
+    page.get_by_text("Waiting for another job").wait_for()
     page.get_by_text("model_size <= 1 MB").wait_for()
     seeded.api("POST", f"jobs/{needed}/cancel")
 
@@ -148,8 +148,8 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
 def test_a_sheet_that_does_not_measure_takes_no_requirement(seeded: Any, visit: Visit) -> None:
     page = visit(f"/submit?dataset={seeded.dataset()}", **PLAIN)
     choose(page, "Model file", "idle.onnx", b"idle")
-    page.get_by_label("Measure as well").uncheck()
-    page.get_by_label("One on each line").fill("model_size <= 1 MB")
+    page.get_by_label("Also profile").uncheck()
+    page.get_by_label("One requirement per line").fill("model_size <= 1 MB")
     send(page)
     page.get_by_text("a job that does not measure meets no requirement").first.wait_for()
 
@@ -181,14 +181,14 @@ def test_all_mistakes_are_told_at_once_on_top_and_beside_their_fields(browser: d
     page = visit("/submit", **browser)
     page.get_by_label("Bench Phone").check()
     choose(page, "Model file", "notes.txt", b"no model")
-    page.get_by_label("One on each line").fill("model_size <= 1\nno_figure <= 3\nmodel_size <= 1 MB")
+    page.get_by_label("One requirement per line").fill("model_size <= 1\nno_figure <= 3\nmodel_size <= 1 MB")
     page.locator("summary", has_text="More").click()
     page.get_by_label("Priority", exact=True).fill("11")
     page.get_by_label("Deadline in seconds").fill("-1")
     page.get_by_label("Waits for").fill("jnothing, jnobody")
     send(page)
     top = page.get_by_role("alert")
-    top.get_by_text("5 things").wait_for()
+    top.get_by_text("5 problems").wait_for()
     said = {
         "model_file": ["notes.txt is no model by its name"],
         "requirements": ["the limit 1 needs a unit", "no_figure"],
@@ -254,6 +254,8 @@ def test_fields_and_text_follow_each_other(visit: Visit) -> None:
     shown(page, "All options as text", "--max_profiler_iterations 25")
     text.fill("--max_profiler_iterations 40 --compute_unit cpu")
     shown(page, "compute_unit", "cpu")
+    text.fill("--max_profiler_iterations 40 --compute_unit cpu,gpu")
+    shown(page, "compute_unit", "cpu,gpu")  # an order that the list does not offer
     assert count.input_value() == "40"
     text.fill("--max_profiler_iteration 40")
     page.get_by_text("there is no option --max_profiler_iteration (did you mean --max_profiler_iterations").wait_for()
@@ -263,10 +265,10 @@ def test_fields_and_text_follow_each_other(visit: Visit) -> None:
 def test_what_was_typed_outlives_a_change_of_language(seeded: Any, second: None, visit: Visit) -> None:
     model_id = seeded.model("Kept net")
     page = visit("/submit", locale="en-GB")
-    page.get_by_label("Or a model that is here").select_option(model_id)
+    page.get_by_label("Or an uploaded model").select_option(model_id)
     page.get_by_label("Other <Board>").check()
     page.get_by_label("max_profiler_iterations").fill("7")
-    page.get_by_label("One on each line").fill("model_size <= 1 MB\nmodel_size <= 2")
+    page.get_by_label("One requirement per line").fill("model_size <= 1 MB\nmodel_size <= 2")
     send(page)
     page.get_by_text("the limit 2 needs a unit").first.wait_for()
     page.get_by_label("Name").fill("Two <tongues>")
@@ -304,7 +306,7 @@ def test_what_the_device_cannot_run_is_told_before_anything_is_sent(
     page.get_by_text("reads a model of the kind onnx; those there read: tflite, torchscript").first.wait_for()
     page = visit(f"/submit?model={seeded.model('Mobile', kind='tflite')}", **browser)
     page.get_by_label("Able Board").check()
-    page.get_by_label("runtime", exact=True).fill("torch")
+    page.get_by_label("Runtime runtime").select_option("torch")
     send(page)
     beside = page.locator("[id='problem-option.runtime']")
     beside.get_by_text(
@@ -500,10 +502,10 @@ def test_a_job_that_waits_says_when_it_begins(seeded: Any, visit: Visit) -> None
     offer = ClaimRequest(AGENT_PROTOCOL, DeviceOffer("patient-1", "Patient Phone", "9"))
     door.claim(offer)
     first, second = (seeded.submit(name, device=other) for name in ("Sooner", "Later"))
-    assert "It is next in the queue. It begins in a few seconds." in visit(f"/jobs/{first}/").inner_text("main")
-    assert "nothing has been run on this device yet" in visit(f"/jobs/{second}/").inner_text("main")
+    assert "Next in the queue. Starts in a few seconds." in visit(f"/jobs/{first}/").inner_text("main")
+    assert "nothing has run on this device yet" in visit(f"/jobs/{second}/").inner_text("main")
     attempt = door.claim(offer)
     assert attempt is not None
     door.finish(attempt.attempt, Outcome(error={"code": "LoadFailed", "message": "torn", "hint": None}))
     third = seeded.submit("Last", device=other, waits_for=[second])
-    assert second in visit(f"/jobs/{third}/").get_by_text("It waits for another job:").inner_text()
+    assert second in visit(f"/jobs/{third}/").get_by_text("Waiting for another job:").inner_text()

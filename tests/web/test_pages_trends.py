@@ -107,6 +107,7 @@ def test_a_row_leads_to_the_job_and_to_the_comparison_with_the_job_before(jobs: 
     page.go_back()
     page.locator("svg.trend a").first.click()
     page.wait_for_url("**/jobs/*/")
+    page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Trend", exact=True).click()
     page.wait_for_url("**/trends?model=ci-net&device=Bench*Phone")
 
@@ -175,5 +176,5 @@ def test_anothers_jobs_are_no_ones_trend(seeded: Any, jobs: list[str]) -> None:
             assert answer.status_code == 200
             assert "commit 3" not in answer.text
             assert "/jobs/j" not in answer.text
-        assert "Nothing was measured yet." in other.get("/trends").text
+        assert "Nothing has been measured yet." in other.get("/trends").text
         assert other.get(f"/compare?job={jobs[0]}&job={jobs[1]}").status_code == 404

@@ -191,6 +191,7 @@ def test_a_definition_leads_back_to_the_word_that_led_to_it(opened: Open) -> Non
 
 def test_a_word_explains_itself_on_hover_and_on_focus(opened: Open) -> None:
     page = opened(sample_profile())
+    page.get_by_text("More figures").click()
     tip, link = page.get_by_role("tooltip"), page.get_by_role("link", name="Harness floor")
     link.hover()
     tip.get_by_text("What dynolab itself adds to every iteration").wait_for()
@@ -225,6 +226,7 @@ def test_without_javascript_everything_is_there(opened: Open) -> None:
     assert len(names(page)) == 68
     assert page.get_by_role("searchbox").count() == 0
     assert page.get_by_role("button").count() == 0
+    page.get_by_text("More figures").click()
     page.get_by_role("link", name="Harness floor").click()
     assert page.locator(":target").get_by_role("link", name="to the top").is_visible()
     assert page.get_by_role("region", name="Inference", exact=True).get_by_text("8.31 ms").is_visible()

@@ -12,12 +12,14 @@ import signal
 import sys
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynolab import errors
 from dynolab.connections.local import plugin as local
+from dynolab.jobs._planned import counted
 from dynolab.jobs.base import Context
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
@@ -27,6 +29,7 @@ from dynolab.spec.agents import OFFER_NULL, Assignment, Outcome, Tensors
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
+from dynolab.spec.progress import describe
 
 if TYPE_CHECKING:
     from dynolab.jobs.inference import InferenceJob
@@ -95,6 +98,7 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | No
         artifact=folder / ARTIFACT_FOLDER if assignment.keeps_artifact else None,
         formats=(assignment.model_kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else [])),
     )
+    context = replace(context, progress=counted(context.progress, model))
     if assignment.kind == "profile":
         return profile_job.run(profile_job.validate(model), context)
     if assignment.kind != "inference" or assignment.dataset is None:
@@ -142,8 +146,7 @@ class Narration:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
         if event["event"] == "stage":
-            number = f" {event['process']}" if "process" in event else ""
-            self.say(f"{event['stage']}: {event['text']}{number}")
+            self.say(describe(event))
         elif event["event"] == "note":
             self.say(event["text"])
 

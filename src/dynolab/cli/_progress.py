@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -12,22 +12,10 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from dynolab.client.progress import Counted, Display, Moment, Told, live_line
-from dynolab.measure import plan
+from dynolab.jobs._planned import counted
 from dynolab.report.base import line
-from dynolab.spec import options
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.progress import Event, brief, describe
-
-
-def processes(spec: ProfileSpec) -> dict[tuple[str, str], int]:
-    """Processes by stage and pass. A compilation that takes long is timed once: only its outcome tells."""
-    loop = len(plan.loop_iterations(options.parse(spec.options), spec.processes))
-    timed = {("first_load", "time"): spec.processes, ("inference", "time"): loop}
-    return {
-        **timed,
-        ("compile", "memory"): 1,
-        **{(name, "memory"): spec.processes for name in ("first_load", "inference")},
-    }
 
 
 @contextmanager
@@ -37,20 +25,20 @@ def follow(spec: ProfileSpec, *, several: bool = False) -> Iterator[Callable[[Ev
     if sys.stderr.isatty():
         console = Console(stderr=True)
         with live_line(str(spec.runtime) if several else spec.model.name, console) as bar:
-            yield _live(bar, bar.task_ids[0], note, processes(spec))
+            yield counted(_live(bar, bar.task_ids[0], note), spec)
     else:
         click.echo(f"profiling {line(spec.model.name)} on {spec.runtime}", err=True)
-        yield _plain(note, processes(spec))
+        yield counted(_plain(note), spec)
 
 
-def _live(bar: Progress, task: TaskID, note: str, planned: Mapping[tuple[str, str], int]) -> Callable[[Event], None]:
+def _live(bar: Progress, task: TaskID, note: str) -> Callable[[Event], None]:
     def receive(event: Event) -> None:
         if event["event"] == "note":
             bar.console.print(f"{note}{line(event['text'])}", markup=False, highlight=False)
         elif event["event"] == "iteration":
-            bar.update(task, total=event["of"], completed=event["count"], now=brief(event, planned))
+            bar.update(task, total=event["of"], completed=event["count"], now=brief(event))
         else:
-            bar.update(task, total=None, completed=0, now=brief(event, planned))
+            bar.update(task, total=None, completed=0, now=brief(event))
 
     return receive
 
@@ -81,7 +69,7 @@ PLAIN_EVERY_S = 10.0
 """How often a long loop is told of where there is no terminal."""
 
 
-def _plain(note: str, planned: Mapping[tuple[str, str], int]) -> Callable[[Event], None]:
+def _plain(note: str) -> Callable[[Event], None]:
     last = time.monotonic()
 
     def receive(event: Event) -> None:
@@ -90,6 +78,6 @@ def _plain(note: str, planned: Mapping[tuple[str, str], int]) -> Callable[[Event
             return
         last = time.monotonic()
         prefix = note if event["event"] == "note" else ""
-        click.echo(f"  {prefix}{line(describe(event, planned))}", err=True)
+        click.echo(f"  {prefix}{line(describe(event))}", err=True)
 
     return receive

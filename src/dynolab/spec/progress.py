@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from dynolab.spec.show import show_time
@@ -22,8 +21,8 @@ TITLES = {
 """What a stage of the work is called."""
 
 
-def describe(event: Event, planned: Mapping[tuple[str, str], int] = MappingProxyType({})) -> str:
-    """An event in a few words; ``planned`` tells how many processes a stage's pass gets, where that is known."""
+def describe(event: Event) -> str:
+    """An event in a few words; ``of`` in it is how many processes a stage's pass gets, where that is known."""
     if event["event"] == "iteration":
         return f"iteration {event['count']:,} of {event['of']:,}, minimum {show_time(event['minimum_ns'])}"
     if event["event"] == "note":
@@ -31,12 +30,12 @@ def describe(event: Event, planned: Mapping[tuple[str, str], int] = MappingProxy
     if event["event"] == "duet":
         return f"{_pair(event)}, {event['elapsed_s']:.0f} of {event['budget_s']:.0f} s"
     title, again = TITLES.get(event["stage"], event["stage"]), event.get("attempt", 1)
-    of = planned.get((event["stage"], event["text"]))
+    of = event.get("of")
     number = f", process {event['process']}" + (f" of {of}" if of else "") if "process" in event else ""
     return f"{title}: {event['text']}{number}" + (f" (try {again}: the last was noisy)" if again > 1 else "")
 
 
-def brief(event: Event, planned: Mapping[tuple[str, str], int] = MappingProxyType({})) -> str:
+def brief(event: Event) -> str:
     """The same for a line that the bar stands in: shorter."""
     if event["event"] == "iteration":
         return describe(event).removeprefix("iteration ")
@@ -46,7 +45,7 @@ def brief(event: Event, planned: Mapping[tuple[str, str], int] = MappingProxyTyp
         return _pair(event)
     if event["stage"] == "inspect":
         return "inspect: looking for inputs"
-    text = describe({**event, "attempt": 1}, planned).replace(": time, ", ": ").replace(": memory, ", " memory: ")
+    text = describe({**event, "attempt": 1}).replace(": time, ", ": ").replace(": memory, ", " memory: ")
     return text + (f", try {event['attempt']}" if event.get("attempt", 1) > 1 else "")
 
 

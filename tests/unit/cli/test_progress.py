@@ -10,6 +10,7 @@ from rich.console import Console
 
 from dynolab.cli import _progress
 from dynolab.client.progress import live_line
+from dynolab.jobs._planned import counted
 from dynolab.spec import progress
 from dynolab.spec.jobs import ProfileSpec
 
@@ -22,7 +23,7 @@ def test_the_live_line_keeps_bar_and_time_and_crops_the_name(width: int) -> None
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None)
     with live_line(SPEC.model.name, console) as bar:
-        _progress._live(bar, bar.task_ids[0], "note: ", {})(LOOP)
+        _progress._live(bar, bar.task_ids[0], "note: ")(LOOP)
         (row,) = console.render_lines(bar.get_renderable())[:1]
         text = "".join(segment.text for segment in row).rstrip()
         assert len(console.render_lines(bar.get_renderable())) == 1
@@ -34,13 +35,19 @@ def test_the_live_line_keeps_bar_and_time_and_crops_the_name(width: int) -> None
         assert "1,345 of 10,000, minimum 4.55 ms" in text
 
 
-def test_processes_are_counted_where_the_plan_is_known() -> None:
-    planned = _progress.processes(SPEC)
-    event = {"event": "stage", "stage": "inference", "text": "time", "process": 2, "attempt": 2}
-    assert progress.describe(event, planned) == "inference: time, process 2 of 3 (try 2: the last was noisy)"
-    assert progress.brief(event, planned) == "inference: process 2 of 3, try 2"
-    compiled = {"event": "stage", "stage": "compile", "text": "time", "process": 2}
-    assert progress.describe(compiled, planned) == "compile: time, process 2"
+def test_processes_are_counted_where_the_plan_is_known_and_they_are_no_more() -> None:
+    told: list[progress.Event] = []
+    receive = counted(told.append, SPEC)
+    for stage, process in (("inference", 2), ("inference", 4), ("compile", 2)):
+        receive({"event": "stage", "stage": stage, "text": "time", "process": process})
+    assert [progress.describe(event) for event in told] == [
+        "inference: time, process 2 of 3",
+        "inference: time, process 4",
+        "compile: time, process 2",
+    ]
+    again = {**told[0], "attempt": 2}
+    assert progress.describe(again) == "inference: time, process 2 of 3 (try 2: the last was noisy)"
+    assert progress.brief(again) == "inference: process 2 of 3, try 2"
 
 
 @pytest.mark.parametrize(("several", "shown"), [(True, "note on onnxruntime: x is open"), (False, "note: x is open")])

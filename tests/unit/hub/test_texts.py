@@ -99,6 +99,8 @@ def answers() -> Iterator[Profile]:
     """Profiles that between them are answered with all the words that stand first in a report, and on its cards."""
     base = sample_profile()
     yield sample_profile(layers=disturbed_table())
+    threads = {"intra_op_num_threads": "0 (one for each physical core: 2)"}
+    yield sample_profile(runtime=replace(base.runtime, effective=threads))
     yield load((Path(__file__).parents[2] / "data" / "first_schema.json").read_text(encoding="utf-8"))
     for count in (1, 2):
         alone = tuple(replace(layer, compute_unit=ComputeUnit.CPU) for layer in base.layers.layers[:count])
@@ -128,7 +130,10 @@ def said() -> dict[str, set[str]]:
     for profile in (sample_profile(), noisy_profile(), unmeasured_profile(), *answers()):
         body.render(shown=view(profile, "sample", 1, many=False, say=say))
     sides([sample_profile(), noisy_profile()], say=say)
-    for template in [*TEMPLATES.glob("*.j2"), *(REPORT / f"_{name}.j2" for name in ("profile", "macros", "strip"))]:
+    for template in [
+        *TEMPLATES.glob("*.j2"),
+        *(REPORT / f"_{name}.j2" for name in ("charts", "layers", "macros", "profile", "setup", "strip")),
+    ]:
         for call in made.parse(template.read_text(encoding="utf-8")).find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("say", "say_around"):
                 words = _choices(call.args[0])

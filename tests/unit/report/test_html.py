@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from dynolab.report import html
 from dynolab.report.html.charts import memory_chart
+from dynolab.report.html.figures import comparison
 from dynolab.report.html.iterations import iteration_charts
 from dynolab.report.html.settings import settings
 from dynolab.report.html.svg import element, nice_ticks, percent
 from dynolab.report.html.tables import tables, witnesses
-from dynolab.report.html.view import comparison
 from dynolab.report.html.words import breaks, prose
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.measurements import Range

@@ -2,56 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
 from html import escape
+from pathlib import Path
 from typing import Any
 
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-    "code{font-family:ui-monospace,monospace}table{border-collapse:collapse}td,th{text-align:left;vertical-align:top;"
-    "padding:.2rem .8rem .2rem 0}h3{margin-top:2rem}"
-)
+STYLE = Path(__file__).with_name("docs.css")
+HUB = "/"
+"""Where the hub's pages are."""
+
+
+@cache
+def style() -> str:
+    """The page's style sheet."""
+    return STYLE.read_text(encoding="utf-8")
 
 
 def page(document: dict[str, Any]) -> str:
     """The page of an OpenAPI document."""
     about = document["info"]
     title = escape(f"{about['title']} {about['version']}")
-    body = "".join(_routes(document)) + "".join(_schemas(document))
+    groups = _groups(document)
+    body = "".join(_group(name, routes) for name, routes in groups.items()) + "".join(_schemas(document))
+    menu = "".join(f'<li><a href="#of-{name}">{name}</a></li>' for name in groups)
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><h1>{title}</h1>'
-        f"<p>{escape(about['description'])} Every request needs the header <code>Authorization: Bearer TOKEN</code>. "
-        f'The same for programs: <a href="openapi.json">openapi.json</a>.</p>{body}</html>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} API</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style()}</style>'
+        f'<main><p class="back"><a href="{HUB}">dynolab hub</a></p><h1>{title} API</h1>'
+        f"<p>{_text(about['description'])} Every request needs the header <code>Authorization: Bearer TOKEN</code>. "
+        f'For programs: <a href="openapi.json">openapi.json</a>.</p>'
+        f'<nav aria-label="Sections"><ul>{menu}<li><a href="#documents">Documents</a></li></ul></nav>{body}</main></html>'
     )
 
 
-def _routes(document: dict[str, Any]) -> Iterator[str]:
-    yield "<h2>Routes</h2>"
+def _text(words: str) -> str:
+    """Plain text with `code` in it, as markup."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
+
+
+def _groups(document: dict[str, Any]) -> dict[str, list[tuple[str, str, Mapping[str, Any]]]]:
+    """Verb, path and description of each route, by the first part of the path."""
+    found: dict[str, list[tuple[str, str, Mapping[str, Any]]]] = {}
     for path, verbs in document["paths"].items():
         for verb, route in verbs.items():
-            yield f"<h3><code>{verb.upper()} {escape(path)}</code></h3><p>{escape(route.get('description', ''))}</p>"
-            yield "<table>"
-            for one in route.get("parameters", ()):
-                text = escape(one.get("description", ""))
-                yield f"<tr><td><code>{escape(one['name'])}</code><td>{escape(one['in'])}<td>{text}</tr>"
-            for media in route.get("requestBody", {}).get("content", {}).values():
-                yield f"<tr><td>body<td colspan=2>{_type(media['schema'])}</tr>"
-            for status, answer in route["responses"].items():
-                if status < "300":
-                    content = answer.get("content", {})
-                    kinds = ", ".join(f"{escape(kind)} {_type(one['schema'])}" for kind, one in content.items())
-                    yield f"<tr><td>{status}<td colspan=2>{kinds or 'nothing'}</tr>"
-            yield "</table>"
+            found.setdefault(path.split("/")[1], []).append((verb.upper(), path, route))
+    return found
+
+
+def _group(name: str, routes: list[tuple[str, str, Mapping[str, Any]]]) -> str:
+    return f'<section aria-labelledby="of-{name}"><h2 id="of-{name}">{name}</h2>{"".join(_route(*one) for one in routes)}</section>'
+
+
+def _route(verb: str, path: str, route: Mapping[str, Any]) -> str:
+    rows = [
+        (f"<code>{escape(one['name'])}</code>", escape(one["in"]), _text(one.get("description", "")))
+        for one in route.get("parameters", ())
+    ]
+    rows += [("body", _type(media["schema"]), "") for media in route.get("requestBody", {}).get("content", {}).values()]
+    for status, answer in route["responses"].items():
+        if status < "300":
+            content = answer.get("content", {})
+            kinds = ", ".join(f"{escape(kind)} {_type(one['schema'])}" for kind, one in content.items())
+            rows.append((status, kinds or "nothing", ""))
+    words = _text(route.get("description", ""))
+    return f'<article><h3><span class="verb">{verb}</span> <code>{escape(path)}</code></h3><p>{words}</p>{_table(rows)}</article>'
 
 
 def _schemas(document: dict[str, Any]) -> Iterator[str]:
-    yield "<h2>Documents</h2>"
+    yield '<section aria-labelledby="documents"><h2 id="documents">Documents</h2>'
     for name, schema in sorted(document["components"]["schemas"].items()):
-        yield f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{escape(schema.get("description", ""))}</p><table>'
-        for field, one in schema.get("properties", {}).items():
-            yield f"<tr><td><code>{escape(field)}</code><td>{_type(one)}<td>{escape(one.get('description', ''))}</tr>"
-        yield "</table>"
+        rows = [
+            (f"<code>{escape(field)}</code>", _type(one), _text(one.get("description", "")))
+            for field, one in schema.get("properties", {}).items()
+        ]
+        title, words = escape(name), _text(schema.get("description", ""))
+        yield f'<article><h3 id="{title}">{title}</h3><p>{words}</p>{_table(rows)}</article>'
+    yield "</section>"
+
+
+def _table(rows: list[tuple[str, str, str]]) -> str:
+    if not rows:
+        return ""
+    lines = "".join(f'<tr><th scope="row">{one}</th><td>{two}</td><td>{three}</td></tr>' for one, two, three in rows)
+    return f"<table>{lines}</table>"
 
 
 def _type(schema: dict[str, Any]) -> str:

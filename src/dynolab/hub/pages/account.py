@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import SpecInvalid
+from dynolab.hub.pages.add_device import PLACE as ADD_DEVICE
 from dynolab.hub.pages.flash import (
     Action,
     Flash,
@@ -36,9 +36,6 @@ from dynolab.hub.usecases.revoke_token import revoke_token
 from dynolab.hub.usecases.set_password import PASSWORD_LEAST, change_password
 from dynolab.hub.usecases.sign_in import USED_EVERY
 
-NOWHERE = ("127.0.0.1", "localhost", "::1")
-"""Addresses that lead to the machine itself, on each another."""
-
 
 async def show(request: Request) -> Response:
     """``GET /account/``; once after a token was made, with its secret."""
@@ -52,11 +49,12 @@ async def without_slash(request: Request) -> Response:
 
 
 async def make(request: Request) -> Response:
-    """``POST /account/tokens`` with ``kind`` and ``label``: back to the page, which shows the secret once."""
+    """``POST /account/tokens`` with ``kind`` and ``label``: on to the page that shows the secret, once, and what it is for."""
     hub, account, form = await posted_form(request)
     kind, label = field_text(form, "kind"), field_text(form, "label")
     _, secret = await make_own_token(hub, account, kind=kind, label=label)
-    return redirect_with_new_token(request, "/account/#made", NewToken(kind, secret))
+    place = ADD_DEVICE if kind == "agent" else "/account/"
+    return redirect_with_new_token(request, f"{place}#made", NewToken(kind, secret))
 
 
 async def revoke(request: Request) -> Response:
@@ -113,9 +111,7 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
         used_every=int(USED_EVERY.total_seconds() // 60),
         least=PASSWORD_LEAST,
         address=address,
-        here_only=urlsplit(address).hostname in NOWHERE,
         user_token=made.secret if made is not None and made.kind == "user" else None,
-        agent_token=made.secret if made is not None and made.kind == "agent" else None,
         device=json.dumps(devices[0].name if devices else "DEVICE", ensure_ascii=False),
     )
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from dynolab import errors
 from dynolab.hub.pages import (
     account,
+    add_device,
     assets,
     compare,
     datasets,
@@ -51,6 +52,7 @@ ROOMS = (
     pools,
     datasets,
     devices,
+    add_device,
     account,
     assets,
 )

@@ -22,11 +22,13 @@ from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.find_compared import MOST, find_chosen, find_comparable, find_compared
 from dynolab.report.base import Report
 from dynolab.report.html.bounded import bounded
+from dynolab.report.html.figures import comparison
 from dynolab.report.html.sides import LETTERS, comparisons, layer_sides, sides
-from dynolab.report.html.view import comparison
 from dynolab.spec import codec, precision
 from dynolab.spec.profiles import Profile
 
+TABS = ("overview", "stages", "layers", "figures")
+"""The parts that a comparison is shown in."""
 OFFERED = 50
 """Jobs to choose from."""
 EACH_ANSWER = ("json", "comparison.json", "the comparison itself: answers, ratios, intervals, layers")
@@ -50,7 +52,7 @@ def address(job_ids: Sequence[str], path: str = "/compare", **more: str) -> str:
 
 
 async def show(request: Request) -> Response:
-    """``GET /compare?job=A&job=B``: two to six jobs; with fewer, or with ``add``, a form to choose others."""
+    """``GET /compare?job=A&job=B``: two to six jobs, one ``tab`` at a time; with fewer, or with ``add``, a form to choose others."""
     hub, account = await current_account(request)
     ids = _ids(request)
     if len(ids) < 2 or "add" in request.query_params:
@@ -62,12 +64,15 @@ async def show(request: Request) -> Response:
     cut = await asyncio.to_thread(lambda: [bounded(profile) for _, profile in found])
     profiles = [profile for profile, _ in cut]
     seen = await asyncio.to_thread(sides, profiles, slice(FIRST_CHUNKS), say(request))
+    asked = request.query_params.get("tab")
     return await page(
         request,
         "compare.html.j2",
         account,
         columns=_columns([row for row, _ in found], profiles),
         seen=seen,
+        tabs=[(tab, address(ids, **({} if tab == TABS[0] else {"tab": tab}))) for tab in TABS],
+        tab=asked if asked in TABS else TABS[0],
         figures=await asyncio.to_thread(comparison, profiles),
         apart=_apart([profile for _, profile in found]),
         is_cut=any(is_cut for _, is_cut in cut),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,6 @@ from dynolab.hub.usecases.find_pools import find_pools
 
 ATTEMPTS = 25
 """On a page of what a board did."""
-STATES = ("free", "busy", "away")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,6 @@ class Kind:
     def name(self) -> str:
         """As jobs ask for it."""
         return self.load.model.name
-
-    @property
-    def counts(self) -> list[tuple[str, int]]:
-        """How many boards are free, busy and away; what none is, is left out."""
-        found = Counter(board.state for board in self.boards)
-        return [(state, found[state]) for state in STATES if found[state]]
 
     @property
     def frameworks(self) -> list[tuple[str, str]]:

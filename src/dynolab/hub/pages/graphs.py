@@ -35,7 +35,7 @@ from dynolab.hub.usecases.open_link import open_read, sign_link
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.report.html.bounded import bounded
-from dynolab.report.html.view import LayerRow, LayersView, layer_rows, layers_view
+from dynolab.report.html.layers import LayerRow, LayersView, layer_rows, layers_view
 from dynolab.spec.layer_names import node_names
 from dynolab.spec.measurements import Layer
 

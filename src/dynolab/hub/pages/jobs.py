@@ -27,7 +27,7 @@ from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
 from dynolab.hub.usecases.find_recent_names import find_recent_names
 from dynolab.report.html.tables import Badge
 from dynolab.spec.requirements import Outcome
-from dynolab.spec.show import show_time
+from dynolab.spec.show import show_time, show_time_range
 
 STATES = ("queued", "preparing", "running", "done", "failed", "cancelled")
 LIVE = frozenset(STATES[:3])
@@ -80,10 +80,17 @@ def required(summary: Mapping[str, Any]) -> Required | None:
     return Required(Badge(next(iter(sound))), best_first)
 
 
+def _time(summary: Mapping[str, Any]) -> str | None:
+    """The range of the inference time; of a summary without a lower end, as older agents sent it, the minimum."""
+    upper, lower = (summary.get(f"estimated_inference_time_{end}ns") for end in ("", "lower_"))
+    if not isinstance(upper, int | float):
+        return None
+    return show_time(upper) if not isinstance(lower, int | float) else show_time_range(lower, upper, "–")
+
+
 def line(row: Row[Any]) -> JobLine:
     """A row of :func:`dynolab.hub.usecases.find_jobs.page_jobs` as it is shown."""
     summary: Mapping[str, Any] = row.summary if isinstance(row.summary, dict) else {}
-    time_ns = summary.get("estimated_inference_time_ns")
     ended = row.finished_at or datetime.now(UTC)
     return JobLine(
         id=row.id,
@@ -98,7 +105,7 @@ def line(row: Row[Any]) -> JobLine:
         owner=row.email,
         created_at=row.created_at,
         seconds=None if row.started_at is None else max(0, round((ended - row.started_at).total_seconds())),
-        time=None if time_ns is None else show_time(time_ns),
+        time=_time(summary),
         trust=(summary.get("verdicts") or {}).get("inference"),
         required=required(summary),
     )

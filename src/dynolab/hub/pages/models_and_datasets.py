@@ -155,7 +155,7 @@ def _peak(summary: Any) -> str | None:
     ends = summary.get("inference_memory_peak_bytes") if isinstance(summary, dict) else None
     if not isinstance(ends, list) or [type(end) for end in ends] != [int, int]:
         return None
-    return show_range(Range(*ends))
+    return show_range(Range(*ends), "–")
 
 
 def _names(collection: Collection) -> dict[str, Any]:

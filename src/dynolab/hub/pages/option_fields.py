@@ -10,6 +10,7 @@ from dynolab import plugins
 from dynolab.errors import Error, SpecInvalid
 from dynolab.report.base import Say
 from dynolab.spec.options import OPTIONS, Kind, KnownOption, format_options, parse
+from dynolab.spec.runtime_support import RUNS
 
 PREFIX = "option."
 """Before an option's path in the name of its field: ``option.onnx_options.execution_mode``."""
@@ -31,17 +32,20 @@ FIRST = {
     "exported_program": "torch",
 }
 """The runtime's word by the format that is its own: without ``--runtime`` that is what runs the model."""
+UNITS = ("cpu", "gpu", "npu", "npu,cpu", "gpu,cpu", "npu,gpu,cpu")
+"""Orders of compute units that are offered; others can be written as text."""
 FREE = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.WORDS})
 BY_PATH = {option.path: option for option in OPTIONS if option.kind is not Kind.GROUP}
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One option as a field. ``choices`` empty: it is typed, ``suggested`` then names what may be taken."""
+    """One option as a field. ``choices`` empty: it is typed. ``runtimes`` are those of the devices that there are."""
 
     option: KnownOption
     value: str
     problem: Error | None
+    runtimes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,8 +53,17 @@ class Field:
         return PREFIX + self.option.path
 
     @property
+    def title(self) -> str:
+        """The option's name as words."""
+        return self.option.name.replace("_", " ").capitalize()
+
+    @property
     def choices(self) -> tuple[str, ...]:
-        """Every value that is taken, where these can be listed."""
+        """Every value that is taken, where these can be listed; of many, the usual ones."""
+        if self.option.path == "runtime":
+            return self.runtimes
+        if self.option.path == "compute_unit":
+            return UNITS
         if self.option.kind is Kind.BOOLEAN:
             return ("true", "false")
         return () if self.option.kind in FREE or self.option.pattern else self.option.allowed
@@ -58,8 +71,6 @@ class Field:
     @property
     def suggested(self) -> tuple[str, ...]:
         """Words to choose from in a field that takes others, too."""
-        if self.option.path == "runtime":
-            return tuple(name for name in plugins.names("dynolab.runtimes") if name != "null")
         return () if self.choices else self.option.allowed
 
     def takes(self, say: Say) -> str:
@@ -74,7 +85,15 @@ class Field:
     def default(self) -> str | None:
         """dynolab's default as it is written; None: the runtime's own."""
         given = self.option.default
-        return None if given is None else str(given).lower() if isinstance(given, bool) else f"{given}"
+        return (
+            None
+            if given is None
+            else str(given).lower()
+            if isinstance(given, bool)
+            else f"{given:g}"
+            if isinstance(given, float)
+            else f"{given}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +194,21 @@ def _problem(path: str, value: str) -> Error | None:
     return None
 
 
-def form_fields(merged: Merged, kind: str | None) -> FormFields:
-    """The fields with what stands in them; ``kind`` is the chosen model's format, None: no model is chosen yet."""
+def offered_runtimes(attributes: Iterable[str]) -> tuple[str, ...]:
+    """The runtimes that devices with these attributes have; where none tells, all that are known."""
+    told = {one.removeprefix(RUNS).partition("/")[0] for one in attributes if one.startswith(RUNS)}
+    known = (name for name in plugins.names("dynolab.runtimes") if name != "null")
+    return tuple(sorted(told)) or tuple(known)
+
+
+def form_fields(merged: Merged, kind: str | None, available: tuple[str, ...]) -> FormFields:
+    """The fields with what stands in them.
+
+    ``kind`` is the chosen model's format, None: no model is chosen yet; ``available`` are the runtimes of the devices.
+    """
 
     def field(option: KnownOption) -> Field:
-        return Field(option, merged.values.get(option.path, ""), merged.problems.get(PREFIX + option.path))
+        return Field(option, merged.values.get(option.path, ""), merged.problems.get(PREFIX + option.path), available)
 
     ours = FIRST.get(kind or "")
     read = [field(option) for option in BY_PATH.values() if not option.idle]

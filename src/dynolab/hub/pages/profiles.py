@@ -19,9 +19,9 @@ from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.live_logs import live_log
 from dynolab.hub.pages.live_updates import live_fragment
+from dynolab.hub.pages.progress import running
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
 from dynolab.hub.pages.sessions import current_account
-from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
@@ -31,10 +31,10 @@ from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
-from dynolab.hub.usecases.share_access import shared_with
 from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
-from dynolab.report.html.view import ProfileView, layers_view, view
+from dynolab.report.html.layers import layers_view
+from dynolab.report.html.view import ProfileView, view
 from dynolab.spec.profiles import Profile
 
 PAGE = "html"
@@ -42,16 +42,8 @@ PAGE = "html"
 FIRST_CHUNKS, MORE_CHUNKS = 2, 20
 """Bodies of the layer table, of a hundred layers each, that come with the page; and with each request after that."""
 LOG_TAIL_BYTES = 200_000
-STAGES = ("compile", "first_load", "warm_load", "inference")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A stage of a running job: ``state`` is ``before``, ``now`` or ``over``; ``text`` what it is at."""
-
-    name: str
-    state: str
-    text: str
+TABS = ("overview", "memory", "timing", "layers", "setup", "log")
+"""The parts that the result of a job is shown in, each a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +74,15 @@ class LayersPart:
 
 
 async def show(request: Request) -> Response:
-    """``GET /jobs/ID/``."""
+    """``GET /jobs/ID/``, of a result one ``tab`` at a time."""
     hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
     shown = await _shown(hub, account, row)
     outcome, log = await _outcome(hub, row, say(request)), await live_log(hub, row)
-    answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, flash=read_flash(request))
+    known = TABS if outcome["shown"] else TABS[:1]
+    asked = request.query_params.get("tab")
+    around: dict[str, Any] = {"tabs": known, "tab": asked if asked in known else known[0], "flash": read_flash(request)}
+    answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, **around)
     return clear_flash(request, answer)
 
 
@@ -175,16 +170,14 @@ def _format(name: str) -> Report:
 async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """What the page tells of any job."""
     attempts, position = await find_attempts(hub, row)
-    progress = next((one.progress for one in reversed(attempts) if one.state == "running"), None)
     return {
         "job": line(row),
         "row": row,
         "attempts": attempts,
         "position": position,
         "estimate": await estimate_start(hub, row, position) if row.state == "queued" else None,
-        "steps": _steps(progress if isinstance(progress, dict) else None),
+        "running": await running(hub, row, attempts),
         "mine": row.account_id == account.id,
-        "shared": await shared_with(hub, account, job_table, row.id),
     }
 
 
@@ -204,6 +197,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
         "trouble": trouble,
         "log": await _log_tail(hub, row),
         "formats": formats() if seen is not None else [],
+        "measured": seen is not None,
     }
 
 
@@ -221,19 +215,6 @@ async def _log_tail(hub: Hub, row: Row[Any]) -> str | None:
     async for chunk in chunks:
         kept = (kept + chunk)[-LOG_TAIL_BYTES:]
     return kept.decode("utf-8", "replace")
-
-
-def _steps(progress: dict[str, Any] | None) -> list[Step]:
-    """The four stages, from what the agent said last."""
-    now = progress.get("stage") if progress else None
-    if progress is None or now not in STAGES:
-        return [Step(name, "before", "") for name in STAGES]
-    at = STAGES.index(str(now))
-    said = str(progress.get("text", ""))[:200]
-    return [
-        Step(name, "over" if number < at else "now" if number == at else "before", said if number == at else "")
-        for number, name in enumerate(STAGES)
-    ]
 
 
 routes = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def _environment(language: str) -> Environment:
         stored=lambda text: _marked(spoken.stored(text)),
     )
     made.globals.update(asset=assets.address)
-    made.filters.update(bytes=show_bytes, duration=show_time, instant=_instant)
+    made.filters.update(bytes=show_bytes, duration=show_time, instant=_instant, ago=partial(_ago, spoken))
     made.filters.update(told=lambda error: _marked(spoken.told(error)))
     return made
 
@@ -101,6 +101,17 @@ def _marked(parts: Parts) -> Markup:
     """Sentences as they are set; what stayed English among them says so."""
     english = Markup('<span lang="en">{}</span>')
     return Markup("").join(english.format(prose(part.text)) if part.english else prose(part.text) for part in parts)
+
+
+def _ago(spoken: texts.Texts, at: datetime) -> str:
+    """How long ago an instant of the last days was; of others, the date."""
+    seconds = (datetime.now(UTC) - at).total_seconds()
+    if not -60 < seconds < 7 * 86_400:
+        return at.astimezone(UTC).strftime("%Y-%m-%d")
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= size:
+            return spoken(f"{unit}-ago", count=int(seconds // size))
+    return spoken("just-now")
 
 
 def _instant(at: datetime, seconds: bool = False) -> str:

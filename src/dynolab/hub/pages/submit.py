@@ -27,7 +27,7 @@ from dynolab.hub.pages.job_form import (
 )
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.multipart import read_parts
-from dynolab.hub.pages.option_fields import PREFIX, form_fields
+from dynolab.hub.pages.option_fields import PREFIX, form_fields, offered_runtimes
 from dynolab.hub.pages.posted_forms import FIELDS_MOST, check_same_origin
 from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import HEADERS, language, page, words
@@ -258,6 +258,8 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
     models = await _listed(hub, account, form, model_table)
     datasets = await _listed(hub, account, form, dataset_table)
     merged = form.options()
+    devices = await _choices(hub, account, form)
+    runtimes = offered_runtimes(word for one in devices for word in one.model.attributes)
     chosen = next((one for one in models if one.id == form.text("model")), None)
     shown: dict[str, Any] = {
         "form": form,
@@ -265,10 +267,10 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "made": made,
         "models": models,
         "datasets": datasets,
-        "devices": await _choices(hub, account, form),
+        "devices": devices,
         "merged": merged,
         "was": form.text("was") if merged.problems else merged.text,
-        "offered": form_fields(merged, chosen.kind if chosen else None),
+        "offered": form_fields(merged, chosen.kind if chosen else None, runtimes),
         "figures": FACTS,
         "endings": ",".join(WHOLE),
         "formats": json.dumps(TAKEN),

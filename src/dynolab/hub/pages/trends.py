@@ -22,10 +22,10 @@ from dynolab.hub.pages.rendering import page, say
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.find_trend import POINTS, Line, Point, Wanted, find_lines, page_measured
 from dynolab.report.base import Say, crop
+from dynolab.report.html.figures import Figure, doubt, figure
 from dynolab.report.html.sides import Change, change, run_minima
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.trend import Mark, TrendChart, trend_chart
-from dynolab.report.html.view import Figure, doubt, figure
 from dynolab.spec.answers import Answer
 from dynolab.spec.compare import time_verdict
 from dynolab.spec.facts import Fact, fact

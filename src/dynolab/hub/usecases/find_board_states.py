@@ -17,6 +17,8 @@ from dynolab.hub.usecases.pool_rights import sees
 AWAY_AFTER_S = 2 * WAIT_MAX_S
 """A free board's agent asks again at least every :data:`WAIT_MAX_S`; after twice that it is not there."""
 
+MARK_MOST = 20
+"""Characters of an id that is shown whole; agents that have none make themselves one of 36."""
 _BOARDS = device.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
 
 
@@ -44,6 +46,11 @@ class BoardState:
     job_id: str | None
     """What it is busy with; None also where the account may not see that job."""
     job_name: str | None
+
+    @property
+    def mark(self) -> str:
+        """What tells it apart from others of its name: its id, of a long one the beginning."""
+        return self.id if len(self.id) <= MARK_MOST else self.id[:8]
 
     @property
     def model(self) -> tuple[str, str, tuple[str, ...]]:

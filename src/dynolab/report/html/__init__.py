@@ -13,6 +13,7 @@ from markupsafe import Markup
 from dynolab.report.base import Report, crop, labels, some
 from dynolab.report.html import view
 from dynolab.report.html.environment import environment, script, style
+from dynolab.report.html.figures import comparison
 from dynolab.spec import precision
 from dynolab.spec.profiles import Profile
 
@@ -40,7 +41,7 @@ class HtmlReport(Report):
                 views=views,
                 many=len(views) > 1,
                 apart=precision.apart(shown, labels(shown)) if len(views) > 1 else None,
-                comparison=view.comparison(shown),
+                comparison=comparison(shown),
                 style=Markup(look),
                 script=Markup(act),
                 policy=_policy(look, act),

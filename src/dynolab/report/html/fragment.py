@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from dynolab.report.base import crop, layer_name, ranked
 from dynolab.report.html.environment import TEMPLATES, environment
-from dynolab.report.html.view import LONGEST_NAME, view
+from dynolab.report.html.figures import LONGEST_NAME
+from dynolab.report.html.view import view
 from dynolab.spec.profiles import Profile
 from dynolab.spec.show import show_share, show_stepped
 

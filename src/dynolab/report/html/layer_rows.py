@@ -11,7 +11,7 @@ from dynolab.report.base import clean
 from dynolab.report.html.words import breaks
 
 if TYPE_CHECKING:
-    from dynolab.report.html.view import LayerRow
+    from dynolab.report.html.layers import LayerRow
 
 
 def layer_rows(rows: Sequence[LayerRow], graph_at: str, fallback: str, out: str) -> Markup:

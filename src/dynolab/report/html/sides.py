@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from dynolab.report.base import Say, crop, plainly, stage_title
 from dynolab.report.html.charts import range_bar, time_bar
+from dynolab.report.html.figures import LONGEST_NAME, Figure, doubt, figure
+from dynolab.report.html.layers import CHUNK
 from dynolab.report.html.tables import Badge
-from dynolab.report.html.view import CHUNK, LONGEST_NAME, Figure, doubt, figure
 from dynolab.spec.answers import Answer
 from dynolab.spec.compare import Comparison, Ratio, StageComparison, compare
 from dynolab.spec.compare_layers import LAYER_NOTE, LayerSides, layer_ratio, layers_side_by_side

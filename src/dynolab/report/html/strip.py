@@ -15,6 +15,9 @@ from dynolab.spec.profiles import Profile
 from dynolab.spec.requirements import Decision, parse
 from dynolab.spec.show import show_share
 
+_WITH_LAYERS = ("layers-disturbed", "layers-not-calm")
+"""Codes of notices that the part on layers tells in its own words."""
+
 
 @dataclass(frozen=True, slots=True)
 class StripItem:
@@ -67,7 +70,7 @@ def strip(profile: Profile, say: Say) -> Strip:
         why=found.why,
         told=found.reason,
         decisions=[_decision(one, found.why, say) for one in found.decisions],
-        notices=found.notices,
+        notices=tuple(one for one in found.notices if one.code not in _WITH_LAYERS),
     )
 
 

@@ -69,6 +69,11 @@
     if (answer?.status !== 200) return location.assign(elsewhere ?? place);
     dialog.innerHTML = await answer.text();
     button.closest("[popover]")?.hidePopover();
+    const menu = button.closest("details.menu");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus(); // where one is again when it is closed
+    }
     dialog.showModal();
   });
   dialog?.addEventListener("click", (event) => {

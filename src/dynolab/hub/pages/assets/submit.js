@@ -75,6 +75,12 @@
     return found;
   }
 
+  // A list gets what it does not offer, and the text does.
+  function assign(one, value) {
+    if (one.options && value && ![...one.options].some((known) => known.value === value)) one.append(new Option(value));
+    one.value = value;
+  }
+
   async function follow() {
     const number = ++asked;
     const answer = await fetch(`/submit/check?${typed()}`).catch(() => null);
@@ -82,7 +88,7 @@
     const told = await answer.json();
     for (const one of [...optionFields, text]) tell(one.name, told.problems[one.name]);
     if (Object.keys(told.problems).length) return;
-    for (const one of optionFields) if (one !== document.activeElement) one.value = told.values[one.name] || "";
+    for (const one of optionFields) if (one !== document.activeElement) assign(one, told.values[one.name] || "");
     if (text !== document.activeElement) text.value = told.options;
     was.value = told.options;
   }
@@ -330,7 +336,7 @@
     for (const one of form.elements) {
       if (!one.name || ["file", "submit", "button"].includes(one.type)) continue;
       if (["checkbox", "radio"].includes(one.type)) one.checked = kept.getAll(one.name).includes(one.value);
-      else one.value = kept.get(one.name) || "";
+      else assign(one, kept.get(one.name) || "");
       const folded = one.type !== "hidden" && one.value && one.checked !== false && one.closest("details");
       if (folded) folded.open = true;
     }

@@ -8,8 +8,8 @@ pages = Pages
 first-page = First page
 next-page = Next page
 language = Language
-connection-lost = The hub does not answer. This page goes on by itself as soon as it does.
-nothing-sent = Nothing was sent. What you typed stays here; try again when the hub answers.
+connection-lost = The hub is not responding. This page reconnects by itself.
+nothing-sent = Nothing was sent. Your input is kept; try again when the hub responds.
 jobs = Jobs
 models = Models
 datasets = Datasets
@@ -22,16 +22,16 @@ api = API
 sign-in = Sign in
 sign-out = Sign out
 api-token = API token
-sign-in-refused = This token is not known here, or was revoked.
+sign-in-refused = This token is unknown or was revoked.
 signed-out-elsewhere = You were signed out: this browser’s session has ended.
-not-done = What you sent was not done.
-where-is-my-token = The hub printed a token when it was first started; it also stands in the file client.ini in its data folder.
-problem = This did not work
+not-done = Your last request was not carried out.
+where-is-my-token = The hub prints a token on its first start; it is also in the file client.ini in its data folder.
+problem = Something went wrong
 problem-NotFound = Not found
 problem-Forbidden = Not allowed
-problem-Unavailable = Not available now
-problem-Bug = The hub failed
-to-the-jobs = To the jobs
+problem-Unavailable = Temporarily unavailable
+problem-Bug = Hub error
+to-the-jobs = Back to jobs
 
 # Words for lists
 search = Search
@@ -40,6 +40,7 @@ whole-name-or-id = whole name, or id
 any = any
 filter = Filter
 filter-jobs = Filter jobs
+more-filters = More filters
 clear = Clear
 show-all = Show all
 job = Job
@@ -54,15 +55,22 @@ creator = Creator
 e-mail = E-mail address
 created = Created
 took = Took
-began = Began
+began = Started
 why = Why
 inference-time = Inference
 seconds = { $count } s
 minutes-seconds = { $minutes } min { $seconds } s
 hours-minutes = { $hours } h { $minutes } min
+just-now = just now
+minutes-ago = { $count } min ago
+hours-ago = { $count } h ago
+days-ago = { $count ->
+    [1] yesterday
+   *[other] { $count } days ago
+}
 no-jobs-yet = There are no jobs yet.
-unknown-state = There is no state “{ $given }”: it is left out. There are: { $known }.
-unknown-kind = There is no kind “{ $given }”: it is left out. There are: { $known }.
+unknown-state = Unknown state “{ $given }” ignored. Valid states: { $known }.
+unknown-kind = Unknown kind “{ $given }” ignored. Valid kinds: { $known }.
 no-jobs-match = No job matches.
 or-from-a-terminal = Or from a terminal:
 compare = Compare
@@ -70,7 +78,7 @@ compare-this = Compare { $name }
 
 # The list of jobs: what is done from it
 previous-page = Previous page
-nothing-older = Nothing is older.
+nothing-older = No older entries.
 select = Select
 select-all = Select all on this page
 select-this = Select { $name }
@@ -86,15 +94,15 @@ ask-share = Share “{ $name }”
 ask-delete = Delete “{ $name }”?
 ask-delete-several = Delete { NUMBER($count) } jobs?
 ask-nothing = This cannot be done
-delete-jobs-explained = The jobs, their results and their logs go for good. Models and datasets stay.
-ask-stays = This stays as it is:
-stays-live = it is not over, cancel it first
+delete-jobs-explained = The jobs, their results and their logs are deleted permanently. Models and datasets are kept.
+ask-stays = Not affected:
+stays-live = still queued or running, cancel it first
 stays-anothers = it belongs to { $owner }
-told-nothing = No job is selected. Select some first.
-told-too-many = { NUMBER($count) } jobs are selected; at most { NUMBER($most) } fit side by side. Nothing was compared.
+told-nothing = No jobs selected.
+told-too-many = { NUMBER($count) } jobs are selected; at most { NUMBER($most) } can be compared side by side.
 told-rename = The job is now called “{ $name }”.
 told-share = “{ $name }” is shared with { $whom }.
-told-share-stranger = “{ $name }” is shared with { $whom }. Nobody with this address has an account here yet.
+told-share-stranger = “{ $name }” is shared with { $whom }. This address has no account here yet.
 told-unshare = “{ $name }” is no longer shared with { $whom }.
 told-revoke = The token “{ $name }” is revoked.
 told-sign-out = The browser is signed out.
@@ -104,8 +112,8 @@ told-rerun = { $count ->
    *[other] { NUMBER($count) } jobs were submitted again.
 }
 told-cancel = { $count ->
-    [1] “{ $name }” is cancelled; if it was running, as soon as its device hears of it.
-   *[other] { NUMBER($count) } jobs are cancelled; those that were running, as soon as their devices hear of it.
+    [1] “{ $name }” is cancelled. If it was running, its device stops shortly.
+   *[other] { NUMBER($count) } jobs are cancelled. Devices that were running them stop shortly.
 }
 told-delete = { $count ->
     [1] “{ $name }” is deleted.
@@ -143,15 +151,23 @@ run-again = Run again
 cancel = Cancel
 download = Download
 log = Log
-log-shown = The end of the log
-whole-log = The whole log
+parts-of-the-result = Parts of the result
+tab-overview = Overview
+tab-memory = Memory
+tab-timing = Timing
+tab-layers = Layers
+tab-setup = Setup
+tab-stages = Stages
+tab-figures = All figures
+tab-log = Log
+whole-log = Full log
 rename = Rename
 share = Share
-sharing-explained = Whom you share a job with can see it, and download its model and data.
+sharing-explained = People you share a job with can see it and download its model and data.
 stop-sharing = Stop
 delete = Delete
-delete-job-explained = The job, its results and its logs go for good. Model and datasets stay.
-delete-for-good = Delete for good
+delete-job-explained = The job, its results and its logs are deleted permanently. The model and datasets are kept.
+delete-for-good = Delete permanently
 why-it-failed = Why it failed
 was-cancelled = { $owner } cancelled it on { $when } UTC.
 was-cancelled-waiting = { $owner } cancelled it on { $when } UTC, before it began.
@@ -159,17 +175,17 @@ result-unreadable = The result cannot be shown
 layers = Layers
 layers-of = Layers of { $name }
 place-in-queue = { $place ->
-    [1] It is next in the queue.
-   *[other] { NUMBER($place) } in the queue: { NUMBER($place) } jobs until it begins.
+    [1] Next in the queue.
+   *[other] Position { NUMBER($place) } in the queue.
 }
 requirements-met = { NUMBER($count) } met
 requirements-not-met = { NUMBER($count) } not met
 requirements-cannot-tell = { NUMBER($count) } cannot tell
 list-comma = {", "}
-submit-with-shapes = Submit it with your own
+submit-with-shapes = Submit with your own shapes
 artifact = Compiled artifact
-artifact-explained = What compile made on the device, zipped.
-no-artifact = None was kept: the runtime compiles nothing here, or the log says why.
+artifact-explained = The compiled model from the device, zipped.
+no-artifact = None kept: nothing was compiled here, or the log says why.
 stage-compile = Compile
 stage-first_load = First load
 stage-warm_load = Warm load
@@ -177,15 +193,15 @@ stage-inference = Inference
 
 # Jobs compared
 choose-jobs-to-compare = Choose jobs to compare
-choose-explained = Two to { NUMBER($most) } jobs stand side by side; the first of them is the base that the others are held against.
+choose-explained = Compare two to { NUMBER($most) } jobs side by side; the first one is the base.
 compare-chosen = Chosen
 jobs-of-model-or-device = Jobs of { $model } or on { $device }
-nothing-to-compare-with = There is no other finished job of this model or device.
+nothing-to-compare-with = There is no other finished job with this model or device.
 compared-jobs = { NUMBER($count) } jobs compared
-compared-lead = Every difference is told from the base, A: { $base }.
+compared-lead = Differences are relative to the base, A: { $base }.
 compare-base = base
 make-base = Make { $name } the base
-leave-out = Leave out { $name }
+leave-out = Remove { $name }
 add-a-job = Add a job
 at-a-glance = At a glance
 compare-figure = Figure
@@ -201,24 +217,24 @@ times-of = { $stage }: times
 memory-of = { $stage }: memory, { $part }
 what-differs = What differs between the jobs
 nothing-differs = Model file, device, system, runtime, versions and settings are the same.
-apart-precision = Not like for like: these were not computed in the same precision, which alone may make several times the difference.
+apart-precision = Not like for like: the precision differs, which alone can make several times the difference.
 apart-schema = Not like for like: these profiles have different schema versions. Those before version 2 hold no ranges of times, so theirs are derived and may be wide.
-apart-model = The model files are not the same: a difference may come from the model.
-apart-device = The devices are not the same: a difference may come from the device.
-apart-runtime = Runtimes or their versions are not the same: a difference may come from them.
-apart-options = The options are not the same: a difference may come from them.
-apart-inputs = The inputs’ shapes or types are not the same: a difference may come from them.
+apart-model = The model files differ: a difference may come from the model.
+apart-device = The devices differ: a difference may come from the device.
+apart-runtime = The runtimes or their versions differ: a difference may come from them.
+apart-options = The options differ: a difference may come from them.
+apart-inputs = The input shapes or types differ: a difference may come from them.
 change-faster = faster
 change-slower = slower
 change-unchanged = unchanged
 change-cannot-tell = cannot tell
 cause-wide = a range is wide, and the two meet
-in-full = In full
-cannot-tell-what-next = Where it cannot be told, run both jobs again on a quieter machine; “dynolab doctor” says what is in the way there.
+in-full = Details
+cannot-tell-what-next = For a decision, run both jobs again on a quieter machine; “dynolab doctor” shows what disturbs it.
 ends-differ = lower { $lower }, upper { $upper }
 how-decided = A time is called faster or slower where the two ranges do not meet; unchanged where both are narrow and meet; otherwise it cannot be told.
 stage-by-stage = Stage by stage
-bars-explained = Bars of one kind share a scale. Thin marks are how far runs of the same job lie apart; of memory, solid is the lower end of the range and hatched the rest.
+bars-explained = Bars of one kind share a scale. Thin marks show the spread between runs of a job; for memory, solid is the lower end of the range, hatched the rest.
 memory-changed = changed
 memory-unchanged = unchanged
 memory-cannot-tell = cannot tell
@@ -227,25 +243,25 @@ layer-by-layer = Layer by layer
 layers-compared = Layers compared
 layers-matched = How the layers match
 layer-counts = { NUMBER($matched) } layers matched by name with those of { $base }, { NUMBER($added) } added, { NUMBER($gone) } gone.
-layers-disturbed = The layer pass of { $letters } was disturbed: its layers add up to far more than an inference takes. Layers stand in the order of their times, and none is held against another.
-layers-sorted = The largest difference from { $base } stands first.
+layers-disturbed = The layer pass of { $letters } was disturbed: its layers add up to far more than an inference takes. Layers are sorted by time and not compared.
+layers-sorted = Largest difference from { $base } first.
 no-layers = No layers:
 not-there = not there
 all-layers = All layers
-profile-is-cut = The profile holds more than a page shows: longer lists and texts are cut short.
-whole-profile = The whole profile, as JSON
-more-layers = The layers after these
-layers-before = The layers before these
+profile-is-cut = The profile is larger than this page shows: long lists and texts are shortened.
+whole-profile = Full profile as JSON
+more-layers = More layers
+layers-before = Previous layers
 all-figures = All figures
 name-type-or-unit = name, type or unit
 
 # Submitting
 submit = Submit
 model-file = Model file
-model-file-hint = Choose a file or drop it here: { $endings }. A model of several files comes as a .zip.
-or-model-here = Or a model that is here
+model-file-hint = Choose a file or drop it here: { $endings }. Zip models that have several files.
+or-model-here = Or an uploaded model
 none-chosen = None
-devices-hint = Choose one or more: each gets a job of its own.
+devices-hint = Choose one or more; each gets its own job.
 boards-free = { $count ->
     [1] free
    *[other] { NUMBER($count) } free
@@ -255,71 +271,78 @@ boards-busy = { $count ->
    *[other] { NUMBER($count) } busy
 }
 boards-away = { $count ->
-    [1] not there now
-   *[other] { NUMBER($count) } not there now
+    [1] offline
+   *[other] { NUMBER($count) } offline
 }
 jobs-wait = { $count ->
-    [1] one job waits
-   *[other] { NUMBER($count) } jobs wait
+    [0] empty
+    [1] 1 job
+   *[other] { NUMBER($count) } jobs
 }
-no-device-yet = There is no device yet. On the machine that is to be one, with a token for agents:
-profile-explained = Measure times and memory, with random inputs.
-inference-explained = Run the model on a dataset and keep what it gives.
+jobs-queued = { NUMBER($count) } queued
+profile-explained = Measure time and memory with random inputs.
+inference-explained = Run the model on a dataset and keep the outputs.
 dataset-file = Dataset file
 dataset-file-hint = Choose an HDF5 file or drop it here.
-or-dataset-here = Or a dataset that is here
-measure-as-well = Measure as well, with the first batch
-options-of = For { $runtime }
-options-without-effect = Without effect here
-options-without-effect-explained = Accepted so that options written for AI Hub work; no runtime here reads them.
+or-dataset-here = Or an uploaded dataset
+measure-as-well = Also profile, with the first batch
+option-compute_unit = Compute units
+option-max_profiler_iterations = Iterations at most
+option-max_profiler_time = Time limit in seconds
+option-repeats = Repeats
+option-runtime = Runtime
+options-of = { $runtime } options
+options-without-effect = Options without effect
+options-without-effect-explained = Accepted for compatibility with AI Hub; no runtime here uses them.
 options-as-text = All options as text
-options-as-text-hint = What the fields above say stands here, too. Either may be changed.
+options-as-text-hint = Mirrors the fields above; edit either.
 default-of = default: { $value }
-default-of-runtime = the runtime’s own
-default-of-format = that of the model’s format
-it-takes = It takes: { $what }.
-job-name = Name (the model’s, if empty)
+default-automatic = automatic
+default-of-runtime = runtime default
+default-of-format = by model format
+it-takes = Accepts: { $what }.
+job-name = Name (default: the model’s)
 more = More
 priority = Priority
-priority-hint = -10 to 10: the higher goes first.
+priority-hint = -10 to 10; higher runs first.
 deadline = Deadline in seconds
-deadline-hint = How long an attempt may run. The time in the queue does not count.
+deadline-hint = Longest time an attempt may run. Time in the queue does not count.
 waits-for = Waits for
-waits-for-hint = Ids of jobs that must be done before this one is queued.
-keep-artifact = Keep what compile makes
-keep-artifact-hint = The optimised model, blob or package that was measured can then be downloaded.
+waits-for-hint = IDs of jobs that must finish first.
+keep-artifact = Keep the compiled artifact
+keep-artifact-hint = The compiled model, blob or package that was measured can then be downloaded.
 input-shapes = Input shapes
-input-shapes-field = One input on each line
-input-shapes-hint = For dimensions that the model leaves open. Empty: 1 for the batch, 224 for an image’s side, 128 for a sequence; the profile says what was taken.
+input-shapes-field = One input per line
+input-shapes-hint = For dynamic dimensions. Left empty: 1 for the batch, 224 for an image’s side, 128 for a sequence; the profile reports what was used.
 requirements = Requirements
-requirements-field = One on each line
-requirements-hint = The job’s page says which of them are met. A range has the ends .lower and .upper.
+requirements-field = One requirement per line
+requirements-hint = The job’s page shows which ones are met. Ranges have the ends .lower and .upper.
 requirements-add = Add a figure
 add = Add
 uploading = Uploading
 no-connection = no connection
 submit-problems = { $count ->
-    [1] Nothing was submitted: one thing has to be looked at.
-   *[other] Nothing was submitted: { NUMBER($count) } things have to be looked at.
+    [1] Nothing was submitted: there is a problem below.
+   *[other] Nothing was submitted: there are { NUMBER($count) } problems below.
 }
 submitted-already = Submitted already:
 jobs-submitted = { NUMBER($count) } jobs submitted
 
 waited-for = Waited for
-longest = May run for
+longest = Time limit
 
 # The graph
 graph = Graph
 graph-of = Graph of { $name }
 layer-times = Layer times
-heaviest-first = The heaviest first, as measured by
+heaviest-first = Heaviest first, measured by
 other-job = Another job of this model
 show-its-layers = Show
-layers-left-out = The { NUMBER($shown) } heaviest of { NUMBER($count) } layers are here.
-no-such-node = no node of this name
-no-layer-times = This job has no times of layers.
-never-profiled = This model was not profiled yet.
-graph-needs-script = The graph is drawn by JavaScript, which is off in this browser.
+layers-left-out = The { NUMBER($shown) } heaviest of { NUMBER($count) } layers are listed.
+no-such-node = no node with this name
+no-layer-times = This job has no layer times.
+never-profiled = This model has not been profiled yet.
+graph-needs-script = The graph needs JavaScript, which is off in this browser.
 graph-linked = { $found } of { $count } layers are in the graph. Choose one to see it there, or a node there to see its time.
 graph-unlinked = None of the { $count } layers has a node's name: the runtime renamed them.
 graph-shown = Layer { $number } ({ $type }) is marked in the graph: { $nodes }.
@@ -340,111 +363,119 @@ graph-heat-over = { $from } % or more
 dataset = Dataset
 format = Format
 size = Size
-folder = a folder, zipped
-not-uploaded = its upload is not complete
+folder = folder, zipped
+not-uploaded = upload not complete
 kept-until = Kept until
-kept-for-good = for good
-no-models-yet = There are no models yet. A job brings its model along.
-no-datasets-yet = There are no datasets yet. An inference job brings its data along, and leaves its outputs here.
+kept-for-good = indefinitely
+no-models-yet = There are no models yet. Submitting a job uploads its model.
+no-datasets-yet = There are no datasets yet. Inference jobs upload their inputs and leave their outputs here.
 no-models-match = No model matches.
-dataset-how = How to make a dataset file
+dataset-how = How to create a dataset file
 dataset-how-client = With dynolab’s client, one array for each sample:
 dataset-how-h5 = Or with h5py: a group data/0 with the attributes name (the input’s), batch_count and order (0), and in it the arrays batch_0, batch_1 and so on; data/1 for the next input.
 no-datasets-match = No dataset matches.
-made-by-job = Made by the job
-sharing-model-explained = Whom you share a model with can see, download and measure it.
-sharing-dataset-explained = Whom you share a dataset with can see, download and use it.
-delete-model-explained = The model’s file goes for good. Jobs that used it keep their results, but cannot be run again.
-delete-dataset-explained = The dataset’s file goes for good. Jobs that used it keep their results, but cannot be run again.
+made-by-job = Created by job
+sharing-model-explained = People you share a model with can see, download and profile it.
+sharing-dataset-explained = People you share a dataset with can see, download and use it.
+delete-model-explained = The model file is deleted permanently. Jobs that used it keep their results but cannot run again.
+delete-dataset-explained = The dataset file is deleted permanently. Jobs that used it keep their results but cannot run again.
 submit-a-job-with-this-model = Submit a job with this model
 submit-a-job-with-this-dataset = Submit a job with this dataset
 inputs-and-outputs = Inputs and outputs
 shape = Shape
 element-type = Element type
-tensors-not-known = Not known yet: the hub opens no model file itself. The first job that measures the model tells.
-tensors-as-in-job = The model leaves dimensions open; these are as in the run of
+tensors-not-known = Not known yet: the hub does not open model files. The first profile reports them.
+tensors-as-in-job = The model has dynamic dimensions; these are from job
 entries = Entries
-entries-not-known = Not known yet: the hub opens no data file itself. The first job that uses the dataset tells.
-entries-as-in-job = One sample of each, as told by the job
-jobs-that-used-it = Jobs that used it
-no-job-used-it = No job used it yet.
+entries-not-known = Not known yet: the hub does not open data files. The first job that uses the dataset reports them.
+entries-as-in-job = One sample of each, reported by job
+jobs-that-used-it = Used by jobs
+no-job-used-it = No jobs yet.
 all-jobs-with-this-model = All jobs with this model
 all-jobs-with-this-dataset = All jobs with this dataset
 memory-peak = Memory peak
 
 # Devices
-whose = Whose
-who-may-use = Who may use these devices of { $owner }
-pool-is-open = Everybody with an account may send jobs to them.
-pool-is-closed = Only you, and those named here, may send jobs to them.
-open-pool = Open to everybody
+add-a-device = Add a device
+add-a-device-lead = Any Linux machine that runs the dynolab agent becomes a device of this hub.
+add-install = 1. Install dynolab on the machine
+add-install-explained = Install dynolab with the runtimes to measure with. Without root access it works as well.
+add-token = 2. Create an agent token
+add-token-explained = It lets the machine serve as a device and nothing else. Use one for each machine.
+agent-label-example = such as: lab workstation
+add-start = 3. Start the agent there
+add-seen = The machine appears in the list within seconds:
+on-this-page = On this page
+clients = Clients
+whose = Owner
+who-may-use = Access to devices of { $owner }
+pool-is-open = Everyone with an account may submit jobs to them.
+pool-is-closed = Only you and the people listed here may submit jobs to them.
+open-pool = Open to everyone
 close-pool = Close to others
-pool-send = may send jobs
-pool-join = may bring devices of this name
-pool-join-explained = Devices that are brought in get the jobs that are sent here, with their models. Let in only whom you trust.
-pool-of-another = { $owner } says who may use them.
-let-in = Let in
-may = What
+pool-send = may submit jobs
+pool-join = may add devices with this name
+pool-join-explained = Added devices receive the jobs submitted here, with their models. Grant access only to people you trust.
+pool-of-another = { $owner } decides who may use them.
+let-in = Grant access
+may = Permission
 shut-out = Remove
-would-take-your-jobs = { $name } of { $owner } would take your jobs. Its devices would receive your models.
-let-receive-models = Let them receive my models
+would-take-your-jobs = { $name } of { $owner } is available to you. Its devices would receive your models.
+let-receive-models = Allow it to receive my models
 let-receive-no-more = Stop
-who-receives-models = Whose devices may receive my models
-who-receives-models-explained = Your own may, and those of administrators of the hub. Jobs that wait for devices that may not any more fail.
-told-let-send = { $whom } may send jobs to “{ $name }”.
-told-let-join = { $whom } may bring devices of the name “{ $name }”.
-told-shut-out = { $whom } may not use “{ $name }” any more.
-told-open = Everybody with an account may send jobs to “{ $name }”.
-told-close = Only you, and those you name, may send jobs to “{ $name }”.
+who-receives-models = Devices that may receive my models
+who-receives-models-explained = Besides your own and those of the hub’s administrators. Jobs that wait for devices you remove fail.
+told-let-send = { $whom } may submit jobs to “{ $name }”.
+told-let-join = { $whom } may add devices named “{ $name }”.
+told-shut-out = { $whom } may no longer use “{ $name }”.
+told-open = Everyone with an account may submit jobs to “{ $name }”.
+told-close = Only you and the people you name may submit jobs to “{ $name }”.
 told-trust = Devices of { $whom } may receive your models.
-told-distrust = Devices of { $whom } may not receive your models any more.
+told-distrust = Devices of { $whom } may no longer receive your models.
 device-words = name, system, attribute
 board = Board
 boards = Boards
 boards-of = Boards of { $name }
 board-free = free
 board-busy = busy
-board-away = away
+board-away = offline
 board-unfit = unfit
-unfit-explained = It takes no job until it is well again:
+unfit-explained = It accepts no jobs until this is fixed:
 more-boards = { $count ->
     [1] One more board
    *[other] { NUMBER($count) } more boards
 }
-what-it-does = At work on
-anothers-job = a job of another account
-since = since
+what-it-does = Running
+anothers-job = another account’s job
 last-seen = Last seen
-known-since = Known since
+known-since = Added
 queue = Queue
-frameworks = Runs
+frameworks = Runtimes
 attributes = Attributes
 system = System { $version }
-its-jobs = Its jobs
-no-devices-yet = No device is known yet. A machine becomes one when an agent is started on it.
+its-jobs = Jobs on this device
+no-devices-yet = There are no devices yet.
 no-devices-match = No device matches.
-how-to-start-an-agent = How to start an agent
-what-it-did-last = What it did last
+what-it-did-last = Recent jobs
 outcome = Outcome
 attempt-number = attempt { $number }
-it-did-nothing-yet = It has not had a job yet.
+it-did-nothing-yet = No jobs yet.
 
 # Account
 tokens = Tokens
-tokens-explained = A user token opens the hub for you: for clients, commands and browsers. An agent token lets a machine serve as a device, and nothing else.
+tokens-explained = A user token signs in clients, commands and browsers as you. An agent token only lets a machine serve as a device.
 token-user = user
 token-agent = agent
 label = Label
 label-example = such as: my laptop
-no-label = without a label
-this-browsers = this browser’s
-make-a-token = Make a token
-made-token-user = A new user token
-made-token-agent = A new agent token
+no-label = no label
+this-browsers = used by this browser
+make-a-token = Create token
+made-token-user = New user token
+made-token-agent = New agent token
 secret = Secret
-secret-shown-once = Copy it now: it is shown this once, and kept nowhere.
-what-to-do-with-user = It stands in the client.ini below
-what-to-do-with-agent = It stands in the command below
+secret-shown-once = Copy it now: it is shown only once.
+what-to-do-with-user = It is filled in in the client.ini below
 copy = Copy
 copied = Copied
 revoke = Revoke
@@ -453,46 +484,44 @@ revoked-tokens = { $count ->
     [1] One revoked token
    *[other] { NUMBER($count) } revoked tokens
 }
-revoke-for-good = Revoke for good
-revoke-own-explained = This browser is signed in with it: you will be signed out.
-revoke-explained-user = Clients and browsers that use it are refused at once.
-revoke-explained-agent = The agent that uses it is refused at once; its device takes no more jobs.
-use-the-official-client = Use AI Hub’s official client
-where-client-ini = Write this to ~/.qai_hub/client.ini, or to a file that QAIHUB_CLIENT_INI names.
-placeholder-explained = For YOUR_TOKEN make a user token above: it then stands here.
+revoke-for-good = Revoke permanently
+revoke-own-explained = This browser uses it: you will be signed out.
+revoke-explained-user = Clients and browsers that use it are refused immediately.
+revoke-explained-agent = Its agent is refused immediately; the device accepts no more jobs.
+use-the-official-client = AI Hub’s official client
+where-client-ini = Save this as ~/.qai_hub/client.ini, or set QAIHUB_CLIENT_INI to its path.
+placeholder-explained = Create a user token above to fill in YOUR_TOKEN.
 python-official = Then in Python, after: pip install qai-hub
-use-our-client = Use dynolab’s client
+use-our-client = dynolab’s client
 sign-in-from-a-terminal = Once in a terminal; it asks for a user token
 python-ours = Then in Python
-serve-another-machine = Serve another machine as a device
-agent-explained = On the other machine, with dynolab installed and an agent token from above, which only that machine should know:
 agent-command = The agent’s command
-address-is-here-only = { $address } leads to this machine only. For others to reach the hub, start it with --host and an address of this machine, best with HTTPS (--tls-certificate, --tls-key).
+address-is-here-only = { $address } is reachable from this machine only. To let others reach the hub, start it with --host and this machine’s address, preferably with HTTPS (--tls-certificate, --tls-key).
 password = Password
 password-explained = With your e-mail address it signs you in here, and with qai-hub configure.
-no-password-yet = You have none: you sign in with a token. With one you can sign in by your e-mail address, here and with qai-hub configure.
+no-password-yet = No password is set: you sign in with a token. With a password you can sign in by e-mail address, here and with qai-hub configure.
 current-password = Current password
 new-password = New password
-new-password-again = New password again
-set-password = Set the password
-remove-password = Remove the password
+new-password-again = Repeat new password
+set-password = Set password
+remove-password = Remove password
 password-changed = The password is changed. All other browsers are signed out.
 by-password = By e-mail address and password
-use-password = Use the password
-sign-in-too-often = Too many tries failed, or too many people sign in at once: wait a while.
-invitation-refused = This link is not valid, or was used already: it signs in once. Sign in with a token, or start the hub again for a new link.
+use-password = Sign in with password
+sign-in-too-often = Too many failed attempts, or too many sign-ins at once: try again later.
+invitation-refused = This link is invalid or was already used: it works once. Sign in with a token, or restart the hub for a new link.
 password-refused = The e-mail address or the password is wrong.
 
 # Browsers that are signed in
-browsers = Browsers that are signed in
-browsers-explained = Each ends when it is signed out, here or there, when the password changes, with the token that it was signed in by, and after 30 days.
+browsers = Signed-in browsers
+browsers-explained = A session ends when it is signed out, when the password changes, when its token is revoked, or after 30 days.
 browser = Browser
-this-browser = this one
-unknown-browser = It does not say its name
-signed-in-by = Signed in by
+this-browser = this browser
+unknown-browser = Unknown browser
+signed-in-by = Method
 signed-in-by-token = token
 signed-in-by-password = password
-signed-in-by-link = the link that the hub printed
+signed-in-by-link = link printed by the hub
 signed-in-at = Signed in
 end-session = Sign out
 end-other-sessions = Sign out all others
@@ -503,11 +532,11 @@ to-minutes = within { $count } minutes
 trends = Trends
 trend = Trend
 trend-of = Trend of { $name }
-trends-lead = The figures of one model or one device over time. Models of the same name count as one, however often they were uploaded anew.
+trends-lead = One model or one device over time. Models with the same name count as one.
 show-trend = Show
-measured-lately = Measured lately
+measured-lately = Recently measured
 both = this model on this device
-no-trend-yet = Nothing was measured yet.
+no-trend-yet = Nothing has been measured yet.
 no-trend-here = No finished job measured that.
 trend-explained-time = Each mark is a job. It is held against the last clean job before it, or where there is none against the job before, by the rule that compares two profiles: ▲ and ▼ stand where noise does not explain the difference. Thin lines are how far the job’s own runs lie apart.
 trend-explained-memory = Each mark is a job: the bar is its range, the mark its upper end, thin lines the spread of the upper end over the repeats. Differences of memory are told without a verdict.
@@ -544,17 +573,32 @@ results-unreadable = { NUMBER($count) ->
 
 # While a job waits and runs
 waits-for-jobs = { $count ->
-    [1] It waits for another job:
-   *[other] It waits for { NUMBER($count) } other jobs:
+    [1] Waiting for another job:
+   *[other] Waiting for { NUMBER($count) } other jobs:
 }
-begins-soon = It begins in a few seconds.
-begins-in-seconds = It begins in about { NUMBER($count) } s.
-begins-in-minutes = It begins in about { NUMBER($count) } min.
-begins-in-hours = It begins in about { NUMBER($hours) } h { NUMBER($minutes) } min.
-begins-no-board = No such device is there now: it begins once one is.
-begins-overrun = When it begins cannot be told: what runs there now takes far longer than the last jobs did.
-begins-no-history = When it begins cannot be told: nothing has been run on this device yet.
-log-so-far = The log so far
+running-for = Running for { $time }.
+usual-not-known = There is no estimate: it is the first such job on this device.
+about-left = About { $left } left: such jobs usually take { $time }.
+longer-than-usual = Such jobs usually take { $time }.
+progress = Progress
+phase-prepare = Prepare
+phase-infer = Run on the dataset
+phase-times = Measure times
+phase-memory = Measure memory
+phase-layers = Measure layers
+progress-fetch = Downloading the model
+progress-process = { $stage }, process { NUMBER($process) }
+progress-process-of = { $stage }, process { NUMBER($process) } of { NUMBER($of) }
+progress-iteration = Inference, iteration { NUMBER($count) } of { NUMBER($of) }, minimum { $minimum }
+stage-total = Whole process
+begins-soon = Starts in a few seconds.
+begins-in-seconds = Starts in about { NUMBER($count) } s.
+begins-in-minutes = Starts in about { NUMBER($count) } min.
+begins-in-hours = Starts in about { NUMBER($hours) } h { NUMBER($minutes) } min.
+begins-no-board = No such device is online: it starts when one is.
+begins-overrun = No start estimate: the current job is taking far longer than the last ones.
+begins-no-history = No start estimate: nothing has run on this device yet.
+log-so-far = Log so far
 
 # What devices and the hub write in English, here as patterns: what stands for a $said... is looked up in turn. See sentences.py.
 
