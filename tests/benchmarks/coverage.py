@@ -14,28 +14,30 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from pairs import hogs
 
 from dynolab.measure.campaign import Runner
 from dynolab.measure.campaign_messages import Campaign
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes
 from dynolab.measure.readings import reference_kernel
 from dynolab.measure.supervisor import inspect
-from dynolab.measure.time_range import NARROW, ProcessTimes, reference_name, time_range
+from dynolab.measure.time_range import ProcessTimes, reference_name, time_range
 from dynolab.measure.timing import TimingPasses
 from dynolab.measure.timing_runs import chosen
 from dynolab.spec import codec
 from dynolab.spec.measurements import LoopWindow
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.profiles import NARROW
 from dynolab.testing import models
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -66,18 +68,6 @@ CASES = {
     "openvino-2": Case("openvino", 2, (1, 3, 640, 640)),
     "large-2": Case("onnxruntime", 2, (4, 3, 640, 640)),
 }
-
-
-@contextmanager
-def hogs(count: int) -> Iterator[None]:
-    """So many processes that take all the CPU time that they get."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for one in busy:
-            one.kill()
-            one.wait()
 
 
 def campaign(case: Case, best: dict[str, float]) -> dict[str, list[Any]]:

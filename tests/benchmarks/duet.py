@@ -10,15 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pairs import hogs
 
 from dynolab.jobs.compare import compare
 from dynolab.spec.answers import Answer
@@ -51,18 +49,6 @@ def chain(path: Path, layers: int) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save_model(model, str(path))
     return path
-
-
-@contextmanager
-def hogs(count: int) -> Iterator[None]:
-    """So many busy processes for as long as the block runs."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for one in busy:
-            one.kill()
-            one.wait()
 
 
 @dataclass(frozen=True)

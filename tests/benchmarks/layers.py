@@ -9,15 +9,15 @@ others stands for itself. It prints a table in Markdown.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from pairs import hogs
 
 from dynolab.measure import layer_table, layer_times, layer_tries
 from dynolab.measure.protocol import LayerPass, Measure, RunKind
@@ -66,18 +66,6 @@ def one_profile(harness: Harness, fastest_ns: int, best: Mapping[str, float]) ->
     with redirect_stdout(StringIO()):
         layer_tries.carry_out(campaign)  # type: ignore[arg-type] # as much of a Runner as is needed
     return campaign.found, campaign.tries
-
-
-@contextmanager
-def hogs(count: int) -> Iterator[None]:
-    """So many processes that take all the CPU time that they get."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for one in busy:
-            one.kill()
-            one.wait()
 
 
 def shares(table: LayerTable) -> dict[tuple[str, str], float]:

@@ -1,4 +1,4 @@
-"""Interleaved pairs: two ways of measuring the same thing in turn, and the ratio pair by pair."""
+"""Interleaved pairs: two ways of measuring the same thing in turn, and the ratio pair by pair; and hogs to measure beside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 RESAMPLES = 2000
@@ -49,3 +50,15 @@ def bare(code: str, *arguments: str) -> float:
     """The last line that a fresh Python process prints, as a number."""
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
+
+
+@contextmanager
+def hogs(count: int) -> Iterator[None]:
+    """So many processes that take all the CPU time that they get, for as long as the block runs."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()

@@ -68,7 +68,7 @@ def test_spinning_threads_stand_still_when_it_is_not_their_turn(tmp_path: Path) 
         taker.await_ready()
         taker.take("a", 20)
         before = cpu_ns(taker.worker.pid)
-        time.sleep(0.3)
+        time.sleep(0.3)  # for as long as a spinning thread would show
         assert cpu_ns(taker.worker.pid) - before < 5_000_000
         taker.take("a", 20)
         assert cpu_ns(taker.worker.pid) > before
