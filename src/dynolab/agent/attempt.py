@@ -1,6 +1,6 @@
 """One attempt in a process of its own: ``python -m dynolab.agent.attempt FOLDER PARENT`` reads ``assignment.json`` there.
 
-It leaves ``outcome.json``, and what the job made: ``profile.json``, ``log.txt`` and others. Events of its progress go to standard
+It leaves ``outcome.json``, and what the job made: ``result.json``, ``log.txt`` and others. Events of its progress go to standard
 output, one JSON object a line.
 """
 
@@ -21,11 +21,13 @@ from dynolab import errors
 from dynolab.connections.local import plugin as local
 from dynolab.jobs._planned import counted
 from dynolab.jobs.base import Context
+from dynolab.jobs.compare import plugin as compare_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
 from dynolab.spec import codec, untrusted
-from dynolab.spec.agents import OFFER_NULL, Assignment, Outcome, Tensors
+from dynolab.spec.agents import BASELINE_FOLDER, OFFER_NULL, Assignment, Outcome, Tensors
+from dynolab.spec.duets import Duet, DuetSpec
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from dynolab.jobs.inference import InferenceJob
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
-RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "profile.json", "outputs.h5", "artifact.zip", "log.txt"
+RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "result.json", "outputs.h5", "artifact.zip", "log.txt"
 ARTIFACT_FOLDER = "artifact"
 
 
@@ -44,22 +46,27 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     log = Narration(folder / LOG_FILE)
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
     try:
-        profile = _run(folder, assignment, Context(local, log.follow))
+        left = _run(folder, assignment, Context(local, log.follow))
     except errors.Error as raised:
         error = errors.unfit(raised) or raised
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
         log.add(str(error.details.get("log") or ""))
         return Outcome(error=error.to_dict())
-    if profile is None:
+    if left is None:
         log.say("done")
         return Outcome()
-    (folder / RESULT_FILE).write_text(json.dumps(codec.encode(profile)), encoding="utf-8")
-    for stage in profile.stages:
-        log.say(f"{stage.name}: {'; '.join((stage.verdict.trust, *stage.verdict.reasons))}")
+    (folder / RESULT_FILE).write_text(json.dumps(codec.encode(left)), encoding="utf-8")
+    if isinstance(left, Duet):
+        outcome, told = Outcome(summary=compare_job.summary(left)), [left.headline]
+    else:
+        outcome = Outcome(summary=profile_job.summary(left), tensors=tensors(left))
+        told = [f"{stage.name}: {'; '.join((stage.verdict.trust, *stage.verdict.reasons))}" for stage in left.stages]
+    for line in told:
+        log.say(line)
     _pack(folder, log)
     log.say("done")
-    log.add(profile.log)
-    return Outcome(summary=profile_job.summary(profile), tensors=tensors(profile))
+    log.add(left.log)
+    return outcome
 
 
 def _pack(folder: Path, log: Narration) -> None:
@@ -88,7 +95,7 @@ def tensors(profile: Profile) -> Tensors:
     return Tensors(inputs, outputs, fixed=not chosen)
 
 
-def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | None:
+def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Duet | None:
     """The job of the assignment's kind; an inference job leaves its outputs in the folder."""
     model = ProfileSpec(
         model=folder / assignment.model.name,
@@ -96,8 +103,17 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | No
         input_shapes=assignment.input_shapes,
         requirements=assignment.requirements,
         artifact=folder / ARTIFACT_FOLDER if assignment.keeps_artifact else None,
-        formats=(assignment.model_kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else [])),
+        formats=_formats(assignment.model_kind),
     )
+    if assignment.kind == "compare" and assignment.baseline is not None:
+        base = assignment.baseline
+        a = replace(
+            model,
+            model=folder / BASELINE_FOLDER / base.model.name,
+            options=base.options,
+            formats=_formats(base.model_kind),
+        )
+        return compare_job.run(compare_job.validate(DuetSpec(a, model, base.terms)), context)
     context = replace(context, progress=counted(context.progress, model))
     if assignment.kind == "profile":
         return profile_job.run(profile_job.validate(model), context)
@@ -111,6 +127,11 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | No
         measures=assignment.with_profile,
     )
     return inference_job.run(inference_job.validate(spec), context)
+
+
+def _formats(kind: str) -> tuple[str, ...]:
+    """What a model may be that was said to be of a kind."""
+    return (kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
 
 
 def _inference_job() -> InferenceJob:
@@ -145,7 +166,7 @@ class Narration:
         """An event of the job's progress."""
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
-        if event["event"] == "stage":
+        if event["event"] in ("stage", "duet"):
             self.say(describe(event))
         elif event["event"] == "note":
             self.say(event["text"])

@@ -24,6 +24,7 @@ from dynolab.sandbox.base import own_environment
 from dynolab.spec import codec
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
+    BASELINE_FOLDER,
     LIVE_LOG_BYTES,
     Assignment,
     ClaimRequest,
@@ -39,7 +40,7 @@ LOG_EVERY_S = 2.0
 UNFIT_EVERY_S = 5.0
 """How often a board that is unfit looks whether it is fit again, and tells the hub."""
 STOP_WITHIN_S = 10.0
-FILES = {"result": "profile.json", "output": "outputs.h5", "artifact": "artifact.zip", "log": "log.txt"}
+FILES = {"result": "result.json", "output": "outputs.h5", "artifact": "artifact.zip", "log": "log.txt"}
 """What an attempt's process leaves, by the address that it goes to."""
 TOLD_BYTES = 4000
 """How much is told of an error that the hub did not take whole."""
@@ -172,6 +173,10 @@ class Attempt:
     def _measure(self) -> Outcome:
         try:
             self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
+            if self._assignment.baseline is not None:
+                own = self._folder / BASELINE_FOLDER  # the two may be of one name
+                own.mkdir(mode=0o700)
+                self._door.fetch(self._assignment.attempt, "baseline", self._assignment.baseline.model, own)
             if self._assignment.dataset is not None:
                 self._door.fetch(self._assignment.attempt, "dataset", self._assignment.dataset, self._folder)
         except (errors.TransferFailed, errors.UserError) as error:

@@ -113,7 +113,7 @@ def _spec(a: Path, b: Path | None, floor: float | None, asked: Mapping[str, Any]
     from dynolab.cli import _parse
     from dynolab.errors import SpecInvalid
     from dynolab.spec import input_shapes
-    from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR, DuetSpec
+    from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR, DuetSpec, DuetTerms
     from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
 
     apart = (asked["runtime_a"], asked["options_a"]) != (asked["runtime_b"], asked["options_b"])
@@ -137,10 +137,12 @@ def _spec(a: Path, b: Path | None, floor: float | None, asked: Mapping[str, Any]
     return DuetSpec(
         a=side,
         b=replace(side, model=b or a, runtime=asked["runtime_b"], options=asked["options_b"]),
-        floor=DEFAULT_FLOOR if floor is None else floor,
-        budget_s=DEFAULT_BUDGET_S if asked["budget"] is None else asked["budget"],
-        stages=stages(asked["stages"]),
-        memory=not asked["no_memory"],
+        terms=DuetTerms(
+            floor=DEFAULT_FLOOR if floor is None else floor,
+            budget_s=DEFAULT_BUDGET_S if asked["budget"] is None else asked["budget"],
+            stages=stages(asked["stages"]),
+            memory=not asked["no_memory"],
+        ),
     )
 
 
@@ -286,12 +288,7 @@ def _memory(title: str, one: MemoryDuet) -> tuple[str, str, str, Text]:
 
 
 def change(found: Ratio | None) -> str:
-    """A ratio as a change, with its interval: ``+3.2 % (+1.1 to +5.0 %)``, or ``x 3.14 (3.01 to 3.30)``."""
-    from dynolab.measure.duet_figures import TIMES_FROM, show_times
+    """A ratio as a change, with its interval; nothing where there is none."""
+    from dynolab.spec.show import show_change
 
-    if found is None:
-        return ""
-    if found.value >= TIMES_FROM:
-        return f"x {show_times(found.value)} ({show_times(found.lower)} to {show_times(found.upper)})"
-    value, lower, upper = (f"{100 * (one - 1):+.1f}" for one in (found.value, found.lower, found.upper))
-    return f"{value} % ({lower} to {upper} %)"
+    return "" if found is None else show_change(found.value, found.lower, found.upper)

@@ -19,7 +19,7 @@ from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import gate, input_shapes
-from dynolab.spec.duets import DEFAULT_BUDGET_S, Duet, DuetSpec
+from dynolab.spec.duets import DEFAULT_BUDGET_S, Duet, DuetSpec, DuetTerms
 from dynolab.spec.gate import Gate, Limits
 from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
 from dynolab.spec.likeness import Unlike
@@ -121,10 +121,12 @@ def _take_turns(model: Path, baseline: Path, limits: Limits, asked: Mapping[str,
         DuetSpec(
             a=replace(one, model=baseline),
             b=one,
-            limit=ANY_TIME if limits.slower is None else limits.slower,
-            budget_s=DEFAULT_BUDGET_S if asked["budget"] is None else asked["budget"],
-            stages=limits.stages,
-            memory=limits.memory is not None,
+            terms=DuetTerms(
+                limit=ANY_TIME if limits.slower is None else limits.slower,
+                budget_s=DEFAULT_BUDGET_S if asked["budget"] is None else asked["budget"],
+                stages=limits.stages,
+                memory=limits.memory is not None,
+            ),
         )
     )
     with _duet.follow(spec) as progress:

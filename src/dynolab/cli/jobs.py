@@ -63,12 +63,18 @@ def _list(limit: int, state: str | None, as_json: bool) -> None:
 )
 def show(job_id: str, as_json: bool, form: str) -> None:
     """Show a job: its profile when it is done, else where it stands."""
-    from dynolab.cli import _output
+    from dynolab.cli import _duet, _output
+    from dynolab.client.compare_jobs import CompareJob
 
     _output.report(form)
     with _hub.client() as client:
         job = client.get_job(job_id)
-        if job.profiling and job.get_status().success and not as_json:
+        if isinstance(job, CompareJob):
+            if job.get_status().success and not as_json:
+                _duet.show(job.comparison)
+            else:
+                _hub.tell(job, as_json)
+        elif job.profiling and job.get_status().success and not as_json:
             _output.show([job.profile], form)
         else:
             _hub.tell(job, as_json)

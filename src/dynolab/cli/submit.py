@@ -10,18 +10,16 @@ import click
 from dynolab.cli import _hub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from dynolab.client.inference_jobs import InferenceJob
+    from dynolab.client.jobs import Job
 
-_COMMON = (
-    click.argument("model", type=click.Path(exists=True, path_type=Path)),
+_ON_DEVICES = (
     click.option("--device", required=True, help="The device's name: see `dynolab devices`."),
     click.option("--os", default="", help="Its system version, where a name has several."),
     click.option(
         "--attribute", "attributes", multiple=True, metavar="KEY:VALUE", help="One that it has; may be repeated."
     ),
-    click.option("--options", default="", help='In AI Hub\'s grammar, such as "--max_profiler_iterations 500".'),
     click.option("--name", help="The job's name. Default: the model's."),
     click.option(
         "--priority", type=click.IntRange(-10, 10), help="Of the jobs that wait, the highest go first. Default: 0."
@@ -35,35 +33,44 @@ _COMMON = (
         help="How long an attempt may run.",
     ),
     click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input."),
+    click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the end; exit 1 when it fails."),
+    click.option("--json", "as_json", is_flag=True, help="As JSON: the job."),
+)
+_COMMON = (
+    click.argument("model", type=click.Path(exists=True, path_type=Path)),
+    *_ON_DEVICES,
+    click.option("--options", default="", help='In AI Hub\'s grammar, such as "--max_profiler_iterations 500".'),
     click.option(
         "--require", "requirements", multiple=True, metavar='"FIGURE <= VALUE"', help="Decide; exit 1 unless met."
     ),
     click.option(
         "--keep-artifact", is_flag=True, help="Keep what compile makes: `dynolab jobs artifact ID` fetches it."
     ),
-    click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the end; exit 1 when it fails."),
-    click.option("--json", "as_json", is_flag=True, help="As JSON: the job."),
 )
 
 
-def _common(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_COMMON):
-        function = option(function)
-    return function
+def _with(options: Sequence[Callable[..., Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @click.group("submit")
 def command() -> None:
-    """Submit a job to the hub: profile, or inference.
+    """Submit a job to the hub: profile, inference, or compare.
 
     \b
     dynolab submit profile model.onnx --device workstation
     dynolab submit inference model.onnx --device workstation --inputs inputs.h5 -o outputs.h5
+    dynolab submit compare old.onnx new.onnx --device workstation
     """  # noqa: D301 - click wants the backspace character itself
 
 
 @command.command("profile")
-@_common
+@_with(_COMMON)
 def profile(model: Path, wait: bool, as_json: bool, **asked: Any) -> int:
     """Profile MODEL on a device of the hub, and print the profile."""
     from dynolab.cli import _output
@@ -80,7 +87,7 @@ def profile(model: Path, wait: bool, as_json: bool, **asked: Any) -> int:
 
 
 @command.command("inference")
-@_common
+@_with(_COMMON)
 @click.option("--inputs", required=True, help="An .h5 file of AI Hub's form, or the id of a dataset at the hub.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the outputs' .h5 file goes.")
 @click.option("--profile/--no-profile", "measures", default=True, show_default=True, help="Whether to measure as well.")
@@ -107,6 +114,43 @@ def inference(
         return int(wait and measures and not _output.decide([job.profile], "json"))
 
 
+@command.command("compare")
+@click.argument("a", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, path_type=Path))
+@_with(_ON_DEVICES)
+@click.option("--options-a", default="", help="Options of A, in AI Hub's grammar.")
+@click.option("--options-b", default="", help="Options of B.")
+@click.option("--floor", metavar="PERCENT", help="Differences below it count as none, such as 5%; default: 2%.")
+@click.option("--budget", type=float, metavar="SECONDS", help="Stop after this long, decided or not; default: 60.")
+@click.option("--stage", "stages", multiple=True, help="What is to be decided; may be repeated. Default: inference.")
+@click.option("--no-memory", is_flag=True, help="Leave out the memory passes.")
+def compare(a: Path, b: Path, wait: bool, as_json: bool, **asked: Any) -> int:
+    """Have A and B take turns on a device of the hub, and decide which is slower; exit 1 when B is."""
+    from dynolab.cli import _duet
+    from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR
+    from dynolab.spec.percent import read_percent
+
+    floor, budget = asked.pop("floor"), asked.pop("budget")
+    terms = {
+        "floor": DEFAULT_FLOOR if floor is None else read_percent(floor, "--floor"),
+        "budget_s": DEFAULT_BUDGET_S if budget is None else budget,
+        "stages": [str(one) for one in _duet.stages(asked.pop("stages"))],
+        "memory": not asked.pop("no_memory"),
+        "options": asked.pop("options_b"),
+        "baseline_options": asked.pop("options_a"),
+    }
+    with _hub.client() as client:
+        job = client.submit_compare_job(b, a, **terms, **_wanted(asked))
+        if not _through(job, wait, as_json):
+            return int(wait)
+        if not wait:
+            return 0
+        found = job.comparison
+        if not as_json:
+            _duet.show(found)
+        return int(found.direction > 0)
+
+
 def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a submission: what was not said is left out."""
     from dynolab.client.devices import Device
@@ -117,7 +161,7 @@ def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
     return {"device": device} | {name: value for name, value in asked.items() if value is not None}
 
 
-def _through(job: InferenceJob, wait: bool, as_json: bool) -> bool:
+def _through(job: Job, wait: bool, as_json: bool) -> bool:
     """Tell the job's id, and wait for it if that is wanted; whether it went well, as far as that is known."""
     click.echo(f"job {job.job_id}: {job.url}", err=True)
     status = job.wait() if wait else job.get_status()

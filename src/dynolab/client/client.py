@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
+from dynolab.client.compare_jobs import CompareJob
 from dynolab.client.datasets import Dataset
 from dynolab.client.devices import Device, Framework
 from dynolab.client.inference_jobs import InferenceJob, ProfileJob
@@ -61,6 +62,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Client",
     "ClientConfig",
+    "CompareJob",
     "Dataset",
     "Device",
     "Framework",

@@ -60,7 +60,7 @@ class Job(Handle):
 
     @property
     def job_type(self) -> str:
-        """Its kind: ``profile`` or ``inference``."""
+        """Its kind: ``profile``, ``inference`` or ``compare``."""
         return str(self._document["kind"])
 
     @property

@@ -20,6 +20,10 @@ from dynolab.client.transport import object_path
 from dynolab.client.uploads import Uploads
 from dynolab.errors import SpecInvalid
 from dynolab.spec import requirements as requirements_module
+from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR
+
+AIHUB_KINDS = ("profile", "inference")
+"""The kinds of jobs that AI Hub has, too."""
 
 
 class Submissions(DeviceQueries, Uploads):
@@ -96,6 +100,52 @@ class Submissions(DeviceQueries, Uploads):
             model, device, {**asked, "dataset_id": data.dataset_id, "project_id": self._in(project)}, retry
         )
 
+    def submit_compare_job(
+        self,
+        model: Any,
+        baseline: Any,
+        device: Device | list[Device],
+        name: str | None = None,
+        options: str = "",
+        retry: bool = True,
+        project: str | None = None,
+        *,
+        baseline_options: str | None = None,
+        floor: float = DEFAULT_FLOOR,
+        limit: float | None = None,
+        budget_s: float = DEFAULT_BUDGET_S,
+        stages: Sequence[str] = ("inference",),
+        memory: bool = True,
+        priority: int = 0,
+        waits_for: Sequence[Job | str] = (),
+        deadline_s: float | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    ) -> Any:
+        """Have a model take turns with a baseline on one device, and decide which is slower: a :class:`CompareJob`; on several, a list.
+
+        The baseline is side A, the model side B. ``baseline_options``: those of A; None: the same. Times within the share
+        ``floor`` count as alike; with ``limit`` it is decided whether B is slower by more than that share. The job stops when
+        the ``stages`` are decided, or after ``budget_s`` seconds. The rest as in :meth:`submit_profile_job`.
+        """
+        devices = device if isinstance(device, list) else [device]
+        own_options = options if baseline_options is None else baseline_options
+        for one in devices:
+            if isinstance(one, Device):
+                self.check_device(one, own_options, baseline)
+        base = baseline if isinstance(baseline, Model) else self.upload_model(baseline)
+        comparison = {
+            "model_id": base.model_id,
+            "options": baseline_options,
+            "floor": floor,
+            "limit": limit,
+            "budget_s": budget_s,
+            "stages": list(stages),
+            "memory": memory,
+        }
+        more = _more(priority, waits_for, deadline_s, input_shapes, (), False)
+        asked = {"kind": "compare", "name": name or "", "options": options, "comparison": comparison, **more}
+        return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
+
     def _dataset(self, inputs: DatasetEntries | str) -> Dataset:
         return self.upload_dataset(inputs) if isinstance(inputs, Mapping) else self.get_dataset(inputs)
 
@@ -129,7 +179,8 @@ class Submissions(DeviceQueries, Uploads):
         states = hub_states(state)
         if states == [] or type not in (None, JobType.UNSPECIFIED, JobType.INFERENCE):
             return []
-        found = self.transport.list_documents("jobs", offset, limit, creator=creator, state=states, project=project)
+        wanted = {"creator": creator, "state": states, "project": project, "kind": list(AIHUB_KINDS)}
+        found = self.transport.list_documents("jobs", offset, limit, **wanted)
         return [results.summary(one, self.config.pages) for one in found]
 
     def job(self, document: dict[str, Any]) -> InferenceJob:

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,17 @@ from dynolab.measure import duet_figures, duet_memory_ratio, duet_ratio, environ
 from dynolab.measure.campaign_messages import Measured
 from dynolab.measure.duet_messages import DUET_FILE, DUET_MEASURED_FILE, SIDES, DuetCampaign, DuetMeasured
 from dynolab.measure.protocol import PROTOCOL_VERSION
-from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR, KIND, SCHEMA_VERSION, Duet, DuetSide, DuetSpec
+from dynolab.spec.answers import Answer
+from dynolab.spec.duets import (
+    DEFAULT_BUDGET_S,
+    DEFAULT_FLOOR,
+    KIND,
+    SCHEMA_VERSION,
+    Duet,
+    DuetSide,
+    DuetSpec,
+    DuetTerms,
+)
 from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import Tensor
@@ -48,8 +57,11 @@ class CompareJob(JobType[DuetSpec, Duet]):
         return _duet(spec, sources, measured)
 
     def summary(self, result: Duet) -> dict[str, Any]:
+        first = result.stage(result.asked[0]).answer
+        undirected = "unchanged" if first is Answer.UNCHANGED else "cannot-tell"
         return {
             "answer": result.headline,
+            "word": {1: "slower", -1: "faster"}.get(result.direction, undirected),
             "stages": {stage.name.value: stage.answer.value for stage in result.stages},
             "memory": {one.name: one.answer.value for one in result.memory},
         }
@@ -76,23 +88,11 @@ def _opened(spec: DuetSpec, stack: ExitStack) -> Sources:
 
 
 def _validated(spec: DuetSpec, sources: Sources) -> DuetSpec:
-    _check(spec)
+    spec.terms.check()
     with _naming("A"):
         a = campaigns.validate_for(spec.a, sources[0])
     with _naming("B"):
         return replace(spec, a=a, b=campaigns.validate_for(spec.b, sources[1]))
-
-
-def _check(spec: DuetSpec) -> None:
-    """Raise :class:`~dynolab.errors.SpecInvalid` for a floor, limit or budget that nothing can be decided by."""
-    if not (isfinite(spec.floor) and 0 <= spec.floor < 1):
-        raise errors.SpecInvalid(f"a floor of {spec.floor:g}: a share from 0 to below 1 is needed", hint="0.02 is 2 %")
-    if spec.limit is not None and not (isfinite(spec.limit) and spec.limit > 0):
-        raise errors.SpecInvalid(f"a limit of {spec.limit:g}: a share above 0 is needed", hint="0.1 is 10 %")
-    if not (isfinite(spec.budget_s) and spec.budget_s > 0):
-        raise errors.SpecInvalid(f"a budget of {spec.budget_s:g} s leaves no time", hint="the default is 60 s")
-    if not spec.stages:
-        raise errors.SpecInvalid("no stage is to be decided", hint=f"one or more of {', '.join(StageName)}")
 
 
 def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasured:
@@ -109,11 +109,7 @@ def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasure
             protocol=PROTOCOL_VERSION,
             a=a,
             b=b,
-            floor=spec.floor,
-            limit=spec.limit,
-            budget_s=spec.budget_s,
-            stages=spec.stages,
-            memory=spec.memory,
+            terms=spec.terms,
             seed=spec.a.seed,
         )
         names = DUET_FILE, DUET_MEASURED_FILE
@@ -138,14 +134,14 @@ def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured) -> Duet:
         device=measured.a.device,
         environment=measured.a.environment,
         differences=duet_figures.differences(a, b),
-        floor=spec.floor,
-        limit=spec.limit,
+        floor=spec.terms.floor,
+        limit=spec.terms.limit,
         confidence=duet_ratio.CONFIDENCE,
-        budget_s=spec.budget_s,
-        asked=spec.stages,
-        stages=duet_figures.stages(measured, spec.floor, spec.a.seed),
-        memory=duet_memory_ratio.figures(measured.a, measured.b, spec.floor),
-        memory_reason=measured.a.memory_reason or (None if spec.memory else "memory passes were not asked for"),
+        budget_s=spec.terms.budget_s,
+        asked=spec.terms.stages,
+        stages=duet_figures.stages(measured, spec.terms.floor, spec.a.seed),
+        memory=duet_memory_ratio.figures(measured.a, measured.b, spec.terms.floor),
+        memory_reason=measured.a.memory_reason or (None if spec.terms.memory else "memory passes were not asked for"),
         pairs=measured.pairs,
         decided_after_s=None if after_ns is None else after_ns / 1e9,
         wall_s=measured.wall_ns / 1e9,
@@ -193,7 +189,7 @@ def compare(
 ) -> Duet:
     """Compare two model files on this machine by a duet: the Python form of ``dynolab compare A B``.
 
-    ``floor`` and ``limit`` are shares (0.02 is 2 %); see :class:`~dynolab.spec.duets.DuetSpec`. Raises
+    ``floor`` and ``limit`` are shares (0.02 is 2 %); see :class:`~dynolab.spec.duets.DuetTerms`. Raises
     :class:`dynolab.errors.UserError` for what cannot work and :class:`dynolab.errors.WorkerError` when a model fails: the
     message names the side, and nothing is left behind.
     """
@@ -211,9 +207,8 @@ def compare(
             memory_limit_bytes=memory_limit_bytes,
         )
 
-    spec = DuetSpec(
-        side(a, runtime_a, options_a), side(b, runtime_b, options_b), floor, limit, budget_s, tuple(stages), memory
-    )
+    terms = DuetTerms(floor, limit, budget_s, tuple(stages), memory)
+    spec = DuetSpec(side(a, runtime_a, options_a), side(b, runtime_b, options_b), terms)
     return plugin.run(spec, Context(campaigns.this_machine(), progress or (lambda _: None)))
 
 

@@ -56,12 +56,12 @@ class DuetRunner:
         while not self._is_over():
             self._round(len(self.pairs))
             self._tell()
-        if self.campaign.memory:
+        if self.campaign.terms.memory:
             self._memory()
 
     def _memory(self) -> None:
-        passes = DuetMemory(self.sides, self.named, self.campaign.stages)
-        passes.carry_out(self.campaign.floor, lambda: self.elapsed_ns > self.campaign.budget_s * 1e9)
+        passes = DuetMemory(self.sides, self.named, self.campaign.terms.stages)
+        passes.carry_out(self.campaign.terms.floor, lambda: self.elapsed_ns > self.campaign.terms.budget_s * 1e9)
 
     # -- inputs -------------------------------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class DuetRunner:
         begun_ns = now_ns()
         order = SIDES if number % 2 == 0 else SIDES[::-1]
         self._compile(order)
-        if StageName.FIRST_LOAD in self.campaign.stages:
+        if StageName.FIRST_LOAD in self.campaign.terms.stages:
             times = {side: self._timed(side, StageName.FIRST_LOAD) for side in order}
             self._note_once(StageName.FIRST_LOAD, times)
         self._pair(order)
@@ -105,7 +105,7 @@ class DuetRunner:
     def _compile(self, order: Sequence[str]) -> None:
         """In the first round whoever compiles; then again, where both do and that is asked for."""
         compiling = [side for side in order if self.sides[side].inspection.compiles]
-        if self.pairs and (len(compiling) < 2 or StageName.COMPILE not in self.campaign.stages):
+        if self.pairs and (len(compiling) < 2 or StageName.COMPILE not in self.campaign.terms.stages):
             return
         times = {side: self._timed(side, StageName.COMPILE) for side in compiling}
         if len(times) == 2:
@@ -166,7 +166,7 @@ class DuetRunner:
 
         Time is kept for the memory passes once there are pairs enough for an interval.
         """
-        given, kept_ns = self.campaign, 0
+        given, kept_ns = self.campaign.terms, 0
         if len(self.pairs) >= duet_ratio.PAIRS_MIN:
             found = [self.ratio(stage) for stage in given.stages if self._occurs(stage)]
             if all(duet_ratio.is_decided(one, given.floor, given.limit) for one in found):
@@ -180,15 +180,15 @@ class DuetRunner:
         return stage is StageName.INFERENCE or bool(self.once.get(stage))
 
     def _tell(self) -> None:
-        found = self.ratio(self.campaign.stages[0])
+        found = self.ratio(self.campaign.terms.stages[0])
         emit(
             event="duet",
-            stage=self.campaign.stages[0],
+            stage=self.campaign.terms.stages[0],
             pair=len(self.pairs),
             least=duet_ratio.PAIRS_MIN,
             ratio=None if found is None else [found.value, found.lower, found.upper],
             elapsed_s=self.elapsed_ns / 1e9,
-            budget_s=self.campaign.budget_s,
+            budget_s=self.campaign.terms.budget_s,
         )
 
     def measured(self, error: errors.Error | None) -> DuetMeasured:

@@ -11,9 +11,7 @@ from dynolab.spec.answers import Answer
 from dynolab.spec.duets import DuetSide, Ratio, StageDuet
 from dynolab.spec.measurements import StageName
 from dynolab.spec.precision import in_effect, of_file
-
-TIMES_FROM = 2.0
-"""A ratio that is read as so many times, and not as a percentage."""
+from dynolab.spec.show import TIMES_FROM, show_times
 
 
 def stages(found: DuetMeasured, floor: float, seed: int) -> tuple[StageDuet, ...]:
@@ -72,11 +70,6 @@ def sentence(ratio: Ratio, answer: Answer, floor: float) -> str:
     if answer is Answer.UNCHANGED:
         return f"B is as fast as A ({between}, which is within {_percent(floor, 0)} %)"
     return f"B cannot be told from A ({between})"
-
-
-def show_times(ratio: float) -> str:
-    """A large ratio: ``3.14``, ``21.1``, ``214``."""
-    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}"
 
 
 def _percent(share: float, places: int = 1) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dynolab.measure.campaign_messages import Campaign, Measured
-from dynolab.spec.duets import DuetPair
-from dynolab.spec.measurements import StageName
+from dynolab.spec.duets import DuetPair, DuetTerms
 
 DUET_FILE = "duet.json"
 DUET_MEASURED_FILE = "duet-measured.json"
@@ -15,16 +14,12 @@ SIDES = ("a", "b")
 
 @dataclass(frozen=True, slots=True)
 class DuetCampaign:
-    """Two campaigns that take turns, and when they may stop; see :class:`dynolab.spec.duets.DuetSpec`."""
+    """Two campaigns that take turns, and when they may stop."""
 
     protocol: int
     a: Campaign
     b: Campaign
-    floor: float
-    limit: float | None
-    budget_s: float
-    stages: tuple[StageName, ...]
-    memory: bool
+    terms: DuetTerms
     seed: int
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dynolab.spec.duets import DuetTerms
 from dynolab.spec.tensors import TensorSpec
 
-AGENT_PROTOCOL = 3
+AGENT_PROTOCOL = 4
 """Hub and agent refuse each other when theirs differ."""
 OFFER_NULL = "DYNOLAB_OFFER_NULL"
 """The variable that, set to 1, has an agent take models of the null runtime, too: for tests, since they may sleep for days."""
+BASELINE_FOLDER = "baseline"
+"""Where an attempt's process finds the model to compare with, in the folder of its assignment."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
@@ -55,6 +58,16 @@ class FileLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the assignment's model is compared with: a model of its own, and how to run it."""
+
+    model: FileLink
+    model_kind: str
+    options: str
+    terms: DuetTerms
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A job for the agent's device. ``attempt`` must be named in everything that is said of it."""
 
@@ -76,6 +89,8 @@ class Assignment:
     """Of inputs whose dimensions the model leaves open, by name."""
     keeps_artifact: bool = False
     """Whether what compile made is to be left, too."""
+    baseline: Baseline | None = None
+    """Of a job that compares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ Measuring.md section 6. Times are integers in nanoseconds, memory integers in by
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 
+from dynolab.errors import SpecInvalid
 from dynolab.spec.answers import Answer
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.facts import STAGE_TITLES
@@ -22,14 +24,9 @@ DEFAULT_FLOOR = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class DuetSpec:
-    """What a duet is asked for: both sides, and when it may stop.
+class DuetTerms:
+    """What a duet is to decide, and when it may stop."""
 
-    The sides' inputs, seed, time and memory limits are those of ``a``: they are bound once, for both.
-    """
-
-    a: ProfileSpec
-    b: ProfileSpec
     floor: float = DEFAULT_FLOOR
     """The share of a time up to which two sides count as alike; what the same thing differs by from duet to duet."""
     limit: float | None = None
@@ -40,6 +37,29 @@ class DuetSpec:
     are told; compilations and cold loads are timed with every pair, and their memory read, only if they stand here."""
     memory: bool = True
     """Whether there are memory passes as well."""
+
+    def check(self) -> None:
+        """Raise :class:`~dynolab.errors.SpecInvalid` for a floor, limit or budget that nothing can be decided by."""
+        if not (isfinite(self.floor) and 0 <= self.floor < 1):
+            raise SpecInvalid(f"a floor of {self.floor:g}: a share from 0 to below 1 is needed", hint="0.02 is 2 %")
+        if self.limit is not None and not (isfinite(self.limit) and self.limit > 0):
+            raise SpecInvalid(f"a limit of {self.limit:g}: a share above 0 is needed", hint="0.1 is 10 %")
+        if not (isfinite(self.budget_s) and self.budget_s > 0):
+            raise SpecInvalid(f"a budget of {self.budget_s:g} s leaves no time", hint="the default is 60 s")
+        if not self.stages:
+            raise SpecInvalid("no stage is to be decided", hint=f"one or more of {', '.join(StageName)}")
+
+
+@dataclass(frozen=True, slots=True)
+class DuetSpec:
+    """What a duet is asked for: both sides, and what is to be decided.
+
+    The sides' inputs, seed, time and memory limits are those of ``a``: they are bound once, for both.
+    """
+
+    a: ProfileSpec
+    b: ProfileSpec
+    terms: DuetTerms = DuetTerms()
 
 
 @dataclass(frozen=True, slots=True)

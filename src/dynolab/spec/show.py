@@ -13,6 +13,8 @@ Value = int | float | Range
 
 _TIME_UNITS = ((10**3, "µs"), (10**6, "ms"), (10**9, "s"))
 _BYTE_UNITS = ((1, "B"), (10**3, "kB"), (10**6, "MB"), (10**9, "GB"))
+TIMES_FROM = 2.0
+"""A ratio that is read as so many times, and not as a percentage."""
 _GB_FROM = 10**10  # below it a figure stays in MB, the unit that memory is compared in
 
 
@@ -20,6 +22,19 @@ def _digits(value: float) -> str:
     """At least three significant digits, thousands apart: ``5.61``, ``92.4``, ``163``, ``1,634``."""
     size = abs(value)
     return f"{value:,.{2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
+
+
+def show_times(ratio: float) -> str:
+    """A large ratio: ``3.14``, ``21.1``, ``214``."""
+    return f"{ratio:,.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}"
+
+
+def show_change(value: float, lower: float, upper: float) -> str:
+    """A ratio as a change, with its interval: ``+3.2 % (+1.1 to +5.0 %)``, or ``x 3.14 (3.01 to 3.30)``."""
+    if value >= TIMES_FROM:
+        return f"x {show_times(value)} ({show_times(lower)} to {show_times(upper)})"
+    middle, *ends = (f"{100 * (one - 1):+.1f}" for one in (value, lower, upper))
+    return f"{middle} % ({ends[0]} to {ends[1]} %)"
 
 
 def show_time(ns: float) -> str:

@@ -21,6 +21,7 @@ from dynolab.hub.aihub.tensors import tell_specs, tensor_types
 from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.tables import job as job_table
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_profile import read_profile
@@ -40,6 +41,8 @@ FAILURES = {
     "DependencyFailed": pb.JOB_FAILURE_TYPE_RUNTIME_FAILED_DEPENDENCY,
 }
 """The protocol's JobFailureType by code of our errors."""
+KINDS = ("profile", "inference")
+"""Our kinds of jobs that AI Hub has, too."""
 
 
 async def submit(request: Request) -> Response:
@@ -82,8 +85,19 @@ def _request(asked: pb.Job, kind: str, project: str) -> JobRequest:
 async def show(request: Request) -> Response:
     """``GET jobs/ID/``: what the client polls. Log and end come in one reply."""
     hub, account = await who(request)
-    row = await find_job(hub, account, request.path_params["id"])
+    row = await _find(hub, account, request.path_params["id"])
     return protobuf(message(row, client_version(request)))
+
+
+async def _find(hub: Hub, account: Account, job_id: str) -> Row[Any]:
+    """One job. Raises :class:`NotFound`, also for one of a kind that AI Hub does not have."""
+    row = await find_job(hub, account, job_id)
+    if row.kind not in KINDS:
+        raise NotFound(
+            f"the job {job_id} is of the kind {row.kind}, which AI Hub's client does not know",
+            hint="see its page, or use dynolab's own client",
+        )
+    return row
 
 
 def message(row: Row[Any], version: Version) -> pb.Job:
@@ -211,7 +225,7 @@ def _words(failure: dict[str, Any]) -> str:
 async def result(request: Request) -> Response:
     """``GET jobs/ID/result/``: 404 until the job is done."""
     hub, account = await who(request)
-    row = await find_job(hub, account, request.path_params["id"])
+    row = await _find(hub, account, request.path_params["id"])
     if row.state != "done":
         raise NotFound(f"the job {row.id} has no result: it is {row.state}")
     answer = pb.JobResult()
@@ -271,19 +285,19 @@ async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
     except ValueError as error:
         raise SpecInvalid(f"state={query['state']!r} is no list of state numbers") from error
     kinds = _kinds(query.get("type", ""), version)
-    if kinds == () or (query.get("state") and not states):
+    if not kinds or (query.get("state") and not states):
         return [], 0, version
-    wanted = JobFilter(states, kinds or (), query.get("creator", ""), request.path_params.get("project", ""))
+    wanted = JobFilter(states, kinds, query.get("creator", ""), request.path_params.get("project", ""))
     limit, offset = number(request, "limit", 50, 1000), number(request, "offset", 0, 1 << 31)
     rows, total = await find_jobs(hub, account, wanted, limit=limit, offset=offset)
     return rows, total, version
 
 
-def _kinds(text: str, version: Version) -> tuple[str, ...] | None:
-    """Our kinds that the client means by ``type``: None is any, an empty tuple none."""
+def _kinds(text: str, version: Version) -> tuple[str, ...]:
+    """Our kinds that the client means by ``type``; an empty tuple: none."""
     named = {"1": "profile", "2": "inference"}.get(text, text)
     if not named:
-        return None
+        return KINDS
     if named == "inference":
         return ("inference",) if shown_as_profile("profile", version) else ("inference", "profile")
     return ("profile",) if named == "profile" and shown_as_profile("profile", version) else ()
@@ -292,7 +306,7 @@ def _kinds(text: str, version: Version) -> tuple[str, ...] | None:
 async def artifacts(request: Request) -> Response:
     """``GET jobs/ID/device_runs/N/artifact_list/TYPE/``: the log of a job that is over."""
     hub, account = await who(request)
-    row = await find_job(hub, account, request.path_params["id"])
+    row = await _find(hub, account, request.path_params["id"])
     answer = pb.NamedArtifactDownloadURLList()
     if (
         request.path_params["type"] == str(pb.JOB_ARTIFACT_TYPE_DEVICE_LOG)

@@ -25,7 +25,8 @@ from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
 from dynolab.spec import codec, untrusted
-from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, FileLink, Outcome, Renewal
+from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, Baseline, ClaimRequest, FileLink, Outcome, Renewal
+from dynolab.spec.duets import DuetTerms
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ async def finish(request: Request) -> Response:
 
 
 async def give(request: Request) -> Response:
-    """``GET files/WHAT/ID``: the attempt's ``model`` or ``dataset``."""
+    """``GET files/WHAT/ID``: the attempt's ``model``, ``baseline`` or ``dataset``."""
     hub: Hub = request.app.state.hub
     agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
     size, chunks = await read_blob(hub, await given_file(hub, agent, _attempt(request), request.path_params["what"]))
@@ -135,13 +136,25 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         kind=found.kind,
         options=found.options,
         lease_s=hub.limits.lease_s,
-        model=FileLink(found.file_name, found.model_bytes),
-        model_kind=found.model_kind,
+        model=FileLink(found.model.file_name, found.model.bytes),
+        model_kind=found.model.kind,
         dataset=None if found.dataset_bytes is None else FileLink("dataset.h5", found.dataset_bytes),
         with_profile=found.measures,
         input_shapes=found.input_shapes,
         requirements=found.requirements,
         keeps_artifact=found.keeps_artifact,
+        baseline=_baseline(found),
+    )
+
+
+def _baseline(found: Claim) -> Baseline | None:
+    if found.baseline is None or found.comparison is None:
+        return None
+    return Baseline(
+        model=FileLink(found.baseline.file_name, found.baseline.bytes),
+        model_kind=found.baseline.kind,
+        options=found.comparison["options"],
+        terms=codec.decode(DuetTerms, found.comparison["terms"]),
     )
 
 

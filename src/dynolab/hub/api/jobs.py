@@ -16,6 +16,7 @@ from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub, 
 from dynolab.hub.api.schemas import (
     Attempt,
     Change,
+    Comparison,
     Download,
     Failure,
     Job,
@@ -44,7 +45,10 @@ from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
+from dynolab.hub.usecases.submit_job import Comparison as JobComparison
 from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.spec.duets import DuetTerms
+from dynolab.spec.measurements import StageName
 
 ALIVE_EVERY_S = 15.0
 """A comment this often keeps proxies from closing a stream in which nothing happens; the access is looked at again, too."""
@@ -80,6 +84,7 @@ def _head(row: Row[Any]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in same + instants} | {
         "owner": row.email,
         "device": JobDevice(name=row.device_name, os=row.device_os, attributes=row.device_attributes),
+        "comparison": _comparison(row),
         "priority": row.asked_priority,
         "waits_for": row.waits_for or [],
         "cancel_asked_at": row.cancelled_at,
@@ -87,6 +92,17 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "summary": dump(row.summary),
         "failure": _failure(row.failure),
     }
+
+
+def _comparison(row: Row[Any]) -> Comparison | None:
+    if row.comparison is None:
+        return None
+    return Comparison(
+        model_id=row.baseline_id,
+        model_name=row.baseline_name,
+        options=row.comparison["options"],
+        **row.comparison["terms"],
+    )
 
 
 async def _shown(hub: Hub, account: Account, job_id: str) -> Job:
@@ -137,7 +153,7 @@ async def submit(
         device_attributes=tuple(asked.device.attributes),
         name=asked.name,
         options=asked.options,
-        measures=asked.measures or asked.kind == "profile",
+        measures=asked.kind == "profile" or (asked.kind == "inference" and asked.measures),
         dataset_id=asked.dataset_id,
         project_id=asked.project_id,
         idempotency_key=idempotency_key,
@@ -147,9 +163,19 @@ async def submit(
         priority=asked.priority,
         deadline_s=asked.deadline_s,
         waits_for=tuple(asked.waits_for),
+        comparison=_compared(asked),
     )
     job_id, _ = await submit_job(hub, account, request)
     return await _shown(hub, account, job_id)
+
+
+def _compared(asked: JobAsked) -> JobComparison | None:
+    given = asked.comparison
+    if given is None:
+        return None
+    stages = tuple(dict.fromkeys(map(StageName, given.stages)))
+    terms = DuetTerms(given.floor, given.limit, given.budget_s, stages, given.memory)
+    return JobComparison(given.model_id, asked.options if given.options is None else given.options, terms)
 
 
 @router.get("")
@@ -215,9 +241,26 @@ async def delete(hub: TheHub, account: Caller, id: str) -> None:
 )
 async def profile(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
     """The whole profile document (`dynolab report` renders it); 404 until the job is done."""
-    row = await find_job(hub, account, id)
+    return await _result(hub, await find_job(hub, account, id), "profile")
+
+
+@router.get(
+    "/{id}/comparison",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The document."}},
+)
+async def comparison(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
+    """What a job of the kind `compare` found: answers, ratios and all values, as `dynolab compare --json` prints; 404 until it is done."""
+    return await _result(hub, await find_job(hub, account, id), "comparison")
+
+
+async def _result(hub: Hub, row: Row[Any], what: str) -> StreamingResponse:
+    """The document that the job left, if it is one of this sort. Raises :class:`NotFound`."""
+    kept = "comparison" if row.kind == "compare" else "profile"
     if row.state != "done" or row.result_blob_id is None:
-        raise NotFound(f"the job {id} has no profile: it is {row.state}")
+        raise NotFound(f"the job {row.id} has no {what}: it is {row.state}")
+    if what != kept:
+        raise NotFound(f"the job {row.id} has no {what}: it is of the kind {row.kind}", hint=f"ask for its {kept}")
     return await _file(hub, row.result_blob_id, "application/json")
 
 

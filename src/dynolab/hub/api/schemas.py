@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from dynolab.hub.usecases.submit_job import BUDGET_MOST_S
+from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR
+
 TEXT_MAX = 20_000
 
 
@@ -22,7 +25,8 @@ Text = Annotated[str, Field(max_length=TEXT_MAX), AfterValidator(_storable)]
 Short = Annotated[str, Field(max_length=256), AfterValidator(_storable)]
 Shape = Annotated[list[int], Field(max_length=64)]
 State = Literal["queued", "preparing", "running", "done", "failed", "cancelled"]
-Kind = Literal["profile", "inference"]
+Kind = Literal["profile", "inference", "compare"]
+Stage = Literal["compile", "first_load", "warm_load", "inference"]
 
 
 class Asked(BaseModel):
@@ -331,11 +335,34 @@ class DeviceAsked(Asked):
     attributes: list[Short] = Field(default_factory=list, max_length=100)
 
 
+class ComparisonAsked(Asked):
+    """What a job's model is compared with: another model, or the same one with other options. The two take turns on one board."""
+
+    model_id: Text = Field(description="The baseline, which is side A; the job's own model is B.")
+    options: Text | None = Field(None, description="Of the baseline; null: the job's own.")
+    floor: float = Field(DEFAULT_FLOOR, ge=0, lt=1, description="The share up to which two times count as alike.")
+    limit: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="A share: decide whether B is slower by more than that, rather than by the floor.",
+    )
+    budget_s: float = Field(
+        DEFAULT_BUDGET_S, gt=0, le=BUDGET_MOST_S, description="Stop after this long, decided or not."
+    )
+    stages: list[Stage] = Field(["inference"], min_length=1, max_length=4, description="What is to be decided.")
+    memory: bool = Field(True, description="Whether memory is compared as well.")
+
+
 class JobAsked(Asked):
     """A job."""
 
-    kind: Kind = Field("profile", description="`profile`: random inputs; `inference`: a dataset's.")
+    kind: Kind = Field(
+        "profile",
+        description="`profile`: random inputs; `inference`: a dataset's; `compare`: the model takes turns with another.",
+    )
     model_id: Text
+    comparison: ComparisonAsked | None = Field(None, description="Needed by a job of the kind `compare`.")
     device: DeviceAsked = Field(default_factory=lambda: DeviceAsked.model_validate({}))
     name: Text = Field("", description="Empty: the model's.")
     options: Text = Field("", description="In AI Hub's grammar, such as `--max_profiler_iterations 100`.")
@@ -384,6 +411,19 @@ class JobDevice(Given):
     attributes: list[str]
 
 
+class Comparison(Given):
+    """What a job's model is compared with."""
+
+    model_id: str = Field(description="The baseline, which is side A; the job's own model is B.")
+    model_name: str
+    options: str
+    floor: float
+    limit: float | None
+    budget_s: float
+    stages: list[Stage]
+    memory: bool
+
+
 class JobHead(Given):
     """A job, as lists show it."""
 
@@ -397,6 +437,7 @@ class JobHead(Given):
     model_id: str
     model_name: str
     dataset_id: str | None
+    comparison: Comparison | None
     output_dataset_id: str | None = Field(description="What an inference job made.")
     device: JobDevice
     options: str

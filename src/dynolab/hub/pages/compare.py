@@ -78,6 +78,7 @@ async def show(request: Request) -> Response:
         is_cut=any(is_cut for _, is_cut in cut),
         rest=address(ids, "/compare/layers"),
         more=address(ids, add="1") if len(ids) < MOST else None,
+        decide=_decide([row for row, _ in found]),
         downloads=[
             (name, description, address(ids, f"/compare/report/{name}"))
             for name, _, description in [EACH_ANSWER, *((one.name, "", one.description) for one in _together())]
@@ -140,6 +141,15 @@ def _columns(rows: Sequence[Row[Any]], profiles: Sequence[Profile]) -> list[Colu
         as_base = address([row.id, *others]) if at else None
         columns.append(Column(LETTERS[at], line(row), runtime, as_base, address(others)))
     return columns
+
+
+def _decide(rows: Sequence[Row[Any]]) -> str | None:
+    """The form for a job that has the models of two jobs take turns; None where the two are not of one device."""
+    if len(rows) != 2 or rows[0].device_name != rows[1].device_name:
+        return None
+    return "/submit?" + urlencode(
+        {"baseline": rows[0].model_id, "model": rows[1].model_id, "device": rows[1].device_name}
+    )
 
 
 def _apart(profiles: Sequence[Profile]) -> list[str]:

@@ -16,15 +16,17 @@ from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
 from dynolab.hub.usecases.submit_job import (
     WAITS_MOST,
+    Comparison,
     JobRequest,
     checked_deadline,
     checked_priority,
     checked_requirements,
 )
+from dynolab.spec.duets import DEFAULT_BUDGET_S, DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
 
-KINDS = ("profile", "inference")
-MODEL_FILE, DATASET_FILE = "model_file", "dataset_file"
+KINDS = ("profile", "inference", "compare")
+MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""
 DEVICES_MOST = 50
@@ -48,7 +50,7 @@ class JobForm:
 
     @property
     def kind(self) -> str:
-        """``profile`` or ``inference``."""
+        """``profile``, ``inference`` or ``compare``."""
         found = self.text("kind", KINDS[0])
         return found if found in KINDS else KINDS[0]
 
@@ -84,7 +86,12 @@ class JobForm:
             self.problems[DATASET_FILE] = SpecInvalid(
                 "inference needs a dataset", hint="choose an .h5 file, or a dataset that is here"
             )
+        if self.kind == "compare" and not self.text("baseline") and BASELINE_FILE not in self.problems:
+            self.problems[BASELINE_FILE] = SpecInvalid(
+                "a comparison needs a second model", hint="choose a file, or a model that is here"
+            )
         self.problems |= self.options().problems
+        self._noted("budget", lambda _: self._comparison())
         self._check_requirements()
         self._noted("input_shapes", lambda _: self._shapes())
         self._noted("name", lambda text: checked_name(text, "job"))
@@ -119,13 +126,26 @@ class JobForm:
 
     def _shapes(self) -> Shapes:
         """One a line; an inference job has its dataset's. Raises :class:`SpecInvalid`."""
-        found = parse_shapes(self._lines("input_shapes")) if self.kind == "profile" else {}
+        found = parse_shapes(self._lines("input_shapes")) if self.kind != "inference" else {}
         check_shapes(found)
         return found
 
     def _requirements(self) -> tuple[str, ...]:
-        """One a line. Raises :class:`SpecInvalid`."""
+        """One a line; a comparison has none. Raises :class:`SpecInvalid`."""
+        if self.kind == "compare":
+            return ()
         return tuple(checked_requirements(self._lines("requirements")))
+
+    def _comparison(self) -> Comparison | None:
+        """What the model is compared with; None: nothing. Raises :class:`SpecInvalid`, and :class:`ValueError` for no number."""
+        if self.kind != "compare":
+            return None
+        options = self.text("baseline_options") if self.text("other_options") else self.options().text
+        budget = self.text("budget")
+        terms = DuetTerms(budget_s=float(budget) if budget else DEFAULT_BUDGET_S)
+        found = Comparison(self.text("baseline"), options, terms)
+        found.check()
+        return found
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -143,10 +163,11 @@ class JobForm:
             device_attributes=(*device.attributes, f"{OWNER}{device.owner}"),
             name=self.text("name"),
             options=self.options().text,
-            measures=self.kind == "profile" or self.measures,
+            measures=self.kind == "profile" or (self.kind == "inference" and self.measures),
             input_shapes=self._shapes(),
             requirements=self._requirements(),
-            keeps_artifact=bool(self.text("keeps_artifact")),
+            keeps_artifact=self.kind != "compare" and bool(self.text("keeps_artifact")),
+            comparison=self._comparison(),
             waits_for=self.waits_for,
             dataset_id=self.text("dataset") if self.kind == "inference" else None,
             idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),

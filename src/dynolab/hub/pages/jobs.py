@@ -31,11 +31,12 @@ from dynolab.spec.show import show_time, show_time_range
 
 STATES = ("queued", "preparing", "running", "done", "failed", "cancelled")
 LIVE = frozenset(STATES[:3])
-KINDS = ("profile", "inference")
+KINDS = ("profile", "inference", "compare")
 WORDS: Mapping[str, tuple[str, ...]] = {"state": STATES, "kind": KINDS}
 """The words that a filter takes."""
 UNKNOWN_MOST = 5
 """Words that no filter takes which are named."""
+ANSWERS = ("slower", "faster", "unchanged", "cannot-tell")
 WORST_FIRST = (Outcome.NOT_MET, Outcome.CANNOT_TELL, Outcome.MET)
 
 
@@ -59,6 +60,8 @@ class JobLine:
     time: str | None
     trust: str | None
     required: Required | None
+    answer: str | None
+    """What a comparison found: a word such as ``slower``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def line(row: Row[Any]) -> JobLine:
         time=_time(summary),
         trust=(summary.get("verdicts") or {}).get("inference"),
         required=required(summary),
+        answer=summary.get("word") if summary.get("word") in ANSWERS else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +30,15 @@ from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
+from dynolab.hub.usecases.read_comparison import read_comparison
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
+from dynolab.report.html.duet import DuetView, duet_view
 from dynolab.report.html.layers import layers_view
 from dynolab.report.html.view import ProfileView, view
+from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
 
 PAGE = "html"
@@ -132,6 +136,18 @@ async def report(request: Request) -> Response:
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
+async def comparison(request: Request) -> Response:
+    """``GET /jobs/ID/comparison``: what a job that compares found, as a file."""
+    hub, account = await current_account(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    found = await read_comparison(hub, row)
+    if found is None:
+        raise NotFound(f"the job {row.id} has no comparison: it is {row.state}")
+    content = json.dumps(codec.encode(found), indent=1) + "\n"
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}_comparison.json"', **HEADERS}
+    return Response(content, headers=headers, media_type="application/octet-stream")
+
+
 async def log(request: Request) -> Response:
     """``GET /jobs/ID/log``: the last attempt's log, as text; while that runs, as far as it has come."""
     hub, account = await current_account(request)
@@ -182,22 +198,25 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
 
 
 async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
-    """What a job that is over left: the view of its profile, or why that cannot be shown; and the end of its log."""
-    seen: ProfileView | None = None
+    """What a job that is over left: the view of its profile or comparison, or why that cannot be shown; and the end of its log."""
+    shown: ProfileView | None = None
+    seen: DuetView | None = None
     trouble, is_cut = None, False
     try:
-        profile = await read_profile(hub, row)
-        if profile is not None:
-            seen, is_cut = await asyncio.to_thread(_seen, profile, row.name, spoken)
+        if (profile := await read_profile(hub, row)) is not None:
+            shown, is_cut = await asyncio.to_thread(_seen, profile, row.name, spoken)
+        if (found := await read_comparison(hub, row)) is not None:
+            seen = duet_view(found, spoken)
     except Error as error:
         trouble = error
     return {
-        "shown": seen,
+        "shown": shown,
+        "seen": seen,
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
-        "formats": formats() if seen is not None else [],
-        "measured": seen is not None,
+        "formats": formats() if shown is not None else [],
+        "measured": shown is not None,
     }
 
 
@@ -222,6 +241,7 @@ routes = [
     Route("/jobs/{id}/live", live),
     Route("/jobs/{id}/layers", layers),
     Route("/jobs/{id}/report/{format}", report),
+    Route("/jobs/{id}/comparison", comparison),
     Route("/jobs/{id}/artifact", artifact),
     Route("/jobs/{id}/log", log),
 ]

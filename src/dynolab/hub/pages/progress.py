@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import Row
@@ -12,7 +13,7 @@ from sqlalchemy import Row
 from dynolab.hub.pages.texts import Texts
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.estimate_end import usual_seconds
-from dynolab.spec.show import show_time
+from dynolab.spec.show import show_change, show_time
 
 STAGES = ("compile", "first_load", "warm_load", "inference")
 COUNT_MOST = 10**15
@@ -40,6 +41,15 @@ class Running:
         """About how long it still takes; None: not known, or longer than it usually does."""
         return None if self.usual_s is None or self.elapsed_s > self.usual_s else self.usual_s - self.elapsed_s
 
+    def _narrowing(self, t: Texts) -> str:
+        """The interval of a duet so far."""
+        pair, ratio = _count(self.event, "pair"), self.event.get("ratio")
+        if pair is None:
+            return ""
+        if not isinstance(ratio, list) or [type(one) for one in ratio] != [float] * 3 or not all(map(isfinite, ratio)):
+            return t("progress-pair", pair=pair)
+        return t("progress-pair-change", pair=pair, change=show_change(*ratio))
+
     def detail(self, t: Texts) -> str:
         """What the phase is at: the stage, and the process or iteration of how many, where the agent told."""
         stage, process, of = self.event.get("stage"), _count(self.event, "process"), _count(self.event, "of")
@@ -48,6 +58,8 @@ class Running:
             if count is None or of is None or minimum is None:
                 return ""
             return t("progress-iteration", count=count, of=of, minimum=show_time(minimum))
+        if self.event.get("event") == "duet":
+            return self._narrowing(t)
         if stage == "fetch":
             return t("progress-fetch")
         if stage not in (*STAGES, "total"):
@@ -80,6 +92,7 @@ def phases(kind: str, measures: bool, event: Mapping[str, Any]) -> list[Step]:
     """The phases of a job of this kind, of which the event says which one is now."""
     names = [
         "prepare",
+        *(["times", "memory"] if kind == "compare" else []),
         *(["infer"] if kind == "inference" else []),
         *(["times", "memory", "layers"] if measures else []),
     ]

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from dynolab.errors import Conflict, Error, NotFound, SpecInvalid
 from dynolab.hub.pages import texts
 from dynolab.hub.pages.job_form import (
+    BASELINE_FILE,
     COMING,
     DATASET_FILE,
     MODEL_FILE,
@@ -49,7 +50,11 @@ from dynolab.spec.runtime_support import check_runtime_support
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
 CLIENT_CLOSED = 499
-_RECEIVE = {MODEL_FILE: ("model", receive_model), DATASET_FILE: ("dataset", receive_dataset)}
+_RECEIVE = {
+    MODEL_FILE: ("model", receive_model),
+    BASELINE_FILE: ("baseline", receive_model),
+    DATASET_FILE: ("dataset", receive_dataset),
+}
 """What takes a file, by the form's field, and the field that then names what was made of it."""
 
 
@@ -66,10 +71,12 @@ class Choice:
 
 
 async def show(request: Request) -> Response:
-    """``GET /submit``: the form; ``model``, ``dataset`` and ``device`` (a name) choose what there is already."""
+    """``GET /submit``: the form; ``model``, ``baseline``, ``dataset`` and ``device`` (a name) choose what there is already."""
     hub, account = await current_account(request)
     asked = request.query_params
-    form = JobForm({name: [asked[name]] for name in ("model", "dataset") if asked.get(name)})
+    form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset") if asked.get(name)})
+    if "baseline" in form.texts:
+        form.texts["kind"] = ["compare"]
     if "dataset" in form.texts:
         form.texts["kind"] = ["inference"]
         form.texts["measures"] = ["yes"]
@@ -177,7 +184,7 @@ def _of_query(request: Request) -> JobForm:
 
 def _check_names(form: JobForm) -> None:
     """Note files that are none by their names, before their bytes come: where a script asks, the fields hold the names."""
-    for name, check in ((MODEL_FILE, format_of), (DATASET_FILE, check_dataset)):
+    for name, check in ((MODEL_FILE, format_of), (BASELINE_FILE, format_of), (DATASET_FILE, check_dataset)):
         if form.text(name):
             try:
                 check(form.text(name))
@@ -187,9 +194,14 @@ def _check_names(form: JobForm) -> None:
 
 async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str, DeviceModel]]:
     """The device models that are chosen. What is not there any more, or not ready, becomes a problem."""
-    model = None
-    if form.text("model") not in ("", COMING):
-        model = await _noted(form, "model", find_model_or_dataset(hub, account, model_table, form.text("model")))
+    kinds = []
+    for field, file in (("model", MODEL_FILE), ("baseline", BASELINE_FILE)):
+        if field == "baseline" and form.kind != "compare":
+            continue
+        model = None
+        if form.text(field) not in ("", COMING):
+            model = await _noted(form, field, find_model_or_dataset(hub, account, model_table, form.text(field)))
+        kinds.append(model.kind if model is not None else _kind(form, file))
     if form.kind == "inference" and form.text("dataset") not in ("", COMING):
         await _noted(form, "dataset", find_model_or_dataset(hub, account, dataset_table, form.text("dataset")))
     await _check_waits(hub, account, form)
@@ -201,7 +213,8 @@ async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str,
             await find_devices(hub, account, name=name, os=os, attributes=wanted.get("attribute", [])) if name else []
         )
         if models:
-            _check_device(form, models[0], model.kind if model is not None else _kind(form))
+            for kind in kinds:
+                _check_device(form, models[0], kind)
             found.append((value, models[0]))
         else:
             gone = NotFound(f"the device {name or value[:100]!r} is not there any more", hint="choose another")
@@ -209,10 +222,10 @@ async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str,
     return found
 
 
-def _kind(form: JobForm) -> str | None:
+def _kind(form: JobForm, file: str) -> str | None:
     """The kind of the model whose file is yet to come, by its name; None: not known."""
     try:
-        return format_of(form.text(MODEL_FILE)) if form.text(MODEL_FILE) else None
+        return format_of(form.text(file)) if form.text(file) else None
     except Error:
         return None  # a problem of that field already
 
@@ -255,8 +268,8 @@ async def _noted(form: JobForm, field: str, finding: Awaitable[Row[Any]]) -> Row
 
 async def _form(request: Request, hub: Hub, account: Account, form: JobForm, made: Sequence[str] = ()) -> Response:
     """The form with what was filled in. ``made``: jobs that are submitted already."""
-    models = await _listed(hub, account, form, model_table)
-    datasets = await _listed(hub, account, form, dataset_table)
+    models = await _listed(hub, account, form, model_table, "model", "baseline")
+    datasets = await _listed(hub, account, form, dataset_table, "dataset")
     merged = form.options()
     devices = await _choices(hub, account, form)
     runtimes = offered_runtimes(word for one in devices for word in one.model.attributes)
@@ -283,16 +296,18 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
     return await page(request, "submit.html.j2", account, status=status, **shown)
 
 
-async def _listed(hub: Hub, account: Account, form: JobForm, table: Table) -> list[Row[Any]]:
-    """The newest that can be used, and the chosen one. One that is not there becomes a problem, and is chosen no more."""
+async def _listed(hub: Hub, account: Account, form: JobForm, table: Table, *fields: str) -> list[Row[Any]]:
+    """The newest that can be used, and those chosen in these fields. One that is not there becomes a problem, and is chosen no more."""
     rows = [row for row in await page_models_or_datasets(hub, account, table, limit=NEWEST) if row.blob_id is not None]
-    wanted = form.text(table.name)
-    if wanted and wanted not in [row.id for row in rows]:
+    for field in fields:
+        wanted = form.text(field)
+        if not wanted or wanted in [row.id for row in rows]:
+            continue
         try:
             rows.insert(0, await find_model_or_dataset(hub, account, table, wanted))
         except Error as error:
-            form.problems.setdefault(table.name, error)
-            form.leave_out(table.name)
+            form.problems.setdefault(field, error)
+            form.leave_out(field)
     return rows
 
 

@@ -130,6 +130,13 @@ def visible(table: Table, account: Account) -> ColumnElement[bool]:
     return and_(allowed, table.c.deleted_at.is_(None)) if "deleted_at" in table.c else allowed
 
 
+def job_uses(table: Table, ids: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a job is given one of these models or datasets."""
+    jobs = tables.job.c
+    columns = {tables.model: (jobs.model_id, jobs.baseline_id), tables.dataset: (jobs.dataset_id,)}[table]
+    return or_(*(column.in_(ids) for column in columns))
+
+
 async def find_visible(
     connection: AsyncConnection, table: Table, target_id: str, account: Account, *, lock: Lock | None = None
 ) -> Row[Any]:

@@ -24,8 +24,17 @@ CHANGING_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimedModel:
+    """A model that an attempt is given: the format that it was said to be, and its file."""
+
+    kind: str
+    file_name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """An attempt, and what it is about: a job, its model, and its dataset if it has one."""
+    """An attempt, and what it is about: a job, its model, and the dataset or the model to compare with if it has one."""
 
     attempt_id: uuid.UUID
     number: int
@@ -36,10 +45,11 @@ class Claim:
     input_shapes: dict[str, tuple[int, ...]]
     requirements: tuple[str, ...]
     keeps_artifact: bool
-    model_bytes: int
-    model_kind: str
-    file_name: str
+    model: ClaimedModel
     dataset_bytes: int | None
+    baseline: ClaimedModel | None
+    comparison: dict[str, Any] | None
+    """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
 
 def _board() -> Prepared:
@@ -53,9 +63,9 @@ def _board() -> Prepared:
 def _beginning() -> Prepared:
     """Makes an attempt of a job that still waits and that nobody else has locked; what the attempt is about."""
     still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None)
-    told = ("id", "kind", "options", "measures", "input_shapes", "requirements", "keeps_artifact")
+    told = ("id", "kind", "options", "measures", "input_shapes", "requirements", "keeps_artifact", "comparison")
     found = (
-        select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "attempts")))
+        select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "baseline_id", "attempts")))
         .where(*still)
         .with_for_update(skip_locked=True)
         .cte("found")
@@ -68,16 +78,20 @@ def _beginning() -> Prepared:
     made = insert(attempt).from_select([*new], select(*new.values()))
     held = update(device).where(device.c.id == bindparam("board"), exists(select(found.c.id)))
     begun = update(job).where(job.c.id == found.c.id).values(state="preparing", attempts=number, started_at=func.now())
-    given, data = blob.alias(), blob.alias()
+    given, data, other, base = blob.alias(), blob.alias(), model.alias(), blob.alias()
     about = (
         select(
             *(number.label("number"), *(found.c[name] for name in told)),
             *(model.c.name, model.c.kind.label("format"), model.c.is_directory),
             *(given.c.bytes.label("model_bytes"), data.c.bytes.label("dataset_bytes")),
+            *(other.c.name.label("baseline_name"), other.c.kind.label("baseline_format")),
+            *(other.c.is_directory.label("baseline_is_directory"), base.c.bytes.label("baseline_bytes")),
         )
         .select_from(found.join(model, model.c.id == found.c.model_id).join(given, given.c.id == model.c.blob_id))
         .outerjoin(dataset, dataset.c.id == found.c.dataset_id)
         .outerjoin(data, data.c.id == dataset.c.blob_id)
+        .outerjoin(other, other.c.id == found.c.baseline_id)
+        .outerjoin(base, base.c.id == other.c.blob_id)
     )
     return Prepared(
         about.add_cte(
@@ -193,8 +207,13 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         input_shapes={name: tuple(shape) for name, shape in about.input_shapes.items()},
         requirements=tuple(about.requirements),
         keeps_artifact=about.keeps_artifact,
-        model_bytes=about.model_bytes,
-        model_kind=about.format,
-        file_name=file_name(about.name, about.format, about.is_directory),
+        model=ClaimedModel(about.format, file_name(about.name, about.format, about.is_directory), about.model_bytes),
         dataset_bytes=about.dataset_bytes,
+        baseline=None if about.comparison is None else _baseline(about),
+        comparison=about.comparison,
     )
+
+
+def _baseline(about: Any) -> ClaimedModel:
+    name = file_name(about.baseline_name, about.baseline_format, about.baseline_is_directory)
+    return ClaimedModel(about.baseline_format, name, about.baseline_bytes)

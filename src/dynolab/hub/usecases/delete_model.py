@@ -8,8 +8,8 @@ from sqlalchemy import Row, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict
-from dynolab.hub.store.tables import attempt, dataset, job, model, share, upload, upload_part
-from dynolab.hub.usecases.base import Account, Hub, find_owned
+from dynolab.hub.store.tables import attempt, job, model, share, upload, upload_part
+from dynolab.hub.usecases.base import Account, Hub, find_owned, job_uses
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -32,8 +32,8 @@ async def mark_deleted(hub: Hub, connection: AsyncConnection, table: Table, row:
 
     Raises :class:`Conflict` while a job of its owner's that is not over uses it; those of others that wait fail.
     """
-    used_as = {model: job.c.model_id, dataset: job.c.dataset_id}[table]
-    own = used_as == row.id, job.c.account_id == row.account_id, job.c.state.in_(LIVE)
+    used = job_uses(table, [row.id])
+    own = used, job.c.account_id == row.account_id, job.c.state.in_(LIVE)
     user = await connection.scalar(select(job.c.id).where(*own).limit(1))
     if user is not None:
         raise Conflict(f"the job {user} still uses the {table.name} {row.id}", hint="wait for its end, or cancel it")
@@ -47,5 +47,5 @@ async def mark_deleted(hub: Hub, connection: AsyncConnection, table: Table, row:
         await connection.execute(update(attempt).where(made).values(output_blob_id=None))
     gone = {"deleted_at": func.now(), "blob_id": None}
     await connection.execute(update(table).where(table.c.id == row.id).values(gone))
-    await withdraw_jobs(hub, connection, used_as == row.id)
+    await withdraw_jobs(hub, connection, used)
     return found

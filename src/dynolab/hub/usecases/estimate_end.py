@@ -22,6 +22,7 @@ async def usual_seconds(hub: Hub, row: Row[Any]) -> float | None:
         .where(
             attempt.c.state == "done",
             *(job.c[name] == getattr(row, name) for name in ("model_id", "kind", "options")),
+            job.c.baseline_id.is_not_distinct_from(row.baseline_id),
             device.c.pool_id == row.pool_id,
             device.c.os == row.device_os,
         )

@@ -20,6 +20,7 @@ from dynolab.hub.usecases.base import (
     beyond_cursor,
     contains_text,
     created_by,
+    job_uses,
     keyset_order,
     newest_first,
     visible,
@@ -59,6 +60,8 @@ _LAST_LOG = (
 _ARTIFACT_BYTES = select(blob.c.bytes).where(blob.c.id == job.c.artifact_blob_id).scalar_subquery()
 
 
+_BASELINE = model.alias("baseline")
+_BASELINE_NAME = select(_BASELINE.c.name).where(_BASELINE.c.id == job.c.baseline_id).scalar_subquery()
 _DATASET_NAME = select(dataset.c.name).where(dataset.c.id == job.c.dataset_id).scalar_subquery()
 _OUTPUT_NAME = select(dataset.c.name).where(dataset.c.id == job.c.output_dataset_id).scalar_subquery()
 
@@ -88,6 +91,7 @@ def _jobs() -> Select[Any]:
             model.c.tensors.label("model_tensors"),
             _LAST_LOG.label("log_blob_id"),
             _ARTIFACT_BYTES.label("artifact_bytes"),
+            _BASELINE_NAME.label("baseline_name"),
             _DATASET_NAME.label("dataset_name"),
             _OUTPUT_NAME.label("output_dataset_name"),
             _WAITS_FOR.label("waits_for"),
@@ -201,7 +205,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.device_name:
         conditions.append(job.c.device_name == wanted.device_name)
     if wanted.model_id:
-        conditions.append(job.c.model_id == wanted.model_id)
+        conditions.append(job_uses(model, [wanted.model_id]))
     if wanted.dataset_id:
         conditions.append(job.c.dataset_id == wanted.dataset_id)
     if wanted.output_dataset_id:

@@ -10,7 +10,7 @@ from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import job, pool
 from dynolab.hub.usecases.base import Account, Hub, find_visible
 from dynolab.hub.usecases.find_devices import OWNER
-from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.hub.usecases.submit_job import Comparison, JobRequest, submit_job
 from dynolab.spec.runtime_support import RUNS
 
 
@@ -38,6 +38,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
         requirements=tuple(row.requirements),
         keeps_artifact=row.keeps_artifact,
         dataset_id=row.dataset_id,
+        comparison=Comparison.of_row(row),
         priority=row.asked_priority,
         deadline_s=row.deadline_s,
         project_id=row.project_id if row.account_id == account.id else "",

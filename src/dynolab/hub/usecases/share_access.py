@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as owners
 from dynolab.hub.store.tables import dataset, job, model, share
-from dynolab.hub.usecases.base import Account, Hub, find_owned, find_visible
+from dynolab.hub.usecases.base import Account, Hub, find_owned, find_visible, job_uses
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -86,10 +86,10 @@ async def _grant(
 
 
 async def _belonging(connection: AsyncConnection, account: Account, table: Table, row: Row[object]) -> list[str]:
-    """What belongs to a job and is its owner's own: its model, its data, its outputs. Of what is another's nothing is widened."""
+    """What belongs to a job and is its owner's own: its models, its data, its outputs. Of what is another's nothing is widened."""
     if table is not job:
         return []
-    parts = (model, [row.model_id]), (dataset, [row.dataset_id, row.output_dataset_id])
+    parts = (model, [row.model_id, row.baseline_id]), (dataset, [row.dataset_id, row.output_dataset_id])
     found: list[str] = []
     for of, ids in parts:
         own = select(of.c.id).where(of.c.id.in_([one for one in ids if one]), of.c.account_id == account.id)
@@ -103,4 +103,4 @@ async def _end(hub: Hub, connection: AsyncConnection, target_id: str, *condition
     gone = (await connection.execute(delete(share).where(brought, *conditions).returning(share.c.target_id))).scalars()
     targets = list(gone)
     if targets:
-        await withdraw_jobs(hub, connection, or_(job.c.model_id.in_(targets), job.c.dataset_id.in_(targets)))
+        await withdraw_jobs(hub, connection, or_(job_uses(model, targets), job_uses(dataset, targets)))

@@ -18,7 +18,11 @@ from dynolab.hub.usecases.store_part import RESERVE_EVERY_BYTES
 
 COLUMNS = {verb: attempt.c[f"{verb}_blob_id"] for verb in ("result", "output", "artifact", "log")}
 """What an attempt may leave, by the verb of the address that it is sent to."""
-GIVEN = {"model": (model, job.c.model_id), "dataset": (dataset, job.c.dataset_id)}
+GIVEN = {
+    "model": (model, job.c.model_id),
+    "baseline": (model, job.c.baseline_id),
+    "dataset": (dataset, job.c.dataset_id),
+}
 """What it is given."""
 
 
@@ -77,7 +81,7 @@ async def _fitting(hub: Hub, chunks: AsyncIterable[bytes]) -> AsyncIterator[byte
 
 
 async def given_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, what: str) -> str:
-    """The blob of the ``model`` or ``dataset`` that the attempt is about. Raises :class:`NotFound`, :class:`Conflict`."""
+    """The blob of the ``model``, ``baseline`` or ``dataset`` that the attempt is about. Raises :class:`NotFound`, :class:`Conflict`."""
     if what not in GIVEN:
         raise errors.NotFound(f"an attempt is given no {what}")
     table, used = GIVEN[what]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,8 +19,9 @@ from dynolab.hub.usecases.enqueue_job import PRIORITY_MOST, enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.release_waiting import dependency_failed
+from dynolab.spec import codec, requirements
 from dynolab.spec import options as options_module
-from dynolab.spec import requirements
+from dynolab.spec.duets import DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes
 from dynolab.spec.runtime_support import check_runtime_support
 
@@ -27,13 +29,44 @@ LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
 """How long an idempotency key stands for its job."""
 DEADLINE_MOST_S = 24 * 3600
+BUDGET_MOST_S = 1800
+"""Of a comparison: well within the hub's own bound of a run."""
 WAITS_MOST = 100
 REQUIREMENTS_MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a job's model is compared with: the baseline, which is side A, its options, and what is to be decided."""
+
+    baseline_id: str
+    options: str
+    terms: DuetTerms
+
+    @classmethod
+    def of_row(cls, row: Any) -> Comparison | None:
+        """That of a job's row; None: it compares nothing."""
+        if row.baseline_id is None:
+            return None
+        return cls(row.baseline_id, row.comparison["options"], codec.decode(DuetTerms, row.comparison["terms"]))
+
+    def document(self) -> dict[str, Any]:
+        """As the job's row keeps it, beside the baseline's id."""
+        return {"options": self.options.strip(), "terms": codec.encode(self.terms)}
+
+    def check(self) -> None:
+        """Raise :class:`SpecInvalid` for options that nobody knows, or terms that nothing can be decided by."""
+        bounds.check_text(self.options, "options", bounds.OPTIONS)
+        bounds.check_text(self.baseline_id, "model_id")
+        options_module.parse(self.options)
+        self.terms.check()
+        if self.terms.budget_s > BUDGET_MOST_S:
+            raise SpecInvalid(f"a budget of {self.terms.budget_s:g} s: at most {BUDGET_MOST_S} s are taken")
+
+
+@dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a job is to do. ``kind``: ``profile``, or ``inference`` (with a dataset)."""
+    """What a job is to do. ``kind``: ``profile``, ``inference`` (with a dataset) or ``compare`` (with another model)."""
 
     kind: str
     model_id: str
@@ -59,6 +92,8 @@ class JobRequest:
     """Whether what compile makes is left, too."""
     waits_for: tuple[str, ...] = ()
     """Jobs that must be done before this one is queued; if one of them is not to be, this one fails."""
+    comparison: Comparison | None = None
+    """Of a job that compares."""
 
 
 async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[str, datetime]:
@@ -71,6 +106,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     _check_bounds(request)
     options = options_module.parse(request.options)
     check_shapes(request.input_shapes)
+    _check_kind(request)
     if request.input_shapes and request.dataset_id is not None:
         raise SpecInvalid("input shapes and a dataset are given", hint="a dataset has shapes of its own")
     required = checked_requirements(request.requirements)
@@ -89,14 +125,19 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         source = await find_visible(connection, model, request.model_id, account, lock="share")
         if source.blob_id is None:
             raise Conflict(f"the model {request.model_id} has no bytes yet", hint="complete its upload first")
+        sides = [(source.kind, options.runtime)]
+        if request.comparison is not None:
+            other = await find_visible(connection, model, request.comparison.baseline_id, account, lock="share")
+            if other.blob_id is None:
+                raise Conflict(f"the model {other.id} has no bytes yet", hint="complete its upload first")
+            sides.append((other.kind, options_module.parse(request.comparison.options).runtime))
         able = [device.attributes for device in devices if (device.pool_id, device.os) == (chosen.pool_id, chosen.os)]
-        check_runtime_support(chosen.name, able, runtime=options.runtime, model_kind=source.kind)
+        for kind, runtime in sides:
+            check_runtime_support(chosen.name, able, runtime=runtime, model_kind=kind)
         if request.dataset_id is not None:
             data = await find_visible(connection, dataset, request.dataset_id, account, lock="share")
             if data.blob_id is None:
                 raise Conflict(f"the dataset {request.dataset_id} has no bytes yet", hint="complete its upload first")
-        elif request.kind != "profile":
-            raise SpecInvalid(f"a job of kind {request.kind} needs a dataset")
         await _check_pool(connection, account, chosen)
         unready = await _unready(connection, account, request.waits_for)
         values = {
@@ -107,6 +148,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "project_id": request.project_id,
             "model_id": request.model_id,
             "dataset_id": request.dataset_id,
+            "baseline_id": None if request.comparison is None else request.comparison.baseline_id,
+            "comparison": None if request.comparison is None else request.comparison.document(),
             "pool_id": chosen.pool_id,
             "device_name": chosen.name,
             "device_os": chosen.os,
@@ -167,6 +210,27 @@ async def _check_pool(connection: AsyncConnection, account: Account, chosen: Dev
     # Asked once the lock is there: what was asked for together with it would be as it stood before the wait.
     if await connection.scalar(select(pool.c.id).where(pool.c.id == chosen.pool_id, may_send(account))) is None:
         raise NotFound(f"no device matches {chosen.name!r}", hint="`dynolab devices` lists those that are known")
+
+
+def _check_kind(request: JobRequest) -> None:
+    """Raises :class:`SpecInvalid` for what a job of its kind needs and lacks, or cannot have."""
+    if request.kind == "inference" and request.dataset_id is None:
+        raise SpecInvalid("a job of kind inference needs a dataset")
+    if request.kind == "compare":
+        if request.comparison is None:
+            raise SpecInvalid("a job of kind compare needs a model to compare with", hint="name it as the baseline")
+        request.comparison.check()
+        given = {
+            "a dataset": request.dataset_id,
+            "requirements": request.requirements,
+            "an artifact": request.keeps_artifact,
+        }
+        if unfit := [what for what, value in given.items() if value]:
+            raise SpecInvalid(
+                f"a job that compares takes no {unfit[0].split()[-1]}", hint="leave it out, or profile the model"
+            )
+    elif request.comparison is not None:
+        raise SpecInvalid(f"a job of kind {request.kind} compares with no other model", hint="the kind is compare")
 
 
 def _check_bounds(request: JobRequest) -> None:
@@ -245,13 +309,13 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
     row = (await connection.execute(found.order_by(job.c.created_at.desc()).limit(1))).one_or_none()
     if row is None:
         return None
-    asked = (request.kind, request.model_id, request.dataset_id, request.options.strip())
+    asked = (request.kind, request.model_id, request.dataset_id, request.options.strip(), request.comparison)
     needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
     required = checked_requirements(request.requirements)
     terms = (request.priority, request.deadline_s, _plain(request.input_shapes), required, request.keeps_artifact)
     before = (row.asked_priority, row.deadline_s, row.input_shapes, row.requirements, row.keeps_artifact)
     waited_for = set((await connection.execute(needed)).scalars())
-    made = (row.kind, row.model_id, row.dataset_id, row.options)
+    made = (row.kind, row.model_id, row.dataset_id, row.options, Comparison.of_row(row))
     if (asked, terms, set(request.waits_for)) != (made, before, waited_for):
         raise Conflict(
             f"the idempotency key {key!r} stands for another request, which made the job {row.id}",

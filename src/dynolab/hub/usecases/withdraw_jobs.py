@@ -24,7 +24,7 @@ async def withdraw_jobs(hub: Hub, connection: AsyncConnection, about: ColumnElem
     """
     reasons = (
         (
-            _gone(model, job.c.model_id),
+            or_(_gone(model, job.c.model_id), _gone(model, job.c.baseline_id)),
             Forbidden("the job was withdrawn: its model is not shared any more, or was deleted"),
         ),
         (

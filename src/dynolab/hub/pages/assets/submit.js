@@ -5,7 +5,8 @@
   const form = document.getElementById("submit");
   // Its fields are called by names such as `dataset`, which hide the properties of that name.
   const field = (name) => form.elements.namedItem(name);
-  const KINDS = { model_file: "model", dataset_file: "dataset" };
+  const KINDS = { model_file: "model", baseline_file: "baseline", dataset_file: "dataset" };
+  const FOR = { baseline_file: "compare", dataset_file: "inference" };
   const inputs = Object.keys(KINDS).map(field);
   let running = null;
 
@@ -235,6 +236,7 @@
   async function upload(input, signal) {
     const file = input.files[0];
     const kind = KINDS[input.name];
+    const sort = kind === "baseline" ? "model" : kind;
     const place = input.closest(".drop").querySelector(".transfer");
     const [bar, words] = [place.querySelector("progress"), place.querySelector("output")];
     const moved = (count) => {
@@ -247,8 +249,8 @@
     place.hidden = false;
     let begun = null;
     try {
-      begun = await ask(`/submit/uploads/${kind}?${about}`, { body: end, signal });
-      running.left = `/submit/uploads/${kind}/${begun.id}/give-up`;
+      begun = await ask(`/submit/uploads/${sort}?${about}`, { body: end, signal });
+      running.left = `/submit/uploads/${sort}/${begun.id}/give-up`;
       const etags = [];
       for (const [number, url] of begun.urls.entries()) {
         const from = number * begun.part_bytes;
@@ -256,10 +258,10 @@
         etags.push(await persist(() => put(url, part, signal, (count) => moved(from + count)), signal));
       }
       const body = JSON.stringify({ upload: begun.upload, etags });
-      await ask(`/submit/uploads/${kind}/${begun.id}/complete`, { body, signal });
+      await ask(`/submit/uploads/${sort}/${begun.id}/complete`, { body, signal });
       running.left = null;
     } catch (error) {
-      if (begun) fetch(`/submit/uploads/${kind}/${begun.id}/give-up`, { method: "POST", keepalive: true }).catch(() => {});
+      if (begun) fetch(`/submit/uploads/${sort}/${begun.id}/give-up`, { method: "POST", keepalive: true }).catch(() => {});
       if (running) running.left = null;
       throw error;
     } finally {
@@ -275,7 +277,7 @@
 
   // ---- submitting
 
-  const wanted = (input) => input.files.length && (input.name === "model_file" || form.elements.kind.value === "inference");
+  const wanted = (input) => input.files.length && (!FOR[input.name] || form.elements.kind.value === FOR[input.name]);
 
   async function sound() {
     const asking = typed();

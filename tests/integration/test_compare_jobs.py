@@ -1,0 +1,181 @@
+"""Comparison jobs against a real hub with this machine as its device: submitted, followed, read, shared, repeated, deleted."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from dynolab.client.client import Client, Device
+from dynolab.client.models import Model
+from dynolab.client.settings import ClientConfig
+from dynolab.errors import Conflict, NotFound, SpecInvalid
+from dynolab.spec.agents import OFFER_NULL
+from dynolab.spec.answers import Answer
+from dynolab.spec.measurements import StageName
+from dynolab.testing.commands import command
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
+BUDGET = {"budget_s": 40.0, "memory": False}
+
+
+def upload(client: Client, **content: Any) -> Model:
+    """A null model in a ZIP file that the hub takes for an ONNX model: it is the agent that looks inside."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("net.null", json.dumps(content))
+    made = client.api.send("POST", "models", {"name": "net", "kind": "onnx", "is_directory": True})["id"]
+    begun = client.api.send("POST", f"models/{made}/uploads", {"size": len(packed.getvalue())})
+    etags = [httpx.put(url, content=packed.getvalue(), timeout=30).headers["etag"] for url in begun["urls"]]
+    client.api.send("POST", f"models/{made}/uploads/{begun['upload_id']}/complete", {"etags": etags})
+    return client.get_model(made)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub"), environment={OFFER_NULL: "1"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(hub: RunningHub) -> Iterator[Client]:
+    found = Client(ClientConfig(hub.token, hub.url, verbose=False))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def device(client: Client) -> Device:
+    end = time.monotonic() + 60
+    while not (found := client.get_devices()) and time.monotonic() < end:
+        time.sleep(0.2)  # until the hub's own agent has announced this machine
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def models(client: Client) -> tuple[Model, Model]:
+    """A baseline, and a model that takes half as long again; both are of one name."""
+    return upload(client, sleep_s=0.004, at="inference"), upload(client, sleep_s=0.006, at="inference")
+
+
+@pytest.fixture(scope="module")
+def decided(client: Client, device: Device, models: tuple[Any, Any]) -> Any:
+    """A job that has ended."""
+    baseline, model = models
+    job = client.submit_compare_job(model, baseline, device, name="half as long again", **BUDGET)
+    status = job.wait(180)
+    assert status.success, job.log()
+    return job
+
+
+def test_the_slower_model_is_found_on_the_device(decided: Any, models: tuple[Any, Any]) -> None:
+    found = decided.comparison
+    stage = found.stage(StageName.INFERENCE)
+    assert stage.answer is Answer.CHANGED
+    assert 1.3 < stage.ratio.value < 1.7
+    assert found.direction == 1
+    assert found.memory_reason == "memory passes were not asked for"
+    assert (decided.baseline.model_id, decided.model.model_id) == tuple(one.model_id for one in models)
+    assert decided.document["summary"]["word"] == "slower"
+    assert decided.document["summary"]["answer"] == found.headline
+    assert found.headline in decided.log()
+    assert "pair 5: +" in decided.log()
+
+
+def test_its_result_is_a_comparison_and_no_profile(hub: RunningHub, decided: Any) -> None:
+    with httpx.Client(base_url=f"{hub.url}/api/hub/v1", headers={"Authorization": f"Bearer {hub.token}"}) as http:
+        assert http.get(f"/jobs/{decided.job_id}/comparison").json()["kind"] == "duet"
+        refused = http.get(f"/jobs/{decided.job_id}/profile")
+        assert (refused.status_code, refused.json()["hint"]) == (404, "ask for its comparison")
+        listed = http.get("/jobs", params={"kind": "compare"}).json()["jobs"]
+        assert [one["id"] for one in listed] == [decided.job_id]
+        given = listed[0]["comparison"]
+        assert (given["model_name"], given["budget_s"], given["stages"]) == ("net", 40.0, ["inference"])
+        assert http.get("/jobs", params={"model": given["model_id"]}).json()["jobs"][0]["id"] == decided.job_id
+
+
+def test_ai_hubs_lists_leave_it_out(hub: RunningHub, client: Client, decided: Any) -> None:
+    assert decided.job_id not in [one.job_id for one in client.get_job_summaries()]
+    headers = {"Authorization": f"token {hub.token}"}
+    refused = httpx.get(f"{hub.url}/api/v1/jobs/{decided.job_id}/", headers=headers)
+    assert refused.status_code == 404
+    assert "of the kind compare" in refused.text
+
+
+def test_the_command_prints_the_answer(hub: RunningHub, device: Device) -> None:
+    environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(hub.ini)}
+    options = ("--device", device.name, "--no-memory", "--budget", "10", "--input-shape", "x=1,3,48,192")
+    done = command("submit", "compare", MODEL, MODEL, *options, environment=environment)
+    assert done.returncode in (0, 1), done.stderr  # on a busy machine anything may be found
+    headline = next(line for line in done.stdout.splitlines() if line.startswith("B "))
+    job_id = json.loads(command("jobs", "--json", environment=environment).stdout)[0]["id"]
+    assert headline in command("jobs", "show", job_id, environment=environment).stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"budget_s": 0.0}, "budget_s"),
+        ({"budget_s": 99_999.0}, "budget_s"),
+        ({"floor": 2.0}, "floor"),
+        ({"limit": -0.1}, "limit"),
+        ({"stages": []}, "stages"),
+        ({"stages": ["inferencing"]}, "stages"),
+        ({"baseline_options": "--no_such_option"}, "no_such_option"),
+    ],
+)
+def test_what_decides_nothing_is_refused(
+    client: Client, device: Device, models: tuple[Any, Any], asked: Any, said: str
+) -> None:
+    with pytest.raises(SpecInvalid) as refused:
+        client.submit_compare_job(models[1], models[0], device, **asked)
+    assert said in f"{refused.value} {refused.value.details}"
+
+
+def test_a_baseline_that_is_not_there_is_refused(
+    hub: RunningHub, client: Client, device: Device, models: tuple[Any, Any]
+) -> None:
+    asked = {"kind": "compare", "model_id": models[1].model_id, "device": device.wanted}
+    with pytest.raises(NotFound):
+        client.api.send("POST", "jobs", {**asked, "comparison": {"model_id": "mnothere"}})
+    with pytest.raises(SpecInvalid, match="needs a model to compare with"):
+        client.api.send("POST", "jobs", asked)
+    with pytest.raises(SpecInvalid, match="compares with no other model"):
+        client.api.send("POST", "jobs", {**asked, "kind": "profile", "comparison": {"model_id": models[0].model_id}})
+    limits = {"requirements": ["model_size <= 1 kB"], "comparison": {"model_id": models[0].model_id}}
+    with pytest.raises(SpecInvalid, match="takes no requirements"):
+        client.api.send("POST", "jobs", {**asked, **limits})
+
+
+def test_a_baseline_in_use_stays_and_its_job_can_be_repeated(
+    client: Client, device: Device, models: tuple[Any, Any]
+) -> None:
+    slow = upload(client, sleep_s=0.5, at="inference")
+    job = client.submit_compare_job(models[1], slow, device, **BUDGET)
+    with pytest.raises(Conflict, match=f"the job {job.job_id} still uses"):
+        slow.delete()
+    again = job.rerun()
+    assert again.document["comparison"] == job.document["comparison"]
+    for one in (job, again):
+        one.cancel()
+        one.wait(60)
+    slow.delete()
+
+
+def test_a_failing_side_is_named(client: Client, device: Device, models: tuple[Any, Any]) -> None:
+    bad = upload(client, crash=11, at="inference")
+    job = client.submit_compare_job(bad, models[0], device, **BUDGET)
+    status = job.wait(180)
+    assert status.failure
+    assert status.message.startswith("B: ")
