@@ -77,15 +77,16 @@ class Runner:
         )
 
     def look_at_reference(self) -> None:
-        """The reference kernel's times in this process now, alone and beside as many busy threads as the model has.
+        """The reference kernel's times in this process now, alone and on as many threads as the model has.
 
         They judge this campaign's windows, and are what the device's record is made of: what a model's process tells
         could spoil that for all others.
         """
-        own = dict(self.measured.own)
+        own, team = dict(self.measured.own), reference_kernel.KernelTeam()
         for threads in self._threads:
-            name, now = reference_name(threads), reference_kernel.beside_ns(threads, REFERENCE_LOOKS)
+            name, now = reference_name(threads), min(team.slowest_ns(threads) for _ in range(REFERENCE_LOOKS))
             own[name] = min(own.get(name, now), float(now))
+        team.close()
         best = {name: min(value, self.measured.best.get(name, value)) for name, value in own.items()}
         self.note(own=own, best=self.measured.best | best)
 

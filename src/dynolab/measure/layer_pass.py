@@ -29,11 +29,12 @@ class CalmWatch:
         self._open: WindowEdge | None = None
         self._count = 0
         self._windows: list[LoopWindow] = []
+        self._threads = 1
 
     def __call__(self, run: Callable[[], T]) -> T:
         """What ``run`` returns; between two runs nothing is read until the window is full."""
         if self._open is None:
-            self._open = self._witnesses.read()
+            self._open = self._witnesses.read(self._threads)
         value = run()
         self._count += 1
         if self._count >= WINDOW_ITERATIONS and now_ns() - self._open.at_ns >= WINDOW_NS:
@@ -55,6 +56,7 @@ class CalmWatch:
 
     def _end_window(self) -> None:
         if self._open is not None:
-            after = self._witnesses.read()
+            after = self._witnesses.read(self._threads)
             self._windows.append(window_witnesses.between(self._open, after, self._count, None))
+            self._threads = max(self._threads, self._windows[-1].threads)
             self._open, self._count = None, 0

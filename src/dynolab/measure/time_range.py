@@ -13,16 +13,19 @@ from itertools import pairwise
 
 from dynolab.spec.measurements import LoopWindow
 
-LEAST_WIDTH = 0.02
-"""No range is narrower. Undisturbed processes of the same model differ by this and more, by where their memory lies and by what
-other cores do to the caches that they share."""
-GAP_TIMES = 2.0
+LEAST_WIDTH = 0.05
+"""No range is narrower. Undisturbed campaigns of the same model differ by as much over minutes, by where their memory lies and by
+what other cores do to the caches that they share (tests/benchmarks/coverage.py)."""
+GAP_TIMES = 1.0
 """The gap between the two best processes, so many times, is how far below the best one a better one may lie."""
-ALONE_WIDTH = 0.10
-"""Where fewer than two processes were calm: undisturbed processes of the same model differ by 3 to 15 % over minutes."""
+ALONE_WIDTH = 0.20
+"""Where fewer than two processes were calm: nobody has confirmed what the best one shows."""
 CALM_SLOWDOWN = 1.05
 """Reference kernel over its best from which a window is disturbed. Its times come in two kinds: within a few percent of the
 best, or, with a busy neighbour on the same core or a lower clock, a quarter longer and more."""
+SLOWDOWN_TIMES = 2.0
+"""What slows the reference kernel by some share may slow a model by so many times that: two busy threads on one core take more
+from each other's vector units and caches than from the kernel's."""
 CALM_DELAY_SHARE = 0.005
 """Of a window, waiting for a CPU, above which it is disturbed: interrupts and kernel threads of an idle machine stay below."""
 REFERENCE_PERCENTILE = 0.05
@@ -62,7 +65,7 @@ class TimeRange:
 
 
 def reference_name(threads: int, core: str = "") -> str:
-    """Under which name the reference kernel's best is kept: for as many busy threads, and for one type of core."""
+    """Under which name the reference kernel's best is kept: on as many threads at once, and for one type of core."""
     beside = f"@{threads}" if threads > 1 else ""
     return f"reference_kernel.integer_ns{beside}{f'/{core}' if core else ''}"
 
@@ -127,7 +130,8 @@ def _judged(window: LoopWindow, fastest_ns: int, references: Mapping[str, float]
     spared = _was_spared(window)
     alone_ns = fastest_ns if spared else _without_waiting(window, fastest_ns)
     calm = slowdown <= CALM_SLOWDOWN and (spared or _hardly_waited(window))
-    return _Judged(fastest_ns, alone_ns / slowdown, slowdown, calm)
+    undisturbed_ns = alone_ns if slowdown <= CALM_SLOWDOWN else alone_ns / (1 + SLOWDOWN_TIMES * (slowdown - 1))
+    return _Judged(fastest_ns, undisturbed_ns, slowdown, calm)
 
 
 def _was_spared(window: LoopWindow) -> bool:
@@ -145,7 +149,7 @@ def _without_waiting(window: LoopWindow, fastest_ns: int) -> float:
 
 
 def _slowdown(window: LoopWindow, references: Mapping[str, float]) -> float:
-    reference_ns = references.get(reference_name(window.threads, window.core))
+    reference_ns = references.get(reference_name(window.kernel_threads, window.core))
     return max(1.0, window.kernel_ns / reference_ns) if window.kernel_ns and reference_ns else 1.0
 
 
@@ -172,7 +176,7 @@ def _references(processes: Sequence[ProcessTimes], best: Mapping[str, float]) ->
     seen: defaultdict[str, list[int]] = defaultdict(list)
     for window in (window for one in processes for window in one.windows):
         if window.kernel_ns:
-            seen[reference_name(window.threads, window.core)].append(window.kernel_ns)
+            seen[reference_name(window.kernel_threads, window.core)].append(window.kernel_ns)
     here = {name: sorted(values)[int(REFERENCE_PERCENTILE * len(values))] for name, values in seen.items()}
     return {name: min(value, best.get(name, value)) for name, value in here.items()}
 

@@ -14,7 +14,7 @@ from dynolab.spec.measurements import LoopWindow
 WINDOW_NS = 20_000_000
 """Long beside its reading (0.3 to 0.5 ms), short beside the spells of disturbance that it is to miss: a competitor on the same
 CPU takes turns of 3 to 4 ms, a busy neighbour on the same core goes on for milliseconds to minutes."""
-WARMUP_FROM = 8
+WARMUP_FROM = window_witnesses.MANY
 """Iterations from which on a window has one more, for warm-up after the reading: in a window of fewer it would cost more than
 an eighth of the time, and what the reading leaves in the caches is little beside them."""
 
@@ -38,7 +38,7 @@ def timed_loop(
     witnesses, warmup = WindowWitnesses(), memoryview(bytearray(8)).cast("q")
     windows: list[LoopWindow] = []
     fastest_ns: list[int] = []
-    done, begun_ns = 0, now_ns()
+    done, begun_ns, threads = 0, now_ns(), 1
     try:
         before = witnesses.read()
         while _goes_on(windows, fastest_ns, done, budget, begun_ns, best):
@@ -47,10 +47,11 @@ def timed_loop(
             if warms:
                 loop(run, warmup, 1, budget.deadline_ns)
             made = loop(run, durations[done:], count, budget.deadline_ns)
-            after = witnesses.read()
+            after = witnesses.read(threads)
             windows.append(window_witnesses.between(before, after, made, warmup[0] if warms else None))
             ordered = sorted(durations[done : done + made])
             fastest_ns.append(ordered[0])
+            threads = max(threads, windows[-1].threads)
             expected_ns = ordered[made // 2]
             before, done = after, done + made
     finally:

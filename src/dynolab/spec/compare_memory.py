@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from dynolab.spec.answers import Answer
 from dynolab.spec.facts import STAGE_TITLES
 from dynolab.spec.measurements import Range, StageName
-from dynolab.spec.profiles import NARROW, MemorySummary, Profile, Stage, Trust
+from dynolab.spec.profiles import MemorySummary, Profile, Stage, Trust
 from dynolab.spec.show import show_range
 
 PASSES_FOR_NEAR = 5
 """Memory passes of either side from which on two spreads that do not meet are a change, however near they are: of the same thing, by
 chance, that happens once in 126. With fewer, the gap must be wider than either spread."""
+UNCHANGED_WITHIN = 0.03
+"""Passes of both sides that lie no further apart, as a share, show no change."""
 ONE_PASS_SPREAD = 0.05
 """How far a single memory pass may lie off, as a share: it tells no spread of its own."""
 
@@ -71,7 +73,7 @@ def end_answer(a: Passes, b: Passes, floor: float, resolution_bytes: int) -> Ans
     if any(_is_clear(*pair, floor, resolution_bytes) for pair in ((a, b), (b, a))):
         return Answer.CHANGED
     apart = max(b.most - a.least, a.most - b.least)
-    if apart <= max(resolution_bytes, NARROW * min(a.least, b.least)):
+    if apart <= max(resolution_bytes, UNCHANGED_WITHIN * min(a.least, b.least)):
         return Answer.UNCHANGED
     return Answer.CANNOT_TELL
 

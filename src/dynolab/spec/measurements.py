@@ -79,7 +79,9 @@ class LoopWindow:
     throttled_ns: int | None = None
     """Time for which a CPU quota stopped them."""
     kernel_ns: int | None = None
-    """The reference kernel, at the better of its two edges."""
+    """The reference kernel, at the better of its two edges; of a window of few iterations at the worse."""
+    kernel_threads: int = 1
+    """How many ran it at once, of which this is the slowest."""
     core: str = ""
     """The type of core that it was read on, on machines that have several."""
 

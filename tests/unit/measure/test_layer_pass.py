@@ -154,9 +154,9 @@ class Told:
     def __init__(self, clock: SimpleNamespace, *delays_ns: int, kernel_ns: int = 100) -> None:
         self.clock, self.left, self.kernel_ns = clock, list(delays_ns), kernel_ns
 
-    def read(self) -> WindowEdge:
+    def read(self, threads: int) -> WindowEdge:
         delay_ns = self.left.pop(0) if self.left else None
-        return WindowEdge(self.clock.ns, self.clock.ns, delay_ns, delay_ns, None, None, self.kernel_ns, "")
+        return WindowEdge(self.clock.ns, self.clock.ns, delay_ns, delay_ns, None, None, self.kernel_ns, threads, "")
 
     def close(self) -> None:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -241,18 +242,21 @@ def test_the_reference_kernel_says_what_it_depends_on() -> None:
     assert "zlib" in reference_kernel.identity()
 
 
-def test_the_reference_kernel_beside_busy_processes_leaves_none_of_them() -> None:
-    script = """
-import os
-from dynolab.measure.readings import reference_kernel
-assert reference_kernel.beside_ns(3, looks=2) > 0
-try:
-    os.waitpid(-1, os.WNOHANG)
-except ChildProcessError:
-    print("no child is left")
-"""
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # it forks
-    assert ran.stdout == "no child is left\n"
+def test_the_reference_kernel_on_several_threads_leaves_none_of_them_and_the_affinity_as_it_was() -> None:
+    threads, allowed = threading.active_count(), os.sched_getaffinity(0)
+    team = reference_kernel.KernelTeam()
+    assert team.slowest_ns(1) > 0
+    assert threading.active_count() == threads, "alone it needs nobody"
+    for _ in range(3):
+        assert team.slowest_ns(3) > 0, "also on fewer CPUs than threads"
+    assert threading.active_count() == threads + 2, "the same ones each time"
+    assert os.sched_getaffinity(0) == allowed
+    team.close()
+    for _ in range(100):
+        if threading.active_count() == threads:
+            return
+        time.sleep(0.05)  # until they have seen it
+    pytest.fail("a thread is left")
 
 
 def test_the_reference_kernel_leaves_no_memory_behind() -> None:

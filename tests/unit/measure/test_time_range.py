@@ -52,7 +52,7 @@ def test_calm_processes_that_agree_have_a_narrow_range() -> None:
 
 
 def test_processes_that_disagree_are_as_far_apart_as_another_might_be() -> None:
-    seen = found(process(window(2 * MS)), process(window(int(2.1 * MS))), process(window(3 * MS)))
+    seen = found(process(window(2 * MS)), process(window(int(2.2 * MS))), process(window(3 * MS)))
     assert seen.lower_ns == int(2 * MS / 1.1)
     assert found(process(window(2 * MS))).gap is None
 
@@ -69,8 +69,8 @@ def test_a_calm_window_decides_among_disturbed_ones() -> None:
 
 
 def test_without_a_calm_window_the_time_might_be_as_short_as_its_witnesses_allow() -> None:
-    slow = process(window(int(2.6 * MS), slowdown=1.3))
-    assert found(slow, slow).lower_ns == 2 * MS
+    slow = process(window(int(3.2 * MS), slowdown=1.3))
+    assert found(slow, slow).lower_ns == 2 * MS, "a slow core takes more from a model than from the kernel"
     waiting = process(window(3 * MS, delay_ns=10 * MS, cpu_ns=20 * MS))
     assert found(waiting, waiting).lower_ns == 2 * MS
     assert found(waiting, waiting).delay_share > 0.2
@@ -109,15 +109,15 @@ def test_a_process_that_had_a_calm_window_by_chance_and_was_faster_beside_it_tel
     assert found(process(calm), process(*lucky), process(window(int(2.1 * MS)))).gap == pytest.approx(0.05)
 
 
-def test_a_window_that_is_a_little_slow_is_calm_and_its_slowdown_counts() -> None:
+def test_a_window_that_is_a_little_slow_is_calm_and_nothing_is_held_against_it() -> None:
     seen = found(*[process(window(2 * MS, slowdown=1.04))] * 2)
     assert seen.calm_windows == 2
-    assert seen.lower_ns == int(2 * MS / 1.04)
+    assert seen.lower_ns == int(2 * MS / (1 + LEAST_WIDTH))
 
 
 def test_all_cores_busy_are_held_against_all_cores_busy() -> None:
     """A laptop that clocks down under the load of all its cores is undisturbed."""
-    both = process(window(2 * MS, slowdown=1.1, cpu_ns=40 * MS))
+    both = process(window(2 * MS, slowdown=1.1, kernel_threads=2))
     assert found(both, both).calm_windows == 2
     one = process(window(2 * MS, slowdown=1.1))
     assert found(one, one).calm_windows == 0
