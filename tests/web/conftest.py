@@ -14,12 +14,15 @@ import httpx
 import pytest
 
 from dynolab.agent.http import HubDoor
+from dynolab.jobs.compare import plugin as compare_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Tensors
+from dynolab.spec.duets import Duet
 from dynolab.spec.profiles import Profile
 from dynolab.testing.running_hub import RunningHub
 from dynolab.testing.sample import sample_profile
+from dynolab.testing.sample_duet import sample_duet
 
 CHROMIUM = Path("/usr/bin/chromium")
 DEVICE = "Bench Phone"
@@ -124,6 +127,17 @@ class Seeded:
             self.hub.leave(given.attempt, verb, sent)
         specs = (tuple(one.spec for one in tensors) for tensors in (found.inputs, found.outputs))
         self.door.finish(given.attempt, Outcome(summary=profile_job.summary(found), tensors=Tensors(*specs, fixed)))
+        return job_id
+
+    def compared(self, name: str, found: Duet | None = None, **asked: Any) -> str:
+        """The id of a comparison job that an agent has carried out, with this answer."""
+        baseline = {"model_id": self.model("the baseline"), "budget_s": 60.0}
+        job_id = self.submit(name, kind="compare", comparison=baseline, **FIRST, **asked)
+        given = self.take(self.door, job_id)
+        found = found or sample_duet()
+        self.hub.leave(given.attempt, "result", json.dumps(codec.encode(found)).encode())
+        self.hub.leave(given.attempt, "log", f"{name}: done\n".encode())
+        self.door.finish(given.attempt, Outcome(summary=compare_job.summary(found)))
         return job_id
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dynolab.spec.answers import Answer
+from dynolab.spec.duets import Ratio
 from dynolab.spec.facts import STAGE_TITLES
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import MemorySummary, Profile, Stage, Trust
@@ -20,15 +21,6 @@ ONE_PASS_SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryRatio:
-    """One end of a memory figure of ``b`` over that of ``a``, with the least and the most that the passes' spreads allow."""
-
-    value: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, slots=True)
 class MemoryComparison:
     """The answer for one range of memory: its ends are held against each other one by one, by the spread over the passes."""
 
@@ -40,9 +32,9 @@ class MemoryComparison:
     sentence: str
     a: Range
     b: Range
-    lower: MemoryRatio | None
+    lower: Ratio | None
     """Of the lower ends; None where that of ``a`` is 0."""
-    upper: MemoryRatio | None
+    upper: Ratio | None
     obstacle: str | None = None
     """Why nothing can be told, whatever the figures: a pass was disturbed."""
 
@@ -165,7 +157,7 @@ def _compare_memory(stage: StageName | None, figure: str, a: _Memory, b: _Memory
     return replace(found, sentence=told, obstacle=" and ".join(trouble) or None)
 
 
-def _memory_ratio(a: Passes, b: Passes) -> MemoryRatio | None:
+def _memory_ratio(a: Passes, b: Passes) -> Ratio | None:
     """Of the middles, from the least to the most that the passes allow; None where ``a`` shows nothing.
 
     A side of one pass may lie off by :data:`ONE_PASS_SPREAD`.
@@ -174,7 +166,7 @@ def _memory_ratio(a: Passes, b: Passes) -> MemoryRatio | None:
         return None
     middle = (b.least + b.most) / (a.least + a.most)
     slack = 1 + ONE_PASS_SPREAD * (min(a.count, b.count) == 1)
-    return MemoryRatio(middle, min(middle, b.least / a.most / slack), max(middle, b.most / a.least * slack))
+    return Ratio(middle, min(middle, b.least / a.most / slack), max(middle, b.most / a.least * slack))
 
 
 def compare_memory(

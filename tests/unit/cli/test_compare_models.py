@@ -13,11 +13,11 @@ from dynolab import errors
 from dynolab.cli import _duet
 from dynolab.cli.compare import command
 from dynolab.spec.answers import Answer
-from dynolab.spec.duets import KIND, SCHEMA_VERSION, Duet, DuetPair, DuetSide, MemoryDuet, Ratio, StageDuet
+from dynolab.spec.duets import Duet, Ratio
 from dynolab.spec.gate import Limits, Outcome, of_duet
-from dynolab.spec.measurements import Range, StageName
+from dynolab.spec.measurements import StageName
 from dynolab.spec.progress import brief, describe
-from dynolab.testing.sample import sample_profile
+from dynolab.testing.sample_duet import sample_duet
 
 
 def refused(*arguments: object) -> errors.Error:
@@ -59,36 +59,13 @@ def test_options_of_models_are_refused_for_profiles() -> None:
     assert "nothing to compare it with" in refused("a.json").message
 
 
-def duet(answer: Answer = Answer.CHANGED, *differences: str) -> Duet:
-    """A duet's document, made up."""
-    profile = sample_profile()
-    side = DuetSide(profile.model, "onnxruntime", "", {}, {}, profile.inputs, profile.outputs)
-    ratio = Ratio(1.123, 1.109, 1.138) if answer is Answer.CHANGED else Ratio(1.0, 0.99, 1.01)
-    sentence = "B is 12.3 % slower (10.9 - 13.8 %)" if answer is Answer.CHANGED else "B is as fast as A"
-
-    def stage(name: StageName) -> StageDuet:
-        if name is not StageName.INFERENCE:
-            return StageDuet(name, Answer.CANNOT_TELL, "B cannot be told from A", None, "no", None, None, None, None)
-        return StageDuet(name, answer, sentence, ratio, None, 1_000_000, 1_123_000, 1_100_000, 1_200_000)
-
-    memory = MemoryDuet(
-        None, "peak", Answer.CHANGED, "10.0 MB more", Range(50_000_000, 60_000_000), Range(60_000_000, 70_000_000),
-        Ratio(1.2, 1.19, 1.21), Ratio(1.167, 1.16, 1.17), (), (),
-    )  # fmt: skip
-    return Duet(
-        SCHEMA_VERSION, KIND, "0.1", "2026-01-01T00:00:00+00:00", side, side, profile.device, {"sandbox": "none"}, differences,
-        0.02, None, 0.95, 60.0, (StageName.INFERENCE,), tuple(map(stage, StageName)), (memory,), None, (DuetPair("a", ()),) * 5,
-        21.3, 33.0, 1,
-    )  # fmt: skip
-
-
 def shown(found: Duet, capsys: pytest.CaptureFixture[str]) -> list[str]:
     _duet.show(found)
     return capsys.readouterr().out.splitlines()
 
 
 def test_the_first_line_is_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = shown(duet(), capsys)
+    lines = shown(sample_duet(), capsys)
     assert lines[0] == "B is 12.3 % slower (10.9 - 13.8 %), decided after 21 s"
     assert max(map(len, lines)) <= 80
     rows = [" ".join(row.split()) for row in lines]
@@ -102,17 +79,17 @@ def test_only_what_is_not_like_for_like_stands_before_it(capsys: pytest.CaptureF
     loud, quiet = (
         f"not like for like: {what}" for what in ("precision: A float32, B int8", "options: A none, B --repeats 1")
     )
-    lines = shown(duet(Answer.UNCHANGED, loud, quiet), capsys)
+    lines = shown(sample_duet(Answer.UNCHANGED, loud, quiet), capsys)
     assert lines[:3] == [f"!! {loud}", "B is as fast as A, decided after 21 s", quiet]
 
 
 def test_what_was_not_decided_says_how_long_it_took() -> None:
-    assert replace(duet(), decided_after_s=None).headline == "B is 12.3 % slower (10.9 - 13.8 %), after 33 s"
-    assert str(duet()) == duet().headline
+    assert replace(sample_duet(), decided_after_s=None).headline == "B is 12.3 % slower (10.9 - 13.8 %), after 33 s"
+    assert str(sample_duet()) == sample_duet().headline
 
 
 def test_a_duet_of_several_stages_answers_each() -> None:
-    found = replace(duet(), asked=(StageName.FIRST_LOAD, StageName.INFERENCE))
+    found = replace(sample_duet(), asked=(StageName.FIRST_LOAD, StageName.INFERENCE))
     assert found.headline.startswith("First load: B cannot be told from A; B is 12.3 % slower")
     assert found.direction == 1
 
@@ -132,16 +109,16 @@ def test_a_gate_takes_a_duets_interval_and_its_whole_process() -> None:
     def outcomes(found: Duet, slower: float, memory: float) -> list[Outcome]:
         return [one.outcome for one in of_duet(found, Limits(slower, memory))]
 
-    assert outcomes(duet(), 0.1, 0.1) == [Outcome.BEYOND, Outcome.BEYOND]
-    assert outcomes(duet(), 0.12, 0.165) == [Outcome.CANNOT_TELL, Outcome.CANNOT_TELL]
-    assert outcomes(duet(), 0.14, 0.2) == [Outcome.WITHIN, Outcome.WITHIN]
-    assert of_duet(duet(), Limits(0.1))[0].change == "+12.3 % (+10.9 to +13.8 %)"
+    assert outcomes(sample_duet(), 0.1, 0.1) == [Outcome.BEYOND, Outcome.BEYOND]
+    assert outcomes(sample_duet(), 0.12, 0.165) == [Outcome.CANNOT_TELL, Outcome.CANNOT_TELL]
+    assert outcomes(sample_duet(), 0.14, 0.2) == [Outcome.WITHIN, Outcome.WITHIN]
+    assert of_duet(sample_duet(), Limits(0.1))[0].change == "+12.3 % (+10.9 to +13.8 %)"
 
 
 def test_a_gate_never_passes_what_a_duet_does_not_tell() -> None:
     loads = Limits(0.5, 0.5, (StageName.FIRST_LOAD,))
-    time, memory = of_duet(replace(duet(), memory=(), memory_reason="there was no time"), loads)
+    time, memory = of_duet(replace(sample_duet(), memory=(), memory_reason="there was no time"), loads)
     assert (time.outcome, time.sentence) == (Outcome.CANNOT_TELL, "First load time: no.")
     assert (memory.outcome, memory.sentence) == (Outcome.CANNOT_TELL, "Peak of the process: there was no time.")
-    disturbed = replace(duet().memory[0], reason="swap was used")
-    assert of_duet(replace(duet(), memory=(disturbed,)), Limits(memory=0.5))[0].outcome is Outcome.CANNOT_TELL
+    disturbed = replace(sample_duet().memory[0], reason="swap was used")
+    assert of_duet(replace(sample_duet(), memory=(disturbed,)), Limits(memory=0.5))[0].outcome is Outcome.CANNOT_TELL
