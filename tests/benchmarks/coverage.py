@@ -26,6 +26,7 @@ from typing import Any
 
 from pairs import hogs
 
+from dynolab.measure import environment
 from dynolab.measure.campaign import Runner
 from dynolab.measure.campaign_messages import Campaign
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes
@@ -104,13 +105,17 @@ def run(file: Path, profiles: int, counts: Sequence[int], cases: Sequence[str]) 
     team = reference_kernel.KernelTeam()
     best = {reference_name(count): float(min(team.slowest_ns(count) for _ in range(LOOKS))) for count in (1, 2)}
     team.close()
+    shared = environment.is_shared({"virtualisation": environment.virtualisation(Path("/"))})
     for number in range(profiles):
         for count in counts:
             for name in cases:
                 with hogs(count):
                     stages = campaign(CASES[name], best)
                 with file.open("a", encoding="utf-8") as out:
-                    out.write(json.dumps({"case": name, "hogs": count, "best": best, "stages": stages}) + "\n")
+                    out.write(
+                        json.dumps({"case": name, "hogs": count, "best": best, "shared": shared, "stages": stages})
+                        + "\n"
+                    )
                 smallest = min(min(values) for values, _ in stages["inference"])
                 print(f"{number + 1}/{profiles}, {count} hogs, {name}: {smallest / 1e6:.3f} ms", file=sys.stderr)
 
@@ -147,7 +152,8 @@ def replay(files: Sequence[Path], stage: str) -> list[Seen]:
         ]
         if not processes:
             continue
-        given, earlier = time_range(processes, told["best"]), sorted(before[told["case"]])
+        given = time_range(processes, told["best"], is_shared=told["shared"])
+        earlier = sorted(before[told["case"]])
         remembered = earlier[min(1, len(earlier) - 1)] if earlier else None
         found.append(Seen(told["case"], told["hogs"], given.lower_ns, given.upper_ns, remembered))
         before[told["case"]].append(given.upper_ns)

@@ -47,7 +47,7 @@ def hyper_threads(place: Place) -> list[Finding]:
     if active is None:
         return [Finding("hyper-threads", "unknown", f"not available: /{CPU}/smt/active")]
     if active != "1":
-        hidden = environment.virtualisation(place.root) != "none seen"
+        hidden = environment.is_shared({"virtualisation": environment.virtualisation(place.root)})
         told = "none are shown (a virtual machine does not see those of its host)" if hidden else "off, or none"
         return [Finding("hyper-threads", "ok", told)]
     cost = "two CPUs share one core: a busy sibling slows work down without any waiting that could be seen"

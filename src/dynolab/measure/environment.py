@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dynolab.measure import cgroups
@@ -21,6 +21,7 @@ _NO_MEMORY_LIMIT_BYTES = 1 << 60
 """cgroup v1 says "no limit" with the largest multiple of a page (kernel: Documentation/admin-guide/cgroup-v1/memory.rst)."""
 _NVIDIA_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version,clocks.max.sm", "--format=csv,noheader")
 _NVIDIA_TIMEOUT_S = 10.0
+_ALONE = "none seen"
 _HYPERVISOR_VENDORS = ("qemu", "kvm", "vmware", "virtualbox", "xen", "microsoft corporation", "amazon ec2", "google")
 
 
@@ -91,6 +92,11 @@ def processor(root: Path) -> str | None:
     return ", ".join(kinds) or rows.get("Processor") or rows.get("Hardware")
 
 
+def is_shared(environment: Mapping[str, str]) -> bool:
+    """Whether an environment's device is a virtual machine or a container: a part of a larger machine."""
+    return environment.get("virtualisation", _ALONE) != _ALONE
+
+
 def virtualisation(root: Path) -> str:
     """Whether this is a virtual machine or a container, as far as the guest is told."""
     hints = []
@@ -102,7 +108,7 @@ def virtualisation(root: Path) -> str:
     hints += [f"hypervisor {kind}"] if kind else []
     if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
         hints.append("container")
-    return ", ".join(hints) or "none seen"
+    return ", ".join(hints) or _ALONE
 
 
 def governor(root: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from dynolab.errors import Bug
-from dynolab.measure import layer_table, timing_runs, verdict
+from dynolab.measure import environment, layer_table, timing_runs, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.memory_growth import QUARTERS
 from dynolab.measure.plan import GROWTH_ITERATIONS, GROWTH_TIME_NS
@@ -136,7 +136,8 @@ def _stage(measured: Measured, name: StageName, reason: str | None, before: Befo
 
 def _time(name: StageName, runs: Sequence[TimingRun], measured: Measured, before: Before | None) -> TimeSummary:
     """The statistics of the processes that count, with the range, and the verdict on it and on their conditions."""
-    found = time_range([timing_runs.process_times(run) for run in runs], measured.best)
+    shared = environment.is_shared(measured.environment)
+    found = time_range([timing_runs.process_times(run) for run in runs], measured.best, is_shared=shared)
     if name is StageName.INFERENCE and not found.calm_windows:
         found = _bounded_by_layers(found, layer_table.table(measured.layer_pass, None).lower_sum_ns)
     record_on = None

@@ -13,9 +13,11 @@ from itertools import pairwise
 
 from dynolab.spec.measurements import LoopWindow
 
-LEAST_WIDTH = 0.05
-"""No range is narrower. Undisturbed campaigns of the same model differ by as much over minutes, by where their memory lies and by
-what other cores do to the caches that they share (tests/benchmarks/coverage.py)."""
+LEAST_WIDTH = 0.02
+"""No range is narrower: undisturbed processes of the same model differ by about this, by where their memory lies."""
+SHARED_WIDTH = 0.08
+"""The same on a virtual machine or in a container: who else is on the host takes of caches and memory that no witness here sees,
+and calm campaigns of the same model differ by up to 7 % from minute to minute (tests/benchmarks/coverage.py)."""
 GAP_TIMES = 1.0
 """The gap between the two best processes, so many times, is how far below the best one a better one may lie."""
 ALONE_WIDTH = 0.20
@@ -23,7 +25,7 @@ ALONE_WIDTH = 0.20
 CALM_SLOWDOWN = 1.05
 """Reference kernel over its best from which a window is disturbed. Its times come in two kinds: within a few percent of the
 best, or, with a busy neighbour on the same core or a lower clock, a quarter longer and more."""
-SLOWDOWN_TIMES = 2.0
+SLOWDOWN_TIMES = 1.5
 """What slows the reference kernel by some share may slow a model by so many times that: two busy threads on one core take more
 from each other's vector units and caches than from the kernel's."""
 CALM_DELAY_SHARE = 0.005
@@ -70,11 +72,12 @@ def reference_name(threads: int, core: str = "") -> str:
     return f"reference_kernel.integer_ns{beside}{f'/{core}' if core else ''}"
 
 
-def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> TimeRange:
+def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float], *, is_shared: bool = False) -> TimeRange:
     """The range that a stage's processes give, one at least; ``best`` holds the reference kernel's best times.
 
     The window with the fastest iteration decides, of calm ones where there are any. Its lower end is that iteration without what
-    its threads waited for a CPU, as fast as the device ever is.
+    its threads waited for a CPU, as fast as the device ever is; below that, as far as another process might have been faster.
+    ``is_shared``: whether the device is a part of a larger machine.
     """
     references = _references(processes, best)
     windows = [[_judged(window, min(values), references) for window, values in _split(one)] for one in processes]
@@ -83,11 +86,11 @@ def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float]) -> 
     deciding = _best(calm or every)
     upper_ns = min(min(one.values_ns) for one in processes)
     gap = _gap(processes, windows)
-    spread = ALONE_WIDTH if gap is None else max(LEAST_WIDTH, GAP_TIMES * gap)
+    spread = ALONE_WIDTH if gap is None else max(SHARED_WIDTH if is_shared else LEAST_WIDTH, GAP_TIMES * gap)
     waited_ns = sum(window.delay_ns or 0 for one in processes for window in one.windows)
     wall_ns = sum(window.wall_ns for one in processes for window in one.windows)
     return TimeRange(
-        lower_ns=max(0, min(int(deciding.lower_ns), int(upper_ns / (1 + spread)))),
+        lower_ns=max(0, int(min(deciding.lower_ns, upper_ns) / (1 + spread))),
         upper_ns=upper_ns,
         calm_windows=len(calm),
         windows=len(every),
@@ -135,16 +138,23 @@ def _judged(window: LoopWindow, fastest_ns: int, references: Mapping[str, float]
 
 
 def _was_spared(window: LoopWindow) -> bool:
-    """Whether an iteration had no waiting at all: whoever waits gets a turn, and there were fewer turns than iterations."""
-    return window.turns is not None and window.turns < window.count
+    """Whether an iteration had no waiting at all: whoever waits gets a turn, and there were fewer turns than iterations.
+
+    Of a model on one thread. With more, iterations may go on without the one that waits, and be slower for it.
+    """
+    return window.threads == 1 and window.turns is not None and window.turns < window.count
 
 
 def _without_waiting(window: LoopWindow, fastest_ns: int) -> float:
     """The shortest that a window's fastest iteration can have been, had no thread waited for a CPU; ns."""
+    if window.main_cpu_ns is None and window.threads > 1:
+        # The fastest of a few may have waited less than the others, or gone on without the thread that waited.
+        ran_ns = window.cpu_ns or 0
+        return fastest_ns * ran_ns / max(1, ran_ns + _waited_ns(window))
     # Threads that wait one for another wait at the same time, and their sum is more than was lost: but never did they run in less.
     worked_ns = window.main_cpu_ns
     if worked_ns is None:
-        worked_ns = (window.cpu_ns or 0) // (window.count * window.threads)
+        worked_ns = (window.cpu_ns or 0) // window.count
     return max(min(worked_ns, fastest_ns), fastest_ns - _waited_ns(window) / window.count)
 
 

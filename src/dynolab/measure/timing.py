@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab import errors
-from dynolab.measure import pagecache, plan, verdict
+from dynolab.measure import environment, pagecache, plan, verdict
 from dynolab.measure.campaign import Runner, emit
 from dynolab.measure.clock import now_ns
 from dynolab.measure.plan import Tries
@@ -96,7 +96,9 @@ class TimingPasses:
         runs = [run for run in chosen(self.runner.measured.timing[stage]) if run.chosen]
         if len(runs) < 2 or any(run.verdict.trust is Trust.INVALID for run in runs):
             return False
-        return time_range([process_times(run) for run in runs], self.runner.measured.best).width <= NARROW
+        measured = self.runner.measured
+        shared = environment.is_shared(measured.environment)
+        return time_range([process_times(run) for run in runs], measured.best, is_shared=shared).width <= NARROW
 
     def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
         """One process of a timing pass, with all stages that it goes through."""

@@ -111,7 +111,7 @@ _FIGURES = (
 
 _WORDS = (
     ("verdict", "Verdict",
-     ("How sure a number is. Clean: the ends of its range differ by 5 % at most. Noisy: the range is wider, and the reason "
+     ("How sure a number is. Clean: the ends of its range differ by 8 % at most. Noisy: the range is wider, and the reason "
      "beside it says why. Invalid: a condition did not hold, such as a first load that was not cold, memory in swap, or a "
      "clock held back for heat: the number is not what its name says. Memory comes from passes of its own and has a verdict "
      "of its own: only swapping and stalls for memory disturb it. A stage's verdict is the worse of time and memory.")),

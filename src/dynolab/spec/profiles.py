@@ -39,7 +39,7 @@ class Trust(StrEnum):
     INVALID = "invalid"
 
 
-NARROW = 0.05
+NARROW = 0.08
 """A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
 RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 """The worse, the larger."""

@@ -41,6 +41,12 @@ def now(event: dict[str, Any], kind: str = "profile", *, measures: bool = True) 
         ),
         ({"event": "stage", "stage": "total", "text": "memory"}, "memory", "Whole process"),
         ({"event": "stage", "stage": "layers", "text": "time of each layer", "attempt": 1}, "layers", ""),
+        ({"event": "duet", "stage": "inference", "pair": 2, "ratio": None}, "times", "pair 2"),
+        (
+            {"event": "duet", "stage": "inference", "pair": 6, "ratio": [1.123, 1.109, 1.138]},
+            "times",
+            "pair 6: +12.3 % (+10.9 to +13.8 %)",
+        ),
     ],
 )
 def test_each_event_has_its_phase_and_says_of_how_many(event: dict[str, Any], phase: str, detail: str) -> None:
@@ -54,8 +60,20 @@ def test_an_inference_job_runs_on_its_dataset_before_it_is_measured() -> None:
     assert [step.name for step in phases("inference", False, {})] == ["prepare", "infer"]
 
 
+def test_a_comparison_has_no_layers() -> None:
+    assert [step.name for step in phases("compare", False, {})] == ["prepare", "times", "memory"]
+    assert now({"event": "stage", "stage": "total", "text": "memory of A", "process": 1}, "compare") == "memory"
+
+
 @pytest.mark.parametrize(
-    "event", [{"stage": ["compile"]}, {"event": "iteration", "count": "<b>"}, {"stage": "nonsense"}]
+    "event",
+    [
+        {"stage": ["compile"]},
+        {"event": "duet", "pair": "<b>"},
+        {"event": "duet", "pair": -1},
+        {"event": "iteration", "count": "<b>"},
+        {"stage": "nonsense"},
+    ],
 )
 def test_what_an_agent_invents_says_nothing(event: dict[str, Any]) -> None:
     assert Running([], event, 1, None).detail(texts("en")) == ""
