@@ -23,7 +23,7 @@ SIZE = {"width": 1180, "height": 760}
 
 
 def profiles(running: RunningHub) -> list[Any]:
-    """Jobs that are done: one model at two numbers of threads and again, another, and one that still waits."""
+    """Jobs that are done: one model at two numbers of threads and again, another, a comparison, and one that still waits."""
     client = Client(ClientConfig(running.token, running.url, verbose=False))
     while not (devices := client.get_devices()):
         time.sleep(0.2)
@@ -39,6 +39,9 @@ def profiles(running: RunningHub) -> list[Any]:
         )
     ]
     jobs.append(client.submit_profile_job(client.upload_model(TFLITE), device, name="Keyword spotting, int8"))
+    jobs.append(
+        client.submit_compare_job(ocr, ocr, device, name="Two threads against one", baseline_options=one_thread)
+    )
     for job in jobs:
         job.wait()
     jobs.append(client.submit_profile_job(ocr, device, name="OCR angle classifier, once more"))
@@ -57,6 +60,7 @@ def main(folder: Path) -> None:
             "jobs": "/jobs/",
             "profile": f"/jobs/{first}/",
             "compare": f"/compare?job={first}&job={other}&job={again}",
+            "comparison": f"/jobs/{jobs[4].job_id}/",
             "graph": f"/models/{model}/graph?job={first}",
             "submit": f"/submit?model={model}",
             "devices": "/devices/",

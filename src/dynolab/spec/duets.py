@@ -42,8 +42,8 @@ class DuetTerms:
         """Raise :class:`~dynolab.errors.SpecInvalid` for a floor, limit or budget that nothing can be decided by."""
         if not (isfinite(self.floor) and 0 <= self.floor < 1):
             raise SpecInvalid(f"a floor of {self.floor:g}: a share from 0 to below 1 is needed", hint="0.02 is 2 %")
-        if self.limit is not None and not (isfinite(self.limit) and self.limit > 0):
-            raise SpecInvalid(f"a limit of {self.limit:g}: a share above 0 is needed", hint="0.1 is 10 %")
+        if self.limit is not None and not (isfinite(self.limit) and self.limit >= 0):
+            raise SpecInvalid(f"a limit of {self.limit:g}: a share of 0 or more is needed", hint="0.1 is 10 %")
         if not (isfinite(self.budget_s) and self.budget_s > 0):
             raise SpecInvalid(f"a budget of {self.budget_s:g} s leaves no time", hint="the default is 60 s")
         if not self.stages:

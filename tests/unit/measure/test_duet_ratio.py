@@ -12,7 +12,7 @@ import pytest
 
 from dynolab.measure import duet_figures, duet_ratio
 from dynolab.spec.answers import Answer
-from dynolab.spec.duets import DuetPair, DuetWindow, Ratio
+from dynolab.spec.duets import DuetPair, DuetTerms, DuetWindow, Ratio
 
 WINDOWS = 12
 
@@ -103,6 +103,12 @@ def test_changed_is_what_lies_beyond_the_floor(lower: float, upper: float, floor
 )
 def test_a_limit_is_decided_on_either_side_of_it(lower: float, upper: float, decided: bool) -> None:
     assert duet_ratio.is_decided(Ratio(1.1, lower, upper), 0.02, 0.10) is decided
+
+
+def test_no_slower_at_all_is_a_limit() -> None:
+    DuetTerms(limit=0.0).check()
+    assert duet_ratio.is_decided(Ratio(0.95, 0.9, 0.99), 0.02, 0.0)
+    assert not duet_ratio.is_decided(Ratio(1.0, 0.99, 1.01), 0.02, 0.0)
 
 
 RECORDED = Path(__file__).parents[2] / "data" / "duet_of_the_same.json"

@@ -343,7 +343,7 @@ class ComparisonAsked(Asked):
     floor: float = Field(DEFAULT_FLOOR, ge=0, lt=1, description="The share up to which two times count as alike.")
     limit: float | None = Field(
         None,
-        gt=0,
+        ge=0,
         le=1000,
         description="A share: decide whether B is slower by more than that, rather than by the floor.",
     )

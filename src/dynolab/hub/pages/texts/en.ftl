@@ -780,7 +780,7 @@ sentence-in-effect = { $key } in effect
 
 # What a duet refuses, and how one ends
 sentence-a-floor-of-share = a floor of { $value }: a share from 0 to below 1 is needed
-sentence-a-limit-of-share = a limit of { $value }: a share above 0 is needed
+sentence-a-limit-of-share = a limit of { $value }: a share of 0 or more is needed
 sentence-a-budget-leaves-no-time = a budget of { $value } s leaves no time
 sentence-the-default-is-60-s = the default is 60 s
 sentence-no-stage-is-to-be-decided = no stage is to be decided

@@ -1263,7 +1263,7 @@ sentence-in-effect = 生效的 { $key }
 
 # What a duet refuses, and how one ends
 sentence-a-floor-of-share = 底线 { $value }：需要一个从 0 到小于 1 的比例
-sentence-a-limit-of-share = 限度 { $value }：需要一个大于 0 的比例
+sentence-a-limit-of-share = 限度 { $value }：需要一个不小于 0 的比例
 sentence-a-budget-leaves-no-time = { $value } s 的预算没有留下时间
 sentence-the-default-is-60-s = 默认为 60 s
 sentence-no-stage-is-to-be-decided = 没有要判断的阶段
