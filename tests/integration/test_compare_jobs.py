@@ -99,10 +99,10 @@ def test_its_result_is_a_comparison_and_no_profile(hub: RunningHub, decided: Any
         refused = http.get(f"/jobs/{decided.job_id}/profile")
         assert (refused.status_code, refused.json()["hint"]) == (404, "ask for its comparison")
         listed = http.get("/jobs", params={"kind": "compare"}).json()["jobs"]
-        assert [one["id"] for one in listed] == [decided.job_id]
-        given = listed[0]["comparison"]
+        given = next(one for one in listed if one["id"] == decided.job_id)["comparison"]
         assert (given["model_name"], given["budget_s"], given["stages"]) == ("net", 40.0, ["inference"])
-        assert http.get("/jobs", params={"model": given["model_id"]}).json()["jobs"][0]["id"] == decided.job_id
+        of_baseline = http.get("/jobs", params={"model": given["model_id"]}).json()["jobs"]
+        assert decided.job_id in [one["id"] for one in of_baseline]
 
 
 def test_ai_hubs_lists_leave_it_out(hub: RunningHub, client: Client, decided: Any) -> None:
@@ -156,6 +156,17 @@ def test_a_baseline_that_is_not_there_is_refused(
     limits = {"requirements": ["model_size <= 1 kB"], "comparison": {"model_id": models[0].model_id}}
     with pytest.raises(SpecInvalid, match="takes no requirements"):
         client.api.send("POST", "jobs", {**asked, **limits})
+
+
+def test_the_same_key_is_the_same_comparison(client: Client, device: Device, models: tuple[Any, Any]) -> None:
+    comparison = {"model_id": models[0].model_id, "options": " --repeats 2 ", "memory": False}
+    asked = {"kind": "compare", "model_id": models[1].model_id, "device": device.wanted, "comparison": comparison}
+    first, again = (client.api.send("POST", "jobs", asked, **{"Idempotency-Key": "once"}) for _ in range(2))
+    assert first["id"] == again["id"]
+    other = {**asked, "comparison": {**comparison, "memory": True}}
+    with pytest.raises(Conflict, match="stands for another request"):
+        client.api.send("POST", "jobs", other, **{"Idempotency-Key": "once"})
+    client.api.send("POST", f"jobs/{first['id']}/cancel")
 
 
 def test_a_baseline_in_use_stays_and_its_job_can_be_repeated(

@@ -21,7 +21,7 @@ def test_the_answer_stands_first_with_both_models_and_every_change(seeded: Any, 
     page = visit(f"/jobs/{job_id}/")
     first = page.get_by_label("At a glance")
     assert re.sub(r"\s+", " ", first.inner_text()).startswith(
-        "B compared with A B is slower +12.3 % (+10.9 to +13.8 %) decided after 21 s"
+        "B is slower +12.3 % (+10.9 to +13.8 %) decided after 21 s"
     )
     assert page.get_by_role("link", name="the baseline").count() == 1
     times = page.get_by_role("region", name="Times").get_by_role("row")
@@ -52,17 +52,16 @@ def test_what_cannot_be_told_and_what_is_not_like_for_like_say_so(seeded: Any, v
 def test_the_form_asks_for_a_baseline_and_sends_the_job(seeded: Any, visit: Visit) -> None:
     model, baseline = seeded.model("new net"), seeded.model("old net")
     page = visit(f"/submit?model={model}")
-    assert page.get_by_label("Or a model that is already here").count() == 2
     assert not page.get_by_label("Time budget, seconds").is_visible()
     page.get_by_label("Comparison").check()
     assert not page.get_by_label("Requirements").first.is_visible()
     page.get_by_label(DEVICE).first.check()
     page.get_by_role("button", name="Submit").click()
-    assert page.get_by_text("a comparison needs a second model").first.is_visible()
+    page.get_by_text("a comparison needs a second model").first.wait_for()
     page.locator("#baseline").select_option(baseline)
     page.get_by_label("Time budget, seconds").fill("never")
     page.get_by_role("button", name="Submit").click()
-    assert page.get_by_text("'never' is no number").first.is_visible()
+    page.get_by_text("'never' is no number").first.wait_for()
     page.get_by_label("Time budget, seconds").fill("30")
     page.get_by_label("A has options of its own").check()
     page.get_by_label("Options of A").fill("--repeats 2")

@@ -144,8 +144,8 @@ def _columns(rows: Sequence[Row[Any]], profiles: Sequence[Profile]) -> list[Colu
 
 
 def _decide(rows: Sequence[Row[Any]]) -> str | None:
-    """The form for a job that has the models of two jobs take turns; None where the two are not of one device."""
-    if len(rows) != 2 or rows[0].device_name != rows[1].device_name:
+    """The form for a job that has the models of two jobs take turns; None where they are one model, or not of one device."""
+    if len(rows) != 2 or rows[0].device_name != rows[1].device_name or rows[0].model_id == rows[1].model_id:
         return None
     return "/submit?" + urlencode(
         {"baseline": rows[0].model_id, "model": rows[1].model_id, "device": rows[1].device_name}

@@ -221,14 +221,13 @@ def _check_kind(request: JobRequest) -> None:
             raise SpecInvalid("a job of kind compare needs a model to compare with", hint="name it as the baseline")
         request.comparison.check()
         given = {
-            "a dataset": request.dataset_id,
+            "dataset": request.dataset_id,
             "requirements": request.requirements,
-            "an artifact": request.keeps_artifact,
+            "artifact": request.keeps_artifact,
         }
-        if unfit := [what for what, value in given.items() if value]:
-            raise SpecInvalid(
-                f"a job that compares takes no {unfit[0].split()[-1]}", hint="leave it out, or profile the model"
-            )
+        unfit = next((what for what, value in given.items() if value), None)
+        if unfit is not None:
+            raise SpecInvalid(f"a job that compares takes no {unfit}", hint="leave it out, or profile the model")
     elif request.comparison is not None:
         raise SpecInvalid(f"a job of kind {request.kind} compares with no other model", hint="the kind is compare")
 
@@ -309,13 +308,15 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
     row = (await connection.execute(found.order_by(job.c.created_at.desc()).limit(1))).one_or_none()
     if row is None:
         return None
-    asked = (request.kind, request.model_id, request.dataset_id, request.options.strip(), request.comparison)
+    compared = None if request.comparison is None else request.comparison.document()
+    baseline_id = None if request.comparison is None else request.comparison.baseline_id
+    asked = (request.kind, request.model_id, request.dataset_id, request.options.strip(), baseline_id, compared)
     needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
     required = checked_requirements(request.requirements)
     terms = (request.priority, request.deadline_s, _plain(request.input_shapes), required, request.keeps_artifact)
     before = (row.asked_priority, row.deadline_s, row.input_shapes, row.requirements, row.keeps_artifact)
     waited_for = set((await connection.execute(needed)).scalars())
-    made = (row.kind, row.model_id, row.dataset_id, row.options, Comparison.of_row(row))
+    made = (row.kind, row.model_id, row.dataset_id, row.options, row.baseline_id, row.comparison)
     if (asked, terms, set(request.waits_for)) != (made, before, waited_for):
         raise Conflict(
             f"the idempotency key {key!r} stands for another request, which made the job {row.id}",

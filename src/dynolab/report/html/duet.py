@@ -24,6 +24,8 @@ class DuetRow:
     """One figure of both sides, with how much B's differs from A's: ``word`` is ``slower``, ``more``, ``unchanged``, ..."""
 
     title: str
+    figure: str
+    """Of memory: ``peak`` or ``increase``."""
     stage: str
     """A stage's name, or ``total``."""
     a: str
@@ -95,7 +97,7 @@ def _time(stage: StageDuet, floor: float, span: float, say: Say) -> DuetRow:
     a, b = ("–" if one is None else show_time(one) for one in (stage.a_ns, stage.b_ns))
     word = {1: "slower", -1: "faster"}.get(stage.direction) or _undirected(stage.answer)
     title = STAGE_TITLES[stage.name]
-    return _row(title, stage.name.value, (a, b), word, stage.ratio, stage.reason, (floor, span, say))
+    return _row((title, ""), stage.name.value, (a, b), word, stage.ratio, stage.reason, (floor, span, say))
 
 
 def _memory(one: MemoryDuet, floor: float, span: float, say: Say) -> DuetRow:
@@ -103,8 +105,7 @@ def _memory(one: MemoryDuet, floor: float, span: float, say: Say) -> DuetRow:
     word = {1: "more", -1: "less"}.get(one.direction) or _undirected(one.answer)
     title = STAGE_TITLES[one.stage] if one.stage is not None else "Whole process"
     stage = one.stage.value if one.stage is not None else "total"
-    name = f"{title}, {one.figure}"
-    return _row(name, stage, (ends[0], ends[1]), word, one.upper, one.reason, (floor, span, say))
+    return _row((title, one.figure), stage, (ends[0], ends[1]), word, one.upper, one.reason, (floor, span, say))
 
 
 def _undirected(answer: Answer) -> str:
@@ -112,7 +113,7 @@ def _undirected(answer: Answer) -> str:
 
 
 def _row(
-    title: str,
+    names: tuple[str, str],
     stage: str,
     sides: tuple[str, str],
     word: str,
@@ -121,8 +122,9 @@ def _row(
     drawn: tuple[float, float, Say],
 ) -> DuetRow:
     change = "" if ratio is None else show_change(ratio.value, ratio.lower, ratio.upper)
-    bar = None if ratio is None else _bar(ratio, *drawn, f"{title}: {change}")
-    return DuetRow(title, stage, *sides, word, change, bar, reason)
+    label = ", ".join(drawn[2](name) for name in names if name)
+    bar = None if ratio is None else _bar(ratio, *drawn, f"{label}: {change}")
+    return DuetRow(*names, stage, *sides, word, change, bar, reason)
 
 
 def _ratios(found: Duet) -> Iterator[Ratio]:
