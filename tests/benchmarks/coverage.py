@@ -168,7 +168,9 @@ def show(files: Sequence[Path]) -> None:
         seen = replay(files, stage)
         best = {name: min(one.upper_ns for one in seen if one.case == name) for name in {one.case for one in seen}}
         short = {name for name, ns in best.items() if ns < SHORT_NS and CASES[name].threads == 1}
-        groups = [("all", set(best))] + ([("one thread, below 5 ms", short)] if stage == "inference" else [])
+        groups = [("all", set(best))]
+        if stage == "inference":
+            groups += [("one thread, below 5 ms", short), ("others", set(best) - short)]
         for title, names in groups:
             for count in sorted({one.hogs for one in seen}):
                 some = [one for one in seen if one.hogs == count and one.case in names]

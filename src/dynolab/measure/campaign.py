@@ -199,6 +199,11 @@ class Runner:
             most = os.cpu_count() or 1
             self._threads |= {min(most, sorted(window.threads for window in windows)[len(windows) // 2])}
 
+    @property
+    def is_parallel(self) -> bool:
+        """Whether the model ran on several threads at once, as far as was seen."""
+        return max(self._threads) > 1
+
     # -- files --------------------------------------------------------------------------------------------------
 
     def artifact_files(self) -> list[Path]:

@@ -26,8 +26,11 @@ def carry_out(runner: Runner) -> None:
         check_units(found.layers, runner.options.compute_units)
         passes.append(found)
         spent_ns += taken_ns
-        if found.reason or layer_times.are_enough(_calm(passes)) or spent_ns + taken_ns > plan.LAYER_TRIES_NS:
+        calm = _calm(passes)
+        if found.reason or layer_times.are_enough(calm) or spent_ns + taken_ns > plan.LAYER_TRIES_NS:
             break
+        if runner.is_parallel and not any(calm):
+            break  # several CPUs are at full speed together seldom: the next process will not be calm either
     runner.note(layer_pass=layer_times.together(passes))
 
 

@@ -30,7 +30,7 @@ MEMORY_ITERATIONS = 10
 """Inferences in a memory pass: arenas and caches have grown to their size by then."""
 GROWTH_ITERATIONS = 400
 """Inferences of one memory pass over which memory may grow: what is kept for each of them adds up to more than the allocator's noise."""
-GROWTH_TIME_NS = 2_000_000_000
+GROWTH_TIME_NS = 1_000_000_000
 """Growth is read if they take no longer, or if the request asks for as many iterations anyway."""
 LAYER_ITERATIONS = 30
 LAYER_ITERATIONS_MAX = 300

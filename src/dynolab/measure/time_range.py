@@ -57,6 +57,8 @@ class TimeRange:
     """Of the window that gave the lower end; 1: as fast as the device ever is."""
     delay_share: float
     """Waiting for a CPU as a share of all windows' time."""
+    calm_processes: int
+    """Whose fastest iteration lay in a calm window."""
     gap: float | None
     """Between the minima of the two best calm processes, as a share of the best; None where fewer than two were calm."""
 
@@ -85,7 +87,8 @@ def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float], *, 
     calm = [window for window in every if window.calm]
     deciding = _best(calm or every)
     upper_ns = min(min(one.values_ns) for one in processes)
-    gap = _gap(processes, windows)
+    minima = sorted(min(one.values_ns) for one, judged in zip(processes, windows, strict=True) if _was_calm(judged))
+    gap = minima[1] / max(1, minima[0]) - 1 if len(minima) > 1 else None
     spread = ALONE_WIDTH if gap is None else max(SHARED_WIDTH if is_shared else LEAST_WIDTH, GAP_TIMES * gap)
     waited_ns = sum(window.delay_ns or 0 for one in processes for window in one.windows)
     wall_ns = sum(window.wall_ns for one in processes for window in one.windows)
@@ -96,19 +99,21 @@ def time_range(processes: Sequence[ProcessTimes], best: Mapping[str, float], *, 
         windows=len(every),
         slowdown=deciding.slowdown,
         delay_share=waited_ns / max(1, wall_ns),
+        calm_processes=len(minima),
         gap=gap,
     )
 
 
-def settled(fastest_ns: Sequence[int], windows: Sequence[LoopWindow], best: Mapping[str, float]) -> bool:
-    """Whether more windows of this process would bring nothing: enough were calm, and the fastest two of them agree.
-
-    ``fastest_ns`` holds each window's fastest iteration.
-    """
+def calm_minima(fastest_ns: Sequence[int], windows: Sequence[LoopWindow], best: Mapping[str, float]) -> list[int]:
+    """Of the windows of one process that were calm, the fastest iterations in ns, sorted; ``fastest_ns`` holds each window's."""
     references = _references([ProcessTimes((), windows)], best)
     judged = (_judged(window, value, references) for window, value in zip(windows, fastest_ns, strict=True))
-    calm = sorted(one.fastest_ns for one in judged if one.calm)
-    return len(calm) >= CALM_WINDOWS and calm[1] <= (1 + AGREED) * calm[0]
+    return sorted(one.fastest_ns for one in judged if one.calm)
+
+
+def settled(calm_ns: Sequence[int]) -> bool:
+    """Whether more windows of a process would bring nothing: enough were calm, and the fastest two of them agree."""
+    return len(calm_ns) >= CALM_WINDOWS and calm_ns[1] <= (1 + AGREED) * calm_ns[0]
 
 
 def calm_ones(windows: Sequence[LoopWindow], best: Mapping[str, float]) -> list[bool]:
@@ -189,13 +194,6 @@ def _references(processes: Sequence[ProcessTimes], best: Mapping[str, float]) ->
             seen[reference_name(window.kernel_threads, window.core)].append(window.kernel_ns)
     here = {name: sorted(values)[int(REFERENCE_PERCENTILE * len(values))] for name, values in seen.items()}
     return {name: min(value, best.get(name, value)) for name, value in here.items()}
-
-
-def _gap(processes: Sequence[ProcessTimes], windows: Sequence[Sequence[_Judged]]) -> float | None:
-    """Between the two best of the processes that were at their fastest in a calm window; None of fewer than two."""
-    pairs = zip(processes, windows, strict=True)
-    minima = sorted(min(one.values_ns) for one, judged in pairs if _was_calm(judged))
-    return minima[1] / max(1, minima[0]) - 1 if len(minima) > 1 else None
 
 
 def _best(windows: Sequence[_Judged]) -> _Judged:

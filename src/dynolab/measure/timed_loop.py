@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from dynolab.measure import window_witnesses
 from dynolab.measure.clock import loop, now_ns
-from dynolab.measure.time_range import settled
+from dynolab.measure.time_range import calm_minima, settled
 from dynolab.measure.window_witnesses import WindowWitnesses
 from dynolab.spec.measurements import LoopWindow
 
 WINDOW_NS = 20_000_000
 """Long beside its reading (0.3 to 0.5 ms), short beside the spells of disturbance that it is to miss: a competitor on the same
 CPU takes turns of 3 to 4 ms, a busy neighbour on the same core goes on for milliseconds to minutes."""
+HOPE_WITHIN_NS = 500_000_000
+"""A loop on several threads that had no calm window by then will have none: the host moves a virtual CPU to another core seldom."""
 WARMUP_FROM = window_witnesses.MANY
 """Iterations from which on a window has one more, for warm-up after the reading: in a window of fewer it would cost more than
 an eighth of the time, and what the reading leaves in the caches is little beside them."""
@@ -82,4 +84,7 @@ def _goes_on(
         return True
     if now - begun_ns >= budget.settle_within_ns:
         return False
-    return not settled(fastest_ns, windows, best)
+    calm_ns = calm_minima(fastest_ns, windows, best)
+    if not calm_ns and now - begun_ns >= HOPE_WITHIN_NS and max(window.threads for window in windows) > 1:
+        return False
+    return not settled(calm_ns)

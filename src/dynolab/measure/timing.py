@@ -78,11 +78,13 @@ class TimingPasses:
             self._tried(StageName.WARM_LOAD, plan.load_tries(repeats), load_alone, done=done)
 
     def _tried(self, stage: StageName, tries: Tries, process: Callable[[int], None], *, done: int = 0) -> None:
-        """The processes of the plan, ``done`` of them already, and more while the stage's range is wide."""
+        """The processes of the plan, ``done`` of them already, and more while that may narrow the stage's range."""
         begun_ns = now_ns()
         for index in range(done, tries.planned + tries.more):
             more = index >= tries.planned
-            if more and (self._is_narrow(stage) or now_ns() - begun_ns >= tries.more_within_ns or self._time_is_up()):
+            if more and (
+                not self._may_narrow(stage) or now_ns() - begun_ns >= tries.more_within_ns or self._time_is_up()
+            ):
                 return
             process(index)
             if not more:
@@ -91,14 +93,20 @@ class TimingPasses:
     def _time_is_up(self) -> bool:
         return self._loop_ns >= int(self.runner.options.max_profiler_time_s * 1e9)
 
-    def _is_narrow(self, stage: StageName) -> bool:
-        """Whether more processes of a stage would bring nothing; of those that kept its conditions."""
+    def _may_narrow(self, stage: StageName) -> bool:
+        """Whether more processes of a stage may bring something; of those that kept its conditions.
+
+        Of a loop on one thread, which has many windows, any process may find calm ones. A load has one window, and several CPUs
+        are at full speed together by chance seldom: where no process was calm, the next will not be either.
+        """
         runs = [run for run in chosen(self.runner.measured.timing[stage]) if run.chosen]
         if len(runs) < 2 or any(run.verdict.trust is Trust.INVALID for run in runs):
-            return False
+            return True
         measured = self.runner.measured
         shared = environment.is_shared(measured.environment)
-        return time_range([process_times(run) for run in runs], measured.best, is_shared=shared).width <= NARROW
+        found = time_range([process_times(run) for run in runs], measured.best, is_shared=shared)
+        is_on_one = stage is StageName.INFERENCE and all(one.threads == 1 for run in runs for one in run.windows)
+        return found.width > NARROW and (is_on_one or found.calm_processes > 0)
 
     def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
         """One process of a timing pass, with all stages that it goes through."""

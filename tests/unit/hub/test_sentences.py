@@ -112,7 +112,9 @@ def cold(resident: int | None) -> ColdProof:
     return ColdProof(False, reason, resident, 10**7, None, None, None)
 
 
-WIDE = TimeRange(2_400_000, 3_200_000, calm_windows=0, windows=20, slowdown=1.6, delay_share=0.0, gap=0.01)
+WIDE = TimeRange(
+    2_400_000, 3_200_000, calm_windows=0, windows=20, slowdown=1.6, delay_share=0.0, calm_processes=0, gap=0.01
+)
 
 
 @each_language

@@ -108,7 +108,9 @@ def test_cold(proven: bool, resident: int | None, trust: Trust) -> None:
     assert trust is Trust.CLEAN or "tmpfs keeps its pages" in found.reasons[0]
 
 
-WIDE = TimeRange(2_400_000, 3_200_000, calm_windows=10, windows=20, slowdown=1.0, delay_share=0.0, gap=0.01)
+WIDE = TimeRange(
+    2_400_000, 3_200_000, calm_windows=10, windows=20, slowdown=1.0, delay_share=0.0, calm_processes=2, gap=0.01
+)
 
 
 @pytest.mark.parametrize(
