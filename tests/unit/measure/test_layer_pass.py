@@ -239,6 +239,8 @@ class Runner:
 
     fastest_ns = 1000
 
+    is_parallel = False
+
     def __init__(
         self, *outcomes: LayerPass | Exception, taken_ns: int = 1_000, units: tuple[ComputeUnit, ...] = ()
     ) -> None:
@@ -288,6 +290,14 @@ def test_a_pass_without_calm_is_tried_again_up_to_a_bound() -> None:
     runner = Runner(*[noisy] * 9)
     assert carried_out(runner).iterations == 2 * plan.LAYER_TRIES
     assert len(runner.left) == 9 - plan.LAYER_TRIES
+
+
+def test_a_pass_on_several_threads_without_any_calm_is_not_tried_again() -> None:
+    for calm, left in (([False, False], 1), ([False, True], 0)):
+        runner = Runner(recorded(calm, a=[3, 4]), recorded([True], a=[9]))
+        runner.is_parallel = True
+        carried_out(runner)
+        assert len(runner.left) == left
 
 
 def test_a_long_pass_is_not_tried_again() -> None:
