@@ -134,9 +134,8 @@ def test_the_steps_for_gitlab_stop_a_fatter_model(checkout: Path, programs: Path
     (kept,) = job["artifacts"]["paths"]
     assert "❌ beyond" in (checkout / kept).read_text()
     root = ElementTree.parse(checkout / job["artifacts"]["reports"]["junit"]).getroot()
-    assert [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None] == [
-        "Peak of the process"
-    ]
+    beyond = [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None]
+    assert "Peak of the process" in beyond  # what reads more memory may be slower, too
     installed(programs)
 
 
