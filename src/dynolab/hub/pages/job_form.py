@@ -21,9 +21,11 @@ from dynolab.hub.usecases.submit_job import (
     checked_deadline,
     checked_priority,
     checked_requirements,
+    checked_terms,
 )
 from dynolab.spec.duets import DEFAULT_BUDGET_S, DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
+from dynolab.spec.options import parse as parse_options
 
 KINDS = ("profile", "inference", "compare")
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
@@ -91,7 +93,9 @@ class JobForm:
                 "a comparison needs a second model", hint="choose a file, or a model that is here"
             )
         self.problems |= self.options().problems
-        self._noted("budget", lambda _: self._comparison())
+        if self.kind == "compare":
+            self._noted("baseline_options", lambda _: parse_options(self._baseline_options))
+            self._noted("budget", lambda _: self._terms())
         self._check_requirements()
         self._noted("input_shapes", lambda _: self._shapes())
         self._noted("name", lambda text: checked_name(text, "job"))
@@ -140,12 +144,17 @@ class JobForm:
         """What the model is compared with; None: nothing. Raises :class:`SpecInvalid`, and :class:`ValueError` for no number."""
         if self.kind != "compare":
             return None
-        options = self.text("baseline_options") if self.text("other_options") else self.options().text
+        return Comparison(self.text("baseline"), self._baseline_options, self._terms())
+
+    @property
+    def _baseline_options(self) -> str:
+        """Those of side A: its own, or the job's."""
+        return self.text("baseline_options") if self.text("other_options") else self.options().text
+
+    def _terms(self) -> DuetTerms:
+        """What is to be decided. Raises :class:`SpecInvalid`, and :class:`ValueError` for no number."""
         budget = self.text("budget")
-        terms = DuetTerms(budget_s=float(budget) if budget else DEFAULT_BUDGET_S)
-        found = Comparison(self.text("baseline"), options, terms)
-        found.check()
-        return found
+        return checked_terms(DuetTerms(budget_s=float(budget) if budget else DEFAULT_BUDGET_S))
 
     @property
     def waits_for(self) -> tuple[str, ...]:

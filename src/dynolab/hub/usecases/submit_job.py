@@ -59,9 +59,7 @@ class Comparison:
         bounds.check_text(self.options, "options", bounds.OPTIONS)
         bounds.check_text(self.baseline_id, "model_id")
         options_module.parse(self.options)
-        self.terms.check()
-        if self.terms.budget_s > BUDGET_MOST_S:
-            raise SpecInvalid(f"a budget of {self.terms.budget_s:g} s: at most {BUDGET_MOST_S} s are taken")
+        checked_terms(self.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +245,14 @@ def _check_bounds(request: JobRequest) -> None:
 
 def _plain(shapes: Shapes) -> dict[str, list[int]]:
     return {name: list(shape) for name, shape in shapes.items()}
+
+
+def checked_terms(terms: DuetTerms) -> DuetTerms:
+    """The same. Raises :class:`SpecInvalid`."""
+    terms.check()
+    if terms.budget_s > BUDGET_MOST_S:
+        raise SpecInvalid(f"a budget of {terms.budget_s:g} s: at most {BUDGET_MOST_S} s are taken")
+    return terms
 
 
 def checked_requirements(texts: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dynolab.measure.readings.base import Field, Reading
@@ -155,14 +155,16 @@ def _apart(others: Sequence[_Helper]) -> Iterator[None]:
         here = current_cpu()
         if here in allowed and len(allowed) > len(others):
             at = allowed.index(here)
-            os.sched_setaffinity(0, {here})
-            for number, one in enumerate(others, 1):
-                one.keep_to(allowed[(at + number) % len(allowed)])
+            with suppress(OSError):
+                os.sched_setaffinity(0, {here})
+                for number, one in enumerate(others, 1):
+                    one.keep_to(allowed[(at + number) % len(allowed)])
         yield
     finally:
         sys.setswitchinterval(usual_s)
-        if allowed:
-            os.sched_setaffinity(0, allowed)
+        with suppress(OSError):
+            if allowed:
+                os.sched_setaffinity(0, allowed)
 
 
 def _allowed() -> list[int]:
