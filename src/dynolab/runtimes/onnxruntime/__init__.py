@@ -161,8 +161,11 @@ def _ended(session: OnnxSession) -> Path:
 
 def _has_external_data(model: Path) -> bool:
     """Whether weights lie outside the file. It is read only where other files lie beside it: the time counts as compilation's."""
-    if all(path == model for path in model.parent.iterdir()):
-        return False
+    try:
+        if all(path == model for path in model.parent.iterdir()):
+            return False
+    except PermissionError:  # a sandbox may show the files of the model, but not what else their folder holds
+        pass
     with model.open("rb") as file:
         return bool(external_data(model.name, file))
 
