@@ -59,7 +59,7 @@ from dynolab.spec import (
 )
 from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
-from dynolab.spec.options import KnownOption, OptionValue
+from dynolab.spec.option_grammar import KnownOption, OptionValue
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,86 +7,12 @@ some ONNX Runtime options are dynolab's own.
 
 from __future__ import annotations
 
-import difflib
-import re
-import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from math import isfinite
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.measurements import ComputeUnit
-
-OptionValue = int | float | bool | str
-
-
-class Kind(StrEnum):
-    """What an option takes."""
-
-    INTEGER = "integer"
-    NUMBER = "number"
-    BOOLEAN = "true or false"
-    WORD = "word"
-    WORDS = "comma-separated words"
-    GROUP = "key=value;key=value"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownOption:
-    """One option, or one key of a group, with everything that is known of it."""
-
-    name: str
-    kind: Kind
-    text: str
-    """One sentence: what it does."""
-    group: str | None = None
-    """The group that the key belongs to; None at the top level."""
-    hub_default: OptionValue | None = None
-    """AI Hub's documented default; None where it documents none or has no such option."""
-    default: OptionValue | None = None
-    """dynolab's default; None: it does nothing about it, so that the runtime's own default holds."""
-    allowed: tuple[str, ...] = ()
-    """Every word that is taken; empty: any."""
-    pattern: str | None = None
-    """A regular expression for the words that are taken, where they cannot be listed; ``allowed`` then shows examples."""
-    minimum: float | None = None
-    above: float | None = None
-    """A number must be greater than this."""
-    needs: str | None = None
-    """The vendor stack without which it has no effect: ``qnn``, ``gpu`` (TFLite's GPU delegate) or ``nnapi``."""
-    read: bool = True
-    """False: AI Hub has it, and no runtime here reads it though none of these stacks is needed."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether it is only accepted, so that options written for AI Hub work, and no runtime here reads it."""
-        return not self.read or self.needs is not None
-
-    def read_by(self, used: Collection[str]) -> bool:
-        """Whether it has an effect for a runtime that reads ``used`` (see :meth:`Options.unused_by`)."""
-        if self.group is None:
-            return any(word.partition(".")[0] == self.name for word in used)
-        return self.path in used or (self.group in used and (self.needs is None or self.needs in used))
-
-    @property
-    def path(self) -> str:
-        """The name for programs: ``qairt_version``, ``onnx_options.execution_mode``."""
-        return self.name if self.group is None else f"{self.group}.{self.name}"
-
-    @property
-    def written(self) -> str:
-        """The name as people write it: ``--qairt_version``, ``--onnx_options execution_mode``."""
-        return f"--{self.name}" if self.group is None else f"--{self.group} {self.name}"
-
-    @property
-    def takes(self) -> str:
-        """What it takes, in words."""
-        if self.allowed:
-            joined = ", ".join(self.allowed)
-            return f"{'some' if self.kind is Kind.WORDS else 'one'} of {joined}"
-        limit = f" >= {self.minimum:g}" if self.minimum is not None else ""
-        return self.kind.value + limit + (f" > {self.above:g}" if self.above is not None else "")
+from dynolab.spec.option_grammar import Given, Kind, KnownOption, OptionTable, OptionValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +58,7 @@ class Options:
 
     def value(self, group: str, key: str) -> OptionValue | None:
         """The value given for one key of a group, or else dynolab's default; None: the runtime's own."""
-        return self.group(group).get(key, _KEYS[group][key].default)
+        return self.group(group).get(key, TABLE.keys[group][key].default)
 
     def listed(self, name: str) -> tuple[str, ...]:
         """The words of a list such as ``onnx_execution_providers``, in their order; empty when it was not given."""
@@ -149,8 +75,8 @@ class Options:
         """
         unused = [name for name in self.plain if name not in used and name != "runtime"]
         for group, given in self.groups.items():
-            idle = [f"{group}.{key}" for key in given if not _KEYS[group][key].read_by(used)]
-            unused += idle if _TOP_LEVEL[group].read_by(used) else [group]
+            idle = [f"{group}.{key}" for key in given if not TABLE.keys[group][key].read_by(used)]
+            unused += idle if TABLE.top_level[group].read_by(used) else [group]
         return tuple(unused)
 
 
@@ -321,12 +247,7 @@ _TORCH = [
 OPTIONS: tuple[KnownOption, ...] = (*_TOP, *_ONNX, *_TFLITE, *_QNN, *_OPENVINO, *_TORCH)
 """Every known option and group key. Those with ``needs`` are checked by type alone: their vendors' lists of words grow."""
 
-_TOP_LEVEL: dict[str, KnownOption] = {option.name: option for option in OPTIONS if option.group is None}
-_KEYS: dict[str, dict[str, KnownOption]] = {
-    group.name: {option.name: option for option in OPTIONS if option.group == group.name}
-    for group in _TOP
-    if group.kind is Kind.GROUP
-}
+TABLE = OptionTable(OPTIONS)
 _OWN_FIELDS = ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats")
 NO_EFFECT = "accepted, no effect"
 """What stands for dynolab's default where an option is idle."""
@@ -335,180 +256,33 @@ NO_EFFECT = "accepted, no effect"
 def without_effect(name: str, runtime: str) -> str:
     """The sentence for an option that :meth:`Options.unused_by` names: whose doing it is that it has no effect."""
     group, _, key = name.partition(".")
-    option = _KEYS[group][key] if key else _TOP_LEVEL[name]
+    option = TABLE.keys[group][key] if key else TABLE.top_level[name]
     if not option.idle:
         return f"{name} has no effect on runtime {runtime}"
     why = f"it needs {option.needs}, which no runtime here brings" if option.needs else "no runtime here reads it"
     return f"{name} is accepted for compatibility with AI Hub and has no effect: {why}"
 
 
-# ---- text to options -------------------------------------------------------------------------------------------------
+# ---- text to options, and back ----------------------------------------------------------------------------------------
 
 
 def parse(text: str) -> Options:
-    """The options that ``text`` asks for; what it leaves out has dynolab's default.
-
-    Words are split as a POSIX shell does. Raises :class:`SpecInvalid`, naming the offending text and the nearest known
-    names or the allowed values, for an option, key or value that is unknown, missing, given twice or of a wrong type.
-    """
-    plain: dict[str, OptionValue] = {}
-    groups: dict[str, dict[str, OptionValue]] = {}
-    for option, raw in _pairs(_words(text)):
-        if option.name in plain or option.name in groups:
-            raise SpecInvalid(f"--{option.name} is given twice", hint="give it once, with everything it should hold")
-        if option.kind is Kind.GROUP:
-            groups[option.name] = _parse_group(option, raw)
-        else:
-            plain[option.name] = _parse_value(option, raw)
+    """The options that ``text`` asks for; what it leaves out has dynolab's default. Raises as :meth:`OptionTable.parse` does."""
+    given = TABLE.parse(text)
+    plain = given.plain
     return Options(
         text=text,
         compute_units=_units(str(plain.get("compute_unit", "all"))),
         max_profiler_iterations=int(plain["max_profiler_iterations"]) if "max_profiler_iterations" in plain else None,
         max_profiler_time_s=float(plain.get("max_profiler_time", Options().max_profiler_time_s)),
         repeats=int(plain.get("repeats", Options().repeats)),
-        groups=groups,
+        groups=given.groups,
         plain={name: value for name, value in plain.items() if name not in _OWN_FIELDS},
     )
 
 
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise SpecInvalid(f"the options {text!r} cannot be split into words: {error}", hint="close quotes") from error
-
-
-def _pairs(words: list[str]) -> Iterator[tuple[KnownOption, str]]:
-    """Each option with its raw value; a boolean that stands alone is ``true``."""
-    rest = iter([*words, None])
-    word = next(rest)
-    while word is not None:
-        if not word.startswith("--"):
-            raise SpecInvalid(
-                f"{word!r} is not an option", hint="options start with --, values with spaces need quotes"
-            )
-        name, equals, raw = word[2:].partition("=")
-        option = _known_option(name)
-        word = next(rest)
-        if not equals and word is not None and not word.startswith("--"):
-            raw, word = word, next(rest)
-        elif not equals and option.kind is Kind.BOOLEAN:
-            raw = "true"
-        if not raw.strip():
-            raise SpecInvalid(f"--{name} has no value", hint=f"it takes: {option.takes}")
-        yield option, raw.strip()
-
-
-def _known_option(name: str) -> KnownOption:
-    if name in _TOP_LEVEL:
-        return _TOP_LEVEL[name]
-    inside = [f'--{group} "{name}=..."' for group, keys in _KEYS.items() if name in keys]
-    hint = f"it belongs into {' or '.join(inside)}" if inside else _nearest(name, _TOP_LEVEL, prefix="--")
-    raise SpecInvalid(f"there is no option --{name}", hint=hint)
-
-
-def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=3)
-    if near:
-        return f"did you mean {' or '.join(prefix + word for word in near)}?"
-    return f"known: {', '.join(prefix + word for word in names)}"
-
-
-def _parse_group(group: KnownOption, raw: str) -> dict[str, OptionValue]:
-    values: dict[str, OptionValue] = {}
-    known = _KEYS[group.name]
-    for piece in filter(None, (part.strip() for part in raw.split(";"))):
-        name, equals, value = (part.strip() for part in piece.partition("="))
-        if name not in known:
-            _check_no_place(f"--{group.name} {name}", name, _PLACE_KEY)
-            raise SpecInvalid(f"--{group.name} has no key {name!r} (in {piece!r})", hint=_nearest(name, known))
-        if not equals or not value:
-            raise SpecInvalid(f"--{group.name} {name} has no value", hint=f"{name}=..., {known[name].takes}")
-        if name in values:
-            raise SpecInvalid(f"--{group.name} {name} is given twice", hint="give each key once")
-        values[name] = _parse_value(known[name], value)
-    if not values:
-        raise SpecInvalid(f"--{group.name} has no value", hint=f"it takes: {group.takes}")
-    return values
-
-
-_TRUE, _FALSE = ("true", "1"), ("false", "0")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
-
-def _parse_value(option: KnownOption, raw: str) -> OptionValue:
-    value: OptionValue | None = None
-    if option.kind is Kind.BOOLEAN:
-        value = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}.get(raw.lower())
-    elif option.kind is Kind.INTEGER:
-        value = int(raw) if _INTEGER.fullmatch(raw) else None
-    elif option.kind is Kind.NUMBER:
-        value = float(raw) if _DECIMAL.fullmatch(raw) and isfinite(float(raw)) else None
-    elif option.kind is Kind.WORDS:
-        return _parse_words(option, raw)
-    else:
-        value = _parse_word(option, raw)
-    if value is None or not _within(option, value):
-        raise SpecInvalid(f"{option.written} does not take {raw!r}", hint=f"it takes: {option.takes}")
-    return value
-
-
-_PLACE_KEY = re.compile(
-    r"path|file|dir\b|_dir|folder|librar|plugin|extension|custom_?op|cache|dump|prefix|location|external|^(ep|session)\.",
-    re.IGNORECASE,
-)
-"""What keys are called that vendors read paths from, or names of libraries to load: ``session.optimized_model_filepath``."""
-_PLACE_VALUE = re.compile(r"[/\\\0]|^\.\.|\.(so|dll|dylib|py)\b", re.IGNORECASE)
-
-
-def _check_no_place(what: str, text: str, place: re.Pattern[str]) -> None:
-    """No option of dynolab names a file or a library: a job could have the device load code, or read and write files."""
-    if place.search(text):
-        raise SpecInvalid(
-            f"{what[:200]} names a file or a library of the device, which no job may",
-            hint="leave it out: what is loaded and where is written, the device decides",
-        )
-
-
-def _within(option: KnownOption, value: OptionValue) -> bool:
-    if isinstance(value, bool | str):
-        return True
-    return (option.minimum is None or value >= option.minimum) and (option.above is None or value > option.above)
-
-
-def _parse_word(option: KnownOption, raw: str) -> str | None:
-    """The word in the table's own spelling (case does not matter), or None when it is not allowed."""
-    if option.pattern is not None:
-        return raw.lower() if re.fullmatch(option.pattern, raw.lower(), re.ASCII) else None
-    if option.allowed:
-        return {word.lower(): word for word in option.allowed}.get(raw.lower())
-    _check_no_place(f"{option.written} {raw!r}", raw, _PLACE_VALUE)
-    return raw
-
-
-def _parse_words(option: KnownOption, raw: str) -> str:
-    words: list[str] = []
-    for piece in (part.strip() for part in raw.split(",")):
-        word = _parse_word(option, piece)
-        if not word:
-            raise SpecInvalid(
-                f"{option.written} does not take {piece!r} (in {raw!r})", hint=f"it takes: {option.takes}"
-            )
-        if word in words:
-            raise SpecInvalid(f"{option.written} names {word} twice (in {raw!r})", hint="name each once")
-        words.append(word)
-    if "all" in words and len(words) > 1:
-        raise SpecInvalid(f"{option.written} takes 'all' or single words, not both: {raw!r}")
-    return ",".join(words)
-
-
 def _units(words: str) -> tuple[ComputeUnit, ...]:
     return () if words == "all" else tuple(ComputeUnit(word.upper()) for word in words.split(","))
-
-
-# ---- options to text -------------------------------------------------------------------------------------------------
 
 
 def format_options(options: Options) -> str:
@@ -516,24 +290,7 @@ def format_options(options: Options) -> str:
 
     Raises :class:`SpecInvalid` for hand-made options that no text can express, such as a group without keys.
     """
-    given = options.given()
-    for group, values in options.groups.items():
-        keys = [key for key in _KEYS.get(group, values) if key in values]
-        given[group] = ";".join(f"{key}={_write(values[key])}" for key in keys)
-    order = list(_TOP_LEVEL)
-    names = sorted(given, key=lambda name: order.index(name) if name in order else len(order))
-    text = " ".join(_write_option(name, _write(given[name])) for name in names)
+    text = TABLE.write(Given(options.given(), options.groups))
     if parse(text) != options:
         raise SpecInvalid(f"these options cannot be written as text: {options}")
     return text
-
-
-def _write(value: OptionValue) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def _write_option(name: str, value: str) -> str:
-    quoted = shlex.quote(value)
-    return f"--{name}={quoted}" if value.startswith("--") else f"--{name} {quoted}"

@@ -32,7 +32,8 @@ from dynolab.report.json import load
 from dynolab.spec.facts import FACTS, STAGE_TITLES
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.measurements import ComputeUnit, Notice
-from dynolab.spec.options import OPTIONS, Kind
+from dynolab.spec.option_grammar import Kind
+from dynolab.spec.options import OPTIONS
 from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import disturbed_table, noisy_profile, sample_profile, unmeasured_profile
 

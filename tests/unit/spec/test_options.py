@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.measurements import ComputeUnit
-from dynolab.spec.options import OPTIONS, Kind, KnownOption, Options, format_options, parse, without_effect
+from dynolab.spec.option_grammar import Kind, KnownOption
+from dynolab.spec.options import OPTIONS, Options, format_options, parse, without_effect
 
 BUSY = settings(deadline=None)  # other tests run beside this one: a slow example is no mistake
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from dynolab import plugins
 from dynolab.errors import Error, SpecInvalid
 from dynolab.report.base import Say
-from dynolab.spec.options import OPTIONS, Kind, KnownOption, format_options, parse
+from dynolab.spec.option_grammar import Kind, KnownOption
+from dynolab.spec.options import OPTIONS, format_options, parse
 from dynolab.spec.runtime_support import RUNS
 
 PREFIX = "option."

@@ -18,7 +18,8 @@ from dynolab.runtimes.base import UNWATCHED, Array, LayerRecording, Runtime, Ses
 from dynolab.runtimes.openvino import model_facts as facts
 from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
-from dynolab.spec.options import Options, OptionValue
+from dynolab.spec.option_grammar import OptionValue
+from dynolab.spec.options import Options
 from dynolab.spec.tensors import TensorSpec
 
 GROUP = "openvino_options"
