@@ -21,6 +21,7 @@ NEAREST = (
     "tests/integration/test_use_cases_lists.py",
     "tests/integration/test_use_cases_ends.py",
     "tests/integration/test_leases.py",
+    "tests/integration/test_sessions.py",
     "tests/integration/test_sweeps.py",
     "tests/integration/test_prepared.py",
     "tests/integration/test_postgres.py",

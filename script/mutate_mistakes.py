@@ -100,7 +100,8 @@ def _expressions(node: ast.expr) -> Iterator[ast.AST]:
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield ast.Constant(not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int):
-        yield ast.Constant(node.value + 1)
+        # One more is a mistake in a count or an index; in a bound of 64 or a pause of 500 it is another choice.
+        yield ast.Constant(node.value + 1 if node.value < 10 else node.value * 10)
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         if name in CONDITIONS and len(node.args) > 1:

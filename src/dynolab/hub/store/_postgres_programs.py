@@ -38,7 +38,7 @@ def fitting(folder: Path | None) -> tuple[Path, int]:
         if made_by in (None, str(major)):
             return programs, major
         found.append(major)
-    if made_by and found:
+    if found:
         raise errors.Conflict(
             f"{folder} was made by PostgreSQL {made_by}, and here is only {' and '.join(map(str, found))}",
             hint=f"set DYNOLAB_PG_BIN to the programs of PostgreSQL {made_by}; or dump the database with that version "
