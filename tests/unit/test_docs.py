@@ -50,6 +50,7 @@ from dynolab.spec import (
     compare,
     compare_layers,
     compare_memory,
+    compile_options,
     facts,
     measurements,
     options,
@@ -60,6 +61,7 @@ from dynolab.spec import (
 from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.option_grammar import KnownOption, OptionValue
+from dynolab.toolchains.base import PACKAGE, Toolchain
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -209,6 +211,18 @@ def readers(option: KnownOption) -> str:
     return ", ".join(named) or "none here" + (f" (needs {option.needs})" if option.needs else "")
 
 
+@pytest.mark.parametrize(
+    "option", [one for one in compile_options.OPTIONS if one.group is None], ids=lambda option: option.path
+)
+def test_every_option_of_compile_jobs_is_named(option: KnownOption) -> None:
+    cells = rows(section(COMMANDS, "## Options of compile jobs")).get(f"--{option.name}", [])
+    assert cells, f"{option.written} is not documented"
+    assert not missing(option.allowed, cells[1])
+    assert cells[2:4] == [written(option.hub_default), written(option.default)]
+    named = [name for name, one in found(PACKAGE, Toolchain) if option.name in (*one.options, "target_runtime")]
+    assert cells[4] == (", ".join(named) or "none yet")
+
+
 def test_every_figure_is_named() -> None:
     table = rows(section(COMMANDS, "## Requirements and figures"))
     for fact in facts.FACTS:
@@ -247,6 +261,14 @@ def test_every_runtime_is_named(name: str, runtime: Runtime) -> None:
     stages = [runtime.row_of(kind) for kind in runtime.formats]
     told = [part for row in stages for part in (row.artifact, row.wiped, row.lazy) if part]
     assert not missing(told, STAGES, str), "how-it-works.md tells the stages otherwise than the runtime does"
+
+
+@pytest.mark.parametrize(("name", "toolchain"), found(PACKAGE, Toolchain))
+def test_every_target_is_named(name: str, toolchain: Toolchain) -> None:
+    told = [line for line in page("docs/toolchains.md").splitlines() if line.startswith(f"| `{name}` |")]
+    assert len(told) == len(toolchain.sources)
+    assert all(f"`dynolab[{toolchain.extra}]`" in line for line in told)
+    assert toolchain.extra in tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"]
 
 
 def test_every_format_is_named() -> None:
@@ -369,7 +391,8 @@ def check_command(words: list[str]) -> None:
     """Parse a command line as click does, and then what it hands on."""
     assert words[0] in NAMES
     given = command(words[0]).make_context(words[0], words[1:]).params
-    options.parse(given.get("options") or "")
+    (compile_options if words[0] == "compile" else options).parse(given.get("options") or "")
+    _parse.specs(given.get("specs", ()))
     parse_shapes(given.get("shapes", ())), _parse.ranges(given.get("ranges", ())), _parse.files(given.get("files", ()))
     _parse.size(given.get("memory_limit") or "1MB")
     for text in given.get("requirements", ()):

@@ -22,24 +22,26 @@ LOG_BYTES = 4_000
 def ask(
     program: Sequence[str],
     arguments: Sequence[str],
-    file: BinaryIO,
+    file: BinaryIO | int,
     folder: Path,
     *,
+    readable: Sequence[Path] = (),
     max_s: float,
     max_bytes: int,
     kind: type[UserError],
     hint: str,
+    late: str | None = None,
 ) -> Any:
-    """What a program of Python's makes of the file, in a process that reaches nothing but that and the folder.
+    """What a program of Python's makes of the file, in a process that reaches nothing but that, the folder and ``readable``.
 
-    ``max_s`` and ``max_bytes`` bound its time and memory. Raises what it answers with, and ``kind`` when it does not answer:
+    ``max_s`` and ``max_bytes`` bound its time and memory; ``late`` is what is said of one that took longer. Raises what it answers with, and ``kind`` when it does not answer:
     then the file is such that whoever reads it crashes, hangs or takes all memory.
     """
     from dynolab.sandbox.base import Confinement, Limits, confine_python, strongest
 
     command = [sys.executable, *program, *arguments, str(folder)]
     limits = Limits(memory_bytes=max_bytes, file_bytes=FILE_MAX_BYTES)
-    confinement = Confinement(writable=(folder,), readable=confine_python(), limits=limits)
+    confinement = Confinement(writable=(folder,), readable=(*confine_python(), *readable), limits=limits)
     with tempfile.TemporaryFile() as said:
         process = strongest().start(command, confinement, stdin=file, stderr=said, stdout=said)
         try:
@@ -50,7 +52,7 @@ def ask(
         log = untrusted.printable(said.read().decode("utf-8", "replace"))
     name = Path(arguments[0]).name
     if code is None:
-        raise kind(f"{name} is not read within {max_s:g} s", hint=hint)
+        raise kind(late or f"{name} is not read within {max_s:g} s", hint=hint)
     if code and (trouble := room.trouble(folder) or deaths.from_outside(code, f"whoever reads {name}", log=log)):
         raise trouble
     if code < 0:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     BOOLEAN = "true or false"
     WORD = "word"
     WORDS = "comma-separated words"
+    NAMES = "comma-separated names of tensors"
     GROUP = "key=value;key=value"
 
 
@@ -205,7 +206,7 @@ def _parse_value(option: KnownOption, raw: str) -> OptionValue:
         value = int(raw) if _INTEGER.fullmatch(raw) else None
     elif option.kind is Kind.NUMBER:
         value = float(raw) if _DECIMAL.fullmatch(raw) and isfinite(float(raw)) else None
-    elif option.kind is Kind.WORDS:
+    elif option.kind in (Kind.WORDS, Kind.NAMES):
         return _parse_words(option, raw)
     else:
         value = _parse_word(option, raw)
@@ -243,6 +244,8 @@ def _parse_word(option: KnownOption, raw: str) -> str | None:
         return raw.lower() if re.fullmatch(option.pattern, raw.lower(), re.ASCII) else None
     if option.allowed:
         return {word.lower(): word for word in option.allowed}.get(raw.lower())
+    if option.kind is Kind.NAMES:
+        return raw  # a tensor may be named like a path
     _check_no_place(f"{option.written} {raw!r}", raw, _PLACE_VALUE)
     return raw
 
@@ -258,7 +261,7 @@ def _parse_words(option: KnownOption, raw: str) -> str:
         if word in words:
             raise SpecInvalid(f"{option.written} names {word} twice (in {raw!r})", hint="name each once")
         words.append(word)
-    if "all" in words and len(words) > 1:
+    if option.kind is Kind.WORDS and "all" in words and len(words) > 1:
         raise SpecInvalid(f"{option.written} takes 'all' or single words, not both: {raw!r}")
     return ",".join(words)
 

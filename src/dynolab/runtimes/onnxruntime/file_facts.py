@@ -113,7 +113,7 @@ def _spec(value: Any) -> TensorSpec:
     if kind != "tensor_type":
         raise _no_tensor(value.name, _THINGS.get(kind, "value of unknown type"))
     tensor = value.type.tensor_type
-    shape = tuple(_dimension(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else ()
+    shape = tuple(dimension(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else ()
     return TensorSpec(value.name, _dtype(tensor.elem_type), shape)
 
 
@@ -123,7 +123,8 @@ def _no_tensor(name: str, kind: str) -> ModelNotSupported:
     )
 
 
-def _dimension(dim: Any) -> Dimension:
+def dimension(dim: Any) -> Dimension:
+    """A size, the name of an open dimension, or None for one without a name."""
     if dim.HasField("dim_value"):
         return int(dim.dim_value) if dim.dim_value >= 0 else None
     name = dim.dim_param.strip()

@@ -26,7 +26,7 @@ def library() -> Any:
     return onnxruntime
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def library_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises: its own kinds have nothing in common but ``Exception``."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -100,7 +100,7 @@ class OnnxSession(Session):
             return self._allocating()
         call, binding = self._session._sess.run_with_iobinding, self._binding._iobinding
         finish = None if self._device == "cpu" else self._binding.synchronize_outputs
-        failures = _failures()
+        failures = library_errors()
 
         def run() -> None:
             try:
@@ -116,7 +116,7 @@ class OnnxSession(Session):
         """The call under ``run_with_ort_values``, without the dict and the list that it makes anew each time."""
         call = self._session._sess.run_with_ort_values
         feed, names = {name: value._ortvalue for name, value in self._feed.items()}, [node.name for node in self._nodes]
-        failures = _failures()
+        failures = library_errors()
 
         def run() -> None:
             try:

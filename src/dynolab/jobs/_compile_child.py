@@ -1,0 +1,101 @@
+"""The process that compiles one model, confined: it runs a toolchain, then both models on the same inputs.
+
+Started by ``compile``; ``order.json`` in its folder says what is wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic_ns
+
+from dynolab.errors import Error, ModelNotSupported
+from dynolab.jobs import _confined as confined
+from dynolab.spec import codec
+from dynolab.spec.compile_options import parse
+from dynolab.spec.compiles import COMPILED_SCHEMA, Compiled, InputSpec, OutputCheck
+from dynolab.spec.measurements import Notice
+from dynolab.spec.models import FileFact, ModelFormat
+from dynolab.toolchains import _numbers as numbers
+from dynolab.toolchains.base import Made, Order, Toolchain, toolchain_named
+
+ORDER_FILE, MADE_FOLDER, SCRATCH_FOLDER = "order.json", "made", "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the process is asked for."""
+
+    name: str
+    model: str
+    format: ModelFormat
+    file_bytes: int
+    options: str
+    input_specs: dict[str, InputSpec] = field(default_factory=dict)
+    seed: int = 0
+    notices: tuple[Notice, ...] = ()
+
+
+def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
+    """The compiled model's document; its files are left in the folder. Raises what the toolchain raises."""
+    options = parse(wanted.options)
+    toolchain = toolchain_named(options.target)
+    order = Order(
+        model=Path(wanted.model),
+        format=wanted.format,
+        file_bytes=wanted.file_bytes,
+        folder=folder / MADE_FOLDER,
+        scratch=folder / SCRATCH_FOLDER,
+        options=options,
+        input_specs=wanted.input_specs,
+    )
+    for place in (order.folder, order.scratch):
+        place.mkdir()
+    made = toolchain.compile(order)
+    time_ns, peak_bytes = monotonic_ns() - begun_ns, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    files = sorted(path for path in order.folder.rglob("*") if path.is_file())
+    compiled = Compiled(
+        schema=COMPILED_SCHEMA,
+        target=toolchain.name,
+        name=wanted.name,
+        entry=made.entry,
+        files=tuple(FileFact(str(path.relative_to(order.folder)), path.stat().st_size) for path in files),
+        inputs=made.inputs,
+        outputs=made.outputs,
+        source=made.source,
+        compiled=made.compiled,
+        tools=toolchain.versions(wanted.format),
+        options=wanted.options,
+        time_ns=time_ns,
+        peak_bytes=peak_bytes,
+        notices=(*wanted.notices, *made.notices),
+    )
+    try:
+        return replace(compiled, checks=_checks(toolchain, order, made, wanted.seed))
+    except MemoryError:
+        return replace(compiled, check_reason="both models at once take more memory than this process may use")
+    except Exception as error:  # noqa: BLE001 - the model is made: why its numbers are not known is an answer, too
+        reason = error.message if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+        return replace(compiled, check_reason=reason.strip().splitlines()[0][:400] if reason.strip() else "no reason")
+
+
+def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:
+    inputs = numbers.seeded(made.inputs, seed)
+    before = toolchain.reference(order, made, inputs)
+    after = toolchain.run(made, order.folder, inputs)
+    return numbers.compare(made.output_names, before, after)
+
+
+def main(arguments: list[str], begun_ns: int) -> int:
+    """``NAME FOLDER``: compile as the folder's order says; the answer goes there as well."""
+    name, folder = arguments[0], Path(arguments[1])
+    wanted = codec.decode(Wanted, json.loads((folder / ORDER_FILE).read_text(encoding="utf-8")))
+    work = lambda: codec.encode(compile_one(folder, wanted, begun_ns))  # noqa: E731 - said once
+    return confined.answer(folder, work, name, ModelNotSupported)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], monotonic_ns()))

@@ -1,0 +1,114 @@
+"""What a compile job asks for, and what it leaves: the compiled model, its tensors, and its numbers beside the source's.
+
+Times are integers in nanoseconds, memory integers in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dynolab.spec.measurements import Notice
+from dynolab.spec.models import FileFact, ModelFormat
+from dynolab.spec.tensors import TensorSpec
+
+DEFAULT_SEED = 20250
+POOR_PSNR_DB = 40.0
+"""Below it a compiled float model is another model to most who use it: an error of a hundredth of the largest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """Shape and element type that a compiled model's input gets; of a PyTorch model, its name as well, by their order."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class CompileSpec:
+    """One compile job: a model, options in AI Hub's grammar, and a folder that the compiled model is put into."""
+
+    model: Path
+    folder: Path
+    options: str = ""
+    input_specs: Mapping[str, InputSpec] = field(default_factory=dict)
+    seed: int = DEFAULT_SEED
+    """Of the inputs that both models are fed with to compare their numbers."""
+    timeout_s: float = 1800.0
+    memory_limit_bytes: int | None = None
+    formats: tuple[str, ...] = ()
+    """What the model may be; empty: whatever it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputCheck:
+    """One output of the compiled model beside the source's, for the same inputs."""
+
+    name: str
+    max_abs_error: float | None
+    """None: it cannot be told, see ``reason``."""
+    psnr_db: float | None
+    """Peak signal-to-noise ratio, the peak being the source's largest absolute value; None where the two are equal."""
+    reason: str | None = None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the two are the same, bit by bit."""
+        return self.max_abs_error == 0
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether the numbers are not the source's any more."""
+        return self.psnr_db is not None and self.psnr_db < POOR_PSNR_DB
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The source or the compiled model: what its files say of it."""
+
+    format: ModelFormat
+    file_bytes: int
+    operators: int | None = None
+    parameters: int | None = None
+    precision: str | None = None
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a compile job left."""
+
+    schema: int
+    target: str
+    name: str
+    """The source's file name."""
+    entry: str
+    """The compiled model's file, below the folder that was asked for."""
+    files: tuple[FileFact, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    source: Side
+    compiled: Side
+    tools: Mapping[str, str]
+    """Version by distribution."""
+    options: str
+    time_ns: int
+    """Wall time of the toolchain's process until the compiled model was written; the comparison of numbers comes after."""
+    peak_bytes: int
+    """The most memory that the process held resident until then."""
+    checks: tuple[OutputCheck, ...] = ()
+    check_reason: str | None = None
+    """Why the numbers were not compared."""
+    notices: tuple[Notice, ...] = ()
+    log: str = ""
+
+    @property
+    def worst(self) -> OutputCheck | None:
+        """The output that parts most from the source's; None: nothing was compared."""
+        told = [one for one in self.checks if one.max_abs_error is not None]
+        return min(told, key=lambda one: one.psnr_db if one.psnr_db is not None else float("inf"), default=None)
+
+
+COMPILED_SCHEMA = 1

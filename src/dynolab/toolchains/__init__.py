@@ -1,0 +1,1 @@
+"""Toolchains: one file per target, behind :mod:`dynolab.toolchains.base`. Each runs in a process of its own."""

@@ -1,0 +1,140 @@
+"""What a toolchain is: it makes one target's model of a source, in a process of its own that reaches nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from dynolab.errors import ModelNotSupported, NotFound, PluginMissing
+from dynolab.plugins import load, names
+from dynolab.runtimes.base import install_command, installed_version
+from dynolab.spec.compile_options import CompileOptions
+from dynolab.spec.compiles import InputSpec, Side
+from dynolab.spec.measurements import Notice
+from dynolab.spec.models import ModelFormat
+from dynolab.spec.tensors import TensorSpec
+
+PACKAGE = "dynolab.toolchains"
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to compile: the source, where to write, and how."""
+
+    model: Path
+    format: ModelFormat
+    file_bytes: int
+    """Of all files that the source consists of."""
+    folder: Path
+    """Empty, and the toolchain's own: what is in it afterwards is the compiled model."""
+    scratch: Path
+    """For what is left on the way."""
+    options: CompileOptions
+    input_specs: Mapping[str, InputSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A compiled model, and how it differs from its source."""
+
+    entry: str
+    format: ModelFormat
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    """Those that are tensors."""
+    output_names: tuple[str, ...]
+    """All, in the model's order."""
+    source: Side
+    compiled: Side
+    notices: tuple[Notice, ...] = ()
+
+
+class Toolchain(ABC):
+    """A way to make one target. Instances import nothing: the tools' libraries come in with the first use."""
+
+    name: ClassVar[str]
+    """The target, as ``--target_runtime`` names it."""
+    sources: ClassVar[Mapping[ModelFormat, tuple[str, ...]]]
+    """Formats that it compiles, and the distributions that each needs."""
+    extra: ClassVar[str]
+    """dynolab's extra that brings them, torch apart."""
+    makes: ClassVar[ModelFormat]
+    options: ClassVar[tuple[str, ...]] = ()
+    """Options that have an effect."""
+    told: ClassVar[Mapping[str, str]] = {}
+    """Options that AI Hub's client sends whatever the target is: they have no effect here, for the reason told."""
+
+    def unavailable(self, source: ModelFormat | None = None) -> str | None:
+        """Why it cannot be used here (of a source: for that), with the way out, or None. Imports nothing."""
+        wanted = self.sources[source] if source is not None else min(self.sources.values(), key=len)
+        missing = [name for name in wanted if installed_version(name) is None]
+        if not missing:
+            return None
+        return (
+            f"{' and '.join(missing)} not installed: {install_command('torch' if missing == ['torch'] else self.extra)}"
+        )
+
+    def versions(self, source: ModelFormat | None = None) -> dict[str, str]:
+        """Version of each distribution that is installed, by name (of a source: that it is compiled with)."""
+        sources = self.sources.values() if source is None else [self.sources[source]]
+        every = dict.fromkeys(name for wanted in sources for name in wanted)
+        found = {name: installed_version(name) for name in every}
+        return {name: version for name, version in found.items() if version is not None}
+
+    def check(self, source: ModelFormat, options: CompileOptions) -> tuple[Notice, ...]:
+        """Notices of options without effect. Raises for a source or an option that this target does not take.
+
+        :class:`ModelNotSupported` names the format or option, and :class:`PluginMissing` what is to be installed.
+        """
+        if source not in self.sources:
+            raise ModelNotSupported(
+                f"the target {self.name} is not made from {source}", hint=f"it takes: {', '.join(self.sources)}"
+            )
+        if (reason := self.unavailable(source)) is not None:
+            raise PluginMissing(f"the target {self.name} cannot be made here: {reason}")
+        refused = [name for name in options.given if name not in (*self.options, *self.told)]
+        if refused:
+            taken = ", ".join(f"--{name}" for name in self.options)
+            raise ModelNotSupported(
+                f"the target {self.name} has no --{refused[0]}", hint=f"leave it out; it takes: {taken}"
+            )
+        told = (name for name in options.given if name in self.told)
+        return tuple(
+            Notice(
+                "info", "option-without-effect", f"--{name} has no effect on the target {self.name}: {self.told[name]}"
+            )
+            for name in told
+        )
+
+    @abstractmethod
+    def compile(self, order: Order) -> Made:
+        """Write the compiled model into ``order.folder``.
+
+        Raises a :class:`~dynolab.errors.UserError` that names what the model or its options have that cannot be done.
+        """
+
+    @abstractmethod
+    def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
+        """The source's outputs, in order, for the compiled model's inputs: both in the compiled model's layout and types."""
+
+    @abstractmethod
+    def run(self, made: Made, folder: Path, inputs: Mapping[str, Array]) -> list[Array]:
+        """The compiled model's outputs, in order."""
+
+
+def toolchain_named(name: str) -> Toolchain:
+    """The toolchain of a target. Raises :class:`NotFound`."""
+    try:
+        found = load(PACKAGE, name)
+    except NotFound as error:
+        raise NotFound(
+            f"no toolchain makes the target {name!r}", hint=f"there are: {', '.join(names(PACKAGE))}"
+        ) from error
+    assert isinstance(found, Toolchain)
+    return found

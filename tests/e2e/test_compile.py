@@ -1,0 +1,285 @@
+"""Compiling, through the confined process: the model is the source's in other files, and what cannot be done is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from dynolab import errors, plugins
+from dynolab.connections.local import plugin as local
+from dynolab.jobs.base import Context
+from dynolab.jobs.compile import RESULT_FILE, compile_model
+from dynolab.spec import codec
+from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec
+from dynolab.spec.models import ModelFormat
+from dynolab.toolchains.base import PACKAGE, toolchain_named
+
+OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
+REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
+
+
+def compiled(model: Path, folder: Path, options: str = "", **more: Any) -> Compiled:
+    spec = CompileSpec(model=model, folder=folder, options=options, **more)
+    made = compile_model(spec, Context(local, lambda _: None))
+    assert not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("compile-*")), "nothing is left behind"
+    return made
+
+
+def small(path: Path, **changes: Any) -> Path:
+    """Two layers, the second of which a constant folds into the first's place: ids and a picture in, two outputs."""
+    weights = numpy_helper.from_array(np.random.default_rng(0).random((4, 3, 1, 1), dtype=np.float32), "w")
+    nodes = [
+        helper.make_node("Conv", ["picture", "w"], ["c"]),
+        helper.make_node("Identity", ["c"], ["same"]),
+        helper.make_node("Relu", ["same"], ["features"]),
+        helper.make_node("Add", ["ids", "ids"], ["twice"]),
+    ]
+    values = {
+        "picture": (TensorProto.FLOAT, ["n", 3, "h", "w"]),
+        "ids": (TensorProto.INT64, ["n"]),
+        "features": (TensorProto.FLOAT, ["n", 4, "h", "w"]),
+        "twice": (TensorProto.INT64, ["n"]),
+    }
+    infos = {name: helper.make_tensor_value_info(name, *one) for name, one in values.items()}
+    graph = helper.make_graph(
+        nodes, "g", [infos["picture"], infos["ids"]], [infos["features"], infos["twice"]], [weights]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save_model(model, str(path), **changes)
+    return path
+
+
+SPECS = {"picture": InputSpec((1, 3, 8, 6)), "ids": InputSpec((1,), "int64")}
+
+
+def test_a_real_model_gets_smaller_and_computes_the_same(tmp_path: Path) -> None:
+    made = compiled(OCR, tmp_path / "out", input_specs={"x": InputSpec((1, 3, 48, 192))})
+    assert made.worst is not None
+    assert made.worst.psnr_db is None or made.worst.psnr_db > 100
+    assert made.compiled.operators is not None
+    assert made.source.operators is not None
+    assert made.compiled.operators < made.source.operators
+    assert [one.shape for one in made.inputs] == [(1, 3, 48, 192)]
+    assert made.time_ns > 0
+    assert 10**7 < made.peak_bytes < 10**9
+    model = onnx.load(str(tmp_path / "out" / made.entry))
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.domain for entry in model.opset_import} == {""}, "another runtime knows all of its operators"
+    document = json.loads((tmp_path / "out" / RESULT_FILE).read_text())
+    assert codec.decode(Compiled, document) == made
+
+
+def test_options_have_their_effect(tmp_path: Path) -> None:
+    options = (
+        "--output_names map,doubled --truncate_64bit_io --force_channel_last_input picture"
+        " --force_channel_last_output map"
+    )
+    made = compiled(small(tmp_path / "net.onnx"), tmp_path / "out", options, input_specs=SPECS)
+    assert [(one.name, one.dtype, one.shape) for one in (*made.inputs, *made.outputs)] == [
+        ("picture", "float32", (1, 8, 6, 3)),
+        ("ids", "int32", (1,)),
+        ("map", "float32", (1, 8, 6, 4)),
+        ("doubled", "int32", (1,)),
+    ]
+    assert [one.is_equal for one in made.checks] == [True, True]
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "net.onnx"))
+    found = session.run(None, {"picture": np.ones((1, 8, 6, 3), np.float32), "ids": np.array([21], np.int32)})
+    assert (found[0].shape, found[1].tolist()) == ((1, 8, 6, 4), [42])
+
+
+def test_shapes_that_are_not_given_stay_open(tmp_path: Path) -> None:
+    made = compiled(small(tmp_path / "net.onnx"), tmp_path / "out")
+    assert [one.shape for one in made.inputs] == [("n", 3, "h", "w"), ("n",)]
+    assert all(one.is_equal for one in made.checks)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_weights_outside_the_file_come_along(tmp_path: Path, packed: bool) -> None:
+    folder = tmp_path / "net"
+    folder.mkdir()
+    model = small(folder / "model.onnx", save_as_external_data=True, location="model.data", size_threshold=0)
+    model = folder
+    if packed:
+        model = tmp_path / "net.zip"
+        with zipfile.ZipFile(model, "w") as archive:
+            for path in folder.iterdir():
+                archive.write(path, f"net/{path.name}")
+    made = compiled(model, tmp_path / "out", input_specs=SPECS)
+    assert all(one.is_equal for one in made.checks)
+    assert made.entry == "model.onnx"
+
+
+def test_what_the_official_client_always_sends_is_a_notice(tmp_path: Path) -> None:
+    made = compiled(small(tmp_path / "net.onnx"), tmp_path / "out", "--quantize_io --compute_unit npu")
+    told = [notice.text for notice in made.notices]
+    assert len(told) == 2
+    assert all("has no effect on the target onnx" in text for text in told)
+
+
+def torch_model(folder: Path, kind: ModelFormat) -> Path:
+    if "torch" not in REQUIRED:
+        pytest.importorskip("torch")
+    if (reason := toolchain_named("onnx").unavailable(kind)) is not None and "torch" not in REQUIRED:
+        pytest.skip(reason)
+    import torch
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+
+        def forward(self, image: Any, scale: Any) -> Any:
+            found = torch.relu(self.norm(self.conv(image))) * scale.float()
+            return found, found.mean((2, 3)).argmax(1)
+
+    net, example = Net().eval(), (torch.rand(1, 3, 8, 8), torch.ones(1, dtype=torch.int64))
+    if kind is ModelFormat.TORCHSCRIPT:
+        torch.jit.save(torch.jit.trace(net, example), str(folder / "net.pt"))
+        return folder / "net.pt"
+    torch.export.save(torch.export.export(net, example), str(folder / "net.pt2"))
+    return folder / "net.pt2"
+
+
+@pytest.mark.parametrize("kind", [ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM])
+def test_pytorchs_models_become_onnx_with_the_names_that_are_asked_for(tmp_path: Path, kind: ModelFormat) -> None:
+    made = compiled(
+        torch_model(tmp_path, kind),
+        tmp_path / "out",
+        "--output_names map,top --truncate_64bit_io --force_channel_last_input picture --force_channel_last_output map",
+        input_specs={"picture": InputSpec((1, 3, 8, 8)), "factor": InputSpec((1,), "int64")},
+    )
+    assert [(one.name, one.dtype, one.shape) for one in (*made.inputs, *made.outputs)] == [
+        ("picture", "float32", (1, 8, 8, 3)),
+        ("factor", "int32", (1,)),
+        ("map", "float32", (1, 6, 6, 4)),
+        ("top", "int32", (1,)),
+    ]
+    assert made.check_reason is None
+    assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
+    assert made.tools.keys() == dict.fromkeys(toolchain_named("onnx").sources[kind]).keys()
+
+
+def refused(kind: type[errors.Error], told: str, model: Path, folder: Path, options: str = "", **more: Any) -> None:
+    with pytest.raises(kind, match=told):
+        compiled(model, folder, options, **more)
+    assert not folder.exists(), "nothing is made of what is refused"
+
+
+def test_bad_models_are_refused_by_name(tmp_path: Path) -> None:
+    out, junk = tmp_path / "out", tmp_path / "junk.onnx"
+    junk.write_bytes(b"\x08\x07 no model at all" * 40)
+    refused(errors.UserError, "junk.onnx", junk, out)
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(OCR.read_bytes()[:100_000])
+    refused(errors.UserError, "cut.onnx", cut, out)
+    outside = tmp_path / "outside.onnx"
+    model = onnx.load(str(small(tmp_path / "net.onnx")))
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="../../etc/passwd")
+    outside.write_bytes(model.SerializeToString())
+    refused(errors.ModelInvalid, "outside its folder", outside, out)
+
+
+def test_numbers_that_take_more_memory_than_there_is_are_not_known_and_the_model_is_made(tmp_path: Path) -> None:
+    model = onnx.load(str(small(tmp_path / "net.onnx")))
+    model.graph.node.append(helper.make_node("ConstantOfShape", ["big"], ["much"]))
+    model.graph.node.append(helper.make_node("ReduceSum", ["much"], ["sum"], keepdims=0))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1 << 40], np.int64), "big"))
+    model.graph.output.append(helper.make_tensor_value_info("sum", TensorProto.FLOAT, []))
+    onnx.save_model(model, str(tmp_path / "huge.onnx"))
+    made = compiled(tmp_path / "huge.onnx", tmp_path / "out", memory_limit_bytes=1 << 30)
+    assert (tmp_path / "out" / made.entry).is_file()
+    assert made.checks == ()
+    assert made.check_reason is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--target_runtime tflight", "no toolchain makes the target 'tflight'"),
+        ("--truncate_64bit_tensors", "the target onnx has no --truncate_64bit_tensors"),
+        ("--output_names a", "holds 1 names, and the model has 2 outputs"),
+        ("--force_channel_last_input ids", "'ids' has 1 dimensions"),
+        ("--compile_for x", "there is no option --compile_for"),
+    ],
+)
+def test_options_that_cannot_be_honoured_are_refused(tmp_path: Path, options: str, told: str) -> None:
+    refused(errors.UserError, told, small(tmp_path / "net.onnx"), tmp_path / "out", options)
+
+
+@pytest.mark.parametrize(
+    ("specs", "told"),
+    [
+        ({"x": InputSpec((1,))}, "no input named 'x'"),
+        ({"picture": InputSpec((1, 4, 8, 8))}, r"\[1, 4, 8, 8\] does not fit"),
+        ({"ids": InputSpec((1,))}, "is int64, and float32 was asked for"),
+        ({"ids": InputSpec((1,), "int128")}, "no element type 'int128'"),
+        ({"ids": InputSpec((0,), "int64")}, "is no size of a tensor"),
+    ],
+)
+def test_specs_that_do_not_fit_are_refused(tmp_path: Path, specs: dict[str, InputSpec], told: str) -> None:
+    refused(errors.SpecInvalid, told, small(tmp_path / "net.onnx"), tmp_path / "out", input_specs=specs)
+
+
+def test_a_source_of_another_format_a_full_folder_and_too_little_time_are_refused(tmp_path: Path) -> None:
+    model, out = small(tmp_path / "net.onnx"), tmp_path / "out"
+    refused(errors.ModelNotSupported, "is not made from tflite", OCR.with_name("mlperf_tiny_kws_int8.tflite"), out)
+    refused(errors.ModelNotSupported, "is not compiled within 0.01 s", model, out, timeout_s=0.01)
+    refused(errors.SpecInvalid, "seconds above 0", model, out, timeout_s=0.0)
+    out.mkdir()
+    (out / "mine").touch()
+    with pytest.raises(errors.Conflict, match="not an empty folder"):
+        compiled(model, out)
+    assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+def dynolab(*arguments: str | Path, cwd: Path) -> Answer:
+    command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def test_the_command_tells_the_numbers_first_and_where_the_model_is(tmp_path: Path) -> None:
+    small(tmp_path / "net.onnx")
+    specs = ("--input-specs", "picture=1,3,8,6", "--input-specs", "ids=1:int64")
+    done = dynolab("compile", "net.onnx", "-o", "out", *specs, cwd=tmp_path)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0] == "net.onnx -> net.onnx  the same numbers, bit by bit"
+    assert lines[-1] == "compiled: out/net.onnx"
+    assert "[1, 4, 8, 6]" in done.out
+    again = dynolab("compile", "net.onnx", "-o", "out", cwd=tmp_path)
+    assert (again.code, "not an empty folder" in again.err) == (2, True)
+
+
+def test_the_list_of_targets_names_each(tmp_path: Path) -> None:
+    done = dynolab("toolchains", "--json", cwd=tmp_path)
+    rows = {row["name"]: row for row in json.loads(done.out)}
+    assert sorted(rows) == plugins.names(PACKAGE)
+    assert rows["onnx"]["sources"]["onnx"] is None
+    assert "onnx" in rows["onnx"]["versions"]
