@@ -116,7 +116,7 @@ def _sentence(answer: Answer, a: Range, b: Range) -> str:
         return f"unchanged at {show_range(b)}"
     if answer is Answer.CANNOT_TELL:
         return f"cannot be told: {show_range(a)} and {show_range(b)}, and passes of the same side differ by as much"
-    ends = [_change(b.lower - a.lower), _change(b.upper - a.upper)]
+    ends = [_change(size) for size in sorted((b.lower - a.lower, b.upper - a.upper), key=abs)]
     return f"{ends[0]} to {ends[1]}" if ends[0] != ends[1] else ends[0]
 
 

@@ -58,14 +58,14 @@ def test_passes_of_the_same_thing_are_seldom_called_changed() -> None:
     assert alarms <= 10
 
 
-def measured(*peaks: int, disturbed: int = 0) -> Measured:
-    """A side with a memory pass of the inference for each peak in MB, the first ones disturbed."""
+def measured(*peaks: int, disturbed: int = 0, wide: int = 0) -> Measured:
+    """A side with a memory pass of the inference for each peak in MB, from there ``wide`` MB up; the first ones disturbed."""
     profile = sample_profile()
     assert profile.inference.memory is not None
     run, noisy = profile.inference.memory.runs[0], Verdict(Trust.NOISY, ("tasks waited for memory",))
     clean = Verdict(Trust.CLEAN, ())
     runs = tuple(
-        replace(run, peak_raw=Range(one * MB, one * MB), verdict=noisy if at < disturbed else clean)
+        replace(run, peak_raw=Range(one * MB, (one + wide) * MB), verdict=noisy if at < disturbed else clean)
         for at, one in enumerate(peaks)
     )
     memory = {"inference": runs}
@@ -76,6 +76,11 @@ def test_disturbed_passes_are_left_out_where_there_are_others() -> None:
     peak, _ = figures(measured(500, 100, 100, disturbed=1), measured(130, 130, 130), 0.02)
     assert (peak.answer, peak.a, peak.reason) == (Answer.CHANGED, Range(100 * MB, 100 * MB), None)
     assert len(peak.a_runs) == 2
+
+
+def test_of_two_ends_the_smaller_difference_is_told_first() -> None:
+    peak, _ = figures(measured(100, 100, 100, wide=20), measured(130, 130, 130, wide=10), 0.02)
+    assert (peak.answer, peak.sentence) == (Answer.CHANGED, "20.0 MB more to 30.0 MB more")
 
 
 def test_one_undisturbed_pass_is_too_few() -> None:
