@@ -82,6 +82,7 @@ def test_nothing_serious_is_found_and_every_page_fits_a_phone(
     assert found == []
 
 
+@pytest.mark.slow  # the same pages and rules with other texts
 def test_nothing_serious_is_found_in_chinese_and_it_fits_a_phone(
     places: dict[str, str], visit: Callable[..., Any]
 ) -> None:
