@@ -9,6 +9,7 @@ others stands for itself. It prints a table in Markdown.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -37,6 +38,9 @@ LOOKS = 200
 
 class Campaign:
     """As much of a campaign's runner as the layer pass asks for."""
+
+    is_parallel = (os.cpu_count() or 1) > 1
+    """As the runtimes run a model by default."""
 
     def __init__(self, harness: Harness, fastest_ns: int, best: Mapping[str, float]) -> None:
         self._harness = harness
