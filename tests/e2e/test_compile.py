@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,9 @@ def torch_model(folder: Path, kind: ModelFormat) -> Path:
 
     net, example = Net().eval(), (torch.rand(1, 3, 8, 8), torch.ones(1, dtype=torch.int64))
     if kind is ModelFormat.TORCHSCRIPT:
-        torch.jit.save(torch.jit.trace(net, example), str(folder / "net.pt"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which is what this is about
+            torch.jit.save(torch.jit.trace(net, example), str(folder / "net.pt"))
         return folder / "net.pt"
     torch.export.save(torch.export.export(net, example), str(folder / "net.pt2"))
     return folder / "net.pt2"

@@ -66,6 +66,8 @@ print(json.dumps([path for path in seen if path.startswith(ours)]))
 
 _INSPECTED: dict[type[RuntimeContract], tuple[Inspection, dict[str, str]]] = {}
 """By suite: its tests are about one model, which need not be inspected anew for each."""
+_COMPILED: dict[type[RuntimeContract], tuple[RunResult, Path]] = {}
+"""What compile made, and the folder that it lies in: it may take a minute, and two tests need it."""
 
 
 class RuntimeContract:
@@ -99,26 +101,18 @@ class RuntimeContract:
         assert all(item.spec.bound for item in found.inputs)
         assert all(spec.bound for spec in found.outputs)
 
-    @pytest.fixture(scope="class")
-    def made_once(self) -> dict[Path, RunResult]:
-        """What compile made, by the folder that it lies in: it may take a minute, and two tests need it."""
-        return {}
-
     @pytest.fixture
-    def compiled(
-        self, harness: Harness, made_once: dict[Path, RunResult], tmp_path_factory: pytest.TempPathFactory
-    ) -> RunResult | None:
+    def compiled(self, harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> RunResult | None:
         """The compilation's result, its artifact in the harness's folder; None where nothing is compiled."""
         if harness.inspection is None or not harness.inspection.compiles:
             return None
         artifact = harness.folder / "artifact"
-        if not made_once:
+        if type(self) not in _COMPILED:
             result = harness.good(RunKind.COMPILE, Measure.TIME)
-            place = tmp_path_factory.mktemp("compiled") / "artifact"
-            shutil.copytree(artifact, place)
-            made_once[place] = result
-        [(place, result)] = made_once.items()
-        shutil.copytree(place, artifact, dirs_exist_ok=True)
+            _COMPILED[type(self)] = result, tmp_path_factory.mktemp("compiled") / "artifact"
+            shutil.copytree(artifact, _COMPILED[type(self)][1])
+        result, kept = _COMPILED[type(self)]
+        shutil.copytree(kept, artifact, dirs_exist_ok=True)
         return result
 
     def test_the_artifact_is_what_the_row_says(self, harness: Harness, compiled: RunResult | None) -> None:
