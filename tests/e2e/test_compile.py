@@ -218,7 +218,7 @@ def test_numbers_that_take_more_memory_than_there_is_are_not_known_and_the_model
     ("options", "told"),
     [
         ("--target_runtime tflight", "no toolchain makes the target 'tflight'"),
-        ("--truncate_64bit_tensors", "the target onnx has no --truncate_64bit_tensors"),
+        ("--truncate_64bit_tensors", "the target onnx has no --truncate_64bit_tensors where it is made from onnx"),
         ("--output_names a", "holds 1 names, and the model has 2 outputs"),
         ("--force_channel_last_input ids", "'ids' has 1 dimensions"),
         ("--compile_for x", "there is no option --compile_for"),
@@ -276,6 +276,8 @@ def test_the_command_tells_the_numbers_first_and_where_the_model_is(tmp_path: Pa
     assert lines[0] == "net.onnx -> net.onnx  the same numbers, bit by bit"
     assert lines[-1] == "compiled: out/net.onnx"
     assert "[1, 4, 8, 6]" in done.out
+    default = dynolab("compile", "net.onnx", cwd=tmp_path)
+    assert (default.code, default.out.splitlines()[-1]) == (0, "compiled: net-onnx/net.onnx")
     again = dynolab("compile", "net.onnx", "-o", "out", cwd=tmp_path)
     assert (again.code, "not an empty folder" in again.err) == (2, True)
 
@@ -286,3 +288,50 @@ def test_the_list_of_targets_names_each(tmp_path: Path) -> None:
     assert sorted(rows) == plugins.names(PACKAGE)
     assert rows["onnx"]["sources"]["onnx"] is None
     assert "onnx" in rows["onnx"]["versions"]
+
+
+# ---- the target openvino ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def openvino() -> Any:
+    return pytest.importorskip("openvino")
+
+
+def test_openvinos_ir_computes_the_same_and_keeps_names(tmp_path: Path, openvino: Any) -> None:
+    options = "--target_runtime openvino --output_names map,doubled --force_channel_last_input picture"
+    made = compiled(small(tmp_path / "net.onnx"), tmp_path / "out", options, input_specs=SPECS)
+    assert (made.entry, [file.path for file in made.files]) == ("net.xml", ["net.bin", "net.xml"])
+    assert [(one.name, one.dtype, one.shape) for one in (*made.inputs, *made.outputs)] == [
+        ("picture", "float32", (1, 8, 6, 3)),
+        ("ids", "int64", (1,)),
+        ("map", "float32", (1, 4, 8, 6)),
+        ("doubled", "int64", (1,)),
+    ]
+    assert made.check_reason is None
+    assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
+    model = openvino.Core().read_model(str(tmp_path / "out" / "net.xml"))
+    assert [port.any_name for port in model.outputs] == ["map", "doubled"]
+
+
+def test_weights_in_half_the_bytes_are_nearly_the_same(tmp_path: Path, openvino: Any) -> None:
+    sizes = {}
+    for name, more in (("whole", ""), ("half", " --quantize_weight_type float16")):
+        made = compiled(
+            OCR, tmp_path / name, f"--target_runtime openvino{more}", input_specs={"x": InputSpec((1, 3, 48, 192))}
+        )
+        sizes[name] = next(file.bytes for file in made.files if file.path.endswith(".bin"))
+        assert made.worst is not None
+        assert made.worst.psnr_db is None or made.worst.psnr_db > 40
+    assert sizes["half"] < 0.6 * sizes["whole"]
+
+
+def test_tflite_becomes_ir_and_takes_no_options_of_onnx(tmp_path: Path, openvino: Any) -> None:
+    pytest.importorskip("ai_edge_litert")
+    model = OCR.with_name("mlperf_tiny_kws_int8.tflite")
+    made = compiled(model, tmp_path / "out", "--target_runtime openvino")
+    assert made.entry == "mlperf_tiny_kws_int8.xml"
+    assert made.check_reason is None
+    assert [one.max_abs_error is not None for one in made.checks] == [True]
+    told = "the target openvino has no --output_names where it is made from tflite"
+    refused(errors.ModelNotSupported, told, model, tmp_path / "no", "--target_runtime openvino --output_names a")

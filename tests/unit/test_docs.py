@@ -61,7 +61,7 @@ from dynolab.spec import (
 from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.option_grammar import KnownOption, OptionValue
-from dynolab.toolchains.base import PACKAGE, Toolchain
+from dynolab.toolchains.base import EXTRAS, PACKAGE, Toolchain
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -267,8 +267,12 @@ def test_every_runtime_is_named(name: str, runtime: Runtime) -> None:
 def test_every_target_is_named(name: str, toolchain: Toolchain) -> None:
     told = [line for line in page("docs/toolchains.md").splitlines() if line.startswith(f"| `{name}` |")]
     assert len(told) == len(toolchain.sources)
-    assert all(f"`dynolab[{toolchain.extra}]`" in line for line in told)
-    assert toolchain.extra in tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"]
+    extras = {EXTRAS.get(one, "compile") for needed in toolchain.sources.values() for one in needed}
+    assert extras <= tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"].keys()
+    for line, needed in zip(told, toolchain.sources.values(), strict=True):
+        assert {f"`dynolab[{EXTRAS.get(one, 'compile')}]`" for one in needed} == set(
+            re.findall(r"`dynolab\[\w+\]`", line)
+        )
 
 
 def test_every_format_is_named() -> None:

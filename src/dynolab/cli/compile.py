@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("compile")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="A new folder for the compiled model."
+    "-o", "--output", type=click.Path(path_type=Path), help="A new folder for the compiled model; default: NAME-TARGET."
 )
 @click.option(
     "--options", default="", help='Options in AI Hub\'s grammar, such as "--target_runtime onnx --output_names logits".'
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     model: Path,
-    output: Path,
+    output: Path | None,
     options: str,
     specs: tuple[str, ...],
     seed: int,
@@ -60,7 +60,7 @@ def command(
     MODEL is an .onnx, TorchScript .pt or exported .pt2 file, or a folder or zip with one.
     `dynolab toolchains` lists the targets.
     \b
-    dynolab compile net.pt2 -o compiled
+    dynolab compile net.pt2
     dynolab compile net.pt -o compiled --input-specs image=1,3,224,224 --options "--output_names logits"
     \b
     Exit status 1 when the numbers are not those of MODEL any more.
@@ -71,9 +71,10 @@ def command(
     from dynolab.connections.local import plugin as local
     from dynolab.jobs.base import Context
     from dynolab.jobs.compile import compile_model
-    from dynolab.spec import codec
+    from dynolab.spec import codec, compile_options
     from dynolab.spec.compiles import CompileSpec
 
+    output = output or Path(f"{model.stem}-{compile_options.parse(options).target}")
     spec = CompileSpec(
         model=model,
         folder=output,
@@ -101,7 +102,8 @@ def _show(made: Compiled, output: Path) -> None:
     from dynolab.spec.show import show_bytes, show_time
 
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(made.name)} -> {escape(made.entry)}[/bold]  {_numbers(made)}")
+    title = f"[bold]{escape(made.name)} -> {escape(made.entry)}[/bold]  {_numbers(made)}"
+    console.print(title, soft_wrap=True)
     console.print(
         f"[dim]target {made.target}, {show_time(made.time_ns)}, at most {show_bytes(made.peak_bytes)} of memory[/dim]\n"
     )

@@ -85,7 +85,7 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
 def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:
     inputs = numbers.seeded(made.inputs, seed)
     before = toolchain.reference(order, made, inputs)
-    after = toolchain.run(made, order.folder, inputs)
+    after = toolchain.run(order, made, inputs)
     return numbers.compare(made.output_names, before, after)
 
 

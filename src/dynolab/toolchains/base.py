@@ -20,6 +20,15 @@ from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
 PACKAGE = "dynolab.toolchains"
+EXTRAS = {"ai-edge-litert": "litert", "openvino": "openvino", "torch": "torch"}
+"""dynolab's extra by the distribution that it brings; the others come with ``compile``."""
+RUNTIMES = {
+    ModelFormat.ONNX: "onnxruntime",
+    ModelFormat.TFLITE: "litert",
+    ModelFormat.TORCHSCRIPT: "torch",
+    ModelFormat.EXPORTED_PROGRAM: "torch",
+}
+"""Who tells what a source's file says of itself."""
 Array = NDArray[Any]
 
 
@@ -62,11 +71,9 @@ class Toolchain(ABC):
     """The target, as ``--target_runtime`` names it."""
     sources: ClassVar[Mapping[ModelFormat, tuple[str, ...]]]
     """Formats that it compiles, and the distributions that each needs."""
-    extra: ClassVar[str]
-    """dynolab's extra that brings them, torch apart."""
     makes: ClassVar[ModelFormat]
     options: ClassVar[tuple[str, ...]] = ()
-    """Options that have an effect."""
+    """Options that have an effect, of some source at least."""
     told: ClassVar[Mapping[str, str]] = {}
     """Options that AI Hub's client sends whatever the target is: they have no effect here, for the reason told."""
 
@@ -76,9 +83,8 @@ class Toolchain(ABC):
         missing = [name for name in wanted if installed_version(name) is None]
         if not missing:
             return None
-        return (
-            f"{' and '.join(missing)} not installed: {install_command('torch' if missing == ['torch'] else self.extra)}"
-        )
+        extras = dict.fromkeys(EXTRAS.get(name, "compile") for name in missing)
+        return f"{' and '.join(missing)} not installed: {install_command(','.join(extras))}"
 
     def versions(self, source: ModelFormat | None = None) -> dict[str, str]:
         """Version of each distribution that is installed, by name (of a source: that it is compiled with)."""
@@ -86,6 +92,11 @@ class Toolchain(ABC):
         every = dict.fromkeys(name for wanted in sources for name in wanted)
         found = {name: installed_version(name) for name in every}
         return {name: version for name, version in found.items() if version is not None}
+
+    def honours(self, source: ModelFormat) -> tuple[str, ...]:
+        """Options that have an effect where the target is made of a source."""
+        del source  # of the targets that differ
+        return self.options
 
     def check(self, source: ModelFormat, options: CompileOptions) -> tuple[Notice, ...]:
         """Notices of options without effect. Raises for a source or an option that this target does not take.
@@ -98,11 +109,13 @@ class Toolchain(ABC):
             )
         if (reason := self.unavailable(source)) is not None:
             raise PluginMissing(f"the target {self.name} cannot be made here: {reason}")
-        refused = [name for name in options.given if name not in (*self.options, *self.told)]
+        honoured = self.honours(source)
+        refused = [name for name in options.given if name not in (*honoured, *self.told)]
         if refused:
-            taken = ", ".join(f"--{name}" for name in self.options)
+            taken = ", ".join(f"--{name}" for name in honoured)
             raise ModelNotSupported(
-                f"the target {self.name} has no --{refused[0]}", hint=f"leave it out; it takes: {taken}"
+                f"the target {self.name} has no --{refused[0]} where it is made from {source}",
+                hint=f"leave it out; it takes: {taken}",
             )
         told = (name for name in options.given if name in self.told)
         return tuple(
@@ -124,7 +137,7 @@ class Toolchain(ABC):
         """The source's outputs, in order, for the compiled model's inputs: both in the compiled model's layout and types."""
 
     @abstractmethod
-    def run(self, made: Made, folder: Path, inputs: Mapping[str, Array]) -> list[Array]:
+    def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """The compiled model's outputs, in order."""
 
 

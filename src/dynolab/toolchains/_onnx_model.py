@@ -1,0 +1,171 @@
+"""The ONNX model of a source: PyTorch exported, shapes fixed, changed as the options ask, with ONNX Runtime's basic optimisations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynolab.errors import ModelInvalid, ModelNotSupported
+from dynolab.runtimes.onnxruntime.session import library, library_errors
+from dynolab.runtimes.onnxruntime.types import spec
+from dynolab.spec.measurements import Notice
+from dynolab.spec.models import ModelFormat
+from dynolab.toolchains import _onnx_graph as graphs
+from dynolab.toolchains import _torch_export as torch_export
+from dynolab.toolchains.base import Array, Order
+
+OPTIONS = ("output_names", "truncate_64bit_io", "force_channel_last_input", "force_channel_last_output")
+SOURCES: Mapping[ModelFormat, tuple[str, ...]] = {
+    ModelFormat.ONNX: ("onnx", "onnxruntime"),
+    ModelFormat.TORCHSCRIPT: ("onnx", "onnxruntime", "torch"),
+    ModelFormat.EXPORTED_PROGRAM: ("onnx", "onnxruntime", "onnxscript", "torch"),
+}
+"""What it is made from, and the distributions that each needs."""
+WEIGHTS_INSIDE_BYTES = 1_000_000_000
+"""A protobuf file holds at most 2 GiB; below this much all stands in one file."""
+_STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
+
+
+def make(order: Order, folder: Path) -> tuple[Path, Any, tuple[Notice, ...]]:
+    """The ONNX file written into the folder, a session of it, and notices.
+
+    Shapes that the model cannot be held to stay open, with a notice. Raises :class:`~dynolab.errors.UserError`.
+    """
+    import onnx
+
+    source = order.model
+    if order.format is not ModelFormat.ONNX:
+        source = order.scratch / "exported.onnx"
+        torch_export.to_onnx(order.model, order.format, order.input_specs, source)
+    model = _read(source)
+    if order.format is not ModelFormat.ONNX and order.input_specs:
+        graphs.name_inputs(model, list(order.input_specs))
+    graphs.check_specs(model.graph, order.input_specs)
+    domains = {entry.domain for entry in model.opset_import} | set(_STANDARD)
+    target = folder / f"{Path(order.model.name).stem}.onnx"
+    fixed, notices = onnx.ModelProto(), tuple[Notice, ...]()
+    fixed.CopyFrom(model)
+    graphs.fix_shapes(fixed, order.input_specs)
+    is_open = fixed == model
+    try:
+        session = _optimised(_edited(fixed, order), order.scratch / "fixed.onnx", target)
+    except ModelInvalid as error:
+        if is_open:
+            raise
+        for left in folder.iterdir():
+            left.unlink()
+        session = _optimised(_edited(model, order), order.scratch / "open.onnx", target)
+        text = f"the model does not load with its shapes fixed: {error.message}"
+        notices = (Notice("warning", "shapes-stay-open", text),)
+    foreign = sorted({entry.domain for entry in _read(target, weights=False).opset_import} - domains)
+    if foreign:
+        raise ModelNotSupported(f"ONNX Runtime put in operators of {', '.join(foreign)}, which other runtimes lack")
+    return target, session, notices
+
+
+def reference(order: Order, names: Sequence[str], inputs: Mapping[str, Array]) -> list[Array]:
+    """The source's outputs for the made model's inputs, in its layout; of an ONNX source without any optimisation.
+
+    ``names``: of the made model's outputs, in order.
+    """
+    options = order.options
+    last, narrow = options.names("force_channel_last_input"), options.is_set("truncate_64bit_io")
+    fed = [np.moveaxis(array, -1, 1) if name in last else array for name, array in inputs.items()]
+    if order.format is ModelFormat.ONNX:
+        session = open_session(order.model)
+        nodes = session.get_inputs()
+        wide = {node.name: spec(node).dtype for node in nodes if narrow and spec(node).dtype in graphs.NARROWER}
+        typed = {
+            node.name: array.astype(wide[node.name]) if node.name in wide else array
+            for node, array in zip(nodes, fed, strict=True)
+        }
+        outputs = session.run(None, typed)
+    else:
+        source = torch_export.open_source(order.model, order.format)
+        widened = [array.astype("int64") if narrow and array.dtype == "int32" else array for array in fed]
+        outputs = torch_export.call(source, order.format, widened)
+    moved = options.names("force_channel_last_output")
+    return [
+        np.moveaxis(array, 1, -1) if name in moved else array
+        for name, array in zip(names, map(as_array, outputs), strict=True)
+    ]
+
+
+def open_session(path: Path) -> Any:
+    """A session without optimisations, on one thread of the CPU. Raises :class:`ModelInvalid` with ONNX Runtime's reason."""
+    return _opened(path, _session_options("ORT_DISABLE_ALL"))
+
+
+def as_array(value: Any) -> Array:
+    """An output as an array; of sequences and maps an empty one, which holds no numbers to compare."""
+    return value if isinstance(value, np.ndarray) else np.empty(0, dtype=object)
+
+
+def _edited(model: Any, order: Order) -> Any:
+    """The model with what the options ask for; layouts last, since they move the axes that specs speak of."""
+    options = order.options
+    if names := options.names("output_names"):
+        graphs.name_outputs(model, names)
+    if options.is_set("truncate_64bit_io"):
+        graphs.narrow_64_bits(model)
+    graphs.channel_last(model, options.names("force_channel_last_input"), options.names("force_channel_last_output"))
+    return model
+
+
+def _optimised(model: Any, edited: Path, target: Path) -> Any:
+    """Write the model as ONNX Runtime makes it; a session of what was written. Raises :class:`ModelInvalid`."""
+    import onnx
+
+    large = model.ByteSize() > WEIGHTS_INSIDE_BYTES
+    onnx.save_model(model, str(edited), save_as_external_data=large, location=f"{edited.stem}.data")
+    options = _session_options("ORT_ENABLE_BASIC")
+    options.optimized_model_filepath = str(target)
+    if large:
+        name = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{name}_file_name", f"{target.stem}.data")
+        options.add_session_config_entry(f"{name}_min_size_in_bytes", "1024")
+    _opened(edited, options)
+    _leave_out_unused(target)
+    return open_session(target)
+
+
+def _leave_out_unused(path: Path) -> None:
+    """ONNX Runtime declares every set of operators that it knows: only those stay that some node is of."""
+    import onnx
+
+    model = _read(path, weights=False)
+    every = (inner for one in (model.graph, *model.functions) for inner in graphs.graphs(one))
+    used = {node.domain for inner in every for node in inner.node}
+    kept = [entry for entry in model.opset_import if entry.domain in used or entry.domain in ("", "ai.onnx")]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    onnx.save_model(model, str(path))
+
+
+def _read(path: Path, *, weights: bool = True) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return onnx.load(str(path), load_external_data=weights)
+    except (DecodeError, ValueError, OSError) as error:
+        raise ModelInvalid(f"{path.name} cannot be read as an ONNX model: {error}") from error
+
+
+def _session_options(level: str) -> Any:
+    options = library().SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = getattr(library().GraphOptimizationLevel, level)
+    return options
+
+
+def _opened(path: Path, options: Any) -> Any:
+    try:
+        return library().InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except library_errors() as error:
+        reason = str(error).partition("failed:")[2] or str(error)
+        raise ModelInvalid(f"ONNX Runtime does not load the model: {reason.strip()[:400]}") from error

@@ -1,0 +1,109 @@
+"""The target ``openvino``: OpenVINO's IR, from ONNX and PyTorch through ONNX, and from TFLite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dynolab.errors import SpecInvalid
+from dynolab.runtimes.openvino import model_facts, silence_telemetry
+from dynolab.spec.measurements import Notice
+from dynolab.spec.models import ModelFormat
+from dynolab.toolchains import _onnx_model as onnx_model
+from dynolab.toolchains import _runs as runs
+from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain
+
+_EXACT = '--openvino_options "inference_precision=f32"'
+"""Else a processor with bfloat16 computes in that, which is the runtime's doing and not the file's."""
+
+
+class OpenVinoToolchain(Toolchain):
+    """PyTorch goes through ONNX: OpenVINO's own reader of it loses names and shapes."""
+
+    name = "openvino"
+    makes = ModelFormat.OPENVINO_IR
+    sources = {
+        **{kind: (*needed, "openvino") for kind, needed in onnx_model.SOURCES.items()},
+        ModelFormat.TFLITE: ("openvino",),
+    }
+    options = (*onnx_model.OPTIONS, "quantize_weight_type")
+    _of_tflite: ClassVar[tuple[str, ...]] = ("quantize_weight_type",)
+    told = {
+        "quantize_io": "it is for models that are quantised while they are compiled, and this one is not",
+        "compute_unit": "IR is the same for each",
+        "qairt_version": "it needs qnn",
+    }
+
+    def honours(self, source: ModelFormat) -> tuple[str, ...]:
+        """Of TFLite, names and layouts stay what they are."""
+        return self._of_tflite if source is ModelFormat.TFLITE else self.options
+
+    def compile(self, order: Order) -> Made:
+        """As the base says. ``--quantize_weight_type float16`` halves the weights; it computes in float32 as before."""
+        silence_telemetry()
+        import openvino
+
+        source, notices = order.model, tuple[Notice, ...]()
+        if order.format is not ModelFormat.TFLITE:
+            place = order.scratch / "onnx"
+            place.mkdir()
+            source, _, notices = onnx_model.make(order, place)
+        try:
+            model = openvino.Core().read_model(str(source))
+            model_facts.name_inputs(model, source)
+            if order.format is ModelFormat.TFLITE:
+                _reshape(model, order)
+            target = order.folder / f"{Path(order.model.name).stem}.xml"
+            halved = order.options.plain.get("quantize_weight_type") == "float16"
+            openvino.save_model(model, str(target), compress_to_fp16=halved)
+            made = openvino.Core().read_model(str(target))
+        except RuntimeError as error:
+            raise model_facts.refusal(error, source) from error
+        outputs = model_facts.specs(made.outputs, "output")
+        shapes = {name: one.shape for name, one in order.input_specs.items()}
+        return Made(
+            entry=target.name,
+            format=self.makes,
+            inputs=model_facts.specs(made.inputs, "input"),
+            outputs=outputs,
+            output_names=tuple(one.name for one in outputs),
+            source=runs.side(
+                RUNTIMES[order.format], order.model, order.format, order.file_bytes, shapes, order.scratch
+            ),
+            compiled=runs.side("openvino", target, self.makes, runs.size_of(order.folder), {}, order.scratch),
+            notices=notices,
+        )
+
+    def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
+        """As the base says."""
+        if order.format is not ModelFormat.TFLITE:
+            return onnx_model.reference(order, made.output_names, inputs)
+        found = runs.outputs_of("litert", order.model, order.format, inputs, order.scratch)
+        ordered = (
+            [found[name] for name in made.output_names] if found.keys() == set(made.output_names) else found.values()
+        )
+        return list(ordered)
+
+    def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
+        """As the base says; computed in float32."""
+        found = runs.outputs_of("openvino", order.folder / made.entry, made.format, inputs, order.scratch, _EXACT)
+        return list(found.values())
+
+
+def _reshape(model: Any, order: Order) -> None:
+    """Fix the shapes that were asked for. Raises :class:`SpecInvalid` for what the model does not take."""
+    known = {one.name: one for one in model_facts.specs(model.inputs, "input")}
+    for name, asked in order.input_specs.items():
+        if name not in known:
+            raise SpecInvalid(f"the model has no input named {name!r}", hint=f"its inputs are: {', '.join(known)}")
+        if known[name].dtype != asked.dtype:
+            raise SpecInvalid(
+                f"input {name!r} is {known[name].dtype}, and {asked.dtype} was asked for",
+                hint=f"give {name}=SHAPE:{known[name].dtype}",
+            )
+    if order.input_specs:
+        model.reshape({name: list(asked.shape) for name, asked in order.input_specs.items()})
+
+
+plugin = OpenVinoToolchain()
