@@ -159,6 +159,19 @@ def torch_model(folder: Path, kind: ModelFormat) -> Path:
     return folder / "net.pt2"
 
 
+def test_a_script_that_was_not_traced_needs_shapes(tmp_path: Path) -> None:
+    torch_model(tmp_path, ModelFormat.TORCHSCRIPT)
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which is what this is about
+        torch.jit.save(torch.jit.script(torch.nn.Linear(4, 2).eval()), str(tmp_path / "script.pt"))
+    refused(errors.SpecInvalid, "does not record the shape", tmp_path / "script.pt", tmp_path / "no")
+    made = compiled(tmp_path / "script.pt", tmp_path / "out", input_specs={"x": InputSpec((3, 4))})
+    assert [(one.name, one.shape) for one in made.inputs] == [("x", (3, 4))]
+    assert (made.check_reason, made.source.file_bytes > 0) == (None, True)
+
+
 @pytest.mark.parametrize("kind", [ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM])
 def test_pytorchs_models_become_onnx_with_the_names_that_are_asked_for(tmp_path: Path, kind: ModelFormat) -> None:
     made = compiled(
@@ -175,6 +188,7 @@ def test_pytorchs_models_become_onnx_with_the_names_that_are_asked_for(tmp_path:
     ]
     assert made.check_reason is None
     assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
+    assert made.source.operators is not None
     assert made.tools.keys() == dict.fromkeys(toolchain_named("onnx").sources[kind]).keys()
 
 

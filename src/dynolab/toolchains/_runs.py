@@ -28,11 +28,9 @@ def outputs_of(
     return found
 
 
-def side(
-    runtime: str, model: Path, kind: ModelFormat, size: int, shapes: Mapping[str, tuple[int, ...]], scratch: Path
-) -> Side:
-    """What a model's files say of it; of a file that the runtime cannot describe, its size alone."""
-    plugin, target = _target(runtime, model, kind, shapes, scratch, "")
+def side(runtime: str, model: Path, kind: ModelFormat, size: int, scratch: Path) -> Side:
+    """What a model's files say of it; of a file that the runtime cannot describe without being told shapes, its size alone."""
+    plugin, target = _target(runtime, model, kind, {}, scratch, "")
     try:
         told = plugin.describe(target)
     except Error:  # of facts beside the answer nothing depends

@@ -28,17 +28,14 @@ class OnnxToolchain(Toolchain):
     def compile(self, order: Order) -> Made:
         """As the base says."""
         target, session, notices = onnx_model.make(order, order.folder)
-        shapes = {name: one.shape for name, one in order.input_specs.items()}
         return Made(
             entry=target.name,
             format=self.makes,
             inputs=tuple(spec(node) for node in session.get_inputs()),
             outputs=tuple(spec(node) for node in session.get_outputs() if is_tensor(node.type)),
             output_names=tuple(node.name for node in session.get_outputs()),
-            source=runs.side(
-                RUNTIMES[order.format], order.model, order.format, order.file_bytes, shapes, order.scratch
-            ),
-            compiled=runs.side("onnxruntime", target, self.makes, runs.size_of(order.folder), {}, order.scratch),
+            source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
+            compiled=runs.side("onnxruntime", target, self.makes, runs.size_of(order.folder), order.scratch),
             notices=notices,
         )
 

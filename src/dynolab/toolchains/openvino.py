@@ -61,17 +61,14 @@ class OpenVinoToolchain(Toolchain):
         except RuntimeError as error:
             raise model_facts.refusal(error, source) from error
         outputs = model_facts.specs(made.outputs, "output")
-        shapes = {name: one.shape for name, one in order.input_specs.items()}
         return Made(
             entry=target.name,
             format=self.makes,
             inputs=model_facts.specs(made.inputs, "input"),
             outputs=outputs,
             output_names=tuple(one.name for one in outputs),
-            source=runs.side(
-                RUNTIMES[order.format], order.model, order.format, order.file_bytes, shapes, order.scratch
-            ),
-            compiled=runs.side("openvino", target, self.makes, runs.size_of(order.folder), {}, order.scratch),
+            source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
+            compiled=runs.side("openvino", target, self.makes, runs.size_of(order.folder), order.scratch),
             notices=notices,
         )
 
