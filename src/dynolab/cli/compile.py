@@ -161,7 +161,7 @@ def _tensors(made: Compiled) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "Name", "Type", "Shape", "Largest error", "PSNR"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, overflow="fold", no_wrap=title not in ("Name", "Shape"))
     checks = {one.name: one for one in made.checks}
     rows: Sequence[tuple[str, TensorSpec, OutputCheck | None]] = [
         *(("input", one, None) for one in made.inputs),
