@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,13 +114,8 @@ def test_shapes_that_are_not_given_stay_open(tmp_path: Path) -> None:
 def test_weights_outside_the_file_come_along(tmp_path: Path, packed: bool) -> None:
     folder = tmp_path / "net"
     folder.mkdir()
-    model = small(folder / "model.onnx", save_as_external_data=True, location="model.data", size_threshold=0)
-    model = folder
-    if packed:
-        model = tmp_path / "net.zip"
-        with zipfile.ZipFile(model, "w") as archive:
-            for path in folder.iterdir():
-                archive.write(path, f"net/{path.name}")
+    small(folder / "model.onnx", save_as_external_data=True, location="model.data", size_threshold=0)
+    model = Path(shutil.make_archive(str(folder), "zip", folder)) if packed else folder
     made = compiled(model, tmp_path / "out", input_specs=SPECS)
     assert all(one.is_equal for one in made.checks)
     assert made.entry == "model.onnx"

@@ -93,8 +93,7 @@ def main(arguments: list[str], begun_ns: int) -> int:
     """``NAME FOLDER``: compile as the folder's order says; the answer goes there as well."""
     name, folder = arguments[0], Path(arguments[1])
     wanted = codec.decode(Wanted, json.loads((folder / ORDER_FILE).read_text(encoding="utf-8")))
-    work = lambda: codec.encode(compile_one(folder, wanted, begun_ns))  # noqa: E731 - said once
-    return confined.answer(folder, work, name, ModelNotSupported)
+    return confined.answer(folder, lambda: codec.encode(compile_one(folder, wanted, begun_ns)), name, ModelNotSupported)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,6 @@ class CompileJob(JobType[CompileSpec, Compiled]):
         options = parse(spec.options)
         toolchain = toolchain_named(options.target)
         with open_source(spec.model) as source, own_folder("compile-") as folder:
-            if spec.formats and source.format not in spec.formats:
-                raise ModelNotSupported(
-                    f"{source.name} holds {source.format}", hint=f"expected: {', '.join(spec.formats)}"
-                )
             notices = toolchain.check(source.format, options)
             context.progress({"event": "note", "text": f"{toolchain.name} from {source.format}"})
             order = child.Wanted(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dynolab.spec.option_grammar import Given, Kind, KnownOption, OptionTable, OptionValue
+from dynolab.spec.option_grammar import Kind, KnownOption, OptionTable, OptionValue
 
 _TYPES = ("int8", "int16", "w8a16", "w4a8", "w4a16", "float16")
 
@@ -69,8 +69,3 @@ def parse(text: str) -> CompileOptions:
     """The options that ``text`` asks for. Raises as :meth:`OptionTable.parse` does."""
     given = TABLE.parse(text)
     return CompileOptions(given.plain, given.groups)
-
-
-def format_options(options: CompileOptions) -> str:
-    """The text that asks for these, in the table's order."""
-    return TABLE.write(Given(options.plain, options.groups))

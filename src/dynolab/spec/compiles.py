@@ -38,8 +38,6 @@ class CompileSpec:
     """Of the inputs that both models are fed with to compare their numbers."""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
-    formats: tuple[str, ...] = ()
-    """What the model may be; empty: whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,6 @@ class Compiled:
     check_reason: str | None = None
     """Why the numbers were not compared."""
     notices: tuple[Notice, ...] = ()
-    log: str = ""
 
     @property
     def worst(self) -> OutputCheck | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dynolab.errors import ModelNotSupported, SpecInvalid
+from dynolab.errors import Error, ModelNotSupported, SpecInvalid
 from dynolab.runtimes.torch import files, model_facts
 from dynolab.spec.compiles import InputSpec
 from dynolab.spec.models import ModelFormat
@@ -35,7 +35,7 @@ def to_onnx(path: Path, kind: ModelFormat, specs: Mapping[str, InputSpec], targe
                 _export_program(source, target)
             else:
                 _export_script(source, path, specs, target)
-    except (SpecInvalid, ModelNotSupported):
+    except Error:
         raise
     except Exception as error:  # an exporter raises whatever its passes raise; a person reads the reason
         raise ModelNotSupported(f"PyTorch cannot write {path.name} as ONNX: {files.useful(error)}") from error
@@ -53,9 +53,8 @@ def _export_program(program: Any, target: Path) -> None:
 def _export_script(module: Any, path: Path, specs: Mapping[str, InputSpec], target: Path) -> None:
     import torch
 
-    named = model_facts.arguments(module)
-    examples = script_examples(path, [argument.name for argument in named], specs)
-    names = [argument.name for argument in named]
+    names = [argument.name for argument in model_facts.arguments(module)]
+    examples = script_examples(path, names, specs)
     torch.onnx.export(
         module, tuple(examples), str(target), dynamo=False, opset_version=SCRIPT_OPSET, input_names=names, verbose=False
     )
