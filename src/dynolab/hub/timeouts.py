@@ -17,6 +17,8 @@ any size may be sent over any link, and nobody holds a connection, and what a do
 HEAD_BYTES = 64 << 10
 """Of a head, and of what stands between the pieces of a body and after it: once more has come without an end, no more is
 taken. What one read brings whole (asyncio reads 256 KiB at most) is taken."""
+LINGER_S = 2.0
+"""How long what a refused sender still sends is read and dropped: hung up on at once, the kernel would drop the answer too."""
 HEADERS_MOST = 100
 """As many as Apache takes (LimitRequestFields); what is kept of one that is short takes many times its bytes."""
 
@@ -31,12 +33,15 @@ class ImpatientProtocol(HttpToolsProtocol):
     """Whether since then the sender had to wait for us: nobody read what came."""
     _unended_bytes = 0
     """What has come of a head, or of a line around a body's pieces, that has not ended."""
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's is
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         before = self._wanted()
         self._unended_bytes += len(data)
         super().data_received(data)
@@ -108,8 +113,20 @@ class ImpatientProtocol(HttpToolsProtocol):
         """Hang up, after the answer 431 where none is under way that it would spoil."""
         self._stop()
         if self._wanted() and not (self._wanted() == "body" and self.cycle.response_started):
-            self.transport.write(_too_large())
-        self.transport.close()
+            self._refuse(_too_large())
+        else:
+            self.transport.close()
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer, end our side, and hang up once the sender has, or after a while."""
+        self._refused = True
+        self.transport.write(answer)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.transport.resume_reading()
+            self._timer = self.loop.call_later(LINGER_S, self.transport.close)
+        else:
+            self.transport.close()
 
     def _judge_head(self) -> None:
         self._timer = None
@@ -123,9 +140,10 @@ class ImpatientProtocol(HttpToolsProtocol):
         if self._held_back or self._came_bytes >= BODY_BYTES:
             self._wait()
             return
-        if not self.cycle.response_started:
-            self.transport.write(_too_slow())
-        self.transport.close()
+        if self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(_too_slow())
 
 
 def _too_slow() -> bytes:
