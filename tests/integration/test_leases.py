@@ -27,9 +27,10 @@ from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt, sweep_leases
+from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.sign_in import sign_in
-from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
 from dynolab.testing.databases import OwnDatabase

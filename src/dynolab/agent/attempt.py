@@ -26,7 +26,8 @@ from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
 from dynolab.spec import codec, untrusted
-from dynolab.spec.agents import BASELINE_FOLDER, OFFER_NULL, Assignment, Outcome, Tensors
+from dynolab.spec.agents import BASELINE_FOLDER, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
+from dynolab.spec.compiles import Compiled, CompileSpec
 from dynolab.spec.duets import Duet, DuetSpec
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.spec.models import ModelFormat
@@ -34,11 +35,12 @@ from dynolab.spec.profiles import Profile
 from dynolab.spec.progress import describe
 
 if TYPE_CHECKING:
+    from dynolab.jobs.compile import CompileJob
     from dynolab.jobs.inference import InferenceJob
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
-RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "result.json", "outputs.h5", "artifact.zip", "log.txt"
-ARTIFACT_FOLDER = "artifact"
+RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "result.json", "output", "artifact.zip", "log.txt"
+ARTIFACT_FOLDER, MADE_FOLDER = "artifact", "made"
 
 
 def carry_out(folder: Path, assignment: Assignment) -> Outcome:
@@ -56,7 +58,9 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
         log.say("done")
         return Outcome()
     (folder / RESULT_FILE).write_text(json.dumps(codec.encode(left)), encoding="utf-8")
-    if isinstance(left, Duet):
+    if isinstance(left, Compiled):
+        outcome, told = _made(folder, left), _said(left)
+    elif isinstance(left, Duet):
         outcome, told = Outcome(summary=compare_job.summary(left)), [left.headline]
     else:
         outcome = Outcome(summary=profile_job.summary(left), tensors=tensors(left))
@@ -65,8 +69,39 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
         log.say(line)
     _pack(folder, log)
     log.say("done")
-    log.add(left.log)
+    if isinstance(left, Profile | Duet):
+        log.add(left.log)
     return outcome
+
+
+def _made(folder: Path, left: Compiled) -> Outcome:
+    """The outcome of a job that made a model, which becomes the attempt's output: its one file, or a zip file of several."""
+    made, output = folder / MADE_FOLDER, folder / OUTPUT_FILE
+    files = [one.path for one in left.files]
+    if files == [left.entry]:
+        (made / left.entry).rename(output)
+    else:
+        with zipfile.ZipFile(output, "w") as archive:
+            for name in files:
+                archive.write(made / name, f"{Path(left.name).stem}/{name}")
+    return Outcome(
+        summary=_compile_job().summary(left),
+        tensors=Tensors(left.inputs, left.outputs, fixed=True),
+        made=MadeModel(left.compiled.format, is_directory=len(files) > 1),
+    )
+
+
+def _said(left: Compiled) -> list[str]:
+    """What the log says of a compiled model: its notices, and how its numbers stand to its source's."""
+    worst = left.worst
+    numbers = left.check_reason or "its numbers were not compared"
+    if worst is not None:
+        equal = all(one.is_equal for one in left.checks)
+        numbers = (
+            "the same numbers, bit by bit" if equal else f"numbers within {worst.max_abs_error:.2g} of the source's"
+        )
+        numbers += "" if worst.psnr_db is None else f" ({worst.psnr_db:.1f} dB)"
+    return [*(one.text for one in left.notices), f"{left.entry}: {numbers}"]
 
 
 def _pack(folder: Path, log: Narration) -> None:
@@ -95,8 +130,10 @@ def tensors(profile: Profile) -> Tensors:
     return Tensors(inputs, outputs, fixed=not chosen)
 
 
-def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Duet | None:
-    """The job of the assignment's kind; an inference job leaves its outputs in the folder."""
+def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Duet | Compiled | None:
+    """The job of the assignment's kind; one that infers or makes a model leaves that in the folder."""
+    if assignment.kind == "compile":
+        return _compile(folder, assignment, context)
     model = ProfileSpec(
         model=folder / assignment.model.name,
         options=assignment.options,
@@ -129,9 +166,28 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Du
     return inference_job.run(inference_job.validate(spec), context)
 
 
+def _compile(folder: Path, assignment: Assignment, context: Context) -> Compiled:
+    job = _compile_job()
+    spec = CompileSpec(
+        model=folder / assignment.model.name,
+        folder=folder / MADE_FOLDER,
+        options=assignment.options,
+        input_specs=assignment.input_specs or {},
+        formats=_formats(assignment.model_kind),
+    )
+    return job.run(job.validate(spec), context)
+
+
 def _formats(kind: str) -> tuple[str, ...]:
     """What a model may be that was said to be of a kind."""
     return (kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
+
+
+def _compile_job() -> CompileJob:
+    """The job type, whose toolchains a device's agent need not have."""
+    from dynolab.jobs.compile import plugin
+
+    return plugin
 
 
 def _inference_job() -> InferenceJob:

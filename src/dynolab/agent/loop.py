@@ -40,7 +40,7 @@ LOG_EVERY_S = 2.0
 UNFIT_EVERY_S = 5.0
 """How often a board that is unfit looks whether it is fit again, and tells the hub."""
 STOP_WITHIN_S = 10.0
-FILES = {"result": "result.json", "output": "outputs.h5", "artifact": "artifact.zip", "log": "log.txt"}
+FILES = {"result": "result.json", "output": "output", "artifact": "artifact.zip", "log": "log.txt"}
 """What an attempt's process leaves, by the address that it goes to."""
 TOLD_BYTES = 4000
 """How much is told of an error that the hub did not take whole."""

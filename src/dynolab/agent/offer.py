@@ -23,6 +23,7 @@ from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.runtime_support import RUNS
+from dynolab.spec.toolchain_support import MAKES, toolchain
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime
@@ -45,6 +46,7 @@ def offer(name: str | None = None) -> DeviceOffer:
         f"{SANDBOX}{sandbox.strongest().name}",
         *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats),
         *(f"{RUNS}{name}/{kind}" for name in sorted(runtimes) for kind in runtimes[name].formats),
+        *(f"{MAKES}{one}" for one in _toolchains()),
     ]
     memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes else ""
     return DeviceOffer(
@@ -74,6 +76,14 @@ def _runtimes() -> dict[str, Runtime]:
     names = (name for name in plugins.names("dynolab.runtimes") if name != "null" or offers_null)
     found = ((name, plugins.load("dynolab.runtimes", name)) for name in names)
     return {name: one for name, one in found if isinstance(one, Runtime) and one.unavailable() is None}
+
+
+def _toolchains() -> list[str]:
+    """What the toolchains here make."""
+    from dynolab.toolchains.base import PACKAGE, toolchain_named  # with numpy, too
+
+    every = (toolchain_named(name) for name in sorted(plugins.names(PACKAGE)))
+    return [toolchain(one.name, kind) for one in every for kind in one.sources if one.unavailable(kind) is None]
 
 
 def _slug(text: str) -> str:

@@ -63,13 +63,19 @@ def _list(limit: int, state: str | None, as_json: bool) -> None:
 )
 def show(job_id: str, as_json: bool, form: str) -> None:
     """Show a job: its profile when it is done, else where it stands."""
-    from dynolab.cli import _duet, _output
+    from dynolab.cli import _compiled, _duet, _output
     from dynolab.client.compare_jobs import CompareJob
+    from dynolab.client.compile_jobs import CompileJob
 
     _output.report(form)
     with _hub.client() as client:
         job = client.get_job(job_id)
-        if isinstance(job, CompareJob):
+        if isinstance(job, CompileJob):
+            if job.get_status().success and not as_json:
+                _compiled.show(job.compiled)
+            else:
+                _hub.tell(job, as_json)
+        elif isinstance(job, CompareJob):
             if job.get_status().success and not as_json:
                 _duet.show(job.comparison)
             else:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from dynolab.client.jobs import Job
 
+_SHAPES = click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input.")
 _ON_DEVICES = (
     click.option("--device", required=True, help="The device's name: see `dynolab devices`."),
     click.option("--os", default="", help="Its system version, where a name has several."),
@@ -32,7 +33,7 @@ _ON_DEVICES = (
         metavar="SECONDS",
         help="How long an attempt may run.",
     ),
-    click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input."),
+    _SHAPES,
     click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the end; exit 1 when it fails."),
     click.option("--json", "as_json", is_flag=True, help="As JSON: the job."),
 )
@@ -60,11 +61,12 @@ def _with(options: Sequence[Callable[..., Any]]) -> Callable[[Callable[..., Any]
 
 @click.group("submit")
 def command() -> None:
-    """Submit a job to the hub: profile, inference, or compare.
+    """Submit a job to the hub: profile, inference, compile, or compare.
 
     \b
     dynolab submit profile model.onnx --device workstation
     dynolab submit inference model.onnx --device workstation --inputs inputs.h5 -o outputs.h5
+    dynolab submit compile model.pt2 --device workstation -o compiled.onnx
     dynolab submit compare old.onnx new.onnx --device workstation
     """  # noqa: D301 - click wants the backspace character itself
 
@@ -114,6 +116,40 @@ def inference(
         return int(wait and measures and not _output.decide([job.profile], "json"))
 
 
+@command.command("compile")
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@_with([one for one in _ON_DEVICES if one is not _SHAPES])
+@click.option(
+    "--options", default="", help='In AI Hub\'s grammar, such as "--target_runtime onnx --output_names logits".'
+)
+@click.option(
+    "--input-specs",
+    "specs",
+    multiple=True,
+    metavar="NAME=1,3,224,224[:TYPE]",
+    help="Shape and type of one input; float32 if no type is given.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the compiled model goes.")
+def compile_(model: Path, wait: bool, as_json: bool, specs: tuple[str, ...], output: Path | None, **asked: Any) -> int:
+    """Compile MODEL for a device of the hub; exit 1 when its numbers are not those of MODEL any more."""
+    from dynolab.cli import _compiled, _parse
+
+    wanted = {name: (one.shape, one.dtype) for name, one in _parse.specs(specs).items()}
+    with _hub.client() as client:
+        job = client.submit_compile_job(model, input_specs=wanted, **_wanted(asked))
+        click.echo(f"target model {job.target_model.model_id}", err=True)
+        if not _through(job, wait, as_json):
+            return int(wait)
+        if not wait:
+            return 0
+        made = job.compiled
+        if not as_json:
+            _compiled.show(made)
+        if output is not None:
+            click.echo(f"compiled model: {job.download_target_model(output)}", err=True)
+        return int(any(one.is_poor for one in made.checks))
+
+
 @command.command("compare")
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
@@ -157,7 +193,8 @@ def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
     from dynolab.spec.input_shapes import parse_shapes
 
     device = Device(asked.pop("device"), asked.pop("os"), list(asked.pop("attributes")))
-    asked["input_shapes"] = parse_shapes(asked.pop("shapes"), "--input-shape")
+    if "shapes" in asked:
+        asked["input_shapes"] = parse_shapes(asked.pop("shapes"), "--input-shape")
     return {"device": device} | {name: value for name, value in asked.items() if value is not None}
 
 

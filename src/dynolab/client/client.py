@@ -8,15 +8,22 @@ from functools import cache, wraps
 from typing import Any
 
 from dynolab.client.compare_jobs import CompareJob
+from dynolab.client.compile_jobs import CompileJob
 from dynolab.client.datasets import Dataset
 from dynolab.client.devices import Device, Framework
 from dynolab.client.inference_jobs import InferenceJob, ProfileJob
 from dynolab.client.jobs import Job
 from dynolab.client.models import Model, SourceModelType
-from dynolab.client.results import InferenceJobResult, InferenceJobSummary, JobResult, JobSummary
+from dynolab.client.results import (
+    CompileJobResult,
+    CompileJobSummary,
+    InferenceJobResult,
+    InferenceJobSummary,
+    JobResult,
+    JobSummary,
+)
 from dynolab.client.settings import ClientConfig
 from dynolab.client.status import JobArtifactType, JobStatus, JobType
-from dynolab.client.submissions import Submissions
 from dynolab.client.toolchains import QuantizeDtype, Toolchains
 from dynolab.errors import Bug as InternalError
 
@@ -24,7 +31,7 @@ ProfileJobResult, ProfileJobSummary = InferenceJobResult, InferenceJobSummary
 """AI Hub's client has had one class for both since 0.56."""
 
 
-class Client(Toolchains, Submissions):
+class Client(Toolchains):
     """A hub, by its address and token (default: the configured one).
 
     ``profile`` names another settings file beside the usual one; ``client_mode`` is there because AI Hub's has it.
@@ -63,6 +70,9 @@ __all__ = [
     "Client",
     "ClientConfig",
     "CompareJob",
+    "CompileJob",
+    "CompileJobResult",
+    "CompileJobSummary",
     "Dataset",
     "Device",
     "Framework",

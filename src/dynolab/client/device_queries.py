@@ -30,13 +30,18 @@ class DeviceQueries(ClientBase):
         """
         runtime = options_module.parse(options).runtime
         kind = EXTENSIONS.get(Path(model).suffix.lower()) if isinstance(model, str | Path) else None
-        boards = self.get_devices(device.name, device.os, device.attributes)
-        if not boards:
-            shown = " ".join(filter(None, [device.name, device.os, *device.wanted["attributes"]]))
-            raise NotFound(f"no device matches {shown!r}", hint="`dynolab devices` lists those that are known")
+        boards = self.check_there(device)
         newest = [one.attributes for one in boards if (one.name, one.os) == (boards[0].name, boards[0].os)]
         check_runtime_support(boards[0].name, newest, runtime=runtime, model_kind=kind)
         return device
+
+    def check_there(self, device: Device) -> list[Device]:
+        """The device models that fit, at least one. Raises :class:`NotFound`, which names those that the hub has."""
+        found = self.get_devices(device.name, device.os, device.attributes)
+        if not found:
+            shown = " ".join(filter(None, [device.name, device.os, *device.wanted["attributes"]]))
+            raise NotFound(f"no device matches {shown!r}", hint="`dynolab devices` lists those that are known")
+        return found
 
     def get_device_attributes(self) -> list[str]:
         """Every attribute that some device has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from dynolab.connections.local import own_folder
@@ -27,14 +28,18 @@ def model_file(model: object) -> Iterator[Path]:
     write, ending = getattr(model, "SerializeToString", None), ".onnx"
     if write is None:
         write, ending = getattr(model, "save_to_buffer", None), ".pt"
-    if write is None:
+    exported = type(model).__module__.startswith("torch.export.")
+    if write is None and not exported:
         raise SpecInvalid(
-            f"a model is a file, a folder, a .zip, or an ONNX or TorchScript model, not {type(model).__name__}",
-            hint="save it, and give the file's path",
+            f"a model is a file, a folder, a .zip, or an ONNX, TorchScript or exported model, not {type(model).__name__}",
+            hint="save it, and give the file's path; of a torch module: torch.jit.trace or torch.export.export first",
         )
     with own_folder("upload-") as folder:
-        path = folder / f"model{ending}"
-        path.write_bytes(write())
+        path = folder / f"model{'.pt2' if exported else ending}"
+        if exported:
+            import_module("torch.export").save(model, str(path))  # whoever has such a model has imported it
+        elif write is not None:
+            path.write_bytes(write())
         yield path
 
 

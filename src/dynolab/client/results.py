@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from dynolab.client.queue_text import queue_text
-from dynolab.client.status import STATES, JobStatus, JobType
+from dynolab.client.status import JobStatus, JobType, state_of
 
 
 @dataclass
@@ -24,6 +24,13 @@ class InferenceJobResult(JobResult):
     """Likewise; ``profile`` is AI Hub's dictionary, None where nothing was measured."""
 
     profile: dict[str, Any] | None = None
+
+
+@dataclass
+class CompileJobResult(JobResult):
+    """Likewise; ``target_model`` is where the compiled model's file lies, None where the job failed."""
+
+    target_model: str | None = None
 
 
 @dataclass
@@ -49,29 +56,45 @@ class InferenceJobSummary(JobSummary):
     inference_memory_peak_range: tuple[int, int] | None = None
 
 
-def summary(document: dict[str, Any], pages: str) -> InferenceJobSummary:
+@dataclass
+class CompileJobSummary(JobSummary):
+    """A compile job as a list shows it."""
+
+
+def summary(document: dict[str, Any], pages: str) -> JobSummary:
     """The summary of a hub's document; ``pages`` is where the hub's pages are."""
+    if document["kind"] == "compile":
+        return CompileJobSummary(**_common(document, pages), job_type=JobType.COMPILE)
     figures = document["summary"] or {}
     time_ns, memory = figures.get("estimated_inference_time_ns"), figures.get("inference_memory_peak_bytes")
     return InferenceJobSummary(
-        job_id=document["id"],
-        name=document["name"],
-        date=datetime.fromisoformat(document["created_at"]),
-        username=document["owner"],
-        status=status(document),
+        **_common(document, pages),
         job_type=JobType.INFERENCE,
-        url=job_url(document["id"], pages),
-        device_name=document["device"]["name"] or None,
         profiling=document["measures"],
         estimated_inference_time=None if time_ns is None else round(time_ns / 1000),
         inference_memory_peak_range=None if memory is None else (memory[0], memory[1]),
     )
 
 
+def _common(document: dict[str, Any], pages: str) -> dict[str, Any]:
+    """What a list shows of jobs of all kinds."""
+    return {
+        "job_id": document["id"],
+        "name": document["name"],
+        "date": datetime.fromisoformat(document["created_at"]),
+        "username": document["owner"],
+        "status": status(document),
+        "url": job_url(document["id"], pages),
+        "device_name": document["device"]["name"] or None,
+    }
+
+
 def status(document: dict[str, Any]) -> JobStatus:
     """Where the job of a document stands; while it waits, with its place in the queue and about when it begins."""
     failure = document["failure"]
-    return JobStatus(STATES[document["state"]], failure["message"] if failure else queue_text(document))
+    return JobStatus(
+        state_of(document["kind"], document["state"]), failure["message"] if failure else queue_text(document)
+    )
 
 
 def job_url(job_id: str, pages: str) -> str:

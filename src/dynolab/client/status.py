@@ -110,7 +110,14 @@ STATES = {
     "cancelled": State.FAILED,
 }
 """AI Hub's words for a hub's states."""
+MAKING = {"compile": State.OPTIMIZING_MODEL}
+"""The word for a job that runs, of the kinds that make a model."""
 _WAITS_OR_IS_OVER = (State.UNSPECIFIED, State.CREATED, State.SUCCESS, State.FAILED)
+
+
+def state_of(kind: str, state: str) -> State:
+    """AI Hub's word for a state of a job of a hub's kind."""
+    return MAKING[kind] if kind in MAKING and state in ("preparing", "running") else STATES[state]
 
 
 def hub_states(wanted: State | str | list[State] | None) -> list[str] | None:
@@ -120,4 +127,5 @@ def hub_states(wanted: State | str | list[State] | None) -> list[str] | None:
     if isinstance(wanted, str):
         return [wanted]
     several = wanted if isinstance(wanted, list) else [wanted]
-    return [name for name, state in STATES.items() if state in several]
+    making = ("preparing", "running") if any(one in MAKING.values() for one in several) else ()
+    return [name for name, state in STATES.items() if state in several or name in making]

@@ -14,7 +14,7 @@ from dynolab.client.devices import Device
 from dynolab.client.inference_jobs import InferenceJob
 from dynolab.client.jobs import Job
 from dynolab.client.models import Model
-from dynolab.client.results import InferenceJobSummary
+from dynolab.client.results import JobSummary
 from dynolab.client.status import JobType, State, hub_states
 from dynolab.client.transport import object_path
 from dynolab.client.uploads import Uploads
@@ -22,8 +22,8 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec import requirements as requirements_module
 from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR
 
-AIHUB_KINDS = ("profile", "inference")
-"""The kinds of jobs that AI Hub has, too."""
+AIHUB_KINDS = {"profile": JobType.INFERENCE, "inference": JobType.INFERENCE, "compile": JobType.COMPILE}
+"""The kinds of jobs that AI Hub has, too, and what it calls them."""
 
 
 class Submissions(DeviceQueries, Uploads):
@@ -53,7 +53,7 @@ class Submissions(DeviceQueries, Uploads):
         dimensions the model leaves open get their ``input_shapes``; the profile is held against ``requirements``, such as ``estimated_inference_time <= 33 ms``; with ``keep_artifact`` what compile makes is kept
         (:meth:`~dynolab.client.inference_jobs.InferenceJob.download_artifact`).
         """
-        more = _more(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
+        more = more_asked(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
         asked = {"kind": "profile", "measures": True, "name": name or "", "options": options, **more}
         return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
 
@@ -93,7 +93,7 @@ class Submissions(DeviceQueries, Uploads):
                 requirements=requirements,
                 keep_artifact=keep_artifact,
             )
-        more = _more(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
+        more = more_asked(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
         data = inputs if isinstance(inputs, Dataset) else self._dataset(inputs)
         asked = {"kind": "inference", "measures": profile, "name": name or "", "options": options, **more}
         return self._submit(
@@ -142,7 +142,7 @@ class Submissions(DeviceQueries, Uploads):
             "stages": list(stages),
             "memory": memory,
         }
-        more = _more(priority, waits_for, deadline_s, input_shapes, (), False)
+        more = more_asked(priority, waits_for, deadline_s, input_shapes, (), False)
         asked = {"kind": "compare", "name": name or "", "options": options, "comparison": comparison, **more}
         return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
 
@@ -154,17 +154,21 @@ class Submissions(DeviceQueries, Uploads):
         if not devices or not all(isinstance(one, Device) for one in devices):
             raise SpecInvalid(f"{device!r} is no device", hint="dynolab.Device(NAME), or one of get_devices()")
         wanted = [self.check_device(one, asked["options"], model) for one in devices]
-        source = model if isinstance(model, Model) else self.upload_model(model)
-        found = [self._submitted({**asked, "model_id": source.model_id, "device": one.wanted}, retry) for one in wanted]
+        found = self._submit_to(model, wanted, asked, retry)
         return found if isinstance(device, list) else found[0]
 
-    def _submitted(self, asked: dict[str, Any], retry: bool) -> InferenceJob:
+    def _submit_to(self, model: Any, devices: Sequence[Device], asked: dict[str, Any], retry: bool) -> list[Any]:
+        """A job for each device, which was looked at before."""
+        source = model if isinstance(model, Model) else self.upload_model(model)
+        return [self._submitted({**asked, "model_id": source.model_id, "device": one.wanted}, retry) for one in devices]
+
+    def _submitted(self, asked: dict[str, Any], retry: bool) -> Any:
         once = {"Idempotency-Key": uuid.uuid4().hex}
         return self.job(self.api.send("POST", "jobs", asked, patient=retry, **once))
 
-    def get_job(self, job_id: str, job_type: JobType | None = None) -> InferenceJob:
+    def get_job(self, job_id: str, job_type: JobType | None = None) -> Any:
         """One job. Raises :class:`NotFound`. ``job_type`` is there because AI Hub's has it."""
-        return self.job(self.api.get(object_path("jobs", job_id)))
+        return Job.of(self.transport, self.api.get(object_path("jobs", job_id)))
 
     def get_job_summaries(
         self,
@@ -174,12 +178,13 @@ class Submissions(DeviceQueries, Uploads):
         state: State | list[State] | str | None = None,
         type: JobType | None = None,
         project: str | None = None,
-    ) -> list[InferenceJobSummary]:
+    ) -> list[JobSummary]:
         """What lists show of jobs, newest first; of one creator, in some states, of one kind."""
         states = hub_states(state)
-        if states == [] or type not in (None, JobType.UNSPECIFIED, JobType.INFERENCE):
+        kinds = [kind for kind, its_type in AIHUB_KINDS.items() if type in (None, JobType.UNSPECIFIED, its_type)]
+        if states == [] or not kinds:
             return []
-        wanted = {"creator": creator, "state": states, "project": project, "kind": list(AIHUB_KINDS)}
+        wanted = {"creator": creator, "state": states, "project": project, "kind": kinds}
         found = self.transport.list_documents("jobs", offset, limit, **wanted)
         return [results.summary(one, self.config.pages) for one in found]
 
@@ -188,13 +193,13 @@ class Submissions(DeviceQueries, Uploads):
         return cast(InferenceJob, Job.of(self.transport, document))  # all kinds that the client knows are of this class
 
 
-def _more(
+def more_asked(
     priority: int,
     waits_for: Sequence[Job | str],
     deadline_s: float | None,
-    input_shapes: Mapping[str, Sequence[int]] | None,
-    requirements: Sequence[str],
-    keep_artifact: bool,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    requirements: Sequence[str] = (),
+    keep_artifact: bool = False,
 ) -> dict[str, Any]:
     """What a submission says beyond AI Hub's arguments, as far as it says it. Raises :class:`SpecInvalid`."""
     ids = [one.job_id if isinstance(one, Job) else one for one in waits_for]

@@ -15,7 +15,7 @@ from dynolab import errors, plugins
 from dynolab.connections.base import Connection
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _records as records
-from dynolab.jobs._sources import ModelSource, open_source
+from dynolab.jobs._sources import ModelSource, check_format, open_source
 from dynolab.jobs.base import Context, Progress
 from dynolab.measure import deaths, environment, figures
 from dynolab.measure.campaign_messages import (
@@ -103,11 +103,7 @@ def validate(spec: ProfileSpec) -> ProfileSpec:
 def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
     """The same of a model that is open already."""
     arguments.check(spec)
-    if spec.formats and source.format not in spec.formats:
-        raise errors.ModelInvalid(
-            f"{source.name} was said to be {spec.formats[0]}, and holds a model of the format {source.format}",
-            hint="hand it in as what it is",
-        )
+    check_format(source, spec.formats)
     options = options_module.parse(spec.options)
     wanted = options.runtime
     if wanted is not None and spec.runtime not in (None, wanted):

@@ -67,6 +67,15 @@ def open_source(path: Path) -> Iterator[ModelSource]:
             yield _source(file, path.name, found, unpacked=None)
 
 
+def check_format(source: ModelSource, formats: Sequence[str]) -> None:
+    """Raise :class:`ModelInvalid` for a model of another format than it was said to be; ``formats`` empty: nothing was said."""
+    if formats and source.format not in formats:
+        raise ModelInvalid(
+            f"{source.name} was said to be {formats[0]}, and holds a model of the format {source.format}",
+            hint="hand it in as what it is",
+        )
+
+
 def _read(file: Path, folder: Path) -> Found:
     """What a confined process makes of a file; it has the file open, and sees no other but those that it writes."""
     try:

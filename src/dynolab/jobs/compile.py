@@ -12,18 +12,16 @@ from dynolab.connections.local import own_folder
 from dynolab.errors import Conflict, ModelNotSupported, SpecInvalid
 from dynolab.jobs import _compile_child as child
 from dynolab.jobs import _confined as confined
-from dynolab.jobs._sources import ModelSource, open_source
+from dynolab.jobs._sources import ModelSource, check_format, open_source
 from dynolab.jobs.base import Context, JobType
 from dynolab.spec import codec, untrusted
 from dynolab.spec.compile_options import parse
-from dynolab.spec.compiles import Compiled, CompileSpec
+from dynolab.spec.compiles import Compiled, CompileSpec, check_input_specs
 from dynolab.spec.models import FileFact
-from dynolab.spec.tensors import ELEMENT_BYTES
 from dynolab.toolchains.base import toolchain_named
 
 RESULT_FILE = "compiled.json"
 _CHILD = ("-P", "-m", "dynolab.jobs._compile_child")
-DIMENSIONS_MOST, BYTES_MOST = 16, 1 << 32
 
 
 class CompileJob(JobType[CompileSpec, Compiled]):
@@ -34,8 +32,7 @@ class CompileJob(JobType[CompileSpec, Compiled]):
     def validate(self, spec: CompileSpec) -> CompileSpec:
         """The same. Raises :class:`SpecInvalid`, :class:`~dynolab.errors.NotFound` and :class:`Conflict`."""
         toolchain_named(parse(spec.options).target)
-        for name, asked in spec.input_specs.items():
-            _check_input(name, asked.shape, asked.dtype)
+        check_input_specs(spec.input_specs)
         if not 0 < spec.timeout_s < float("inf"):
             raise SpecInvalid(f"--timeout {spec.timeout_s:g}: seconds above 0 are needed")
         if spec.folder.exists() and (not spec.folder.is_dir() or any(spec.folder.iterdir())):
@@ -47,6 +44,7 @@ class CompileJob(JobType[CompileSpec, Compiled]):
         options = parse(spec.options)
         toolchain = toolchain_named(options.target)
         with open_source(spec.model) as source, own_folder("compile-") as folder:
+            check_format(source, spec.formats)
             notices = toolchain.check(source.format, options)
             context.progress({"event": "note", "text": f"{toolchain.name} from {source.format}"})
             order = child.Wanted(
@@ -111,18 +109,6 @@ class CompileJob(JobType[CompileSpec, Compiled]):
 def compile_model(spec: CompileSpec, context: Context) -> Compiled:
     """Compile a model here. Raises a :class:`~dynolab.errors.UserError` that names what is wrong with it or its options."""
     return plugin.run(plugin.validate(spec), context)
-
-
-def _check_input(name: str, shape: tuple[int, ...], dtype: str) -> None:
-    if dtype not in ELEMENT_BYTES:
-        raise SpecInvalid(
-            f"input {name!r}: there is no element type {dtype!r}", hint=f"such as {', '.join(list(ELEMENT_BYTES)[:14])}"
-        )
-    size = ELEMENT_BYTES[dtype]
-    for length in shape:
-        size *= length
-    if len(shape) > DIMENSIONS_MOST or any(length < 1 for length in shape) or size > BYTES_MOST:
-        raise SpecInvalid(f"input {name!r}: the shape {list(shape)} is no size of a tensor that fits here")
 
 
 plugin = CompileJob()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dynolab.spec.compiles import InputSpec
 from dynolab.spec.duets import DuetTerms
 from dynolab.spec.tensors import TensorSpec
 
-AGENT_PROTOCOL = 4
+AGENT_PROTOCOL = 5
 """Hub and agent refuse each other when theirs differ."""
 OFFER_NULL = "DYNOLAB_OFFER_NULL"
 """The variable that, set to 1, has an agent take models of the null runtime, too: for tests, since they may sleep for days."""
@@ -91,6 +92,8 @@ class Assignment:
     """Whether what compile made is to be left, too."""
     baseline: Baseline | None = None
     """Of a job that compares."""
+    input_specs: dict[str, InputSpec] | None = None
+    """Of a job that compiles: shapes and element types of inputs, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,22 @@ class Tensors:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeModel:
+    """What a job that makes a model left as its output."""
+
+    kind: str
+    """Its format."""
+    is_directory: bool
+    """Whether the output is a zip file of the folder that the model consists of."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an attempt ended: with ``error`` (an :class:`dynolab.errors.Error` as a dict), or well and with figures."""
 
     error: dict[str, object] | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     tensors: Tensors | None = None
-    """None where nothing was measured."""
+    """None where nothing was measured or made."""
+    made: MadeModel | None = None
+    """Of a job that makes a model."""

@@ -36,6 +36,16 @@ OPTIONS: tuple[KnownOption, ...] = (
                 default="all", allowed=("all", "npu", "gpu", "cpu")),
 )  # fmt: skip
 TABLE = OptionTable(OPTIONS)
+FORMATS = {
+    "onnx": "onnx",
+    "openvino": "openvino_ir",
+    "tflite": "tflite",
+    "torch": "exported_program",
+    "qnn_dlc": "qnn_dlc",
+    "qnn_context_binary": "qnn_context_binary",
+    "precompiled_qnn_onnx": "onnx",
+}
+"""The format that a target's models have, under the hub's names; a target that is not here has one of its own name."""
 
 
 @dataclass(frozen=True, slots=True)

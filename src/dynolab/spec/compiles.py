@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dynolab.errors import SpecInvalid
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact, ModelFormat
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import ELEMENT_BYTES, TensorSpec
 
 DEFAULT_SEED = 20250
+DIMENSIONS_MOST, INPUT_BYTES_MOST = 16, 1 << 32
 POOR_PSNR_DB = 40.0
 """Below it a compiled float model is another model to most who use it: an error of a hundredth of the largest value."""
 
@@ -26,6 +28,21 @@ class InputSpec:
     dtype: str = "float32"
 
 
+def check_input_specs(specs: Mapping[str, InputSpec]) -> None:
+    """Raise :class:`SpecInvalid` for an element type that there is not, or a shape that no tensor here has."""
+    for name, asked in specs.items():
+        if asked.dtype not in ELEMENT_BYTES:
+            raise SpecInvalid(
+                f"input {name!r}: there is no element type {asked.dtype!r}",
+                hint=f"such as {', '.join(list(ELEMENT_BYTES)[:14])}",
+            )
+        size = ELEMENT_BYTES[asked.dtype]
+        for length in asked.shape:
+            size *= length
+        if len(asked.shape) > DIMENSIONS_MOST or any(length < 1 for length in asked.shape) or size > INPUT_BYTES_MOST:
+            raise SpecInvalid(f"input {name!r}: the shape {list(asked.shape)} is no size of a tensor that fits here")
+
+
 @dataclass(frozen=True, slots=True)
 class CompileSpec:
     """One compile job: a model, options in AI Hub's grammar, and a folder that the compiled model is put into."""
@@ -36,6 +53,8 @@ class CompileSpec:
     input_specs: Mapping[str, InputSpec] = field(default_factory=dict)
     seed: int = DEFAULT_SEED
     """Of the inputs that both models are fed with to compare their numbers."""
+    formats: tuple[str, ...] = ()
+    """What the model may be; empty: anything that a toolchain takes."""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
 

@@ -22,10 +22,11 @@ from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.create_model import create_model
 from dynolab.hub.usecases.end_attempt import finish_attempt
+from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import store_file
 from dynolab.hub.usecases.store_part import store_part
-from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
 from dynolab.testing.databases import OwnDatabase
 

@@ -23,10 +23,11 @@ from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
+from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.rename import rename as give_name
-from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.spec.requirements import Outcome
 from dynolab.spec.show import show_time, show_time_range
 

@@ -144,6 +144,7 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         requirements=found.requirements,
         keeps_artifact=found.keeps_artifact,
         baseline=_baseline(found),
+        input_specs=found.input_specs,
     )
 
 

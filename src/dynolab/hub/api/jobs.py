@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 
-from dynolab.errors import Error, NotFound
+from dynolab.errors import Error, NotFound, SpecInvalid
 from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub, download
 from dynolab.hub.api.schemas import (
     Attempt,
@@ -19,6 +19,7 @@ from dynolab.hub.api.schemas import (
     Comparison,
     Download,
     Failure,
+    InputSpec,
     Job,
     JobAsked,
     JobDevice,
@@ -39,19 +40,23 @@ from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
 from dynolab.hub.usecases.follow_job import Moment, follow_job
+from dynolab.hub.usecases.job_request import Comparison as JobComparison
+from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
-from dynolab.hub.usecases.submit_job import Comparison as JobComparison
-from dynolab.hub.usecases.submit_job import JobRequest, submit_job
+from dynolab.hub.usecases.submit_job import submit_job
+from dynolab.spec.compiles import InputSpec as CompiledInput
 from dynolab.spec.duets import DuetTerms
 from dynolab.spec.measurements import StageName
 
 ALIVE_EVERY_S = 15.0
 """A comment this often keeps proxies from closing a stream in which nothing happens; the access is looked at again, too."""
+RESULTS = {"compare": "comparison", "compile": "compiled model"}
+"""What the document is that a job of a kind leaves; of other kinds it is a profile."""
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 sharing_routes(router, tables.job)
 
@@ -73,6 +78,7 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "model_name",
         "dataset_id",
         "output_dataset_id",
+        "target_model_id",
         "options",
         "input_shapes",
         "requirements",
@@ -85,6 +91,8 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "owner": row.email,
         "device": JobDevice(name=row.device_name, os=row.device_os, attributes=row.device_attributes),
         "comparison": _comparison(row),
+        "target_model_name": row.target_name,
+        "input_specs": _specs(row),
         "priority": row.asked_priority,
         "waits_for": row.waits_for or [],
         "cancel_asked_at": row.cancelled_at,
@@ -92,6 +100,10 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "summary": dump(row.summary),
         "failure": _failure(row.failure),
     }
+
+
+def _specs(row: Row[Any]) -> list[InputSpec] | None:
+    return None if row.input_specs is None else [InputSpec(**one) for one in row.input_specs]
 
 
 def _comparison(row: Row[Any]) -> Comparison | None:
@@ -164,9 +176,21 @@ async def submit(
         deadline_s=asked.deadline_s,
         waits_for=tuple(asked.waits_for),
         comparison=_compared(asked),
+        input_specs=_wanted_specs(asked),
     )
     job_id, _ = await submit_job(hub, account, request)
     return await _shown(hub, account, job_id)
+
+
+def _wanted_specs(asked: JobAsked) -> dict[str, CompiledInput] | None:
+    """The inputs of a job that compiles, in their order. Raises :class:`SpecInvalid` for one that is named twice."""
+    if asked.kind != "compile" and asked.input_specs is None:
+        return None
+    given = asked.input_specs or []
+    found = {one.name: CompiledInput(tuple(one.shape), one.dtype) for one in given}
+    if len(found) < len(given):
+        raise SpecInvalid("the field 'input_specs' names an input twice", hint="name each input once")
+    return found
 
 
 def _compared(asked: JobAsked) -> JobComparison | None:
@@ -254,9 +278,19 @@ async def comparison(hub: TheHub, account: Caller, id: str) -> StreamingResponse
     return await _result(hub, await find_job(hub, account, id), "comparison")
 
 
+@router.get(
+    "/{id}/compiled",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The document."}},
+)
+async def compiled(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
+    """What a job of the kind `compile` tells of the model that it made, as `dynolab compile --json` prints; 404 until it is done."""
+    return await _result(hub, await find_job(hub, account, id), "compiled model")
+
+
 async def _result(hub: Hub, row: Row[Any], what: str) -> StreamingResponse:
     """The document that the job left, if it is one of this sort. Raises :class:`NotFound`."""
-    kept = "comparison" if row.kind == "compare" else "profile"
+    kept = RESULTS.get(row.kind, "profile")
     if row.state != "done" or row.result_blob_id is None:
         raise NotFound(f"the job {row.id} has no {what}: it is {row.state}")
     if what != kept:

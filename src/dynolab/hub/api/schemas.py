@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from dynolab.hub.usecases.submit_job import BUDGET_MOST_S
+from dynolab.hub.usecases.job_request import BUDGET_MOST_S
 from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR
 
 TEXT_MAX = 20_000
@@ -25,7 +25,7 @@ Text = Annotated[str, Field(max_length=TEXT_MAX), AfterValidator(_storable)]
 Short = Annotated[str, Field(max_length=256), AfterValidator(_storable)]
 Shape = Annotated[list[int], Field(max_length=64)]
 State = Literal["queued", "preparing", "running", "done", "failed", "cancelled"]
-Kind = Literal["profile", "inference", "compare"]
+Kind = Literal["profile", "inference", "compare", "compile"]
 Stage = Literal["compile", "first_load", "warm_load", "inference"]
 
 
@@ -354,15 +354,29 @@ class ComparisonAsked(Asked):
     memory: bool = Field(True, description="Whether memory is compared as well.")
 
 
+class InputSpecAsked(Asked):
+    """An input of the compiled model."""
+
+    name: Short
+    shape: Shape
+    dtype: Short = Field("float32", description="Its element type.")
+
+
 class JobAsked(Asked):
     """A job."""
 
     kind: Kind = Field(
         "profile",
-        description="`profile`: random inputs; `inference`: a dataset's; `compare`: the model takes turns with another.",
+        description="`profile`: random inputs; `inference`: a dataset's; `compare`: the model takes turns with another; "
+        "`compile`: a toolchain makes the model that the device takes.",
     )
     model_id: Text
     comparison: ComparisonAsked | None = Field(None, description="Needed by a job of the kind `compare`.")
+    input_specs: list[InputSpecAsked] | None = Field(
+        None,
+        max_length=100,
+        description="Of a job of the kind `compile`: inputs in their order; a PyTorch model's get their names from it.",
+    )
     device: DeviceAsked = Field(default_factory=lambda: DeviceAsked.model_validate({}))
     name: Text = Field("", description="Empty: the model's.")
     options: Text = Field("", description="In AI Hub's grammar, such as `--max_profiler_iterations 100`.")
@@ -424,6 +438,14 @@ class Comparison(Given):
     memory: bool
 
 
+class InputSpec(Given):
+    """An input of the compiled model."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+
+
 class JobHead(Given):
     """A job, as lists show it."""
 
@@ -439,6 +461,11 @@ class JobHead(Given):
     dataset_id: str | None
     comparison: Comparison | None
     output_dataset_id: str | None = Field(description="What an inference job made.")
+    target_model_id: str | None = Field(
+        description="The model that a compile job makes; it has no bytes until the job is done."
+    )
+    target_model_name: str | None
+    input_specs: list[InputSpec] | None = Field(description="Of a compile job, as they were asked for.")
     device: JobDevice
     options: str
     input_shapes: dict[str, list[int]]

@@ -14,7 +14,7 @@ from dynolab.hub.pages.option_fields import TEXT, Merged, field_values, merge
 from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
-from dynolab.hub.usecases.submit_job import (
+from dynolab.hub.usecases.job_request import (
     WAITS_MOST,
     Comparison,
     JobRequest,

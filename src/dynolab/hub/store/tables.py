@@ -235,6 +235,9 @@ job = sa.Table(
     sa.Column("dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
     sa.Column("baseline_id", sa.Text, sa.ForeignKey("model.id")),
     sa.Column("comparison", JSONB),
+    sa.Column("toolchain", sa.Text),
+    sa.Column("input_specs", JSONB),
+    sa.Column("target_model_id", sa.Text, sa.ForeignKey("model.id")),
     sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id")),
     sa.Column("device_name", sa.Text, nullable=False),
     sa.Column("device_os", sa.Text, nullable=False),
@@ -264,8 +267,9 @@ job = sa.Table(
     _instant("cancelled_at"),
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
-"""``kind``: ``profile`` (random inputs), ``inference`` (a dataset's) or ``compare`` (the model and another, ``baseline_id``, take
-turns; ``comparison`` is the baseline's options and a :class:`dynolab.spec.duets.DuetTerms`); ``measures``: whether the stages are measured.
+"""``kind``: ``profile`` (random inputs), ``inference`` (a dataset's), ``compare`` (the model and another, ``baseline_id``, take
+turns; ``comparison`` is the baseline's options and a :class:`dynolab.spec.duets.DuetTerms`) or ``compile`` (``target_model_id`` is
+made of it, by a ``toolchain`` such as ``onnx/torchscript``; ``input_specs`` is a list of inputs' names, shapes and element types); ``measures``: whether the stages are measured.
 ``pool_id`` is where it goes; None: a job of an older hub. ``input_shapes``: sizes by input name. ``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
@@ -292,6 +296,7 @@ sa.Index(
 )
 sa.Index("ix_job_dataset", job.c.dataset_id)
 sa.Index("ix_job_baseline", job.c.baseline_id, postgresql_where=job.c.baseline_id.is_not(None))
+sa.Index("ix_job_target", job.c.target_model_id, postgresql_where=job.c.target_model_id.is_not(None))
 sa.Index("ix_job_output_dataset", job.c.output_dataset_id)
 sa.Index(
     "ix_job_idempotency_key",

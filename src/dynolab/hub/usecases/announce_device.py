@@ -16,6 +16,7 @@ from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.find_devices import OWNER, board_queue, pool_queue
 from dynolab.hub.usecases.pool_rights import may_join
 from dynolab.spec.agents import SANDBOX, SANDBOX_NONE, DeviceOffer
+from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made
 
 SAME_S = 10.0
 ANNOUNCED_MOST = 2_000
@@ -67,8 +68,11 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: s
         if (await connection.execute(statement)).one_or_none() is None:
             raise Forbidden(f"the device {offer.id!r} was announced with another token")
         served = await _serving(connection, pool_id) if values["is_confined"] else [agent.id]
-    own = [pool_queue(pool_id, offer.os, one) for one in served]
-    shared = [pool_queue(pool_id, offer.os)] if values["is_confined"] else []
+    lines = [f"{MAKES}{one}" for one in made(offer.attributes)]
+    if TOOLCHAINS_ONLY not in offer.attributes:
+        lines.append(offer.os)
+    own = [pool_queue(pool_id, line, one) for line in lines for one in served]
+    shared = [pool_queue(pool_id, line) for line in lines] if values["is_confined"] else []
     board = Board(pool_id, (*shared, *own, board_queue(offer.id)))
     if len(hub.announced) > ANNOUNCED_MOST:
         hub.announced.clear()

@@ -17,7 +17,9 @@ from dynolab.hub.usecases.announce_device import Board, announce_device
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.create_model import file_name
 from dynolab.hub.usecases.find_devices import board_queue
+from dynolab.hub.usecases.made_models import specs_of_row
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest
+from dynolab.spec.compiles import InputSpec
 
 WAIT_MAX_S = 25.0
 CHANGING_S = 0.02
@@ -48,6 +50,7 @@ class Claim:
     model: ClaimedModel
     dataset_bytes: int | None
     baseline: ClaimedModel | None
+    input_specs: dict[str, InputSpec] | None
     comparison: dict[str, Any] | None
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
@@ -63,7 +66,17 @@ def _board() -> Prepared:
 def _beginning() -> Prepared:
     """Makes an attempt of a job that still waits and that nobody else has locked; what the attempt is about."""
     still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None)
-    told = ("id", "kind", "options", "measures", "input_shapes", "requirements", "keeps_artifact", "comparison")
+    told = (
+        "id",
+        "kind",
+        "options",
+        "measures",
+        "input_shapes",
+        "requirements",
+        "keeps_artifact",
+        "comparison",
+        "input_specs",
+    )
     found = (
         select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "baseline_id", "attempts")))
         .where(*still)
@@ -211,6 +224,7 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         dataset_bytes=about.dataset_bytes,
         baseline=None if about.comparison is None else _baseline(about),
         comparison=about.comparison,
+        input_specs=specs_of_row(about),
     )
 
 

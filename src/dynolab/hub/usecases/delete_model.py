@@ -37,6 +37,10 @@ async def mark_deleted(hub: Hub, connection: AsyncConnection, table: Table, row:
     user = await connection.scalar(select(job.c.id).where(*own).limit(1))
     if user is not None:
         raise Conflict(f"the job {user} still uses the {table.name} {row.id}", hint="wait for its end, or cancel it")
+    if table is model and row.blob_id is None and row.producer_id:
+        making = job.c.id == row.producer_id, job.c.state.in_(LIVE)
+        if await connection.scalar(select(job.c.id).where(*making)) is not None:
+            raise Conflict(f"the job {row.producer_id} still makes the model {row.id}", hint="cancel that job first")
     unfinished = select(upload.c.id).where(upload.c.target_id == row.id, upload.c.completed_at.is_(None))
     keys = select(upload_part.c.key).where(upload_part.c.upload_id.in_(unfinished))
     found = list((await connection.execute(keys)).scalars())

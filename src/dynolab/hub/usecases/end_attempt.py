@@ -18,6 +18,7 @@ from dynolab.hub.usecases.check_claimed import check_claimed
 from dynolab.hub.usecases.enqueue_job import queue_of
 from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.keep_tensors import keep_tensors
+from dynolab.hub.usecases.made_models import keep_made
 from dynolab.hub.usecases.release_waiting import release_waiting
 from dynolab.hub.usecases.time_away import note_time_away
 from dynolab.spec.agents import Outcome
@@ -34,7 +35,17 @@ def _ending() -> Prepared:
     closed = update(attempt).where(*running, claimed).values(changes).returning(*ids, *left).cte("closed")
     freed = update(device).where(device.c.attempt_id == closed.c.id, device.c.id == closed.c.device_id)
     of_job = [
-        job.c[name] for name in ("id", "account_id", "name", "project_id", "model_id", "attempts", "cancelled_at")
+        job.c[name]
+        for name in (
+            "id",
+            "account_id",
+            "name",
+            "project_id",
+            "model_id",
+            "target_model_id",
+            "attempts",
+            "cancelled_at",
+        )
     ]
     ended = (
         select(*of_job, *(closed.c[one.name] for one in left))
@@ -81,15 +92,21 @@ async def finish_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, outcom
             await _again(hub, connection, row.id)
         elif error is not None:
             await fail_job(hub, connection, row.id, error)
+        elif row.target_model_id is not None and row.left_output_id is None:
+            await fail_job(
+                hub, connection, row.id, errors.Bug("the agent ended the job without the model that it made")
+            )
         else:
-            output_id = await _keep_output(hub, connection, row, row.left_output_id)
             changes = {
                 "summary": outcome.summary,
                 "result_blob_id": row.left_result_id,
                 "artifact_blob_id": row.left_artifact_id,
-                "output_dataset_id": output_id,
-                "tensors": await keep_tensors(connection, row, outcome.tensors),
             }
+            if row.target_model_id is not None:
+                changes["tensors"] = await keep_made(connection, row, row.left_output_id, outcome)
+            else:
+                changes["output_dataset_id"] = await _keep_output(hub, connection, row, row.left_output_id)
+                changes["tensors"] = await keep_tensors(connection, row, outcome.tensors)
             await _conclude(hub, connection, row.id, "done", changes)
 
 
@@ -181,7 +198,7 @@ async def _again(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
     """Queue a job for another attempt."""
     row = (await connection.execute(select(job).where(job.c.id == job_id))).one()
     await hub.queue.finish(connection, row.queue_entry)
-    queue = await queue_of(connection, row.pool_id, row.device_os, row.account_id)
+    queue = await queue_of(connection, row.pool_id, row.device_os, row.toolchain, row.account_id)
     entry = await hub.queue.enqueue(connection, queue, job_id, row.priority + 1)
     changes = {"state": "queued", "queue_entry": entry, "updated_at": func.now()}
     await connection.execute(update(job).where(job.c.id == job_id).values(changes))

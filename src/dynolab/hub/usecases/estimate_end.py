@@ -24,7 +24,7 @@ async def usual_seconds(hub: Hub, row: Row[Any]) -> float | None:
             *(job.c[name] == getattr(row, name) for name in ("model_id", "kind", "options")),
             job.c.baseline_id.is_not_distinct_from(row.baseline_id),
             device.c.pool_id == row.pool_id,
-            device.c.os == row.device_os,
+            *(() if row.toolchain is not None else (device.c.os == row.device_os,)),
         )
         .order_by(attempt.c.started_at.desc())
         .limit(LAST)

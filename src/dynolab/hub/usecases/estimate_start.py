@@ -13,6 +13,7 @@ from sqlalchemy import Row, func, select, true
 from dynolab.hub.store.tables import attempt, device
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.find_board_states import is_away
+from dynolab.spec.toolchain_support import MAKES
 
 OVERRUN = 2
 """An attempt that runs this many times as long as the longest of the last ones is not like them: its end is not known."""
@@ -64,7 +65,10 @@ async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estim
     """The estimate for the queued job whose row this is; ``position`` is its place in its queue (:func:`find_attempts`)."""
     if position is None:
         return Estimate(None, "waits")
-    mine = (device.c.pool_id == row.pool_id, device.c.os == row.device_os)
+    able = device.c.os == row.device_os
+    if row.toolchain is not None:
+        able = device.c.attributes.contains([f"{MAKES}{row.toolchain}"])
+    mine = (device.c.pool_id == row.pool_id, able)
     running = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
     there = ~is_away(func.greatest(device.c.seen_at, attempt.c.renewed_at))
     boards = (

@@ -24,7 +24,8 @@ async def find_attempts(hub: Hub, row: Row[Any]) -> tuple[list[Row[Any]], int | 
 
 def _before(row: Row[Any]) -> Select[Any]:
     """How many jobs the queue orders before this one: those of a higher priority, and the older entries of the same."""
-    same_model = (job.c.pool_id == row.pool_id, job.c.device_os == row.device_os)
-    queued = (*same_model, job.c.state == "queued", job.c.queue_entry.is_not(None))
+    own = job.c.device_os == row.device_os, job.c.toolchain.is_(None)
+    line = own if row.toolchain is None else (job.c.toolchain == row.toolchain,)
+    queued = (job.c.pool_id == row.pool_id, *line, job.c.state == "queued", job.c.queue_entry.is_not(None))
     earlier = and_(job.c.priority == row.priority, job.c.queue_entry < row.queue_entry)
     return select(func.count()).where(*queued, or_(job.c.priority > row.priority, earlier))

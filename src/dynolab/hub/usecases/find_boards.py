@@ -59,7 +59,7 @@ async def find_load(
         .where(device.c.pool_id.in_({one.pool_id for one in models}))
         .group_by(*_MODEL)
     )
-    in_queue = job.c.state == "queued", job.c.queue_entry.is_not(None)
+    in_queue = job.c.state == "queued", job.c.queue_entry.is_not(None), job.c.toolchain.is_(None)
     waiting = select(job.c.pool_id, job.c.device_os, func.count()).where(*in_queue)
     async with hub.database.begin() as connection:
         rows = (await connection.execute(counted)).all()

@@ -17,6 +17,7 @@ from dynolab.hub.store.tables import device, pool, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.pool_rights import may_send, trusts
+from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY
 
 Missing = Literal["trust", "sandbox"]
 """The account trusts the owner with its models; the device confines the models of others than who serves it."""
@@ -52,12 +53,12 @@ class DeviceModel:
         return self.pool_id, self.os, self.attributes
 
 
-def pool_queue(pool_id: str, os: str, served_by: int | None = None) -> str:
-    """The queue of jobs for the devices of a pool that run this system.
+def pool_queue(pool_id: str, line: str, served_by: int | None = None) -> str:
+    """The queue of jobs for the devices of a pool with this system, or with this toolchain.
 
     ``served_by``: of the jobs of this account, which serves some of them: its devices without a sandbox take no others.
     """
-    return f"pool:{pool_id}|{os}" if served_by is None else f"pool:{pool_id}|{os}|{served_by}"
+    return f"pool:{pool_id}|{line}" if served_by is None else f"pool:{pool_id}|{line}|{served_by}"
 
 
 def board_queue(device_id: str) -> str:
@@ -97,6 +98,7 @@ async def find_devices(
     has = {"trust": trusts(account), "sandbox": or_(device.c.is_confined, token.c.account_id == account.id)}
     needed = [not_(has[but])] if but else has.values()
     wanted = wanted.join(token, token.c.id == device.c.token_id).where(may_send(account), *needed).group_by(*models)
+    wanted = wanted.where(not_(device.c.attributes.contains([TOOLCHAINS_ONLY])))
     if name:
         wanted = wanted.where(device.c.name == name)
     owners = [one.removeprefix(OWNER) for one in attributes if one.startswith(OWNER)]

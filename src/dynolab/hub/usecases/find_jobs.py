@@ -62,6 +62,11 @@ _ARTIFACT_BYTES = select(blob.c.bytes).where(blob.c.id == job.c.artifact_blob_id
 
 _BASELINE = model.alias("baseline")
 _BASELINE_NAME = select(_BASELINE.c.name).where(_BASELINE.c.id == job.c.baseline_id).scalar_subquery()
+_TARGET = model.alias("target")
+_TARGET_ROW = {
+    name: select(_TARGET.c[name]).where(_TARGET.c.id == job.c.target_model_id).scalar_subquery().label(f"target_{name}")
+    for name in ("name", "kind", "is_directory", "created_at", "tensors", "blob_id")
+}
 _DATASET_NAME = select(dataset.c.name).where(dataset.c.id == job.c.dataset_id).scalar_subquery()
 _OUTPUT_NAME = select(dataset.c.name).where(dataset.c.id == job.c.output_dataset_id).scalar_subquery()
 
@@ -76,7 +81,7 @@ _WAITS_FOR = (
 def _jobs() -> Select[Any]:
     """Rows of jobs with their owner (``email``), their model's facts (``model_*``) and the last attempt's log.
 
-    ``artifact_bytes`` is the size of what compile made, where that was kept; ``waits_for`` are the ids of the jobs that
+    Of jobs that make a model ``target_*`` are that one's facts. ``artifact_bytes`` is the size of what compile made, where that was kept; ``waits_for`` are the ids of the jobs that
     they wait or waited for; None: of none.
     """
     return (
@@ -92,6 +97,7 @@ def _jobs() -> Select[Any]:
             _LAST_LOG.label("log_blob_id"),
             _ARTIFACT_BYTES.label("artifact_bytes"),
             _BASELINE_NAME.label("baseline_name"),
+            *_TARGET_ROW.values(),
             _DATASET_NAME.label("dataset_name"),
             _OUTPUT_NAME.label("output_dataset_name"),
             _WAITS_FOR.label("waits_for"),

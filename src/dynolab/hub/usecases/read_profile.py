@@ -14,6 +14,8 @@ from dynolab.hub.usecases.read_blob import read_all
 from dynolab.spec import codec, untrusted
 from dynolab.spec.profiles import Profile
 
+MEASURING = ("profile", "inference")
+"""Kinds of jobs that leave a profile."""
 Document = TypeVar("Document")
 
 
@@ -23,7 +25,7 @@ async def read_profile(hub: Hub, row: Row[Any]) -> Profile | None:
     Raises :class:`SpecInvalid` for a document that is no profile: an agent may send what it likes;
     :class:`TooLarge` for one that takes too long to read.
     """
-    return None if row.kind == "compare" else await read_document(hub, row, Profile, "profile")
+    return None if row.kind not in MEASURING else await read_document(hub, row, Profile, "profile")
 
 
 async def read_document(hub: Hub, row: Row[Any], kind: type[Document], noun: str) -> Document | None:

@@ -71,6 +71,7 @@ async def _queue_if_ready(hub: Hub, connection: AsyncConnection, waiting: Row[An
         owner_id=waiting.account_id,
         pool_id=waiting.pool_id,
         os=waiting.device_os,
+        toolchain=waiting.toolchain,
         asked_priority=waiting.asked_priority,
     )
     await connection.execute(update(job).where(job.c.id == waiting.id).values(**place, updated_at=func.now()))

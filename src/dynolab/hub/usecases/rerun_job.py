@@ -10,8 +10,11 @@ from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import job, pool
 from dynolab.hub.usecases.base import Account, Hub, find_visible
 from dynolab.hub.usecases.find_devices import OWNER
-from dynolab.hub.usecases.submit_job import Comparison, JobRequest, submit_job
+from dynolab.hub.usecases.job_request import Comparison, JobRequest
+from dynolab.hub.usecases.made_models import specs_of_row
+from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.spec.runtime_support import RUNS
+from dynolab.spec.toolchain_support import MAKES
 
 
 async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datetime]:
@@ -24,7 +27,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
     async with hub.database.begin() as connection:
         row = await find_visible(connection, job, job_id, account)
         email = await connection.scalar(owner.where(pool.c.id == row.pool_id)) if row.account_id == account.id else None
-    attributes = tuple(one for one in row.device_attributes if not one.startswith(RUNS))
+    attributes = tuple(one for one in row.device_attributes if not one.startswith((RUNS, MAKES)))
     request = JobRequest(
         kind=row.kind,
         model_id=row.model_id,
@@ -39,6 +42,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
         keeps_artifact=row.keeps_artifact,
         dataset_id=row.dataset_id,
         comparison=Comparison.of_row(row),
+        input_specs=specs_of_row(row),
         priority=row.asked_priority,
         deadline_s=row.deadline_s,
         project_id=row.project_id if row.account_id == account.id else "",

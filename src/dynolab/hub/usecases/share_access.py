@@ -89,7 +89,10 @@ async def _belonging(connection: AsyncConnection, account: Account, table: Table
     """What belongs to a job and is its owner's own: its models, its data, its outputs. Of what is another's nothing is widened."""
     if table is not job:
         return []
-    parts = (model, [row.model_id, row.baseline_id]), (dataset, [row.dataset_id, row.output_dataset_id])
+    parts = (
+        (model, [row.model_id, row.baseline_id, row.target_model_id]),
+        (dataset, [row.dataset_id, row.output_dataset_id]),
+    )
     found: list[str] = []
     for of, ids in parts:
         own = select(of.c.id).where(of.c.id.in_([one for one in ids if one]), of.c.account_id == account.id)

@@ -1,0 +1,41 @@
+"""Toolchain support: which targets an agent makes of which models, by its device's attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dynolab.errors import SpecInvalid
+
+MAKES = "toolchain:"
+"""What attributes begin with that tell what an agent compiles: ``toolchain:onnx/torchscript``, a target and a source's format."""
+TOOLCHAINS_ONLY = "format:toolchains"
+"""The attribute of a machine that compiles and runs no jobs of other kinds: it is no device that a job may ask for."""
+
+
+def toolchain(target: str, model_kind: str) -> str:
+    """How a target made of models of a kind is told, such as ``onnx/torchscript``."""
+    return f"{target}/{model_kind}"
+
+
+def made(attributes: Iterable[str]) -> list[str]:
+    """What the agent with these attributes makes, each as :func:`toolchain` tells it."""
+    return [one.removeprefix(MAKES) for one in attributes if one.startswith(MAKES)]
+
+
+def no_toolchain(wanted: str, offered: Iterable[str]) -> SpecInvalid:
+    """The error for what none of the agents makes: ``offered`` is all that they do."""
+    target, _, model_kind = wanted.partition("/")
+    pairs = {tuple(one.partition("/")[::2]) for one in offered}
+    if not pairs:
+        return SpecInvalid(
+            "no agent of this hub has a toolchain for your models",
+            hint="on a machine with an agent: pip install 'dynolab[compile]', then start the agent again",
+        )
+    same = sorted(kind for one, kind in pairs if one == target)
+    if same:
+        return SpecInvalid(
+            f"no toolchain makes the target {target} from a model of the kind {model_kind}",
+            hint=f"{target} is made from: {', '.join(same)}",
+        )
+    targets = ", ".join(sorted({one for one, _ in pairs}))
+    return SpecInvalid(f"no toolchain of this hub makes the target {target}", hint=f"there are: {targets}")

@@ -1,0 +1,204 @@
+"""Compile jobs against a real hub with this machine as its device: compiled, chained, shared, repeated, refused."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("pgqueuer")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+import numpy as np
+import onnx
+
+from dynolab.client.client import Client, Device
+from dynolab.client.settings import ClientConfig
+from dynolab.client.status import JobType, State
+from dynolab.errors import Conflict, DependencyFailed, NotFound, SpecInvalid
+from dynolab.testing.commands import command
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
+SPECS = {"x": (1, 3, 48, 192)}
+TO_ONNX = "--target_runtime onnx --output_names classes"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(hub: RunningHub) -> Iterator[Client]:
+    found = Client(ClientConfig(hub.token, hub.url, verbose=False))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def device(client: Client) -> Device:
+    end = time.monotonic() + 60
+    while not (found := client.get_devices()) and time.monotonic() < end:
+        time.sleep(0.2)  # until the hub's own agent has announced this machine
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def pair(client: Client, device: Device) -> tuple[Any, Any]:
+    """A compile job and the profile job of what it makes, both submitted before either began."""
+    return client.submit_compile_and_profile_jobs(
+        MODEL, device, "cls", SPECS, TO_ONNX, "--max_profiler_iterations 20 --repeats 1"
+    )
+
+
+@pytest.fixture(scope="module")
+def compiled(pair: tuple[Any, Any]) -> Any:
+    job = pair[0]
+    assert job.wait(180).success, job.log()
+    return job
+
+
+def test_the_target_model_is_known_before_it_is_made(client: Client, device: Device) -> None:
+    job = client.submit_compile_job(MODEL, device, "early", SPECS, TO_ONNX)
+    seeded = job.target_model
+    assert (seeded.name, seeded.model_type, seeded.document["has_bytes"]) == ("early-onnx", "onnx", False)
+    assert seeded.producer.job_id == job.job_id
+    with pytest.raises(Conflict, match=f"the job {job.job_id} still makes the model"):
+        seeded.delete()
+    job.cancel()
+    assert job.wait(60).failure
+    with pytest.raises(DependencyFailed, match=job.job_id):
+        client.submit_profile_job(seeded, device)
+
+
+def test_what_is_made_is_what_was_asked_for(compiled: Any, tmp_path: Path) -> None:
+    assert compiled.shapes == {"x": ((1, 3, 48, 192), "float32")}
+    assert compiled.target_shapes == {"x": ((1, 3, 48, 192), "float32")}
+    made = onnx.load(compiled.download_target_model(tmp_path))
+    assert [one.name for one in made.graph.output] == ["classes"]
+    assert len(made.graph.node) < len(onnx.load(MODEL).graph.node)
+    found = compiled.compiled
+    assert found.target == "onnx"
+    assert {one.name for one in found.checks} == {"classes"}
+    assert not found.checks[0].is_poor
+    assert compiled.document["summary"]["file_bytes"] == found.compiled.file_bytes
+    assert "classes" not in compiled.log()
+    assert f"{found.entry}: " in compiled.log()
+
+
+def test_a_job_on_it_waits_for_it_and_runs_it(pair: tuple[Any, Any], compiled: Any) -> None:
+    profiled = pair[1]
+    assert profiled.document["waits_for"] == [compiled.job_id]
+    assert profiled.wait(180).success, profiled.log()
+    assert [one.spec.name for one in profiled.profile.outputs] == ["classes"]
+    assert profiled.model.model_id == compiled.target_model.model_id
+
+
+def test_the_same_numbers_come_out(client: Client, device: Device, compiled: Any) -> None:
+    data = {"x": [np.random.default_rng(7).random((1, 3, 48, 192), dtype=np.float32)]}
+    dataset = client.upload_dataset(data)
+    jobs = [
+        client.submit_inference_job(model, device, dataset, profile=False, name=name)
+        for name, model in (("made", compiled.target_model), ("source", compiled.model))
+    ]
+    made, source = (job.download_output_data() for job in jobs)
+    np.testing.assert_allclose(made["classes"][0], next(iter(source.values()))[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_that_fails_to_compile_takes_with_it_what_waits(client: Client, device: Device) -> None:
+    compiling, profiling = client.submit_compile_and_profile_jobs(
+        MODEL, device, "no such input", {"y": (1, 3, 48, 192)}, TO_ONNX
+    )
+    assert compiling.wait(120).failure
+    assert "'y'" in compiling.get_status().message
+    assert profiling.wait(60).failure
+    assert compiling.job_id in profiling.get_status().message
+    assert compiling.get_target_model() is None
+    with pytest.raises(NotFound, match="left no compiled model"):
+        _ = compiling.compiled
+
+
+def test_lists_tell_its_kind(client: Client, compiled: Any) -> None:
+    listed = {one.job_id: one for one in client.get_job_summaries(type=JobType.COMPILE)}
+    assert listed[compiled.job_id].status.state is State.SUCCESS
+    assert compiled.job_id not in {one.job_id for one in client.get_job_summaries(type=JobType.INFERENCE)}
+    assert client.get_job(compiled.job_id).target_shapes == compiled.target_shapes
+
+
+def test_it_runs_again_as_it_was_asked_for(compiled: Any) -> None:
+    again = compiled.rerun()
+    assert again.wait(120).success, again.log()
+    assert (again.shapes, again.options) == (compiled.shapes, compiled.options)
+    assert again.target_model.model_id != compiled.target_model.model_id
+    again.delete()
+    assert again.target_model.document["has_bytes"], "what a job made stays"
+    again.target_model.delete()
+
+
+def test_with_the_job_goes_its_target_to_others(hub: RunningHub, client: Client, compiled: Any) -> None:
+    made = command("hub", "account", "--data", hub.data, "add", "friend@example.org")
+    other = made.stdout.split()[-1]
+    compiled.modify_sharing(add_emails=["friend@example.org"])
+    with closing(Client(ClientConfig(other, hub.url, verbose=False))) as friend:
+        assert friend.get_job(compiled.job_id).target_model.document["has_bytes"]
+    compiled.disable_sharing()
+
+
+def test_what_no_toolchain_makes_is_refused_with_what_there_is(client: Client, device: Device) -> None:
+    with pytest.raises(SpecInvalid, match="no toolchain of this hub makes the target qnn_dlc") as refused:
+        client.submit_compile_job(MODEL, device, options="--target_runtime qnn_dlc")
+    assert "there are: " in str(refused.value.hint)
+    assert "onnx" in str(refused.value.hint)
+    with pytest.raises(SpecInvalid, match="target_runtme"):
+        client.submit_compile_job(MODEL, device, options="--target_runtme onnx")
+    with pytest.raises(SpecInvalid, match="there is no element type 'float33'"):
+        client.submit_compile_job(MODEL, device, input_specs={"x": ((1, 3), "float33")})
+    with pytest.raises(NotFound, match="no device matches"):
+        client.submit_compile_job(MODEL, Device("No Such Phone"))
+
+
+def test_the_command_compiles_and_fetches(hub: RunningHub, device: Device, tmp_path: Path) -> None:
+    environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(hub.ini)}
+    target = tmp_path / "made.onnx"
+    specs = ("--input-specs", "x=1,3,48,192")
+    done = command("submit", "compile", MODEL, "--device", device.name, *specs, "-o", target, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "ch_ppocr_mobile_v2.0_cls_infer.onnx -> " in done.stdout
+    assert onnx.load(target).graph.input[0].name == "x"
+
+
+def test_the_api_gives_the_document(hub: RunningHub, compiled: Any) -> None:
+    with httpx.Client(base_url=f"{hub.url}/api/hub/v1", headers={"Authorization": f"Bearer {hub.token}"}) as http:
+        assert http.get(f"/jobs/{compiled.job_id}/compiled").json()["target"] == "onnx"
+        refused = http.get(f"/jobs/{compiled.job_id}/profile")
+        assert (refused.status_code, refused.json()["hint"]) == (404, "ask for its compiled model")
+        twice = [{"name": "x", "shape": [1]}, {"name": "x", "shape": [2]}]
+        asked = {"kind": "compile", "model_id": compiled.model.model_id, "input_specs": twice}
+        refused = http.post("/jobs", json=asked)
+        assert (refused.status_code, refused.json()["message"]) == (
+            422,
+            "the field 'input_specs' names an input twice",
+        )
+        refused = http.post("/jobs", json={**asked, "kind": "profile"})
+        assert refused.json()["message"].startswith("the field 'input_specs'")
+
+
+def test_several_files_come_as_a_zip_file(client: Client, device: Device, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    job = client.submit_compile_job(MODEL, device, "ir", SPECS, "--target_runtime openvino")
+    assert job.wait(180).success, job.log()
+    with zipfile.ZipFile(job.download_target_model(tmp_path)) as archive:
+        assert sorted(Path(name).suffix for name in archive.namelist()) == [".bin", ".xml"]
+    profiled = client.submit_profile_job(job.target_model, device, options="--max_profiler_iterations 20 --repeats 1")
+    assert profiled.wait(180).success, profiled.log()
+    assert profiled.profile.model.format == "openvino_ir"
