@@ -92,7 +92,6 @@ def test_what_is_made_is_what_was_asked_for(compiled: Any, tmp_path: Path) -> No
     assert {one.name for one in found.checks} == {"classes"}
     assert not found.checks[0].is_poor
     assert compiled.document["summary"]["file_bytes"] == found.compiled.file_bytes
-    assert "classes" not in compiled.log()
     assert f"{found.entry}: " in compiled.log()
 
 
@@ -199,6 +198,6 @@ def test_several_files_come_as_a_zip_file(client: Client, device: Device, tmp_pa
     assert job.wait(180).success, job.log()
     with zipfile.ZipFile(job.download_target_model(tmp_path)) as archive:
         assert sorted(Path(name).suffix for name in archive.namelist()) == [".bin", ".xml"]
-    profiled = client.submit_profile_job(job.target_model, device, options="--max_profiler_iterations 20 --repeats 1")
-    assert profiled.wait(180).success, profiled.log()
-    assert profiled.profile.model.format == "openvino_ir"
+    data = {"x": [np.zeros((1, 3, 48, 192), dtype=np.float32)]}
+    inferred = client.submit_inference_job(job.target_model, device, data, profile=False)
+    assert inferred.wait(180).success, inferred.log()
