@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -51,6 +53,10 @@ def device(client: Client) -> Device:
     while not (found := client.get_devices()) and time.monotonic() < end:
         time.sleep(0.2)  # until the hub's own agent has announced this machine
     return found[0]
+
+
+def new_agent_token(client: Client) -> str:
+    return str(client.api.send("POST", "tokens", {"kind": "agent", "label": "another"})["secret"])
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +207,23 @@ def test_several_files_come_as_a_zip_file(client: Client, device: Device, tmp_pa
     data = {"x": [np.zeros((1, 3, 48, 192), dtype=np.float32)]}
     inferred = client.submit_inference_job(job.target_model, device, data, profile=False)
     assert inferred.wait(180).success, inferred.log()
+
+
+def test_a_machine_that_only_compiles_takes_the_job_and_is_no_device(
+    hub: RunningHub, client: Client, device: Device, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "DYNOLAB_STATE": str(tmp_path), "DYNOLAB_AGENT_TOKEN": new_agent_token(client)}
+    arguments = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url, "--toolchains-only"]
+    with subprocess.Popen([*arguments, "--name", "forge"], env=environment, stderr=subprocess.DEVNULL) as agent:
+        try:
+            end = time.monotonic() + 60
+            while "forge toolchains" not in {one["name"] for one in client.api.get("boards")["boards"]}:
+                assert time.monotonic() < end, "it was not announced"
+                time.sleep(0.2)
+            assert [one.name for one in client.get_devices()] == [device.name]
+            job = client.submit_compile_job(MODEL, device, "elsewhere", SPECS, TO_ONNX)
+            assert job.wait(120).success, job.log()
+            [attempt] = job.document["attempts"]
+            assert attempt["device_id"].endswith("-toolchains")
+        finally:
+            agent.terminate()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynolab import errors
+from dynolab.agent.turns import turn
 from dynolab.connections.local import plugin as local
 from dynolab.jobs._planned import counted
 from dynolab.jobs.base import Context
@@ -47,8 +48,11 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     """The outcome; an error of the model, the user or the device is one."""
     log = Narration(folder / LOG_FILE)
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
+    compiles = assignment.kind == "compile"
+    other = "measures" if compiles else "compiles"
     try:
-        left = _run(folder, assignment, Context(local, log.follow))
+        with turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}")):
+            left = _run(folder, assignment, Context(local, log.follow))
     except errors.Error as raised:
         error = errors.unfit(raised) or raised
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))

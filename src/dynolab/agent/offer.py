@@ -11,19 +11,20 @@ import re
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from dynolab import plugins, private_files
+from dynolab import errors, plugins, private_files
 from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.runtime_support import RUNS
-from dynolab.spec.toolchain_support import MAKES, toolchain
+from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made, toolchain
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime
@@ -56,6 +57,21 @@ def offer(name: str | None = None) -> DeviceOffer:
         attributes=tuple(attributes),
         description=f"{processor}, {facts.cores} cores{memory}",
         frameworks={key: value for runtime in runtimes.values() for key, value in runtime.versions().items()},
+    )
+
+
+def toolchains_of(whole: DeviceOffer) -> DeviceOffer:
+    """A machine that compiles and measures nothing: no device, with an id of its own beside the same machine's device.
+
+    Raises :class:`~dynolab.errors.PluginMissing` where it has no toolchain.
+    """
+    if not made(whole.attributes):
+        raise errors.PluginMissing(
+            "this machine has no toolchain to serve", hint="`dynolab toolchains` tells what each of them needs"
+        )
+    kept = (one for one in whole.attributes if one.startswith((MAKES, SANDBOX, "os:", "abi:")))
+    return replace(
+        whole, id=f"{whole.id}-toolchains", attributes=(TOOLCHAINS_ONLY, *kept), name=f"{whole.name} toolchains"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dynolab.client.inference_jobs import InferenceJob
+from dynolab.client.devices import Device
 from dynolab.client.jobs import Job
 from dynolab.client.models import Model
 from dynolab.client.results import CompileJobResult
@@ -44,12 +44,25 @@ class CompileJob(Job, kinds=("compile",)):
         """Shape and element type that was asked for, by input."""
         return {one["name"]: (tuple(one["shape"]), one["dtype"]) for one in self._document["input_specs"] or ()}
 
-    @property
-    def target_shapes(self) -> Shapes:
-        """Shape and element type by input of the compiled model. Waits for the job; empty where it failed."""
-        if not self.wait().success:
-            return {}
+    def get_target_shapes(self, timeout: float | None = None) -> Shapes | None:
+        """Shape and element type by input of the compiled model, once the job is over; None where it failed."""
+        if not self.wait(timeout).success:
+            return None
         return {one.name: (one.sizes, one.dtype) for one in self.compiled.inputs}
+
+    @property
+    def target_shapes(self) -> Shapes | None:
+        """The same, however long it takes."""
+        return self.get_target_shapes()
+
+    @property
+    def compatible_devices(self) -> list[Device]:
+        """The devices that it compiles for."""
+        return [self.device]
+
+    @property
+    def calibration_dataset(self) -> None:
+        """None: compile jobs take no calibration data here."""
 
     @property
     def compiled(self) -> Compiled:
@@ -66,7 +79,3 @@ class CompileJob(Job, kinds=("compile",)):
         path = self.download_target_model(found.artifacts_dir)
         told: dict[str, Any] = {} if path is None else {"target_model": path}
         return CompileJobResult(found.status, found.url, found.artifacts_dir, **told)
-
-
-CompileAndProfile = tuple[CompileJob, InferenceJob | None]
-"""A compile job, and the profile job of what it makes; None where it failed at once."""
