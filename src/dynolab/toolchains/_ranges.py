@@ -12,10 +12,12 @@ from dynolab.errors import ModelNotSupported
 from dynolab.runtimes.onnxruntime.session import library_errors
 from dynolab.toolchains.base import Array
 
-Ranges = Mapping[str, tuple[Array, Array]]
+Ranges = Mapping[str, tuple[np.float32, np.float32]]
 """Least and greatest value by the tensor's name: float32 scalars."""
 BINS = 2048
 """Of a histogram: eight to each level of 8 bits."""
+LEAST_WIDTH = 1e-30
+"""Of a range that is one value, so that nothing is divided by zero."""
 SHARES = np.linspace(1.0, 0.1, 19)
 """Of the whole range, at either end, that are tried."""
 
@@ -33,19 +35,20 @@ def find(model: Path, scratch: Path, samples: Sequence[Mapping[str, Array]], lev
     return {name: narrowed(histograms[name], *whole[name], levels) for name in whole}
 
 
-def narrowed(counts: Array, low: Array, high: Array, levels: int) -> tuple[Array, Array]:
+def narrowed(counts: Array, low: np.float32, high: np.float32, levels: int) -> tuple[np.float32, np.float32]:
     """The part of a range, zero inside, whose steps give the least squared error for values spread as the histogram says."""
     if not high > low or not counts.any():
         return low, high
     middles = float(low) + (np.arange(BINS) + 0.5) * (float(high) - float(low)) / BINS
+    bottoms = SHARES * float(low) if low < 0 else np.zeros(1)
+    tops = (SHARES * float(high) if high > 0 else np.zeros(1))[:, np.newaxis]
     best, ends = np.inf, (float(low), float(high))
-    for bottom in SHARES * min(float(low), 0.0) if low < 0 else [0.0]:
-        for top in SHARES * max(float(high), 0.0) if high > 0 else [0.0]:
-            step = (top - bottom) / levels
-            steps = np.clip(np.round(middles / step), np.round(bottom / step), np.round(top / step))
-            error = float(np.dot(counts, (middles - steps * step) ** 2))
-            if error < best:
-                best, ends = error, (float(bottom), float(top))
+    for bottom in bottoms:
+        step = (tops - bottom) / levels  # a row for each top, a column for each bin
+        steps = np.clip(np.rint(middles / step), np.rint(bottom / step), np.rint(tops / step))
+        errors = (middles - steps * step) ** 2 @ counts
+        if errors.min() < best:
+            best, ends = float(errors.min()), (float(bottom), float(tops[errors.argmin(), 0]))
     return np.float32(ends[0]), np.float32(ends[1])
 
 
@@ -60,7 +63,7 @@ def _whole(model: Path, scratch: Path, samples: Sequence[Mapping[str, Array]]) -
         for name, value in zip(names, _run(session, names, sample), strict=True):
             which = np.fmin if name.endswith("_ReduceMin") else np.fmax
             ends[name] = which(ends[name], value) if name in ends else value
-    found = {}
+    found: dict[str, tuple[np.float32, np.float32]] = {}
     for name in {name.rpartition("_")[0] for name in names}:
         low, high = (np.float32(ends[f"{name}_{end}"].reshape(-1)[0]) for end in ("ReduceMin", "ReduceMax"))
         if not (np.isfinite(low) and np.isfinite(high)):
@@ -78,12 +81,15 @@ def _histograms(model: Path, scratch: Path, samples: Sequence[Mapping[str, Array
     session = _calibrator(model, scratch / "all-tensors.onnx", CalibrationMethod.Percentile).infer_session
     counts: dict[str, Array] = {name: np.zeros(BINS) for name in whole}
     names = [node.name for node in session.get_outputs() if node.name in counts]
-    wide = {name: max(float(high) - float(low), np.finfo(np.float32).tiny) for name, (low, high) in whole.items()}
+    wide = {name: max(float(high) - float(low), LEAST_WIDTH) for name, (low, high) in whole.items()}
     for sample in samples:
         for name, value in zip(names, _run(session, names, sample), strict=True):
-            places = (value.reshape(-1) - float(whole[name][0])) * (BINS / wide[name])
-            bins = np.clip(np.nan_to_num(places), 0, BINS - 1).astype(np.int64)
-            counts[name] += np.bincount(bins, minlength=BINS)
+            with np.errstate(over="ignore", invalid="ignore"):  # masks of -3e38, and what is no number, go to the ends
+                places = (value.reshape(-1) - whole[name][0]) * np.float32(BINS / wide[name])
+                bins = np.clip(places.astype(np.int32), 0, BINS)
+            found = np.bincount(bins, minlength=BINS + 1)
+            counts[name] += found[:BINS]
+            counts[name][-1] += found[BINS]  # the greatest value itself
     return counts
 
 
@@ -92,9 +98,10 @@ def _calibrator(model: Path, place: Path, method: Any) -> Any:
     from onnxruntime.quantization.calibrate import create_calibrator
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
+    errors: tuple[type[Exception], ...] = (*library_errors(), ValueError, KeyError)
     try:
         return create_calibrator(model, sorted({*QLinearOpsRegistry, *QDQRegistry}), str(place), method)
-    except (*library_errors(), ValueError, KeyError) as error:
+    except errors as error:
         raise ModelNotSupported(f"ONNX Runtime does not calibrate the model: {str(error)[:400]}") from error
 
 

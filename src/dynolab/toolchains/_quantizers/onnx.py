@@ -27,6 +27,8 @@ _TYPES = {"int8": "QInt8", "int4": "QInt4"}
 _ACTIVATION_TYPES = {"int8": "QUInt8", "int16": "QUInt16"}
 """Unsigned with a zero point, as AI Hub makes them and QNN takes them."""
 
+_MADE_FOR_OTHERS = (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError, NotImplementedError)
+"""What ONNX Runtime's quantisation, which is Python, raises for graphs that nobody tried it on."""
 _LEVELS = {"int8": (1 << 8) - 1, "int16": (1 << 16) - 1}
 
 
@@ -119,6 +121,7 @@ def _quantize(source: Path, target: Path, order: QuantizeOrder, found: ranges.Ra
     """Write the quantised model. Raises :class:`ModelNotSupported` and :class:`ModelInvalid`."""
     from onnxruntime.quantization import QuantFormat, QuantType, calibrate, quantize_static
 
+    errors: tuple[type[Exception], ...] = (*library_errors(), *_MADE_FOR_OTHERS)
     table = order.scratch / "ranges.json"
     data = calibrate.TensorsData(calibrate.CalibrationMethod.MinMax, dict(found))
     calibrate.save_tensors_data(data, table)
@@ -134,7 +137,7 @@ def _quantize(source: Path, target: Path, order: QuantizeOrder, found: ranges.Ra
             weight_type=getattr(QuantType, _TYPES[order.weights]),
             calibration_cache_path=table,
         )
-    except (*library_errors(), ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError, NotImplementedError) as error:  # fmt: skip
+    except errors as error:
         reason = str(error).strip().splitlines()[0][:400] if str(error).strip() else type(error).__name__
         raise ModelNotSupported(f"ONNX Runtime does not quantise {order.model.name}: {reason}") from error
     try:
