@@ -26,7 +26,7 @@ from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.quantize import RESULT_FILE, quantize_model
 from dynolab.spec import codec
-from dynolab.spec.quantizes import Quantized, QuantizeSpec
+from dynolab.spec.quantizes import ACTIVATIONS, Quantized, QuantizeSpec
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 CLASSES, SIDE = 5, 8
@@ -146,19 +146,21 @@ def test_other_data_give_other_scales(tmp_path: Path) -> None:
 
 
 def test_the_range_scheme_has_its_effect(tmp_path: Path) -> None:
-    far = pictures(40)
-    far[0, 0, 0, 0] = 40.0  # one value far from all others
+    far = pictures(1500)
+    far[0, 0, 0, 0] = 8.0  # one value apart from all others
     data, model, found = stored(tmp_path / "data.npz", far), classifier(tmp_path / "net.onnx"), {}
-    for scheme in ("min_max", "mse_minimizer", "auto"):
+    for scheme in ("min_max", "mse_minimizer"):
         made = quantized(model, data, tmp_path / scheme, options=f"--range_scheme {scheme}")
-        assert made.range_scheme == {"auto": "mse_minimizer"}.get(scheme, scheme)
+        assert made.range_scheme == scheme
         found[scheme] = next(one.scale for one in made.quantizations if one.name == "picture")
-    low = float(far.min())
-    assert found["min_max"] == pytest.approx((40.0 - low) / 255, rel=1e-5)
-    assert found["mse_minimizer"] < 0.8 * found["min_max"], "the far value is given up for the others' resolution"
-    assert found["auto"] == found["mse_minimizer"]
-    wide = quantized(model, data, tmp_path / "wide", activations="int16")
-    assert wide.range_scheme == "min_max"
+    assert found["min_max"] == pytest.approx((8.0 - float(far.min())) / 255, rel=1e-5)
+    assert found["mse_minimizer"] < 0.9 * found["min_max"], "the far value is given up for the others' resolution"
+
+
+def test_the_range_scheme_is_chosen_by_the_width_of_the_activations(tmp_path: Path) -> None:
+    data, model = stored(tmp_path / "data.npz", pictures(10)), classifier(tmp_path / "net.onnx")
+    schemes = {kind: quantized(model, data, tmp_path / kind, activations=kind).range_scheme for kind in ACTIVATIONS}
+    assert schemes == {"int8": "mse_minimizer", "int16": "min_max"}
 
 
 def test_a_poor_one_is_told_aloud(tmp_path: Path) -> None:
