@@ -138,11 +138,13 @@ def _parts(file: DataFile, array: Array, spec: TensorSpec, *, stacked: bool) -> 
             hint="leave those samples out",
         )
     rank = len(spec.shape)
+    if array.ndim and array.ndim >= rank and not len(array):
+        return []
     if stacked and array.ndim == rank + 1:
         parts: Sequence[Array] = list(array)
     elif rank and array.ndim == rank and (stacked or isinstance(spec.shape[0], int)):
         size = spec.shape[0] if isinstance(spec.shape[0], int) else 1
-        parts = np.split(array, len(array) // size) if size and len(array) and len(array) % size == 0 else [array]
+        parts = np.split(array, len(array) // size) if size and len(array) % size == 0 else [array]
     else:
         parts = [array]
     for part in parts[:1]:
