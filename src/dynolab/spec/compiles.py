@@ -5,7 +5,7 @@ Times are integers in nanoseconds, memory integers in bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,8 +123,13 @@ class Compiled:
     @property
     def worst(self) -> OutputCheck | None:
         """The output that parts most from the source's; None: nothing was compared."""
-        told = [one for one in self.checks if one.max_abs_error is not None]
-        return min(told, key=lambda one: one.psnr_db if one.psnr_db is not None else float("inf"), default=None)
+        return worst_of(self.checks)
+
+
+def worst_of(checks: Sequence[OutputCheck]) -> OutputCheck | None:
+    """The output that parts most from the source's; None: nothing was compared."""
+    told = [one for one in checks if one.max_abs_error is not None]
+    return min(told, key=lambda one: one.psnr_db if one.psnr_db is not None else float("inf"), default=None)
 
 
 COMPILED_SCHEMA = 1

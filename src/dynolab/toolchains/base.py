@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,18 +80,12 @@ class Toolchain(ABC):
     def unavailable(self, source: ModelFormat | None = None) -> str | None:
         """Why it cannot be used here (of a source: for that), with the way out, or None. Imports nothing."""
         wanted = self.sources[source] if source is not None else min(self.sources.values(), key=len)
-        missing = [name for name in wanted if installed_version(name) is None]
-        if not missing:
-            return None
-        extras = dict.fromkeys(EXTRAS.get(name, "compile") for name in missing)
-        return f"{' and '.join(missing)} not installed: {install_command(','.join(extras))}"
+        return missing(wanted)
 
     def versions(self, source: ModelFormat | None = None) -> dict[str, str]:
         """Version of each distribution that is installed, by name (of a source: that it is compiled with)."""
         sources = self.sources.values() if source is None else [self.sources[source]]
-        every = dict.fromkeys(name for wanted in sources for name in wanted)
-        found = {name: installed_version(name) for name in every}
-        return {name: version for name, version in found.items() if version is not None}
+        return versions(name for wanted in sources for name in wanted)
 
     def honours(self, source: ModelFormat) -> tuple[str, ...]:
         """Options that have an effect where the target is made of a source."""
@@ -139,6 +133,21 @@ class Toolchain(ABC):
     @abstractmethod
     def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """The compiled model's outputs, in order."""
+
+
+def missing(distributions: Iterable[str]) -> str | None:
+    """Which of them are not installed, with the way out, or None. Imports nothing."""
+    lacking = [name for name in distributions if installed_version(name) is None]
+    if not lacking:
+        return None
+    extras = dict.fromkeys(EXTRAS.get(name, "compile") for name in lacking)
+    return f"{' and '.join(lacking)} not installed: {install_command(','.join(extras))}"
+
+
+def versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Version of each that is installed, by name."""
+    found = {name: installed_version(name) for name in dict.fromkeys(distributions)}
+    return {name: version for name, version in found.items() if version is not None}
 
 
 def toolchain_named(name: str) -> Toolchain:
