@@ -51,6 +51,14 @@ with contextlib.redirect_stdout(sys.stderr):
         seen["output"] = name
         np.save(f"{asked['folder']}/output.npy", arrays[0])
     seen["file"] = target.download(f"{asked['folder']}/compiled")
+    quantize_job = hub.submit_quantize_job(
+        model=target,
+        calibration_data={"image": [np.full((1, 3, 32, 32), k / 8, dtype=np.float32) for k in range(8)]},
+        weights_dtype=hub.QuantizeDtype.INT8,
+        activations_dtype=hub.QuantizeDtype.INT16,
+    )
+    seen["quantize"] = [quantize_job.wait().code, quantize_job.weights_dtype.name, quantize_job.activations_dtype.name]
+    seen["quantized"] = quantize_job.get_target_model().download(f"{asked['folder']}/quantized")
     broken = hub.submit_compile_job(
         model=asked["model"], device=device, input_specs={"image": (1, 4, 32, 32)}, options=asked["options"]
     )

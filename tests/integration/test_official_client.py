@@ -112,6 +112,8 @@ def test_ai_hubs_first_example(hub: RunningHub, device: str, traced: Path, tmp_p
     wanted = module(torch.from_numpy(np.load(tmp_path / "image.npy"))).detach().numpy()
     np.testing.assert_allclose(np.load(tmp_path / "output.npy"), wanted, rtol=1e-4, atol=1e-5)
     assert onnx.load(seen["file"]).graph.output[0].name == "logits"
+    assert seen["quantize"] == ["SUCCESS", "INT8", "INT16"]
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(seen["quantized"]).graph.node}
     assert seen["broken"][0] == "FAILED"
     assert "image" in seen["broken"][1] or "channels" in seen["broken"][1]
     if version != "0.46.0":

@@ -24,7 +24,7 @@ from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.runtime_support import RUNS
-from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made, toolchain
+from dynolab.spec.toolchain_support import MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime
@@ -96,10 +96,14 @@ def _runtimes() -> dict[str, Runtime]:
 
 def _toolchains() -> list[str]:
     """What the toolchains here make."""
+    from dynolab.toolchains._quantizers import base as quantizers
     from dynolab.toolchains.base import PACKAGE, toolchain_named  # with numpy, too
 
     every = (toolchain_named(name) for name in sorted(plugins.names(PACKAGE)))
-    return [toolchain(one.name, kind) for one in every for kind in one.sources if one.unavailable(kind) is None]
+    found = [toolchain(one.name, kind) for one in every for kind in one.sources if one.unavailable(kind) is None]
+    kinds = (ModelFormat(name) for name in sorted(plugins.names(quantizers.PACKAGE)))
+    able = (kind for kind in kinds if quantizers.quantizer_of(kind).unavailable() is None)
+    return [*found, *(toolchain(QUANTIZE, kind) for kind in able)]
 
 
 def _slug(text: str) -> str:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from dynolab.connections.local import own_folder
-from dynolab.errors import NotFound, SpecInvalid
+from dynolab.errors import NotFound
 from dynolab.jobs import _quantize_child as child
 from dynolab.jobs import _samples as samples
 from dynolab.jobs import _toolchain_jobs as toolchain_jobs
-from dynolab.jobs._sources import open_source
+from dynolab.jobs._sources import check_format, open_source
 from dynolab.jobs.base import Context, JobType
 from dynolab.spec import codec
 from dynolab.spec.quantize_options import parse
-from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS, Quantized, QuantizeSpec
+from dynolab.spec.quantizes import Quantized, QuantizeSpec, check_widths
 from dynolab.toolchains._quantizers.base import quantizer_of
 
 RESULT_FILE = "quantized.json"
@@ -28,9 +28,7 @@ class QuantizeJob(JobType[QuantizeSpec, Quantized]):
     def validate(self, spec: QuantizeSpec) -> QuantizeSpec:
         """The same. Raises :class:`SpecInvalid`, :class:`NotFound` and :class:`~dynolab.errors.Conflict`."""
         parse(spec.options)
-        for what, given, taken in (("weights", spec.weights, WEIGHTS), ("activations", spec.activations, ACTIVATIONS)):
-            if given not in taken:
-                raise SpecInvalid(f"{what} are not quantised to {given!r}", hint=f"{what}: {' or '.join(taken)}")
+        check_widths(spec.weights, spec.activations)
         if not spec.data.exists():
             raise NotFound(f"there are no calibration data at {spec.data}", hint=samples.WAY_OUT)
         toolchain_jobs.check(spec.folder, spec.timeout_s)
@@ -40,6 +38,7 @@ class QuantizeJob(JobType[QuantizeSpec, Quantized]):
         """The quantised model's document, which lies beside its files in the folder that was asked for."""
         options = parse(spec.options)
         with open_source(spec.model) as source, own_folder("quantize-") as folder:
+            check_format(source, spec.formats)
             quantizer_of(source.format).check(spec.weights, spec.activations, options)
             context.progress({"event": "note", "text": f"{source.format} to {spec.weights}/{spec.activations}"})
             work, unpacked = folder / "work", folder / "work" / "data"

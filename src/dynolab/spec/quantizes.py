@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dynolab.errors import SpecInvalid
 from dynolab.spec.compiles import OutputCheck, Side, worst_of
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact
@@ -22,6 +23,13 @@ FEW_SAMPLES = 30
 QUANTIZED_SCHEMA = 1
 
 
+def check_widths(weights: str, activations: str) -> None:
+    """Raise :class:`SpecInvalid` for element types that nothing is quantised to."""
+    for what, given, taken in (("weights", weights, WEIGHTS), ("activations", activations, ACTIVATIONS)):
+        if given not in taken:
+            raise SpecInvalid(f"{what} are not quantised to {given!r}", hint=f"{what}: {' or '.join(taken)}")
+
+
 @dataclass(frozen=True, slots=True)
 class QuantizeSpec:
     """One quantize job: a float model, data that its activations' ranges are taken from, and a folder for what is made."""
@@ -33,6 +41,8 @@ class QuantizeSpec:
     weights: str = "int8"
     activations: str = "int8"
     options: str = ""
+    formats: tuple[str, ...] = ()
+    """What the model may be; empty: anything that is quantised."""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
 

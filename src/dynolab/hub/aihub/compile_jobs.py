@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from dynolab.errors import SpecInvalid
-from dynolab.hub.aihub.models import NUMBERS, made_model
+from dynolab.hub.aihub.models import made_model
 from dynolab.hub.aihub.tensors import input_specs, named_types, tensor_types
 from dynolab.hub.aihub.versions import SEEDED_TARGETS, Version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
@@ -50,12 +50,6 @@ def tell(inner: pb.CompileJob, row: Row[Any], version: Version) -> None:
     made = tensor_types((row.tensors or {}).get("inputs"))
     if made is not None:
         inner.target_tensor_type_list.CopyFrom(made)
-
-
-def tell_summary(inner: pb.CompileJobSummary, row: Row[Any]) -> None:
-    """Likewise of a list's entry."""
-    if row.target_kind in NUMBERS:
-        inner.target_model_type = NUMBERS[row.target_kind]
 
 
 def status_message(summary: Any) -> str | None:

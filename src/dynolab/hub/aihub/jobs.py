@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
-from dynolab.hub.aihub import compile_jobs
+from dynolab.hub.aihub import compile_jobs, quantize_jobs
 from dynolab.hub.aihub.lost_answers import submissions
 from dynolab.hub.aihub.models import NUMBERS
 from dynolab.hub.aihub.profiles import detail, microseconds
@@ -43,7 +43,9 @@ FAILURES = {
     "DependencyFailed": pb.JOB_FAILURE_TYPE_RUNTIME_FAILED_DEPENDENCY,
 }
 """The protocol's JobFailureType by code of our errors."""
-KINDS = ("profile", "inference", "compile")
+MAKING: dict[str, Any] = {"compile": compile_jobs, "quantize": quantize_jobs}
+"""What is known of the kinds of jobs that make a model."""
+KINDS = ("profile", "inference", *MAKING)
 """Our kinds of jobs that AI Hub has, too."""
 
 
@@ -53,14 +55,15 @@ async def submit(request: Request) -> Response:
     asked = await body(request, pb.Job())
     kind = asked.WhichOneof("job")
     project = request.path_params.get("project", "")
-    if kind == "compile_job":
-        wanted = compile_jobs.request(asked.compile_job, project)
+    if kind is not None and (making := MAKING.get(kind.removesuffix("_job"))) is not None:
+        wanted = making.request(getattr(asked, kind), project)
     elif kind in ("profile_job", "inference_job"):
         wanted = _request(asked, kind, project)
     else:
         name = (kind or "empty").replace("_", " ")
         raise SpecInvalid(
-            f"this hub takes no {name}: it has no toolchain for it", hint="compile, profile and inference jobs run"
+            f"this hub takes no {name}: it has no toolchain for it",
+            hint="compile, quantize, profile and inference jobs run",
         )
     async with submissions(request).key(request, account.id, await request.body()) as key:
         new_id, at = await submit_job(hub, account, replace(wanted, idempotency_key=key))
@@ -120,10 +123,11 @@ def message(row: Row[Any], version: Version) -> pb.Job:
     inner.user_id, inner.name, inner.options, inner.project_id = row.account_id, row.name, row.options, row.project_id
     inner.job_state = _state(row, version)
     inner.model.CopyFrom(_model(row))
-    inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=row.device_attributes))
-    if row.kind == "compile":
-        compile_jobs.tell(inner, row, version)
-    if row.dataset_id is not None:
+    if row.kind != "quantize":
+        inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=row.device_attributes))
+    if row.kind in MAKING:
+        MAKING[row.kind].tell(inner, row, version)
+    elif row.dataset_id is not None:
         inner.dataset.dataset_id = row.dataset_id
     for field, at in _instants(row).items():
         getattr(inner, field).CopyFrom(timestamp(at))
@@ -174,10 +178,10 @@ def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
         found.failure_type = FAILURES.get(row.failure.get("code", ""), pb.JOB_FAILURE_TYPE_UNKNOWN)
         return
     found.failure_type = pb.JOB_FAILURE_TYPE_SUCCESS
-    compiles = row.kind == "compile"
-    if (told := (compile_jobs.status_message if compiles else status_message)(row.summary)) is not None:
+    making = MAKING.get(row.kind)
+    if (told := (status_message if making is None else making.status_message)(row.summary)) is not None:
         inner.failure_reason = told  # the client shows it as the status's message, whatever the state
-    if compiles:
+    if making is not None:
         return
     _headline(inner, row.summary)
     fed = tensor_types((row.tensors or {}).get("inputs"))
@@ -240,8 +244,8 @@ async def result(request: Request) -> Response:
     if row.state != "done":
         raise NotFound(f"the job {row.id} has no result: it is {row.state}")
     answer = pb.JobResult()
-    if row.kind == "compile":
-        answer.compile_job_result.CopyFrom(await compile_jobs.result(hub, row))
+    if row.kind in MAKING:
+        getattr(answer, f"{row.kind}_job_result").CopyFrom(await MAKING[row.kind].result(hub, row))
         return protobuf(answer)
     measured = await read_profile(hub, row)
     profile = None if measured is None else await asyncio.to_thread(detail, measured)
@@ -276,11 +280,13 @@ async def summaries(request: Request) -> Response:
         inner.job_id, inner.name, inner.project_id = row.id, row.name, row.project_id
         inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
         inner.job_state = _state(row, version)
-        inner.device_name, inner.device_os_version = row.device_name, row.device_os
+        if row.kind != "quantize":
+            inner.device_name, inner.device_os_version = row.device_name, row.device_os
         for field, at in _instants(row).items():
             getattr(inner, field).CopyFrom(timestamp(at))
-        if row.kind == "compile":
-            compile_jobs.tell_summary(inner, row)
+        if row.kind in MAKING:
+            if row.target_kind in NUMBERS:
+                inner.target_model_type = NUMBERS[row.target_kind]
             continue
         if name == "inference_job":
             inner.is_profiling_on = row.measures
@@ -312,11 +318,11 @@ async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
 
 def _kinds(text: str, version: Version) -> tuple[str, ...]:
     """Our kinds that the client means by ``type``; an empty tuple: none."""
-    named = {"1": "profile", "2": "inference", "3": "compile"}.get(text, text)
+    named = {"1": "profile", "2": "inference", "3": "compile", "4": "quantize"}.get(text, text)
     if not named:
         return KINDS
-    if named == "compile":
-        return ("compile",)
+    if named in MAKING:
+        return (named,)
     if named == "inference":
         return ("inference",) if shown_as_profile("profile", version) else ("inference", "profile")
     return ("profile",) if named == "profile" and shown_as_profile("profile", version) else ()
