@@ -347,8 +347,7 @@ def test_what_tflite_files_lack_is_refused(tmp_path: Path, rock: tuple[Path, Pat
     scheme = "--range_scheme mse_minimizer"
     refused(errors.ModelNotSupported, "mse_minimizer is not done for tflite", model, data, out, options=scheme)
     already = EXAMPLES / "mlperf_tiny_kws_int8.tflite"
-    sounds = stored(tmp_path / "sounds.npz", np.zeros((24, 1, 50, 10, 1), np.float32), "input_1")
-    refused(errors.UserError, "quantised already|inputs are", already, sounds, out)
+    refused(errors.ModelNotSupported, "quantised already", already, data, out)
     cut = tmp_path / "cut.tflite"
     cut.write_bytes(model.read_bytes()[:10_000])
     refused(errors.UserError, "cut.tflite", cut, data, out)

@@ -23,6 +23,8 @@ from dynolab.toolchains._quantizers.base import Model, QuantizedModel, QuantizeO
 from dynolab.toolchains.base import Array
 
 _BITS = {"int8": 8, "int16": 16}
+_INTEGERS = ("int4", "int8")
+"""Types of quantised tensors: no float model has them."""
 _FAILURES = (ValueError, RuntimeError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError)
 """What the quantizer, which is Python, raises for files that nobody tried it on."""
 
@@ -47,22 +49,22 @@ class TfliteQuantizer(Quantizer):
 
     def inputs(self, order: QuantizeOrder) -> tuple[TensorSpec, ...]:
         """As the base says."""
-        return file_facts.describe(order.model, {}).inputs
-
-    def quantize(self, order: QuantizeOrder, samples: Sequence[Sample]) -> QuantizedModel:
-        """As the base says."""
         file = schema.read(order.model)
+        if any(tensor.dtype in _INTEGERS for tensor in file.main.tensors):
+            raise ModelNotSupported(
+                f"{order.model.name} is quantised already", hint="give the float model that it was made of"
+            )
         if not file.signatures:
             raise ModelNotSupported(
                 f"{order.model.name} has no signature, by which ai-edge-quantizer knows its inputs",
                 hint="convert it again with a converter of today, which writes one",
             )
-        if any(tensor.dtype in ("int8", "int16", "int4") for tensor in file.main.tensors):
-            raise ModelNotSupported(
-                f"{order.model.name} is quantised already", hint="give the float model that it was made of"
-            )
+        return file_facts.describe(order.model, {}).inputs
+
+    def quantize(self, order: QuantizeOrder, samples: Sequence[Sample]) -> QuantizedModel:
+        """As the base says."""
         target = order.folder / f"{Path(order.model.name).stem}.tflite"
-        target.write_bytes(_quantized(order, file.signatures[0], samples))
+        target.write_bytes(_quantized(order, schema.read(order.model).signatures[0], samples))
         made = schema.read(target)
         if all(one.name != "QUANTIZE" for one in made.main.operations):
             raise ModelNotSupported(f"{order.model.name} has no operator that is quantised")
