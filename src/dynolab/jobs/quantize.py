@@ -28,9 +28,13 @@ class QuantizeJob(JobType[QuantizeSpec, Quantized]):
     def validate(self, spec: QuantizeSpec) -> QuantizeSpec:
         """The same. Raises :class:`SpecInvalid`, :class:`NotFound` and :class:`~dynolab.errors.Conflict`."""
         parse(spec.options)
-        for what, given, taken in (("weights", spec.weights, WEIGHTS), ("activations", spec.activations, ACTIVATIONS)):
+        for tensors, given, taken in (
+            ("weights", spec.weights, WEIGHTS),
+            ("activations", spec.activations, ACTIVATIONS),
+        ):
             if given not in taken:
-                raise SpecInvalid(f"{what} are not quantised to {given!r}", hint=f"{what}: {' or '.join(taken)}")
+                hint = f"{' or '.join(taken)} are known"
+                raise SpecInvalid(f"{tensors} are not quantised to {given!r}", hint=hint)
         if not spec.data.exists():
             raise NotFound(f"there are no calibration data at {spec.data}", hint=samples.WAY_OUT)
         toolchain_jobs.check(spec.folder, spec.timeout_s)
@@ -56,8 +60,9 @@ class QuantizeJob(JobType[QuantizeSpec, Quantized]):
                 data=files,
             )
             bounds = toolchain_jobs.Bounds(spec.timeout_s, spec.memory_limit_bytes)
+            late = f"{source.name} is not quantised within {spec.timeout_s:g} s"
             readable = [Path(file.path) for file in files if file.path is not None]
-            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, "quantised", readable)
+            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, late, readable)
             made = codec.decode(Quantized, answer, "what the quantizer made")
             toolchain_jobs.keep(work, made.entry, made.files, spec.folder, (RESULT_FILE, made))
         return made
