@@ -187,6 +187,27 @@ def test_a_poor_one_is_told_aloud(tmp_path: Path) -> None:
     assert not wide.is_poor
 
 
+@pytest.mark.parametrize("kind", ["int16", "fp16"])
+def test_the_layers_that_lose_most_keep_a_wider_type(tmp_path: Path, kind: str) -> None:
+    """Of three layers the convolution that evens the channels out loses most, since one scale holds for all that it reads."""
+    data = stored(tmp_path / "data.npz", pictures(60))
+    model = classifier(tmp_path / "net.onnx", spread=3e-3)
+    options = f'--lite_mp "percentage=50;override_qtype={kind}"'
+    plain, mixed = quantized(model, data, tmp_path / "plain"), quantized(model, data, tmp_path / "m", options=options)
+    assert [notice.code for notice in mixed.notices] == ["mixed-precision"]
+    assert "2 layers that lose most keep" in mixed.notices[0].text
+    assert "even" in mixed.notices[0].text
+    assert "gemm" not in mixed.notices[0].text
+    least = [one.accuracy.worst.psnr_db for one in (plain, mixed) if one.accuracy and one.accuracy.worst]
+    assert least[1] is not None
+    assert least[0] is not None
+    assert least[1] > least[0] + 10
+    graph = onnx.load(str(tmp_path / "m" / "net.onnx")).graph
+    held = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    kinds = {held[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"}
+    assert kinds == ({TensorProto.UINT8, TensorProto.UINT16} if kind == "int16" else {TensorProto.UINT8})
+
+
 def test_few_samples_are_used_and_told_of(tmp_path: Path) -> None:
     made = quantized(classifier(tmp_path / "net.onnx"), stored(tmp_path / "data.npz", pictures(3)), tmp_path / "out")
     assert (made.calibration_samples, made.check_samples, made.held_out) == (3, 3, False)
@@ -302,7 +323,8 @@ def test_what_cannot_be_honoured_is_refused(tmp_path: Path) -> None:
     refused(errors.SpecInvalid, "does not take 'entropy'", model, data, out, options="--range_scheme entropy")
     refused(errors.ModelNotSupported, "is not quantised within 0.01 s", model, data, out, timeout_s=0.01)
     lite = '--lite_mp "percentage=10;override_qtype=int16"'
-    refused(errors.ModelNotSupported, "--lite_mp is not done", model, data, out, options=lite)
+    refused(errors.ModelNotSupported, "has no effect where all", model, data, out, activations="int16", options=lite)
+    refused(errors.SpecInvalid, "a percentage from 1 to 100", model, data, out, options="--lite_mp override_qtype=fp16")
     out.mkdir()
     (out / "mine").touch()
     with pytest.raises(errors.Conflict, match="not an empty folder"):
