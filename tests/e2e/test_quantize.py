@@ -26,9 +26,12 @@ from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.quantize import RESULT_FILE, quantize_model
 from dynolab.spec import codec
+from dynolab.spec.models import ModelFormat
 from dynolab.spec.quantizes import ACTIVATIONS, Quantized, QuantizeSpec
+from dynolab.toolchains._quantizers.base import quantizer_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
+REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
 CLASSES, SIDE = 5, 8
 
 
@@ -184,6 +187,27 @@ def test_a_poor_one_is_told_aloud(tmp_path: Path) -> None:
     assert not wide.is_poor
 
 
+@pytest.mark.parametrize("kind", ["int16", "fp16"])
+def test_the_layers_that_lose_most_keep_a_wider_type(tmp_path: Path, kind: str) -> None:
+    """Of three layers the convolution that evens the channels out loses most, since one scale holds for all that it reads."""
+    data = stored(tmp_path / "data.npz", pictures(60))
+    model = classifier(tmp_path / "net.onnx", spread=3e-3)
+    options = f'--lite_mp "percentage=50;override_qtype={kind}"'
+    plain, mixed = quantized(model, data, tmp_path / "plain"), quantized(model, data, tmp_path / "m", options=options)
+    assert [notice.code for notice in mixed.notices] == ["mixed-precision"]
+    assert "2 layers that lose most keep" in mixed.notices[0].text
+    assert "even" in mixed.notices[0].text
+    assert "gemm" not in mixed.notices[0].text
+    least = [one.accuracy.worst.psnr_db for one in (plain, mixed) if one.accuracy and one.accuracy.worst]
+    assert least[1] is not None
+    assert least[0] is not None
+    assert least[1] > least[0] + 10
+    graph = onnx.load(str(tmp_path / "m" / "net.onnx")).graph
+    held = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    kinds = {held[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"}
+    assert kinds == ({TensorProto.UINT8, TensorProto.UINT16} if kind == "int16" else {TensorProto.UINT8})
+
+
 def test_few_samples_are_used_and_told_of(tmp_path: Path) -> None:
     made = quantized(classifier(tmp_path / "net.onnx"), stored(tmp_path / "data.npz", pictures(3)), tmp_path / "out")
     assert (made.calibration_samples, made.check_samples, made.held_out) == (3, 3, False)
@@ -284,8 +308,6 @@ def test_models_that_cannot_be_quantised_are_refused_by_name(tmp_path: Path) -> 
     refused(errors.UserError, "junk.onnx", junk, data, out)
     quantized(classifier(tmp_path / "net.onnx"), data, tmp_path / "once")
     refused(errors.ModelNotSupported, "is quantised already", tmp_path / "once" / "net.onnx", data, out)
-    kws = EXAMPLES / "mlperf_tiny_kws_int8.tflite"
-    refused(errors.ModelNotSupported, "tflite models are not quantised", kws, data, out)
     value = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])
     graph = helper.make_graph([helper.make_node("Erf", ["picture"], ["y"])], "g", [value], [result])
@@ -301,8 +323,53 @@ def test_what_cannot_be_honoured_is_refused(tmp_path: Path) -> None:
     refused(errors.SpecInvalid, "does not take 'entropy'", model, data, out, options="--range_scheme entropy")
     refused(errors.ModelNotSupported, "is not quantised within 0.01 s", model, data, out, timeout_s=0.01)
     lite = '--lite_mp "percentage=10;override_qtype=int16"'
-    refused(errors.ModelNotSupported, "--lite_mp is not done", model, data, out, options=lite)
+    refused(errors.ModelNotSupported, "has no effect where all", model, data, out, activations="int16", options=lite)
+    refused(errors.SpecInvalid, "a percentage from 1 to 100", model, data, out, options="--lite_mp override_qtype=fp16")
     out.mkdir()
     (out / "mine").touch()
     with pytest.raises(errors.Conflict, match="not an empty folder"):
         quantized(model, data, out)
+
+
+# ---- TFLite ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rock(tmp_path: Path) -> tuple[Path, Path]:
+    """A float classifier of hands, and data."""
+    if (reason := quantizer_of(ModelFormat.TFLITE).unavailable()) is not None:
+        pytest.skip(reason)
+    random = np.random.default_rng(0)
+    hands = random.random((30, 84, 84, 1), dtype=np.float32)
+    return EXAMPLES / "rock_paper_scissors_float32.tflite", stored(tmp_path / "hands.npz", hands, "conv2d_input")
+
+
+@pytest.mark.parametrize("activations", ACTIVATIONS)
+def test_a_tflite_file_becomes_integers_with_the_same_inputs(
+    tmp_path: Path, rock: tuple[Path, Path], activations: str
+) -> None:
+    made = quantized(*rock, tmp_path / "out", activations=activations)
+    assert made.accuracy is not None
+    assert made.accuracy.worst is not None
+    assert (made.accuracy.worst.psnr_db or 0) > 30
+    assert (made.accuracy.answers, made.accuracy.agreement) == (6, 1.0)
+    assert [one.dtype for one in made.inputs] == ["float32"]
+    assert [one.dtype for one in made.quantizations] == [activations] * 2
+    assert made.quantizations[0].scale == pytest.approx(1 / 255 if activations == "int8" else 1 / 32767, rel=0.01)
+    assert made.source.file_bytes > 3 * made.quantized.file_bytes
+    assert made.range_scheme == "min_max"
+    done = dynolab("profile", tmp_path / "out" / made.entry, "--options", "--max_profiler_iterations 20", cwd=tmp_path)
+    assert done.code == 0, done.err
+
+
+def test_what_tflite_files_lack_is_refused(tmp_path: Path, rock: tuple[Path, Path]) -> None:
+    model, data = rock
+    out = tmp_path / "out"
+    refused(errors.ModelNotSupported, "not quantised to int4 weights", model, data, out, weights="int4")
+    scheme = "--range_scheme mse_minimizer"
+    refused(errors.ModelNotSupported, "mse_minimizer is not done for tflite", model, data, out, options=scheme)
+    already = EXAMPLES / "mlperf_tiny_kws_int8.tflite"
+    refused(errors.ModelNotSupported, "quantised already", already, data, out)
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(model.read_bytes()[:10_000])
+    refused(errors.UserError, "cut.tflite", cut, data, out)

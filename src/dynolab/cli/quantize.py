@@ -42,7 +42,7 @@ def command(
     """Quantise MODEL with calibration data, and compare its outputs with those of MODEL.
 
     \b
-    MODEL is a float .onnx file, or a folder or zip with one. An array of calibration data holds samples along its first axis.
+    MODEL is a float .onnx or .tflite file, or a folder or zip with one. An array of calibration data holds samples along its first axis.
     \b
     dynolab quantize net.onnx --data samples.npz
     dynolab quantize net.onnx --data samples.h5 -o quantised --activations int16

@@ -35,11 +35,11 @@ def check(folder: Path, timeout_s: float) -> None:
 
 
 def make(
-    module: str, source: ModelSource, order: Any, work: Path, bounds: Bounds, done: str, readable: Sequence[Path] = ()
+    module: str, source: ModelSource, order: Any, work: Path, bounds: Bounds, late: str, readable: Sequence[Path] = ()
 ) -> Any:
     """The answer of a module's process, which finds the order in ``work`` and leaves its files there.
 
-    ``done``: what is done to the model, such as ``compiled``. Raises what the process answers with.
+    ``late``: what is said when the time is up. Raises what the process answers with.
     """
     (work / child.ORDER_FILE).write_text(json.dumps(codec.encode(order)), encoding="utf-8")
     files = [(source.folder / file.path).resolve() for file in source.files]
@@ -53,7 +53,7 @@ def make(
             max_s=bounds.timeout_s,
             max_bytes=bounds.memory_limit_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             kind=ModelNotSupported,
-            late=f"{source.name} is not {done} within {bounds.timeout_s:g} s",
+            late=late,
             hint="a longer --timeout or a larger --memory-limit, if the model is that large; else another export of it",
         )
 

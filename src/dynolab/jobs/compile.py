@@ -50,7 +50,8 @@ class CompileJob(JobType[CompileSpec, Compiled]):
             work = folder / "work"
             work.mkdir()
             bounds = toolchain_jobs.Bounds(spec.timeout_s, spec.memory_limit_bytes)
-            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, "compiled")
+            late = f"{source.name} is not compiled within {spec.timeout_s:g} s"
+            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, late)
             made = codec.decode(Compiled, answer, "what the toolchain made")
             toolchain_jobs.keep(work, made.entry, made.files, spec.folder, (RESULT_FILE, made))
         return made

@@ -55,8 +55,9 @@ class QuantizeJob(JobType[QuantizeSpec, Quantized]):
                 data=files,
             )
             bounds = toolchain_jobs.Bounds(spec.timeout_s, spec.memory_limit_bytes)
+            late = f"{source.name} is not quantised within {spec.timeout_s:g} s"
             readable = [Path(file.path) for file in files if file.path is not None]
-            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, "quantised", readable)
+            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, late, readable)
             made = codec.decode(Quantized, answer, "what the quantizer made")
             toolchain_jobs.keep(work, made.entry, made.files, spec.folder, (RESULT_FILE, made))
         return made

@@ -25,9 +25,9 @@ QUANTIZED_SCHEMA = 1
 
 def check_widths(weights: str, activations: str) -> None:
     """Raise :class:`SpecInvalid` for element types that nothing is quantised to."""
-    for what, given, taken in (("weights", weights, WEIGHTS), ("activations", activations, ACTIVATIONS)):
+    for tensors, given, taken in (("weights", weights, WEIGHTS), ("activations", activations, ACTIVATIONS)):
         if given not in taken:
-            raise SpecInvalid(f"{what} are not quantised to {given!r}", hint=f"{what}: {' or '.join(taken)}")
+            raise SpecInvalid(f"{tensors} are not quantised to {given!r}", hint=f"{' or '.join(taken)} are known")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
 PACKAGE = "dynolab.toolchains"
-EXTRAS = {"ai-edge-litert": "litert", "openvino": "openvino", "torch": "torch"}
+EXTRAS = {"ai-edge-litert": "litert", "ai-edge-quantizer": "quantize", "openvino": "openvino", "torch": "torch"}
 """dynolab's extra by the distribution that it brings; the others come with ``compile``."""
 RUNTIMES = {
     ModelFormat.ONNX: "onnxruntime",

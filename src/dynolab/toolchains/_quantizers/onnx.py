@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dynolab.errors import ModelInvalid, ModelNotSupported
+from dynolab.errors import ModelInvalid, ModelNotSupported, SpecInvalid
 from dynolab.runtimes.onnxruntime.session import library_errors
 from dynolab.runtimes.onnxruntime.types import is_tensor, spec
 from dynolab.spec.compile_options import CompileOptions
+from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.quantize_options import QuantizeOptions
 from dynolab.spec.quantizes import Quantization
 from dynolab.spec.tensors import TensorSpec
+from dynolab.toolchains import _lite_mp as lite_mp
 from dynolab.toolchains import _onnx_graph as graphs
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains import _ranges as ranges
@@ -38,8 +41,23 @@ class OnnxQuantizer(Quantizer):
     name = "onnx"
     needs = ("onnx", "onnxruntime")
     types = (("int8", "int8"), ("int8", "int16"), ("int4", "int8"), ("int4", "int16"))
-    options = ("range_scheme",)
-    reasons = {"lite_mp": "which layers lose most is not looked for here"}
+    options = ("range_scheme", "lite_mp")
+
+    def check(self, weights: str, activations: str, options: QuantizeOptions) -> None:
+        """As the base says."""
+        super().check(weights, activations, options)
+        asked = options.groups.get("lite_mp")
+        if asked is None:
+            return
+        if "percentage" not in asked or int(asked["percentage"]) > 100:
+            raise SpecInvalid(
+                "--lite_mp needs a percentage from 1 to 100", hint='--lite_mp "percentage=10;override_qtype=int16"'
+            )
+        if activations == "int16" and asked.get("override_qtype", lite_mp.INT16) == lite_mp.INT16:
+            raise ModelNotSupported(
+                "--lite_mp override_qtype=int16 has no effect where all activations are int16",
+                hint="leave it out, or give --activations int8",
+            )
 
     def inputs(self, order: QuantizeOrder) -> tuple[TensorSpec, ...]:
         """As the base says."""
@@ -54,7 +72,8 @@ class OnnxQuantizer(Quantizer):
         levels = None if scheme == "min_max" else _LEVELS[order.activations]
         found = ranges.find(source, order.scratch, samples, levels)
         target = order.folder / f"{Path(order.model.name).stem}.onnx"
-        _quantize(source, target, order, found)
+        kept, told = _kept(source, order, found, samples)
+        _quantize(source, target, order, found, kept)
         session, model = onnx_model.open_session(target), onnx_model.read(target)
         if not any(node.op_type == "QuantizeLinear" for node in model.graph.node):
             raise ModelNotSupported(
@@ -70,7 +89,7 @@ class OnnxQuantizer(Quantizer):
             quantizations=tuple(_quantizations(model)),
             source=runs.side("onnxruntime", order.model, order.format, order.file_bytes, order.scratch),
             quantized=runs.side("onnxruntime", target, order.format, runs.size_of(order.folder), order.scratch),
-            notices=notices,
+            notices=(*notices, *told),
         )
 
     def open_float(self, order: QuantizeOrder) -> Model:
@@ -112,13 +131,37 @@ def _prepared(order: QuantizeOrder) -> tuple[Path, Any]:
                 f"{order.model.name} cannot be converted to opset {OPSET}, which quantised models are of: {reason}",
                 hint=f"export it with opset {OPSET}",
             ) from error
+    lite_mp.name_nodes(model)
     model.ir_version = max(model.ir_version, 10)  # the first of opset 21
     onnx.save_model(model, str(source))
     return source, notices
 
 
-def _quantize(source: Path, target: Path, order: QuantizeOrder, found: ranges.Ranges) -> None:
-    """Write the quantised model. Raises :class:`ModelNotSupported` and :class:`ModelInvalid`."""
+def _kept(
+    source: Path, order: QuantizeOrder, found: ranges.Ranges, samples: Sequence[Sample]
+) -> tuple[lite_mp.Kept, tuple[Notice, ...]]:
+    """What ``--lite_mp`` keeps from being quantised as the rest is, and a notice that names it."""
+    asked = order.options.groups.get("lite_mp")
+    if asked is None:
+        return lite_mp.Kept(), ()
+    from onnxruntime.quantization import QuantType
+
+    def alone(kept: lite_mp.Kept) -> Path:
+        place = order.scratch / "one-layer.onnx"
+        _quantize(source, place, order, found, kept)
+        return place
+
+    chosen = lite_mp.most_sensitive(source, alone, samples, int(asked["percentage"]))
+    kind = str(asked.get("override_qtype", lite_mp.INT16))
+    narrow, wide = (getattr(QuantType, _ACTIVATION_TYPES[one]) for one in (order.activations, "int16"))
+    kept = lite_mp.kept(onnx_model.read(source), chosen, kind, narrow, wide)
+    stay = "16-bit activations" if kind == lite_mp.INT16 else "floating point"
+    text = f"{len(chosen)} layers that lose most keep {stay}: {', '.join(chosen)}"
+    return kept, (Notice("info", "mixed-precision", text),)
+
+
+def _quantize(source: Path, target: Path, order: QuantizeOrder, found: ranges.Ranges, kept: lite_mp.Kept) -> None:
+    """Write the quantised model. Raises :class:`ModelNotSupported`."""
     from onnxruntime.quantization import QuantFormat, QuantType, calibrate, quantize_static
 
     errors: tuple[type[Exception], ...] = (*library_errors(), *_MADE_FOR_OTHERS)
@@ -136,6 +179,9 @@ def _quantize(source: Path, target: Path, order: QuantizeOrder, found: ranges.Ra
             activation_type=getattr(QuantType, _ACTIVATION_TYPES[order.activations]),
             weight_type=getattr(QuantType, _TYPES[order.weights]),
             calibration_cache_path=table,
+            nodes_to_quantize=list(kept.only),
+            nodes_to_exclude=list(kept.floating),
+            extra_options={"TensorQuantOverrides": dict(kept.overrides)} if kept.overrides else {},
         )
     except errors as error:
         reason = str(error).strip().splitlines()[0][:400] if str(error).strip() else type(error).__name__
