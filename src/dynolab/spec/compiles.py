@@ -5,11 +5,12 @@ Times are integers in nanoseconds, memory integers in bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynolab.errors import SpecInvalid
+from dynolab.spec.input_shapes import parse_pairs, parse_shapes
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.tensors import ELEMENT_BYTES, TensorSpec
@@ -26,6 +27,16 @@ class InputSpec:
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+
+
+def parse_input_specs(texts: Sequence[str], what: str = "input spec") -> dict[str, InputSpec]:
+    """Shape and element type by input name, of texts such as ``image=1,3,224,224`` and ``ids=1,128:int64``."""
+    found = {}
+    for name, value in parse_pairs(texts, what, "image=1,3,224,224").items():
+        shape, _, dtype = value.partition(":")
+        sizes = parse_shapes([f"{name}={shape}"], what)[name]
+        found[name] = InputSpec(sizes, dtype.strip() or "float32")
+    return found
 
 
 def check_input_specs(specs: Mapping[str, InputSpec]) -> None:

@@ -99,6 +99,8 @@ def check_request(request: JobRequest) -> None:
         checked_deadline(request.deadline_s)
 
 
+KINDS = ("profile", "inference", "compare", "compile")
+"""Of jobs, in the order that they are offered in."""
 NOT_TAKEN = {
     "compare": ("dataset_id", "requirements", "keeps_artifact", "input_specs"),
     "compile": ("dataset_id", "requirements", "keeps_artifact", "input_shapes", "comparison"),
