@@ -22,7 +22,7 @@ from dynolab.spec.toolchain_support import made_from
 
 async def _details(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """What it takes and gives, the job that made it, whether toolchains take it, and the jobs that used it."""
-    producer = (await find_listed(hub, account, [row.producer_id]) or [None])[0] if row.producer_id else None
+    producer = next(iter(await find_listed(hub, account, [row.producer_id])), None)
     sources = {kind for kinds in made_from(await find_offered(hub, account)).values() for kind in kinds}
     return {
         "producer": line(producer) if producer is not None else None,
