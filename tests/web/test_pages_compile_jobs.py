@@ -34,8 +34,8 @@ def test_the_answer_stands_first_then_what_was_made(seeded: Any, visit: Visit, j
     assert "(98.8 dB)" in first
     assert "15.0 MB → 14.9 MB · compiled in 4.21 s · at most 812.0 MB of memory" in first
     rows = page.get_by_role("region", name="Inputs and outputs").get_by_role("row")
-    assert words(rows.nth(1)).startswith("image input (1, 3, 224, 224) float32 –")
-    assert words(rows.nth(2)).startswith("classes output (1, 1000) float32 1.2e-06 121.3 dB")
+    assert words(rows.nth(1)).startswith("image input [1, 3, 224, 224] float32 –")
+    assert words(rows.nth(2)).startswith("classes output [1, 1000] float32 1.2e-06 121.3 dB")
     changes = page.get_by_role("region", name="What changed").get_by_role("row")
     assert [words(one) for one in changes.all()][1:] == [
         "Format exported_program onnx", "Size 15.0 MB 14.9 MB", "Operators – 214",
@@ -133,7 +133,7 @@ def test_what_is_not_made_yet_says_so_and_can_be_waited_for(seeded: Any, visit: 
     assert page.get_by_role("heading", name="Why it failed").is_visible()
     page.goto(f"/models/{target}/")
     assert page.get_by_text("The job that was to make this model left none.").is_visible()
-    assert page.get_by_role("link", name="in the making").is_visible()
+    assert page.get_by_role("link", name="in the making", exact=True).is_visible()
     assert page.get_by_role("link", name="Profile this").count() == 0
 
 
