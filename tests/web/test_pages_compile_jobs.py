@@ -143,7 +143,9 @@ def test_the_page_of_what_was_made_names_the_job(seeded: Any, visit: Visit, job:
     page.get_by_role("link", name="net for the phone", exact=True).first.wait_for()
     assert words(page.get_by_role("region", name="Outputs", exact=True).get_by_role("row").nth(1)).startswith("classes")
     page.goto(f"/models/{made['model_id']}/")
-    assert page.get_by_role("region", name="Outputs", exact=True).count() == 0, "the source's tensors are not its target's"
+    assert page.get_by_role("region", name="Outputs", exact=True).count() == 0, (
+        "the source's tensors are not its target's"
+    )
     page.get_by_role("link", name="Compile this").click()
     assert page.get_by_role("radio", name="Compile").is_checked()
     assert page.locator("#model").input_value() == made["model_id"]

@@ -16,7 +16,7 @@ def sample_compiled(checks: tuple[OutputCheck, ...] = CLOSE, check_reason: str |
     """What a toolchain made of an exported program."""
     source = Side(ModelFormat.EXPORTED_PROGRAM, 15_012_345, None, 3_700_000, "float32", "PyTorch 2.12")
     compiled = Side(ModelFormat.ONNX, 14_890_000, 214, 3_690_000, "float32", "IR 10, ai.onnx 18")
-    notice = "--compute_unit has no effect on the target onnx: the runtime decides where the model runs"
+    notice = "--compute_unit has no effect on the target onnx: an ONNX file is the same for each"
     return Compiled(
         schema=COMPILED_SCHEMA,
         target="onnx",

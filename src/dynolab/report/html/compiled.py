@@ -47,7 +47,9 @@ class CompiledView:
     error: str
     psnr: str
     reason: str | None
-    """Why the numbers were not compared, in English."""
+    """Why the numbers, or some, were not compared, in English; None: they were, or the model has no outputs."""
+    not_compared: tuple[str, ...]
+    """Names of outputs that were not, where others were."""
     sizes: tuple[str, str]
     formats: tuple[str, str]
     changes: list[Change]
@@ -61,16 +63,15 @@ class CompiledView:
 
 def compiled_view(made: Compiled, say: Say) -> CompiledView:
     """The view of what a compile job left."""
-    word, reason = _numbers(made)
-    worst = made.worst
     return CompiledView(
         name=made.name,
         entry=made.entry,
         target=made.target,
-        word=word,
-        error="" if worst is None else f"{worst.max_abs_error:.2g}",
-        psnr="" if worst is None else _decibels(worst) or "",
-        reason=reason,
+        word=made.numbers.value,
+        error="" if made.largest_error is None else f"{made.largest_error:.2g}",
+        psnr=_decibels(made.lowest_psnr_db) or "",
+        reason=made.check_reason or next((one.reason for one in made.checks if one.reason), None),
+        not_compared=made.not_compared,
         sizes=(show_bytes(made.source.file_bytes), show_bytes(made.compiled.file_bytes)),
         formats=(str(made.source.format), str(made.compiled.format)),
         changes=_changes(made.source, made.compiled, say),
@@ -81,16 +82,6 @@ def compiled_view(made: Compiled, say: Say) -> CompiledView:
         tools=dict(made.tools),
         notices=made.notices,
     )
-
-
-def _numbers(made: Compiled) -> tuple[str, str | None]:
-    """How the numbers stand to the source's, and why that cannot be told."""
-    if made.check_reason is not None or made.worst is None:
-        reason = made.check_reason or next((one.reason for one in made.checks if one.reason), "it has no outputs")
-        return "not-compared", reason
-    if all(one.is_equal for one in made.checks):
-        return "equal", None
-    return "poor" if any(one.is_poor for one in made.checks) else "close", None
 
 
 def _changes(a: Side, b: Side, say: Say) -> list[Change]:
@@ -130,11 +121,11 @@ def _row(spec: TensorSpec, check: OutputCheck | None, *, is_output: bool) -> Ten
         dtype=spec.dtype,
         shape=spec.shape_text,
         error="" if check is not None and check.is_equal else error,
-        psnr=None if check is None else _decibels(check),
+        psnr=None if check is None else _decibels(check.psnr_db),
         is_poor=check is not None and check.is_poor,
         reason=None if check is None else check.reason,
     )
 
 
-def _decibels(check: OutputCheck) -> str | None:
-    return None if check.psnr_db is None else f"{check.psnr_db:.1f} dB"
+def _decibels(psnr_db: float | None) -> str | None:
+    return None if psnr_db is None else f"{psnr_db:.1f} dB"
