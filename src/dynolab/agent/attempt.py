@@ -103,15 +103,7 @@ def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[st
 
 def _said(left: Compiled) -> list[str]:
     """What the log says of a compiled model: its notices, and how its numbers stand to its source's."""
-    worst = left.worst
-    numbers = left.check_reason or "its numbers were not compared"
-    if worst is not None:
-        equal = all(one.is_equal for one in left.checks)
-        numbers = (
-            "the same numbers, bit by bit" if equal else f"numbers within {worst.max_abs_error:.2g} of the source's"
-        )
-        numbers += "" if worst.psnr_db is None else f" ({worst.psnr_db:.1f} dB)"
-    return [*(one.text for one in left.notices), f"{left.entry}: {numbers}"]
+    return [*(one.text for one in left.notices), f"{left.entry}: {left.headline}"]
 
 
 def _pack(folder: Path, log: Narration) -> None:

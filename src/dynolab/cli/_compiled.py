@@ -33,11 +33,7 @@ def _numbers(made: Compiled) -> str:
     """How the compiled model's numbers stand to the source's, in a line."""
     from rich.markup import escape
 
-    worst = made.worst
-    if made.check_reason is not None or worst is None:
-        reason = made.check_reason or next((one.reason for one in made.checks if one.reason), "it has no outputs")
-        return f"[yellow]its numbers were not compared: {escape(reason)}[/yellow]"
-    if all(one.is_equal for one in made.checks):
-        return "[green]the same numbers, bit by bit[/green]"
-    colour = "red" if worst.is_poor else "green"
-    return f"[{colour}]numbers within {worst.max_abs_error:.2g} of the source's ({worst.psnr_db:.1f} dB)[/{colour}]"
+    from dynolab.spec.compiles import Numbers
+
+    colour = {Numbers.POOR: "red", Numbers.NOT_COMPARED: "yellow"}.get(made.numbers, "green")
+    return f"[{colour}]{escape(made.headline)}[/{colour}]"

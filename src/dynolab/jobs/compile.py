@@ -57,14 +57,13 @@ class CompileJob(JobType[CompileSpec, Compiled]):
         return made
 
     def summary(self, result: Compiled) -> dict[str, Any]:
-        worst = result.worst
         return {
             "target": result.target,
             "compile_time_ns": result.time_ns,
             "compile_peak_bytes": result.peak_bytes,
             "file_bytes": result.compiled.file_bytes,
-            "max_abs_error": None if worst is None else worst.max_abs_error,
-            "psnr_db": None if worst is None else worst.psnr_db,
+            "max_abs_error": result.largest_error,
+            "psnr_db": result.lowest_psnr_db,
         }
 
 

@@ -26,6 +26,15 @@ def made(attributes: Iterable[str]) -> list[str]:
     return [one.removeprefix(MAKES) for one in attributes if one.startswith(MAKES)]
 
 
+def made_from(attributes: Iterable[str]) -> dict[str, list[str]]:
+    """The formats of the sources by target, both by name."""
+    found: dict[str, list[str]] = {}
+    for one in sorted(set(made(attributes))):
+        target, _, kind = one.partition("/")
+        found.setdefault(target, []).append(kind)
+    return found
+
+
 def no_toolchain(wanted: str, offered: Iterable[str]) -> SpecInvalid:
     """The error for what none of the agents makes: ``offered`` is all that they do."""
     target, _, model_kind = wanted.partition("/")
