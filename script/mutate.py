@@ -66,13 +66,12 @@ class Known:
         """
         lines = self._lines.get(str(mistake.path.relative_to(ROOT)), {})
         here = {one for line in range(mistake.line, mistake.last_line + 1) for one in lines.get(str(line), ())}
-        if not here:  # a statement of several lines is noted at its first
-            before = max((int(line) for line in lines if int(line) < mistake.line), default=0)
-            here = set(lines.get(str(before), ()))
+        noted = max((int(line) for line in lines if int(line) <= mistake.line), default=0)
+        here = here or set(lines.get(str(noted), ()))  # a statement of several lines is noted at its first
         counts = Counter(one for tests in lines.values() for one in tests if one not in here)
         ordered = [*sorted(here, key=self._cost), *sorted(counts, key=lambda one: (-counts[one], self._cost(one)))]
         chosen, total_s = list[str](), 0.0
-        for test in ordered if here else ():
+        for test in ordered if noted else ():
             if test in self._seconds and total_s + self._seconds[test] <= (SECONDS_MOST if chosen else DEAREST_S):
                 chosen.append(test)
                 total_s += self._seconds[test]
@@ -256,6 +255,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=10)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--changed", metavar="COMMIT")
+    parser.add_argument("--within", metavar="TEXT", default="", help="of these alone whose file's name has it")
     parser.add_argument("--list", action="store_true", help="name the mistakes and make none")
     parser.add_argument(
         "--record", nargs="*", metavar="TESTS", help="which test runs which line: of all tests anew, or of these alone"
@@ -264,6 +264,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=2)
     asked = parser.parse_args()
     chosen = draw(candidates(asked.changed), asked.seed, asked.count)
+    chosen = {name: one for name, one in chosen.items() if asked.within in str(one.path)}
     if asked.list:
         sys.stdout.writelines(f"{place(one)}\n" for one in sorted(chosen.values(), key=lambda one: str(one.path)))
         return 0
@@ -273,7 +274,8 @@ def main() -> int:
     if asked.anew:
         verdicts.forget()
     found = answers(chosen, Known(FOLDER / "tests.json"), verdicts, asked.at_once)
-    written = table(found, f"script/mutate --seed {asked.seed} --count {asked.count}")
+    within = f" --within {asked.within}" if asked.within else ""
+    written = table(found, f"script/mutate --seed {asked.seed} --count {asked.count}{within}")
     (FOLDER / "table.md").write_text(written, encoding="utf-8")
     sys.stdout.write(written)
     return int(sum(one.outcome in NOTICED for one in found) < 0.9 * len(found))
