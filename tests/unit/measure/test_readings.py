@@ -127,6 +127,18 @@ def test_context_switches_sum_over_threads(laptop: Path) -> None:
     assert context_switches.plugin.read(laptop) == {"involuntary": 200.0, "voluntary": 100.0}
 
 
+def test_context_switches_of_a_thread_that_has_ended_count() -> None:
+    def wait() -> None:
+        for _ in range(50):
+            threading.Event().wait(0.0005)
+
+    before = context_switches.plugin.read()["voluntary"]
+    other = threading.Thread(target=wait)
+    other.start()
+    other.join()
+    assert context_switches.plugin.read()["voluntary"] - before >= 50
+
+
 def test_steal_in_nanoseconds(vm: Path) -> None:
     assert steal.plugin.read(vm) == {"stolen_ns": 4.5e9}
 
