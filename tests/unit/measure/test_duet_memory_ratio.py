@@ -10,6 +10,7 @@ import pytest
 from dynolab.measure.campaign_messages import Measured
 from dynolab.measure.duet_memory_ratio import End, figures
 from dynolab.spec.answers import Answer
+from dynolab.spec.duets import Ratio
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import Trust, Verdict
 from dynolab.testing.sample import sample_profile
@@ -110,3 +111,6 @@ def test_a_pass_that_held_less_than_before_counts_as_none() -> None:
     """What a stage gives back is no ratio's denominator."""
     peak, _ = figures(measured(-5, -5, -5), measured(30, 30, 30), 0.02)
     assert (peak.answer, peak.lower, peak.upper) == (Answer.CHANGED, None, None)
+    peak, _ = figures(measured(30, 30, 30), measured(-5, -5, -5), 0.02)
+    assert peak.answer is Answer.CHANGED
+    assert peak.lower == peak.upper == Ratio(0.0, 0.0, 0.0)
