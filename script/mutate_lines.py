@@ -20,6 +20,7 @@ NEAREST = (
     "tests/integration/test_use_cases.py",
     "tests/integration/test_use_cases_lists.py",
     "tests/integration/test_use_cases_ends.py",
+    "tests/integration/test_use_cases_people.py",
     "tests/integration/test_leases.py",
     "tests/integration/test_sessions.py",
     "tests/integration/test_sweeps.py",
