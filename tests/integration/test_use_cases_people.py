@@ -17,10 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid, Unavailable
 from dynolab.hub.store import database
 from dynolab.hub.store.links import Link
-from dynolab.hub.store.tables import account, attempt, dataset, job, model
+from dynolab.hub.store.tables import account, attempt, dataset, device, job, model
 from dynolab.hub.usecases.add_account import add_account
+from dynolab.hub.usecases.base import Account
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.cancel_job import cancel_job
+from dynolab.hub.usecases.change_pool import PoolChange, change_pool
+from dynolab.hub.usecases.change_trust import stop_trusting, trust_owner
 from dynolab.hub.usecases.claim_attempt import claim_attempt
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import create_model
@@ -29,11 +32,13 @@ from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_recent_names import find_recent_names
+from dynolab.hub.usecases.find_toolchain import find_toolchain
 from dynolab.hub.usecases.rename import rename
 from dynolab.hub.usecases.share_access import change_sharing
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_part import store_part
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
+from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY
 from dynolab.testing.bench import Bench, bytes_of, on_bench
 from dynolab.testing.databases import OwnDatabase
 
@@ -103,6 +108,72 @@ def test_systems_are_chosen_by_their_version_or_by_an_interval_without_its_upper
         for wrong in ("[10", "[10,11]", "[a,b)"):
             with pytest.raises(SpecInvalid, match="is not"):
                 await found(wrong)
+
+    run(drill)
+
+
+async def compiles_at(bench: Bench, account_: Account) -> str | None:
+    """The pool that the account's ONNX models are made of at this test's target; None: nobody makes it."""
+    async with bench.hub.database.begin() as connection:
+        try:
+            return await find_toolchain(connection, account_, f"{bench.name}/onnx")
+        except SpecInvalid:
+            return None
+
+
+def maker(bench: Bench, owner: Account, *attributes: str) -> DeviceOffer:
+    """A machine of that owner's which makes the test's target."""
+    name = f"{bench.name} {owner.email}"
+    return DeviceOffer(name, name, "1", (f"{MAKES}{bench.name}/onnx", *attributes))
+
+
+def test_models_are_compiled_where_both_sides_want_it_and_in_a_sandbox_or_by_their_owner(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        hub, user, owner = bench.hub, bench.user, await bench.account()
+        agent = await bench.agent_of(owner)
+
+        async def announced(*attributes: str) -> str:
+            await claim_attempt(hub, agent, ClaimRequest(AGENT_PROTOCOL, maker(bench, owner, *attributes)))
+            return str((await bench.row(device, maker(bench, owner).id)).pool_id)
+
+        pool_id = await announced("sandbox:bubblewrap")
+        assert [await compiles_at(bench, one) for one in (user, owner)] == [None, pool_id]
+        await trust_owner(hub, user, owner.email)
+        assert await compiles_at(bench, user) is None, "its owner lets nobody send"
+        await change_pool(hub, owner, pool_id, PoolChange(let_send=(user.email,)))
+        assert await compiles_at(bench, user) == pool_id
+        await stop_trusting(hub, user, owner.email)
+        assert await compiles_at(bench, user) is None, "it may not have the models"
+        await trust_owner(hub, user, owner.email)
+        await announced("sandbox:none")
+        assert [await compiles_at(bench, one) for one in (user, owner)] == [None, pool_id]
+
+    run(drill)
+
+
+def test_a_model_is_compiled_by_a_machine_that_is_there_and_does_nothing_else_first(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        hub, user, other = bench.hub, bench.user, await bench.account()
+        pools = {}
+        for owner, agent in ((user, bench.agent), (other, await bench.agent_of(other))):
+            offer = maker(bench, owner, "sandbox:bubblewrap")
+            await claim_attempt(hub, agent, ClaimRequest(AGENT_PROTOCOL, offer))
+            pools[owner.id] = (await bench.row(device, offer.id)).pool_id
+        await change_pool(hub, other, pools[other.id], PoolChange(let_send=(user.email,)))
+        await trust_owner(hub, user, other.email)
+        mine, others = pools[user.id], pools[other.id]
+
+        async def told(owner: Account, **values: object) -> str | None:
+            await bench.run(update(device).where(device.c.id == maker(bench, owner).id).values(**values))
+            return await compiles_at(bench, user)
+
+        assert await compiles_at(bench, user) == mine, "the account's own"
+        alone = [*maker(bench, other, "sandbox:bubblewrap").attributes, TOOLCHAINS_ONLY]
+        assert await told(other, attributes=alone) == others, "no device is kept from measuring"
+        assert await told(other, unfit="its disk is full") == mine
+        assert await told(other, unfit="") == others
+        assert await told(other, seen_at=func.now() - timedelta(days=1)) == mine
+        assert await told(user, unfit="its disk is full") == others, "one of them, when none is there"
 
     run(drill)
 
