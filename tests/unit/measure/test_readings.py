@@ -129,14 +129,16 @@ def test_context_switches_sum_over_threads(laptop: Path) -> None:
 
 def test_context_switches_of_a_thread_that_has_ended_count() -> None:
     def wait() -> None:
-        for _ in range(50):
-            threading.Event().wait(0.0005)
+        for _ in range(20):
+            threading.Event().wait(0.005)
 
     before = context_switches.plugin.read()["voluntary"]
     other = threading.Thread(target=wait)
     other.start()
     other.join()
-    assert context_switches.plugin.read()["voluntary"] - before >= 50
+    assert context_switches.plugin.read()["voluntary"] - before >= 10, (
+        "some waits are over before they begin, on a busy machine"
+    )
 
 
 def test_steal_in_nanoseconds(vm: Path) -> None:
