@@ -37,6 +37,8 @@ class Wanted:
     input_specs: dict[str, InputSpec] = field(default_factory=dict)
     seed: int = 0
     notices: tuple[Notice, ...] = ()
+    python: str | None = None
+    """Of the toolchain's own environment."""
 
 
 def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
@@ -51,11 +53,12 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
         scratch=folder / SCRATCH_FOLDER,
         options=options,
         input_specs=wanted.input_specs,
+        python=None if wanted.python is None else Path(wanted.python),
     )
     for place in (order.folder, order.scratch):
         place.mkdir()
     made = toolchain.compile(order)
-    time_ns, peak_bytes = monotonic_ns() - begun_ns, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    time_ns, peak_bytes = monotonic_ns() - begun_ns, _peak_bytes()
     files = sorted(path for path in order.folder.rglob("*") if path.is_file())
     compiled = Compiled(
         schema=COMPILED_SCHEMA,
@@ -80,6 +83,11 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
     except Exception as error:  # noqa: BLE001 - the model is made: why its numbers are not known is an answer, too
         reason = error.message if isinstance(error, Error) else f"{type(error).__name__}: {error}"
         return replace(compiled, check_reason=reason.strip().splitlines()[0][:400] if reason.strip() else "no reason")
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process held resident, or one that it started and that ended."""
+    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +45,12 @@ class CompileJob(JobType[CompileSpec, Compiled]):
         """The compiled model's document, which lies beside its files in the folder that was asked for."""
         options = parse(spec.options)
         toolchain = toolchain_named(options.target)
-        with open_source(spec.model) as source, own_folder("compile-") as folder:
+        with open_source(spec.model) as source, own_folder("compile-") as folder, ExitStack() as held:
             check_format(source, spec.formats)
             notices = toolchain.check(source.format, options)
-            context.progress({"event": "note", "text": f"{toolchain.name} from {source.format}"})
+            own = toolchain.environment(source.format)
+            python = None if own is None else held.enter_context(own.in_use(lambda text: _note(context, text)))
+            _note(context, f"{toolchain.name} from {source.format}")
             order = child.Wanted(
                 name=source.name,
                 model=str((source.folder / source.entry).resolve()),
@@ -56,11 +60,12 @@ class CompileJob(JobType[CompileSpec, Compiled]):
                 input_specs=dict(spec.input_specs),
                 seed=spec.seed,
                 notices=notices,
+                python=None if python is None else str(python),
             )
             work = folder / "work"
             work.mkdir()
             (work / child.ORDER_FILE).write_text(json.dumps(codec.encode(order)), encoding="utf-8")
-            made = self._compiled(source, spec, work)
+            made = self._compiled(source, spec, work, [own.folder] if own else [])
             self._keep(made, work / child.MADE_FOLDER, spec.folder)
         return made
 
@@ -75,7 +80,7 @@ class CompileJob(JobType[CompileSpec, Compiled]):
             "psnr_db": None if worst is None else worst.psnr_db,
         }
 
-    def _compiled(self, source: ModelSource, spec: CompileSpec, work: Path) -> Compiled:
+    def _compiled(self, source: ModelSource, spec: CompileSpec, work: Path, tools: Sequence[Path]) -> Compiled:
         files = [(source.folder / file.path).resolve() for file in source.files]
         with Path(os.devnull).open("rb") as nothing:
             answer = confined.ask(
@@ -83,7 +88,7 @@ class CompileJob(JobType[CompileSpec, Compiled]):
                 [source.name],
                 nothing,
                 work,
-                readable=files,
+                readable=[*files, *tools],
                 max_s=spec.timeout_s,
                 max_bytes=spec.memory_limit_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
                 kind=ModelNotSupported,
@@ -109,6 +114,10 @@ class CompileJob(JobType[CompileSpec, Compiled]):
 def compile_model(spec: CompileSpec, context: Context) -> Compiled:
     """Compile a model here. Raises a :class:`~dynolab.errors.UserError` that names what is wrong with it or its options."""
     return plugin.run(plugin.validate(spec), context)
+
+
+def _note(context: Context, text: str) -> None:
+    context.progress({"event": "note", "text": text})
 
 
 plugin = CompileJob()
