@@ -151,6 +151,17 @@ def channel_last(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> N
             dims.extend(moved)
 
 
+def keep_order(model: Any, name: str, sizes: Sequence[int]) -> None:
+    """Have an output come out of a flat tensor, so that no converter moves its axes; -1 is an open size, of which there may be one."""
+    import numpy as np
+    import onnx
+
+    for shape in ((-1,), sizes):
+        weight = _free(model.graph, f"{name}_shape")
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(shape, np.int64), weight))
+        _put_before(model.graph, name, "Reshape", weight)
+
+
 def _numpy(name: str) -> Any:
     import numpy as np
 
@@ -167,14 +178,14 @@ def _put_behind(graph: Any, name: str, operator: str, **attributes: Any) -> None
     graph.node.insert(0, onnx.helper.make_node(operator, [name], [inner], **attributes))
 
 
-def _put_before(graph: Any, name: str, operator: str, **attributes: Any) -> None:
-    """A node between what computes an output and the output, which keeps its name."""
+def _put_before(graph: Any, name: str, operator: str, *more: str, **attributes: Any) -> None:
+    """A node between what computes an output and the output, which keeps its name; ``more`` inputs of it."""
     import onnx
 
     inner = _free(graph, name)
     _rename(graph, {name: inner})
     next(value for value in graph.output if value.name == inner).name = name
-    graph.node.append(onnx.helper.make_node(operator, [inner], [name], **attributes))
+    graph.node.append(onnx.helper.make_node(operator, [inner, *more], [name], **attributes))
 
 
 def _pass_on(graph: Any, name: str) -> None:

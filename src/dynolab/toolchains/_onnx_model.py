@@ -72,7 +72,8 @@ def reference(order: Order, names: Sequence[str], inputs: Mapping[str, Array]) -
     ``names``: of the made model's outputs, in order.
     """
     options = order.options
-    last, narrow = options.names("force_channel_last_input"), options.is_set("truncate_64bit_io")
+    last = options.names("force_channel_last_input")
+    narrow = options.is_set("truncate_64bit_io") or options.is_set("truncate_64bit_tensors")
     fed = [np.moveaxis(array, -1, 1) if name in last else array for name, array in inputs.items()]
     if order.format is ModelFormat.ONNX:
         session = open_session(order.model)
@@ -109,7 +110,7 @@ def _edited(model: Any, order: Order) -> Any:
     options = order.options
     if names := options.names("output_names"):
         graphs.name_outputs(model, names)
-    if options.is_set("truncate_64bit_io"):
+    if options.is_set("truncate_64bit_io") or options.is_set("truncate_64bit_tensors"):
         graphs.narrow_64_bits(model)
     graphs.channel_last(model, options.names("force_channel_last_input"), options.names("force_channel_last_output"))
     return model
