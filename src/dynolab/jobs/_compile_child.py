@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic_ns
@@ -19,6 +20,7 @@ from dynolab.spec.compile_options import parse
 from dynolab.spec.compiles import COMPILED_SCHEMA, Compiled, InputSpec, OutputCheck
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact, ModelFormat
+from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains.base import Made, Order, Toolchain, toolchain_named
 
@@ -91,10 +93,18 @@ def _peak_bytes() -> int:
 
 
 def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:
-    inputs = numbers.seeded(made.inputs, seed)
+    inputs = numbers.seeded([_sized(one, order.input_specs) for one in made.inputs], seed)
     before = toolchain.reference(order, made, inputs)
     after = toolchain.run(order, made, inputs)
     return numbers.compare(made.output_names, before, after)
+
+
+def _sized(spec: TensorSpec, asked: Mapping[str, InputSpec]) -> TensorSpec:
+    """With the sizes that were asked for, where the compiled model leaves them open."""
+    sizes = asked[spec.name].shape if spec.name in asked else ()
+    pairs = list(zip(spec.shape, sizes, strict=False))
+    fits = len(spec.shape) == len(sizes) and all(not isinstance(own, int) or own == size for own, size in pairs)
+    return replace(spec, shape=sizes) if fits else spec
 
 
 def main(arguments: list[str], begun_ns: int) -> int:

@@ -152,14 +152,24 @@ def channel_last(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> N
 
 
 def keep_order(model: Any, name: str, sizes: Sequence[int]) -> None:
-    """Have an output come out of a flat tensor, so that no converter moves its axes; -1 is an open size, of which there may be one."""
+    """Have an output come out of a flat tensor, so that no converter moves its axes; -1 is an open size, of which there may be one.
+
+    What else uses the output takes it from there, too: onnx2tf 2.6.9 loses the tensor before, when it leaves out what it can.
+    """
     import numpy as np
     import onnx
 
-    for shape in ((-1,), sizes):
-        weight = _free(model.graph, f"{name}_shape")
-        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(shape, np.int64), weight))
-        _put_before(model.graph, name, "Reshape", weight)
+    graph, names = model.graph, [_free(model.graph, f"{name}_{what}") for what in ("moved", "flat", "all", "sizes")]
+    moved, flat, every, kept = names
+    place, maker = next((k, node) for k, node in enumerate(graph.node) if name in node.output)
+    maker.output[:] = [moved if one == name else one for one in maker.output]
+    for weight, shape in ((every, (-1,)), (kept, sizes)):
+        graph.initializer.append(onnx.numpy_helper.from_array(np.array(shape, np.int64), weight))
+    for node in (
+        onnx.helper.make_node("Reshape", [flat, kept], [name]),
+        onnx.helper.make_node("Reshape", [moved, every], [flat]),
+    ):
+        graph.node.insert(place + 1, node)
 
 
 def _numpy(name: str) -> Any:
@@ -178,14 +188,14 @@ def _put_behind(graph: Any, name: str, operator: str, **attributes: Any) -> None
     graph.node.insert(0, onnx.helper.make_node(operator, [name], [inner], **attributes))
 
 
-def _put_before(graph: Any, name: str, operator: str, *more: str, **attributes: Any) -> None:
-    """A node between what computes an output and the output, which keeps its name; ``more`` inputs of it."""
+def _put_before(graph: Any, name: str, operator: str, **attributes: Any) -> None:
+    """A node between what computes an output and the output, which keeps its name."""
     import onnx
 
     inner = _free(graph, name)
     _rename(graph, {name: inner})
     next(value for value in graph.output if value.name == inner).name = name
-    graph.node.append(onnx.helper.make_node(operator, [inner, *more], [name], **attributes))
+    graph.node.append(onnx.helper.make_node(operator, [inner], [name], **attributes))
 
 
 def _pass_on(graph: Any, name: str) -> None:

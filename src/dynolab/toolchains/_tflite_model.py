@@ -10,7 +10,7 @@ import numpy as np
 
 from dynolab.errors import ModelNotSupported
 from dynolab.runtimes.litert.file_facts import CUSTOM_OPERATORS
-from dynolab.runtimes.litert.schema import IDENTIFIER
+from dynolab.runtimes.litert.schema import DTYPES, IDENTIFIER
 from dynolab.spec.measurements import Notice
 
 _ALIGNED = 16
@@ -77,6 +77,46 @@ def name_ends(model: Any, inputs: Mapping[str, str], outputs: Mapping[str, str])
     model.signatureDefs = [signature]
 
 
+def keep_types(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Notice, ...]:
+    """A notice where 64-bit integers are computed as 32-bit ones; outputs that became such are widened again.
+
+    Raises :class:`ModelNotSupported` for another type that is not the source's.
+    """
+    graph, narrowed = model.subgraphs[0], list[str]()
+    for places, kinds in ((graph.inputs, inputs), (graph.outputs, outputs)):
+        for number, (place, wanted) in enumerate(zip(places, kinds, strict=True)):
+            own, name = DTYPES[graph.tensors[place].type], graph.tensors[place].name.decode()
+            if (own, wanted) == ("int32", "int64") and places is graph.outputs:
+                narrowed.append(name)
+                _widen(model, number)
+            elif own != wanted:
+                raise ModelNotSupported(f"onnx2tf makes {name!r} {own}, and it is {wanted} in the source")
+    if not narrowed:
+        return ()
+    text = f"onnx2tf computes {', '.join(narrowed)} with integers of 32 bits: numbers beyond them come out wrong"
+    return (Notice("warning", "integers-of-32-bits", text),)
+
+
+def _widen(model: Any, number: int) -> None:
+    """A cast to 64 bits before an output, which keeps its name."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, signature = model.subgraphs[0], model.signatureDefs[0]
+    place = int(graph.outputs[number])
+    old, new, code = graph.tensors[place], schema.TensorT(), schema.OperatorCodeT()
+    new.name, new.shape, new.shapeSignature, new.type = old.name, old.shape, old.shapeSignature, schema.TensorType.INT64
+    old.name += b"_of_32_bits"
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CAST
+    options, operator = schema.CastOptionsT(), schema.OperatorT()
+    options.inDataType, options.outDataType = old.type, new.type
+    operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes), [place], [len(graph.tensors)]
+    operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.CastOptions, options
+    graph.outputs[number] = signature.outputs[number].tensorIndex = len(graph.tensors)
+    graph.tensors.append(new)
+    graph.operators.append(operator)
+    model.operatorCodes.append(code)
+
+
 def ends(model: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """What (input, output), name and shape of each; -1 for an open dimension."""
     graph = model.subgraphs[0]
@@ -106,26 +146,65 @@ def narrow(model: Any) -> int:
     from ai_edge_litert import schema_py_generated as schema
 
     kinds = schema.TensorType
-    narrower = {kinds.INT64: (kinds.INT32, np.int64, np.int32), kinds.UINT64: (kinds.UINT32, np.uint64, np.uint32)}
+    narrower = {kinds.INT64: kinds.INT32, kinds.UINT64: kinds.UINT32}
     cut, done = 0, set[int]()
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             if tensor.type not in narrower:
                 continue
-            tensor.type, wide, small = narrower[tensor.type]
-            buffer = model.buffers[tensor.buffer]
-            if buffer.data is not None and len(buffer.data) and tensor.buffer not in done:
+            if tensor.buffer not in done:
                 done.add(tensor.buffer)
-                values = np.asarray(buffer.data, np.uint8).view(wide)
-                low, high = np.iinfo(small).min, np.iinfo(small).max
-                ends_of_all = (np.iinfo(wide).min, np.iinfo(wide).max)  # "up to the end", as slices say it
-                cut += int(((values < low) | (values > high) & ~np.isin(values, ends_of_all)).sum())
-                buffer.data = np.clip(values, low, high).astype(small).view(np.uint8)
+                cut += _narrow_buffer(model.buffers[tensor.buffer], signed=tensor.type == kinds.INT64)
+            tensor.type = narrower[tensor.type]
         for operator in graph.operators:
             for name in _TYPES_IN_OPTIONS:
-                if getattr(operator.builtinOptions, name, None) in narrower:
-                    setattr(operator.builtinOptions, name, narrower[getattr(operator.builtinOptions, name)][0])
+                if (kind := getattr(operator.builtinOptions, name, None)) in narrower:
+                    setattr(operator.builtinOptions, name, narrower[kind])
+    _leave_out_casts(model)
     return cut
+
+
+def _narrow_buffer(buffer: Any, *, signed: bool) -> int:
+    if not _is_filled(buffer):
+        return 0
+    wide, small = (np.dtype("int64"), np.dtype("int32")) if signed else (np.dtype("uint64"), np.dtype("uint32"))
+    values = np.asarray(buffer.data, np.uint8).view(wide)
+    low, high = np.iinfo(small).min, np.iinfo(small).max
+    buffer.data = np.clip(values, low, high).astype(small).view(np.uint8)
+    whole = (np.iinfo(wide).min, np.iinfo(wide).max)  # "to the end", as slices say it
+    return int((((values < low) | (values > high)) & ~np.isin(values, whole)).sum())
+
+
+def _leave_out_casts(model: Any) -> None:
+    """Those from 64 to 32 bits are from 32 to 32 bits now, which LiteRT 2.3.0 does not run ("lacks data")."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds, cast = (schema.TensorType.INT32, schema.TensorType.UINT32), schema.BuiltinOperator.CAST
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    for number, graph in enumerate(model.subgraphs):
+        maps = [one for signature in model.signatureDefs if signature.subgraphIndex == number
+                for one in (*signature.inputs, *signature.outputs)]  # fmt: skip
+        for operator in [one for one in graph.operators if codes[one.opcodeIndex] == cast]:
+            fed, made = int(operator.inputs[0]), int(operator.outputs[0])
+            tensor = graph.tensors[fed]
+            given = fed in graph.inputs or _is_filled(model.buffers[tensor.buffer])
+            if tensor.type not in kinds or tensor.type != graph.tensors[made].type or (given and made in graph.outputs):
+                continue
+            graph.operators.remove(operator)
+            old, new = (made, fed) if given else (fed, made)
+            for one in graph.operators:
+                one.inputs, one.outputs = _replaced(one.inputs, old, new), _replaced(one.outputs, old, new)
+            graph.outputs = _replaced(graph.outputs, old, new)
+            for one in maps:
+                one.tensorIndex = new if one.tensorIndex == old else one.tensorIndex
+
+
+def _replaced(places: Any, old: int, new: int) -> Any:
+    return np.array([new if place == old else place for place in places], np.int32)
+
+
+def _is_filled(buffer: Any) -> bool:
+    return buffer.data is not None and len(buffer.data) > 0
 
 
 class _Buffer:
@@ -137,7 +216,7 @@ class _Buffer:
     def Pack(self, builder: Any) -> Any:  # noqa: N802 - the generated code calls it so
         from ai_edge_litert import schema_py_generated as schema
 
-        if self._buffer.data is None or not len(self._buffer.data):
+        if not _is_filled(self._buffer):
             return self._buffer.Pack(builder)
         content = np.asarray(self._buffer.data, np.uint8).tobytes()
         builder.StartVector(1, len(content), _ALIGNED)

@@ -15,6 +15,7 @@ import numpy as np
 
 from dynolab.errors import LoadFailed, ModelNotSupported, SpecInvalid
 from dynolab.runtimes.litert import file_facts
+from dynolab.runtimes.onnxruntime.types import spec
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.untrusted import printable
@@ -72,6 +73,7 @@ class TfliteToolchain(Toolchain):
         tflite_model.name_ends(
             model, *({_safe(what, k): node.name for k, node in enumerate(nodes[what])} for what in nodes)
         )
+        notices += tflite_model.keep_types(model, *([spec(node).dtype for node in nodes[what]] for what in nodes))
         shapes = {(what, node.name): node.shape for what, found in nodes.items() for node in found}
         for what, name, shape in tflite_model.ends(model):
             notices += tflite_model.check_shape(what, name, shapes[what, name], shape)
@@ -86,8 +88,8 @@ class TfliteToolchain(Toolchain):
         if order.format is ModelFormat.TFLITE:
             return list(runs.outputs_of("litert", order.model, order.format, inputs, order.scratch).values())
         found = onnx_model.reference(order, made.output_names, inputs)
-        return [np.reshape(one, (1,)) if one.shape == () and spec.shape == (1,) else one
-                for one, spec in zip(found, made.outputs, strict=True)]  # fmt: skip
+        return [np.reshape(one, (1,)) if one.shape == () and told.shape == (1,) else one
+                for one, told in zip(found, made.outputs, strict=True)]  # fmt: skip
 
     def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """As the base says."""
