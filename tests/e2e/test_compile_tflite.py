@@ -201,10 +201,36 @@ def test_an_open_batch_stays_open_and_a_scalar_is_told(tmp_path: Path) -> None:
 
 
 @converts
-def test_what_tflite_has_no_operators_for_is_refused_by_name(tmp_path: Path) -> None:
-    nodes = [helper.make_node("Det", ["x"], ["y"])]
-    model = net(tmp_path / "det.onnx", nodes, {"x": (TensorProto.FLOAT, [2, 3, 3])}, {"y": (TensorProto.FLOAT, [2])})
-    refused(errors.ModelNotSupported, "onnx2tf .*Det", model, tmp_path / "out")
+def test_a_recurrent_layer_begins_each_inference_anew(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    weights = {"w": random.random((1, 16, 3), np.float32), "r": random.random((1, 16, 4), np.float32)}
+    nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=4)]
+    shapes = {"x": (TensorProto.FLOAT, [5, 1, 3])}, {"y": (TensorProto.FLOAT, [5, 1, 1, 4])}
+    made = compiled(net(tmp_path / "net.onnx", nodes, *shapes, weights), tmp_path / "out")
+    assert same(made), made.checks
+    run = Interpreter(str(tmp_path / "out" / made.entry)).get_signature_runner()
+    x = random.random((5, 1, 3), np.float32)
+    np.testing.assert_array_equal(run(x=x)["y"], run(x=x)["y"])
+
+
+@converts
+@pytest.mark.parametrize(
+    ("operator", "kind", "told"),
+    [
+        (
+            "Multinomial",
+            TensorProto.FLOAT,
+            r"onnx2tf has no operators of TFLite for MULTINOMIAL .*\(ONNX_MULTINOMIAL\)",
+        ),
+        ("Sin", TensorProto.DOUBLE, "does not load: .*FLOAT64 is unsupported by op Sin"),
+    ],
+)
+def test_what_tflite_cannot_do_is_refused_by_name(tmp_path: Path, operator: str, kind: int, told: str) -> None:
+    out = TensorProto.INT32 if operator == "Multinomial" else kind
+    shape = [1, 1] if operator == "Multinomial" else [1, 4]
+    nodes = [helper.make_node(operator, ["x"], ["y"])]
+    model = net(tmp_path / "net.onnx", nodes, {"x": (kind, [1, 4])}, {"y": (out, shape)})
+    refused(errors.ModelNotSupported, told, model, tmp_path / "out")
 
 
 def test_options_that_cannot_be_honoured_are_refused(tmp_path: Path) -> None:

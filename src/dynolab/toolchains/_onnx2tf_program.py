@@ -24,6 +24,7 @@ def convert(model: Path, folder: Path) -> dict[str, str]:
             not_use_onnxsim=True,  # ONNX Runtime has simplified it already
             copy_onnx_input_output_names_to_tflite=True,
             keep_shape_absolutely_input_names=names,  # else 4-dimensional inputs become channel-last
+            enable_rnn_unroll=True,  # else LSTMs keep their state from one inference to the next, which those of ONNX do not
             non_verbose=True,
         )
     except SystemExit as error:

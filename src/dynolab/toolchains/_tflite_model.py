@@ -77,6 +77,24 @@ def name_ends(model: Any, inputs: Mapping[str, str], outputs: Mapping[str, str])
     model.signatureDefs = [signature]
 
 
+def settle(model: Any) -> None:
+    """Variables that hold a state become the zeros that they begin with where no operator keeps one: LiteRT's newer API has none."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    stateful = (schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM, schema.BuiltinOperator.BIDIRECTIONAL_SEQUENCE_LSTM,
+                schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN, schema.BuiltinOperator.BIDIRECTIONAL_SEQUENCE_RNN,
+                schema.BuiltinOperator.LSTM, schema.BuiltinOperator.RNN, schema.BuiltinOperator.SVDF)  # fmt: skip
+    codes = _codes(model)
+    for graph in model.subgraphs:
+        kept = {int(place) for one in graph.operators if codes[one.opcodeIndex] in stateful for place in one.inputs}
+        for place, tensor in enumerate(graph.tensors):
+            if tensor.isVariable and place not in kept:
+                dtype, buffer = np.dtype(DTYPES[tensor.type]), schema.BufferT()
+                buffer.data = np.zeros(int(np.prod(tensor.shape)) * dtype.itemsize, np.uint8)
+                tensor.isVariable, tensor.buffer = False, len(model.buffers)
+                model.buffers.append(buffer)
+
+
 def keep_types(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Notice, ...]:
     """A notice where 64-bit integers are computed as 32-bit ones; outputs that became such are widened again.
 
@@ -136,7 +154,7 @@ def check_shape(what: str, name: str, source: Sequence[object], made: Sequence[i
     if len(known) != len(made) or any(-1 not in pair and pair[0] != pair[1] for pair in zip(known, made, strict=True)):
         raise ModelNotSupported(
             f"onnx2tf makes the shape {list(made)} of {what} {name!r}, which has {known} (-1: open)",
-            hint="--input-specs for all inputs fixes shapes" if -1 in known else "",
+            hint="--input-specs for all inputs fixes shapes" if -1 in known else None,
         )
     return ()
 
@@ -180,7 +198,7 @@ def _leave_out_casts(model: Any) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     kinds, cast = (schema.TensorType.INT32, schema.TensorType.UINT32), schema.BuiltinOperator.CAST
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    codes = _codes(model)
     for number, graph in enumerate(model.subgraphs):
         maps = [one for signature in model.signatureDefs if signature.subgraphIndex == number
                 for one in (*signature.inputs, *signature.outputs)]  # fmt: skip
@@ -197,6 +215,10 @@ def _leave_out_casts(model: Any) -> None:
             graph.outputs = _replaced(graph.outputs, old, new)
             for one in maps:
                 one.tensorIndex = new if one.tensorIndex == old else one.tensorIndex
+
+
+def _codes(model: Any) -> list[int]:
+    return [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
 
 
 def _replaced(places: Any, old: int, new: int) -> Any:

@@ -69,6 +69,7 @@ class TfliteToolchain(Toolchain):
         source, session, notices = onnx_model.make(order, place)
         model = tflite_model.read(_converted(order, _prepared(order, source, session)))
         tflite_model.refuse_unknown(model)
+        tflite_model.settle(model)
         nodes = {"input": session.get_inputs(), "output": session.get_outputs()}
         tflite_model.name_ends(
             model, *({_safe(what, k): node.name for k, node in enumerate(nodes[what])} for what in nodes)
