@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
+import re
 import shutil
 import signal
 import subprocess
@@ -25,10 +25,12 @@ from queue import SimpleQueue
 
 from mutate_lines import record
 from mutate_mistakes import Mistake, mistakes
+from mutate_verdicts import Verdicts, draw
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "out" / "mutate"
 ROOMS = ("hub/usecases", "hub/store", "agent", "measure")
+NOTICED = ("caught", "timed out")
 PASSED_OVER = ("migrations", "__init__.py", "_postgres_child.py")
 COPIED = ("src", "tests", "docs", "examples", "pyproject.toml", "README.md", "script")
 TESTS_MOST, SECONDS_MOST = 25, 30.0
@@ -45,6 +47,8 @@ class Answer:
     outcome: str
     tests: int
     seconds: float
+    by: str = ""
+    """The test that failed."""
 
 
 class Known:
@@ -62,18 +66,21 @@ class Known:
         """
         lines = self._lines.get(str(mistake.path.relative_to(ROOT)), {})
         here = {one for line in range(mistake.line, mistake.last_line + 1) for one in lines.get(str(line), ())}
-        if not here:  # a statement of several lines is noted at its first
-            before = max((int(line) for line in lines if int(line) < mistake.line), default=0)
-            here = set(lines.get(str(before), ()))
+        noted = max((int(line) for line in lines if int(line) <= mistake.line), default=0)
+        here = here or set(lines.get(str(noted), ()))  # a statement of several lines is noted at its first
         counts = Counter(one for tests in lines.values() for one in tests if one not in here)
         ordered = [*sorted(here, key=self._cost), *sorted(counts, key=lambda one: (-counts[one], self._cost(one)))]
         chosen, total_s = list[str](), 0.0
-        for test in ordered if here else ():
+        for test in ordered if noted else ():
             if test in self._seconds and total_s + self._seconds[test] <= (SECONDS_MOST if chosen else DEAREST_S):
                 chosen.append(test)
                 total_s += self._seconds[test]
         chosen = chosen[:TESTS_MOST]
         return chosen, [test for test in ordered if test in here & self._seconds.keys() and test not in chosen]
+
+    def good(self, test: str) -> bool:
+        """Was it run for the recording, and did it pass?"""
+        return test in self._seconds
 
     def limit_s(self, tests: list[str]) -> float:
         """How long the tests may take before they are said to hang: a machine may be busier than it was."""
@@ -101,42 +108,55 @@ class Copy:
         lines = [str(self.place / "src"), *(f"import site; site.addsitedir({path!r})" for path in outer)]
         (packages / "copy.pth").write_text("\n".join(lines) + "\n")
 
-    def answer(self, mistake: Mistake, known: Known, environment: dict[str, str]) -> Answer:
-        """Make it here, run the tests, and undo it."""
-        tests, others = known.tests(mistake)
+    def answer(self, mistake: Mistake, known: Known, environment: dict[str, str], by: str | None) -> Answer:
+        """Make it here, run the tests (first the one that noticed it the last time), and undo it.
+
+        What they noticed counts if the same test passes without the mistake: on a busy machine some fail, or hang, anyway.
+        """
+        begun, (near, others) = time.monotonic(), known.tests(mistake)
+        looks = [[by], near, others] if by and known.good(by) else [near, others]
+        looked = list[str]()
+        for tests in looks:
+            left = [test for test in tests if test not in looked]
+            while left:
+                outcome, failed = self._with(mistake, left, environment, known.limit_s(left))
+                if outcome == "survived":
+                    looked += left
+                    break
+                checked = [failed] if failed else left
+                if self._run(checked, environment, known.limit_s(checked))[0] == "survived":
+                    return Answer(mistake, outcome, len(looked) + len(left), time.monotonic() - begun, failed)
+                left = [test for test in left if test not in checked]  # they fail, or hang, without the mistake, too
+        return Answer(mistake, "survived" if looked else "not run", len(looked), time.monotonic() - begun)
+
+    def _with(self, mistake: Mistake, tests: list[str], environment: dict[str, str], limit_s: float) -> tuple[str, str]:
         target = self.place / mistake.path.relative_to(ROOT)
-        begun = time.monotonic()
-        if not tests:
-            return Answer(mistake, "not run", 0, 0.0)
         target.write_text(mistake.made(), encoding="utf-8")
         try:
-            outcome = self._run(tests, environment, known.limit_s(tests))
-            if outcome == "survived" and others:
-                tests, outcome = [*tests, *others], self._run(others, environment, known.limit_s(others))
+            return self._run(tests, environment, limit_s)
         finally:
             shutil.copy(mistake.path, target)
-        return Answer(mistake, outcome, len(tests), time.monotonic() - begun)
 
-    def _run(self, tests: list[str], environment: dict[str, str], limit_s: float) -> str:
-        options = ("-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider")
+    def _run(self, tests: list[str], environment: dict[str, str], limit_s: float) -> tuple[str, str]:
+        """What became of it, and the name of the test that failed."""
+        options = ("-x", "-q", "-rfE", "--tb=no", "-p", "no:randomly", "-p", "no:cacheprovider")
         command = [str(self.python), "-m", "pytest", *options, *tests]
-        process = subprocess.Popen(
-            command,
-            cwd=self.place,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            return "survived" if process.wait(limit_s) == 0 else "caught"
-        except subprocess.TimeoutExpired:
-            return "timed out"
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                self._end_the_rest()
+        with (self.place / "pytest.log").open("w+b") as log:
+            process = subprocess.Popen(
+                command, cwd=self.place, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+            try:
+                if process.wait(limit_s) == 0:
+                    return "survived", ""
+                log.seek(0)
+                return "caught", _failed(log.read().decode(errors="replace"), tests)
+            except subprocess.TimeoutExpired:
+                return "timed out", ""
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    self._end_the_rest()
 
     def _end_the_rest(self) -> None:
         """End what tests that were cut short left: hubs have sessions of their own, and run with this copy's Python."""
@@ -146,8 +166,20 @@ class Copy:
                     os.kill(int(path.parent.name), signal.SIGKILL)
 
 
-def candidates(changed: str | None) -> list[Mistake]:
-    """All mistakes of the rooms; ``changed``: of the files that are not as in that commit."""
+def _failed(log: str, tests: list[str]) -> str:
+    """Of those that were asked for, the one that failed: itself, a part of it, or all of its module, which could not be read."""
+    named = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", log, re.MULTILINE)
+    fits = (
+        test
+        for one in named
+        for test in tests
+        if one == test or one.startswith((f"{test}::", f"{test}[")) or test.startswith(f"{one}::")
+    )
+    return next(fits, tests[0])
+
+
+def candidates(changed: str | None) -> dict[str, Mistake]:
+    """All mistakes of the rooms by name; ``changed``: of the files that are not as in that commit."""
     found = [path for room in ROOMS for path in sorted((ROOT / "src" / "dynolab" / room).rglob("*.py"))]
     if changed is not None:
         named = subprocess.run(
@@ -155,7 +187,12 @@ def candidates(changed: str | None) -> list[Mistake]:
         )
         found = [path for path in found if str(path.relative_to(ROOT)) in named.stdout.splitlines()]
     kept = [path for path in found if not any(part in PASSED_OVER for part in path.parts)]
-    return [one for path in kept for one in mistakes(path)]
+    named_so, found_so = Counter[str](), dict[str, Mistake]()
+    for one in (one for path in kept for one in mistakes(path)):
+        name = f"{one.path.relative_to(ROOT / 'src' / 'dynolab')} {one.told}"
+        named_so[name] += 1  # the same words twice in a file: the second is another mistake
+        found_so[f"{name} {named_so[name]}"] = one
+    return found_so
 
 
 def table(answers: list[Answer], asked: str) -> str:
@@ -181,46 +218,71 @@ def table(answers: list[Answer], asked: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def place(mistake: Mistake) -> str:
+    """File and line, and what is made there."""
+    return f"{mistake.path.relative_to(ROOT / 'src' / 'dynolab')}:{mistake.line}  {mistake.told}"
+
+
+def answers(chosen: dict[str, Mistake], known: Known, verdicts: Verdicts, at_once: int) -> list[Answer]:
+    """One for each, in as many copies as may be looked at at once; written as they come."""
+    from dynolab.testing.databases import shared_server
+
+    copies: SimpleQueue[Copy] = SimpleQueue()
+    for number in range(at_once):
+        copies.put(Copy(number))
+
+    def one(name: str, mistake: Mistake) -> Answer:
+        by = verdicts.noticed_by(name)
+        if before := verdicts.outcome(name, mistake.path):
+            found = Answer(mistake, before, 0, 0.0, by or "")
+        else:
+            copy = copies.get()
+            try:
+                found = copy.answer(mistake, known, environment, by)
+            finally:
+                copies.put(copy)
+            if found.outcome in NOTICED:
+                verdicts.keep(name, mistake.path, found.outcome, found.by)
+        told = f"{found.outcome:9} {found.tests:3} tests {found.seconds:5.0f} s  {place(mistake)}  {found.by}"
+        sys.stdout.write(told.rstrip() + "\n")
+        sys.stdout.flush()
+        return found
+
+    with shared_server(FOLDER / "postgres") as more, ThreadPoolExecutor(at_once) as pool:
+        environment = {**os.environ, **more}
+        return list(pool.map(one, chosen.keys(), chosen.values()))
+
+
 def main() -> int:
     """Exit status 1 when fewer than 90 % were noticed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=10)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--changed", metavar="COMMIT")
-    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--within", metavar="TEXT", default="", help="of these alone whose file's name has it")
+    parser.add_argument("--list", action="store_true", help="name the mistakes and make none")
+    parser.add_argument(
+        "--record", nargs="*", metavar="TESTS", help="which test runs which line: of all tests anew, or of these alone"
+    )
+    parser.add_argument("--anew", action="store_true", help="look again at what was noticed before")
     parser.add_argument("--at-once", type=int, default=2)
     asked = parser.parse_args()
-    from dynolab.testing.databases import shared_server
-
-    with shared_server(FOLDER / "postgres") as more:
-        environment = {**os.environ, **more}
-        if asked.record or not (FOLDER / "tests.json").exists():
-            record(ROOT, FOLDER, environment)
-        known, all_of_them = Known(FOLDER / "tests.json"), candidates(asked.changed)
-        chosen = random.Random(asked.seed).sample(all_of_them, min(asked.count, len(all_of_them)))
-        copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(asked.at_once):
-            copies.put(Copy(number))
-
-        def one(mistake: Mistake) -> Answer:
-            copy = copies.get()
-            try:
-                found = copy.answer(mistake, known, environment)
-            finally:
-                copies.put(copy)
-            place = f"{mistake.path.relative_to(ROOT / 'src' / 'dynolab')}:{mistake.line}"
-            told = f"{found.outcome:9} {found.tests:3} tests {found.seconds:5.0f} s  {place}  {mistake.told}"
-            sys.stdout.write(told + "\n")
-            sys.stdout.flush()
-            return found
-
-        with ThreadPoolExecutor(asked.at_once) as pool:
-            answers = list(pool.map(one, chosen))
-    (FOLDER / "table.md").write_text(
-        table(answers, f"script/mutate --seed {asked.seed} --count {asked.count}"), encoding="utf-8"
-    )
-    sys.stdout.write((FOLDER / "table.md").read_text(encoding="utf-8"))
-    return int(sum(one.outcome in ("caught", "timed out") for one in answers) < 0.9 * len(answers))
+    chosen = draw(candidates(asked.changed), asked.seed, asked.count)
+    chosen = {name: one for name, one in chosen.items() if asked.within in str(one.path)}
+    if asked.list:
+        sys.stdout.writelines(f"{place(one)}\n" for one in sorted(chosen.values(), key=lambda one: str(one.path)))
+        return 0
+    if asked.record is not None or not (FOLDER / "tests.json").exists():
+        record(ROOT, FOLDER, asked.record or [])
+    verdicts = Verdicts(FOLDER / "verdicts", ROOT)
+    if asked.anew:
+        verdicts.forget()
+    found = answers(chosen, Known(FOLDER / "tests.json"), verdicts, asked.at_once)
+    within = f" --within {asked.within}" if asked.within else ""
+    written = table(found, f"script/mutate --seed {asked.seed} --count {asked.count}{within}")
+    (FOLDER / "table.md").write_text(written, encoding="utf-8")
+    sys.stdout.write(written)
+    return int(sum(one.outcome in NOTICED for one in found) < 0.9 * len(found))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,14 @@ NEAREST = (
     "tests/integration/test_use_cases.py",
     "tests/integration/test_use_cases_lists.py",
     "tests/integration/test_use_cases_ends.py",
+    "tests/integration/test_use_cases_people.py",
     "tests/integration/test_leases.py",
     "tests/integration/test_sessions.py",
     "tests/integration/test_sweeps.py",
     "tests/integration/test_prepared.py",
+    "tests/integration/test_migrations.py",
+    "tests/integration/test_accounts.py",
+    "tests/integration/test_blob_stores.py",
     "tests/integration/test_postgres.py",
     "tests/integration/test_private_files.py",
     "tests/integration/test_backup.py",
@@ -64,9 +68,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             file.write(json.dumps([report.nodeid, report.duration, report.outcome]) + "\n")
 
 
-def record(root: Path, folder: Path, environment: dict[str, str]) -> None:
-    """Run the nearest tests and write ``tests.json``: seconds by test, and tests by file and line."""
+def record(root: Path, folder: Path, alone: Sequence[str] = ()) -> None:
+    """Run the nearest tests and write ``tests.json``: seconds by test, and tests by file and line.
+
+    ``alone``: these tests, of which what is known so far is forgotten; what is known of the others stays.
+    """
     import coverage
+
+    from dynolab.testing.databases import shared_server
 
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("lines*"):
@@ -81,7 +90,7 @@ def record(root: Path, folder: Path, environment: dict[str, str]) -> None:
         "PYTHONPATH": ":".join(paths),
         "MUTATE_SECONDS": str(folder / "seconds"),
     }
-    nearest = [one for one in NEAREST if (root / one).exists()]
+    nearest = alone or [one for one in NEAREST if (root / one).exists()]
     command = [
         sys.executable,
         "-m",
@@ -98,31 +107,48 @@ def record(root: Path, folder: Path, environment: dict[str, str]) -> None:
         *FAR,
         *nearest,
     ]
-    subprocess.run(command, cwd=root, env=environment | more, check=False)
-    _write(folder)
+    with shared_server(folder / "postgres") as server:
+        subprocess.run(command, cwd=root, env={**os.environ, **server, **more}, check=False)
+    _write(folder, alone)
 
 
-def _write(folder: Path) -> None:
+def _write(folder: Path, alone: Sequence[str]) -> None:
     import coverage
+
+    document = folder / "tests.json"
+    known = (
+        json.loads(document.read_text(encoding="utf-8"))
+        if alone and document.exists()
+        else {"seconds": {}, "lines": {}}
+    )
+    again = tuple(one.rstrip("/") for one in alone)
+
+    def stays(test: str) -> bool:
+        return not any(test == one or test.startswith((f"{one}/", f"{one}::")) for one in again)
 
     joined = coverage.CoverageData(basename=str(folder / "joined"))
     for part in folder.glob("lines.*"):
         read = coverage.CoverageData(basename=str(part))
         read.read()
         joined.update(read)
-    lines: dict[str, dict[int, list[str]]] = {}
+    lines: dict[str, dict[str, list[str]]] = {
+        name: {line: [one for one in tests if stays(one)] for line, tests in of_file.items()}
+        for name, of_file in known["lines"].items()
+    }
     for path in joined.measured_files():
-        name = "src/dynolab/" + path.rpartition("/dynolab/")[2]
-        lines[name] = {line: [one for one in tests if one] for line, tests in joined.contexts_by_lineno(path).items()}
+        of_file = lines.setdefault("src/dynolab/" + path.rpartition("/dynolab/")[2], {})
+        for line, tests in joined.contexts_by_lineno(path).items():
+            of_file.setdefault(str(line), []).extend(one for one in tests if one)
     seconds: dict[str, float] = defaultdict(float)
     good: dict[str, bool] = defaultdict(lambda: True)
     for text in (folder / "seconds").read_text(encoding="utf-8").splitlines():
         test, took_s, outcome = json.loads(text)
         seconds[test] += took_s
         good[test] &= outcome == "passed"
-    kept = {test: took_s for test, took_s in seconds.items() if good[test]}
+    kept = {test: took_s for test, took_s in known["seconds"].items() if stays(test)}
+    kept |= {test: took_s for test, took_s in seconds.items() if good[test]}
     for test, took_s in list(seconds.items()):
         module = test.partition("::")[0]
         if all(good[one] for one in seconds if one.startswith(f"{module}::")):
             kept[module] = kept.get(module, 0.0) + took_s
-    (folder / "tests.json").write_text(json.dumps({"seconds": kept, "lines": lines}))
+    document.write_text(json.dumps({"seconds": kept, "lines": lines}))

@@ -16,6 +16,9 @@ CONDITIONS = ("where", "and_", "or_", "values")
 """Calls of SQLAlchemy's whose arguments are left out one at a time."""
 WORDS = ("log", "say", "tell", "warning", "info")
 """Calls that only tell a person something: nobody tests each of them."""
+PASSED_OVER = ("annotation", "returns", "decorator_list", "bases", "msg")
+CHECKS = ("strict",)
+"""Arguments that, as ``assert`` does, say what holds anyway: ``zip(..., strict=True)``. No behaviour differs without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def _short(text: str) -> str:
 def _changed(tree: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, ast.AST]]:
     """Nodes in the file's order, each with what it becomes; types, texts and what only talks are passed over."""
     for name, value in ast.iter_fields(tree):
-        if name in ("annotation", "returns", "decorator_list", "bases", "msg"):
+        if name in PASSED_OVER or (isinstance(tree, ast.keyword) and tree.arg in CHECKS):
             continue
         for node in value if isinstance(value, list) else [value]:
             if isinstance(node, ast.AST) and not _only_talks(node):

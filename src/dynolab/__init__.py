@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HUB = "dynolab.client.client"
 _CLASSES = [
+    *("CompileJob", "CompileJobResult", "CompileJobSummary", "QuantizeJob", "QuantizeJobResult", "QuantizeJobSummary"),
     *("Client", "ClientConfig", "Dataset", "Device", "Framework", "InferenceJob", "InferenceJobResult"),
     *(
         "InferenceJobSummary",

@@ -27,7 +27,7 @@ from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import RESULT_FILE, compile_model
 from dynolab.spec import codec
-from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec
+from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
 from dynolab.toolchains.base import PACKAGE, toolchain_named
 
@@ -71,8 +71,8 @@ SPECS = {"picture": InputSpec((1, 3, 8, 6)), "ids": InputSpec((1,), "int64")}
 
 def test_a_real_model_gets_smaller_and_computes_the_same(tmp_path: Path) -> None:
     made = compiled(OCR, tmp_path / "out", input_specs={"x": InputSpec((1, 3, 48, 192))})
-    assert made.worst is not None
-    assert made.worst.psnr_db is None or made.worst.psnr_db > 100
+    assert made.numbers in (Numbers.EQUAL, Numbers.CLOSE)
+    assert made.lowest_psnr_db is None or made.lowest_psnr_db > 100
     assert made.compiled.operators is not None
     assert made.source.operators is not None
     assert made.compiled.operators < made.source.operators
@@ -344,8 +344,8 @@ def test_weights_in_half_the_bytes_are_nearly_the_same(tmp_path: Path, openvino:
             OCR, tmp_path / name, f"--target_runtime openvino{more}", input_specs={"x": InputSpec((1, 3, 48, 192))}
         )
         sizes[name] = next(file.bytes for file in made.files if file.path.endswith(".bin"))
-        assert made.worst is not None
-        assert made.worst.psnr_db is None or made.worst.psnr_db > 40
+        assert made.numbers in (Numbers.EQUAL, Numbers.CLOSE)
+        assert made.lowest_psnr_db is None or made.lowest_psnr_db > 40
     assert sizes["half"] < 0.6 * sizes["whole"]
 
 

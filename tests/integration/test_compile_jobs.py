@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 import onnx
 
 from dynolab.client.client import Client, Device
+from dynolab.client.quantize_jobs import QuantizeDtype
 from dynolab.client.settings import ClientConfig
 from dynolab.client.status import JobType, State
 from dynolab.errors import Conflict, DependencyFailed, NotFound, SpecInvalid
@@ -51,6 +54,20 @@ def device(client: Client) -> Device:
     while not (found := client.get_devices()) and time.monotonic() < end:
         time.sleep(0.2)  # until the hub's own agent has announced this machine
     return found[0]
+
+
+def new_agent_token(client: Client) -> str:
+    return str(client.api.send("POST", "tokens", {"kind": "agent", "label": "another"})["secret"])
+
+
+def announced(client: Client, named: Path) -> str:
+    """The id of the machine that only compiles, once the hub knows it; its agent's own id is in a file."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with suppress(OSError, NotFound):
+            return str(client.api.get(f"devices/{named.read_text().strip()}-toolchains")["id"])
+        time.sleep(0.2)
+    raise AssertionError("it was not announced")
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +183,64 @@ def test_what_no_toolchain_makes_is_refused_with_what_there_is(client: Client, d
         client.submit_compile_job(MODEL, Device("No Such Phone"))
 
 
+@pytest.fixture(scope="module")
+def quantized(client: Client, compiled: Any) -> Any:
+    """A quantize job of the compiled model, submitted without a device."""
+    random = np.random.default_rng(3)
+    samples = {"x": [random.random((1, 3, 48, 192), dtype=np.float32) for _ in range(5)]}
+    job = client.submit_quantize_job(compiled.target_model, samples, QuantizeDtype.INT8, QuantizeDtype.INT16, "small")
+    assert job.wait(180).success, job.log()
+    return job
+
+
+def test_a_model_is_quantised_at_the_hub(client: Client, quantized: Any, tmp_path: Path) -> None:
+    made = onnx.load(quantized.download_target_model(tmp_path))
+    assert "QuantizeLinear" in {node.op_type for node in made.graph.node}
+    assert (quantized.weights_dtype, quantized.activations_dtype) == (QuantizeDtype.INT8, QuantizeDtype.INT16)
+    found = quantized.quantized
+    assert (found.calibration_samples, found.check_samples, found.held_out) == (5, 5, False)
+    assert found.accuracy.worst.psnr_db > 15
+    assert quantized.target_model.name == "small-w8a16"
+    assert set(quantized.calibration_dataset.download()) == {"x"}
+    assert quantized.document["device"]["name"] == ""
+    listed = {one.job_id: one for one in client.get_job_summaries(type=JobType.QUANTIZE)}
+    assert listed[quantized.job_id].device_name is None
+
+
+def test_a_quantised_model_is_profiled_and_quantised_again_as_asked(
+    client: Client, device: Device, quantized: Any
+) -> None:
+    data = {"x": [np.zeros((1, 3, 48, 192), dtype=np.float32)]}
+    inferred = client.submit_inference_job(quantized.target_model, device, data, profile=False)
+    assert inferred.wait(120).success, inferred.log()
+    again = quantized.rerun()
+    assert again.wait(120).success, again.log()
+    assert again.document["activations_dtype"] == "int16"
+
+
+def test_what_cannot_be_quantised_is_refused(client: Client, compiled: Any) -> None:
+    data = {"x": [np.zeros((1, 3, 48, 192), dtype=np.float32)]}
+    with pytest.raises(SpecInvalid, match="weights are not quantised to 'int16'"):
+        client.submit_quantize_job(compiled.target_model, data, QuantizeDtype.INT16)
+    with pytest.raises(SpecInvalid, match="range_sceme"):
+        client.submit_quantize_job(compiled.target_model, data, options="--range_sceme min_max")
+    failing = client.submit_quantize_job(compiled.target_model, {"y": data["x"]})
+    assert failing.wait(120).failure
+    assert "'x'" in failing.get_status().message
+
+
+def test_the_command_quantises(hub: RunningHub, client: Client, quantized: Any, tmp_path: Path) -> None:
+    environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(hub.ini)}
+    target = tmp_path / "small.onnx"
+    options = ("--data", quantized.calibration_dataset.dataset_id, "--activations", "int16", "-o", target)
+    done = command("submit", "quantize", MODEL, *options, environment=environment)
+    assert done.returncode in (0, 1), done.stderr  # random samples, and few: its numbers may be called poor
+    assert "weights int8, activations int16" in done.stdout
+    assert target.exists()
+    shown = command("jobs", "show", quantized.job_id, environment=environment)
+    assert "weights int8, activations int16" in shown.stdout
+
+
 def test_the_command_compiles_and_fetches(hub: RunningHub, device: Device, tmp_path: Path) -> None:
     environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(hub.ini)}
     target = tmp_path / "made.onnx"
@@ -201,3 +276,20 @@ def test_several_files_come_as_a_zip_file(client: Client, device: Device, tmp_pa
     data = {"x": [np.zeros((1, 3, 48, 192), dtype=np.float32)]}
     inferred = client.submit_inference_job(job.target_model, device, data, profile=False)
     assert inferred.wait(180).success, inferred.log()
+
+
+def test_a_machine_that_only_compiles_takes_the_job_and_is_no_device(
+    hub: RunningHub, client: Client, device: Device, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "DYNOLAB_STATE": str(tmp_path), "DYNOLAB_AGENT_TOKEN": new_agent_token(client)}
+    arguments = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url, "--toolchains-only"]
+    with subprocess.Popen([*arguments, "--name", "forge"], env=environment, stderr=subprocess.DEVNULL) as agent:
+        try:
+            board = announced(client, tmp_path / "device-id")
+            assert [one.name for one in client.get_devices()] == [device.name]
+            job = client.submit_compile_job(MODEL, device, "elsewhere", SPECS, TO_ONNX)
+            assert job.wait(120).success, job.log()
+            [attempt] = job.document["attempts"]
+            assert attempt["device_id"] == board
+        finally:
+            agent.terminate()

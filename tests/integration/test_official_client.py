@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,52 @@ def device(hub: RunningHub) -> str:
 
 
 VERSIONS = ["0.56.0", *(pytest.param(version, marks=pytest.mark.slow) for version in ("0.55.0", "0.46.0"))]
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small traced module, as AI Hub's first example makes one of a larger."""
+    torch = pytest.importorskip("torch")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+        module = torch.nn.Sequential(*layers, torch.nn.Linear(8, 10)).eval()
+    path = tmp_path_factory.mktemp("traced") / "net.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # scripts that are out there trace
+        torch.jit.save(torch.jit.trace(module, torch.rand(1, 3, 32, 32)), path)
+    return path
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_ai_hubs_first_example(hub: RunningHub, device: str, traced: Path, tmp_path: Path, version: str) -> None:
+    pytest.importorskip("onnxscript")
+    torch = pytest.importorskip("torch")
+    options = "--target_runtime onnx --output_names logits"
+    asked = {"model": str(traced), "device": device, "folder": str(tmp_path), "options": options}
+    seen = script(hub, version, "official_compile.py", {**asked, "seeds": version != "0.46.0"})
+    code, told = seen["compile"]
+    assert code == "SUCCESS"
+    assert told.startswith("compiled to onnx in ")
+    assert seen["early"] is (version != "0.46.0")
+    assert seen["target"] == ["first example-onnx", "ONNX"]
+    assert seen["specs"] == [{"image": [[1, 3, 32, 32], "float32"]}] * 2
+    assert (seen["producer"], seen["types"], seen["listed"]) == (True, ["CompileJob"], True)
+    assert (seen["profile"], seen["inference"], seen["output"]) == ("SUCCESS", "SUCCESS", "logits")
+    assert seen["time"] > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module = torch.jit.load(traced)
+    wanted = module(torch.from_numpy(np.load(tmp_path / "image.npy"))).detach().numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), wanted, rtol=1e-4, atol=1e-5)
+    assert onnx.load(seen["file"]).graph.output[0].name == "logits"
+    assert seen["quantize"] == ["SUCCESS", "INT8", "INT16"]
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(seen["quantized"]).graph.node}
+    assert seen["broken"][0] == "FAILED"
+    assert "image" in seen["broken"][1] or "channels" in seen["broken"][1]
+    if version != "0.46.0":
+        assert "has no bytes" in seen["nothing"]
+    assert "no toolchain of this hub makes the target qnn_dlc" in seen["refused"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

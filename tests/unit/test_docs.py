@@ -55,12 +55,15 @@ from dynolab.spec import (
     measurements,
     options,
     profiles,
+    quantize_options,
     requirements,
     stats,
 )
 from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.option_grammar import KnownOption, OptionValue
+from dynolab.toolchains._quantizers.base import PACKAGE as QUANTIZERS
+from dynolab.toolchains._quantizers.base import Quantizer
 from dynolab.toolchains.base import EXTRAS, PACKAGE, Toolchain
 
 ROOT = Path(__file__).parents[2]
@@ -99,9 +102,16 @@ def page(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-README, COMMANDS, MEASURING, STAGES, RUNTIMES = (
+README, COMMANDS, MEASURING, STAGES, RUNTIMES, TOOLCHAINS = (
     page(name)
-    for name in ("README.md", "docs/commands.md", "docs/measuring.md", "docs/how-it-works.md", "docs/runtimes.md")
+    for name in (
+        "README.md",
+        "docs/commands.md",
+        "docs/measuring.md",
+        "docs/how-it-works.md",
+        "docs/runtimes.md",
+        "docs/toolchains.md",
+    )
 )
 
 
@@ -223,6 +233,24 @@ def test_every_option_of_compile_jobs_is_named(option: KnownOption) -> None:
     assert cells[4] == (", ".join(named) or "none yet")
 
 
+@pytest.mark.parametrize("option", quantize_options.OPTIONS, ids=lambda option: option.path)
+def test_every_option_of_quantize_jobs_is_named(option: KnownOption) -> None:
+    cells = rows(section(COMMANDS, "## Options of quantize jobs")).get(option.written, [])
+    assert cells, f"{option.written} is not documented"
+    assert not missing(option.allowed, cells[1])
+    assert cells[2:4] == [written(option.hub_default), written(option.default)]
+    named = [name for name, one in found(QUANTIZERS, Quantizer) if (option.group or option.name) in one.options]
+    assert cells[4] == (", ".join(named) or "none yet")
+
+
+@pytest.mark.parametrize(("name", "quantizer"), found(QUANTIZERS, Quantizer))
+def test_every_quantizer_is_named(name: str, quantizer: Quantizer) -> None:
+    (line,) = [line for line in section(TOOLCHAINS, "## Quantising").splitlines() if line.startswith(f"| `{name}` |")]
+    extras = {f"`dynolab[{EXTRAS.get(one, 'compile')}]`" for one in quantizer.needs}
+    assert extras == set(re.findall(r"`dynolab\[\w+\]`", line))
+    assert all(f"{weights}/{activations}" in line for weights, activations in quantizer.types)
+
+
 def test_every_figure_is_named() -> None:
     table = rows(section(COMMANDS, "## Requirements and figures"))
     for fact in facts.FACTS:
@@ -265,7 +293,7 @@ def test_every_runtime_is_named(name: str, runtime: Runtime) -> None:
 
 @pytest.mark.parametrize(("name", "toolchain"), found(PACKAGE, Toolchain))
 def test_every_target_is_named(name: str, toolchain: Toolchain) -> None:
-    told = [line for line in page("docs/toolchains.md").splitlines() if line.startswith(f"| `{name}` |")]
+    told = [line for line in section(TOOLCHAINS, "## Targets").splitlines() if line.startswith(f"| `{name}` |")]
     assert len(told) == len(toolchain.sources)
     extras = {EXTRAS.get(one, "compile") for needed in toolchain.sources.values() for one in needed}
     assert extras <= tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"].keys()
@@ -395,7 +423,8 @@ def check_command(words: list[str]) -> None:
     """Parse a command line as click does, and then what it hands on."""
     assert words[0] in NAMES
     given = command(words[0]).make_context(words[0], words[1:]).params
-    (compile_options if words[0] == "compile" else options).parse(given.get("options") or "")
+    read = {"compile": compile_options.parse, "quantize": quantize_options.parse}.get(words[0], options.parse)
+    read(given.get("options") or "")
     _parse.specs(given.get("specs", ()))
     parse_shapes(given.get("shapes", ())), _parse.ranges(given.get("ranges", ())), _parse.files(given.get("files", ()))
     _parse.size(given.get("memory_limit") or "1MB")

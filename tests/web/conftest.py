@@ -15,13 +15,16 @@ import pytest
 
 from dynolab.agent.http import HubDoor
 from dynolab.jobs.compare import plugin as compare_job
+from dynolab.jobs.compile import plugin as compile_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.spec import codec
-from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Tensors
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, MadeModel, Outcome, Tensors
+from dynolab.spec.compiles import Compiled
 from dynolab.spec.duets import Duet
 from dynolab.spec.profiles import Profile
 from dynolab.testing.running_hub import RunningHub
 from dynolab.testing.sample import sample_profile
+from dynolab.testing.sample_compiled import sample_compiled
 from dynolab.testing.sample_duet import sample_duet
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -32,6 +35,9 @@ TOLD_ANYWAY = ("[DOM] Password forms", "Failed to load resource: ", "htmx: htmx:
 """What Chromium says on its console about sign-in forms without a user's name, and about pages that refuse or are away."""
 
 
+COMPILER = "compiler-1"
+MAKES = ("toolchain:onnx/exported_program", "toolchain:onnx/torchscript", "toolchain:openvino/onnx")
+"""What the machine that only compiles tells of its toolchains."""
 FIRST = {"priority": 10}
 """Of jobs that an agent is to be given before those that other tests left waiting."""
 
@@ -92,6 +98,11 @@ class Seeded:
         offer = DeviceOffer(device_id, name, "14", ("framework:onnx", "vendor:bench", "sandbox:test"))
         return door.claim(ClaimRequest(AGENT_PROTOCOL, offer, wait_s))
 
+    def announce_device(self, device_id: str, name: str, *attributes: str) -> None:
+        """Make another device known, with attributes of its own."""
+        offer = DeviceOffer(device_id, name, "14", ("sandbox:test", *attributes))
+        self.door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 0.0))
+
     def take(self, door: HubDoor, job_id: str) -> Any:
         """What an agent is given for this job, which was submitted to go ``FIRST``."""
         given = self.announce(door, 10.0)
@@ -138,6 +149,38 @@ class Seeded:
         self.hub.leave(given.attempt, "result", json.dumps(codec.encode(found)).encode())
         self.hub.leave(given.attempt, "log", f"{name}: done\n".encode())
         self.door.finish(given.attempt, Outcome(summary=compare_job.summary(found)))
+        return job_id
+
+    def announce_compiler(self, wait_s: float = 0.0) -> Any:
+        """What the agent of a machine that only compiles is given to do, if anything."""
+        offer = DeviceOffer(COMPILER, "Compile server", "6.1", (*MAKES, "format:toolchains", "sandbox:test"))
+        return self.door.claim(ClaimRequest(AGENT_PROTOCOL, offer, wait_s))
+
+    def compiling(self, name: str, **asked: Any) -> str:
+        """The id of a job that is to compile an exported program, which waits for an agent."""
+        self.announce_compiler()
+        model_id = asked.pop("model_id", None) or self.model(name, kind="exported_program")
+        options = "--target_runtime onnx --output_names classes,features"
+        specs = [{"name": "image", "shape": [1, 3, 224, 224], "dtype": "float32"}]
+        asked = {"kind": "compile", "options": options, "input_specs": specs, **FIRST, **asked}
+        return self.submit(name, model_id, **asked)
+
+    def compiled(self, name: str, found: Compiled | None = None, **asked: Any) -> str:
+        """The id of a compile job that an agent has carried out, with this result."""
+        job_id = self.compiling(name, **asked)
+        given = self.announce_compiler(10.0)
+        assert given is not None, f"the toolchains were not free for {job_id}"
+        assert given.job == job_id
+        made = found or sample_compiled()
+        content = json.dumps(codec.encode(made)).encode()
+        for verb, sent in {"result": content, "log": f"{name}: done\n".encode(), "output": b"an ONNX model"}.items():
+            self.hub.leave(given.attempt, verb, sent)
+        outcome = Outcome(
+            summary=compile_job.summary(made),
+            tensors=Tensors(made.inputs, made.outputs, fixed=True),
+            made=MadeModel(made.compiled.format, is_directory=False),
+        )
+        self.door.finish(given.attempt, outcome)
         return job_id
 
 

@@ -34,7 +34,15 @@ def places(seeded: Any) -> dict[str, str]:
     seeded.announce(door, device_id="away-1", name=AWAY["name"])
     done = [seeded.done(f"accessible {number}", model_id=model_id) for number in range(2)]
     queued = seeded.submit("waiting", model_id, waits_for=[seeded.submit("far away", model_id, device=AWAY)])
+    compiled, compiling = (
+        seeded.api("GET", f"jobs/{one}") for one in (seeded.compiled("made"), seeded.compiling("making"))
+    )
     return {
+        "compiled": f"/jobs/{compiled['id']}/",
+        "compiling": f"/jobs/{compiling['id']}/",
+        "in the making": f"/models/{compiling['target_model_id']}/",
+        "compile form": f"/submit?kind=compile&model={compiled['model_id']}",
+        "compiler": "/devices/compiler-1",
         "jobs": "/jobs/",
         "no jobs": "/jobs/?text=nothing",
         "done": f"/jobs/{done[0]}/",

@@ -34,7 +34,7 @@ def test_a_model_is_found_and_its_page_tells_what_it_takes_and_who_used_it(seede
     used = table(page, "Used by jobs")
     for words in ("Night run", "✓ done", "Bench Phone (14)", "8.31 ms", "MB"):
         assert words in used
-    assert page.get_by_role("link", name="Submit a job with this model").get_attribute("href").endswith(model_id)
+    assert page.get_by_role("link", name="Profile this").get_attribute("href").endswith(model_id)
     page.get_by_role("link", name="All jobs with this model").click()
     page.wait_for_url(re.compile(f"/jobs/.model={model_id}"))
     assert page.get_by_role("link", name="Night run").get_attribute("href") == f"/jobs/{job_id}/"

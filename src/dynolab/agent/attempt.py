@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynolab import errors
+from dynolab.agent.turns import turn
 from dynolab.connections.local import plugin as local
 from dynolab.jobs._planned import counted
 from dynolab.jobs.base import Context
@@ -27,19 +28,23 @@ from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
 from dynolab.spec import codec, untrusted
 from dynolab.spec.agents import BASELINE_FOLDER, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
-from dynolab.spec.compiles import Compiled, CompileSpec
+from dynolab.spec.compiles import Compiled, CompileSpec, Side
 from dynolab.spec.duets import Duet, DuetSpec
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
 from dynolab.spec.progress import describe
+from dynolab.spec.quantizes import Quantized, QuantizeSpec, figures
 
 if TYPE_CHECKING:
     from dynolab.jobs.compile import CompileJob
     from dynolab.jobs.inference import InferenceJob
+    from dynolab.jobs.quantize import QuantizeJob
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
 RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "result.json", "output", "artifact.zip", "log.txt"
+MAKING = ("compile", "quantize")
+"""Kinds of jobs that make a model, and measure nothing."""
 ARTIFACT_FOLDER, MADE_FOLDER = "artifact", "made"
 
 
@@ -47,8 +52,11 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     """The outcome; an error of the model, the user or the device is one."""
     log = Narration(folder / LOG_FILE)
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
+    compiles = assignment.kind in MAKING
+    other = "measures" if compiles else "compiles"
     try:
-        left = _run(folder, assignment, Context(local, log.follow))
+        with turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}")):
+            left = _run(folder, assignment, Context(local, log.follow))
     except errors.Error as raised:
         error = errors.unfit(raised) or raised
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
@@ -59,7 +67,9 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
         return Outcome()
     (folder / RESULT_FILE).write_text(json.dumps(codec.encode(left)), encoding="utf-8")
     if isinstance(left, Compiled):
-        outcome, told = _made(folder, left), _said(left)
+        outcome, told = _made(folder, left, left.compiled, _compile_job().summary(left)), _said(left)
+    elif isinstance(left, Quantized):
+        outcome, told = _made(folder, left, left.quantized, _quantize_job().summary(left)), _said_of_quantized(left)
     elif isinstance(left, Duet):
         outcome, told = Outcome(summary=compare_job.summary(left)), [left.headline]
     else:
@@ -74,7 +84,7 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     return outcome
 
 
-def _made(folder: Path, left: Compiled) -> Outcome:
+def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[str, Any]) -> Outcome:
     """The outcome of a job that made a model, which becomes the attempt's output: its one file, or a zip file of several."""
     made, output = folder / MADE_FOLDER, folder / OUTPUT_FILE
     files = [one.path for one in left.files]
@@ -85,23 +95,15 @@ def _made(folder: Path, left: Compiled) -> Outcome:
             for name in files:
                 archive.write(made / name, f"{Path(left.name).stem}/{name}")
     return Outcome(
-        summary=_compile_job().summary(left),
+        summary=summary,
         tensors=Tensors(left.inputs, left.outputs, fixed=True),
-        made=MadeModel(left.compiled.format, is_directory=len(files) > 1),
+        made=MadeModel(side.format, is_directory=len(files) > 1),
     )
 
 
 def _said(left: Compiled) -> list[str]:
     """What the log says of a compiled model: its notices, and how its numbers stand to its source's."""
-    worst = left.worst
-    numbers = left.check_reason or "its numbers were not compared"
-    if worst is not None:
-        equal = all(one.is_equal for one in left.checks)
-        numbers = (
-            "the same numbers, bit by bit" if equal else f"numbers within {worst.max_abs_error:.2g} of the source's"
-        )
-        numbers += "" if worst.psnr_db is None else f" ({worst.psnr_db:.1f} dB)"
-    return [*(one.text for one in left.notices), f"{left.entry}: {numbers}"]
+    return [*(one.text for one in left.notices), f"{left.entry}: {left.headline}"]
 
 
 def _pack(folder: Path, log: Narration) -> None:
@@ -130,10 +132,18 @@ def tensors(profile: Profile) -> Tensors:
     return Tensors(inputs, outputs, fixed=not chosen)
 
 
-def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Duet | Compiled | None:
+def _said_of_quantized(left: Quantized) -> list[str]:
+    """Likewise of a quantised model and the float one."""
+    numbers = left.check_reason or "its numbers were not compared" if left.accuracy is None else figures(left.accuracy)
+    return [*(one.text for one in left.notices), f"{left.entry}: {numbers}"]
+
+
+def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Duet | Compiled | Quantized | None:
     """The job of the assignment's kind; one that infers or makes a model leaves that in the folder."""
     if assignment.kind == "compile":
         return _compile(folder, assignment, context)
+    if assignment.kind == "quantize" and assignment.dataset is not None:
+        return _quantize(folder, assignment, assignment.dataset.name, context)
     model = ProfileSpec(
         model=folder / assignment.model.name,
         options=assignment.options,
@@ -178,6 +188,20 @@ def _compile(folder: Path, assignment: Assignment, context: Context) -> Compiled
     return job.run(job.validate(spec), context)
 
 
+def _quantize(folder: Path, assignment: Assignment, data: str, context: Context) -> Quantized:
+    job = _quantize_job()
+    spec = QuantizeSpec(
+        model=folder / assignment.model.name,
+        data=folder / data,
+        folder=folder / MADE_FOLDER,
+        weights=assignment.weights_dtype,
+        activations=assignment.activations_dtype,
+        options=assignment.options,
+        formats=_formats(assignment.model_kind),
+    )
+    return job.run(job.validate(spec), context)
+
+
 def _formats(kind: str) -> tuple[str, ...]:
     """What a model may be that was said to be of a kind."""
     return (kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
@@ -187,6 +211,18 @@ def _compile_job() -> CompileJob:
     """The job type, whose toolchains a device's agent need not have."""
     from dynolab.jobs.compile import plugin
 
+    return plugin
+
+
+def _quantize_job() -> QuantizeJob:
+    """Likewise. Raises :class:`~dynolab.errors.PluginMissing`."""
+    try:
+        from dynolab.jobs.quantize import plugin
+    except ModuleNotFoundError as error:
+        raise errors.PluginMissing(
+            f"quantize jobs need {error.name}, which this agent does not have",
+            hint="on its machine: pip install 'dynolab[compile,datasets]'",
+        ) from error
     return plugin
 
 

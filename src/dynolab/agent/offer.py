@@ -11,19 +11,20 @@ import re
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from dynolab import plugins, private_files
+from dynolab import errors, plugins, private_files
 from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.runtime_support import RUNS
-from dynolab.spec.toolchain_support import MAKES, toolchain
+from dynolab.spec.toolchain_support import MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime
@@ -59,6 +60,21 @@ def offer(name: str | None = None) -> DeviceOffer:
     )
 
 
+def toolchains_of(whole: DeviceOffer) -> DeviceOffer:
+    """A machine that compiles and measures nothing: no device, with an id of its own beside the same machine's device.
+
+    Raises :class:`~dynolab.errors.PluginMissing` where it has no toolchain.
+    """
+    if not made(whole.attributes):
+        raise errors.PluginMissing(
+            "this machine has no toolchain to serve", hint="`dynolab toolchains` tells what each of them needs"
+        )
+    kept = (one for one in whole.attributes if one.startswith((MAKES, SANDBOX, "os:", "abi:")))
+    return replace(
+        whole, id=f"{whole.id}-toolchains", attributes=(TOOLCHAINS_ONLY, *kept), name=f"{whole.name} toolchains"
+    )
+
+
 def ask(name: str | None = None) -> DeviceOffer:
     """The same, found out in a process of its own."""
     command = [sys.executable, "-m", "dynolab.agent.offer", *([name] if name else [])]
@@ -80,10 +96,14 @@ def _runtimes() -> dict[str, Runtime]:
 
 def _toolchains() -> list[str]:
     """What the toolchains here make."""
+    from dynolab.toolchains._quantizers import base as quantizers
     from dynolab.toolchains.base import PACKAGE, toolchain_named  # with numpy, too
 
     every = (toolchain_named(name) for name in sorted(plugins.names(PACKAGE)))
-    return [toolchain(one.name, kind) for one in every for kind in one.sources if one.unavailable(kind) is None]
+    found = [toolchain(one.name, kind) for one in every for kind in one.sources if one.unavailable(kind) is None]
+    kinds = (ModelFormat(name) for name in sorted(plugins.names(quantizers.PACKAGE)))
+    able = (kind for kind in kinds if quantizers.quantizer_of(kind).unavailable() is None)
+    return [*found, *(toolchain(QUANTIZE, kind) for kind in able)]
 
 
 def _slug(text: str) -> str:

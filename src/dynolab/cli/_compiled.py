@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.table import Table
-
-    from dynolab.spec.compiles import Compiled, OutputCheck
-    from dynolab.spec.tensors import TensorSpec
+    from dynolab.spec.compiles import Compiled
 
 
 def show(made: Compiled) -> None:
@@ -18,6 +13,7 @@ def show(made: Compiled) -> None:
     from rich.console import Console
     from rich.markup import escape
 
+    from dynolab.cli import _made
     from dynolab.spec.show import show_bytes, show_time
 
     console = Console(highlight=False)
@@ -26,73 +22,18 @@ def show(made: Compiled) -> None:
     console.print(
         f"[dim]target {made.target}, {show_time(made.time_ns)}, at most {show_bytes(made.peak_bytes)} of memory[/dim]\n"
     )
-    console.print(_changes(made))
+    console.print(_made.changes(made.source, made.compiled))
     console.print()
-    console.print(_tensors(made))
-    for notice in made.notices:
-        console.print(f"[{'dim' if notice.level == 'info' else 'yellow'}]{escape(notice.text)}[/]")
-    console.print(f"[dim]{escape(', '.join(f'{name} {version}' for name, version in made.tools.items()))}[/dim]")
+    columns = {"Largest error": _made.errors(made.checks), "PSNR": _made.psnrs(made.checks)}
+    console.print(_made.tensors(made.inputs, made.outputs, columns))
+    _made.notices(console, made.notices, made.tools)
 
 
 def _numbers(made: Compiled) -> str:
     """How the compiled model's numbers stand to the source's, in a line."""
     from rich.markup import escape
 
-    worst = made.worst
-    if made.check_reason is not None or worst is None:
-        reason = made.check_reason or next((one.reason for one in made.checks if one.reason), "it has no outputs")
-        return f"[yellow]its numbers were not compared: {escape(reason)}[/yellow]"
-    if all(one.is_equal for one in made.checks):
-        return "[green]the same numbers, bit by bit[/green]"
-    colour = "red" if worst.is_poor else "green"
-    return f"[{colour}]numbers within {worst.max_abs_error:.2g} of the source's ({worst.psnr_db:.1f} dB)[/{colour}]"
+    from dynolab.spec.compiles import Numbers
 
-
-def _changes(made: Compiled) -> Table:
-    """What the compiled model's files say of it beside the source's; one value where they say the same."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from dynolab.spec.show import show_bytes, show_count
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    a, b = made.source, made.compiled
-    rows = {
-        "format": (str(a.format), str(b.format)),
-        "size": (show_bytes(a.file_bytes), show_bytes(b.file_bytes)),
-        "operators": tuple(None if one.operators is None else show_count(one.operators) for one in (a, b)),
-        "parameters": tuple(None if one.parameters is None else show_count(one.parameters) for one in (a, b)),
-        "precision": (a.precision, b.precision),
-        "version": (a.schema, b.schema),
-    }
-    for name, values in rows.items():
-        table.add_row(name, Text(" -> ".join(dict.fromkeys(value for value in values if value is not None))))
-    return table
-
-
-def _tensors(made: Compiled) -> Table:
-    """Inputs and outputs, and of each output how far it is from the source's."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("", "Name", "Type", "Shape", "Largest error", "PSNR"):
-        table.add_column(title, overflow="fold", no_wrap=title not in ("Name", "Shape"))
-    checks = {one.name: one for one in made.checks}
-    rows: Sequence[tuple[str, TensorSpec, OutputCheck | None]] = [
-        *(("input", one, None) for one in made.inputs),
-        *(("output", one, checks.get(one.name)) for one in made.outputs),
-    ]
-    for kind, one, check in rows:
-        table.add_row(kind, Text(one.name), one.dtype, Text(one.shape_text), *_check(check))
-    return table
-
-
-def _check(check: OutputCheck | None) -> tuple[str, str]:
-    if check is None:
-        return "", ""
-    if check.max_abs_error is None:
-        return check.reason or "", ""
-    return ("none", "") if check.is_equal else (f"{check.max_abs_error:.2g}", f"{check.psnr_db:.1f} dB")
+    colour = {Numbers.POOR: "red", Numbers.NOT_COMPARED: "yellow"}.get(made.numbers, "green")
+    return f"[{colour}]{escape(made.headline)}[/{colour}]"

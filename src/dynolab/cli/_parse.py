@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.compiles import InputSpec
-from dynolab.spec.input_shapes import parse_pairs, parse_shapes
+from dynolab.spec.compiles import InputSpec, parse_input_specs
+from dynolab.spec.input_shapes import parse_pairs
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -29,12 +29,7 @@ def ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 def specs(texts: Sequence[str]) -> dict[str, InputSpec]:
     """Shape and element type by input name, of texts such as ``image=1,3,224,224`` and ``ids=1,128:int64``."""
-    found = {}
-    for name, value in parse_pairs(texts, "--input-specs", "--input-specs image=1,3,224,224").items():
-        shape, _, dtype = value.partition(":")
-        sizes = parse_shapes([f"{name}={shape}"], "--input-specs")[name]
-        found[name] = InputSpec(sizes, dtype.strip() or "float32")
-    return found
+    return parse_input_specs(texts, "--input-specs")
 
 
 def files(texts: Sequence[str]) -> dict[str, Path]:

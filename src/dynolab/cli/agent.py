@@ -19,15 +19,25 @@ import click
     metavar="EMAIL",
     help="Join the devices of this name of another account, whose owner let you in.",
 )
+@click.option(
+    "--toolchains-only", is_flag=True, help="Serve this machine's toolchains alone: it compiles, and measures nothing."
+)
 @click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the models.")
 @click.option("--parent", type=int, hidden=True, help="End when this process ends.")
 def command(
-    url: str, token_file: Path | None, name: str | None, join: str, require_sandbox: bool, parent: int | None
+    url: str,
+    token_file: Path | None,
+    name: str | None,
+    join: str,
+    toolchains_only: bool,
+    require_sandbox: bool,
+    parent: int | None,
 ) -> None:
     """Serve this machine as a device: take jobs from a hub, one at a time.
 
     \b
     dynolab agent --hub http://hub.example:8000 --token-file agent.token
+    dynolab agent --hub http://hub.example:8000 --token-file agent.token --toolchains-only
     """  # noqa: D301 - click wants the backspace character itself
     import logging
     import signal
@@ -51,7 +61,10 @@ def command(
         sandbox.require()
     logging.basicConfig(level=logging.INFO, format="agent: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    agent = Agent(HubDoor(url, _token(token_file)), replace(offer.ask(name), join=join))
+    offered = offer.ask(name)
+    if toolchains_only:
+        offered = offer.toolchains_of(offered)
+    agent = Agent(HubDoor(url, _token(token_file)), replace(offered, join=join))
     if not sandbox.strongest().protects:
         logging.warning("NO SANDBOX: models run with all rights of this user. %s gives one.", sandbox.INSTALL)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -63,9 +63,10 @@ def _list(limit: int, state: str | None, as_json: bool) -> None:
 )
 def show(job_id: str, as_json: bool, form: str) -> None:
     """Show a job: its profile when it is done, else where it stands."""
-    from dynolab.cli import _compiled, _duet, _output
+    from dynolab.cli import _compiled, _duet, _output, _quantized
     from dynolab.client.compare_jobs import CompareJob
     from dynolab.client.compile_jobs import CompileJob
+    from dynolab.client.quantize_jobs import QuantizeJob
 
     _output.report(form)
     with _hub.client() as client:
@@ -73,6 +74,11 @@ def show(job_id: str, as_json: bool, form: str) -> None:
         if isinstance(job, CompileJob):
             if job.get_status().success and not as_json:
                 _compiled.show(job.compiled)
+            else:
+                _hub.tell(job, as_json)
+        elif isinstance(job, QuantizeJob):
+            if job.get_status().success and not as_json:
+                _quantized.show(job.quantized)
             else:
                 _hub.tell(job, as_json)
         elif isinstance(job, CompareJob):

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from dynolab.client.jobs import Job
 
 _SHAPES = click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input.")
-_ON_DEVICES = (
+_WHICH = (
     click.option("--device", required=True, help="The device's name: see `dynolab devices`."),
     click.option("--os", default="", help="Its system version, where a name has several."),
     click.option(
         "--attribute", "attributes", multiple=True, metavar="KEY:VALUE", help="One that it has; may be repeated."
     ),
+)
+_ON_DEVICES = (
+    *_WHICH,
     click.option("--name", help="The job's name. Default: the model's."),
     click.option(
         "--priority", type=click.IntRange(-10, 10), help="Of the jobs that wait, the highest go first. Default: 0."
@@ -61,7 +64,7 @@ def _with(options: Sequence[Callable[..., Any]]) -> Callable[[Callable[..., Any]
 
 @click.group("submit")
 def command() -> None:
-    """Submit a job to the hub: profile, inference, compile, or compare.
+    """Submit a job to the hub: profile, inference, compile, quantize, or compare.
 
     \b
     dynolab submit profile model.onnx --device workstation
@@ -148,6 +151,45 @@ def compile_(model: Path, wait: bool, as_json: bool, specs: tuple[str, ...], out
         if output is not None:
             click.echo(f"compiled model: {job.download_target_model(output)}", err=True)
         return int(any(one.is_poor for one in made.checks))
+
+
+@command.command("quantize")
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option("--data", required=True, help="Calibration data: an .h5 file of AI Hub's form, or the id of a dataset.")
+@click.option("--weights", type=click.Choice(["int8", "int4"]), default="int8", show_default=True)
+@click.option("--activations", type=click.Choice(["int8", "int16"]), default="int8", show_default=True)
+@click.option("--options", default="", help='In AI Hub\'s grammar, such as "--range_scheme min_max".')
+@_with([one for one in _ON_DEVICES if one not in (_SHAPES, *_WHICH)])
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the quantised model goes.")
+def quantize(
+    model: Path,
+    data: str,
+    weights: str,
+    activations: str,
+    wait: bool,
+    as_json: bool,
+    output: Path | None,
+    **asked: Any,
+) -> int:
+    """Quantise MODEL with calibration data, at the hub, on no device; exit 1 when its numbers are poor."""
+    from dynolab.cli import _quantized
+    from dynolab.client.quantize_jobs import QuantizeDtype
+
+    widths = QuantizeDtype[weights.upper()], QuantizeDtype[activations.upper()]
+    named = {name: value for name, value in asked.items() if value is not None}
+    with _hub.client() as client:
+        job = client.submit_quantize_job(model, _hub.dataset(client, data), *widths, **named)
+        click.echo(f"target model {job.target_model.model_id}", err=True)
+        if not _through(job, wait, as_json):
+            return int(wait)
+        if not wait:
+            return 0
+        made = job.quantized
+        if not as_json:
+            _quantized.show(made)
+        if output is not None:
+            click.echo(f"quantised model: {job.download_target_model(output)}", err=True)
+        return int(made.is_poor)
 
 
 @command.command("compare")

@@ -14,6 +14,7 @@ from dynolab.client.devices import Device, Framework
 from dynolab.client.inference_jobs import InferenceJob, ProfileJob
 from dynolab.client.jobs import Job
 from dynolab.client.models import Model, SourceModelType
+from dynolab.client.quantize_jobs import QuantizeDtype, QuantizeJob
 from dynolab.client.results import (
     CompileJobResult,
     CompileJobSummary,
@@ -21,10 +22,12 @@ from dynolab.client.results import (
     InferenceJobSummary,
     JobResult,
     JobSummary,
+    QuantizeJobResult,
+    QuantizeJobSummary,
 )
 from dynolab.client.settings import ClientConfig
 from dynolab.client.status import JobArtifactType, JobStatus, JobType
-from dynolab.client.toolchains import QuantizeDtype, Toolchains
+from dynolab.client.toolchains import Toolchains
 from dynolab.errors import Bug as InternalError
 
 ProfileJobResult, ProfileJobSummary = InferenceJobResult, InferenceJobSummary
@@ -91,5 +94,8 @@ __all__ = [
     "ProfileJobResult",
     "ProfileJobSummary",
     "QuantizeDtype",
+    "QuantizeJob",
+    "QuantizeJobResult",
+    "QuantizeJobSummary",
     "SourceModelType",
 ]

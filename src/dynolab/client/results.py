@@ -27,10 +27,14 @@ class InferenceJobResult(JobResult):
 
 
 @dataclass
-class CompileJobResult(JobResult):
-    """Likewise; ``target_model`` is where the compiled model's file lies, None where the job failed."""
+class MadeJobResult(JobResult):
+    """Likewise; ``target_model`` is where the file of the model that was made lies, None where the job failed."""
 
     target_model: str | None = None
+
+
+CompileJobResult = QuantizeJobResult = MadeJobResult
+"""AI Hub's client has a class for each."""
 
 
 @dataclass
@@ -61,10 +65,17 @@ class CompileJobSummary(JobSummary):
     """A compile job as a list shows it."""
 
 
+@dataclass
+class QuantizeJobSummary(JobSummary):
+    """A quantize job as a list shows it."""
+
+
 def summary(document: dict[str, Any], pages: str) -> JobSummary:
     """The summary of a hub's document; ``pages`` is where the hub's pages are."""
     if document["kind"] == "compile":
         return CompileJobSummary(**_common(document, pages), job_type=JobType.COMPILE)
+    if document["kind"] == "quantize":
+        return QuantizeJobSummary(**_common(document, pages), job_type=JobType.QUANTIZE)
     figures = document["summary"] or {}
     time_ns, memory = figures.get("estimated_inference_time_ns"), figures.get("inference_memory_peak_bytes")
     return InferenceJobSummary(

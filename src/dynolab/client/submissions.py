@@ -22,7 +22,12 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec import requirements as requirements_module
 from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR
 
-AIHUB_KINDS = {"profile": JobType.INFERENCE, "inference": JobType.INFERENCE, "compile": JobType.COMPILE}
+AIHUB_KINDS = {
+    "profile": JobType.INFERENCE,
+    "inference": JobType.INFERENCE,
+    "compile": JobType.COMPILE,
+    "quantize": JobType.QUANTIZE,
+}
 """The kinds of jobs that AI Hub has, too, and what it calls them."""
 
 
@@ -94,7 +99,7 @@ class Submissions(DeviceQueries, Uploads):
                 keep_artifact=keep_artifact,
             )
         more = more_asked(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
-        data = inputs if isinstance(inputs, Dataset) else self._dataset(inputs)
+        data = self.dataset_of(inputs)
         asked = {"kind": "inference", "measures": profile, "name": name or "", "options": options, **more}
         return self._submit(
             model, device, {**asked, "dataset_id": data.dataset_id, "project_id": self._in(project)}, retry
@@ -146,7 +151,10 @@ class Submissions(DeviceQueries, Uploads):
         asked = {"kind": "compare", "name": name or "", "options": options, "comparison": comparison, **more}
         return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
 
-    def _dataset(self, inputs: DatasetEntries | str) -> Dataset:
+    def dataset_of(self, inputs: Dataset | DatasetEntries | str) -> Dataset:
+        """The dataset at the hub: the same, the one of an id, or batches by input name, which are uploaded."""
+        if isinstance(inputs, Dataset):
+            return inputs
         return self.upload_dataset(inputs) if isinstance(inputs, Mapping) else self.get_dataset(inputs)
 
     def _submit(self, model: Any, device: Device | list[Device], asked: dict[str, Any], retry: bool) -> Any:

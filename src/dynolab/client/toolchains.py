@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Any, NoReturn
 
+from dynolab.client.datasets import Dataset, DatasetEntries
 from dynolab.client.devices import Device
 from dynolab.client.jobs import Job
+from dynolab.client.models import Model
+from dynolab.client.quantize_jobs import QuantizeDtype
 from dynolab.client.submissions import Submissions, more_asked
 from dynolab.errors import ModelNotSupported, SpecInvalid
-from dynolab.spec import compile_options
+from dynolab.spec import compile_options, quantize_options
 from dynolab.spec.compiles import InputSpec, check_input_specs
+from dynolab.spec.quantizes import check_widths
 
-QUANTIZE_HINT = "compile and profile the float model"
 LINK_HINT = "profile the models one by one"
-
-
-class QuantizeDtype(Enum):
-    """The element types that AI Hub quantises to."""
-
-    INT8 = 1
-    INT16 = 3
-    INT4 = 5
 
 
 InputSpecs = Mapping[str, Sequence[int] | tuple[Sequence[int], str]]
@@ -74,7 +68,9 @@ class Toolchains(Submissions):
         is compiled once, for the first of the devices: no toolchain here makes another model for another of them.
         """
         if calibration_data is not None:
-            _refuse("quantises", "leave calibration_data out; a float model is compiled without")
+            raise ModelNotSupported(
+                "this hub's compile jobs take no calibration data", hint="quantise first: submit_quantize_job"
+            )
         devices = device if isinstance(device, list) else [device]
         if not devices or not all(isinstance(one, Device) for one in devices):
             raise SpecInvalid(f"{device!r} is no device", hint="dynolab.Device(NAME), or one of get_devices()")
@@ -91,15 +87,31 @@ class Toolchains(Submissions):
     def submit_quantize_job(
         self,
         model: Any,
-        calibration_data: Any,
+        calibration_data: Dataset | DatasetEntries | str,
         weights_dtype: QuantizeDtype = QuantizeDtype.INT8,
         activations_dtype: QuantizeDtype = QuantizeDtype.INT8,
         name: str | None = None,
         options: str = "",
         project: str | None = None,
-    ) -> NoReturn:
-        """Quantise a model."""
-        _refuse("quantises", QUANTIZE_HINT)
+        *,
+        priority: int = 0,
+        waits_for: Sequence[Job | str] = (),
+        deadline_s: float | None = None,
+    ) -> Any:
+        """Quantise an ONNX model: a :class:`QuantizeJob`. It needs no device.
+
+        ``calibration_data``: batches by input name, a dataset at the hub, or its id; the ranges of activations are taken
+        from them. ``options``: such as ``--range_scheme min_max``.
+        """
+        widths = [str(one.name).lower() for one in (weights_dtype, activations_dtype)]
+        check_widths(*widths)
+        quantize_options.parse(options)
+        data = self.dataset_of(calibration_data)
+        source = model if isinstance(model, Model) else self.upload_model(model)
+        asked = {"kind": "quantize", "name": name or "", "options": options, "project_id": self._in(project)}
+        asked |= {"weights_dtype": widths[0], "activations_dtype": widths[1], "dataset_id": data.dataset_id}
+        more = more_asked(priority, waits_for, deadline_s)
+        return self._submitted({**asked, "model_id": source.model_id, **more}, retry=True)
 
     def submit_link_job(
         self, models: Any, device: Any, name: str | None = None, options: str = "", project: str | None = None

@@ -5,26 +5,20 @@ Started by ``compile``; ``order.json`` in its folder says what is wanted.
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic_ns
 
-from dynolab.errors import Error, ModelNotSupported
-from dynolab.jobs import _confined as confined
-from dynolab.spec import codec
+from dynolab.jobs import _toolchain_child as shared
 from dynolab.spec.compile_options import parse
 from dynolab.spec.compiles import COMPILED_SCHEMA, Compiled, InputSpec, OutputCheck
 from dynolab.spec.measurements import Notice
-from dynolab.spec.models import FileFact, ModelFormat
+from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains.base import Made, Order, Toolchain, toolchain_named
-
-ORDER_FILE, MADE_FOLDER, SCRATCH_FOLDER = "order.json", "made", "scratch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +41,25 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
     """The compiled model's document; its files are left in the folder. Raises what the toolchain raises."""
     options = parse(wanted.options)
     toolchain = toolchain_named(options.target)
+    made_folder, scratch = shared.folders(folder)
     order = Order(
         model=Path(wanted.model),
         format=wanted.format,
         file_bytes=wanted.file_bytes,
-        folder=folder / MADE_FOLDER,
-        scratch=folder / SCRATCH_FOLDER,
+        folder=made_folder,
+        scratch=scratch,
         options=options,
         input_specs=wanted.input_specs,
         python=None if wanted.python is None else Path(wanted.python),
     )
-    for place in (order.folder, order.scratch):
-        place.mkdir()
     made = toolchain.compile(order)
-    time_ns, peak_bytes = monotonic_ns() - begun_ns, _peak_bytes()
-    files = sorted(path for path in order.folder.rglob("*") if path.is_file())
+    time_ns, peak_bytes = shared.spent(begun_ns)
     compiled = Compiled(
         schema=COMPILED_SCHEMA,
         target=toolchain.name,
         name=wanted.name,
         entry=made.entry,
-        files=tuple(FileFact(str(path.relative_to(order.folder)), path.stat().st_size) for path in files),
+        files=shared.files(made_folder),
         inputs=made.inputs,
         outputs=made.outputs,
         source=made.source,
@@ -78,18 +70,8 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
         peak_bytes=peak_bytes,
         notices=(*wanted.notices, *made.notices),
     )
-    try:
-        return replace(compiled, checks=_checks(toolchain, order, made, wanted.seed))
-    except MemoryError:
-        return replace(compiled, check_reason="both models at once take more memory than this process may use")
-    except Exception as error:  # noqa: BLE001 - the model is made: why its numbers are not known is an answer, too
-        reason = error.message if isinstance(error, Error) else f"{type(error).__name__}: {error}"
-        return replace(compiled, check_reason=reason.strip().splitlines()[0][:400] if reason.strip() else "no reason")
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process held resident, or one that it started and that ended."""
-    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    checks, reason = shared.compared(lambda: _checks(toolchain, order, made, wanted.seed))
+    return replace(compiled, checks=checks or (), check_reason=reason)
 
 
 def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:
@@ -107,12 +89,6 @@ def _sized(spec: TensorSpec, asked: Mapping[str, InputSpec]) -> TensorSpec:
     return replace(spec, shape=sizes) if fits else spec
 
 
-def main(arguments: list[str], begun_ns: int) -> int:
-    """``NAME FOLDER``: compile as the folder's order says; the answer goes there as well."""
-    name, folder = arguments[0], Path(arguments[1])
-    wanted = codec.decode(Wanted, json.loads((folder / ORDER_FILE).read_text(encoding="utf-8")))
-    return confined.answer(folder, lambda: codec.encode(compile_one(folder, wanted, begun_ns)), name, ModelNotSupported)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], monotonic_ns()))
+    begun_ns = monotonic_ns()
+    sys.exit(shared.main(sys.argv[1:], Wanted, lambda folder, wanted: compile_one(folder, wanted, begun_ns)))

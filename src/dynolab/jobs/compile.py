@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from dynolab.connections.local import own_folder
-from dynolab.errors import Conflict, ModelNotSupported, SpecInvalid
 from dynolab.jobs import _compile_child as child
-from dynolab.jobs import _confined as confined
-from dynolab.jobs._sources import ModelSource, check_format, open_source
+from dynolab.jobs import _toolchain_jobs as toolchain_jobs
+from dynolab.jobs._sources import check_format, open_source
 from dynolab.jobs.base import Context, JobType
-from dynolab.spec import codec, untrusted
+from dynolab.spec import codec
 from dynolab.spec.compile_options import parse
 from dynolab.spec.compiles import Compiled, CompileSpec, check_input_specs
-from dynolab.spec.models import FileFact
 from dynolab.toolchains.base import toolchain_named
 
 RESULT_FILE = "compiled.json"
-_CHILD = ("-P", "-m", "dynolab.jobs._compile_child")
 
 
 class CompileJob(JobType[CompileSpec, Compiled]):
@@ -35,10 +27,7 @@ class CompileJob(JobType[CompileSpec, Compiled]):
         """The same. Raises :class:`SpecInvalid`, :class:`~dynolab.errors.NotFound` and :class:`Conflict`."""
         toolchain_named(parse(spec.options).target)
         check_input_specs(spec.input_specs)
-        if not 0 < spec.timeout_s < float("inf"):
-            raise SpecInvalid(f"--timeout {spec.timeout_s:g}: seconds above 0 are needed")
-        if spec.folder.exists() and (not spec.folder.is_dir() or any(spec.folder.iterdir())):
-            raise Conflict(f"{spec.folder} is there already, and not an empty folder", hint="name another folder")
+        toolchain_jobs.check(spec.folder, spec.timeout_s)
         return spec
 
     def run(self, spec: CompileSpec, context: Context) -> Compiled:
@@ -64,51 +53,23 @@ class CompileJob(JobType[CompileSpec, Compiled]):
             )
             work = folder / "work"
             work.mkdir()
-            (work / child.ORDER_FILE).write_text(json.dumps(codec.encode(order)), encoding="utf-8")
-            made = self._compiled(source, spec, work, [own.folder] if own else [])
-            self._keep(made, work / child.MADE_FOLDER, spec.folder)
+            bounds = toolchain_jobs.Bounds(spec.timeout_s, spec.memory_limit_bytes)
+            late = f"{source.name} is not compiled within {spec.timeout_s:g} s"
+            tools = [] if own is None else [own.folder]
+            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, late, tools)
+            made = codec.decode(Compiled, answer, "what the toolchain made")
+            toolchain_jobs.keep(work, made.entry, made.files, spec.folder, (RESULT_FILE, made))
         return made
 
     def summary(self, result: Compiled) -> dict[str, Any]:
-        worst = result.worst
         return {
             "target": result.target,
             "compile_time_ns": result.time_ns,
             "compile_peak_bytes": result.peak_bytes,
             "file_bytes": result.compiled.file_bytes,
-            "max_abs_error": None if worst is None else worst.max_abs_error,
-            "psnr_db": None if worst is None else worst.psnr_db,
+            "max_abs_error": result.largest_error,
+            "psnr_db": result.lowest_psnr_db,
         }
-
-    def _compiled(self, source: ModelSource, spec: CompileSpec, work: Path, tools: Sequence[Path]) -> Compiled:
-        files = [(source.folder / file.path).resolve() for file in source.files]
-        with Path(os.devnull).open("rb") as nothing:
-            answer = confined.ask(
-                _CHILD,
-                [source.name],
-                nothing,
-                work,
-                readable=[*files, *tools],
-                max_s=spec.timeout_s,
-                max_bytes=spec.memory_limit_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-                kind=ModelNotSupported,
-                late=f"{source.name} is not compiled within {spec.timeout_s:g} s",
-                hint="a longer --timeout or a larger --memory-limit, if the model is that large; else another export of it",
-            )
-        return codec.decode(Compiled, answer, "what the toolchain made")
-
-    def _keep(self, made: Compiled, folder: Path, target: Path) -> None:
-        """Copy what the process left, which is anybody's, into the folder that was asked for: plain files, and those it named."""
-        found = {str(path.relative_to(folder)): path for path, _ in untrusted.files_in(folder)}
-        named = tuple(FileFact(name, path.stat().st_size) for name, path in sorted(found.items()))
-        if made.entry not in found or named != made.files:
-            raise ModelNotSupported("the toolchain's process did not leave the files that it told of")
-        target.mkdir(parents=True, exist_ok=True)
-        for name, path in found.items():
-            place = target / untrusted.relative_path(name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
-        (target / RESULT_FILE).write_text(json.dumps(codec.encode(made), indent=1), encoding="utf-8")
 
 
 def compile_model(spec: CompileSpec, context: Context) -> Compiled:

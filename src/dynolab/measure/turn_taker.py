@@ -29,7 +29,7 @@ class TurnTaker:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.expected_ns = 0
+        self.expected_ns: int
         """What an iteration takes, from its last turn."""
         self._stack = ExitStack()
         self._tree: Sequence[int] = ()

@@ -94,6 +94,9 @@ class Assignment:
     """Of a job that compares."""
     input_specs: dict[str, InputSpec] | None = None
     """Of a job that compiles: shapes and element types of inputs, in their order."""
+    weights_dtype: str = ""
+    activations_dtype: str = ""
+    """Of a job that quantises, whose calibration data are the dataset."""
 
 
 @dataclass(frozen=True, slots=True)

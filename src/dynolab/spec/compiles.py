@@ -5,11 +5,13 @@ Times are integers in nanoseconds, memory integers in bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from dynolab.errors import SpecInvalid
+from dynolab.spec.input_shapes import parse_pairs, parse_shapes
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.tensors import ELEMENT_BYTES, TensorSpec
@@ -26,6 +28,16 @@ class InputSpec:
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+
+
+def parse_input_specs(texts: Sequence[str], what: str = "input spec") -> dict[str, InputSpec]:
+    """Shape and element type by input name, of texts such as ``image=1,3,224,224`` and ``ids=1,128:int64``."""
+    found = {}
+    for name, value in parse_pairs(texts, what, "image=1,3,224,224").items():
+        shape, _, dtype = value.partition(":")
+        sizes = parse_shapes([f"{name}={shape}"], what)[name]
+        found[name] = InputSpec(sizes, dtype.strip() or "float32")
+    return found
 
 
 def check_input_specs(specs: Mapping[str, InputSpec]) -> None:
@@ -81,6 +93,15 @@ class OutputCheck:
         return self.psnr_db is not None and self.psnr_db < POOR_PSNR_DB
 
 
+class Numbers(StrEnum):
+    """How a compiled model's numbers stand to its source's."""
+
+    EQUAL = "equal"
+    CLOSE = "close"
+    POOR = "poor"
+    NOT_COMPARED = "not-compared"
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """The source or the compiled model: what its files say of it."""
@@ -121,10 +142,46 @@ class Compiled:
     notices: tuple[Notice, ...] = ()
 
     @property
-    def worst(self) -> OutputCheck | None:
-        """The output that parts most from the source's; None: nothing was compared."""
-        told = [one for one in self.checks if one.max_abs_error is not None]
-        return min(told, key=lambda one: one.psnr_db if one.psnr_db is not None else float("inf"), default=None)
+    def largest_error(self) -> float | None:
+        """Of any value of any output that was compared; None: nothing was."""
+        return max((one.max_abs_error for one in self.checks if one.max_abs_error is not None), default=None)
+
+    @property
+    def lowest_psnr_db(self) -> float | None:
+        """Of the output that parts most from the source's; None: nothing was compared, or nothing differs."""
+        return min((one.psnr_db for one in self.checks if one.psnr_db is not None), default=None)
+
+    @property
+    def not_compared(self) -> tuple[str, ...]:
+        """Names of the outputs that could not be compared, where others were."""
+        return tuple(one.name for one in self.checks if one.max_abs_error is None)
+
+    @property
+    def numbers(self) -> Numbers:
+        """How the numbers stand to the source's, as far as they were compared."""
+        if self.check_reason is not None or self.largest_error is None:
+            return Numbers.NOT_COMPARED
+        if any(one.is_poor for one in self.checks):
+            return Numbers.POOR
+        return Numbers.EQUAL if self.largest_error == 0 else Numbers.CLOSE
+
+    @property
+    def headline(self) -> str:
+        """The same in a line, in English."""
+        if self.numbers is Numbers.NOT_COMPARED:
+            reason = self.check_reason or next((one.reason for one in self.checks if one.reason), "it has no outputs")
+            return f"its numbers were not compared: {reason}"
+        told = "the same numbers, bit by bit"
+        if self.numbers is not Numbers.EQUAL:
+            told = f"numbers within {self.largest_error:.2g} of the source's ({self.lowest_psnr_db:.1f} dB)"
+        missing = ", ".join(self.not_compared)
+        return f"{told}; not compared: {missing}" if missing else told
+
+
+def worst_of(checks: Sequence[OutputCheck]) -> OutputCheck | None:
+    """The output that parts most from the source's; None: nothing was compared."""
+    told = [one for one in checks if one.max_abs_error is not None]
+    return min(told, key=lambda one: one.psnr_db if one.psnr_db is not None else float("inf"), default=None)
 
 
 COMPILED_SCHEMA = 1

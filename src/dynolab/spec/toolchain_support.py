@@ -17,9 +17,22 @@ def toolchain(target: str, model_kind: str) -> str:
     return f"{target}/{model_kind}"
 
 
+QUANTIZE = "quantize"
+"""What stands for a target where a model is quantised, whatever its format."""
+
+
 def made(attributes: Iterable[str]) -> list[str]:
     """What the agent with these attributes makes, each as :func:`toolchain` tells it."""
     return [one.removeprefix(MAKES) for one in attributes if one.startswith(MAKES)]
+
+
+def made_from(attributes: Iterable[str]) -> dict[str, list[str]]:
+    """The formats of the sources by target, both by name."""
+    found: dict[str, list[str]] = {}
+    for one in sorted(set(made(attributes))):
+        target, _, kind = one.partition("/")
+        found.setdefault(target, []).append(kind)
+    return found
 
 
 def no_toolchain(wanted: str, offered: Iterable[str]) -> SpecInvalid:
@@ -31,11 +44,14 @@ def no_toolchain(wanted: str, offered: Iterable[str]) -> SpecInvalid:
             "no agent of this hub has a toolchain for your models",
             hint="on a machine with an agent: pip install 'dynolab[compile]', then start the agent again",
         )
+    if target == QUANTIZE:
+        taken = ", ".join(sorted(kind for one, kind in pairs if one == QUANTIZE)) or "none, for now"
+        return SpecInvalid(f"no toolchain quantises a model of the kind {model_kind}", hint=f"kinds that are: {taken}")
     same = sorted(kind for one, kind in pairs if one == target)
     if same:
         return SpecInvalid(
             f"no toolchain makes the target {target} from a model of the kind {model_kind}",
             hint=f"{target} is made from: {', '.join(same)}",
         )
-    targets = ", ".join(sorted({one for one, _ in pairs}))
+    targets = ", ".join(sorted({one for one, _ in pairs if one != QUANTIZE}))
     return SpecInvalid(f"no toolchain of this hub makes the target {target}", hint=f"there are: {targets}")

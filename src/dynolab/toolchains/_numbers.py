@@ -32,22 +32,66 @@ def seeded(specs: Sequence[TensorSpec], seed: int) -> dict[str, Array]:
 
 def compare(names: Sequence[str], before: Sequence[Array], after: Sequence[Array]) -> tuple[OutputCheck, ...]:
     """One output after the other."""
-    return tuple(_one(name, a, b) for name, a, b in zip(names, before, after, strict=True))
+    running = Comparison(names)
+    running.add(before, after)
+    return running.checks()
 
 
-def _one(name: str, before: Array, after: Array) -> OutputCheck:
-    if before.shape != after.shape:
-        return OutputCheck(name, None, None, f"the source's shape is {list(before.shape)}, this {list(after.shape)}")
-    if before.dtype.kind not in "biufV" or after.dtype.kind not in "biufV":
-        return OutputCheck(name, None, None, "it holds no numbers")
-    a, b = before.astype(np.float64), after.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if same.all():
-        return OutputCheck(name, 0.0, None)
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return OutputCheck(name, None, None, "it holds infinities or no numbers where the other has others")
-    error, peak = np.abs(a - b), float(np.abs(a).max())
-    return OutputCheck(name, float(error.max()), _psnr_db(peak, float(np.mean(error**2))))
+class Comparison:
+    """Two models' outputs side by side over any number of inputs, none of which is kept."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._outputs = [_Output(name) for name in names]
+
+    def add(self, before: Sequence[Array], after: Sequence[Array]) -> None:
+        """Both models' outputs, in order, for the same inputs."""
+        for output, a, b in zip(self._outputs, before, after, strict=True):
+            output.add(a, b)
+
+    def checks(self) -> tuple[OutputCheck, ...]:
+        """What came of all of them, one output after the other."""
+        return tuple(output.check() for output in self._outputs)
+
+
+class _Output:
+    """Sums over one output's values."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reason: str | None = None
+        self.values = 0
+        self.error = self.squared = self.peak = 0.0
+        self.equal = True
+
+    def add(self, before: Array, after: Array) -> None:
+        if self.reason is None:
+            self.reason = self._add(before, after)
+
+    def _add(self, before: Array, after: Array) -> str | None:
+        """The reason why the two cannot be compared, or None."""
+        if before.shape != after.shape:
+            return f"the source's shape is {list(before.shape)}, this {list(after.shape)}"
+        if before.dtype.kind not in "biufV" or after.dtype.kind not in "biufV":
+            return "it holds no numbers"
+        a, b = before.astype(np.float64), after.astype(np.float64)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        if not same.all() and not (np.isfinite(a).all() and np.isfinite(b).all()):
+            return "it holds infinities or no numbers where the other has others"
+        a, b = np.where(np.isfinite(a), a, 0.0), np.where(np.isfinite(b), b, 0.0)
+        error = np.abs(a - b)
+        self.equal = self.equal and bool(same.all())
+        self.values += a.size
+        self.error = max(self.error, float(error.max(initial=0.0)))
+        self.squared += float(np.sum(error**2))
+        self.peak = max(self.peak, float(np.abs(a).max(initial=0.0)))
+        return None
+
+    def check(self) -> OutputCheck:
+        if self.reason is not None:
+            return OutputCheck(self.name, None, None, self.reason)
+        if self.equal:
+            return OutputCheck(self.name, 0.0, None)
+        return OutputCheck(self.name, self.error, _psnr_db(self.peak, self.squared / self.values))
 
 
 def _psnr_db(peak: float, squared: float) -> float:

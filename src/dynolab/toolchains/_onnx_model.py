@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def make(order: Order, folder: Path) -> tuple[Path, Any, tuple[Notice, ...]]:
     if order.format is not ModelFormat.ONNX:
         source = order.scratch / "exported.onnx"
         torch_export.to_onnx(order.model, order.format, order.input_specs, source)
-    model = _read(source)
+    model = read(source)
     if order.format is not ModelFormat.ONNX and order.input_specs:
         graphs.name_inputs(model, list(order.input_specs))
     graphs.check_specs(model.graph, order.input_specs)
@@ -60,7 +60,7 @@ def make(order: Order, folder: Path) -> tuple[Path, Any, tuple[Notice, ...]]:
         session = _optimised(_edited(model, order), order.scratch / "open.onnx", target)
         text = f"the model does not load with its shapes fixed: {error.message}"
         notices = (Notice("warning", "shapes-stay-open", text),)
-    foreign = sorted({entry.domain for entry in _read(target, weights=False).opset_import} - domains)
+    foreign = sorted({entry.domain for entry in read(target, weights=False).opset_import} - domains)
     if foreign:
         raise ModelNotSupported(f"ONNX Runtime put in operators of {', '.join(foreign)}, which other runtimes lack")
     return target, session, notices
@@ -97,9 +97,30 @@ def reference(order: Order, names: Sequence[str], inputs: Mapping[str, Array]) -
     ]
 
 
-def open_session(path: Path) -> Any:
-    """A session without optimisations, on one thread of the CPU. Raises :class:`ModelInvalid` with ONNX Runtime's reason."""
-    return _opened(path, _session_options("ORT_DISABLE_ALL"))
+def open_session(path: Path, level: str = "ORT_DISABLE_ALL") -> Any:
+    """A session, without optimisations unless ``level`` asks for some, on one thread of the CPU.
+
+    Raises :class:`ModelInvalid` with ONNX Runtime's reason.
+    """
+    return _opened(path, _session_options(level))
+
+
+def runner(session: Any) -> Callable[[Mapping[str, Array]], list[Array]]:
+    """What gives a session's outputs, in order, for its inputs. It raises :class:`ModelNotSupported` where they do not run."""
+
+    def run(inputs: Mapping[str, Array]) -> list[Array]:
+        try:
+            return [as_array(value) for value in session.run(None, dict(inputs))]
+        except library_errors() as error:
+            reason = str(error).strip().splitlines()[0][:400]
+            raise ModelNotSupported(f"the model does not run on the data: {reason}") from error
+
+    return run
+
+
+def opset(model: Any) -> int:
+    """The version of ONNX's own operators that a model is of."""
+    return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
 def as_array(value: Any) -> Array:
@@ -142,7 +163,7 @@ def _leave_out_unused(path: Path, inputs: Set[str]) -> None:
     """
     import onnx
 
-    model = _read(path, weights=False)
+    model = read(path, weights=False)
     every = (inner for one in (model.graph, *model.functions) for inner in graphs.graphs(one))
     used = {node.domain for inner in every for node in inner.node}
     kept = [entry for entry in model.opset_import if entry.domain in used or entry.domain in ("", "ai.onnx")]
@@ -155,7 +176,8 @@ def _leave_out_unused(path: Path, inputs: Set[str]) -> None:
     onnx.save_model(model, str(path))
 
 
-def _read(path: Path, *, weights: bool = True) -> Any:
+def read(path: Path, *, weights: bool = True) -> Any:
+    """The model of a file. Raises :class:`ModelInvalid`."""
     import onnx
     from google.protobuf.message import DecodeError
 

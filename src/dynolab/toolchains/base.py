@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains._environments import Environment, environment
 
 PACKAGE = "dynolab.toolchains"
-EXTRAS = {"ai-edge-litert": "litert", "openvino": "openvino", "torch": "torch"}
+EXTRAS = {"ai-edge-litert": "litert", "ai-edge-quantizer": "quantize", "openvino": "openvino", "torch": "torch"}
 """dynolab's extra by the distribution that it brings; the others come with ``compile``."""
 RUNTIMES = {
     ModelFormat.ONNX: "onnxruntime",
@@ -87,20 +87,14 @@ class Toolchain(ABC):
     def unavailable(self, source: ModelFormat | None = None) -> str | None:
         """Why it cannot be used here (of a source: for that), with the way out, or None. Imports nothing."""
         wanted = self.sources[source] if source is not None else min(self.sources.values(), key=len)
-        missing = [name for name in wanted if installed_version(name) is None]
-        if not missing:
-            return None
-        extras = dict.fromkeys(EXTRAS.get(name, "compile") for name in missing)
-        return f"{' and '.join(missing)} not installed: {install_command(','.join(extras))}"
+        return missing(wanted)
 
     def versions(self, source: ModelFormat | None = None) -> dict[str, str]:
         """Version of each distribution that is installed, by name (of a source: that it is compiled with)."""
         sources = self.sources.values() if source is None else [self.sources[source]]
-        every = dict.fromkeys(name for wanted in sources for name in wanted)
-        found = {name: installed_version(name) for name in every}
         own = [self.environment(kind) for kind in (self.sources if source is None else [source])]
         locked = next((one.versions for one in own if one is not None), {})
-        return {name: version for name, version in found.items() if version is not None} | {
+        return versions(name for wanted in sources for name in wanted) | {
             name: locked[name] for name in self.tools if locked
         }
 
@@ -155,6 +149,21 @@ class Toolchain(ABC):
     @abstractmethod
     def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """The compiled model's outputs, in order."""
+
+
+def missing(distributions: Iterable[str]) -> str | None:
+    """Which of them are not installed, with the way out, or None. Imports nothing."""
+    lacking = [name for name in distributions if installed_version(name) is None]
+    if not lacking:
+        return None
+    extras = dict.fromkeys(EXTRAS.get(name, "compile") for name in lacking)
+    return f"{' and '.join(lacking)} not installed: {install_command(','.join(extras))}"
+
+
+def versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Version of each that is installed, by name."""
+    found = {name: installed_version(name) for name in dict.fromkeys(distributions)}
+    return {name: version for name, version in found.items() if version is not None}
 
 
 def toolchain_named(name: str) -> Toolchain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -113,3 +114,20 @@ def test_an_attempt_whose_agent_is_gone_does_nothing(tmp_path: Path) -> None:
     for parent, is_carried_out in ((os.getppid(), False), (os.getpid(), True)):
         ended = subprocess.run([*command, str(parent)], check=False, capture_output=True)
         assert (ended.returncode, (tmp_path / OUTCOME_FILE).exists()) == (int(not is_carried_out), is_carried_out)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl(2) is Linux's")
+def test_an_attempt_that_is_told_to_end_says_so_by_its_code_and_leaves_no_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OFFER_NULL, "1")
+    (tmp_path / "model.null").write_text('{"sleep_s": 600, "at": "first_load"}')
+    asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", "profile", "", 1.0, FileLink("model.null", 1), "null")
+    (tmp_path / ASSIGNMENT_FILE).write_text(json.dumps(codec.encode(asked)))
+    command = [sys.executable, "-m", "dynolab.agent.attempt", str(tmp_path), str(os.getpid())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert json.loads(running.stdout.readline())["event"] == "stage", "it is at work"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(120) == 128 + signal.SIGTERM
+    assert not (tmp_path / OUTCOME_FILE).exists()

@@ -14,7 +14,7 @@ from dynolab.client import client as client_module
 
 RECORDED = Path(__file__).parents[2] / "data" / "qai_hub_0.56.0_names.json"
 OFFICIAL: dict[str, Any] = json.loads(RECORDED.read_text())
-TOOLCHAINS = ("Compile", "Quantize", "Link")
+TOOLCHAINS = ("Link",)
 """Jobs of these kinds are refused, so there are no classes for them."""
 NOT_HERE = {
     "IOSpec", "InputSpecs", "TensorSpec",  # the hub opens no models, so it knows no tensors before a job has run
@@ -94,13 +94,11 @@ def test_names_are_there_before_a_hub_is_configured(monkeypatch: pytest.MonkeyPa
         dynolab.get_devices()
 
 
-@pytest.mark.parametrize("name", [name for name in OFFICIAL["functions"] if "compile" in name or "link" in name])
+@pytest.mark.parametrize("name", [name for name in OFFICIAL["functions"] if "link" in name])
 def test_what_needs_a_toolchain_says_so(name: str) -> None:
     client = dynolab.Client(dynolab.ClientConfig("dl_x", "http://127.0.0.1:9"))
-    with pytest.raises(dynolab.UserError, match="toolchain"):
+    with pytest.raises(dynolab.UserError, match="links no models yet"):
         getattr(client, name)("model.onnx", dynolab.Device("x"))
-    with pytest.raises(dynolab.UserError, match="quantises no models"):
-        client.submit_quantize_job("model.onnx", {}, weights_dtype=dynolab.QuantizeDtype.INT8)
     client.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from dynolab.client.queue_text import ordinal, queue_text
 from dynolab.client.results import status
 
-THIRD = {"state": "queued", "queue_position": 3, "waits_for": [], "failure": None}
+THIRD = {"kind": "profile", "state": "queued", "queue_position": 3, "waits_for": [], "failure": None}
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,13 @@ def test_an_inference_job_runs_on_its_dataset_before_it_is_measured() -> None:
 
 def test_a_comparison_has_no_layers() -> None:
     assert [step.name for step in phases("compare", False, {})] == ["prepare", "times", "memory"]
+
+
+def test_a_compile_job_compiles_from_the_first_word_of_its_toolchain_on() -> None:
+    assert [step.name for step in phases("compile", False, {})] == ["prepare", "compile"]
+    assert now({}, "compile", measures=False) == "prepare"
+    assert now({"event": "note", "text": "onnx from torchscript"}, "compile", measures=False) == "compile"
+    assert now({"event": "note", "text": "x"}) == "prepare"
     assert now({"event": "stage", "stage": "total", "text": "memory of A", "process": 1}, "compare") == "memory"
 
 

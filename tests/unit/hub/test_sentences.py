@@ -343,7 +343,8 @@ def test_what_is_wrong_with_what_somebody_typed_is_said(language: str, kind: Cal
 
 ROOMS = (
     "agent/attempt.py", "agent/loop.py", "connections/local.py", "hub/pages", "hub/usecases", "jobs", "measure", "runtimes",
-    "spec/input_shapes.py", "spec/option_grammar.py", "spec/options.py", "spec/requirements.py", "spec/onnxfile.py", "spec/tensors.py",
+    "spec/compiles.py", "spec/input_shapes.py", "spec/option_grammar.py", "spec/options.py", "spec/requirements.py", "spec/onnxfile.py", "spec/tensors.py",
+    "spec/toolchain_support.py",
 )  # fmt: skip
 """Where errors are raised that a page can show."""
 NOT_TOLD = {"Bug", "PluginMissing", "Unavailable"}

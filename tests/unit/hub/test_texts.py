@@ -23,12 +23,14 @@ from dynolab import plugins
 from dynolab.hub.pages import texts
 from dynolab.hub.pages.rendering import TEMPLATES
 from dynolab.hub.pages.texts import report_id
+from dynolab.report.html.compiled import compiled_view
 from dynolab.report.html.environment import TEMPLATES as REPORT
 from dynolab.report.html.environment import environment
 from dynolab.report.html.sides import sides
 from dynolab.report.html.tables import Badge
 from dynolab.report.html.view import view
 from dynolab.report.json import load
+from dynolab.spec import compile_options
 from dynolab.spec.facts import FACTS, STAGE_TITLES
 from dynolab.spec.glossary import DEFINITIONS
 from dynolab.spec.measurements import ComputeUnit, Notice
@@ -36,6 +38,7 @@ from dynolab.spec.option_grammar import Kind
 from dynolab.spec.options import OPTIONS
 from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import disturbed_table, noisy_profile, sample_profile, unmeasured_profile
+from dynolab.testing.sample_compiled import sample_compiled
 
 LANGUAGES = sorted(texts.FOLDER.glob("*.ftl"))
 OTHERS = [file for file in LANGUAGES if file.stem != texts.DEFAULT]
@@ -131,6 +134,7 @@ def said() -> dict[str, set[str]]:
     for profile in (sample_profile(), noisy_profile(), unmeasured_profile(), *answers()):
         body.render(shown=view(profile, "sample", 1, many=False, say=say))
     sides([sample_profile(), noisy_profile()], say=say)
+    compiled_view(sample_compiled(), say)
     for template in [
         *TEMPLATES.glob("*.j2"),
         *(REPORT / f"_{name}.j2" for name in ("charts", "layers", "macros", "profile", "setup", "strip")),
@@ -139,7 +143,12 @@ def said() -> dict[str, set[str]]:
             if isinstance(call.node, nodes.Name) and call.node.name in ("say", "say_around"):
                 words = _choices(call.args[0])
                 found |= {one: {argument.key for argument in call.kwargs} for one in words}
-    for word in (*(one.title for one in FACTS), *STAGE_TITLES.values(), *(one.text for one in OPTIONS), *TYPED):
+    for word in (
+        *(one.title for one in FACTS),
+        *STAGE_TITLES.values(),
+        *(one.text for one in (*OPTIONS, *compile_options.OPTIONS)),
+        *TYPED,
+    ):
         say(word)
     for name in plugins.names("dynolab.measure.readings"):
         for field in plugins.load("dynolab.measure.readings", name).fields.values():  # type: ignore[attr-defined]

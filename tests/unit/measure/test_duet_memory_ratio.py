@@ -10,6 +10,7 @@ import pytest
 from dynolab.measure.campaign_messages import Measured
 from dynolab.measure.duet_memory_ratio import End, figures
 from dynolab.spec.answers import Answer
+from dynolab.spec.duets import Ratio
 from dynolab.spec.measurements import Range
 from dynolab.spec.profiles import Trust, Verdict
 from dynolab.testing.sample import sample_profile
@@ -88,3 +89,28 @@ def test_one_undisturbed_pass_is_too_few() -> None:
     assert peak.answer is Answer.CANNOT_TELL
     assert peak.reason == "tasks waited for memory"
     assert "tasks waited for memory" in peak.sentence
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "sentence"),
+    [
+        ((100, 0), (150, 0), "50.0 MB more"),
+        ((150, 0), (100, 0), "50.0 MB less"),
+        ((100, 40), (130, 0), "10.0 MB less to 30.0 MB more"),
+    ],
+)
+def test_a_change_is_told_as_what_b_has_more_or_less_than_a(
+    a: tuple[int, int], b: tuple[int, int], sentence: str
+) -> None:
+    sides = (measured(*[size] * 3, wide=wide) for size, wide in (a, b))
+    peak, _ = figures(*sides, 0.02)
+    assert (peak.answer, peak.sentence) == (Answer.CHANGED, sentence)
+
+
+def test_a_pass_that_held_less_than_before_counts_as_none() -> None:
+    """What a stage gives back is no ratio's denominator."""
+    peak, _ = figures(measured(-5, -5, -5), measured(30, 30, 30), 0.02)
+    assert (peak.answer, peak.lower, peak.upper) == (Answer.CHANGED, None, None)
+    peak, _ = figures(measured(30, 30, 30), measured(-5, -5, -5), 0.02)
+    assert peak.answer is Answer.CHANGED
+    assert peak.lower == peak.upper == Ratio(0.0, 0.0, 0.0)

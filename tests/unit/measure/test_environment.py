@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -107,3 +108,70 @@ def test_no_nvidia_smi_or_a_hanging_one_is_no_gpu(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(("numbers", "text"), [([], ""), ([3], "3"), ([0, 1, 2, 5, 7, 8], "0-2,5,7-8")])
 def test_ranges(numbers: list[int], text: str) -> None:
     assert environment.ranges(numbers) == text
+
+
+def written(root: Path, files: dict[str, str]) -> Path:
+    """A tree of these files."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    return root
+
+
+DMI, TREE = "sys/class/dmi/id/", "proc/device-tree/model"
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({f"{DMI}sys_vendor": "ACME\n", f"{DMI}product_name": "Mark 2\n"}, "ACME Mark 2"),
+        ({f"{DMI}product_name": "Mark 2\n"}, "Mark 2"),
+        ({f"{DMI}sys_vendor": "ACME\n", f"{DMI}product_name": "\n"}, "ACME"),
+        ({f"{DMI}sys_vendor": "\n", f"{DMI}product_name": "\n"}, None),
+        ({TREE: "Board 3\0", f"{DMI}sys_vendor": "ACME\n"}, "Board 3"),
+        ({"sys/firmware/devicetree/base/model": "Board 4\0"}, "Board 4"),
+        ({}, None),
+    ],
+)
+def test_a_machine_is_called_as_its_maker_calls_it_or_by_its_host_name(
+    tmp_path: Path, files: dict[str, str], name: str | None
+) -> None:
+    root = written(tmp_path, files)
+    assert environment.machine_model(root) == name
+    assert environment.device_facts(root).name == (name or platform.node() or "unknown")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "none seen"),
+        ({f"{DMI}sys_vendor": "LENOVO\n"}, "none seen"),
+        ({f"{DMI}sys_vendor": "QEMU\n"}, "virtual machine (qemu)"),
+        ({f"{DMI}sys_vendor": "Amazon EC2\n"}, "virtual machine (amazon ec2)"),
+        ({"proc/cpuinfo": "flags : fpu hypervisor sse\n"}, "virtual machine (cpuid hypervisor bit)"),
+        ({"proc/cpuinfo": "flags : fpu sse\n"}, "none seen"),
+        ({"sys/hypervisor/type": "xen\n"}, "hypervisor xen"),
+        ({".dockerenv": ""}, "container"),
+        ({"run/.containerenv": ""}, "container"),
+        ({f"{DMI}sys_vendor": "QEMU\n", ".dockerenv": ""}, "virtual machine (qemu), container"),
+    ],
+)
+def test_a_part_of_a_larger_machine_is_told_by_each_of_its_signs(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    root = written(tmp_path, files)
+    assert environment.virtualisation(root) == said
+    assert environment.is_shared(environment.environment(root)) is (said != "none seen")
+
+
+def test_limits_that_are_not_there_are_called_none(tmp_path: Path) -> None:
+    group = "sys/fs/cgroup/"
+    root = written(
+        tmp_path, {"proc/self/cgroup": "0::/\n", f"{group}cpu.max": "max 100000\n", f"{group}memory.max": "max\n"}
+    )
+    found = environment.environment(root)
+    assert (found["cgroup_cpu_quota"], found["cgroup_memory_limit_bytes"]) == ("none", "none")
+    (root / group / "memory.max").write_text("4096\n")
+    (root / group / "cpu.max").write_text("200000 100000\n")
+    found = environment.environment(root)
+    assert (found["cgroup_cpu_quota"], found["cgroup_memory_limit_bytes"]) == ("2.00 CPUs", "4096")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dynolab.measure import environment, figures, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputPlan, Inspection
-from dynolab.spec.measurements import LoopWindow, StageName, Witnesses
+from dynolab.spec.measurements import ComputeUnit, Layer, LoopWindow, StageName, Witnesses
 from dynolab.spec.models import Description
-from dynolab.spec.profiles import ColdProof, TimingRun, Trust, Verdict
+from dynolab.spec.profiles import ColdProof, LayerTable, TimingRun, Trust, Verdict
 from dynolab.spec.tensors import TensorSpec
 
 
@@ -60,3 +62,21 @@ def test_an_empty_input_is_said_loudly() -> None:
     assert [(notice.level, "'past'" in notice.text, "[1, 0, 4]" in notice.text) for notice in found] == [
         ("loud", True, True)
     ]
+
+
+def test_layers_that_ran_elsewhere_than_on_the_unit_asked_for_are_said_loudly() -> None:
+    cpu, gpu, npu = (ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU)
+    layers = (Layer("a", "Conv", cpu, 30), Layer("b", "Conv", gpu, 60), Layer("c", "Conv", gpu, 10))
+    found = LayerTable(layers, None, 100, 0.0, 10, 1)
+
+    def said(*requested: ComputeUnit, table: LayerTable = found) -> list[str]:
+        notices = figures._fallbacks(table, requested)
+        assert all(notice.level == "loud" for notice in notices)
+        return [" ".join(notice.text.split()[:3]) for notice in notices]
+
+    assert said(gpu, cpu) == said(gpu) == ["1 of 3"]
+    assert said(cpu, gpu) == ["2 of 3"]
+    assert said(npu, cpu, gpu) == ["3 of 3"]
+    assert said() == [], "nothing was asked for"
+    assert said(gpu, table=replace(found, layers=layers[1:])) == []
+    assert said(npu, table=replace(found, reason="there was no layer pass")) == []

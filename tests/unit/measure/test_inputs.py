@@ -182,3 +182,14 @@ def test_an_input_without_a_single_value_that_is_a_number(dtype: str) -> None:
     if "float" in dtype:
         nothing = np.full(3, np.nan, np.float32)
         assert np.isnan(inputs.conform(nothing, spec(dtype, (3,))).astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_values_are_random_in_both_parts(dtype: str) -> None:
+    plans, _ = inputs.plan([spec(dtype, (200,))], InputWishes(ranges={"x": (2.0, 3.0)}), FIRST)
+    values = inputs.make(plans, 1)["x"]
+    assert values.dtype.name == dtype
+    for part in (values.real, values.imag):
+        assert 2 <= part.min() < part.max() <= 3
+        assert len(np.unique(part)) > 100
+    assert not np.array_equal(values.real, values.imag)

@@ -307,7 +307,14 @@ def test_a_long_pass_is_not_tried_again() -> None:
 
 def test_a_runtime_without_layers_is_asked_once() -> None:
     runner = Runner(LayerPass(reason="it tells none"), recorded([True], a=[1]))
-    assert carried_out(runner).reason == "it tells none"
+    found = carried_out(runner)
+    assert (found.reason, found.iterations) == ("it tells none", 0)
+
+
+def test_a_recording_without_a_layer_says_so_and_counts_no_iteration() -> None:
+    found = recorded([True])
+    assert (found.layers, found.iterations, found.times_ns) == ((), 0, ())
+    assert "recorded no layer" in str(found.reason)
 
 
 def test_a_failed_layer_pass_costs_that_pass_alone() -> None:

@@ -211,6 +211,32 @@ def test_a_child_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -
         assert memory_readings.read_edge().unread_processes == 1
 
 
+@pytest.mark.parametrize("ended", [FileNotFoundError(2, "No such file"), LookupError("ended"), ValueError("cut short")])
+def test_a_child_that_ends_while_it_is_read_is_left_out_and_the_others_are_not(
+    monkeypatch: pytest.MonkeyPatch, ended: Exception
+) -> None:
+    read, gone, shut = memory_readings._read, 10**8, 10**8 + 1
+
+    def answered(pid: int | str, name: str) -> dict[str, int]:
+        if pid == gone:
+            raise ended
+        if pid == shut:
+            raise PermissionError(13, "Permission denied")
+        return read(pid, name)
+
+    alone = memory_readings.read_edge()
+    monkeypatch.setattr(memory_readings, "_read", answered)
+    holds = [sys.executable, "-S", "-c", f"held = b'x' * {32 * MIB}; print(flush=True); input()"]
+    with subprocess.Popen(holds, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        for children in ([gone, child.pid, shut], [shut, child.pid, gone], [gone, shut, child.pid]):
+            monkeypatch.setattr(memory_readings, "descendants", lambda _, found=children: found)
+            found = memory_readings.read_edge()
+            assert found.unread_processes == 1
+            assert found.anonymous_bytes - alone.anonymous_bytes > 24 * MIB, "the one that lives, wherever it stands"
+
+
 def test_software_is_told_from_the_model_by_its_place(tmp_path: Path) -> None:
     model = Path(sys.prefix, "share", "model.onnx")
     software = memory_readings.software([model, tmp_path])

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -124,6 +125,20 @@ def test_run_queue_counts_the_cpu_time_of_all_threads() -> None:
 
 def test_context_switches_sum_over_threads(laptop: Path) -> None:
     assert context_switches.plugin.read(laptop) == {"involuntary": 200.0, "voluntary": 100.0}
+
+
+def test_context_switches_of_a_thread_that_has_ended_count() -> None:
+    def wait() -> None:
+        for _ in range(20):
+            threading.Event().wait(0.005)
+
+    before = context_switches.plugin.read()["voluntary"]
+    other = threading.Thread(target=wait)
+    other.start()
+    other.join()
+    assert context_switches.plugin.read()["voluntary"] - before >= 10, (
+        "some waits are over before they begin, on a busy machine"
+    )
 
 
 def test_steal_in_nanoseconds(vm: Path) -> None:
@@ -303,6 +318,17 @@ def test_counters_are_read_next_to_the_pass(laptop: Path) -> None:
     assert order.index("neighbours.others_cpu_ns") < order.index("reference_kernel.integer_ns")
     assert order.index("reference_kernel.integer_ns") < order.index("run_queue.delay_ns")
     assert closing.index("run_queue.delay_ns") < closing.index("reference_kernel.integer_ns")
+
+
+def test_a_snapshot_is_dated_on_the_side_of_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(100))
+    monkeypatch.setattr(witnesses, "time", SimpleNamespace(monotonic_ns=lambda: next(now)))
+    monkeypatch.setattr(
+        witnesses, "_readings", lambda names: [SimpleNamespace(name="late", read=lambda root: {"ns": next(now)})]
+    )
+    opening, closing = witnesses.snapshot(("late",)), witnesses.snapshot(("late",), closing=True)
+    assert opening.at_ns > opening.values["late.ns"]
+    assert closing.at_ns < closing.values["late.ns"]
 
 
 def test_readings_bring_in_numpy_at_most() -> None:

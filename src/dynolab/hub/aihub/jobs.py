@@ -12,11 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
+from dynolab.hub.aihub import compile_jobs, quantize_jobs
 from dynolab.hub.aihub.lost_answers import submissions
 from dynolab.hub.aihub.models import NUMBERS
 from dynolab.hub.aihub.profiles import detail, microseconds
 from dynolab.hub.aihub.replies import body, created, number, protobuf, timestamp, who
-from dynolab.hub.aihub.states import our_states, shown_as_profile, state_number
+from dynolab.hub.aihub.states import our_states, shown_as, shown_as_profile, state_number
 from dynolab.hub.aihub.tensors import tell_specs, tensor_types
 from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
@@ -42,21 +43,28 @@ FAILURES = {
     "DependencyFailed": pb.JOB_FAILURE_TYPE_RUNTIME_FAILED_DEPENDENCY,
 }
 """The protocol's JobFailureType by code of our errors."""
-KINDS = ("profile", "inference")
+MAKING: dict[str, Any] = {"compile": compile_jobs, "quantize": quantize_jobs}
+"""What is known of the kinds of jobs that make a model."""
+KINDS = ("profile", "inference", *MAKING)
 """Our kinds of jobs that AI Hub has, too."""
 
 
 async def submit(request: Request) -> Response:
-    """``POST jobs/``. Kinds that no agent offers a toolchain for are refused with a text; what is sent again is done once."""
+    """``POST jobs/``. Kinds that there is no toolchain for are refused with a text; what is sent again is done once."""
     hub, account = await who(request)
     asked = await body(request, pb.Job())
     kind = asked.WhichOneof("job")
-    if kind not in ("profile_job", "inference_job"):
+    project = request.path_params.get("project", "")
+    if kind is not None and (making := MAKING.get(kind.removesuffix("_job"))) is not None:
+        wanted = making.request(getattr(asked, kind), project)
+    elif kind in ("profile_job", "inference_job"):
+        wanted = _request(asked, kind, project)
+    else:
         name = (kind or "empty").replace("_", " ")
         raise SpecInvalid(
-            f"this hub takes no {name}: no agent offers a toolchain for it", hint="profile and inference jobs run"
+            f"this hub takes no {name}: it has no toolchain for it",
+            hint="compile, quantize, profile and inference jobs run",
         )
-    wanted = _request(asked, kind, request.path_params.get("project", ""))
     async with submissions(request).key(request, account.id, await request.body()) as key:
         new_id, at = await submit_job(hub, account, replace(wanted, idempotency_key=key))
     return created(new_id, at)
@@ -104,19 +112,22 @@ async def _find(hub: Hub, account: Account, job_id: str) -> Row[Any]:
 def message(row: Row[Any], version: Version) -> pb.Job:
     """A job, under the name that the client's version knows it by."""
     found = pb.Job(hub_version="dynolab")
-    profile = shown_as_profile(row.kind, version)
-    inner: Any = found.profile_job if profile else found.inference_job
-    if profile:
+    name = shown_as(row.kind, version)
+    inner: Any = getattr(found, name)
+    if name == "profile_job":
         inner.profile_job_id = row.id
-    else:
+    elif name == "inference_job":
         inner.inference_job_id = row.id
         inner.is_profiling_on = row.measures
     inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
     inner.user_id, inner.name, inner.options, inner.project_id = row.account_id, row.name, row.options, row.project_id
     inner.job_state = _state(row, version)
     inner.model.CopyFrom(_model(row))
-    inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=row.device_attributes))
-    if row.dataset_id is not None:
+    if row.kind != "quantize":
+        inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=row.device_attributes))
+    if row.kind in MAKING:
+        MAKING[row.kind].tell(inner, row, version)
+    elif row.dataset_id is not None:
         inner.dataset.dataset_id = row.dataset_id
     for field, at in _instants(row).items():
         getattr(inner, field).CopyFrom(timestamp(at))
@@ -127,7 +138,7 @@ def message(row: Row[Any], version: Version) -> pb.Job:
 def _state(row: Row[Any], version: Version) -> pb.JobState:
     """The job's state by the rules of the kind that it is shown as: an older client's inference job never measures."""
     measures = row.measures if version >= MERGED_JOBS else shown_as_profile(row.kind, version)
-    return state_number(row.state, measures=measures)
+    return state_number(row.kind, row.state, measures=measures)
 
 
 def _model(row: Row[Any]) -> pb.Model:
@@ -167,8 +178,11 @@ def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
         found.failure_type = FAILURES.get(row.failure.get("code", ""), pb.JOB_FAILURE_TYPE_UNKNOWN)
         return
     found.failure_type = pb.JOB_FAILURE_TYPE_SUCCESS
-    if (told := status_message(row.summary)) is not None:
+    making = MAKING.get(row.kind)
+    if (told := (status_message if making is None else making.status_message)(row.summary)) is not None:
         inner.failure_reason = told  # the client shows it as the status's message, whatever the state
+    if making is not None:
+        return
     _headline(inner, row.summary)
     fed = tensor_types((row.tensors or {}).get("inputs"))
     if fed is not None:
@@ -230,6 +244,9 @@ async def result(request: Request) -> Response:
     if row.state != "done":
         raise NotFound(f"the job {row.id} has no result: it is {row.state}")
     answer = pb.JobResult()
+    if row.kind in MAKING:
+        getattr(answer, f"{row.kind}_job_result").CopyFrom(await MAKING[row.kind].result(hub, row))
+        return protobuf(answer)
     measured = await read_profile(hub, row)
     profile = None if measured is None else await asyncio.to_thread(detail, measured)
     if shown_as_profile(row.kind, client_version(request)):
@@ -258,15 +275,20 @@ async def summaries(request: Request) -> Response:
     answer = pb.JobSummaryList(total_query_count=total)
     for row in rows:
         found = answer.job_summaries.add()
-        profile = shown_as_profile(row.kind, version)
-        inner: Any = found.profile_job_summary if profile else found.inference_job_summary
+        name = shown_as(row.kind, version)
+        inner: Any = getattr(found, f"{name}_summary")
         inner.job_id, inner.name, inner.project_id = row.id, row.name, row.project_id
         inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
         inner.job_state = _state(row, version)
-        inner.device_name, inner.device_os_version = row.device_name, row.device_os
+        if row.kind != "quantize":
+            inner.device_name, inner.device_os_version = row.device_name, row.device_os
         for field, at in _instants(row).items():
             getattr(inner, field).CopyFrom(timestamp(at))
-        if not profile:
+        if row.kind in MAKING:
+            if row.target_kind in NUMBERS:
+                inner.target_model_type = NUMBERS[row.target_kind]
+            continue
+        if name == "inference_job":
             inner.is_profiling_on = row.measures
         _headline(inner, row.summary)
     return protobuf(answer)
@@ -296,9 +318,11 @@ async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
 
 def _kinds(text: str, version: Version) -> tuple[str, ...]:
     """Our kinds that the client means by ``type``; an empty tuple: none."""
-    named = {"1": "profile", "2": "inference"}.get(text, text)
+    named = {"1": "profile", "2": "inference", "3": "compile", "4": "quantize"}.get(text, text)
     if not named:
         return KINDS
+    if named in MAKING:
+        return (named,)
     if named == "inference":
         return ("inference",) if shown_as_profile("profile", version) else ("inference", "profile")
     return ("profile",) if named == "profile" and shown_as_profile("profile", version) else ()

@@ -61,6 +61,24 @@ def message(row: Row[Any]) -> pb.Model:
     return found
 
 
+def made_model(row: Row[Any]) -> pb.Model:
+    """The model that the job of this row makes, or is still to make."""
+    found = pb.Model(
+        model_id=row.target_model_id,
+        owner=pb.User(id=row.account_id, email=row.email, first_name=row.owner_name),
+        name=row.target_name,
+        creation_time=timestamp(row.target_created_at),
+        file_upload_complete=row.target_blob_id is not None,
+        producer_id=row.id,
+        is_directory=row.target_is_directory,
+        project_id=row.project_id,
+    )
+    if row.target_kind in NUMBERS:
+        found.model_type = NUMBERS[row.target_kind]
+    tell_specs(found, row.target_tensors)
+    return found
+
+
 async def create(request: Request) -> Response:
     """``POST models/``."""
     hub, account = await who(request)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynolab.errors import SpecInvalid
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec import codec
+from dynolab.spec.compiles import InputSpec
 from dynolab.spec.tensors import TensorSpec
 
 DTYPES = {
@@ -20,6 +22,7 @@ DTYPES = {
     "bool": pb.TENSOR_DTYPE_BOOL,
 }
 """The protocol's TensorDtype; it has no others."""
+NAMES = {number: name for name, number in DTYPES.items()}
 OPEN = -1
 """An open dimension."""
 
@@ -35,6 +38,27 @@ def tensor_types(document: Any) -> pb.NamedTensorTypeList | None:
         if tensor.dtype not in DTYPES or not all(-(1 << 63) <= size < 1 << 63 for size in shape):
             return None
         found.types.add(name=tensor.name, tensor_type=pb.TensorType(shape=shape, dtype=DTYPES[tensor.dtype]))
+    return found
+
+
+def input_specs(given: pb.NamedTensorTypeList) -> dict[str, InputSpec]:
+    """The inputs that a compile job asks for, in their order. Raises :class:`SpecInvalid` for what cannot be compiled."""
+    found: dict[str, InputSpec] = {}
+    for one in given.types:
+        if one.tensor_type.dtype not in NAMES:
+            raise SpecInvalid(f"input {one.name!r}: the element type {one.tensor_type.dtype} is not known")
+        if one.name in found:
+            raise SpecInvalid(f"input {one.name!r} is named twice", hint="name each input once")
+        found[one.name] = InputSpec(tuple(one.tensor_type.shape), NAMES[one.tensor_type.dtype])
+    return found
+
+
+def named_types(document: list[dict[str, Any]]) -> pb.NamedTensorTypeList:
+    """The input specs of a job's row, those that the protocol can say."""
+    found = pb.NamedTensorTypeList()
+    for one in document:
+        if one["dtype"] in DTYPES:
+            found.types.add(name=one["name"], tensor_type=pb.TensorType(shape=one["shape"], dtype=DTYPES[one["dtype"]]))
     return found
 
 

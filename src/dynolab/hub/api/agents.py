@@ -145,6 +145,8 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         keeps_artifact=found.keeps_artifact,
         baseline=_baseline(found),
         input_specs=found.input_specs,
+        weights_dtype=found.weights_dtype,
+        activations_dtype=found.activations_dtype,
     )
 
 

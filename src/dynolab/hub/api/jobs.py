@@ -55,7 +55,7 @@ from dynolab.spec.measurements import StageName
 
 ALIVE_EVERY_S = 15.0
 """A comment this often keeps proxies from closing a stream in which nothing happens; the access is looked at again, too."""
-RESULTS = {"compare": "comparison", "compile": "compiled model"}
+RESULTS = {"compare": "comparison", "compile": "compiled model", "quantize": "quantised model"}
 """What the document is that a job of a kind leaves; of other kinds it is a profile."""
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 sharing_routes(router, tables.job)
@@ -79,6 +79,8 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "dataset_id",
         "output_dataset_id",
         "target_model_id",
+        "weights_dtype",
+        "activations_dtype",
         "options",
         "input_shapes",
         "requirements",
@@ -157,6 +159,7 @@ async def submit(
     ] = None,
 ) -> Job:
     """Submit a job."""
+    width = "int8" if asked.kind == "quantize" else ""
     request = JobRequest(
         kind=asked.kind,
         model_id=asked.model_id,
@@ -177,6 +180,8 @@ async def submit(
         waits_for=tuple(asked.waits_for),
         comparison=_compared(asked),
         input_specs=_wanted_specs(asked),
+        weights_dtype=asked.weights_dtype or width,
+        activations_dtype=asked.activations_dtype or width,
     )
     job_id, _ = await submit_job(hub, account, request)
     return await _shown(hub, account, job_id)
@@ -286,6 +291,16 @@ async def comparison(hub: TheHub, account: Caller, id: str) -> StreamingResponse
 async def compiled(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
     """What a job of the kind `compile` tells of the model that it made, as `dynolab compile --json` prints; 404 until it is done."""
     return await _result(hub, await find_job(hub, account, id), "compiled model")
+
+
+@router.get(
+    "/{id}/quantized",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The document."}},
+)
+async def quantized(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
+    """What a job of the kind `quantize` tells of the model that it made, as `dynolab quantize --json` prints; 404 until it is done."""
+    return await _result(hub, await find_job(hub, account, id), "quantised model")
 
 
 async def _result(hub: Hub, row: Row[Any], what: str) -> StreamingResponse:

@@ -20,9 +20,10 @@ from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
 from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
-from dynolab.hub.usecases.find_boards import Load, find_load
+from dynolab.hub.usecases.find_boards import Load, count_compiles, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
 from dynolab.hub.usecases.find_pools import find_pools
+from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY, made_from
 
 ATTEMPTS = 25
 """On a page of what a board did."""
@@ -45,6 +46,23 @@ class Kind:
         """Name and version of what its boards run."""
         return sorted({one for board in self.boards for one in board.frameworks})
 
+    @property
+    def toolchains(self) -> dict[str, list[str]]:
+        """What its boards compile as well: the formats of the sources by target."""
+        return made_from(self.load.model.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A machine that compiles and is no device that a job may ask for."""
+
+    board: BoardState
+
+    @property
+    def toolchains(self) -> dict[str, list[str]]:
+        """The formats of the sources by target."""
+        return made_from(self.board.attributes)
+
 
 @dataclass(frozen=True, slots=True)
 class Try:
@@ -58,12 +76,12 @@ async def listing(request: Request) -> Response:
     """``GET /devices/``: all models of devices, or those of whose boards something holds ``text``."""
     hub, account = await current_account(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
-    kinds = _kinds(await find_load(hub, account), await find_board_states(hub, account, text=wanted))
+    boards = await find_board_states(hub, account, text=wanted)
+    kinds = _kinds(await find_load(hub, account), boards)
     pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
     flash = read_flash(request)
-    return clear_flash(
-        request, await live_page(request, account, "devices", kinds=kinds, wanted=wanted, untrusted=pools, flash=flash)
-    )
+    shown = {"kinds": kinds, "compilers": _compilers(boards), "wanted": wanted, "untrusted": pools, "flash": flash}
+    return clear_flash(request, await live_page(request, account, "devices", **shown))
 
 
 async def without_slash(request: Request) -> Response:
@@ -82,15 +100,17 @@ async def show(request: Request) -> Response:
     pools = await find_pools(hub, account, name=wanted)
     if not load and not pools:
         raise NotFound(f"there is no device {wanted!r}", hint="the list of devices has those that agents serve")
-    kinds = _kinds(load, await find_board_states(hub, account, text=wanted))
+    boards = await find_board_states(hub, account, text=wanted)
+    compilers = _compilers([one for one in boards if one.name == wanted])
     flash = read_flash(request)
-    return clear_flash(
-        request, await live_page(request, account, "device", name=wanted, kinds=kinds, pools=pools, flash=flash)
-    )
+    shown = {"name": wanted, "kinds": _kinds(load, boards), "compilers": compilers, "pools": pools, "flash": flash}
+    return clear_flash(request, await live_page(request, account, "device", **shown))
 
 
 async def _board(request: Request, hub: Hub, account: Account, board: BoardState) -> Response:
+    only_compiles = TOOLCHAINS_ONLY in board.attributes
     load = await find_load(hub, account, name=board.name, os=board.os)
+    queued = load[0].queued if load else 0
     found = await read_page(request, partial(find_device_history, hub, account, board.id), ATTEMPTS)
     tries = [Try(row, _seconds(row)) for row in found.rows]
     return await live_page(
@@ -98,7 +118,9 @@ async def _board(request: Request, hub: Hub, account: Account, board: BoardState
         account,
         "board",
         board=board,
-        queued=load[0].queued if load else 0,
+        queued=await count_compiles(hub, board.pool_id) if only_compiles else queued,
+        toolchains=made_from(board.attributes),
+        only_compiles=only_compiles,
         found=found,
         tries=tries,
         name=board.name,
@@ -113,6 +135,10 @@ def _kinds(load: Sequence[Load], boards: Sequence[BoardState]) -> list[Kind]:
     keys = [(one, one.model.key) for one in load]
     kinds = [Kind(one, by_model[key]) for one, key in keys if key in by_model]
     return sorted(kinds, key=lambda kind: kind.name.casefold())
+
+
+def _compilers(boards: Sequence[BoardState]) -> list[Compiler]:
+    return [Compiler(one) for one in boards if TOOLCHAINS_ONLY in one.attributes]
 
 
 def _seconds(row: Row[Any]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,6 +16,7 @@ from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
 from dynolab.hub.usecases.job_request import (
+    KINDS,
     WAITS_MOST,
     Comparison,
     JobRequest,
@@ -23,11 +25,12 @@ from dynolab.hub.usecases.job_request import (
     checked_requirements,
     checked_terms,
 )
+from dynolab.spec import compile_options
+from dynolab.spec.compiles import InputSpec, check_input_specs, parse_input_specs
 from dynolab.spec.duets import DEFAULT_BUDGET_S, DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
 from dynolab.spec.options import parse as parse_options
 
-KINDS = ("profile", "inference", "compare")
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""
@@ -52,7 +55,7 @@ class JobForm:
 
     @property
     def kind(self) -> str:
-        """``profile``, ``inference`` or ``compare``."""
+        """One of :data:`KINDS`."""
         found = self.text("kind", KINDS[0])
         return found if found in KINDS else KINDS[0]
 
@@ -84,6 +87,27 @@ class JobForm:
             self.problems["device"] = SpecInvalid("no device is chosen", hint="choose one or more")
         elif len(self.devices) > DEVICES_MOST:
             self.problems["device"] = SpecInvalid(f"{len(self.devices)} devices are chosen; {DEVICES_MOST} is the most")
+        if self.kind == "compile":
+            self._check_compile()
+        else:
+            self._check_run()
+        self._noted("name", lambda text: checked_name(text, "job"))
+        self._number("priority", _priority)
+        self._number("deadline_s", _deadline)
+        if len(self.waits_for) > WAITS_MOST:
+            self.problems["waits_for"] = SpecInvalid(f"{len(self.waits_for)} jobs; {WAITS_MOST} is the most")
+
+    def _check_compile(self) -> None:
+        """Note what is wrong with the fields of a job that compiles."""
+        if not self.target:
+            self.problems["target"] = SpecInvalid("no target is chosen", hint="choose what the model is compiled for")
+        self._noted("compile_options", compile_options.parse)
+        if "compile_options" not in self.problems:
+            self._noted("output_names", lambda _: compile_options.parse(self._compile_options))
+        self._noted("input_specs", lambda _: self._specs())
+
+    def _check_run(self) -> None:
+        """Note what is wrong with the fields of a job that runs a model on a device."""
         if self.kind == "inference" and not self.text("dataset") and DATASET_FILE not in self.problems:
             self.problems[DATASET_FILE] = SpecInvalid(
                 "inference needs a dataset", hint="choose an .h5 file, or a dataset that is here"
@@ -98,7 +122,6 @@ class JobForm:
             self._noted("budget", lambda _: self._terms())
         self._check_requirements()
         self._noted("input_shapes", lambda _: self._shapes())
-        self._noted("name", lambda text: checked_name(text, "job"))
         if self.kind == "inference" and not self.measures and self.text("requirements"):
             self.problems.setdefault(
                 "requirements",
@@ -107,10 +130,6 @@ class JobForm:
                     hint="leave them out, or have it measure as well",
                 ),
             )
-        self._number("priority", _priority)
-        self._number("deadline_s", _deadline)
-        if len(self.waits_for) > WAITS_MOST:
-            self.problems["waits_for"] = SpecInvalid(f"{len(self.waits_for)} jobs; {WAITS_MOST} is the most")
 
     def _check_requirements(self) -> None:
         """Note every line that cannot be read; where all can, whether there are too many."""
@@ -129,14 +148,14 @@ class JobForm:
         return [line.strip() for line in self.text(name).splitlines() if line.strip()]
 
     def _shapes(self) -> Shapes:
-        """One a line; an inference job has its dataset's. Raises :class:`SpecInvalid`."""
-        found = parse_shapes(self._lines("input_shapes")) if self.kind != "inference" else {}
+        """One a line; an inference job has its dataset's, one that compiles has specs. Raises :class:`SpecInvalid`."""
+        found = parse_shapes(self._lines("input_shapes")) if self.kind not in ("inference", "compile") else {}
         check_shapes(found)
         return found
 
     def _requirements(self) -> tuple[str, ...]:
-        """One a line; a comparison has none. Raises :class:`SpecInvalid`."""
-        if self.kind == "compare":
+        """One a line; what measures no single model has none. Raises :class:`SpecInvalid`."""
+        if self.kind in ("compare", "compile"):
             return ()
         return tuple(checked_requirements(self._lines("requirements")))
 
@@ -145,6 +164,27 @@ class JobForm:
         if self.kind != "compare":
             return None
         return Comparison(self.text("baseline"), self._baseline_options, self._terms())
+
+    @property
+    def target(self) -> str:
+        """What the model is compiled for."""
+        return self.text("target")
+
+    @property
+    def _compile_options(self) -> str:
+        """What the target, the names of the outputs and the text ask for, together."""
+        names = ",".join(self.text("output_names").replace(",", " ").split())
+        words = [
+            f"--target_runtime={shlex.quote(self.target)}",
+            f"--output_names={shlex.quote(names)}" if names else "",
+        ]
+        return " ".join(filter(None, [*words, self.text("compile_options").strip()]))
+
+    def _specs(self) -> dict[str, InputSpec]:
+        """One a line. Raises :class:`SpecInvalid`."""
+        found = parse_input_specs(self._lines("input_specs"))
+        check_input_specs(found)
+        return found
 
     @property
     def _baseline_options(self) -> str:
@@ -171,12 +211,13 @@ class JobForm:
             device_os=device.os,
             device_attributes=(*device.attributes, f"{OWNER}{device.owner}"),
             name=self.text("name"),
-            options=self.options().text,
+            options=self._compile_options if self.kind == "compile" else self.options().text,
             measures=self.kind == "profile" or (self.kind == "inference" and self.measures),
             input_shapes=self._shapes(),
             requirements=self._requirements(),
-            keeps_artifact=self.kind != "compare" and bool(self.text("keeps_artifact")),
+            keeps_artifact=self.kind in ("profile", "inference") and bool(self.text("keeps_artifact")),
             comparison=self._comparison(),
+            input_specs=self._specs() if self.kind == "compile" else None,
             waits_for=self.waits_for,
             dataset_id=self.text("dataset") if self.kind == "inference" else None,
             idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),

@@ -25,13 +25,14 @@ from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
 from dynolab.hub.usecases.find_recent_names import find_recent_names
+from dynolab.hub.usecases.job_request import KINDS
 from dynolab.report.html.tables import Badge
+from dynolab.spec.compiles import POOR_PSNR_DB
 from dynolab.spec.requirements import Outcome
 from dynolab.spec.show import show_time, show_time_range
 
 STATES = ("queued", "preparing", "running", "done", "failed", "cancelled")
 LIVE = frozenset(STATES[:3])
-KINDS = ("profile", "inference", "compare")
 WORDS: Mapping[str, tuple[str, ...]] = {"state": STATES, "kind": KINDS}
 """The words that a filter takes."""
 UNKNOWN_MOST = 5
@@ -62,6 +63,8 @@ class JobLine:
     required: Required | None
     answer: str | None
     """What a comparison found: a word such as ``slower``."""
+    made: Made | None
+    """What a compile job made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,24 @@ class Required:
 
     badge: Badge
     counts: list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A compiled model in a list: its target, and how far its numbers are from the source's, if that was told."""
+
+    target: str
+    numbers: str | None
+    is_poor: bool
+
+
+def made(row: Row[Any], summary: Mapping[str, Any]) -> Made | None:
+    """What the row of a compile job says of the model that it made; an agent may have sent what it likes."""
+    if row.kind != "compile" or row.state != "done":
+        return None
+    psnr, error = (summary.get(name) for name in ("psnr_db", "max_abs_error"))
+    numbers = f"{psnr:.1f} dB" if isinstance(psnr, float) else "=" if error == 0 else None
+    return Made(row.toolchain.partition("/")[0], numbers, isinstance(psnr, float) and psnr < POOR_PSNR_DB)
 
 
 def required(summary: Mapping[str, Any]) -> Required | None:
@@ -112,6 +133,7 @@ def line(row: Row[Any]) -> JobLine:
         trust=(summary.get("verdicts") or {}).get("inference"),
         required=required(summary),
         answer=summary.get("word") if summary.get("word") in ANSWERS else None,
+        made=made(row, summary),
     )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import Row
 from starlette.requests import Request
@@ -27,19 +28,23 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
+from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_comparison import read_comparison
+from dynolab.hub.usecases.read_compiled import read_compiled
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
+from dynolab.report.html.compiled import CompiledView, compiled_view
 from dynolab.report.html.duet import DuetView, duet_view
 from dynolab.report.html.layers import layers_view
 from dynolab.report.html.view import ProfileView, view
 from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
+from dynolab.spec.runtime_support import check_runtime_support
 
 PAGE = "html"
 """The format that is a page."""
@@ -83,6 +88,7 @@ async def show(request: Request) -> Response:
     row = await find_job(hub, account, request.path_params["id"])
     shown = await _shown(hub, account, row)
     outcome, log = await _outcome(hub, row, say(request)), await live_log(hub, row)
+    outcome |= await _target(hub, account, row)
     known = TABS if outcome["shown"] else TABS[:1]
     asked = request.query_params.get("tab")
     around: dict[str, Any] = {"tabs": known, "tab": asked if asked in known else known[0], "flash": read_flash(request)}
@@ -143,8 +149,23 @@ async def comparison(request: Request) -> Response:
     found = await read_comparison(hub, row)
     if found is None:
         raise NotFound(f"the job {row.id} has no comparison: it is {row.state}")
+    return _document(row, "comparison.json", found)
+
+
+async def compiled(request: Request) -> Response:
+    """``GET /jobs/ID/compiled``: what a job that compiles tells of the model that it made, as a file."""
+    hub, account = await current_account(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    made = await read_compiled(hub, row)
+    if made is None:
+        raise NotFound(f"the job {row.id} has no compiled model: it is {row.state}")
+    return _document(row, "compiled.json", made)
+
+
+def _document(row: Row[Any], name: str, found: object) -> Response:
+    """A document of the job whose row this is, as a file of its own."""
     content = json.dumps(codec.encode(found), indent=1) + "\n"
-    headers = {"Content-Disposition": f'attachment; filename="{row.id}_comparison.json"', **HEADERS}
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}_{name}"', **HEADERS}
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
@@ -198,26 +219,58 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
 
 
 async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
-    """What a job that is over left: the view of its profile or comparison, or why that cannot be shown; and the end of its log."""
+    """What a job that is over left: the view of its profile, comparison or model, or why that cannot be shown; and the end of its log."""
     shown: ProfileView | None = None
     seen: DuetView | None = None
+    made: CompiledView | None = None
     trouble, is_cut = None, False
     try:
         if (profile := await read_profile(hub, row)) is not None:
             shown, is_cut = await asyncio.to_thread(_seen, profile, row.name, spoken)
         if (found := await read_comparison(hub, row)) is not None:
             seen = duet_view(found, spoken)
+        if (document := await read_compiled(hub, row)) is not None:
+            made = compiled_view(document, spoken)
     except Error as error:
         trouble = error
     return {
         "shown": shown,
         "seen": seen,
+        "made": made,
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
         "formats": formats() if shown is not None else [],
         "measured": shown is not None,
     }
+
+
+async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
+    """Where the model leads that a compile job makes: what may be submitted with it, on the job's device where that runs it."""
+    if row.target_model_id is None:
+        return {"has_target": False, "profile_at": None, "compare_at": None}
+    boards = [one.attributes for one in await find_devices(hub, account, name=row.device_name, os=row.device_os)]
+    runs, compares = (
+        _runs(row.device_name, boards, *kinds) for kinds in ((row.target_kind,), (row.target_kind, row.model_kind))
+    )
+    of_model = {"model": row.target_model_id} | ({"device": row.device_name} if runs else {})
+    compared = {"baseline": row.model_id, "model": row.target_model_id, "device": row.device_name}
+    is_made = row.target_blob_id is not None
+    return {
+        "has_target": is_made,
+        "profile_at": f"/submit?{urlencode(of_model)}" if is_made or row.finished_at is None else None,
+        "compare_at": f"/submit?{urlencode(compared)}" if is_made and compares else None,
+    }
+
+
+def _runs(name: str, boards: Sequence[Sequence[str]], *model_kinds: str) -> bool:
+    """Whether the device's boards, if there are any, run models of all these kinds."""
+    try:
+        for kind in model_kinds:
+            check_runtime_support(name, boards, runtime=None, model_kind=kind)
+    except SpecInvalid:
+        return False
+    return bool(boards)
 
 
 def _seen(profile: Profile, name: str, spoken: Say) -> tuple[ProfileView, bool]:
@@ -242,6 +295,7 @@ routes = [
     Route("/jobs/{id}/layers", layers),
     Route("/jobs/{id}/report/{format}", report),
     Route("/jobs/{id}/comparison", comparison),
+    Route("/jobs/{id}/compiled", compiled),
     Route("/jobs/{id}/artifact", artifact),
     Route("/jobs/{id}/log", log),
 ]

@@ -92,6 +92,7 @@ def phases(kind: str, measures: bool, event: Mapping[str, Any]) -> list[Step]:
     """The phases of a job of this kind, of which the event says which one is now."""
     names = [
         "prepare",
+        *(["compile"] if kind == "compile" else []),
         *(["times", "memory"] if kind == "compare" else []),
         *(["infer"] if kind == "inference" else []),
         *(["times", "memory", "layers"] if measures else []),
@@ -108,6 +109,8 @@ def phase(event: Mapping[str, Any]) -> str:
     stage = event.get("stage")
     if event.get("event") == "iteration":
         return "times"
+    if event.get("event") == "note":
+        return "compile"
     if stage in ("layers", "infer"):
         return str(stage)
     if stage in (*STAGES, "total"):

@@ -41,15 +41,20 @@ from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
+from dynolab.hub.usecases.find_toolchain import find_offered
+from dynolab.hub.usecases.job_request import KINDS
 from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import check_waits, submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
+from dynolab.spec import compile_options, toolchain_support
 from dynolab.spec.facts import FACTS
 from dynolab.spec.runtime_support import check_runtime_support
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
 CLIENT_CLOSED = 499
+OF_FIELDS = ("target_runtime", "output_names")
+"""Options of compile jobs that have fields of their own."""
 _RECEIVE = {
     MODEL_FILE: ("model", receive_model),
     BASELINE_FILE: ("baseline", receive_model),
@@ -70,11 +75,25 @@ class Choice:
     chosen: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a model may be compiled for: its name, the formats of the models that it is made from, whether the chosen one is of them."""
+
+    name: str
+    formats: tuple[str, ...]
+    fits: bool
+
+
 async def show(request: Request) -> Response:
-    """``GET /submit``: the form; ``model``, ``baseline``, ``dataset`` and ``device`` (a name) choose what there is already."""
+    """``GET /submit``: the form; ``model``, ``baseline``, ``dataset`` and ``device`` (a name) choose what there is already.
+
+    ``kind`` and ``target`` choose what is to be done.
+    """
     hub, account = await current_account(request)
     asked = request.query_params
-    form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset") if asked.get(name)})
+    form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset", "target") if asked.get(name)})
+    if asked.get("kind") in KINDS:
+        form.texts |= {"kind": [asked["kind"]], "measures": ["yes"]}
     if "baseline" in form.texts:
         form.texts["kind"] = ["compare"]
     if "dataset" in form.texts:
@@ -204,6 +223,8 @@ async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str,
         kinds.append(model.kind if model is not None else _kind(form, file))
     if form.kind == "inference" and form.text("dataset") not in ("", COMING):
         await _noted(form, "dataset", find_model_or_dataset(hub, account, dataset_table, form.text("dataset")))
+    if form.kind == "compile":
+        await _check_target(hub, account, form, kinds[0])
     await _check_waits(hub, account, form)
     found = []
     for value in form.devices:
@@ -213,7 +234,7 @@ async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str,
             await find_devices(hub, account, name=name, os=os, attributes=wanted.get("attribute", [])) if name else []
         )
         if models:
-            for kind in kinds:
+            for kind in kinds if form.kind != "compile" else []:
                 _check_device(form, models[0], kind)
             found.append((value, models[0]))
         else:
@@ -240,6 +261,14 @@ def _check_device(form: JobForm, device: DeviceModel, model_kind: str | None) ->
             return
 
 
+async def _check_target(hub: Hub, account: Account, form: JobForm, model_kind: str | None) -> None:
+    """Note that nobody makes the target of the model."""
+    offered = toolchain_support.made(await find_offered(hub, account))
+    wanted = toolchain_support.toolchain(form.target, model_kind or "")
+    if form.target and model_kind is not None and wanted not in offered:
+        form.problems.setdefault("target", toolchain_support.no_toolchain(wanted, offered))
+
+
 async def _check_waits(hub: Hub, account: Account, form: JobForm) -> None:
     """Note every job that cannot be waited for."""
     if "waits_for" in form.problems:
@@ -261,7 +290,7 @@ async def _noted(form: JobForm, field: str, finding: Awaitable[Row[Any]]) -> Row
     except Error as error:
         form.problems[field] = error
         return None
-    if row.blob_id is None:
+    if row.blob_id is None and not getattr(row, "producer_id", ""):  # a model may still be made: the job waits for it
         form.problems[field] = Conflict(f"the {field} {row.id} has no bytes yet", hint="choose another")
     return row
 
@@ -284,6 +313,10 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "merged": merged,
         "was": form.text("was") if merged.problems else merged.text,
         "offered": form_fields(merged, chosen.kind if chosen else None, runtimes),
+        "targets": _targets(await find_offered(hub, account), chosen.kind if chosen else None),
+        "other_options": [one for one in compile_options.OPTIONS if one.name not in OF_FIELDS],
+        "chosen_kind": chosen.kind if chosen else "",
+        "kinds": KINDS,
         "figures": FACTS,
         "endings": ",".join(WHOLE),
         "formats": json.dumps(TAKEN),
@@ -294,6 +327,15 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
     if len(statuses) == 1 and request.method != "GET":
         status = HTTPStatus(statuses.pop())
     return await page(request, "submit.html.j2", account, status=status, **shown)
+
+
+def _targets(offered: Sequence[str], model_kind: str | None) -> list[Target]:
+    """What models can be compiled for, first what the chosen one can be."""
+    found = [
+        Target(name, tuple(kinds), model_kind in (None, *kinds))
+        for name, kinds in toolchain_support.made_from(offered).items()
+    ]
+    return sorted(found, key=lambda one: not one.fits)
 
 
 async def _listed(hub: Hub, account: Account, form: JobForm, table: Table, *fields: str) -> list[Row[Any]]:

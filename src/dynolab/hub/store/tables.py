@@ -237,6 +237,8 @@ job = sa.Table(
     sa.Column("comparison", JSONB),
     sa.Column("toolchain", sa.Text),
     sa.Column("input_specs", JSONB),
+    sa.Column("weights_dtype", sa.Text),
+    sa.Column("activations_dtype", sa.Text),
     sa.Column("target_model_id", sa.Text, sa.ForeignKey("model.id")),
     sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id")),
     sa.Column("device_name", sa.Text, nullable=False),
@@ -268,8 +270,9 @@ job = sa.Table(
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs), ``inference`` (a dataset's), ``compare`` (the model and another, ``baseline_id``, take
-turns; ``comparison`` is the baseline's options and a :class:`dynolab.spec.duets.DuetTerms`) or ``compile`` (``target_model_id`` is
-made of it, by a ``toolchain`` such as ``onnx/torchscript``; ``input_specs`` is a list of inputs' names, shapes and element types); ``measures``: whether the stages are measured.
+turns; ``comparison`` is the baseline's options and a :class:`dynolab.spec.duets.DuetTerms`), ``compile`` (``target_model_id`` is
+made of it, by a ``toolchain`` such as ``onnx/torchscript``; ``input_specs`` is a list of inputs' names, shapes and element types) or
+``quantize`` (likewise, by ``quantize/onnx``, with the dataset's calibration data; no device is named); ``measures``: whether the stages are measured.
 ``pool_id`` is where it goes; None: a job of an older hub. ``input_shapes``: sizes by input name. ``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.

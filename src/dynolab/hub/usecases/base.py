@@ -184,8 +184,8 @@ def beyond_cursor(at: ColumnElement[Any], id: ColumnElement[Any], cursor: Cursor
     if cursor is None:
         return true()
     if cursor.newer:
-        return and_(at >= cursor.at, or_(at > cursor.at, and_(at == cursor.at, id < cursor.id)))
-    return and_(at <= cursor.at, or_(at < cursor.at, and_(at == cursor.at, id > cursor.id)))
+        return and_(at >= cursor.at, or_(at > cursor.at, id < cursor.id))
+    return and_(at <= cursor.at, or_(at < cursor.at, id > cursor.id))
 
 
 def keyset_order(

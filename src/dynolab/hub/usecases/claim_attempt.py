@@ -51,6 +51,8 @@ class Claim:
     dataset_bytes: int | None
     baseline: ClaimedModel | None
     input_specs: dict[str, InputSpec] | None
+    weights_dtype: str
+    activations_dtype: str
     comparison: dict[str, Any] | None
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
@@ -76,6 +78,8 @@ def _beginning() -> Prepared:
         "keeps_artifact",
         "comparison",
         "input_specs",
+        "weights_dtype",
+        "activations_dtype",
     )
     found = (
         select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "baseline_id", "attempts")))
@@ -225,6 +229,8 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         baseline=None if about.comparison is None else _baseline(about),
         comparison=about.comparison,
         input_specs=specs_of_row(about),
+        weights_dtype=about.weights_dtype or "",
+        activations_dtype=about.activations_dtype or "",
     )
 
 

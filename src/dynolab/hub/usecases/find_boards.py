@@ -76,6 +76,13 @@ async def find_load(
     ]
 
 
+async def count_compiles(hub: Hub, pool_id: str) -> int:
+    """How many jobs wait for the toolchains of a pool."""
+    waiting = job.c.state == "queued", job.c.queue_entry.is_not(None), job.c.toolchain.is_not(None)
+    async with hub.database.begin() as connection:
+        return await connection.scalar(select(func.count()).where(job.c.pool_id == pool_id, *waiting)) or 0
+
+
 async def find_board(hub: Hub, account: Account, device_id: str) -> Row[Any]:
     """One device that the account is told of, with ``busy`` and ``last_seen_at``. Raises :class:`NotFound`."""
     found = _boards(device, _BUSY.label("busy"), _SEEN.label("last_seen_at"))

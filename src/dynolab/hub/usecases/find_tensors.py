@@ -36,7 +36,8 @@ async def find_model_tensors(hub: Hub, account: Account, row: Row[Any]) -> Model
     if row.tensors is not None:
         kept = codec.decode(Tensors, row.tensors, f"the tensors of the model {row.id}")
         return ModelTensors(kept.inputs, kept.outputs, None)
-    told = select(job.c.id, job.c.tensors).where(job.c.model_id == row.id)
+    # What a job tells that compiles it is of the model that it made.
+    told = select(job.c.id, job.c.tensors).where(job.c.model_id == row.id, job.c.kind != "compile")
     async with hub.database.begin() as connection:
         newest = told.where(job.c.tensors.is_not(null()), visible(job, account)).order_by(job.c.created_at.desc())
         found = (await connection.execute(newest.limit(1))).one_or_none()

@@ -10,7 +10,7 @@ from sqlalchemy.sql import Select
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, pool, token
-from dynolab.hub.usecases.base import Account
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_board_states import is_away
 from dynolab.hub.usecases.pool_rights import may_send, trusts
 from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made, no_toolchain
@@ -26,6 +26,13 @@ def _usable(account: Account) -> Select[Any]:
     found = found.join(accounts, accounts.c.id == pool.c.account_id).join(token, token.c.id == device.c.token_id)
     confined = or_(device.c.is_confined, token.c.account_id == account.id)
     return found.where(may_send(account), trusts(account), confined)
+
+
+async def find_offered(hub: Hub, account: Account) -> list[str]:
+    """What is made of the account's models, as attributes tell it: ``toolchain:onnx/torchscript``, each once."""
+    async with hub.database.begin() as connection:
+        rows = (await connection.execute(_usable(account))).all()
+    return sorted({one for row in rows for one in row.attributes if one.startswith(MAKES)})
 
 
 async def find_toolchain(connection: AsyncConnection, account: Account, toolchain: str) -> str:

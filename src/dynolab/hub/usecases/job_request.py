@@ -8,11 +8,12 @@ from typing import Any
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.usecases import bounds
-from dynolab.spec import codec, compile_options, requirements
+from dynolab.spec import codec, compile_options, quantize_options, requirements
 from dynolab.spec import options as options_module
 from dynolab.spec.compiles import InputSpec, check_input_specs
 from dynolab.spec.duets import DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes
+from dynolab.spec.quantizes import check_widths
 
 PRIORITY_MOST = 10
 """Owners may ask for -10 to 10."""
@@ -52,7 +53,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a job is to do. ``kind``: ``profile``, ``inference`` (with a dataset), ``compare`` (with another model) or ``compile``."""
+    """What a job is to do.
+
+    ``kind``: ``profile``, ``inference`` (with a dataset), ``compare`` (with another model), ``compile`` or ``quantize`` (with a
+    dataset to calibrate by, and without a device).
+    """
 
     kind: str
     model_id: str
@@ -82,6 +87,9 @@ class JobRequest:
     """Of a job that compares."""
     input_specs: Mapping[str, InputSpec] | None = None
     """Of a job that compiles: shapes and element types of inputs, in their order."""
+    weights_dtype: str = ""
+    activations_dtype: str = ""
+    """Of a job that quantises."""
 
 
 def check_request(request: JobRequest) -> None:
@@ -99,11 +107,15 @@ def check_request(request: JobRequest) -> None:
         checked_deadline(request.deadline_s)
 
 
+KINDS = ("profile", "inference", "compare", "compile")
+"""Of jobs, in the order that they are offered in."""
+_WIDTHS = ("weights_dtype", "activations_dtype")
 NOT_TAKEN = {
-    "compare": ("dataset_id", "requirements", "keeps_artifact", "input_specs"),
-    "compile": ("dataset_id", "requirements", "keeps_artifact", "input_shapes", "comparison"),
-    "inference": ("comparison", "input_specs"),
-    "profile": ("comparison", "input_specs"),
+    "compare": ("dataset_id", "requirements", "keeps_artifact", "input_specs", *_WIDTHS),
+    "compile": ("dataset_id", "requirements", "keeps_artifact", "input_shapes", "comparison", *_WIDTHS),
+    "quantize": ("requirements", "keeps_artifact", "input_shapes", "comparison", "input_specs"),
+    "inference": ("comparison", "input_specs", *_WIDTHS),
+    "profile": ("comparison", "input_specs", *_WIDTHS),
 }
 """What jobs of a kind cannot be given."""
 NOUNS = {"dataset_id": "dataset", "keeps_artifact": "artifact"}
@@ -114,6 +126,13 @@ def check_kind(request: JobRequest) -> None:
     """Raises :class:`SpecInvalid` for what a job of its kind needs and lacks, or cannot have, and for options nobody knows."""
     if request.kind == "inference" and request.dataset_id is None:
         raise SpecInvalid("a job of kind inference needs a dataset")
+    if request.kind == "quantize":
+        check_widths(request.weights_dtype, request.activations_dtype)
+        if request.dataset_id is None:
+            raise SpecInvalid(
+                "a job of kind quantize needs a dataset",
+                hint="its samples are what the ranges of activations are taken from",
+            )
     if request.kind == "compare" and request.comparison is None:
         raise SpecInvalid("a job of kind compare needs a model to compare with", hint="name it as the baseline")
     given = next((name for name in NOT_TAKEN[request.kind] if getattr(request, name)), None)
@@ -125,6 +144,8 @@ def check_kind(request: JobRequest) -> None:
     if request.kind == "compile":
         compile_options.parse(request.options)
         check_input_specs(request.input_specs or {})
+    elif request.kind == "quantize":
+        quantize_options.parse(request.options)
     else:
         options_module.parse(request.options)
 
@@ -170,6 +191,11 @@ def checked_deadline(deadline_s: float) -> float:
     if not 0 < deadline_s <= DEADLINE_MOST_S:
         raise SpecInvalid(f"a deadline of {deadline_s:g} s: more than 0 and at most {DEADLINE_MOST_S} s are taken")
     return deadline_s
+
+
+def widths(request: JobRequest) -> str:
+    """What a model is quantised to, in the field's short form, such as ``w8a16``."""
+    return f"w{request.weights_dtype.removeprefix('int')}a{request.activations_dtype.removeprefix('int')}"
 
 
 def plain_shapes(shapes: Shapes) -> dict[str, list[int]]:

@@ -14,20 +14,19 @@ from dynolab.hub.usecases.base import NAME_MAX, Account, new_id
 from dynolab.hub.usecases.create_model import ENDINGS
 from dynolab.spec import codec
 from dynolab.spec.agents import Outcome
-from dynolab.spec.compile_options import FORMATS
 from dynolab.spec.compiles import InputSpec
 from dynolab.spec.models import EXTENSIONS
 
 
 async def seed_target(
-    connection: AsyncConnection, account: Account, job_id: str, job_name: str, target: str, project_id: str
+    connection: AsyncConnection, account: Account, job_id: str, job_name: str, suffix: str, kind: str, project_id: str
 ) -> str:
     """The id of a new model without bytes, which the job is to make. Part of the transaction that keeps the job."""
     values = {
         "id": new_id("m"),
         "account_id": account.id,
-        "name": _name(job_name, target),
-        "kind": FORMATS.get(target, target),
+        "name": _name(job_name, suffix),
+        "kind": kind,
         "project_id": project_id,
         "producer_id": job_id,
     }
@@ -67,8 +66,8 @@ def specs_of_row(row: Any) -> dict[str, InputSpec] | None:
     return {one["name"]: InputSpec(tuple(one["shape"]), one["dtype"]) for one in row.input_specs}
 
 
-def _name(source: str, target: str) -> str:
-    """The target's name: the job's, which mostly is its model's, without an ending of a format, and the target."""
+def _name(source: str, suffix: str) -> str:
+    """The target's name: the job's, which mostly is its model's, without an ending of a format, and what it was made."""
     path = PurePath(source)
     stem = path.stem if path.suffix in {*ENDINGS.values(), *EXTENSIONS} else source
-    return f"{stem[: NAME_MAX - len(target) - 1]}-{target}"
+    return f"{stem[: NAME_MAX - len(suffix) - 1]}-{suffix}"

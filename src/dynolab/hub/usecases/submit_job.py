@@ -16,15 +16,18 @@ from dynolab.hub.usecases.base import Account, Hub, checked_name, find_visible, 
 from dynolab.hub.usecases.enqueue_job import enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_toolchain import find_toolchain
-from dynolab.hub.usecases.job_request import JobRequest, check_request, checked_requirements, plain_shapes
+from dynolab.hub.usecases.job_request import JobRequest, check_request, checked_requirements, plain_shapes, widths
 from dynolab.hub.usecases.made_models import seed_target, specs_for_row
 from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
 from dynolab.spec import options as options_module
 from dynolab.spec.runtime_support import check_runtime_support
-from dynolab.spec.toolchain_support import toolchain
+from dynolab.spec.toolchain_support import QUANTIZE, toolchain
 
+MAKING = ("compile", "quantize")
+"""Kinds of jobs that make a model."""
+NO_DEVICE = DeviceModel("", "", (), "", "", "", is_own=False, names_owner=False)
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
 """How long an idempotency key stands for its job."""
@@ -40,8 +43,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     """
     check_request(request)
     required = checked_requirements(request.requirements)
-    devices = await _devices(hub, account, request)
-    chosen = devices[0]
+    devices = [] if request.kind == "quantize" else await _devices(hub, account, request)
+    chosen = devices[0] if devices else NO_DEVICE
     job_id = new_id("j")
     async with hub.database.begin() as connection:
         before = await _submitted(connection, account, request)
@@ -53,11 +56,13 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             sources.append(await _model(connection, account, request.comparison.baseline_id))
         job_name = checked_name(request.name, "job") or source.name
         pool_id, job_toolchain, made = chosen.pool_id, None, None
-        if request.kind == "compile":
-            target = compile_options.parse(request.options).target
+        if request.kind in MAKING:
+            target = compile_options.parse(request.options).target if request.kind == "compile" else QUANTIZE
             job_toolchain = toolchain(target, source.kind)
             pool_id = await find_toolchain(connection, account, job_toolchain)
-            made = await seed_target(connection, account, job_id, job_name, target, request.project_id)
+            kind = source.kind if target == QUANTIZE else compile_options.FORMATS.get(target, target)
+            suffix = widths(request) if target == QUANTIZE else target
+            made = await seed_target(connection, account, job_id, job_name, suffix, kind, request.project_id)
         else:
             _check_support(request, [one.kind for one in sources], devices)
         if request.dataset_id is not None:
@@ -85,6 +90,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "toolchain": job_toolchain,
             "target_model_id": made,
             "input_specs": specs_for_row(request.input_specs),
+            "weights_dtype": request.weights_dtype or None,
+            "activations_dtype": request.activations_dtype or None,
             "device_name": chosen.name,
             "device_os": chosen.os,
             "device_attributes": list(chosen.attributes),
@@ -221,7 +228,7 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
     baseline_id = None if request.comparison is None else request.comparison.baseline_id
     asked = (
         *(request.kind, request.model_id, request.dataset_id, request.options.strip(), baseline_id, compared),
-        specs_for_row(request.input_specs),
+        *(specs_for_row(request.input_specs), request.weights_dtype or None, request.activations_dtype or None),
     )
     needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
     required = checked_requirements(request.requirements)
@@ -232,7 +239,7 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
     unasked = set((await connection.execute(makers)).scalars())
     made = (
         *(row.kind, row.model_id, row.dataset_id, row.options, row.baseline_id, row.comparison),
-        row.input_specs,
+        *(row.input_specs, row.weights_dtype, row.activations_dtype),
     )
     if (asked, terms, set(request.waits_for) - unasked) != (made, before, waited_for - unasked):
         raise Conflict(

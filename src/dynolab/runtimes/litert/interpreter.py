@@ -24,27 +24,13 @@ class InterpreterSession(Session):
 
         self._interpreter: Any = Interpreter(str(target.model), num_threads=threads or None)
         self._threads = threads
-        self._inputs, self._outputs = self._places(signature)
+        self._inputs, self._outputs = interpreter_ports(self._interpreter, signature)
         for name, place in self._inputs.items():
             if name in target.shapes:
                 self._interpreter.resize_tensor_input(place, target.shapes[name])
         self._interpreter.allocate_tensors()
         self.inputs = _specs(self._inputs, self._interpreter.get_input_details())
         self.outputs = _specs(self._outputs, self._interpreter.get_output_details())
-
-    def _places(self, signature: str | None) -> tuple[dict[str, int], dict[str, int]]:
-        """Numbers of the inputs and outputs, by the names that the signature gives them, where there is one."""
-        ports = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        known = self._interpreter.get_signature_list()
-        if not known:
-            return _by_name(ports[0], {}), _by_name(ports[1], {})
-        runner = self._interpreter.get_signature_runner(signature or next(iter(known)))
-        if runner._subgraph_index:
-            raise ModelNotSupported(
-                "only the file's first signature may have outputs of unknown length: LiteRT runs no other such graph",
-                hint="leave --tflite_options signature out, or export the signature as a file of its own",
-            )
-        return _by_name(ports[0], runner.get_input_details()), _by_name(ports[1], runner.get_output_details())
 
     def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, TensorSpec]) -> None:
         try:
@@ -83,6 +69,21 @@ class InterpreterSession(Session):
 
     def close(self) -> None:
         self._interpreter = None
+
+
+def interpreter_ports(interpreter: Any, signature: str | None) -> tuple[dict[str, int], dict[str, int]]:
+    """Numbers of an interpreter's inputs and outputs, by the names that the signature gives them, where there is one."""
+    ports = interpreter.get_input_details(), interpreter.get_output_details()
+    known = interpreter.get_signature_list()
+    if not known:
+        return _by_name(ports[0], {}), _by_name(ports[1], {})
+    runner = interpreter.get_signature_runner(signature or next(iter(known)))
+    if runner._subgraph_index:
+        raise ModelNotSupported(
+            "only the file's first signature may have outputs of unknown length: LiteRT runs no other such graph",
+            hint="leave --tflite_options signature out, or export the signature as a file of its own",
+        )
+    return _by_name(ports[0], runner.get_input_details()), _by_name(ports[1], runner.get_output_details())
 
 
 def _by_name(ports: Sequence[Mapping[str, Any]], named: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

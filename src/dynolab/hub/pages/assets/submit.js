@@ -132,10 +132,16 @@
   const formats = JSON.parse(form.getAttribute("data-formats"));
   const ending = (name) => (name.match(/\.[^.]+$/) || [""])[0].toLowerCase();
 
+  const targets = field("target");
+
   function offer() {
     const file = field("model_file").files[0];
     const chosen = field("model").selectedOptions[0];
     const format = file ? formats[ending(file.name)] : chosen && chosen.dataset.format;
+    for (const one of targets ? targets.options : []) {
+      one.disabled = Boolean(format && one.value && !one.dataset.from.split(" ").includes(format));
+      if (one.disabled && one.selected) targets.value = "";
+    }
     if (!format) return;
     for (const one of form.querySelectorAll("details[data-runs]")) {
       const runs = one.dataset.runs.split(" ");

@@ -1,0 +1,30 @@
+"""Turns of the agents of one machine: while one measures, none compiles."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from dynolab.connections.local import workspace_root
+
+LOCK_FILE = "measures.lock"
+
+
+@contextmanager
+def turn(*, compiles: bool, waits: Callable[[], None]) -> Iterator[None]:
+    """Hold this machine for a job that compiles, once no agent of this user measures here, or for one that measures.
+
+    Agents that measure do not wait for each other: whoever starts several on one machine wants that. ``waits`` is called
+    before the block waits.
+    """
+    kind = fcntl.LOCK_EX if compiles else fcntl.LOCK_SH
+    root = workspace_root()
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / LOCK_FILE).open("a") as lock:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(lock, kind)
+        yield
