@@ -110,6 +110,20 @@ def test_shapes_that_are_not_given_stay_open(tmp_path: Path) -> None:
     assert all(one.is_equal for one in made.checks)
 
 
+def test_weights_that_are_listed_as_inputs_are_none(tmp_path: Path) -> None:
+    model = onnx.load(str(small(tmp_path / "net.onnx")))
+    model.graph.node.insert(0, helper.make_node("ConstantOfShape", ["sizes"], ["zeros"]))
+    model.graph.node.append(helper.make_node("Add", ["features", "zeros"], ["sum"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 4, 1, 1], np.int64), "sizes"))
+    model.graph.input.append(helper.make_tensor_value_info("sizes", TensorProto.INT64, [4]))
+    model.graph.output.append(helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["n", 4, "h", "w"]))
+    onnx.save_model(model, str(tmp_path / "old.onnx"))
+    made = compiled(tmp_path / "old.onnx", tmp_path / "out", input_specs=SPECS)
+    assert [one.name for one in made.inputs] == ["picture", "ids"]
+    assert all(one.is_equal for one in made.checks)
+    assert len(made.checks) == 3
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_weights_outside_the_file_come_along(tmp_path: Path, packed: bool) -> None:
     folder = tmp_path / "net"

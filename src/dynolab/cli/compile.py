@@ -58,12 +58,13 @@ def command(
     """  # noqa: D301 - click wants the backspace character itself
     import json
 
-    from dynolab.cli import _compiled, _parse
+    from dynolab.cli import _compiled, _notes, _parse
     from dynolab.connections.local import plugin as local
     from dynolab.jobs.base import Context
     from dynolab.jobs.compile import compile_model
     from dynolab.spec import codec, compile_options
     from dynolab.spec.compiles import CompileSpec
+    from dynolab.spec.progress import describe
 
     output = output or Path(f"{model.stem}-{compile_options.parse(options).target}")
     spec = CompileSpec(
@@ -75,10 +76,8 @@ def command(
         timeout_s=timeout,
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )
-    from rich.console import Console
-
-    with Console(stderr=True).status(f"Compiling {model.name}"):
-        made = compile_model(spec, Context(local, lambda _: None))
+    with _notes.follow(f"compiling {model.name}") as note:
+        made = compile_model(spec, Context(local, lambda event: note(describe(event))))
     if as_json:
         click.echo(json.dumps(codec.encode(made), indent=1))
     else:

@@ -6,6 +6,7 @@ Started by ``compile``; ``order.json`` in its folder says what is wanted.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic_ns
@@ -15,6 +16,7 @@ from dynolab.spec.compile_options import parse
 from dynolab.spec.compiles import COMPILED_SCHEMA, Compiled, InputSpec, OutputCheck
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains.base import Made, Order, Toolchain, toolchain_named
 
@@ -31,6 +33,8 @@ class Wanted:
     input_specs: dict[str, InputSpec] = field(default_factory=dict)
     seed: int = 0
     notices: tuple[Notice, ...] = ()
+    python: str | None = None
+    """Of the toolchain's own environment."""
 
 
 def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
@@ -46,6 +50,7 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
         scratch=scratch,
         options=options,
         input_specs=wanted.input_specs,
+        python=None if wanted.python is None else Path(wanted.python),
     )
     made = toolchain.compile(order)
     time_ns, peak_bytes = shared.spent(begun_ns)
@@ -70,10 +75,18 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
 
 
 def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:
-    inputs = numbers.seeded(made.inputs, seed)
+    inputs = numbers.seeded([_sized(one, order.input_specs) for one in made.inputs], seed)
     before = toolchain.reference(order, made, inputs)
     after = toolchain.run(order, made, inputs)
     return numbers.compare(made.output_names, before, after)
+
+
+def _sized(spec: TensorSpec, asked: Mapping[str, InputSpec]) -> TensorSpec:
+    """With the sizes that were asked for, where the compiled model leaves them open."""
+    sizes = asked[spec.name].shape if spec.name in asked else ()
+    pairs = list(zip(spec.shape, sizes, strict=False))
+    fits = len(spec.shape) == len(sizes) and all(not isinstance(own, int) or own == size for own, size in pairs)
+    return replace(spec, shape=sizes) if fits else spec
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ def files(made: Path) -> tuple[FileFact, ...]:
 
 
 def spent(begun_ns: int) -> tuple[int, int]:
-    """Wall time since then, and the most memory that this process held resident, in bytes."""
-    return monotonic_ns() - begun_ns, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Wall time since then, and the most memory in bytes that this process held resident, or one that it started and that ended."""
+    held = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return monotonic_ns() - begun_ns, max(held) * 1024
 
 
 def compared(work: Callable[[], Any]) -> tuple[Any, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from dynolab.connections.local import own_folder
@@ -33,10 +34,12 @@ class CompileJob(JobType[CompileSpec, Compiled]):
         """The compiled model's document, which lies beside its files in the folder that was asked for."""
         options = parse(spec.options)
         toolchain = toolchain_named(options.target)
-        with open_source(spec.model) as source, own_folder("compile-") as folder:
+        with open_source(spec.model) as source, own_folder("compile-") as folder, ExitStack() as held:
             check_format(source, spec.formats)
             notices = toolchain.check(source.format, options)
-            context.progress({"event": "note", "text": f"{toolchain.name} from {source.format}"})
+            own = toolchain.environment(source.format)
+            python = None if own is None else held.enter_context(own.in_use(lambda text: _note(context, text)))
+            _note(context, f"{toolchain.name} from {source.format}")
             order = child.Wanted(
                 name=source.name,
                 model=str((source.folder / source.entry).resolve()),
@@ -46,12 +49,14 @@ class CompileJob(JobType[CompileSpec, Compiled]):
                 input_specs=dict(spec.input_specs),
                 seed=spec.seed,
                 notices=notices,
+                python=None if python is None else str(python),
             )
             work = folder / "work"
             work.mkdir()
             bounds = toolchain_jobs.Bounds(spec.timeout_s, spec.memory_limit_bytes)
             late = f"{source.name} is not compiled within {spec.timeout_s:g} s"
-            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, late)
+            tools = [] if own is None else [own.folder]
+            answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, late, tools)
             made = codec.decode(Compiled, answer, "what the toolchain made")
             toolchain_jobs.keep(work, made.entry, made.files, spec.folder, (RESULT_FILE, made))
         return made
@@ -70,6 +75,10 @@ class CompileJob(JobType[CompileSpec, Compiled]):
 def compile_model(spec: CompileSpec, context: Context) -> Compiled:
     """Compile a model here. Raises a :class:`~dynolab.errors.UserError` that names what is wrong with it or its options."""
     return plugin.run(plugin.validate(spec), context)
+
+
+def _note(context: Context, text: str) -> None:
+    context.progress({"event": "note", "text": text})
 
 
 plugin = CompileJob()

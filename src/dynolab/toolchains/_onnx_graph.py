@@ -151,6 +151,27 @@ def channel_last(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> N
             dims.extend(moved)
 
 
+def keep_order(model: Any, name: str, sizes: Sequence[int]) -> None:
+    """Have an output come out of a flat tensor, so that no converter moves its axes; -1 is an open size, of which there may be one.
+
+    What else uses the output takes it from there, too: onnx2tf 2.6.9 loses the tensor before, when it leaves out what it can.
+    """
+    import numpy as np
+    import onnx
+
+    graph, names = model.graph, [_free(model.graph, f"{name}_{what}") for what in ("moved", "flat", "all", "sizes")]
+    moved, flat, every, kept = names
+    place, maker = next((k, node) for k, node in enumerate(graph.node) if name in node.output)
+    maker.output[:] = [moved if one == name else one for one in maker.output]
+    for weight, shape in ((every, (-1,)), (kept, sizes)):
+        graph.initializer.append(onnx.numpy_helper.from_array(np.array(shape, np.int64), weight))
+    for node in (
+        onnx.helper.make_node("Reshape", [flat, kept], [name]),
+        onnx.helper.make_node("Reshape", [moved, every], [flat]),
+    ):
+        graph.node.insert(place + 1, node)
+
+
 def _numpy(name: str) -> Any:
     import numpy as np
 

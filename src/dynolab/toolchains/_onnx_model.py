@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,8 @@ def reference(order: Order, names: Sequence[str], inputs: Mapping[str, Array]) -
     ``names``: of the made model's outputs, in order.
     """
     options = order.options
-    last, narrow = options.names("force_channel_last_input"), options.is_set("truncate_64bit_io")
+    last = options.names("force_channel_last_input")
+    narrow = options.is_set("truncate_64bit_io") or options.is_set("truncate_64bit_tensors")
     fed = [np.moveaxis(array, -1, 1) if name in last else array for name, array in inputs.items()]
     if order.format is ModelFormat.ONNX:
         session = open_session(order.model)
@@ -82,6 +83,8 @@ def reference(order: Order, names: Sequence[str], inputs: Mapping[str, Array]) -
             node.name: array.astype(wide[node.name]) if node.name in wide else array
             for node, array in zip(nodes, fed, strict=True)
         }
+        scalars = {node.name for node in nodes if node.shape == []}  # of which some formats have none
+        typed = {name: array.reshape(()) if name in scalars else array for name, array in typed.items()}
         outputs = session.run(None, typed)
     else:
         source = torch_export.open_source(order.model, order.format)
@@ -130,7 +133,7 @@ def _edited(model: Any, order: Order) -> Any:
     options = order.options
     if names := options.names("output_names"):
         graphs.name_outputs(model, names)
-    if options.is_set("truncate_64bit_io"):
+    if options.is_set("truncate_64bit_io") or options.is_set("truncate_64bit_tensors"):
         graphs.narrow_64_bits(model)
     graphs.channel_last(model, options.names("force_channel_last_input"), options.names("force_channel_last_output"))
     return model
@@ -149,12 +152,15 @@ def _optimised(model: Any, edited: Path, target: Path) -> Any:
         options.add_session_config_entry(f"{name}_file_name", f"{target.stem}.data")
         options.add_session_config_entry(f"{name}_min_size_in_bytes", "1024")
     _opened(edited, options)
-    _leave_out_unused(target)
+    _leave_out_unused(target, {value.name for value in graphs.fed_inputs(model.graph)})
     return open_session(target)
 
 
-def _leave_out_unused(path: Path) -> None:
-    """ONNX Runtime declares every set of operators that it knows: only those stay that some node is of."""
+def _leave_out_unused(path: Path, inputs: Set[str]) -> None:
+    """What ONNX Runtime declares for nothing: sets of operators that no node is of, and inputs that were weights.
+
+    Weights that are listed among the inputs, as older files do, stay there when they are folded away.
+    """
     import onnx
 
     model = read(path, weights=False)
@@ -163,6 +169,10 @@ def _leave_out_unused(path: Path) -> None:
     kept = [entry for entry in model.opset_import if entry.domain in used or entry.domain in ("", "ai.onnx")]
     del model.opset_import[:]
     model.opset_import.extend(kept)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    fed = [value for value in model.graph.input if value.name in inputs | weights]
+    del model.graph.input[:]
+    model.graph.input.extend(fed)
     onnx.save_model(model, str(path))
 
 

@@ -28,6 +28,13 @@ def outputs_of(
     return found
 
 
+def load(runtime: str, model: Path, kind: ModelFormat, scratch: Path) -> None:
+    """Raise what the runtime raises where it does not load the model."""
+    plugin, target = _target(runtime, model, kind, {}, scratch, "")
+    plugin.import_library()
+    plugin.load(target).close()
+
+
 def side(runtime: str, model: Path, kind: ModelFormat, size: int, scratch: Path) -> Side:
     """What a model's files say of it; of a file that the runtime cannot describe without being told shapes, its size alone."""
     plugin, target = _target(runtime, model, kind, {}, scratch, "")

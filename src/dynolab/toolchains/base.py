@@ -18,6 +18,7 @@ from dynolab.spec.compiles import InputSpec, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import TensorSpec
+from dynolab.toolchains._environments import Environment, environment
 
 PACKAGE = "dynolab.toolchains"
 EXTRAS = {"ai-edge-litert": "litert", "ai-edge-quantizer": "quantize", "openvino": "openvino", "torch": "torch"}
@@ -46,6 +47,8 @@ class Order:
     """For what is left on the way."""
     options: CompileOptions
     input_specs: Mapping[str, InputSpec]
+    python: Path | None = None
+    """Of the toolchain's own environment, if the source takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,10 @@ class Toolchain(ABC):
     """Options that have an effect, of some source at least."""
     told: ClassVar[Mapping[str, str]] = {}
     """Options that AI Hub's client sends whatever the target is: they have no effect here, for the reason told."""
+    lock: ClassVar[str | None] = None
+    """The lock file, in the folder ``locks``, of an environment of its own that a part of its work runs in."""
+    tools: ClassVar[tuple[str, ...]] = ()
+    """Distributions of that environment whose versions are told."""
 
     def unavailable(self, source: ModelFormat | None = None) -> str | None:
         """Why it cannot be used here (of a source: for that), with the way out, or None. Imports nothing."""
@@ -85,7 +92,16 @@ class Toolchain(ABC):
     def versions(self, source: ModelFormat | None = None) -> dict[str, str]:
         """Version of each distribution that is installed, by name (of a source: that it is compiled with)."""
         sources = self.sources.values() if source is None else [self.sources[source]]
-        return versions(name for wanted in sources for name in wanted)
+        own = [self.environment(kind) for kind in (self.sources if source is None else [source])]
+        locked = next((one.versions for one in own if one is not None), {})
+        return versions(name for wanted in sources for name in wanted) | {
+            name: locked[name] for name in self.tools if locked
+        }
+
+    def environment(self, source: ModelFormat) -> Environment | None:
+        """The environment of its own that a source is compiled in, made or not; None where ours is all that it takes."""
+        del source  # of the targets that differ
+        return None if self.lock is None else environment(self.lock)
 
     def honours(self, source: ModelFormat) -> tuple[str, ...]:
         """Options that have an effect where the target is made of a source."""
