@@ -18,7 +18,7 @@ from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.running_hub import RunningHub
 
 FLOATS = "htp-supports-fp16:true"
-ANNOUNCED = ("os:linux", "framework:onnx", "makes:onnx/onnx")
+ANNOUNCED = ("os:linux", "framework:onnx", "toolchain:onnx/onnx")
 
 
 @pytest.fixture
