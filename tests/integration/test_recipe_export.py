@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-from dynolab.client.client import Client
+from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -38,6 +39,14 @@ def client(hub: RunningHub) -> Iterator[Client]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def device(client: Client) -> Device:
+    end = time.monotonic() + 60
+    while not (found := client.get_devices()) and time.monotonic() < end:
+        time.sleep(0.2)  # until the hub's own agent has announced this machine
+    return found[0]
+
+
 def exported(hub: RunningHub, folder: Path, target: str, device: str) -> str:
     """What the command prints, run in the folder; it ends well."""
     shutil.copytree(RECIPE, folder / RECIPE.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -56,11 +65,9 @@ def exported(hub: RunningHub, folder: Path, target: str, device: str) -> str:
 
 @pytest.mark.slow
 def test_an_unmodified_export_ends_well_with_figures_of_this_machine(
-    hub: RunningHub, client: Client, tmp_path: Path
+    hub: RunningHub, client: Client, device: Device, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxscript")
-    recipes()  # made before the hub has anything to wait for
-    [device] = client.get_devices()
     text = exported(hub, tmp_path, "onnx", device.name)
 
     found = re.search(r"Device +: (.+)\n.*Runtime +: (\w+)\n.*time \(ms\) +: (\S+)\n.*\n.*Ops +: (\d+)\n.*: (.+)", text)
