@@ -38,7 +38,7 @@ AWAY_FROM_HERE = {"/": "/jobs/", "/devices": "/devices/", "/account": "/account/
 SECRET, OWNER = "hush-hush", "admin@localhost"
 WHOSE = {"/devices/", "/devices/{id:path}"}
 """Pages that tell who answers for the devices."""
-EMPTY_HANDED = {"/jobs/{id}/artifact", "/jobs/{id}/comparison", "/jobs/{id}/compiled"}
+EMPTY_HANDED = {"/jobs/{id}/artifact", "/jobs/{id}/comparison", "/jobs/{id}/compiled", "/jobs/{id}/quantized"}
 """Of the owner's job there is none."""
 
 

@@ -32,6 +32,8 @@ from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
 from dynolab.spec.options import parse as parse_options
 
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
+OFFERED = tuple(one for one in KINDS if one != "quantize")
+"""Kinds that the form is for; jobs that quantise are submitted by client and command."""
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""
 DEVICES_MOST = 50
@@ -55,9 +57,9 @@ class JobForm:
 
     @property
     def kind(self) -> str:
-        """One of :data:`KINDS`."""
-        found = self.text("kind", KINDS[0])
-        return found if found in KINDS else KINDS[0]
+        """One of :data:`OFFERED`."""
+        found = self.text("kind", OFFERED[0])
+        return found if found in OFFERED else OFFERED[0]
 
     @property
     def measures(self) -> bool:

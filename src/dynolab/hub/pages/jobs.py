@@ -27,6 +27,7 @@ from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
 from dynolab.hub.usecases.find_recent_names import find_recent_names
 from dynolab.hub.usecases.job_request import KINDS
 from dynolab.report.html.tables import Badge
+from dynolab.spec import quantizes
 from dynolab.spec.compiles import POOR_PSNR_DB
 from dynolab.spec.requirements import Outcome
 from dynolab.spec.show import show_time, show_time_range
@@ -64,7 +65,7 @@ class JobLine:
     answer: str | None
     """What a comparison found: a word such as ``slower``."""
     made: Made | None
-    """What a compile job made."""
+    """What a compile or quantize job made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Required:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A compiled model in a list: its target, and how far its numbers are from the source's, if that was told."""
+    """A compiled or quantised model in a list: its target or integers, and how far its numbers are from the source's, if that was told."""
 
     target: str
     numbers: str | None
@@ -85,12 +86,23 @@ class Made:
 
 
 def made(row: Row[Any], summary: Mapping[str, Any]) -> Made | None:
-    """What the row of a compile job says of the model that it made; an agent may have sent what it likes."""
-    if row.kind != "compile" or row.state != "done":
+    """What the row of a compile or quantize job says of the model that it made; an agent may have sent what it likes."""
+    if row.kind not in ("compile", "quantize") or row.state != "done":
         return None
     psnr, error = (summary.get(name) for name in ("psnr_db", "max_abs_error"))
+    if row.kind == "quantize":
+        return _quantized(row, psnr, summary.get("agreement"))
     numbers = f"{psnr:.1f} dB" if isinstance(psnr, float) else "=" if error == 0 else None
     return Made(row.toolchain.partition("/")[0], numbers, isinstance(psnr, float) and psnr < POOR_PSNR_DB)
+
+
+def _quantized(row: Row[Any], psnr: object, agreement: object) -> Made:
+    """A quantised model: poor by the bounds of its own kind."""
+    is_poor = (isinstance(psnr, float) and psnr < quantizes.POOR_PSNR_DB) or (
+        isinstance(agreement, float) and agreement < quantizes.POOR_AGREEMENT
+    )
+    integers = f"{row.weights_dtype} / {row.activations_dtype}"
+    return Made(integers, f"{psnr:.1f} dB" if isinstance(psnr, float) else None, is_poor)
 
 
 def required(summary: Mapping[str, Any]) -> Required | None:

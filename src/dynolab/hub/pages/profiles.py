@@ -36,11 +36,13 @@ from dynolab.hub.usecases.read_comparison import read_comparison
 from dynolab.hub.usecases.read_compiled import read_compiled
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
+from dynolab.hub.usecases.read_quantized import read_quantized
 from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
 from dynolab.report.html.compiled import CompiledView, compiled_view
 from dynolab.report.html.duet import DuetView, duet_view
 from dynolab.report.html.layers import layers_view
+from dynolab.report.html.quantized import QuantizedView, quantized_view
 from dynolab.report.html.view import ProfileView, view
 from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
@@ -162,6 +164,16 @@ async def compiled(request: Request) -> Response:
     return _document(row, "compiled.json", made)
 
 
+async def quantized(request: Request) -> Response:
+    """``GET /jobs/ID/quantized``: what a job that quantises tells of the model that it made, as a file."""
+    hub, account = await current_account(request)
+    row = await find_job(hub, account, request.path_params["id"])
+    made = await read_quantized(hub, row)
+    if made is None:
+        raise NotFound(f"the job {row.id} has no quantised model: it is {row.state}")
+    return _document(row, "quantized.json", made)
+
+
 def _document(row: Row[Any], name: str, found: object) -> Response:
     """A document of the job whose row this is, as a file of its own."""
     content = json.dumps(codec.encode(found), indent=1) + "\n"
@@ -223,6 +235,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     shown: ProfileView | None = None
     seen: DuetView | None = None
     made: CompiledView | None = None
+    quantised: QuantizedView | None = None
     trouble, is_cut = None, False
     try:
         if (profile := await read_profile(hub, row)) is not None:
@@ -231,12 +244,15 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
             seen = duet_view(found, spoken)
         if (document := await read_compiled(hub, row)) is not None:
             made = compiled_view(document, spoken)
+        if (integers := await read_quantized(hub, row)) is not None:
+            quantised = quantized_view(integers, spoken)
     except Error as error:
         trouble = error
     return {
         "shown": shown,
         "seen": seen,
         "made": made,
+        "quantised": quantised,
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
@@ -249,6 +265,8 @@ async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """Where the model leads that a compile job makes: what may be submitted with it, on the job's device where that runs it."""
     if row.target_model_id is None:
         return {"has_target": False, "profile_at": None, "compare_at": None}
+    if not row.device_name:
+        return _target_anywhere(row)
     boards = [one.attributes for one in await find_devices(hub, account, name=row.device_name, os=row.device_os)]
     runs, compares = (
         _runs(row.device_name, boards, *kinds) for kinds in ((row.target_kind,), (row.target_kind, row.model_kind))
@@ -260,6 +278,17 @@ async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
         "has_target": is_made,
         "profile_at": f"/submit?{urlencode(of_model)}" if is_made or row.finished_at is None else None,
         "compare_at": f"/submit?{urlencode(compared)}" if is_made and compares else None,
+    }
+
+
+def _target_anywhere(row: Row[Any]) -> dict[str, Any]:
+    """Where the model of a job without a device leads: the device is chosen in the form."""
+    is_made = row.target_blob_id is not None
+    both = {"baseline": row.model_id, "model": row.target_model_id}
+    return {
+        "has_target": is_made,
+        "profile_at": f"/submit?model={row.target_model_id}" if is_made or row.finished_at is None else None,
+        "compare_at": f"/submit?{urlencode(both)}" if is_made else None,
     }
 
 
@@ -296,6 +325,7 @@ routes = [
     Route("/jobs/{id}/report/{format}", report),
     Route("/jobs/{id}/comparison", comparison),
     Route("/jobs/{id}/compiled", compiled),
+    Route("/jobs/{id}/quantized", quantized),
     Route("/jobs/{id}/artifact", artifact),
     Route("/jobs/{id}/log", log),
 ]

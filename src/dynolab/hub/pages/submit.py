@@ -21,6 +21,7 @@ from dynolab.hub.pages.job_form import (
     COMING,
     DATASET_FILE,
     MODEL_FILE,
+    OFFERED,
     JobForm,
     device_value,
     joined_problems,
@@ -42,7 +43,6 @@ from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
 from dynolab.hub.usecases.find_toolchain import find_offered
-from dynolab.hub.usecases.job_request import KINDS
 from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import check_waits, submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
@@ -92,7 +92,7 @@ async def show(request: Request) -> Response:
     hub, account = await current_account(request)
     asked = request.query_params
     form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset", "target") if asked.get(name)})
-    if asked.get("kind") in KINDS:
+    if asked.get("kind") in OFFERED:
         form.texts |= {"kind": [asked["kind"]], "measures": ["yes"]}
     if "baseline" in form.texts:
         form.texts["kind"] = ["compare"]
@@ -316,7 +316,7 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "targets": _targets(await find_offered(hub, account), chosen.kind if chosen else None),
         "other_options": [one for one in compile_options.OPTIONS if one.name not in OF_FIELDS],
         "chosen_kind": chosen.kind if chosen else "",
-        "kinds": KINDS,
+        "kinds": OFFERED,
         "figures": FACTS,
         "endings": ",".join(WHOLE),
         "formats": json.dumps(TAKEN),

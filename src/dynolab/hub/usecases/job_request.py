@@ -107,7 +107,7 @@ def check_request(request: JobRequest) -> None:
         checked_deadline(request.deadline_s)
 
 
-KINDS = ("profile", "inference", "compare", "compile")
+KINDS = ("profile", "inference", "compare", "compile", "quantize")
 """Of jobs, in the order that they are offered in."""
 _WIDTHS = ("weights_dtype", "activations_dtype")
 NOT_TAKEN = {

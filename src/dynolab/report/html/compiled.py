@@ -69,12 +69,12 @@ def compiled_view(made: Compiled, say: Say) -> CompiledView:
         target=made.target,
         word=made.numbers.value,
         error="" if made.largest_error is None else f"{made.largest_error:.2g}",
-        psnr=_decibels(made.lowest_psnr_db) or "",
+        psnr=decibels(made.lowest_psnr_db) or "",
         reason=made.check_reason or next((one.reason for one in made.checks if one.reason), None),
         not_compared=made.not_compared,
         sizes=(show_bytes(made.source.file_bytes), show_bytes(made.compiled.file_bytes)),
         formats=(str(made.source.format), str(made.compiled.format)),
-        changes=_changes(made.source, made.compiled, say),
+        changes=changes(made.source, made.compiled, say),
         tensors=_tensors(made),
         files=[(one.path, show_bytes(one.bytes)) for one in made.files],
         time=show_time(made.time_ns),
@@ -84,7 +84,7 @@ def compiled_view(made: Compiled, say: Say) -> CompiledView:
     )
 
 
-def _changes(a: Side, b: Side, say: Say) -> list[Change]:
+def changes(a: Side, b: Side, say: Say) -> list[Change]:
     """What the files say; one value where they say the same, and nothing where neither does."""
 
     def count(number: int | None) -> str | None:
@@ -121,11 +121,12 @@ def _row(spec: TensorSpec, check: OutputCheck | None, *, is_output: bool) -> Ten
         dtype=spec.dtype,
         shape=spec.shape_text,
         error="" if check is not None and check.is_equal else error,
-        psnr=None if check is None else _decibels(check.psnr_db),
+        psnr=None if check is None else decibels(check.psnr_db),
         is_poor=check is not None and check.is_poor,
         reason=None if check is None else check.reason,
     )
 
 
-def _decibels(psnr_db: float | None) -> str | None:
+def decibels(psnr_db: float | None) -> str | None:
+    """A PSNR as it is shown; None: there is none."""
     return None if psnr_db is None else f"{psnr_db:.1f} dB"

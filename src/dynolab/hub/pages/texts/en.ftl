@@ -51,6 +51,7 @@ kind-profile = Profile
 kind-inference = Inference
 kind-compare = Comparison
 kind-compile = Compile
+kind-quantize = Quantize
 model = Model
 device = Device
 creator = Creator
@@ -406,6 +407,36 @@ was-deleted = deleted since
 model-is-being-made = A job is still to make this model. Jobs that use it wait for that one.
 model-was-not-made = The job that was to make this model left none.
 phase-compile = Compile and compare numbers
+no-device = no device
+phase-quantize = Quantize and compare numbers
+quantized-psnr = PSNR { $psnr }
+answers-agree = { $agreeing } of { $answers } answers agree
+as-the-file-defines-it = as the file defines it
+as-this-processor-computes-it = as the processor that quantised computes it
+compared-on-held-out = Compared with the float model on { $count ->
+    [one] 1 sample
+   *[other] { $count } samples
+ } kept from the calibration
+compared-on-calibration = Compared with the float model on { $count ->
+    [one] 1 sample
+   *[other] { $count } samples
+ } of the calibration: others may come out worse
+calibrated-with = calibrated with { $count ->
+    [one] 1 sample
+   *[other] { $count } samples
+ }
+quantized-poor-explained = The quantised model is hardly the float model any more. Do not use it before you checked its accuracy on your own data.
+integer-type = Integer type
+scale = Scale
+zero-point = Zero point
+quantized-numbers-explained = Value = (integer − zero point) × scale. Errors and PSNR are those of the file as it defines the numbers; PSNR is poor below 20 dB.
+float-model = Float model
+quantized-model = Quantised model
+weights = Weights
+activations = Activations
+range-scheme = Range scheme
+quantize-time = Quantize time
+compare-with-its-float-model = Compare with its float model
 toolchains = Compiles
 compilers = Machines that compile
 compilers-explained = They make models for devices and run none: no job asks for them by name.
@@ -1596,6 +1627,7 @@ sentence-are-known = { $names } are known
 sentence-no-target-is-chosen = no target is chosen
 sentence-choose-what-the-model-is-compiled-for = choose what the model is compiled for
 sentence-the-job-has-no-compiled-model-it-is = the job { $job } has no compiled model: it is { $state }
+sentence-the-job-has-no-quantised-model-it-is = the job { $job } has no quantised model: it is { $state }
 sentence-a-job-of-kind-takes-no = a job of kind { $kind } takes no { $what }
 sentence-leave-it-out-or-choose-another-kind = leave it out, or choose another kind
 sentence-the-job-still-makes-the-model = the job { $job } still makes the model { $model }
