@@ -17,15 +17,18 @@ from dynolab.agent.http import HubDoor
 from dynolab.jobs.compare import plugin as compare_job
 from dynolab.jobs.compile import plugin as compile_job
 from dynolab.jobs.profile import plugin as profile_job
+from dynolab.jobs.quantize import plugin as quantize_job
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, MadeModel, Outcome, Tensors
 from dynolab.spec.compiles import Compiled
 from dynolab.spec.duets import Duet
 from dynolab.spec.profiles import Profile
+from dynolab.spec.quantizes import Quantized
 from dynolab.testing.running_hub import RunningHub
 from dynolab.testing.sample import sample_profile
 from dynolab.testing.sample_compiled import sample_compiled
 from dynolab.testing.sample_duet import sample_duet
+from dynolab.testing.sample_quantized import sample_quantized
 
 CHROMIUM = Path("/usr/bin/chromium")
 DEVICE = "Bench Phone"
@@ -36,7 +39,12 @@ TOLD_ANYWAY = ("[DOM] Password forms", "Failed to load resource: ", "htmx: htmx:
 
 
 COMPILER = "compiler-1"
-MAKES = ("toolchain:onnx/exported_program", "toolchain:onnx/torchscript", "toolchain:openvino/onnx")
+MAKES = (
+    "toolchain:onnx/exported_program",
+    "toolchain:onnx/torchscript",
+    "toolchain:openvino/onnx",
+    "toolchain:quantize/onnx",
+)
 """What the machine that only compiles tells of its toolchains."""
 FIRST = {"priority": 10}
 """Of jobs that an agent is to be given before those that other tests left waiting."""
@@ -179,6 +187,27 @@ class Seeded:
             summary=compile_job.summary(made),
             tensors=Tensors(made.inputs, made.outputs, fixed=True),
             made=MadeModel(made.compiled.format, is_directory=False),
+        )
+        self.door.finish(given.attempt, outcome)
+        return job_id
+
+    def quantized(self, name: str, found: Quantized | None = None) -> str:
+        """The id of a quantize job that an agent has carried out, with this result; it has no device."""
+        self.announce_compiler()
+        body = {"kind": "quantize", "model_id": self.model(name), "dataset_id": self.dataset(), "name": name}
+        widths = {"weights_dtype": "int8", "activations_dtype": "int16"}
+        job_id = str(self.api("POST", "jobs", json={**body, **widths, **FIRST})["id"])
+        given = self.announce_compiler(10.0)
+        assert given is not None, f"the toolchains were not free for {job_id}"
+        assert given.job == job_id
+        made = found or sample_quantized()
+        content = json.dumps(codec.encode(made)).encode()
+        for verb, sent in {"result": content, "log": b"done\n", "output": b"a quantised model"}.items():
+            self.hub.leave(given.attempt, verb, sent)
+        outcome = Outcome(
+            summary=quantize_job.summary(made),
+            tensors=Tensors(made.inputs, made.outputs, fixed=True),
+            made=MadeModel(made.quantized.format, is_directory=False),
         )
         self.door.finish(given.attempt, outcome)
         return job_id

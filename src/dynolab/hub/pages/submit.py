@@ -334,6 +334,7 @@ def _targets(offered: Sequence[str], model_kind: str | None) -> list[Target]:
     found = [
         Target(name, tuple(kinds), model_kind in (None, *kinds))
         for name, kinds in toolchain_support.made_from(offered).items()
+        if name != toolchain_support.QUANTIZE
     ]
     return sorted(found, key=lambda one: not one.fits)
 
