@@ -111,7 +111,8 @@ def _arrays(file: DataFile, specs: Sequence[TensorSpec]) -> dict[str, Array]:
             )
         return {specs[0].name: inputs.load_file(path)}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since numpy leaves a file open that is no archive.
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except _LOAD_ERRORS as error:
         raise SpecInvalid(f"{file.name} cannot be read as .npz: {error}", hint="write it with numpy.savez") from error
