@@ -1615,3 +1615,6 @@ sentence-both-models-at-once-take-more-memory = both models at once take more me
 sentence-the-sources-shape-is-this = the source's shape is { $before }, this { $after }
 sentence-it-holds-no-numbers = it holds no numbers
 sentence-it-holds-infinities-or-no-numbers = it holds infinities or no numbers where the other has others
+sentence-no-toolchain-quantises-a-model-of-the-kind = no toolchain quantises a model of the kind { $kind }
+sentence-kinds-that-are = kinds that are: { $kinds }
+sentence-its-samples-are-what-the-ranges = its samples are what the ranges of activations are taken from

@@ -2115,3 +2115,6 @@ sentence-both-models-at-once-take-more-memory = 两个模型同时占用的内�
 sentence-the-sources-shape-is-this = 源模型的形状是 { $before }，这里是 { $after }
 sentence-it-holds-no-numbers = 其中没有数值
 sentence-it-holds-infinities-or-no-numbers = 它在另一个有其他值的地方是无穷大或非数值
+sentence-no-toolchain-quantises-a-model-of-the-kind = 没有工具链能量化 { $kind } 类模型
+sentence-kinds-that-are = 可量化的有：{ $kinds }
+sentence-its-samples-are-what-the-ranges = 激活的范围取自其中的样本
