@@ -224,6 +224,26 @@ def test_weights_outside_the_file_come_along(tmp_path: Path, packed: bool) -> No
     assert (made.entry, made.is_poor, made.check_reason) == ("model.onnx", False, None)
 
 
+def test_forms_that_older_exporters_write_are_quantised(tmp_path: Path) -> None:
+    """Weights that are listed among the inputs, nodes without names, a bias of shape [1, N], opset 9."""
+    model = onnx.load(str(classifier(tmp_path / "net.onnx", opset=9)))
+    model.ir_version = 3
+    for tensor in model.graph.initializer:
+        if tensor.name == "bias":
+            tensor.CopyFrom(numpy_helper.from_array(np.linspace(-9, 9, CLASSES, dtype=np.float32)[None], "bias"))
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    for node in model.graph.node:
+        node.name = ""
+    onnx.save_model(model, str(tmp_path / "old.onnx"))
+    made = quantized(tmp_path / "old.onnx", stored(tmp_path / "data.npz", pictures(40)), tmp_path / "out")
+    assert made.accuracy is not None
+    assert made.accuracy.worst is not None
+    assert (made.accuracy.worst.psnr_db or 0) > 25
+    assert [one.name for one in made.inputs] == ["picture"]
+    graph = onnx.load(str(tmp_path / "out" / "old.onnx")).graph
+    assert TensorProto.INT32 in {tensor.data_type for tensor in graph.initializer}, "the bias is quantised, too"
+
+
 def test_calibration_data_come_in_the_forms_that_there_are(tmp_path: Path) -> None:
     h5 = pytest.importorskip("dynolab.jobs._datasets.h5")
     model, array, found = classifier(tmp_path / "net.onnx"), pictures(12), {}

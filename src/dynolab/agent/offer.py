@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -40,8 +41,8 @@ def offer(name: str | None = None) -> DeviceOffer:
     processor = facts.processor or facts.architecture
     formats = {kind for runtime in runtimes.values() for kind in runtime.formats}
     attributes = [
-        f"os:{facts.os.split()[0].lower()}",
-        "format:computer",
+        *system_words(platform.system(), facts.os),
+        "format:compute",
         f"abi:{facts.architecture}",
         f"chipset:{_slug(processor)}",
         f"{SANDBOX}{sandbox.strongest().name}",
@@ -58,6 +59,12 @@ def offer(name: str | None = None) -> DeviceOffer:
         description=f"{processor}, {facts.cores} cores{memory}",
         frameworks={key: value for runtime in runtimes.values() for key, value in runtime.versions().items()},
     )
+
+
+def system_words(system: str, distribution: str) -> tuple[str, ...]:
+    """AI Hub's attributes ``os:``: the system first, which its recipes know and read, then the distribution's name."""
+    words = (system.lower(), distribution.split()[0].lower())
+    return tuple(f"os:{one}" for one in dict.fromkeys(words))
 
 
 def toolchains_of(whole: DeviceOffer) -> DeviceOffer:

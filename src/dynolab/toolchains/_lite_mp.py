@@ -30,17 +30,6 @@ class Kept:
     """If any: the nodes that alone are quantised."""
 
 
-def name_nodes(model: Any) -> None:
-    """Give each node a name of its own, by which it is spoken of."""
-    taken: set[str] = set()
-    for number, node in enumerate(model.graph.node):
-        if not node.name or node.name in taken:
-            node.name = f"{node.op_type}_{number}"
-            while node.name in taken:
-                node.name += "_"
-        taken.add(node.name)
-
-
 def layers(model: Any) -> list[str]:
     """Names of the nodes that hold weights."""
     held = {tensor.name for tensor in model.graph.initializer}

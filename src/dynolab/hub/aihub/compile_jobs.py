@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from dynolab.errors import SpecInvalid
+from dynolab.hub.aihub.device_words import announced
 from dynolab.hub.aihub.models import made_model
 from dynolab.hub.aihub.tensors import input_specs, named_types, tensor_types
 from dynolab.hub.aihub.versions import SEEDED_TARGETS, Version
@@ -31,7 +32,7 @@ def request(asked: pb.CompileJob, project: str) -> JobRequest:
         model_id=asked.model.model_id,
         device_name=devices[0].name,
         device_os=devices[0].os,
-        device_attributes=tuple(devices[0].attributes),
+        device_attributes=announced(devices[0].attributes),
         name=asked.name,
         options=asked.options,
         measures=False,

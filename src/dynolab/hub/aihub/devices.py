@@ -6,28 +6,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dynolab.hub.aihub.device_words import FLOATS, announced, told
 from dynolab.hub.aihub.replies import flag, protobuf, who
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_frameworks import find_frameworks
 
-QAIRT = "QAIRT"
-"""Published recipes look this name up and stop when it is not listed."""
+QAIRT, QAIRT_VERSION = "QAIRT", "2.50"
+"""Published recipes look up this framework and the version that they were made for, and stop when it is not listed.
+
+It says which version's options are understood here (qai-hub-models 0.65 sends those of 2.50). The full version says that
+QAIRT itself is not here; recipes read no more of it than the two numbers.
+"""
 
 
 def message(found: DeviceModel) -> pb.Device:
     """A device model."""
-    return pb.Device(name=found.name, os=found.os, attributes=found.told, soc_description=found.description)
+    return pb.Device(name=found.name, os=found.os, attributes=told(found.told), soc_description=found.description)
 
 
 async def devices(request: Request) -> Response:
     """``GET devices/``: all that fit, or with ``select=True`` the best one (the newest system)."""
     hub, account = await who(request)
     query = request.query_params
+    asked = query.getlist("attributes")
     found = await find_devices(
-        hub, account, name=query.get("name", ""), os=query.get("os", ""), attributes=query.getlist("attributes")
+        hub, account, name=query.get("name", ""), os=query.get("os", ""), attributes=announced(asked)
     )
-    models = found[:1] if flag(request, "select") else found
+    fitting = [one for one in found if FLOATS not in asked or FLOATS in told(one.attributes)]
+    models = fitting[:1] if flag(request, "select") else fitting
     return protobuf(pb.DeviceList(devices=map(message, models), total_query_count=len(models)))
 
 
@@ -39,7 +46,10 @@ async def frameworks(request: Request) -> Response:
         for name, version in await find_frameworks(hub, account)
     ]
     if all(one.name != QAIRT for one in found):
-        found.append(pb.Framework(name=QAIRT, api_version="0.0", api_tags=["default", "latest"], full_version="0.0.0"))
+        full = f"{QAIRT_VERSION}.0-not-installed"
+        found.append(
+            pb.Framework(name=QAIRT, api_version=QAIRT_VERSION, api_tags=["default", "latest"], full_version=full)
+        )
     return protobuf(pb.FrameworkList(frameworks=found, total_query_count=len(found)))
 
 

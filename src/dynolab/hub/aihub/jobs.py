@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.aihub import compile_jobs, quantize_jobs
+from dynolab.hub.aihub.device_words import announced, told
 from dynolab.hub.aihub.lost_answers import submissions
 from dynolab.hub.aihub.models import NUMBERS
 from dynolab.hub.aihub.profiles import detail, microseconds
@@ -82,7 +83,7 @@ def _request(asked: pb.Job, kind: str, project: str) -> JobRequest:
         model_id=message.model.model_id,
         device_name=message.device.name,
         device_os=message.device.os,
-        device_attributes=tuple(message.device.attributes),
+        device_attributes=announced(message.device.attributes),
         name=message.name,
         options=message.options,
         measures=measures,
@@ -124,7 +125,8 @@ def message(row: Row[Any], version: Version) -> pb.Job:
     inner.job_state = _state(row, version)
     inner.model.CopyFrom(_model(row))
     if row.kind != "quantize":
-        inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=row.device_attributes))
+        attributes = told(row.device_attributes)
+        inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=attributes))
     if row.kind in MAKING:
         MAKING[row.kind].tell(inner, row, version)
     elif row.dataset_id is not None:

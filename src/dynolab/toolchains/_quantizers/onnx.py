@@ -10,22 +10,18 @@ from typing import Any
 from dynolab.errors import ModelInvalid, ModelNotSupported, SpecInvalid
 from dynolab.runtimes.onnxruntime.session import library_errors
 from dynolab.runtimes.onnxruntime.types import is_tensor, spec
-from dynolab.spec.compile_options import CompileOptions
 from dynolab.spec.measurements import Notice
-from dynolab.spec.models import ModelFormat
 from dynolab.spec.quantize_options import QuantizeOptions
 from dynolab.spec.quantizes import Quantization
 from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains import _lite_mp as lite_mp
+from dynolab.toolchains import _onnx_float as onnx_float
 from dynolab.toolchains import _onnx_graph as graphs
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains import _ranges as ranges
 from dynolab.toolchains import _runs as runs
 from dynolab.toolchains._quantizers.base import Model, QuantizedModel, QuantizeOrder, Quantizer, Sample
-from dynolab.toolchains.base import Order
 
-OPSET = 21
-"""The first whose own QuantizeLinear and DequantizeLinear hold 16-bit and 4-bit integers: below, ONNX Runtime puts in its own."""
 _TYPES = {"int8": "QInt8", "int4": "QInt4"}
 _ACTIVATION_TYPES = {"int8": "QUInt8", "int16": "QUInt16"}
 """Unsigned with a zero point, as AI Hub makes them and QNN takes them."""
@@ -65,7 +61,7 @@ class OnnxQuantizer(Quantizer):
 
     def quantize(self, order: QuantizeOrder, samples: Sequence[Sample]) -> QuantizedModel:
         """As the base says. ``auto`` is ``mse_minimizer`` for 8-bit activations, which it gains, and ``min_max`` for 16-bit ones."""
-        source, notices = _prepared(order)
+        source, notices = onnx_float.prepare(order.model, order.scratch)
         scheme = order.options.range_scheme
         if scheme == "auto":
             scheme = "mse_minimizer" if order.activations == "int8" else "min_max"
@@ -100,41 +96,6 @@ class OnnxQuantizer(Quantizer):
         """As the base says: without optimisations each operator computes in float between its two quantisations."""
         opened = onnx_model.open_session(order.folder / made.entry, "ORT_DISABLE_ALL" if exact else "ORT_ENABLE_ALL")
         return onnx_model.runner(opened)
-
-
-def _prepared(order: QuantizeOrder) -> tuple[Path, Any]:
-    """The float model at opset 21, with ONNX Runtime's basic optimisations, which merge what would be quantised twice."""
-    import onnx
-
-    place = order.scratch / "float"
-    place.mkdir()
-    wanted = Order(order.model, ModelFormat.ONNX, order.file_bytes, place, order.scratch, CompileOptions(), {})
-    optimised, _, notices = onnx_model.make(wanted, place)
-    model = onnx_model.read(optimised)
-    if any(
-        node.op_type in ("QuantizeLinear", "DequantizeLinear")
-        for one in graphs.graphs(model.graph)
-        for node in one.node
-    ):
-        raise ModelNotSupported(
-            f"{order.model.name} is quantised already", hint="give the float model that it was made of"
-        )
-    source = order.scratch / f"opset{OPSET}.onnx"
-    if model.ByteSize() > onnx_model.WEIGHTS_INSIDE_BYTES:
-        raise ModelNotSupported(f"{order.model.name} has more than 1 GB of weights, which is not quantised here")
-    if onnx_model.opset(model) < OPSET:
-        try:
-            model = onnx.version_converter.convert_version(model, OPSET)
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[-1][:400] if str(error).strip() else type(error).__name__
-            raise ModelNotSupported(
-                f"{order.model.name} cannot be converted to opset {OPSET}, which quantised models are of: {reason}",
-                hint=f"export it with opset {OPSET}",
-            ) from error
-    lite_mp.name_nodes(model)
-    model.ir_version = max(model.ir_version, 10)  # the first of opset 21
-    onnx.save_model(model, str(source))
-    return source, notices
 
 
 def _kept(

@@ -1,0 +1,94 @@
+"""``qai-hub-models export``, unmodified, of a recipe of one's own: its command with our device's name, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from dynolab.client.client import Client, Device
+from dynolab.client.settings import ClientConfig
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+from .official import recipes
+
+onnx = pytest.importorskip("onnx")
+
+RECIPE = Path(__file__).parents[2] / "examples" / "recipes" / "my_mobile_net_v2"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(hub: RunningHub) -> Iterator[Client]:
+    found = Client(ClientConfig(hub.token, hub.url, verbose=False))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def device(client: Client) -> Device:
+    end = time.monotonic() + 60
+    while not (found := client.get_devices()) and time.monotonic() < end:
+        time.sleep(0.2)  # until the hub's own agent has announced this machine
+    return found[0]
+
+
+def exported(hub: RunningHub, folder: Path, target: str, device: str) -> str:
+    """What the command prints, run in the folder; it ends well."""
+    shutil.copytree(RECIPE, folder / RECIPE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = recipes().parent / "qai-hub-models"
+    child = subprocess.run(
+        [command, "export", f"./{RECIPE.name}", "--target-runtime", target, "--device", device],
+        cwd=folder,
+        env={**os.environ, "QAIHUB_CLIENT_INI": str(hub.ini), "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stdout + child.stderr
+    return child.stdout
+
+
+@pytest.mark.slow
+def test_an_unmodified_export_ends_well_with_figures_of_this_machine(
+    hub: RunningHub, client: Client, device: Device, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    text = exported(hub, tmp_path, "onnx", device.name)
+
+    found = re.search(r"Device +: (.+)\n.*Runtime +: (\w+)\n.*time \(ms\) +: (\S+)\n.*\n.*Ops +: (\d+)\n.*: (.+)", text)
+    assert found, text
+    assert found[1].strip() == f"{device.name} (LINUX {device.os})"
+    assert found[2] == "ONNX"
+    profile = client.get_job(re.findall(r"Scheduled inference job \((\w+)\)", text)[0])
+    time_ns = profile.document["summary"]["estimated_inference_time_ns"]
+    assert found[3] == f"{time_ns / 1e6:.1f}", "its time is that of the profile job here"
+    assert int(found[4]) > 50
+    assert found[5].strip() == f"npu (0 ops) gpu (0 ops) cpu ({found[4]} ops)"
+
+    psnr = re.search(r"\| class_logits \| \(1, 1000\) \| +([\d.]+) \|", text)
+    assert psnr, text
+    assert float(psnr[1]) > 60
+
+    [bundle] = (tmp_path / "export_assets").iterdir()
+    model = onnx.load(bundle / f"{RECIPE.name}.onnx")
+    assert [one.name for one in (*model.graph.input, *model.graph.output)] == ["image_tensor", "class_logits"]
+    told = json.loads((bundle / "metadata.json").read_text())
+    [file] = told["model_files"].values()
+    assert file["inputs"]["image_tensor"]["shape"] == [1, 3, 224, 224]
+    assert file["outputs"]["class_logits"]["shape"] == [1, 1000]
+    assert told["tool_versions"]["onnx_runtime"]
