@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -257,3 +260,36 @@ def test_tflite_takes_no_options_and_no_other_shapes(tmp_path: Path) -> None:
     refused(
         errors.SpecInvalid, r"no input 'input' of float32 \[2, 50, 10, 1\]", KWS, tmp_path / "out", input_specs=specs
     )
+
+
+# ---- the environment, by command -------------------------------------------------------------------------------------
+
+
+def test_the_environment_is_listed_and_without_an_index_the_reason_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("DYNOLAB_TOOLCHAINS", str(tmp_path / "environments"))
+
+    def dynolab(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dynolab.cli.main", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+
+    rows = {row["name"]: row for row in json.loads(dynolab("toolchains", "--json").stdout)}
+    assert (rows["onnx"]["environment"], rows["tflite"]["environment"]["made"]) == (None, False)
+    assert "not made yet" in " ".join(dynolab("toolchains").stdout.split())
+    for arguments in (
+        ("toolchains", "install", "tflite"),
+        ("compile", str(OCR), "-o", "out", "--options", "--target_runtime tflite"),
+    ):
+        done = dynolab(*arguments)
+        assert done.returncode == 2
+        assert "the environment of tflite cannot be made: pip says: No matching distribution found" in done.stderr
+        assert "hint: with a connection to a package index, again: dynolab toolchains install tflite" in done.stderr
+    assert not (tmp_path / "out").exists()
+    other = dynolab("toolchains", "install", "onnx")
+    assert (other.returncode, "has no environment of its own" in other.stderr) == (2, True)
+    assert dynolab("toolchains", "uninstall", "tflite").stdout == "there is no environment of tflite\n"

@@ -151,3 +151,13 @@ def test_locks_hold_versions_and_hashes_alone(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     shapes = r"[a-z0-9._-]+==[\w.]+( ; [\w =<>.'\"]+)? \\", r"    --hash=sha256:[0-9a-f]{64}( \\)?"
     assert [line for line in lines if not any(re.fullmatch(shape, line) for shape in shapes)] == []
+
+
+@pytest.mark.parametrize("path", sorted(LOCKS.iterdir()), ids=lambda path: path.name)
+def test_the_licence_of_all_that_a_lock_brings_is_told(path: Path) -> None:
+    own = Environment(path.stem, path)
+    page = (Path(__file__).parents[3] / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    told = page.partition("## In an environment of its own")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| ([a-z0-9-]+) \| [A-Z].+? \| .+? \|$", told, flags=re.MULTILINE)
+    assert f"dynolab toolchains install {own.name}" in told
+    assert set(own.versions) <= set(listed)
