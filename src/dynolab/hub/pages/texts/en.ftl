@@ -366,10 +366,10 @@ target-from = { $target } (from { $formats })
 target-hint = What the toolchains of this hub’s agents make of the model.
 no-toolchains = No agent of this hub has a toolchain. On a machine with an agent:
 input-specs = Input specs
-input-specs-field = Input specs, one input per line
+input-specs-field = Input specs, one a line
 input-specs-hint = Name, shape and element type: image=1,3,224,224:float32. TorchScript needs one line for each input, in their order, and takes the names from here; other models need them only for dimensions that they leave open.
-output-names = Output names
-output-names-hint = In their order, with commas between; empty: the model’s own.
+output-names = Outputs, in their order
+output-names-hint = What they are to be called, with commas between; empty: as the model calls them.
 other-options = Other options
 compile-options = In AI Hub’s grammar
 becomes = becomes
