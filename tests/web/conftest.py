@@ -36,7 +36,12 @@ TOLD_ANYWAY = ("[DOM] Password forms", "Failed to load resource: ", "htmx: htmx:
 
 
 COMPILER = "compiler-1"
-MAKES = ("toolchain:onnx/exported_program", "toolchain:onnx/torchscript", "toolchain:openvino/onnx")
+MAKES = (
+    "toolchain:onnx/exported_program",
+    "toolchain:onnx/torchscript",
+    "toolchain:openvino/onnx",
+    "toolchain:quantize/onnx",
+)
 """What the machine that only compiles tells of its toolchains."""
 FIRST = {"priority": 10}
 """Of jobs that an agent is to be given before those that other tests left waiting."""

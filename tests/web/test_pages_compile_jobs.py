@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from dynolab.spec.agents import Outcome
+from dynolab.spec import codec
+from dynolab.spec.agents import MadeModel, Outcome
+from dynolab.spec.measurements import Notice
+from dynolab.spec.quantizes import Accuracy, Quantized
 from dynolab.testing.sample_compiled import EQUAL, POOR, sample_compiled
 
-from .conftest import COMPILER, DEVICE
+from .conftest import COMPILER, DEVICE, FIRST
 
 Visit = Callable[..., Any]
 
@@ -221,6 +224,38 @@ def test_machines_that_compile_are_named_as_such(seeded: Any, visit: Visit) -> N
     assert "toolchain:" not in attributes
     page.goto("/devices/Compile%20server")
     assert page.get_by_role("link", name=COMPILER).is_visible()
+
+
+def test_a_quantize_job_has_its_page_and_its_place_in_the_list(seeded: Any, visit: Visit) -> None:
+    seeded.announce_compiler()
+    asked = {
+        "kind": "quantize",
+        "model_id": seeded.model("float net"),
+        "dataset_id": seeded.dataset(),
+        "name": "to int8",
+    }
+    job_id = seeded.api("POST", "jobs", json={**asked, **FIRST})["id"]
+    page = visit("/jobs/?kind=quantize")
+    assert "Quantize" in words(page.get_by_role("row").nth(1))
+    given = seeded.announce_compiler(10.0)
+    assert given.job == job_id
+    base = sample_compiled(POOR)
+    document = Quantized(
+        schema=1, name="net.onnx", entry="net_w8a8.onnx", files=base.files, weights="int8", activations="int8",
+        range_scheme="min_max", inputs=base.inputs, outputs=base.outputs, quantizations=(), source=base.source,
+        quantized=base.compiled, tools={}, options="", calibration_samples=10, time_ns=10**9, peak_bytes=10**8,
+        accuracy=Accuracy(POOR, 100, 71), notices=(Notice("loud", "poor", "17.2 dB"),),
+    )  # fmt: skip
+    seeded.hub.leave(given.attempt, "result", json.dumps(codec.encode(document)).encode())
+    seeded.hub.leave(given.attempt, "output", b"an ONNX model")
+    seeded.door.finish(given.attempt, Outcome(summary={}, made=MadeModel("onnx", is_directory=False)))
+    page.goto(f"/jobs/{job_id}/")
+    first = words(page.get_by_label("At a glance"))
+    assert "net.onnx → becomes net_w8a8.onnx" in first
+    assert "✕ As the file defines it: 17.2 dB, 71 of 100 answers agree" in first
+    assert page.get_by_role("alert").first.is_visible()
+    assert page.get_by_role("link", name="Download the model").is_visible()
+    assert "Profile this" in words(page.get_by_role("main"))
 
 
 def test_it_is_told_in_chinese(seeded: Any, visit: Visit, job: str) -> None:

@@ -36,6 +36,7 @@ from dynolab.hub.usecases.read_comparison import read_comparison
 from dynolab.hub.usecases.read_compiled import read_compiled
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
+from dynolab.hub.usecases.read_quantized import read_quantized
 from dynolab.report.base import Report, Say
 from dynolab.report.html.bounded import bounded
 from dynolab.report.html.compiled import CompiledView, compiled_view
@@ -44,6 +45,7 @@ from dynolab.report.html.layers import layers_view
 from dynolab.report.html.view import ProfileView, view
 from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
+from dynolab.spec.quantizes import Quantized
 from dynolab.spec.runtime_support import check_runtime_support
 
 PAGE = "html"
@@ -223,6 +225,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     shown: ProfileView | None = None
     seen: DuetView | None = None
     made: CompiledView | None = None
+    quantized: Quantized | None = None
     trouble, is_cut = None, False
     try:
         if (profile := await read_profile(hub, row)) is not None:
@@ -231,12 +234,14 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
             seen = duet_view(found, spoken)
         if (document := await read_compiled(hub, row)) is not None:
             made = compiled_view(document, spoken)
+        quantized = await read_quantized(hub, row)
     except Error as error:
         trouble = error
     return {
         "shown": shown,
         "seen": seen,
         "made": made,
+        "quantized": quantized,
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
@@ -249,7 +254,8 @@ async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """Where the model leads that a compile job makes: what may be submitted with it, on the job's device where that runs it."""
     if row.target_model_id is None:
         return {"has_target": False, "profile_at": None, "compare_at": None}
-    boards = [one.attributes for one in await find_devices(hub, account, name=row.device_name, os=row.device_os)]
+    found = await find_devices(hub, account, name=row.device_name, os=row.device_os) if row.device_name else []
+    boards = [one.attributes for one in found]
     runs, compares = (
         _runs(row.device_name, boards, *kinds) for kinds in ((row.target_kind,), (row.target_kind, row.model_kind))
     )

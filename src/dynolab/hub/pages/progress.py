@@ -92,7 +92,7 @@ def phases(kind: str, measures: bool, event: Mapping[str, Any]) -> list[Step]:
     """The phases of a job of this kind, of which the event says which one is now."""
     names = [
         "prepare",
-        *(["compile"] if kind == "compile" else []),
+        *(["compile"] if kind in ("compile", "quantize") else []),
         *(["times", "memory"] if kind == "compare" else []),
         *(["infer"] if kind == "inference" else []),
         *(["times", "memory", "layers"] if measures else []),

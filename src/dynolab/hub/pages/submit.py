@@ -20,6 +20,7 @@ from dynolab.hub.pages.job_form import (
     BASELINE_FILE,
     COMING,
     DATASET_FILE,
+    KINDS,
     MODEL_FILE,
     JobForm,
     device_value,
@@ -42,7 +43,6 @@ from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
 from dynolab.hub.usecases.find_toolchain import find_offered
-from dynolab.hub.usecases.job_request import KINDS
 from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import check_waits, submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
@@ -333,7 +333,7 @@ def _targets(offered: Sequence[str], model_kind: str | None) -> list[Target]:
     """What models can be compiled for, first what the chosen one can be."""
     found = [
         Target(name, tuple(kinds), model_kind in (None, *kinds))
-        for name, kinds in toolchain_support.made_from(offered).items()
+        for name, kinds in toolchain_support.compiled_from(offered).items()
     ]
     return sorted(found, key=lambda one: not one.fits)
 

@@ -107,8 +107,8 @@ def check_request(request: JobRequest) -> None:
         checked_deadline(request.deadline_s)
 
 
-KINDS = ("profile", "inference", "compare", "compile")
-"""Of jobs, in the order that they are offered in."""
+KINDS = ("profile", "inference", "compare", "compile", "quantize")
+"""Of jobs, in the order that they are listed in."""
 _WIDTHS = ("weights_dtype", "activations_dtype")
 NOT_TAKEN = {
     "compare": ("dataset_id", "requirements", "keeps_artifact", "input_specs", *_WIDTHS),

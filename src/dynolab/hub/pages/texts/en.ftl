@@ -51,6 +51,7 @@ kind-profile = Profile
 kind-inference = Inference
 kind-compare = Comparison
 kind-compile = Compile
+kind-quantize = Quantize
 model = Model
 device = Device
 creator = Creator
@@ -372,6 +373,13 @@ output-names = Outputs, in their order
 output-names-hint = What they are to be called, with commas between; empty: as the model calls them.
 other-options = Other options
 compile-options = In AI Hub’s grammar
+answers-agree = { NUMBER($agreeing) } of { NUMBER($answers) } answers agree
+numbers-by-the-file = As the file defines it
+numbers-computed-here = As computed where it was made
+calibrated-on = { $count ->
+    [1] calibrated on 1 sample
+   *[other] calibrated on { NUMBER($count) } samples
+}
 becomes = becomes
 numbers-equal = The same numbers, bit by bit
 numbers-close = Numbers within { $error } of the source’s ({ $psnr })
