@@ -151,7 +151,7 @@ def test_a_baseline_that_is_not_there_is_refused(
         client.api.send("POST", "jobs", {**asked, "comparison": {"model_id": "mnothere"}})
     with pytest.raises(SpecInvalid, match="needs a model to compare with"):
         client.api.send("POST", "jobs", asked)
-    with pytest.raises(SpecInvalid, match="compares with no other model"):
+    with pytest.raises(SpecInvalid, match="a job of kind profile takes no comparison"):
         client.api.send("POST", "jobs", {**asked, "kind": "profile", "comparison": {"model_id": models[0].model_id}})
     limits = {"requirements": ["model_size <= 1 kB"], "comparison": {"model_id": models[0].model_id}}
     with pytest.raises(SpecInvalid, match="takes no requirements"):

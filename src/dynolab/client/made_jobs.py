@@ -26,10 +26,10 @@ class MadeJob(Job):
         """What it made, once it is over; None where it failed."""
         return self.target_model if self.wait().success else None
 
-    def download_target_model(self, filename: str | Path) -> str | None:
-        """What it made, into a folder or under a name: where it is. Waits for the job; None where it failed."""
+    def download_target_model(self, filename: str | Path | None = None) -> str | None:
+        """What it made, into a folder (by default this one) or under a name: where it is. Waits for the job; None where it failed."""
         found = self.get_target_model()
-        return None if found is None else found.download(filename)
+        return None if found is None else found.download(filename or ".")
 
     def download_results(self, artifacts_dir: str | Path) -> MadeJobResult:
         """Log and target model, as far as they are there, in a folder. Waits for the job."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from dynolab.client.compile_jobs import Shapes
 from dynolab.client.datasets import Dataset
 from dynolab.client.made_jobs import MadeJob
 from dynolab.errors import NotFound
@@ -36,6 +37,13 @@ class QuantizeJob(MadeJob, kinds=("quantize",)):
     def calibration_dataset(self) -> Dataset:
         """What the ranges of activations were taken from."""
         return Dataset.find(self._transport, self._document["dataset_id"])
+
+    @property
+    def shapes(self) -> Shapes:
+        """Shape and element type by input; empty before the job is done."""
+        if not self.get_status().success:
+            return {}
+        return {one.name: (one.sizes, one.dtype) for one in self.quantized.inputs}
 
     @property
     def quantized(self) -> Quantized:

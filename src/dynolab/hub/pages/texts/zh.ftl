@@ -365,7 +365,7 @@ input-specs = 输入规格
 input-specs-field = 输入规格，每行一个输入
 input-specs-hint = 名称、形状和元素类型：image=1,3,224,224:float32。TorchScript 模型需要按顺序为每个输入写一行，名称也取自这里；其他模型只在有未定维度时需要。
 output-names = 输出名称
-output-names-hint = 按顺序填写，用逗号分隔；留空则沿用模型自己的名称。
+output-names-hint = 按输出的顺序填写，用逗号分隔；留空则沿用模型自己的名称。
 other-options = 其他选项
 compile-options = 按 AI Hub 的写法
 becomes = 变为
@@ -2115,3 +2115,6 @@ sentence-both-models-at-once-take-more-memory = 两个模型同时占用的内�
 sentence-the-sources-shape-is-this = 源模型的形状是 { $before }，这里是 { $after }
 sentence-it-holds-no-numbers = 其中没有数值
 sentence-it-holds-infinities-or-no-numbers = 它在另一个有其他值的地方是无穷大或非数值
+sentence-no-toolchain-quantises-a-model-of-the-kind = 没有工具链能量化 { $kind } 类模型
+sentence-kinds-that-are = 可量化的有：{ $kinds }
+sentence-its-samples-are-what-the-ranges = 激活的范围取自其中的样本
