@@ -19,6 +19,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 
 import onnx
+from ai_edge_litert import schema_py_generated
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper, numpy_helper
 
@@ -29,6 +30,9 @@ from dynolab.jobs.compile import compile_model
 from dynolab.runtimes.litert import schema
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.tensors import Quantization
+from dynolab.testing.tflite import Part, write
+from dynolab.toolchains import _tflite_model as tflite_model
 from dynolab.toolchains.base import toolchain_named
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
@@ -251,6 +255,20 @@ def test_tflite_is_taken_as_it_is(tmp_path: Path) -> None:
     assert [one.is_equal for one in made.checks] == [True]
     assert ["--compute_unit has no effect" in notice.text for notice in made.notices] == [True]
     assert "onnx2tf" not in made.tools
+    assert made.quantizations == (), "its inputs and outputs are floating-point"
+
+
+def test_scale_and_zero_point_of_integer_inputs_are_told(tmp_path: Path) -> None:
+    part = Part()
+    fed, given = part.tensor("fed", "INT8", [1, 4]), part.tensor("given", "INT8", [1, 4])
+    part.operator("RELU", [fed], [given])
+    part.inputs, part.outputs = [fed], [given]
+    model = tflite_model.read(write(tmp_path / "plain.tflite", part))
+    for tensor, scale, zero in zip(model.subgraphs[0].tensors, (0.5, 0.25), (-3, 7), strict=True):
+        tensor.quantization = schema_py_generated.QuantizationParametersT(scale=[scale], zeroPoint=[zero])
+    tflite_model.write(model, tmp_path / "net.tflite")
+    made = compiled(tmp_path / "net.tflite", tmp_path / "out")
+    assert made.quantizations == (Quantization("fed", "int8", 0.5, -3), Quantization("given", "int8", 0.25, 7))
 
 
 def test_tflite_takes_no_options_and_no_other_shapes(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from dynolab.errors import ModelNotSupported
+from dynolab.runtimes.litert import schema as files
 from dynolab.runtimes.litert.file_facts import CUSTOM_OPERATORS
 from dynolab.runtimes.litert.schema import DTYPES, IDENTIFIER
 from dynolab.spec.measurements import Notice
+from dynolab.spec.tensors import Quantization
 
 _ALIGNED = 16
 """Bytes: schema.fbs asks for it of a buffer's data (force_align), and the generated Python code does not do it."""
@@ -147,6 +149,18 @@ def ends(model: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
             tensor = graph.tensors[place]
             found = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
             yield kind, tensor.name.decode(), tuple(map(int, () if found is None else found))
+
+
+def quantizations(path: Path) -> Iterator[Quantization]:
+    """Scale and zero point of each input and output of a file that has them, by the names that LiteRT takes."""
+    file = files.read(path)
+    graph = read(path).subgraphs[file.graphs.index(file.main)]
+    ends = zip((*file.input_names, *file.output_names), (*graph.inputs, *graph.outputs), strict=True)
+    for name, place in ends:
+        tensor = graph.tensors[place]
+        told = tensor.quantization
+        if told is not None and told.scale is not None and len(told.scale) == 1:
+            yield Quantization(name, DTYPES[tensor.type], float(told.scale[0]), int(told.zeroPoint[0]))
 
 
 def check_shape(what: str, name: str, source: Sequence[object], made: Sequence[int]) -> tuple[Notice, ...]:
