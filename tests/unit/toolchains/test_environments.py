@@ -76,6 +76,17 @@ def test_what_the_lock_names_is_there_and_ours_is_not(lock: Path) -> None:
     assert again == [], "it is made once"
 
 
+@pytest.mark.slow  # making an environment with a pip of its own takes ten seconds and more
+def test_where_we_have_no_pip_the_environment_brings_its_own(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments.importlib.util, "find_spec", lambda name: None)
+    own = Environment("morning", lock)
+    own.make(nothing)
+    assert word(own) == "good morning"
+    assert (
+        subprocess.run([own.python, "-I", "-m", "pip", "--version"], check=False, capture_output=True).returncode == 0
+    )
+
+
 def test_another_lock_is_another_environment(lock: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text(lock.read_text() + "\n# changed\n")
