@@ -48,7 +48,7 @@ class Answer:
     tests: int
     seconds: float
     by: str = ""
-    """The test that failed."""
+    """The test that failed, or the first of those that hang."""
 
 
 class Known:
@@ -77,10 +77,6 @@ class Known:
                 total_s += self._seconds[test]
         chosen = chosen[:TESTS_MOST]
         return chosen, [test for test in ordered if test in here & self._seconds.keys() and test not in chosen]
-
-    def good(self, test: str) -> bool:
-        """Was it run for the recording, and did it pass?"""
-        return test in self._seconds
 
     def limit_s(self, tests: list[str]) -> float:
         """How long the tests may take before they are said to hang: a machine may be busier than it was."""
@@ -114,7 +110,7 @@ class Copy:
         What they noticed counts if the same test passes without the mistake: on a busy machine some fail, or hang, anyway.
         """
         begun, (near, others) = time.monotonic(), known.tests(mistake)
-        looks = [[by], near, others] if by and known.good(by) else [near, others]
+        looks = [[by], near, others] if by else [near, others]
         looked = list[str]()
         for tests in looks:
             left = [test for test in tests if test not in looked]
@@ -125,7 +121,7 @@ class Copy:
                     break
                 checked = [failed] if failed else left
                 if self._run(checked, environment, known.limit_s(checked))[0] == "survived":
-                    return Answer(mistake, outcome, len(looked) + len(left), time.monotonic() - begun, failed)
+                    return Answer(mistake, outcome, len(looked) + len(left), time.monotonic() - begun, checked[0])
                 left = [test for test in left if test not in checked]  # they fail, or hang, without the mistake, too
         return Answer(mistake, "survived" if looked else "not run", len(looked), time.monotonic() - begun)
 

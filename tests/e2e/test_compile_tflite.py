@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +19,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 
 import onnx
+from ai_edge_litert import schema_py_generated
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper, numpy_helper
 
@@ -26,6 +30,9 @@ from dynolab.jobs.compile import compile_model
 from dynolab.runtimes.litert import schema
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.tensors import Quantization
+from dynolab.testing.tflite import Part, write
+from dynolab.toolchains import _tflite_model as tflite_model
 from dynolab.toolchains.base import toolchain_named
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
@@ -248,6 +255,20 @@ def test_tflite_is_taken_as_it_is(tmp_path: Path) -> None:
     assert [one.is_equal for one in made.checks] == [True]
     assert ["--compute_unit has no effect" in notice.text for notice in made.notices] == [True]
     assert "onnx2tf" not in made.tools
+    assert made.quantizations == (), "its inputs and outputs are floating-point"
+
+
+def test_scale_and_zero_point_of_integer_inputs_are_told(tmp_path: Path) -> None:
+    part = Part()
+    fed, given = part.tensor("fed", "INT8", [1, 4]), part.tensor("given", "INT8", [1, 4])
+    part.operator("RELU", [fed], [given])
+    part.inputs, part.outputs = [fed], [given]
+    model = tflite_model.read(write(tmp_path / "plain.tflite", part))
+    for tensor, scale, zero in zip(model.subgraphs[0].tensors, (0.5, 0.25), (-3, 7), strict=True):
+        tensor.quantization = schema_py_generated.QuantizationParametersT(scale=[scale], zeroPoint=[zero])
+    tflite_model.write(model, tmp_path / "net.tflite")
+    made = compiled(tmp_path / "net.tflite", tmp_path / "out")
+    assert made.quantizations == (Quantization("fed", "int8", 0.5, -3), Quantization("given", "int8", 0.25, 7))
 
 
 def test_tflite_takes_no_options_and_no_other_shapes(tmp_path: Path) -> None:
@@ -257,3 +278,36 @@ def test_tflite_takes_no_options_and_no_other_shapes(tmp_path: Path) -> None:
     refused(
         errors.SpecInvalid, r"no input 'input' of float32 \[2, 50, 10, 1\]", KWS, tmp_path / "out", input_specs=specs
     )
+
+
+# ---- the environment, by command -------------------------------------------------------------------------------------
+
+
+def test_the_environment_is_listed_and_without_an_index_the_reason_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("DYNOLAB_TOOLCHAINS", str(tmp_path / "environments"))
+
+    def dynolab(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dynolab.cli.main", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+
+    rows = {row["name"]: row for row in json.loads(dynolab("toolchains", "--json").stdout)}
+    assert (rows["onnx"]["environment"], rows["tflite"]["environment"]["made"]) == (None, False)
+    assert "not made yet" in " ".join(dynolab("toolchains").stdout.split())
+    for arguments in (
+        ("toolchains", "install", "tflite"),
+        ("compile", str(OCR), "-o", "out", "--options", "--target_runtime tflite"),
+    ):
+        done = dynolab(*arguments)
+        assert done.returncode == 2
+        assert "the environment of tflite cannot be made: pip says: No matching distribution found" in done.stderr
+        assert "hint: with a connection to a package index, again: dynolab toolchains install tflite" in done.stderr
+    assert not (tmp_path / "out").exists()
+    other = dynolab("toolchains", "install", "onnx")
+    assert (other.returncode, "has no environment of its own" in other.stderr) == (2, True)
+    assert dynolab("toolchains", "uninstall", "tflite").stdout == "there is no environment of tflite\n"

@@ -51,7 +51,7 @@ with contextlib.redirect_stdout(sys.stderr):
         "model": lambda: hub.get_model("mnothing"),
         "device": lambda: hub.submit_profile_job(model=model, device=hub.Device("no such device")),
         "options": lambda: hub.submit_profile_job(model=model, device=device, options="--no_such_option 1"),
-        "compile": lambda: hub.submit_compile_job(model=model, device=device),
+        "compile": lambda: hub.submit_compile_job(model=model, device=device, options="--target_runtime qnn_dlc"),
     }.items():
         try:
             call()

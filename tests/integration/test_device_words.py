@@ -42,7 +42,10 @@ def announce(door: HubDoor, name: str, *attributes: str) -> None:
 
 def devices(http: httpx.Client, name: str, *attributes: str, select: bool = False) -> list[pb.Device]:
     asked = {"name": name, "os": "", "attributes": list(attributes), "select": str(select)}
-    return list(pb.DeviceList.FromString(http.get("devices/", params=asked).content).devices)
+    answer = http.get("devices/", params=asked)
+    if select and answer.status_code == 404:
+        return []
+    return list(pb.DeviceList.FromString(answer.content).devices)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +97,14 @@ def test_recipes_find_the_version_whose_options_they_send_and_people_that_it_is_
     [found] = [one for one in listed if one.name == "QAIRT"]
     assert (found.api_version, list(found.api_tags)) == ("2.50", ["default", "latest"])
     assert found.full_version == "2.50.0-not-installed"
+
+
+def test_a_device_that_is_not_there_is_answered_with_those_that_are(http: httpx.Client, door: HubDoor) -> None:
+    announce(door, "here", *ANNOUNCED)
+    asked = {"name": "Samsung Galaxy S25 (Family)", "os": "", "attributes": [FLOATS]}
+    answer = http.get("devices/", params={**asked, "select": "True"})
+    assert answer.status_code == 404
+    told = answer.json()["detail"]
+    assert "no device matches 'Samsung Galaxy S25 (Family) htp-supports-fp16:true'" in told
+    assert "here" in told.partition("there are: ")[2]
+    assert devices(http, "Samsung Galaxy S25 (Family)") == [], "who lists gets a list"

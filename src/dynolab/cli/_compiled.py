@@ -25,6 +25,9 @@ def show(made: Compiled) -> None:
     console.print(_made.changes(made.source, made.compiled))
     console.print()
     columns = {"Largest error": _made.errors(made.checks), "PSNR": _made.psnrs(made.checks)}
+    if made.quantizations:
+        scales = {one.name: f"{one.scale:.4g}" for one in made.quantizations}
+        columns = {"Scale": scales, "Zero": {one.name: str(one.zero_point) for one in made.quantizations}, **columns}
     console.print(_made.tensors(made.inputs, made.outputs, columns))
     _made.notices(console, made.notices, made.tools)
 

@@ -69,6 +69,7 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
         time_ns=time_ns,
         peak_bytes=peak_bytes,
         notices=(*wanted.notices, *made.notices),
+        quantizations=made.quantizations,
     )
     checks, reason = shared.compared(lambda: _checks(toolchain, order, made, wanted.seed))
     return replace(compiled, checks=checks or (), check_reason=reason)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -18,15 +21,10 @@ from dynolab.spec.tensors import TensorSpec
 ENDINGS = (".h5", ".hdf5", ".npz", ".npy")
 WAY_OUT = "an .h5 file of AI Hub's form, an .npz file with an array for each input, an .npy file for a model with one input, or a folder of such"
 _LOAD_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    EOFError,
-    KeyError,
-    zipfile.BadZipFile,
-    SyntaxError,
-    NotImplementedError,
-)
+    OSError, ValueError, TypeError, EOFError, KeyError, OverflowError, MemoryError, RecursionError, SyntaxError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error, struct.error, TokenError,
+)  # fmt: skip
+"""What numpy and the standard library raise for an archive, or an array's head in it, that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,8 @@ def _arrays(file: DataFile, specs: Sequence[TensorSpec]) -> dict[str, Array]:
             )
         return {specs[0].name: inputs.load_file(path)}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since numpy leaves a file open that is no archive.
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except _LOAD_ERRORS as error:
         raise SpecInvalid(f"{file.name} cannot be read as .npz: {error}", hint="write it with numpy.savez") from error

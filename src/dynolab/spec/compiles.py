@@ -14,7 +14,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec.input_shapes import parse_pairs, parse_shapes
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact, ModelFormat
-from dynolab.spec.tensors import ELEMENT_BYTES, TensorSpec
+from dynolab.spec.tensors import ELEMENT_BYTES, Quantization, TensorSpec
 
 DEFAULT_SEED = 20250
 DIMENSIONS_MOST, INPUT_BYTES_MOST = 16, 1 << 32
@@ -140,6 +140,8 @@ class Compiled:
     check_reason: str | None = None
     """Why the numbers were not compared."""
     notices: tuple[Notice, ...] = ()
+    quantizations: tuple[Quantization, ...] = ()
+    """Of those inputs and outputs that are integers for real numbers."""
 
     @property
     def largest_error(self) -> float | None:

@@ -13,7 +13,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec.compiles import OutputCheck, Side, worst_of
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 
 WEIGHTS, ACTIVATIONS = ("int8", "int4"), ("int8", "int16")
 POOR_PSNR_DB, POOR_AGREEMENT = 20.0, 0.9
@@ -45,16 +45,6 @@ class QuantizeSpec:
     """What the model may be; empty: anything that is quantised."""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Quantization:
-    """How an input's or output's values stand in integers: value = (integer - zero_point) * scale."""
-
-    name: str
-    dtype: str
-    scale: float
-    zero_point: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,3 +147,13 @@ def _default(tensor: TensorSpec, axis: int, sequence: int) -> tuple[int, str]:
     if len(shape) in (2, 3) and axis == len(shape) - 1:
         return sequence, "a sequence's length"
     return 1, "no better guess"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """How an input's or output's values stand in integers: value = (integer - zero_point) * scale."""
+
+    name: str
+    dtype: str
+    scale: float
+    zero_point: int

@@ -35,6 +35,11 @@ def made_from(attributes: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
+def compiled_from(attributes: Iterable[str]) -> dict[str, list[str]]:
+    """As :func:`made_from`, without what is quantised: that is a job of its own."""
+    return {target: kinds for target, kinds in made_from(attributes).items() if target != QUANTIZE}
+
+
 def no_toolchain(wanted: str, offered: Iterable[str]) -> SpecInvalid:
     """The error for what none of the agents makes: ``offered`` is all that they do."""
     target, _, model_kind = wanted.partition("/")

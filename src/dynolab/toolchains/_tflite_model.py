@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from dynolab.errors import ModelNotSupported
+from dynolab.runtimes.litert import schema as files
 from dynolab.runtimes.litert.file_facts import CUSTOM_OPERATORS
 from dynolab.runtimes.litert.schema import DTYPES, IDENTIFIER
 from dynolab.spec.measurements import Notice
+from dynolab.spec.tensors import Quantization
 
 _ALIGNED = 16
 """Bytes: schema.fbs asks for it of a buffer's data (force_align), and the generated Python code does not do it."""
@@ -86,7 +88,12 @@ def settle(model: Any) -> None:
                 schema.BuiltinOperator.LSTM, schema.BuiltinOperator.RNN, schema.BuiltinOperator.SVDF)  # fmt: skip
     codes = _codes(model)
     for graph in model.subgraphs:
-        kept = {int(place) for one in graph.operators if codes[one.opcodeIndex] in stateful for place in one.inputs}
+        kept = {
+            int(place)
+            for one in graph.operators
+            if codes[one.opcodeIndex] in stateful
+            for place in _none_or(one.inputs)
+        }
         for place, tensor in enumerate(graph.tensors):
             if tensor.isVariable and place not in kept:
                 dtype, buffer = np.dtype(DTYPES[tensor.type]), schema.BufferT()
@@ -121,18 +128,17 @@ def _widen(model: Any, number: int) -> None:
 
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     place = int(graph.outputs[number])
-    old, new, code = graph.tensors[place], schema.TensorT(), schema.OperatorCodeT()
+    old, new = graph.tensors[place], schema.TensorT()
     new.name, new.shape, new.shapeSignature, new.type = old.name, old.shape, old.shapeSignature, schema.TensorType.INT64
     old.name += b"_of_32_bits"
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CAST
     options, operator = schema.CastOptionsT(), schema.OperatorT()
     options.inDataType, options.outDataType = old.type, new.type
-    operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes), [place], [len(graph.tensors)]
+    operator.opcodeIndex = _new_code(model, schema.BuiltinOperator.CAST)
+    operator.inputs, operator.outputs = [place], [len(graph.tensors)]
     operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.CastOptions, options
     graph.outputs[number] = signature.outputs[number].tensorIndex = len(graph.tensors)
     graph.tensors.append(new)
     graph.operators.append(operator)
-    model.operatorCodes.append(code)
 
 
 def ends(model: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
@@ -143,6 +149,18 @@ def ends(model: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
             tensor = graph.tensors[place]
             found = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
             yield kind, tensor.name.decode(), tuple(map(int, () if found is None else found))
+
+
+def quantizations(path: Path) -> Iterator[Quantization]:
+    """Scale and zero point of each input and output of a file that has them, by the names that LiteRT takes."""
+    file = files.read(path)
+    graph = read(path).subgraphs[file.graphs.index(file.main)]
+    ends = zip((*file.input_names, *file.output_names), (*graph.inputs, *graph.outputs), strict=True)
+    for name, place in ends:
+        tensor = graph.tensors[place]
+        told = tensor.quantization
+        if told is not None and told.scale is not None and len(told.scale) == 1:
+            yield Quantization(name, DTYPES[tensor.type], float(told.scale[0]), int(told.zeroPoint[0]))
 
 
 def check_shape(what: str, name: str, source: Sequence[object], made: Sequence[int]) -> tuple[Notice, ...]:
@@ -199,22 +217,37 @@ def _leave_out_casts(model: Any) -> None:
 
     kinds, cast = (schema.TensorType.INT32, schema.TensorType.UINT32), schema.BuiltinOperator.CAST
     codes = _codes(model)
-    for number, graph in enumerate(model.subgraphs):
-        maps = [one for signature in model.signatureDefs if signature.subgraphIndex == number
-                for one in (*signature.inputs, *signature.outputs)]  # fmt: skip
+    for graph in model.subgraphs:
         for operator in [one for one in graph.operators if codes[one.opcodeIndex] == cast]:
             fed, made = int(operator.inputs[0]), int(operator.outputs[0])
-            tensor = graph.tensors[fed]
-            given = fed in graph.inputs or _is_filled(model.buffers[tensor.buffer])
-            if tensor.type not in kinds or tensor.type != graph.tensors[made].type or (given and made in graph.outputs):
+            if graph.tensors[fed].type not in kinds or graph.tensors[fed].type != graph.tensors[made].type:
+                continue
+            given = fed in graph.inputs or _is_filled(model.buffers[graph.tensors[fed].buffer])
+            if made in graph.outputs and (given or fed in graph.outputs):
+                _make_copy(model, operator)
                 continue
             graph.operators.remove(operator)
-            old, new = (made, fed) if given else (fed, made)
+            old, new = (made, fed) if given or fed in graph.outputs else (fed, made)
             for one in graph.operators:
                 one.inputs, one.outputs = _replaced(one.inputs, old, new), _replaced(one.outputs, old, new)
-            graph.outputs = _replaced(graph.outputs, old, new)
-            for one in maps:
-                one.tensorIndex = new if one.tensorIndex == old else one.tensorIndex
+
+
+def _make_copy(model: Any, operator: Any) -> None:
+    """Two ends of the graph, each with its name, cannot be one tensor: the larger of a number and itself is the number."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    operator.opcodeIndex, operator.inputs = _new_code(model, schema.BuiltinOperator.MAXIMUM), [operator.inputs[0]] * 2
+    operator.builtinOptionsType = schema.BuiltinOptions.MaximumMinimumOptions
+    operator.builtinOptions = schema.MaximumMinimumOptionsT()
+
+
+def _new_code(model: Any, builtin: int) -> int:
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = builtin
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
 
 
 def _codes(model: Any) -> list[int]:
@@ -222,7 +255,12 @@ def _codes(model: Any) -> list[int]:
 
 
 def _replaced(places: Any, old: int, new: int) -> Any:
-    return np.array([new if place == old else place for place in places], np.int32)
+    return np.array([new if place == old else place for place in _none_or(places)], np.int32)
+
+
+def _none_or(places: Any) -> Any:
+    """The schema's objects have None for an empty vector."""
+    return () if places is None else places
 
 
 def _is_filled(buffer: Any) -> bool:

@@ -17,7 +17,7 @@ from dynolab.spec.compile_options import CompileOptions
 from dynolab.spec.compiles import InputSpec, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.toolchains._environments import Environment, environment
 
 PACKAGE = "dynolab.toolchains"
@@ -65,6 +65,8 @@ class Made:
     source: Side
     compiled: Side
     notices: tuple[Notice, ...] = ()
+    quantizations: tuple[Quantization, ...] = ()
+    """Of those inputs and outputs that are integers for real numbers."""
 
 
 class Toolchain(ABC):

@@ -113,6 +113,7 @@ class TfliteToolchain(Toolchain):
             source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
             compiled=runs.side("litert", target, self.makes, runs.size_of(order.folder), order.scratch),
             notices=notices,
+            quantizations=tuple(tflite_model.quantizations(target)),
         )
 
 

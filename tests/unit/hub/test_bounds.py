@@ -72,6 +72,7 @@ DOCUMENTS: dict[type[Any], dict[str, Any]] = {
         "error": {"code": "Bug", "message": "no", "hint": None, "details": {}},
         "summary": {"estimated_inference_time_ns": 1},
         "tensors": {"inputs": [TENSOR], "outputs": [TENSOR], "fixed": True},
+        "made": {"kind": "onnx", "is_directory": False},
     },
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,19 @@ def test_every_fifth_of_enough_samples_is_kept_for_the_comparison() -> None:
     assert not {id(one) for one in calibration} & {id(one) for one in checked}
     few, same, held_out = divided(samples[:-1])
     assert (len(few), len(same), held_out) == (HELD_OUT_FROM - 1, HELD_OUT_FROM - 1, False)
+
+
+def test_archives_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    good = tmp_path / "good.npz"
+    np.savez_compressed(good, x=np.arange(4000, dtype=np.float32).reshape(1000, 4))
+    content = good.read_bytes()
+    huge = tmp_path / "huge.npz"
+    with zipfile.ZipFile(huge, "w") as archive:
+        head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 4), }"
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "bent.npz").write_bytes(content[:200] + bytes(50) + content[250:])
+    (tmp_path / "none.npz").write_bytes(b"")
+    for name in ("huge", "cut", "bent", "none"):
+        with pytest.raises(SpecInvalid, match=rf"{name}.npz cannot be read as .npz"):
+            load(find(tmp_path / f"{name}.npz", tmp_path), [TensorSpec("x", "float32", ("n", 4))])

@@ -76,6 +76,17 @@ def test_what_the_lock_names_is_there_and_ours_is_not(lock: Path) -> None:
     assert again == [], "it is made once"
 
 
+@pytest.mark.slow  # making an environment with a pip of its own takes ten seconds and more
+def test_where_we_have_no_pip_the_environment_brings_its_own(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments.importlib.util, "find_spec", lambda name: None)
+    own = Environment("morning", lock)
+    own.make(nothing)
+    assert word(own) == "good morning"
+    assert (
+        subprocess.run([own.python, "-I", "-m", "pip", "--version"], check=False, capture_output=True).returncode == 0
+    )
+
+
 def test_another_lock_is_another_environment(lock: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text(lock.read_text() + "\n# changed\n")
@@ -151,3 +162,13 @@ def test_locks_hold_versions_and_hashes_alone(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     shapes = r"[a-z0-9._-]+==[\w.]+( ; [\w =<>.'\"]+)? \\", r"    --hash=sha256:[0-9a-f]{64}( \\)?"
     assert [line for line in lines if not any(re.fullmatch(shape, line) for shape in shapes)] == []
+
+
+@pytest.mark.parametrize("path", sorted(LOCKS.iterdir()), ids=lambda path: path.name)
+def test_the_licence_of_all_that_a_lock_brings_is_told(path: Path) -> None:
+    own = Environment(path.stem, path)
+    page = (Path(__file__).parents[3] / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    told = page.partition("## In an environment of its own")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| ([a-z0-9-]+) \| [A-Z].+? \| .+? \|$", told, flags=re.MULTILINE)
+    assert f"dynolab toolchains install {own.name}" in told
+    assert set(own.versions) <= set(listed)

@@ -182,6 +182,16 @@ def test_channels_come_last_and_go_last(picture: Any) -> None:
     np.testing.assert_array_equal(top, same)
 
 
+def test_an_output_comes_out_of_a_flat_tensor_and_so_does_what_uses_it(picture: Any) -> None:
+    x = np.random.default_rng(0).random((2, 3, 4, 5), dtype=np.float32)
+    before = run(picture, x=x)
+    graphs.keep_order(picture, "y", [-1, 3, 4, 5])
+    assert [node.op_type for node in picture.graph.node] == ["Mul", "Reshape", "Reshape", "ArgMax"]
+    assert picture.graph.node[3].input[0] == "y"
+    for a, b in zip(before, run(picture, x=x), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "told"),
     [

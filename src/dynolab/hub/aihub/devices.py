@@ -6,9 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dynolab.errors import NotFound
 from dynolab.hub.aihub.device_words import FLOATS, announced, told
 from dynolab.hub.aihub.replies import flag, protobuf, who
+from dynolab.hub.aihub.versions import TOLD_NOT_FOUND, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_frameworks import find_frameworks
 
@@ -19,6 +22,9 @@ It says which version's options are understood here (qai-hub-models 0.65 sends t
 QAIRT itself is not here; recipes read no more of it than the two numbers.
 """
 
+NAMES = 20
+"""So many devices are named where none matches."""
+
 
 def message(found: DeviceModel) -> pb.Device:
     """A device model."""
@@ -26,7 +32,10 @@ def message(found: DeviceModel) -> pb.Device:
 
 
 async def devices(request: Request) -> Response:
-    """``GET devices/``: all that fit, or with ``select=True`` the best one (the newest system)."""
+    """``GET devices/``: all that fit, or with ``select=True`` the best one (the newest system).
+
+    Raises :class:`NotFound` where none is to be selected, with the names of those that there are.
+    """
     hub, account = await who(request)
     query = request.query_params
     asked = query.getlist("attributes")
@@ -34,8 +43,18 @@ async def devices(request: Request) -> Response:
         hub, account, name=query.get("name", ""), os=query.get("os", ""), attributes=announced(asked)
     )
     fitting = [one for one in found if FLOATS not in asked or FLOATS in told(one.attributes)]
+    if flag(request, "select") and not fitting and client_version(request) >= TOLD_NOT_FOUND:
+        wanted = " ".join(filter(None, (query.get("name"), query.get("os"), *asked)))
+        raise NotFound(f"no device matches {wanted!r}", hint=await _names(hub, account))
     models = fitting[:1] if flag(request, "select") else fitting
     return protobuf(pb.DeviceList(devices=map(message, models), total_query_count=len(models)))
+
+
+async def _names(hub: Hub, account: Account) -> str:
+    """The devices that there are; of many, some."""
+    names = list(dict.fromkeys(one.name for one in await find_devices(hub, account)))
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+    return f"there are: {', '.join(names[:NAMES])}{more}" if names else "there is no device yet"
 
 
 async def frameworks(request: Request) -> Response:

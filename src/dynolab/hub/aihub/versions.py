@@ -9,6 +9,8 @@ from starlette.requests import Request
 Version = tuple[int, int]
 MERGED_JOBS: Version = (0, 56)
 """From here on a profile job is an inference job with ``is_profiling_on``; older clients know profile jobs only."""
+TOLD_NOT_FOUND: Version = (0, 48)
+"""From here on a client shows the text of an answer 404; older ones show its number."""
 SEEDED_TARGETS: Version = (0, 53)
 """From here on a client wants to know a job's target model before it is made; older ones take it for made."""
 

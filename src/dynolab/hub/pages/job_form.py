@@ -16,7 +16,9 @@ from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
 from dynolab.hub.usecases.job_request import (
-    KINDS,
+    KINDS as ALL_KINDS,
+)
+from dynolab.hub.usecases.job_request import (
     WAITS_MOST,
     Comparison,
     JobRequest,
@@ -31,9 +33,9 @@ from dynolab.spec.duets import DEFAULT_BUDGET_S, DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
 from dynolab.spec.options import parse as parse_options
 
+KINDS = tuple(one for one in ALL_KINDS if one != "quantize")
+"""Of jobs that the form submits; quantize jobs come from clients and commands."""
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
-OFFERED = tuple(one for one in KINDS if one != "quantize")
-"""Kinds that the form is for; jobs that quantise are submitted by client and command."""
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""
 DEVICES_MOST = 50
@@ -57,9 +59,9 @@ class JobForm:
 
     @property
     def kind(self) -> str:
-        """One of :data:`OFFERED`."""
-        found = self.text("kind", OFFERED[0])
-        return found if found in OFFERED else OFFERED[0]
+        """One of :data:`KINDS`."""
+        found = self.text("kind", KINDS[0])
+        return found if found in KINDS else KINDS[0]
 
     @property
     def measures(self) -> bool:

@@ -17,14 +17,13 @@ from dynolab.hub.usecases.find_jobs import JobFilter, find_listed
 from dynolab.hub.usecases.find_models_and_datasets import find_kinds
 from dynolab.hub.usecases.find_tensors import find_model_tensors
 from dynolab.hub.usecases.find_toolchain import find_offered
-from dynolab.spec.toolchain_support import QUANTIZE, made_from
+from dynolab.spec.toolchain_support import compiled_from
 
 
 async def _details(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """What it takes and gives, the job that made it, whether toolchains take it, and the jobs that used it."""
     producer = next(iter(await find_listed(hub, account, [row.producer_id])), None)
-    offered = made_from(await find_offered(hub, account))
-    sources = {kind for target, kinds in offered.items() if target != QUANTIZE for kind in kinds}
+    sources = {kind for kinds in compiled_from(await find_offered(hub, account)).values() for kind in kinds}
     return {
         "producer": line(producer) if producer is not None else None,
         "making": row.blob_id is None and producer is not None and producer.finished_at is None,

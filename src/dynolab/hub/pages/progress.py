@@ -92,15 +92,12 @@ def phases(kind: str, measures: bool, event: Mapping[str, Any]) -> list[Step]:
     """The phases of a job of this kind, of which the event says which one is now."""
     names = [
         "prepare",
-        *(["compile"] if kind == "compile" else []),
-        *(["quantize"] if kind == "quantize" else []),
+        *(["compile"] if kind in ("compile", "quantize") else []),
         *(["times", "memory"] if kind == "compare" else []),
         *(["infer"] if kind == "inference" else []),
         *(["times", "memory", "layers"] if measures else []),
     ]
     now = phase(event)
-    if now == "compile" and kind == "quantize":
-        now = kind
     at = names.index(now) if now in names else 0
     return [
         Step(name, "over" if number < at else "now" if number == at else "before") for number, name in enumerate(names)

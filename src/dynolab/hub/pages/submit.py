@@ -20,8 +20,8 @@ from dynolab.hub.pages.job_form import (
     BASELINE_FILE,
     COMING,
     DATASET_FILE,
+    KINDS,
     MODEL_FILE,
-    OFFERED,
     JobForm,
     device_value,
     joined_problems,
@@ -92,7 +92,7 @@ async def show(request: Request) -> Response:
     hub, account = await current_account(request)
     asked = request.query_params
     form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset", "target") if asked.get(name)})
-    if asked.get("kind") in OFFERED:
+    if asked.get("kind") in KINDS:
         form.texts |= {"kind": [asked["kind"]], "measures": ["yes"]}
     if "baseline" in form.texts:
         form.texts["kind"] = ["compare"]
@@ -316,7 +316,7 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "targets": _targets(await find_offered(hub, account), chosen.kind if chosen else None),
         "other_options": [one for one in compile_options.OPTIONS if one.name not in OF_FIELDS],
         "chosen_kind": chosen.kind if chosen else "",
-        "kinds": OFFERED,
+        "kinds": KINDS,
         "figures": FACTS,
         "endings": ",".join(WHOLE),
         "formats": json.dumps(TAKEN),
@@ -333,8 +333,7 @@ def _targets(offered: Sequence[str], model_kind: str | None) -> list[Target]:
     """What models can be compiled for, first what the chosen one can be."""
     found = [
         Target(name, tuple(kinds), model_kind in (None, *kinds))
-        for name, kinds in toolchain_support.made_from(offered).items()
-        if name != toolchain_support.QUANTIZE
+        for name, kinds in toolchain_support.compiled_from(offered).items()
     ]
     return sorted(found, key=lambda one: not one.fits)
 

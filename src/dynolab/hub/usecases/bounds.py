@@ -68,6 +68,7 @@ def check_renewal(renewal: Renewal) -> None:
 def checked_outcome(outcome: Outcome) -> Outcome:
     """The same; of an error that is too long its beginning, because the job has to end."""
     _check_bytes(outcome.summary, "summary", SUMMARY_BYTES)
+    check_text(outcome.made.kind if outcome.made is not None else "", "kind")
     tensors = outcome.tensors or Tensors()
     count = len(tensors.inputs) + len(tensors.outputs)
     check_count(range(count), "tensors", TENSORS_BYTES // 64)

@@ -108,7 +108,7 @@ def check_request(request: JobRequest) -> None:
 
 
 KINDS = ("profile", "inference", "compare", "compile", "quantize")
-"""Of jobs, in the order that they are offered in."""
+"""Of jobs, in the order that they are listed in."""
 _WIDTHS = ("weights_dtype", "activations_dtype")
 NOT_TAKEN = {
     "compare": ("dataset_id", "requirements", "keeps_artifact", "input_specs", *_WIDTHS),

@@ -14,8 +14,7 @@ from dynolab.spec.compiles import Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.quantize_options import QuantizeOptions
-from dynolab.spec.quantizes import Quantization
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.toolchains import base as toolchains
 from dynolab.toolchains.base import Array
 

@@ -12,8 +12,7 @@ from dynolab.runtimes.onnxruntime.session import library_errors
 from dynolab.runtimes.onnxruntime.types import is_tensor, spec
 from dynolab.spec.measurements import Notice
 from dynolab.spec.quantize_options import QuantizeOptions
-from dynolab.spec.quantizes import Quantization
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.toolchains import _lite_mp as lite_mp
 from dynolab.toolchains import _onnx_float as onnx_float
 from dynolab.toolchains import _onnx_graph as graphs

@@ -16,8 +16,7 @@ from dynolab.runtimes.litert import file_facts, schema
 from dynolab.runtimes.litert.interpreter import interpreter_ports
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.quantize_options import QuantizeOptions
-from dynolab.spec.quantizes import Quantization
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.toolchains import _runs as runs
 from dynolab.toolchains._quantizers.base import Model, QuantizedModel, QuantizeOrder, Quantizer, Sample
 from dynolab.toolchains.base import Array

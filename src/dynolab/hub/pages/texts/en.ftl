@@ -367,12 +367,41 @@ target-from = { $target } (from { $formats })
 target-hint = What the toolchains of this hub’s agents make of the model.
 no-toolchains = No agent of this hub has a toolchain. On a machine with an agent:
 input-specs = Input specs
-input-specs-field = Input specs, one input per line
+input-specs-field = Input specs, one a line
 input-specs-hint = Name, shape and element type: image=1,3,224,224:float32. TorchScript needs one line for each input, in their order, and takes the names from here; other models need them only for dimensions that they leave open.
-output-names = Output names
-output-names-hint = In their order, with commas between; empty: the model’s own.
+output-names = Outputs, in their order
+output-names-hint = What they are to be called, with commas between; empty: as the model calls them.
 other-options = Other options
 compile-options = In AI Hub’s grammar
+answers-agree = { NUMBER($agreeing) } of { NUMBER($answers) } answers agree
+no-device = no device
+quantized-psnr = PSNR { $psnr }
+as-the-file-defines-it = as the file defines it
+as-this-processor-computes-it = as the processor that quantised computes it
+compared-on-held-out = Compared with the float model on { $count ->
+    [one] 1 sample
+   *[other] { $count } samples
+ } kept from the calibration
+compared-on-calibration = Compared with the float model on { $count ->
+    [one] 1 sample
+   *[other] { $count } samples
+ } of the calibration: others may come out worse
+calibrated-with = calibrated with { $count ->
+    [one] 1 sample
+   *[other] { $count } samples
+ }
+quantized-poor-explained = The quantised model is hardly the float model any more. Do not use it before you checked its accuracy on your own data.
+integer-type = Integer type
+scale = Scale
+zero-point = Zero point
+quantized-numbers-explained = Value = (integer − zero point) × scale. Errors and PSNR are those of the file as it defines the numbers; PSNR is poor below 20 dB.
+float-model = Float model
+quantized-model = Quantised model
+weights = Weights
+activations = Activations
+range-scheme = Range scheme
+quantize-time = Quantize time
+compare-with-its-float-model = Compare with its float model
 becomes = becomes
 numbers-equal = The same numbers, bit by bit
 numbers-close = Numbers within { $error } of the source’s ({ $psnr })
@@ -407,36 +436,6 @@ was-deleted = deleted since
 model-is-being-made = A job is still to make this model. Jobs that use it wait for that one.
 model-was-not-made = The job that was to make this model left none.
 phase-compile = Compile and compare numbers
-no-device = no device
-phase-quantize = Quantize and compare numbers
-quantized-psnr = PSNR { $psnr }
-answers-agree = { $agreeing } of { $answers } answers agree
-as-the-file-defines-it = as the file defines it
-as-this-processor-computes-it = as the processor that quantised computes it
-compared-on-held-out = Compared with the float model on { $count ->
-    [one] 1 sample
-   *[other] { $count } samples
- } kept from the calibration
-compared-on-calibration = Compared with the float model on { $count ->
-    [one] 1 sample
-   *[other] { $count } samples
- } of the calibration: others may come out worse
-calibrated-with = calibrated with { $count ->
-    [one] 1 sample
-   *[other] { $count } samples
- }
-quantized-poor-explained = The quantised model is hardly the float model any more. Do not use it before you checked its accuracy on your own data.
-integer-type = Integer type
-scale = Scale
-zero-point = Zero point
-quantized-numbers-explained = Value = (integer − zero point) × scale. Errors and PSNR are those of the file as it defines the numbers; PSNR is poor below 20 dB.
-float-model = Float model
-quantized-model = Quantised model
-weights = Weights
-activations = Activations
-range-scheme = Range scheme
-quantize-time = Quantize time
-compare-with-its-float-model = Compare with its float model
 toolchains = Compiles
 compilers = Machines that compile
 compilers-explained = They make models for devices and run none: no job asks for them by name.
@@ -1627,10 +1626,6 @@ sentence-are-known = { $names } are known
 sentence-no-target-is-chosen = no target is chosen
 sentence-choose-what-the-model-is-compiled-for = choose what the model is compiled for
 sentence-the-job-has-no-compiled-model-it-is = the job { $job } has no compiled model: it is { $state }
-sentence-its-samples-are-what-the-ranges-of-activations = its samples are what the ranges of activations are taken from
-sentence-no-toolchain-quantises-a-model-of-the-kind = no toolchain quantises a model of the kind { $kind }
-sentence-kinds-that-are = kinds that are: { $kinds }
-sentence-the-job-has-no-quantised-model-it-is = the job { $job } has no quantised model: it is { $state }
 sentence-a-job-of-kind-takes-no = a job of kind { $kind } takes no { $what }
 sentence-leave-it-out-or-choose-another-kind = leave it out, or choose another kind
 sentence-the-job-still-makes-the-model = the job { $job } still makes the model { $model }
@@ -1650,3 +1645,7 @@ sentence-both-models-at-once-take-more-memory = both models at once take more me
 sentence-the-sources-shape-is-this = the source's shape is { $before }, this { $after }
 sentence-it-holds-no-numbers = it holds no numbers
 sentence-it-holds-infinities-or-no-numbers = it holds infinities or no numbers where the other has others
+sentence-no-toolchain-quantises-a-model-of-the-kind = no toolchain quantises a model of the kind { $kind }
+sentence-kinds-that-are = kinds that are: { $kinds }
+sentence-its-samples-are-what-the-ranges = its samples are what the ranges of activations are taken from
+sentence-the-job-has-no-quantised-model-it-is = the job { $job } has no quantised model: it is { $state }
