@@ -5,8 +5,8 @@ from __future__ import annotations
 from dynolab.spec.compiles import OutputCheck, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact, ModelFormat
-from dynolab.spec.quantizes import QUANTIZED_SCHEMA, Accuracy, Quantization, Quantized
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.quantizes import QUANTIZED_SCHEMA, Accuracy, Quantized
+from dynolab.spec.tensors import Quantization, TensorSpec
 
 GOOD = Accuracy((OutputCheck("classes", 0.031, 38.24),), 100, 99)
 POOR = Accuracy((OutputCheck("classes", 2.4, 11.3),), 100, 41)

@@ -9,9 +9,9 @@ from dynolab.report.base import Say
 from dynolab.report.html.compiled import Change, changes, decibels
 from dynolab.spec.compiles import OutputCheck
 from dynolab.spec.measurements import Notice
-from dynolab.spec.quantizes import POOR_PSNR_DB, Accuracy, Quantization, Quantized
+from dynolab.spec.quantizes import POOR_PSNR_DB, Accuracy, Quantized
 from dynolab.spec.show import show_bytes, show_time
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
