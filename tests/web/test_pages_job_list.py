@@ -104,7 +104,7 @@ def test_what_is_no_state_and_no_kind_is_named_with_those_that_are(wait: Any, vi
     known = "queued, preparing, running, done, failed, cancelled"
     assert page.locator(".notice").all_inner_texts() == [
         f"Unknown state “bogus” ignored. Valid states: {known}.",
-        "Unknown kind “<i>all” ignored. Valid kinds: profile, inference, compare.",
+        "Unknown kind “<i>all” ignored. Valid kinds: profile, inference, compare, compile, quantize.",
     ]
     assert row(page, "Of a known state").count() == 1
     page = visit("/jobs/?state=bogus")
