@@ -68,7 +68,7 @@ def main() -> None:
             stack.callback(one.terminate)
         begun = time.monotonic()
         while not client.get_devices() and time.monotonic() - begun < 60:
-            time.sleep(0.5)
+            time.sleep(0.5)  # an agent starts in seconds
         time.sleep(5)  # for the other two
         model = client.upload_model(MODEL)
         jobs = [
@@ -82,7 +82,7 @@ def main() -> None:
         while waiting and time.monotonic() - begun < WITHIN_S:
             peak = max(peak, *(resident(one.pid) for one in agents))
             waiting = {k for k in waiting if not jobs[k].get_status().finished}
-            time.sleep(1)
+            time.sleep(1)  # between two looks at jobs and memory
         states = collections.Counter(one.document["state"] for one in jobs)
         by = collections.Counter(one.document["attempts"][-1]["device_id"] for one in jobs if one.document["attempts"])
         print(f"{len(jobs)} jobs in {time.monotonic() - begun:.0f} s: {dict(states)}; shares {sorted(by.values())}")

@@ -66,7 +66,7 @@ def announced(client: Client, named: Path) -> str:
     while time.monotonic() < end:
         with suppress(OSError, NotFound):
             return str(client.api.get(f"devices/{named.read_text().strip()}-toolchains")["id"])
-        time.sleep(0.2)
+        time.sleep(0.2)  # an agent starts in seconds, and tells nobody when it has
     raise AssertionError("it was not announced")
 
 
