@@ -35,6 +35,7 @@ from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
 from dynolab.spec.progress import describe
 from dynolab.spec.quantizes import Quantized, QuantizeSpec, figures
+from dynolab.spec.toolchain_support import MAKING
 
 if TYPE_CHECKING:
     from dynolab.jobs.compile import CompileJob
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
 RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "result.json", "output", "artifact.zip", "log.txt"
-MAKING = ("compile", "quantize")
-"""Kinds of jobs that make a model, and measure nothing."""
 ARTIFACT_FOLDER, MADE_FOLDER = "artifact", "made"
 
 

@@ -17,6 +17,8 @@ def toolchain(target: str, model_kind: str) -> str:
     return f"{target}/{model_kind}"
 
 
+MAKING = ("compile", "quantize")
+"""Kinds of jobs that make a model, and measure nothing."""
 QUANTIZE = "quantize"
 """What stands for a target where a model is quantised, whatever its format."""
 

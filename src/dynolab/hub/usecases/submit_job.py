@@ -23,10 +23,8 @@ from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
 from dynolab.spec import options as options_module
 from dynolab.spec.runtime_support import check_runtime_support
-from dynolab.spec.toolchain_support import QUANTIZE, toolchain
+from dynolab.spec.toolchain_support import MAKING, QUANTIZE, toolchain
 
-MAKING = ("compile", "quantize")
-"""Kinds of jobs that make a model."""
 NO_DEVICE = DeviceModel("", "", (), "", "", "", is_own=False, names_owner=False)
 LIVE = ("queued", "preparing", "running")
 KEY_LIFE = timedelta(days=1)
