@@ -278,14 +278,28 @@ def test_several_files_come_as_a_zip_file(client: Client, device: Device, tmp_pa
     assert inferred.wait(400).success, inferred.log()
 
 
-def test_a_machine_that_only_compiles_takes_the_job_and_is_no_device(
-    hub: RunningHub, client: Client, device: Device, tmp_path: Path
-) -> None:
-    environment = {**os.environ, "DYNOLAB_STATE": str(tmp_path), "DYNOLAB_AGENT_TOKEN": new_agent_token(client)}
-    arguments = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url, "--toolchains-only"]
+@pytest.fixture
+def other_hub(tmp_path: Path) -> Iterator[RunningHub]:
+    """One of its own: a machine that was there a moment ago would be sent the jobs of other tests."""
+    with running_hub(tmp_path / "hub") as running:
+        yield running
+
+
+def test_a_machine_that_only_compiles_takes_the_job_and_is_no_device(other_hub: RunningHub, tmp_path: Path) -> None:
+    client = Client(ClientConfig(other_hub.token, other_hub.url, verbose=False))
+    end = time.monotonic() + 60
+    while not (found := client.get_devices()) and time.monotonic() < end:
+        time.sleep(0.2)  # until the hub's own agent has announced this machine
+    device = found[0]
+    environment = {
+        **os.environ,
+        "DYNOLAB_STATE": str(tmp_path / "state"),
+        "DYNOLAB_AGENT_TOKEN": new_agent_token(client),
+    }
+    arguments = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", other_hub.url, "--toolchains-only"]
     with subprocess.Popen([*arguments, "--name", "forge"], env=environment, stderr=subprocess.DEVNULL) as agent:
         try:
-            board = announced(client, tmp_path / "device-id")
+            board = announced(client, tmp_path / "state" / "device-id")
             assert [one.name for one in client.get_devices()] == [device.name]
             job = client.submit_compile_job(MODEL, device, "elsewhere", SPECS, TO_ONNX)
             assert job.wait(400).success, job.log()
@@ -293,3 +307,4 @@ def test_a_machine_that_only_compiles_takes_the_job_and_is_no_device(
             assert attempt["device_id"] == board
         finally:
             agent.terminate()
+    client.close()
