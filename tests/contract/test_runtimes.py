@@ -12,11 +12,12 @@ import pytest
 
 from dynolab import plugins
 from dynolab.measure.protocol import RunKind
+from dynolab.runtimes.base import runtime_named
 from dynolab.sandbox import base as sandboxes
 from dynolab.spec.models import ModelFormat
 from dynolab.testing import models
 from dynolab.testing.harness import Harness
-from dynolab.testing.runtime_contract import RuntimeContract, runtime_named
+from dynolab.testing.runtime_contract import RuntimeContract
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
@@ -25,9 +26,9 @@ REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
 
 @cache
 def make_model(kind: ModelFormat, made: Path) -> Path:
-    folder = made / kind.value
+    folder = made / kind
     folder.mkdir()
-    if kind is ModelFormat.TFLITE:
+    if kind == ModelFormat.TFLITE:
         return Path(shutil.copy(EXAMPLES / "mlperf_tiny_kws_int8.tflite", folder / "net.tflite"))
     name, maker = models.MAKERS[kind]
     return maker(folder / name)
@@ -58,7 +59,7 @@ def suite(name: str, kind: ModelFormat) -> type[RuntimeContract]:
     def model(self: RuntimeContract, made: Path) -> Path:
         return ready_model(name, kind, made)
 
-    title = f"Test_{name}_{kind.value}"
+    title = f"Test_{name}_{kind}"
     return type(title, (RuntimeContract,), {"runtime": name, "format": kind, "model": model, "__module__": __name__})
 
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from dynolab import errors, plugins
+from dynolab import errors, formats, plugins
 from dynolab.connections.base import Connection
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _records as records
@@ -28,7 +28,7 @@ from dynolab.measure.campaign_messages import (
     Measured,
 )
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read_untrusted, write
-from dynolab.runtimes.base import Runtime
+from dynolab.runtimes.base import Runtime, installed_runtimes, runtime_named
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements, untrusted
 from dynolab.spec.jobs import ProfileSpec
@@ -39,17 +39,6 @@ from dynolab.spec.profiles import Profile, Request
 
 T = TypeVar("T")
 
-PREFERRED: Mapping[ModelFormat, str] = {
-    ModelFormat.ONNX: "onnxruntime",
-    ModelFormat.ORT: "onnxruntime",
-    ModelFormat.TFLITE: "litert",
-    ModelFormat.OPENVINO_IR: "openvino",
-    ModelFormat.TORCHSCRIPT: "torch",
-    ModelFormat.EXPORTED_PROGRAM: "torch",
-    ModelFormat.NULL: "null",
-}
-"""The runtime of a format when none is named: the one its makers publish."""
-
 
 def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     """The runtime plug-in for a model, checked to fit and to be installed.
@@ -57,15 +46,11 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid` or
     :class:`~dynolab.errors.PluginMissing`.
     """
-    chosen = name or PREFERRED[kind]
-    runtime = plugins.load("dynolab.runtimes", chosen)
-    if not isinstance(runtime, Runtime):
-        raise errors.Bug(f"the plug-in {chosen} of dynolab.runtimes is no Runtime")
+    runtime = runtime_named(name or formats.preferred(kind, lambda: _takers(kind)))
     if kind not in runtime.formats:
-        fitting = [other for other in plugins.names("dynolab.runtimes") if _takes(other, kind)]
         raise errors.SpecInvalid(
-            f"runtime {chosen} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
-            hint=f"runtimes for {kind}: {', '.join(fitting)}",
+            f"runtime {runtime.name} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
+            hint=f"runtimes for {kind}: {', '.join(_takers(kind)) or 'none'}",
         )
     reason = runtime.unavailable()
     if reason is not None:
@@ -73,9 +58,9 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     return runtime
 
 
-def _takes(name: str, kind: ModelFormat) -> bool:
-    runtime = plugins.load("dynolab.runtimes", name)
-    return isinstance(runtime, Runtime) and kind in runtime.formats
+def _takers(kind: ModelFormat) -> list[str]:
+    """The runtimes that take a format."""
+    return [one.name for one in installed_runtimes() if one.runtime is not None and kind in one.runtime.formats]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dynolab.errors import Bug, ModelNotSupported
+from dynolab import plugins
+from dynolab.errors import Bug, Error, ModelNotSupported, PluginMissing
 from dynolab.runtimes._elements import element_type
 from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
@@ -23,6 +24,8 @@ from dynolab.spec.options import Options
 from dynolab.spec.tensors import TensorSpec
 
 Array = NDArray[Any]
+PACKAGE = "dynolab.runtimes"
+"""The folder of dynolab's own runtimes, and the group of the entry points of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,15 @@ class Runtime(ABC):
     cached_values: ClassVar[bool] = True
     """Whether a model out of ``cache_dir`` gives the values of one that was just compiled; else an inference job caches nothing."""
 
+    def __init_subclass__(cls, *, is_base: bool = False, **more: Any) -> None:
+        """Check a runtime's class as it is made; ``is_base``: it is what several runtimes share, and leaves something open.
+
+        Raises :class:`~dynolab.errors.PluginMissing`, naming the distribution and what is missing or wrong.
+        """
+        super().__init_subclass__(**more)
+        if not is_base:
+            _check_class(cls)
+
     def row_of(self, kind: ModelFormat) -> RuntimeRow:
         """The row that holds for one format."""
         return self.rows.get(kind, self.row)
@@ -214,6 +226,83 @@ class Runtime(ABC):
     ) -> LayerRecording:
         """Time and compute unit of every layer in each of ``iterations`` runs through ``watch``, after a warm-up of its own."""
         raise ModelNotSupported(f"runtime {self.name} does not tell the time of single layers")
+
+
+def _check_class(made: type[Runtime]) -> None:
+    missing = [name for name in ("name", "formats", "distributions", "units", "row") if not hasattr(made, name)]
+    missing += [name for name in sorted(Runtime.__abstractmethods__) if getattr(made, name) is getattr(Runtime, name)]
+    wrong = [] if missing else [name for name, fits in _fits(made) if not fits]
+    if not missing and not wrong:
+        return
+    owner = plugins.owner_of_module(PACKAGE, made.__module__) or made.__module__
+    told = f"lacks {', '.join(missing)}" if missing else f"has no usable {wrong[0]}: {getattr(made, wrong[0])!r}"
+    raise PluginMissing(
+        f"the runtime class {made.__qualname__} of {owner} {told}",
+        hint="docs/runtimes.md has a whole runtime to compare with; a class that others build on says is_base=True",
+    )
+
+
+def _fits(made: type[Runtime]) -> Iterator[tuple[str, bool]]:
+    """Whether what every runtime has to tell of itself is of the right kind."""
+
+    def all_are(kind: type, value: object) -> bool:
+        return isinstance(value, tuple) and bool(value) and all(isinstance(one, kind) for one in value)
+
+    yield "name", all_are(str, (made.name,)) and made.name.isidentifier() and made.name == made.name.lower()
+    yield "formats", all_are(ModelFormat, made.formats)
+    yield "distributions", all_are(str, made.distributions)
+    yield "units", all_are(ComputeUnit, made.units)
+    yield "row", isinstance(made.row, RuntimeRow)
+
+
+def runtime_named(name: str) -> Runtime:
+    """The runtime plug-in of a name.
+
+    Raises :class:`~dynolab.errors.NotFound`, and :class:`~dynolab.errors.PluginMissing` for one of an outside distribution
+    that cannot be used.
+    """
+    found = plugins.load(PACKAGE, name)
+    if isinstance(found, Runtime) and found.name == name:
+        return found
+    told = (
+        f"calls itself {found.name!r}" if isinstance(found, Runtime) else f"is no Runtime, but {type(found).__name__}"
+    )
+    owner = plugins.owner(PACKAGE, name)
+    if owner is None:
+        raise Bug(f"the plug-in {name} of {PACKAGE} {told}")
+    raise PluginMissing(
+        f"the runtime {name!r} of {owner} {told}",
+        hint=f"its entry point names an object of a class built on dynolab.runtimes.base.Runtime, called {name!r} as well",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A runtime that is installed, as it tells of itself; ``runtime`` None: it is broken, and ``unavailable`` says how."""
+
+    name: str
+    runtime: Runtime | None
+    versions: Mapping[str, str]
+    unavailable: str | None
+
+
+def installed_runtimes() -> list[Installed]:
+    """Every runtime, whether or not it can be used; one that is broken keeps none of the others from being told."""
+    return [_installed(name) for name in plugins.names(PACKAGE)]
+
+
+def _installed(name: str) -> Installed:
+    try:
+        runtime = runtime_named(name)
+    except Error as error:
+        return Installed(name, None, {}, error.message + (f" ({error.hint})" if error.hint else ""))
+    if type(runtime).__module__.startswith(f"{__package__}."):
+        return Installed(name, runtime, runtime.versions(), runtime.unavailable())
+    try:
+        return Installed(name, runtime, runtime.versions(), runtime.unavailable())
+    except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises is told of it alone
+        owner = plugins.owner(PACKAGE, name)
+        return Installed(name, None, {}, f"the runtime {name!r} of {owner} fails: {type(error).__name__}: {error}")
 
 
 def install_command(extra: str) -> str:

@@ -13,21 +13,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from dynolab import plugins
 from dynolab.measure import inputs
 from dynolab.measure.protocol import REQUEST_FILE, InputWishes, Inspection, Measure, RunKind, RunResult, write
-from dynolab.runtimes.base import Runtime
+from dynolab.runtimes.base import runtime_named
 from dynolab.spec.measurements import ComputeUnit, StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
-
-
-def runtime_named(name: str) -> Runtime:
-    """The plug-in, or a failed test."""
-    runtime = plugins.load("dynolab.runtimes", name)
-    assert isinstance(runtime, Runtime)
-    return runtime
-
 
 _ASK = """
 import sys
@@ -42,7 +33,6 @@ _READ = """
 import json, sys, sysconfig
 from pathlib import Path
 import dynolab
-from dynolab import plugins
 from dynolab.measure import inputs
 from dynolab.measure.protocol import RunRequest, read
 from dynolab.measure.worker import Run

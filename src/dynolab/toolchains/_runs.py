@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dynolab import plugins
 from dynolab.errors import Error
-from dynolab.runtimes.base import Runtime, Target
+from dynolab.runtimes.base import Runtime, Target, runtime_named
 from dynolab.spec.compiles import Side
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.options import parse
@@ -48,8 +47,7 @@ def side(runtime: str, model: Path, kind: ModelFormat, size: int, scratch: Path)
 def _target(
     runtime: str, model: Path, kind: ModelFormat, shapes: Mapping[str, tuple[int, ...]], scratch: Path, options: str
 ) -> tuple[Runtime, Target]:
-    plugin = plugins.load("dynolab.runtimes", runtime)
-    assert isinstance(plugin, Runtime)
+    plugin = runtime_named(runtime)
     artifact, cache = scratch / f"{runtime}-artifact", scratch / f"{runtime}-cache"
     for place in (artifact, cache):
         place.mkdir(exist_ok=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dynolab.formats import EXTENSIONS
 from dynolab.runtimes.base import Target
 from dynolab.spec import options
-from dynolab.spec.models import EXTENSIONS
 
 REAL_MODELS = Path(__file__).parents[3].parent / "shared" / "models"
 

@@ -21,7 +21,7 @@ import numpy as np
 from dynolab.plugins import load
 from dynolab.runtimes.base import Target, zeros
 from dynolab.spec import options
-from dynolab.spec.models import EXTENSIONS
+from dynolab.formats import EXTENSIONS
 name, model, artifact, cache = sys.argv[1:]
 runtime = load("dynolab.runtimes", name)
 runtime.import_library()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -40,15 +41,16 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_board_states import find_board_states
 from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
+from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
 from dynolab.hub.usecases.find_toolchain import find_offered
 from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import check_waits, submit_job
-from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
+from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, format_of, whole
 from dynolab.spec import compile_options, toolchain_support
 from dynolab.spec.facts import FACTS
-from dynolab.spec.runtime_support import check_runtime_support
+from dynolab.spec.runtime_support import check_runtime_support, told_endings
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
@@ -115,7 +117,7 @@ async def check(request: Request) -> Response:
     merged = form.options()
     problems = merged.problems
     if request.query_params.get("whole"):
-        _check_names(form)
+        _check_names(form, (await find_formats(hub, account)).endings)
         form.check()
         await _look_up(hub, account, form)
         problems = form.problems
@@ -201,9 +203,10 @@ def _of_query(request: Request) -> JobForm:
     return form
 
 
-def _check_names(form: JobForm) -> None:
+def _check_names(form: JobForm, endings: Mapping[str, str]) -> None:
     """Note files that are none by their names, before their bytes come: where a script asks, the fields hold the names."""
-    for name, check in ((MODEL_FILE, format_of), (BASELINE_FILE, format_of), (DATASET_FILE, check_dataset)):
+    model = partial(format_of, told=endings)
+    for name, check in ((MODEL_FILE, model), (BASELINE_FILE, model), (DATASET_FILE, check_dataset)):
         if form.text(name):
             try:
                 check(form.text(name))
@@ -214,13 +217,14 @@ def _check_names(form: JobForm) -> None:
 async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str, DeviceModel]]:
     """The device models that are chosen. What is not there any more, or not ready, becomes a problem."""
     kinds = []
+    endings = (await find_formats(hub, account)).endings
     for field, file in (("model", MODEL_FILE), ("baseline", BASELINE_FILE)):
         if field == "baseline" and form.kind != "compare":
             continue
         model = None
         if form.text(field) not in ("", COMING):
             model = await _noted(form, field, find_model_or_dataset(hub, account, model_table, form.text(field)))
-        kinds.append(model.kind if model is not None else _kind(form, file))
+        kinds.append(model.kind if model is not None else _kind(form, file, endings))
     if form.kind == "inference" and form.text("dataset") not in ("", COMING):
         await _noted(form, "dataset", find_model_or_dataset(hub, account, dataset_table, form.text("dataset")))
     if form.kind == "compile":
@@ -243,10 +247,10 @@ async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str,
     return found
 
 
-def _kind(form: JobForm, file: str) -> str | None:
+def _kind(form: JobForm, file: str, endings: Mapping[str, str]) -> str | None:
     """The kind of the model whose file is yet to come, by its name; None: not known."""
     try:
-        return format_of(form.text(file)) if form.text(file) else None
+        return format_of(form.text(file), endings) if form.text(file) else None
     except Error:
         return None  # a problem of that field already
 
@@ -302,6 +306,7 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
     merged = form.options()
     devices = await _choices(hub, account, form)
     runtimes = offered_runtimes(word for one in devices for word in one.model.attributes)
+    endings = told_endings(word for one in devices for word in one.model.attributes)
     chosen = next((one for one in models if one.id == form.text("model")), None)
     shown: dict[str, Any] = {
         "form": form,
@@ -318,8 +323,8 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "chosen_kind": chosen.kind if chosen else "",
         "kinds": KINDS,
         "figures": FACTS,
-        "endings": ",".join(WHOLE),
-        "formats": json.dumps(TAKEN),
+        "endings": ",".join(whole(endings)),
+        "formats": json.dumps({**endings, **TAKEN}),
         "end_bytes": END_BYTES,
     }
     statuses = {error.http_status for error in form.problems.values()}
