@@ -28,6 +28,7 @@ from dynolab.measure.campaign_messages import (
     Measured,
 )
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read_untrusted, write
+from dynolab.runtimes.base import PACKAGE as RUNTIMES
 from dynolab.runtimes.base import Runtime, installed_runtimes, runtime_named
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements, untrusted
@@ -95,7 +96,10 @@ def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
         raise errors.SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {spec.runtime}")
     if options.repeats != options_module.Options().repeats and spec.repeats not in (None, options.repeats):
         raise errors.SpecInvalid(f"--repeats {options.repeats} of the options contradicts --repeats {spec.repeats}")
-    return replace(spec, runtime=runtime_for(spec.runtime or wanted, source.format).name)
+    runtime = runtime_for(spec.runtime or wanted, source.format)
+    options_module.check_groups(options, plugins.names(RUNTIMES))
+    runtime.own_options(options)
+    return replace(spec, runtime=runtime.name)
 
 
 def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
@@ -336,7 +340,7 @@ def facts(source: ModelSource, measured: Measured) -> ModelFacts:
 
 def _unused(options: Options, runtime: Runtime) -> list[Notice]:
     """A notice for each option that has no effect on this runtime."""
-    unused = options.unused_by(runtime.option_groups)
+    unused = options.unused_by(runtime.reads)
     return [
         Notice("warning", "option-without-effect", options_module.without_effect(name, runtime.name)) for name in unused
     ]

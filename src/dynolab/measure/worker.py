@@ -29,6 +29,7 @@ from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     REQUEST_FILE,
     RESULT_FILE,
+    SCRATCH_FOLDER,
     UNFIT_CODE,
     VALUES_FILE,
     InputPlan,
@@ -64,6 +65,7 @@ class Run:
         self.options = options_module.parse(request.options_text)
         self.runtime: Runtime = runtime_named(request.runtime)
         self.result = RunResult(PROTOCOL_VERSION)
+        (folder / SCRATCH_FOLDER).mkdir(exist_ok=True)
         told = (request.model, *request.files, request.artifact_dir, request.cache_dir)
         self.apart = memory_readings.software([folder, *map(Path, told)])
 
@@ -80,6 +82,7 @@ class Run:
             artifact_dir=Path(request.artifact_dir),
             cache_dir=Path(request.cache_dir),
             options=self.options,
+            scratch_dir=self.folder / SCRATCH_FOLDER,
             shapes={item.spec.name: item.spec.sizes for item in request.inputs},
             effective=request.effective,
         )

@@ -20,7 +20,8 @@ from dynolab.errors import Bug, Error, ModelNotSupported, PluginMissing
 from dynolab.runtimes._elements import element_type
 from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
-from dynolab.spec.options import Options
+from dynolab.spec.option_grammar import KnownOption, OptionValue, typed
+from dynolab.spec.options import TABLE, Options, group_of
 from dynolab.spec.tensors import TensorSpec
 
 Array = NDArray[Any]
@@ -43,6 +44,7 @@ class Target:
     artifact_dir: Path
     cache_dir: Path
     options: Options
+    scratch_dir: Path
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     effective: Mapping[str, str] = field(default_factory=dict)
     """What the session of an earlier load told of itself, so that no measured one has to find it out; empty in the first."""
@@ -123,7 +125,8 @@ class Session(ABC):
     def runner(self) -> Callable[[], object]:
         """One inference on the bound tensors, as a callable without arguments that does nothing else.
 
-        It returns when the results are complete: asynchronous devices are fenced inside.
+        It returns when the results are complete: asynchronous devices are fenced inside. Where the library destroys its
+        inputs, they are filled in again inside, before the call: the next run needs them, and an app pays for that too.
         """
 
     @abstractmethod
@@ -148,7 +151,28 @@ class Session(ABC):
 
 
 class Runtime(ABC):
-    """A way to run models. Instances are cheap and import nothing: the vendor's library comes in with the first use."""
+    """A way to run models. Instances are cheap and import nothing: the vendor's library comes in with the first use.
+
+    Each measured thing is a fresh process, which calls in this order:
+
+    ======================== =========================================================================================
+    process                  calls
+    ======================== =========================================================================================
+    list, offer              ``unavailable``, ``versions``: nothing is imported
+    inspection               ``import_library``, ``versions``, ``describe`` (shapes: what the user said), then for each try
+                             ``load``, ``bind``, the runner once, ``fetch``, ``effective``, ``notices``, ``close``; at last
+                             ``describe`` (all shapes bound) and ``compiles``. Here ``load`` comes **before** ``compile``:
+                             ``artifact_dir`` is empty, and the model itself is loaded
+    compile                  ``import_library``, ``compile``: only where ``compiles`` said so
+    first load               ``import_library``, ``load``, ``close``: ``cache_dir`` is empty
+    warm load, inference     ``import_library``, ``load``, ``bind`` (outputs known), the runner many times,
+                             ``accelerator_memory``, ``effective``, ``close``
+    layers                   ``import_library``, ``layers``
+    whole process, in memory the same as inference, and the inputs are there before ``import_library``
+    inference job            ``import_library``, then for each batch ``bind``, the runner once, ``fetch``; ``load`` before
+                             the first, and again where shapes change and ``takes_any_shape`` is False
+    ======================== =========================================================================================
+    """
 
     name: ClassVar[str]
     formats: ClassVar[tuple[ModelFormat, ...]]
@@ -158,6 +182,8 @@ class Runtime(ABC):
     """Compute units that this runtime can be asked for on some machine."""
     option_groups: ClassVar[tuple[str, ...]] = ()
     """Options that have an effect here besides the common ones: groups such as ``onnx_options``, and plain ones."""
+    options: ClassVar[tuple[KnownOption, ...]] = ()
+    """The runtime's own options: people write ``--<name>_options "key=value;..."``, and :meth:`own_options` reads them."""
     row: ClassVar[RuntimeRow]
     """What the stages mean here (measuring.md section 1)."""
     rows: ClassVar[Mapping[ModelFormat, RuntimeRow]] = {}
@@ -174,6 +200,16 @@ class Runtime(ABC):
         super().__init_subclass__(**more)
         if not is_base:
             _check_class(cls)
+
+    def own_options(self, options: Options) -> dict[str, OptionValue | None]:
+        """The values of :attr:`options`, by name: what was given, else the default. Raises SpecInvalid for what does not fit."""
+        group = group_of(self.name)
+        return typed(group, self.options, options.group(group)) if self.options else {}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Every group and option that has an effect here besides the common ones."""
+        return (*self.option_groups, *([group_of(self.name)] if self.options else ()))
 
     def row_of(self, kind: ModelFormat) -> RuntimeRow:
         """The row that holds for one format."""
@@ -253,6 +289,7 @@ def _fits(made: type[Runtime]) -> Iterator[tuple[str, bool]]:
     yield "distributions", all_are(str, made.distributions)
     yield "units", all_are(ComputeUnit, made.units)
     yield "row", isinstance(made.row, RuntimeRow)
+    yield "options", not made.options or (all_are(KnownOption, made.options) and group_of(made.name) not in TABLE.keys)
 
 
 def runtime_named(name: str) -> Runtime:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from dynolab.errors import SpecInvalid
 from dynolab.spec.models import is_format_name
+from dynolab.spec.options import Options, check_groups
 
 RUNS = "runs:"
 """What attributes begin with that tell what a device runs: ``runs:onnxruntime/onnx``, a runtime and a format that it reads."""
@@ -59,6 +60,13 @@ def check_runtime_support(
         f"the device {name!r} has no runtime {runtime!r}; it has: {_listed(runtimes)}",
         hint="choose one of those or another device, or install it there: `dynolab runtimes` says how",
     )
+
+
+def check_own_options(options: Options, boards: Sequence[Sequence[str]]) -> None:
+    """Raises :class:`SpecInvalid` for options of a runtime that a device lacks, as far as its agents tell (see above)."""
+    told = [_runs(one) for one in boards]
+    if all(told):
+        check_groups(options, {runtime for pairs in told for runtime, _ in pairs})
 
 
 def _runs(attributes: Iterable[str]) -> set[tuple[str, str]]:

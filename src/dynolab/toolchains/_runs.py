@@ -49,9 +49,10 @@ def _target(
 ) -> tuple[Runtime, Target]:
     plugin = runtime_named(runtime)
     artifact, cache = scratch / f"{runtime}-artifact", scratch / f"{runtime}-cache"
-    for place in (artifact, cache):
+    own = scratch / f"{runtime}-scratch"
+    for place in (artifact, cache, own):
         place.mkdir(exist_ok=True)
-    return plugin, Target(model, kind, artifact, cache, parse(options), dict(shapes))
+    return plugin, Target(model, kind, artifact, cache, parse(options), own, dict(shapes))
 
 
 def size_of(folder: Path) -> int:

@@ -22,7 +22,7 @@ def target(tmp_path: Path) -> Callable[..., Target]:
         folders = [tmp_path / name for name in ("artifact", "cache")]
         for folder in folders:
             folder.mkdir(exist_ok=True)
-        return Target(model, EXTENSIONS[model.suffix], *folders, options.parse(text), shapes)
+        return Target(model, EXTENSIONS[model.suffix], *folders, options.parse(text), model.parent, shapes)
 
     return make
 

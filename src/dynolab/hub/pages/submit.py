@@ -30,7 +30,7 @@ from dynolab.hub.pages.job_form import (
 )
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.multipart import read_parts
-from dynolab.hub.pages.option_fields import PREFIX, form_fields, offered_runtimes
+from dynolab.hub.pages.option_fields import PREFIX, TEXT, form_fields, offered_runtimes
 from dynolab.hub.pages.posted_forms import FIELDS_MOST, check_same_origin
 from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import HEADERS, language, page, words
@@ -50,7 +50,8 @@ from dynolab.hub.usecases.submit_job import check_waits, submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, format_of, whole
 from dynolab.spec import compile_options, toolchain_support
 from dynolab.spec.facts import FACTS
-from dynolab.spec.runtime_support import check_runtime_support, told_endings
+from dynolab.spec.options import parse
+from dynolab.spec.runtime_support import check_own_options, check_runtime_support, told_endings
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
@@ -263,6 +264,11 @@ def _check_device(form: JobForm, device: DeviceModel, model_kind: str | None) ->
         except Error as error:
             form.problems.setdefault(field, error)
             return
+    if not form.options().problems:
+        try:
+            check_own_options(parse(form.options().text), [device.attributes])
+        except Error as error:
+            form.problems.setdefault(TEXT, error)
 
 
 async def _check_target(hub: Hub, account: Account, form: JobForm, model_kind: str | None) -> None:
