@@ -279,12 +279,11 @@ class RuntimeContract:
         """Each iteration through the watch, which tells the calm ones, and none left out."""
         if probed.layer_iterations is None:
             pytest.skip("the runtime does not tell the time of single layers")
-        assert (probed.layer_runs, probed.layer_iterations) == (3, 3), (
-            "of 3 iterations: run through the watch, and told of"
-        )
+        assert probed.layer_iterations == 3, "of 3 iterations so many have layers"
+        assert probed.layer_runs >= 3, "of 3 iterations so many were run through the watch"
 
     def test_outputs_are_those_of_the_reference(self, probed: Probed, model: Path) -> None:
-        for inputs_of, outputs_of in zip(probed.seed_files, probed.output_files, strict=True):
+        for inputs_of, outputs_of in zip(probed.input_files, probed.output_files, strict=True):
             expected = self.reference(model, {name: np.load(file) for name, file in inputs_of.items()})
             if expected is None:
                 pytest.skip("the suite has no reference")

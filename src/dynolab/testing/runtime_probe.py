@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -26,7 +26,8 @@ T = TypeVar("T")
 PROBED_FILE = "probed.json"
 RUNS = 5
 """Runs on inputs that were bound once."""
-SEEDS = 1, 2
+SEEDS = 4
+"""Seeds that are tried until the outputs differ from the first."""
 DEPTH = 2
 """How far below the runner's callable calls are looked at: further down they are the library's own business."""
 
@@ -35,13 +36,13 @@ DEPTH = 2
 class Probed:
     """What was seen. Outputs by name, where there are some."""
 
-    seed_files: list[dict[str, str]] = field(default_factory=list)
-    """For each of :data:`SEEDS` the .npy file of each input, then of each output after one run."""
+    input_files: list[dict[str, str]] = field(default_factory=list)
+    """For each of two choices of inputs the .npy file of each."""
     output_files: list[dict[str, str]] = field(default_factory=list)
     changed_later: list[str] = field(default_factory=list)
     """Outputs of the last of :data:`RUNS` runs that differ from those of the first, though nothing was bound anew."""
     same_for_seeds: bool = False
-    """Whether every output is the same for other inputs."""
+    """Whether every output is the same for all inputs that were tried."""
     zero: bool = False
     """Whether every output is zero, for all inputs."""
     early: bool = False
@@ -59,20 +60,28 @@ def main(folder: Path) -> None:
     run = Run(folder, read(RunRequest, folder / REQUEST_FILE))
     probed, target = Probed(), run.target()
     run.runtime.import_library()
-    arrays = [inputs_module.make(run.request.inputs, seed) for seed in SEEDS]
-    probed.seed_files = [_saved(folder, f"input{number}", each) for number, each in enumerate(arrays)]
-    _look_at_runs(probed, run, target, arrays, folder)
+    _look_at_runs(probed, run, target, folder)
     _write(probed, folder)
-    _look_at_layers(probed, run.runtime, target, arrays[0])
+    _look_at_layers(probed, run.runtime, target, inputs_module.make(run.request.inputs, run.request.seed))
     _write(probed, folder)
 
 
-def _look_at_runs(probed: Probed, run: Run, target: Target, arrays: list[dict[str, Array]], folder: Path) -> None:
+def _others(run: Run) -> Iterator[dict[str, Array]]:
+    """Inputs that differ from the first: of other seeds, then all at one value; a classifier may see the same in much noise."""
+    plans = run.request.inputs
+    yield from (inputs_module.make(plans, run.request.seed + more) for more in range(1, SEEDS))
+    for end in ("low", "high"):
+        fixed = [replace(plan, low=getattr(plan, end), high=getattr(plan, end)) for plan in plans]
+        yield inputs_module.make(fixed, run.request.seed)
+
+
+def _look_at_runs(probed: Probed, run: Run, target: Target, folder: Path) -> None:
+    given = inputs_module.make(run.request.inputs, run.request.seed)
     with _called(DEPTH_OF_LOAD) as in_load, _session_calls() as of_ours:
         session = run.runtime.load(target)
     bound = {spec.name: spec for spec in run.request.outputs}
     with _called(DEPTH_OF_LOAD) as in_bind:
-        session.bind(arrays[0], bound)
+        session.bind(given, bound)
     runner = session.runner()
     with _called(DEPTH) as in_run:
         runner()
@@ -82,20 +91,24 @@ def _look_at_runs(probed: Probed, run: Run, target: Target, arrays: list[dict[st
     last = _fetched(session)
     probed.changed_later = [name for name in first if not _same(first[name], last[name])]
     probed.inferred_in_load = sorted({*of_ours, *((in_run - in_bind) & in_load)})
-    session.bind(arrays[1], bound)
-    early: dict[str, Array] = {}
-    with suppress(Exception):  # before a run there need not be anything to fetch
-        early = _fetched(session)
-    session.runner()()
-    second = _fetched(session)
-    probed.output_files = [_saved(folder, f"output{at}", each) for at, each in enumerate((first, second))]
-    probed.same_for_seeds = all(_same(first[name], second[name]) for name in first)
-    probed.zero = all(
-        not np.any(each) for found in (first, second) for each in found.values() if each.dtype.kind != "U"
-    )
-    probed.early = (
-        not probed.same_for_seeds and bool(early) and all(_same(early[name], second[name]) for name in second)
-    )
+    others, second = given, first
+    for others in _others(run):
+        session.bind(others, bound)
+        early: dict[str, Array] = {}
+        with suppress(Exception):  # before a run there need not be anything to fetch
+            early = _fetched(session)
+        session.runner()()
+        second = _fetched(session)
+        probed.same_for_seeds = all(_same(first[name], second[name]) for name in first)
+        probed.early = (
+            not probed.same_for_seeds and bool(early) and all(_same(early[name], second[name]) for name in second)
+        )
+        if not probed.same_for_seeds:
+            break
+    both = (given, first), (others, second)
+    probed.input_files = [_saved(folder, f"input{at}", each) for at, (each, _) in enumerate(both)]
+    probed.output_files = [_saved(folder, f"output{at}", each) for at, (_, each) in enumerate(both)]
+    probed.zero = not any(np.any(each) for _, found in both for each in found.values() if each.dtype.kind != "U")
     session.close()
 
 
@@ -158,9 +171,7 @@ def _is_common(name: str) -> bool:
 def _session_calls() -> Iterator[set[str]]:
     """Methods of sessions that are called meanwhile and belong to an inference."""
     found: set[str] = set()
-    kept = [
-        (one, name, vars(one)[name]) for one in _sessions(Session) for name in ("bind", "runner") if name in vars(one)
-    ]
+    kept = [(one, name, vars(one)[name]) for one in _sessions() for name in ("bind", "runner") if name in vars(one)]
 
     def noted(owner: type, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **more: Any) -> Any:
@@ -178,8 +189,12 @@ def _session_calls() -> Iterator[set[str]]:
             setattr(owner, name, method)
 
 
-def _sessions(base: type) -> list[type]:
-    return [one for each in base.__subclasses__() for one in (each, *_sessions(each))]
+def _sessions() -> list[type[Session]]:
+    """Every class of sessions that is there, however far from the first."""
+    found: list[type[Session]] = Session.__subclasses__()
+    for one in found:
+        found.extend(one.__subclasses__())
+    return found
 
 
 def _fetched(session: Session) -> dict[str, Array]:
