@@ -279,6 +279,13 @@ made of it, by a ``toolchain`` such as ``onnx/torchscript``; ``input_specs`` is 
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
 ``cancelled_at`` when a cancel was asked for."""
 sa.Index("ix_job_queued", job.c.pool_id, job.c.device_os, job.c.account_id, postgresql_where=job.c.state == "queued")
+sa.Index(
+    "ix_job_toolchain",
+    job.c.pool_id,
+    job.c.toolchain,
+    job.c.account_id,
+    postgresql_where=sa.and_(job.c.state == "queued", job.c.toolchain.is_not(None)),
+)
 sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_account_device", job.c.account_id, job.c.device_name, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_model_newest", job.c.model_id, job.c.account_id, job.c.created_at.desc(), job.c.id)
