@@ -52,6 +52,7 @@ kind-inference = Inference
 kind-compare = Comparison
 kind-compile = Compile
 kind-quantize = Quantize
+kind-link = Link
 model = Model
 device = Device
 creator = Creator
@@ -402,6 +403,14 @@ activations = Activations
 range-scheme = Range scheme
 quantize-time = Quantize time
 compare-with-its-float-model = Compare with its float model
+linked-model = Linked model
+linked-graphs = { $count ->
+    [one] { $count } graph
+   *[other] { $count } graphs
+}
+linked-apart = { $size } as files of their own
+linked-in = linked in { $time }
+graphs = Graphs
 becomes = becomes
 numbers-equal = The same numbers, bit by bit
 numbers-close = Numbers within { $error } of the source’s ({ $psnr })
@@ -1646,6 +1655,10 @@ sentence-the-sources-shape-is-this = the source's shape is { $before }, this { $
 sentence-it-holds-no-numbers = it holds no numbers
 sentence-it-holds-infinities-or-no-numbers = it holds infinities or no numbers where the other has others
 sentence-no-toolchain-quantises-a-model-of-the-kind = no toolchain quantises a model of the kind { $kind }
+sentence-is-of-the-kind-of-the-kind = { $first } is of the kind { $kind }, { $second } of the kind { $other }
+sentence-models-of-one-kind-are-linked = models of one kind are linked
+sentence-no-toolchain-links-models-of-the-kind = no toolchain links models of the kind { $kind }
 sentence-kinds-that-are = kinds that are: { $kinds }
 sentence-its-samples-are-what-the-ranges = its samples are what the ranges of activations are taken from
 sentence-the-job-has-no-quantised-model-it-is = the job { $job } has no quantised model: it is { $state }
+sentence-the-job-has-no-linked-model-it-is = the job { $job } has no linked model: it is { $state }
