@@ -56,7 +56,10 @@ def sdk_version() -> str:
 
 
 def open_session(
-    model: Path | str, chipset: Chipset, entries: Mapping[str, str] | None = None, settings: Mapping[str, str] | None = None
+    model: Path | str,
+    chipset: Chipset,
+    entries: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Any:
     """A session of which every operator is the NPU's. ``entries`` are of ONNX Runtime's session, ``settings`` of the plug-in.
 
@@ -108,7 +111,8 @@ def simulate(model: Path, chipset: Chipset, inputs: Mapping[str, Array], folder:
     """
     folder.mkdir(exist_ok=True)
     (folder / REQUEST_FILE).write_text(json.dumps({"model": str(model), "soc_model": chipset.soc_model}))
-    np.savez(folder / INPUTS_FILE, **{name: np.asarray(value) for name, value in inputs.items()})
+    fed: dict[str, Any] = dict(inputs)
+    np.savez(folder / INPUTS_FILE, **fed)
     command = [sys.executable, "-P", "-m", "dynolab.runtimes._htp_program", str(folder)]
     with (folder / "log.txt").open("wb") as said:
         try:
@@ -149,9 +153,10 @@ def _devices(ort: Any) -> list[Any]:
 def _refusal(model: Path | str, chipset: Chipset, error: Exception) -> ModelNotSupported:
     """Which operators are left over, if it is that; else the library's reason."""
     hint = None if chipset.computes_floats else "its NPU is for quantised models: `dynolab quantize` makes one"
+    failures: tuple[type[Exception], ...] = (*library_errors(), ModelNotSupported)
     try:
         found = assigned(_open(model, chipset, {}, {}))
-    except (*library_errors(), ModelNotSupported):
+    except failures:
         found = {}
     every = sum(sum(one.values()) for one in found.values())
     left = sum((one for name, one in found.items() if name != PROVIDER), Counter[str]())
@@ -160,5 +165,5 @@ def _refusal(model: Path | str, chipset: Chipset, error: Exception) -> ModelNotS
         return ModelNotSupported(
             f"the NPU of {chipset.told} does not take {left.total()} of the {every} operators: {kinds[:400]}", hint=hint
         )
-    reason = printable(str(error)).partition(" FAIL : ")[2] or printable(str(error))
+    reason = (printable(str(error)).partition(" FAIL : ")[2] or printable(str(error))).partition(". ")[0]
     return ModelNotSupported(f"the model cannot be built for {chipset.told}: {reason.strip()[:400]}", hint=hint)

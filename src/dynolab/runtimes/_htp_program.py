@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def main(folder: Path) -> None:
         sys.exit(error.message)
     with np.load(folder / _htp.INPUTS_FILE, allow_pickle=False) as inputs:
         outputs = session.run(None, {name: inputs[name] for name in inputs.files})
-    found = {f"output_{number}": value for number, value in enumerate(outputs)}
+    found: dict[str, Any] = {f"output_{number}": value for number, value in enumerate(outputs)}
     np.savez(folder / _htp.OUTPUTS_FILE, **found)
 
 

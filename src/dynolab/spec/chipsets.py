@@ -67,7 +67,10 @@ def chipset_named(text: str) -> Chipset:
     for start in (SOC_MODEL, HEXAGON, CHIPSET):
         wanted = wanted.removeprefix(start)
     for one in CHIPSETS:
-        if wanted in (str(one.soc_model), one.hexagon, one.name.lower(), *one.names) or f"qualcomm-{wanted}" in one.names:
+        if (
+            wanted in (str(one.soc_model), one.hexagon, one.name.lower(), *one.names)
+            or f"qualcomm-{wanted}" in one.names
+        ):
             return one
     known = ", ".join(f"{one.name.lower()} ({one.soc_model})" for one in CHIPSETS)
     raise SpecInvalid(

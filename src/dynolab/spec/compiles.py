@@ -131,6 +131,12 @@ class Npu:
     sdk: str
     """The version of Qualcomm's AI Runtime that built it."""
 
+    @property
+    def told(self) -> str:
+        """The same in a line, in English."""
+        graphs = f"graph{'s' if len(self.graphs) > 1 else ''} {', '.join(self.graphs)}"
+        return f"{self.chipset} (soc-model {self.soc_model}), Hexagon {self.hexagon}; all {self.operators} operators on it; {graphs}"
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:

@@ -36,6 +36,10 @@ EXTENSIONS: dict[str, ModelFormat] = {
 }
 
 
+NAMED_EXTENSIONS: dict[str, ModelFormat] = {".bin": ModelFormat.QNN_CONTEXT_BINARY}
+"""Endings of other files as well, such as OpenVINO's weights: only a file that is named itself is taken for a model."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileFact:
     """One file: its path relative to the model's (or the cache's) folder, and its size."""

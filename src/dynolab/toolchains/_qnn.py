@@ -16,13 +16,13 @@ from dynolab.errors import ModelNotSupported, SpecInvalid
 from dynolab.runtimes import _htp as htp
 from dynolab.runtimes.onnxruntime.types import spec
 from dynolab.spec.chipsets import Chipset
-from dynolab.spec.compiles import Npu
+from dynolab.spec.compiles import Npu, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains import _qnn_ends as ends
 from dynolab.toolchains import _runs as runs
-from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Side, Toolchain
+from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain
 
 SIMULATED_MAX_S = 300.0
 """One inference of a vision transformer takes the simulator a minute; what takes longer is not waited for."""
@@ -204,14 +204,14 @@ def _check_shapes(session: Any) -> None:
 
 def _notices(chipset: Chipset, holds: str, *, is_float: bool) -> tuple[Notice, ...]:
     found = [
-        Notice("info", "simulated", f"{holds} was run on Qualcomm's simulator of the NPU for x86; how close a device comes to "
-               "it is not known here"),
-        Notice("warning", "not-run-on-a-device", f"no {chipset.name} was at hand: that it loads there, and how long it takes, "
-               "nobody has seen"),
+        Notice("info", "simulated", f"the numbers are a simulator's: {holds} was run on Qualcomm's for x86; how close a device "
+               "comes to it is not known"),
+        Notice("warning", "not-run-on-a-device", f"no {chipset.name} was at hand: whether the file loads there, and how fast it is, is not "
+               "known"),
     ]  # fmt: skip
-    if is_float:
+    if is_float and chipset.computes_floats:
         found.append(Notice("info", "float16", "floating-point numbers are computed as float16 on the NPU"))
-        if not chipset.computes_floats:
-            text = f"AI Hub lists {chipset.name} as not computing float16: a quantised model is safe, this one may not load"
-            found.append(Notice("warning", "no-float16", text))
+    elif is_float:
+        text = f"AI Hub lists {chipset.name} as an NPU without float16: a quantised model is safe there, this one may not be"
+        found.append(Notice("warning", "no-float16", text))
     return tuple(found)

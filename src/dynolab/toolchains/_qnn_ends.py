@@ -99,7 +99,9 @@ def _outputs(model: Any) -> Iterator[Quantization]:
             source.output[:] = [name if one == before else one for one in source.output]
             _replace(graph, before, name)
         else:
-            raise ModelNotSupported(f"the output {value.name!r} is an input or a weight, and --quantize_io has nothing to do")
+            raise ModelNotSupported(
+                f"the output {value.name!r} is an input or a weight, and --quantize_io has nothing to do"
+            )
         _retype(value, told.dtype)
         yield told
 
@@ -112,7 +114,11 @@ def _quantization(graph: Any, name: str, node: Any) -> Quantization | None:
     if len(node.input) < 3 or any(one not in weights for one in node.input[1:3]):
         return None
     scale, zero = (onnx.numpy_helper.to_array(weights[one]) for one in node.input[1:3])
-    return Quantization(name, zero.dtype.name, float(scale.reshape(())), int(zero.reshape(()))) if scale.size == 1 else None
+    return (
+        Quantization(name, zero.dtype.name, float(scale.reshape(())), int(zero.reshape(())))
+        if scale.size == 1
+        else None
+    )
 
 
 def _maker(graph: Any, name: str) -> Any:
@@ -121,7 +127,8 @@ def _maker(graph: Any, name: str) -> Any:
 
 def _uses(graph: Any, name: str) -> int:
     """How many nodes and outputs take a value."""
-    return sum(name in node.input for node in graph.node) + sum(value.name == name for value in graph.output)
+    readers = [node for node in graph.node if name in node.input]
+    return len(readers) + len([value for value in graph.output if value.name == name])
 
 
 def _replace(graph: Any, old: str, new: str) -> None:

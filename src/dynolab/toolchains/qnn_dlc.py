@@ -35,7 +35,9 @@ class QnnDlcToolchain(qnn.QnnToolchain):
             operators = sum(one.total() for one in htp.assigned(session).values())
         found = sorted((source.parent / _FOLDER).glob("*.dlc"))
         if len(found) != 1:
-            raise ModelNotSupported(f"the NPU of {chipset.told} takes the model in {len(found)} parts, and not as one graph")
+            raise ModelNotSupported(
+                f"the NPU of {chipset.told} takes the model in {len(found)} parts, and not as one graph"
+            )
         return qnn.Built(source, found[0], (found[0].stem,), operators, htp.sdk_version())
 
     def write(self, order: Order, source: Path, built: qnn.Built) -> str:
