@@ -411,6 +411,10 @@ linked-graphs = { $count ->
 linked-apart = { $size } as files of their own
 linked-in = linked in { $time }
 graphs = Graphs
+operators-count = { $count ->
+    [one] { $count } operator
+   *[other] { $count } operators
+}
 becomes = becomes
 numbers-equal = The same numbers, bit by bit
 numbers-close = Numbers within { $error } of the source’s ({ $psnr })

@@ -395,6 +395,7 @@ linked-graphs = { $count } 个图
 linked-apart = 各自成文件时为 { $size }
 linked-in = 链接用时 { $time }
 graphs = 图
+operators-count = { $count } 个算子
 becomes = 变为
 numbers-equal = 数值逐位相同
 numbers-close = 与源模型的数值相差不超过 { $error }（{ $psnr }）
