@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("pgqueuer")
 
 from dynolab.hub.pages.profiles import TABS
+from dynolab.testing.sample_quantized import GOOD, POOR, WARNING, sample_quantized
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 AXE = axe.Axe().axe_script
@@ -42,6 +43,8 @@ def places(seeded: Any) -> dict[str, str]:
         "compiling": f"/jobs/{compiling['id']}/",
         "in the making": f"/models/{compiling['target_model_id']}/",
         "compile form": f"/submit?kind=compile&model={compiled['model_id']}",
+        "quantized": f"/jobs/{seeded.quantized('integers', sample_quantized(GOOD, POOR, notices=(WARNING,)))}/",
+        "quantize form": f"/submit?kind=quantize&model={model_id}",
         "compiler": "/devices/compiler-1",
         "jobs": "/jobs/",
         "no jobs": "/jobs/?text=nothing",

@@ -53,7 +53,9 @@ def ask(
     name = Path(arguments[0]).name
     if code is None:
         raise kind(late or f"{name} is not read within {max_s:g} s", hint=hint)
-    if code and (trouble := room.trouble(folder) or deaths.from_outside(code, f"the process that works on {name}", log=log)):
+    if code and (
+        trouble := room.trouble(folder) or deaths.from_outside(code, f"the process that works on {name}", log=log)
+    ):
         raise trouble
     if code < 0:
         raise kind(f"the process that works on {name} ended by {Signals(-code).name}", hint=hint, details={"log": log})
