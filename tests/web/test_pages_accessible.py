@@ -35,6 +35,7 @@ def places(seeded: Any) -> dict[str, str]:
     seeded.announce(door, device_id="away-1", name=AWAY["name"])
     done = [seeded.done(f"accessible {number}", model_id=model_id) for number in range(2)]
     queued = seeded.submit("waiting", model_id, waits_for=[seeded.submit("far away", model_id, device=AWAY)])
+    quantized = seeded.quantized("integers", sample_quantized(GOOD, POOR, notices=(WARNING,)))
     compiled, compiling = (
         seeded.api("GET", f"jobs/{one}") for one in (seeded.compiled("made"), seeded.compiling("making"))
     )
@@ -43,7 +44,7 @@ def places(seeded: Any) -> dict[str, str]:
         "compiling": f"/jobs/{compiling['id']}/",
         "in the making": f"/models/{compiling['target_model_id']}/",
         "compile form": f"/submit?kind=compile&model={compiled['model_id']}",
-        "quantized": f"/jobs/{seeded.quantized('integers', sample_quantized(GOOD, POOR, notices=(WARNING,)))}/",
+        "quantized": f"/jobs/{quantized}/",
         "quantize form": f"/submit?kind=quantize&model={model_id}",
         "compiler": "/devices/compiler-1",
         "jobs": "/jobs/",

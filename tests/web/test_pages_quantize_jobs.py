@@ -28,7 +28,7 @@ def test_the_answer_stands_first_then_what_was_made(visit: Visit, job: str) -> N
     page = visit(f"/jobs/{job}/")
     first = words(page.get_by_label("At a glance"))
     assert first.startswith("14.9 MB → becomes 3.80 MB ✓ PSNR 38.2 dB, 99 of 100 answers agree as the file defines it")
-    assert "on 100 samples kept from the calibration calibrated with 120 samples" in first
+    assert "on 100 samples kept from the calibration Calibrated with 120 samples" in first
     assert page.get_by_role("alert").count() == 0
     rows = page.get_by_role("region", name="Inputs and outputs").get_by_role("row")
     assert "uint16 1.526e-05 0 – –" in words(rows.nth(1))

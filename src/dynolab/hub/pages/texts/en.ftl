@@ -363,6 +363,7 @@ jobs-submitted = { NUMBER($count) } jobs submitted
 # Compiling
 compile-explained = Turn the model into the one that another runtime takes, and compare its numbers with the source’s.
 quantize-explained = Make a model of integers of a float one, with samples of its inputs, and compare its numbers with the float model’s. It needs no device.
+samples-explained = Samples of the model’s inputs, such as it will meet: 100 or more. The ranges of its activations are taken from them, and every fifth is kept to compare with.
 target = Target
 target-from = { $target } (from { $formats })
 target-hint = What the toolchains of this hub’s agents make of the model.
@@ -388,7 +389,7 @@ compared-on-calibration = Compared with the float model on { $count ->
     [one] 1 sample
    *[other] { $count } samples
  } of the calibration: others may come out worse
-calibrated-with = calibrated with { $count ->
+calibrated-with = Calibrated with { $count ->
     [one] 1 sample
    *[other] { $count } samples
  }
@@ -406,6 +407,7 @@ activations-hint = int16 loses less, and is slower on most processors.
 range-scheme = Range scheme
 range-scheme-hint = How the ranges of activations follow from the samples.
 quantize-time = Quantize time
+calibration-data = Calibration data
 compare-with-its-float-model = Compare with its float model
 becomes = becomes
 numbers-equal = The same numbers, bit by bit
@@ -697,6 +699,7 @@ waits-for-jobs = { $count ->
 }
 running-for = Running for { $time }.
 usual-not-known = There is no estimate: it is the first such job on this device.
+usual-not-known-anywhere = There is no estimate: it is the first such job.
 about-left = About { $left } left: such jobs usually take { $time }.
 longer-than-usual = Such jobs usually take { $time }.
 progress = Progress
