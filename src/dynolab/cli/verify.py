@@ -10,7 +10,7 @@ import click
 @click.command("verify")
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="[B]", required=False, type=click.Path(path_type=Path))
-@click.option("--runtimes", metavar="NAME,NAME", help="Runtimes of A and of B; default: each format's own.")
+@click.option("--runtimes", "both", metavar="NAME,NAME", help="Runtimes of A and of B; default: each format's own.")
 @click.option("--runtime-a", help="Runtime of A.")
 @click.option("--runtime-b", help="Runtime of B.")
 @click.option("--options-a", default="", help="Options of A, in AI Hub's grammar.")
@@ -35,7 +35,7 @@ import click
 def command(
     a: Path,
     b: Path | None,
-    runtimes: str | None,
+    both: str | None,
     runtime_a: str | None,
     runtime_b: str | None,
     options_a: str,
@@ -69,7 +69,7 @@ def command(
     from dynolab.spec.progress import describe
     from dynolab.spec.verifies import VerifySpec, parse_at_least, sides_of
 
-    sides = sides_of((a, b), runtimes, (runtime_a, runtime_b), (options_a, options_b))
+    sides = sides_of((a, b), both, (runtime_a, runtime_b), (options_a, options_b))
     spec = VerifySpec(
         *sides,
         data=data,
