@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from dynolab import plugins
-from dynolab.errors import Error, PluginMissing, SpecInvalid
+from dynolab.errors import Error, ModelNotSupported, PluginMissing, SpecInvalid
 from dynolab.spec.models import ModelFormat
 
 GROUP = "dynolab.formats"
@@ -63,6 +63,8 @@ class Format:
     """The runtime that runs it when none is named; None: the one that takes it, where there is one only."""
     marks: tuple[Mark, ...] = ()
     """A file that shows none of these is refused as none of the format; empty: nothing tells its files from others."""
+    only_named: tuple[str, ...] = ()
+    """Endings of files that are taken for a model of it only where they are named themselves, since others have them as well."""
     beside: tuple[str, ...] = ()
     """Endings of files that belong to it, with the same name in the same folder, such as ``.bin``."""
 
@@ -72,11 +74,12 @@ class Format:
         except ValueError as error:
             raise SpecInvalid(str(error), hint="such as 'mnn'") from error
         object.__setattr__(self, "title", self.title or self.name)
-        if not _all_are(str, self.endings) or not self.endings:
+        if not _all_are(str, self.endings) or not (self.endings or self.only_named):
             raise SpecInvalid(f"the format {self.name} has no endings: {self.endings!r}", hint="such as ('.mnn',)")
-        if not _all_are(str, self.beside):
-            raise SpecInvalid(f"the format {self.name}: {self.beside!r} are no endings", hint="such as ('.bin',)")
-        for ending in (*self.endings, *self.beside):
+        for more in (self.only_named, self.beside):
+            if not _all_are(str, more):
+                raise SpecInvalid(f"the format {self.name}: {more!r} are no endings", hint="such as ('.bin',)")
+        for ending in (*self.endings, *self.only_named, *self.beside):
             if not _ENDING.fullmatch(ending) or ending == ARCHIVE:
                 raise SpecInvalid(
                     f"the format {self.name}: {ending!r} is no ending of a file",
@@ -103,9 +106,12 @@ OURS: tuple[Format, ...] = (
     Format("onnx", (".onnx",), "ONNX", "onnxruntime"),
     Format("ort", (".ort",), "ORT", "onnxruntime", (Mark(b"ORTM", 4),)),
     Format("tflite", (".tflite",), "TFLite", "litert", (Mark(b"TFL3", 4),)),
-    Format("openvino_ir", (".xml",), "OpenVINO IR", "openvino", (Mark(b"<net", None),), (".bin",)),
+    Format("openvino_ir", (".xml",), "OpenVINO IR", "openvino", (Mark(b"<net", None),), beside=(".bin",)),
     Format("torchscript", (".pt", ".jit"), "TorchScript", "torch", (Mark(b"PK\x03\x04"),)),
     Format("exported_program", (".pt2",), "exported program", "torch", (Mark(b"PK\x03\x04"),)),
+    Format("qnn_context_binary", (), "QNN context binary", only_named=(".bin",)),
+    Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",)),
+    Format("precompiled_qnn_onnx", (), "ONNX with a QNN context", only_named=(".onnx",)),
     Format("null", (".null",), "null", "null"),
 )
 """dynolab's own; no outside format takes a name or an ending of these."""
@@ -169,10 +175,17 @@ def from_text(text: str) -> tuple[Format, ...]:
 
     def one(fields: dict[str, Any]) -> Format:
         marks = tuple(Mark(bytes.fromhex(mark["content"]), mark["at"]) for mark in fields.pop("marks"))
-        endings, beside = tuple(fields.pop("endings")), tuple(fields.pop("beside"))
-        return Format(endings=endings, beside=beside, marks=marks, **fields)
+        endings: dict[str, Any] = {name: tuple(fields.pop(name)) for name in ("endings", "only_named", "beside")}
+        return Format(marks=marks, **endings, **fields)
 
     return tuple(map(one, json.loads(text)))
+
+
+def said_by(ending: str, formats: Sequence[Format]) -> Format | None:
+    """The format that a file's ending says where the file itself is named as a model; None: none of these."""
+    small = ending.lower()
+    usual = next((one for one in formats if small in one.endings), None)
+    return usual or next((one for one in formats if small in one.only_named), None)
 
 
 def by_ending(ending: str) -> Format | None:
@@ -196,7 +209,7 @@ def endings(formats: Iterable[Format] | None = None) -> list[str]:
 def preferred(kind: ModelFormat, takers: Callable[[], Sequence[str]]) -> str:
     """The runtime of a format when none is named. ``takers`` finds those that take it, where the format does not say.
 
-    Raises :class:`SpecInvalid` where several take it, and :class:`PluginMissing` where none does.
+    Raises :class:`SpecInvalid` where several take it, and :class:`PluginMissing` or :class:`ModelNotSupported` where none does.
     """
     declared = by_name(kind)
     if declared is not None and declared.runtime is not None:
@@ -204,6 +217,11 @@ def preferred(kind: ModelFormat, takers: Callable[[], Sequence[str]]) -> str:
     able = takers()
     if len(able) == 1:
         return able[0]
+    if not able and declared in OURS:
+        raise ModelNotSupported(
+            f"nothing on this machine measures a {kind} model",
+            hint="it was built for an NPU of Qualcomm's: run it there",
+        )
     if able:
         raise SpecInvalid(f"several runtimes take {kind} models: {', '.join(able)}", hint=f"name one: -r {able[0]}")
     raise PluginMissing(

@@ -44,8 +44,8 @@ T = TypeVar("T")
 def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     """The runtime plug-in for a model, checked to fit and to be installed.
 
-    Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid` or
-    :class:`~dynolab.errors.PluginMissing`.
+    Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid`,
+    :class:`~dynolab.errors.ModelNotSupported` or :class:`~dynolab.errors.PluginMissing`.
     """
     runtime = runtime_named(name or formats.preferred(kind, lambda: _takers(kind)))
     if kind not in runtime.formats:

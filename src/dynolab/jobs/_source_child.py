@@ -24,7 +24,7 @@ from dynolab.jobs import _confined as confined
 from dynolab.jobs._sources import Found, choose
 from dynolab.spec import codec, untrusted
 from dynolab.spec.models import ModelFormat
-from dynolab.spec.onnxfile import external_data
+from dynolab.spec.onnxfile import contexts, external_data
 
 ZIP_MAX_FILES = 10_000
 ZIP_MAX_RATIO = 100
@@ -38,6 +38,8 @@ _NO_ZIP = (
 )  # fmt: skip
 """What the standard library raises for a zip whose structures make no sense; a RecursionError is a RuntimeError."""
 UNPACKED = "model"
+OPENED_BY_NAME = (ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM, ModelFormat.QNN_DLC)
+"""Archives that are opened, whatever their first bytes are, to tell what is wrong with them."""
 
 
 def examine(name: str, file: BinaryIO, folder: Path, known: Sequence[Format] = OURS) -> Found:
@@ -64,17 +66,21 @@ def _one(name: str, file: BinaryIO, known: Sequence[Format]) -> Found:
     if not head:
         raise ModelInvalid(f"{name} is empty (0 bytes)", hint="download or export it again")
     kind = _checked(name, head, known).kind
+    if kind == ModelFormat.QNN_DLC:
+        return Found(_dlc(name, file), name)
     if kind in (ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM):
         kind = _torch_format(name, file)
     if kind == ModelFormat.ONNX:
-        return Found(kind, name, tuple(external_data(name, file)))
+        outside, held = external_data(name, file), contexts(name, file)
+        kind = kind if held is None else ModelFormat.PRECOMPILED_QNN_ONNX
+        return Found(kind, name, tuple(sorted({*outside, *(held or ())})))
     return Found(kind, name, _null_data(file) if kind == ModelFormat.NULL else ())
 
 
 def _checked(name: str, head: bytes, known: Sequence[Format]) -> Format:
     """The format that a file's name says, once its beginning does not say otherwise."""
     path = PurePosixPath(name)
-    said = next((one for one in known if path.suffix.lower() in one.endings), None)
+    said = formats.said_by(path.suffix, known)
     shown = [one for one in known if one.shown_by(head)]
     if said is None:
         raise ModelInvalid(
@@ -86,12 +92,24 @@ def _checked(name: str, head: bytes, known: Sequence[Format]) -> Format:
             f"{name} is named like {said.name}, but holds {shown[0].name}",
             hint=f"rename it to {path.stem}{shown[0].endings[0]}",
         )
-    if said.marks and not shown and said.name not in (ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM):
+    if said.marks and not shown and said.name not in OPENED_BY_NAME:
         marks = " or ".join(mark.content.decode("ascii", "backslashreplace").strip() for mark in said.marks)
         raise ModelInvalid(
             f"{name} does not hold the mark {marks} of {said.title}", hint="is it another format, or truncated?"
         )
     return said
+
+
+def _dlc(name: str, file: BinaryIO) -> ModelFormat:
+    """Qualcomm's container: a ZIP file with a model and notes of its making. What they hold is read by nobody here."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except _NO_ZIP as error:
+        raise ModelInvalid(f"{name} is not a whole DLC file: {error}") from error
+    if "model" not in names or not any(one.startswith("dlc.metadata") for one in names):
+        raise ModelInvalid(f"{name} holds no model of a DLC file", hint="is it another format, or truncated?")
+    return ModelFormat.QNN_DLC
 
 
 def _null_data(file: BinaryIO) -> tuple[str, ...]:

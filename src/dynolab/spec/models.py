@@ -32,6 +32,9 @@ class ModelFormat(str):
     OPENVINO_IR: ClassVar[ModelFormat]
     TORCHSCRIPT: ClassVar[ModelFormat]
     EXPORTED_PROGRAM: ClassVar[ModelFormat]
+    QNN_CONTEXT_BINARY: ClassVar[ModelFormat]
+    QNN_DLC: ClassVar[ModelFormat]
+    PRECOMPILED_QNN_ONNX: ClassVar[ModelFormat]
     NULL: ClassVar[ModelFormat]
 
     def __new__(cls, name: str) -> ModelFormat:
@@ -45,6 +48,8 @@ class ModelFormat(str):
 ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.TFLITE = map(ModelFormat, ("onnx", "ort", "tflite"))
 ModelFormat.OPENVINO_IR, ModelFormat.NULL = map(ModelFormat, ("openvino_ir", "null"))
 ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM = map(ModelFormat, ("torchscript", "exported_program"))
+ModelFormat.QNN_CONTEXT_BINARY, ModelFormat.QNN_DLC = map(ModelFormat, ("qnn_context_binary", "qnn_dlc"))
+ModelFormat.PRECOMPILED_QNN_ONNX = ModelFormat("precompiled_qnn_onnx")
 
 
 @dataclass(frozen=True, slots=True)
