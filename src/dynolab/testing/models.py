@@ -112,6 +112,17 @@ def exported_program(path: Path) -> Path:
     return path
 
 
+def mnn(path: Path) -> Path:
+    """The net of :func:`onnx_net`, converted by MNN's own converter as a function: its command fetches a logger of usage with pip."""
+    import _tools  # MNN's, in the same distribution
+
+    source = onnx_net(path.with_suffix(".onnx"))
+    asked = ["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(path), "--bizCode", "dynolab"]
+    _tools.mnnconvert(asked)
+    source.unlink()
+    return path
+
+
 def null(path: Path) -> Path:
     """A model that does nothing."""
     path.write_text("{}", encoding="utf-8")
@@ -124,6 +135,7 @@ MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.OPENVINO_IR: ("net.xml", openvino_ir),
     ModelFormat.TORCHSCRIPT: ("net.pt", torchscript),
     ModelFormat.EXPORTED_PROGRAM: ("net.pt2", exported_program),
+    ModelFormat.MNN: ("net.mnn", mnn),
     ModelFormat.NULL: ("net.null", null),
 }
 """File name and maker by format; TFLite has no small maker: a test carries a file."""
