@@ -26,10 +26,6 @@ REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
 """Runtimes that must be there: a missing one fails instead of being skipped."""
 
 
-ONNX_MADE = (ModelFormat.MNN, ModelFormat.NCNN)
-"""Formats that the net of ``onnx_net`` is converted to; their runtimes take other shapes than the file says."""
-
-
 @cache
 def make_model(kind: ModelFormat, made: Path) -> Path:
     folder = made / kind
@@ -66,9 +62,11 @@ def suite(name: str, kind: ModelFormat) -> type[RuntimeContract]:
         return ready_model(name, kind, made)
 
     more: dict[str, object] = {}
-    if kind in (ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.OPENVINO_IR, *ONNX_MADE):
+    if kind in (ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.OPENVINO_IR, ModelFormat.MNN, ModelFormat.NCNN):
         more = {"reference": of_onnx_net, "psnr_db": 40.0 if name == "openvino" else 60.0}  # it may compute in bfloat16
-    if kind in (ModelFormat.ONNX, *ONNX_MADE):
+    if kind == ModelFormat.NCNN:
+        more |= {"reference": of_net_without_batch}
+    if kind in (ModelFormat.ONNX, ModelFormat.MNN):
         more |= {"open_model": open_net(kind), "open_shapes": ({"x": (1, 3, 16, 16)}, {"x": (5, 3, 16, 16)})}
     if kind == ModelFormat.TFLITE:  # trained on such values: it tells the usual ones not apart
         more = {"wishes": InputWishes(ranges={"input_1": (-100.0, 100.0)})}
@@ -84,8 +82,14 @@ def of_onnx_net(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -
     return dict(zip(evaluator.output_names, evaluator.run(None, dict(arrays)), strict=True))
 
 
+def of_net_without_batch(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The same for ncnn, whose tensors have no batch."""
+    found = of_onnx_net(self, model, {name: array[None] for name, array in arrays.items()})
+    return found and {name: array[0] for name, array in found.items()}
+
+
 def open_net(kind: ModelFormat) -> Any:
-    """A fixture that makes the same net with a batch of any size."""
+    """A fixture that makes the same net with a batch of any size; MNN takes others than the file says."""
 
     @pytest.fixture
     def open_model(self: RuntimeContract, tmp_path: Path, made: Path) -> Path:
