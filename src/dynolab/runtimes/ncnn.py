@@ -160,9 +160,10 @@ class Ncnn(Runtime):
                     f"ncnn cannot load the {what} of {file.name}: the log has its reason",
                     hint="a layer that it lacks, or a file that is not whole: convert the model again",
                 )
-        # The names are the library's; shapes and types are known from the inspection.
-        inputs = tuple(TensorSpec(name, "float32", target.shapes.get(name, (None,))) for name in net.input_names())
-        return NcnnSession(net, inputs)
+        blobs = [blob.name for blob in net.blobs()]
+        embedded = {blobs[layer.bottoms[0]] for layer in net.layers() if layer.type == "Embed"}
+        kinds = {name: "int32" if name in embedded else "float32" for name in net.input_names()}
+        return NcnnSession(net, tuple(TensorSpec(name, kind, target.shapes[name]) for name, kind in kinds.items()))
 
 
 def _set(option: Any, given: Mapping[str, object]) -> None:
