@@ -60,7 +60,8 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     chosen = name or PREFERRED.get(kind)
     if chosen is None:
         raise errors.ModelNotSupported(
-            f"nothing on this machine measures a {kind} model", hint="it was built for an NPU of Qualcomm's: run it there"
+            f"nothing on this machine measures a {kind} model",
+            hint="it was built for an NPU of Qualcomm's: run it there",
         )
     runtime = plugins.load("dynolab.runtimes", chosen)
     if not isinstance(runtime, Runtime):

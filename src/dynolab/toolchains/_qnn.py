@@ -83,14 +83,15 @@ class QnnToolchain(Toolchain):
             output_names=names,
             source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
             compiled=Side(self.makes, size, schema=f"QNN {built.sdk}"),
-            notices=(*notices, *more, *_notices(chipset, self.holds, is_float=ends.computes_floats(source))),
+            notices=(*notices, *more, *_notices(chipset, self.simulated_text, is_float=ends.computes_floats(source))),
             quantizations=tuple(edited),
             npu=npu,
             beside=SOURCE_FOLDER if (order.folder / SOURCE_FOLDER).is_dir() else None,
         )
 
-    holds: ClassVar[str] = "the file"
-    """What the simulator ran."""
+    simulated_text: ClassVar[str] = (
+        "the numbers are a simulator's: the file was run on Qualcomm's for x86; how close a device comes to it is not known"
+    )
 
     def build(self, source: Path, chipset: Chipset) -> Built:
         """A context of the whole graph, beside its source. Raises :class:`ModelNotSupported`."""
@@ -154,6 +155,12 @@ def build_context(source: Path, chipset: Chipset, entries: Mapping[str, str] | N
     return Built(wrapper, binary, (_attribute(nodes[0], "partition_name"),), operators, htp.built_for(model, chipset))
 
 
+def not_run(chipset: Chipset) -> Notice:
+    """What nobody can promise of anything that is built here."""
+    text = f"no {chipset.name} was at hand: whether the file loads there, and how fast it is, is not known"
+    return Notice("warning", "not-run-on-a-device", text)
+
+
 def keep_source(order: Order, source: Path) -> None:
     """Leave what QNN was given beside the model: QNN links graphs that it builds, and not what it built."""
     kept = order.folder / SOURCE_FOLDER
@@ -202,13 +209,8 @@ def _check_shapes(session: Any) -> None:
             )
 
 
-def _notices(chipset: Chipset, holds: str, *, is_float: bool) -> tuple[Notice, ...]:
-    found = [
-        Notice("info", "simulated", f"the numbers are a simulator's: {holds} was run on Qualcomm's for x86; how close a device "
-               "comes to it is not known"),
-        Notice("warning", "not-run-on-a-device", f"no {chipset.name} was at hand: whether the file loads there, and how fast it is, is not "
-               "known"),
-    ]  # fmt: skip
+def _notices(chipset: Chipset, simulated: str, *, is_float: bool) -> tuple[Notice, ...]:
+    found = [Notice("info", "simulated", simulated), not_run(chipset)]
     if is_float and chipset.computes_floats:
         found.append(Notice("info", "float16", "floating-point numbers are computed as float16 on the NPU"))
     elif is_float:
