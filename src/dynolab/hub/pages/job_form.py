@@ -33,8 +33,8 @@ from dynolab.spec.duets import DEFAULT_BUDGET_S, DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
 from dynolab.spec.options import parse as parse_options
 
-KINDS = tuple(one for one in ALL_KINDS if one != "quantize")
-"""Of jobs that the form submits; quantize jobs come from clients and commands."""
+KINDS = tuple(one for one in ALL_KINDS if one not in ("quantize", "link"))
+"""Of jobs that the form submits; the others come from clients and commands."""
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""
