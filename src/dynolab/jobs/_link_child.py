@@ -49,7 +49,10 @@ def link_all(folder: Path, wanted: Wanted, begun_ns: int) -> Linked:
     """The linked file's document; the file is left in the folder. Raises what the toolchain raises."""
     qnn.check_options(link_options.parse(wanted.options).plain)
     made, scratch = shared.folders(folder)
-    parts = [linking.Part(one.name, _order(one, wanted, scratch / f"order-{number}")) for number, one in enumerate(wanted.graphs)]
+    parts = [
+        linking.Part(one.name, _order(one, wanted, scratch / f"order-{number}"))
+        for number, one in enumerate(wanted.graphs)
+    ]
     joined = linking.link(parts, made, scratch)
     time_ns, peak_bytes = shared.spent(begun_ns)
     return Linked(

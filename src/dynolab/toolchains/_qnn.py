@@ -90,7 +90,10 @@ class QnnToolchain(Toolchain):
             output_names=tuple(one.name for one in ready.outputs),
             source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
             compiled=Side(self.makes, size, schema=f"QNN {built.sdk}"),
-            notices=(*ready.notices, *_notices(chipset, self.simulated_text, is_float=ends.computes_floats(ready.source))),
+            notices=(
+                *ready.notices,
+                *_notices(chipset, self.simulated_text, is_float=ends.computes_floats(ready.source)),
+            ),
             quantizations=ready.quantizations,
             npu=npu,
             beside=SOURCE_FOLDER if (order.folder / SOURCE_FOLDER).is_dir() else None,

@@ -74,9 +74,7 @@ def _together(sources: Sequence[Path], chipset: Chipset, root: Path) -> list[qnn
             entries["ep.stop_share_ep_contexts"] = "1"
         wrapper = f"linked-{number}.onnx"
         sessions.append(qnn.open_building(root, source.relative_to(root), chipset, wrapper, entries))
-    built = [
-        qnn.built_context(root / f"linked-{number}.onnx", one, chipset) for number, one in enumerate(sessions)
-    ]
+    built = [qnn.built_context(root / f"linked-{number}.onnx", one, chipset) for number, one in enumerate(sessions)]
     if len({one.binary for one in built}) != 1:
         raise ModelNotSupported(f"the compiler does not link graphs for {chipset.told}: it leaves a binary for each")
     return built
