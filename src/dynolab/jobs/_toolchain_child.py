@@ -14,7 +14,7 @@ from dynolab.jobs import _confined as confined
 from dynolab.spec import codec
 from dynolab.spec.models import FileFact
 
-ORDER_FILE, MADE_FOLDER, SCRATCH_FOLDER = "order.json", "made", "scratch"
+ORDER_FILE, SAID_FILE, MADE_FOLDER, SCRATCH_FOLDER = "order.json", "said.txt", "made", "scratch"
 Wanted = TypeVar("Wanted")
 
 
@@ -36,6 +36,13 @@ def spent(begun_ns: int) -> tuple[int, int]:
     """Wall time since then, and the most memory in bytes that this process held resident, or one that it started and that ended."""
     held = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return monotonic_ns() - begun_ns, max(held) * 1024
+
+
+def say(work: Path, text: str) -> None:
+    """Leave a line of what is done now, for whoever waits."""
+    partial = work / f"{SAID_FILE}.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(work / SAID_FILE)
 
 
 def compared(work: Callable[[], Any]) -> tuple[Any, str | None]:
