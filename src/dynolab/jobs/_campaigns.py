@@ -46,6 +46,7 @@ PREFERRED: Mapping[ModelFormat, str] = {
     ModelFormat.OPENVINO_IR: "openvino",
     ModelFormat.TORCHSCRIPT: "torch",
     ModelFormat.EXPORTED_PROGRAM: "torch",
+    ModelFormat.PRECOMPILED_QNN_ONNX: "qnnsimulator",
     ModelFormat.NULL: "null",
 }
 """The runtime of a format when none is named: the one its makers publish."""
@@ -99,13 +100,16 @@ class Carried:
     outputs: tuple[dict[str, Path], ...]
 
 
-def validate(spec: ProfileSpec) -> ProfileSpec:
-    """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run."""
+def validate(spec: ProfileSpec, *, measures: bool = True) -> ProfileSpec:
+    """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run.
+
+    ``measures``: whether times and memory are wanted, which not every runtime has. Raises as :func:`runtime_for` does.
+    """
     with open_source(spec.model) as source:
-        return validate_for(spec, source)
+        return validate_for(spec, source, measures=measures)
 
 
-def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
+def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = True) -> ProfileSpec:
     """The same of a model that is open already."""
     arguments.check(spec)
     check_format(source, spec.formats)
@@ -115,13 +119,19 @@ def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
         raise errors.SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {spec.runtime}")
     if options.repeats != options_module.Options().repeats and spec.repeats not in (None, options.repeats):
         raise errors.SpecInvalid(f"--repeats {options.repeats} of the options contradicts --repeats {spec.repeats}")
-    return replace(spec, runtime=runtime_for(spec.runtime or wanted, source.format).name)
+    runtime = runtime_for(spec.runtime or wanted, source.format)
+    if measures and runtime.numbers_only:
+        raise errors.ModelNotSupported(
+            f"the runtime {runtime.name} measures nothing: {runtime.numbers_only}",
+            hint="a device with such an NPU measures it; inference jobs, and `dynolab verify`, have the numbers",
+        )
+    return replace(spec, runtime=runtime.name)
 
 
 def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
     """Infer and measure, as asked, on the context's device. Raises what the model or the device failed with."""
     with open_source(spec.model) as source:
-        spec = validate_for(spec, source)
+        spec = validate_for(spec, source, measures=measures)
         runtime = runtime_for(spec.runtime, source.format)
         device = records.key(environment.device_facts())
         measured, outputs = _send(spec, source, runtime, context, records.best(device), batches, measures)
