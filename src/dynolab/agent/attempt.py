@@ -96,7 +96,7 @@ def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[st
     return Outcome(
         summary=summary,
         tensors=Tensors(left.inputs, left.outputs, fixed=True),
-        made=MadeModel(side.format, is_directory=len(files) > 1),
+        made=MadeModel(side.format, is_directory=len(files) > 1 or left.entry.endswith(".zip")),
     )
 
 
@@ -202,8 +202,9 @@ def _quantize(folder: Path, assignment: Assignment, data: str, context: Context)
 
 
 def _formats(kind: str) -> tuple[str, ...]:
-    """What a model may be that was said to be of a kind."""
-    return (kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
+    """What a model may be that was said to be of a kind: AI Hub's client calls what is built for an NPU `onnx`, too."""
+    built = [ModelFormat.PRECOMPILED_QNN_ONNX] if kind == ModelFormat.ONNX else []
+    return (kind, *built, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
 
 
 def _compile_job() -> CompileJob:

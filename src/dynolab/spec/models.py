@@ -17,6 +17,9 @@ class ModelFormat(StrEnum):
     OPENVINO_IR = "openvino_ir"
     TORCHSCRIPT = "torchscript"
     EXPORTED_PROGRAM = "exported_program"
+    QNN_CONTEXT_BINARY = "qnn_context_binary"
+    QNN_DLC = "qnn_dlc"
+    PRECOMPILED_QNN_ONNX = "precompiled_qnn_onnx"
     NULL = "null"
 
 
@@ -28,8 +31,13 @@ EXTENSIONS: dict[str, ModelFormat] = {
     ".pt": ModelFormat.TORCHSCRIPT,
     ".jit": ModelFormat.TORCHSCRIPT,
     ".pt2": ModelFormat.EXPORTED_PROGRAM,
+    ".dlc": ModelFormat.QNN_DLC,
     ".null": ModelFormat.NULL,
 }
+
+
+NAMED_EXTENSIONS: dict[str, ModelFormat] = {".bin": ModelFormat.QNN_CONTEXT_BINARY}
+"""Endings of other files as well, such as OpenVINO's weights: only a file that is named itself is taken for a model."""
 
 
 @dataclass(frozen=True, slots=True)

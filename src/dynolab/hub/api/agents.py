@@ -25,7 +25,16 @@ from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
 from dynolab.spec import codec, untrusted
-from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, Baseline, ClaimRequest, FileLink, Outcome, Renewal
+from dynolab.spec.agents import (
+    AGENT_PROTOCOL,
+    Assignment,
+    Baseline,
+    ClaimRequest,
+    FileLink,
+    LinkedModel,
+    Outcome,
+    Renewal,
+)
 from dynolab.spec.duets import DuetTerms
 
 T = TypeVar("T")
@@ -79,7 +88,7 @@ async def finish(request: Request) -> Response:
 
 
 async def give(request: Request) -> Response:
-    """``GET files/WHAT/ID``: the attempt's ``model``, ``baseline`` or ``dataset``."""
+    """``GET files/WHAT/ID``: the attempt's ``model``, ``baseline``, ``dataset`` or ``linked-0``."""
     hub: Hub = request.app.state.hub
     agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
     size, chunks = await read_blob(hub, await given_file(hub, agent, _attempt(request), request.path_params["what"]))
@@ -147,6 +156,8 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         input_specs=found.input_specs,
         weights_dtype=found.weights_dtype,
         activations_dtype=found.activations_dtype,
+        linked=tuple(LinkedModel(FileLink(one.file_name, one.bytes), one.kind) for one in found.linked),
+        made_for=found.made_for,
     )
 
 

@@ -16,7 +16,9 @@ from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
 from dynolab.hub.usecases.job_request import (
-    KINDS,
+    KINDS as ALL_KINDS,
+)
+from dynolab.hub.usecases.job_request import (
     WAITS_MOST,
     Comparison,
     JobRequest,
@@ -33,6 +35,8 @@ from dynolab.spec.options import parse as parse_options
 from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
 from dynolab.spec.toolchain_support import MAKING
 
+KINDS = tuple(one for one in ALL_KINDS if one != "link")
+"""Of jobs that the form submits; link jobs come from clients and commands."""
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""

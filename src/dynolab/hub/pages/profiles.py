@@ -30,11 +30,12 @@ from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_devices import find_devices
-from dynolab.hub.usecases.find_jobs import find_job
+from dynolab.hub.usecases.find_jobs import find_job, linked_models
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_comparison import read_comparison
 from dynolab.hub.usecases.read_compiled import read_compiled
+from dynolab.hub.usecases.read_linked import read_linked
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.read_quantized import read_quantized
@@ -46,6 +47,7 @@ from dynolab.report.html.layers import layers_view
 from dynolab.report.html.quantized import QuantizedView, quantized_view
 from dynolab.report.html.view import ProfileView, view
 from dynolab.spec import codec
+from dynolab.spec.links import Linked
 from dynolab.spec.profiles import Profile
 from dynolab.spec.runtime_support import check_runtime_support
 
@@ -149,6 +151,7 @@ DOCUMENTS: Mapping[str, Callable[[Hub, Row[Any]], Awaitable[object | None]]] = {
     "comparison": read_comparison,
     "compiled": read_compiled,
     "quantized": read_quantized,
+    "linked": read_linked,
 }
 """What reads the documents of jobs that leave no profile, by the last part of the document's address."""
 
@@ -206,6 +209,7 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     return {
         "job": line(row),
         "row": row,
+        "linked_models": linked_models(row),
         "attempts": attempts,
         "position": position,
         "estimate": await estimate_start(hub, row, position) if row.state == "queued" else None,
@@ -220,6 +224,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     seen: DuetView | None = None
     made: CompiledView | None = None
     quantised: QuantizedView | None = None
+    graphs: Linked | None = None
     trouble, is_cut = None, False
     try:
         if (profile := await read_profile(hub, row)) is not None:
@@ -230,6 +235,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
             made = compiled_view(document, spoken)
         if (integers := await read_quantized(hub, row)) is not None:
             quantised = quantized_view(integers, spoken)
+        graphs = await read_linked(hub, row)
     except Error as error:
         trouble = error
     return {
@@ -237,6 +243,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
         "seen": seen,
         "made": made,
         "quantised": quantised,
+        "graphs": graphs,
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
@@ -261,7 +268,9 @@ async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     return {
         "has_target": is_made,
         "profile_at": f"/submit?{urlencode(of_model)}" if is_made or row.finished_at is None else None,
-        "compare_at": f"/submit?{urlencode({'baseline': row.model_id} | of_model)}" if is_made and compares else None,
+        "compare_at": f"/submit?{urlencode({'baseline': row.model_id} | of_model)}"
+        if is_made and compares and row.kind != "link"
+        else None,
     }
 
 

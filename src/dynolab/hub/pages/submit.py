@@ -20,6 +20,7 @@ from dynolab.hub.pages.job_form import (
     BASELINE_FILE,
     COMING,
     DATASET_FILE,
+    KINDS,
     MODEL_FILE,
     OF_QUANTIZE_FIELDS,
     JobForm,
@@ -42,7 +43,6 @@ from dynolab.hub.usecases.find_devices import DeviceModel
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
 from dynolab.hub.usecases.find_toolchain import find_offered
-from dynolab.hub.usecases.job_request import KINDS
 from dynolab.hub.usecases.receive_file import receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import UUID, Text, bindparam, exists, func, insert, literal, select, update
+from sqlalchemy import UUID, Text, any_, bindparam, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
@@ -20,6 +20,7 @@ from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.made_models import specs_of_row
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest
 from dynolab.spec.compiles import InputSpec
+from dynolab.spec.toolchain_support import MAKING
 
 WAIT_MAX_S = 25.0
 CHANGING_S = 0.02
@@ -53,6 +54,8 @@ class Claim:
     input_specs: dict[str, InputSpec] | None
     weights_dtype: str
     activations_dtype: str
+    linked: tuple[ClaimedModel, ...]
+    made_for: tuple[str, ...]
     comparison: dict[str, Any] | None
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
@@ -80,6 +83,7 @@ def _beginning() -> Prepared:
         "input_specs",
         "weights_dtype",
         "activations_dtype",
+        "device_attributes",
     )
     found = (
         select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "baseline_id", "attempts")))
@@ -199,7 +203,8 @@ async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tupl
                 connection, job=claimed.payload, board=device_id, attempt=attempt_id, token=agent.token_id
             )
             if about is not None:
-                return _claimed(attempt_id, about), False
+                linked = await _linked(connection, about.id) if about.kind == "link" else ()
+                return _claimed(attempt_id, about, linked), False
             if await _waits(connection, claimed.payload):
                 raise _Changing
             await hub.queue.finish(connection, claimed.entry)
@@ -213,7 +218,17 @@ async def _waits(connection: AsyncConnection, job_id: str) -> bool:
     return row is not None and row.state == "queued" and row.cancelled_at is None
 
 
-def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
+async def _linked(connection: AsyncConnection, job_id: str) -> tuple[ClaimedModel, ...]:
+    """The models that a job puts beside its first, in their order."""
+    place = func.array_position(job.c.linked_ids, model.c.id)
+    found = select(model.c.kind, model.c.name, model.c.is_directory, blob.c.bytes).select_from(
+        job.join(model, model.c.id == any_(job.c.linked_ids)).join(blob, blob.c.id == model.c.blob_id)
+    )
+    rows = (await connection.execute(found.where(job.c.id == job_id).order_by(place))).all()
+    return tuple(ClaimedModel(one.kind, file_name(one.name, one.kind, one.is_directory), one.bytes) for one in rows)
+
+
+def _claimed(attempt_id: uuid.UUID, about: Any, linked: tuple[ClaimedModel, ...]) -> Claim:
     return Claim(
         attempt_id=attempt_id,
         number=about.number,
@@ -231,6 +246,8 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         input_specs=specs_of_row(about),
         weights_dtype=about.weights_dtype or "",
         activations_dtype=about.activations_dtype or "",
+        linked=linked,
+        made_for=tuple(about.device_attributes) if about.kind in MAKING else (),
     )
 
 
