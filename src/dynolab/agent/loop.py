@@ -173,7 +173,8 @@ class Attempt:
 
     def _measure(self) -> Outcome:
         try:
-            self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
+            if not self._assignment.linked:
+                self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
             if self._assignment.baseline is not None:
                 own = self._folder / BASELINE_FOLDER  # the two may be of one name
                 own.mkdir(mode=0o700)

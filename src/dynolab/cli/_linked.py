@@ -24,14 +24,14 @@ def show(made: Linked) -> None:
     for notice in made.notices:
         if notice.level != "info":
             console.print(f"[bold red]warning:[/bold red] {escape(notice.text)}", soft_wrap=True)
-    about = f"for {made.chipset}, {show_time(made.time_ns)}, at most {show_bytes(made.peak_bytes)} of memory"
+    about = f"for {made.npu.chipset}, Hexagon {made.npu.hexagon}, {show_time(made.time_ns)}, at most {show_bytes(made.peak_bytes)} of memory"
     console.print(f"[dim]{escape(about)}[/dim]", soft_wrap=True)
     console.print()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("Graph", "From", "Size", "Inputs", "Outputs"):
+    for title in ("Graph", "From", "Operators", "Inputs", "Outputs"):
         table.add_column(title, overflow="fold")
     for one in made.graphs:
         names = (", ".join(f"{spec.name} {spec.shape_text}" for spec in side) for side in (one.inputs, one.outputs))
-        table.add_row(*map(Text, (one.name, one.source, show_bytes(one.source_bytes), *names)))
+        table.add_row(*map(Text, (one.name, one.source, str(one.operators), *names)))
     console.print(table)
     _made.notices(console, [one for one in made.notices if one.level == "info"], made.tools)

@@ -57,6 +57,7 @@ def command(
     \b
     dynolab compile net.pt2
     dynolab compile net.pt -o compiled --input-specs image=1,3,224,224 --options "--output_names logits"
+    dynolab compile net.pt2 --chipset sm8550 --options "--target_runtime precompiled_qnn_onnx"
     \b
     Exit status 1 when the numbers are not those of MODEL any more.
     """  # noqa: D301 - click wants the backspace character itself

@@ -16,7 +16,7 @@ OFFER_NULL = "DYNOLAB_OFFER_NULL"
 BASELINE_FOLDER = "baseline"
 """Where an attempt's process finds the model to compare with, in the folder of its assignment."""
 LINKED = "linked-"
-"""With a number, from 0: what a further model to link is fetched as, and the folder that it lies in."""
+"""With a number, from 0: what the source of a model to link is fetched as, and the folder that it lies in."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
@@ -71,11 +71,13 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkedModel:
-    """A further model of an assignment that links."""
+class LinkedSource:
+    """What a model to link was made of, and how: graphs are linked while they are built."""
 
     model: FileLink
     model_kind: str
+    options: str
+    input_specs: dict[str, InputSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class Assignment:
     weights_dtype: str = ""
     activations_dtype: str = ""
     """Of a job that quantises, whose calibration data are the dataset."""
-    linked: tuple[LinkedModel, ...] = ()
-    """Of a job that links: the models beside the first."""
+    linked: tuple[LinkedSource, ...] = ()
+    """Of a job that links, for which ``model`` is not fetched."""
     made_for: tuple[str, ...] = ()
     """Of a job that compiles or links: the attributes of the device that it is for, which need not be the agent's own."""
 

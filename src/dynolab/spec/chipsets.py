@@ -33,6 +33,8 @@ class Chipset:
         return f"{self.name} (soc-model {self.soc_model}, Hexagon {self.hexagon})"
 
 
+FOR_CHIPSET = ("precompiled_qnn_onnx", "qnn_context_binary", "qnn_dlc")
+"""Targets that are made for one chipset."""
 CHIPSETS = (
     Chipset("SM8550", 43, "v73", ("qualcomm-snapdragon-8gen2", "sm8550", "qualcomm-qcs8550-proxy")),
     Chipset("SM8650", 57, "v75", ("qualcomm-snapdragon-8gen3", "sm8650")),

@@ -6,9 +6,10 @@ Times are integers in nanoseconds, memory integers in bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from dynolab.spec.compiles import InputSpec, Npu
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact
 from dynolab.spec.show import show_bytes
@@ -18,16 +19,27 @@ LINKED_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSpec:
-    """One link job: compiled models, one or more, and a folder for what is made."""
+class LinkSource:
+    """What one of the graphs is made of: graphs are linked while they are built, and not after."""
 
-    models: tuple[Path, ...]
-    folder: Path
+    model: Path
+    """What a compile job takes; here also the folder that one left."""
     options: str = ""
-    made_for: tuple[str, ...] = ()
-    """Attributes of the device that the file is for, such as ``soc-model:43``; empty: what the models were compiled for."""
-    formats: tuple[tuple[str, ...], ...] = ()
-    """What each model may be; empty: anything that is linked."""
+    """Those of the compile job; the target that they name does not matter."""
+    input_specs: Mapping[str, InputSpec] = field(default_factory=dict)
+    formats: tuple[str, ...] = ()
+    """What the model may be; empty: anything that a toolchain takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """One link job: models for one chipset, and a folder for what is made."""
+
+    sources: tuple[LinkSource, ...]
+    folder: Path
+    chipset: str
+    """Its name, number or generation, see :mod:`dynolab.spec.chipsets`."""
+    options: str = ""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
 
@@ -40,9 +52,10 @@ class LinkedGraph:
     """As a program asks the file for it."""
     source: str
     """The model's file name."""
-    source_bytes: int
-    inputs: tuple[TensorSpec, ...] = ()
-    outputs: tuple[TensorSpec, ...] = ()
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    operators: int
+    """That the NPU computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +63,11 @@ class Linked:
     """What a link job left."""
 
     schema: int
-    name: str
-    """The models' file names, joined by `` + ``."""
     entry: str
     """The file, below the folder that was asked for."""
     files: tuple[FileFact, ...]
     graphs: tuple[LinkedGraph, ...]
-    chipset: str
-    """What it was made for, in words."""
+    npu: Npu
     file_bytes: int
     tools: Mapping[str, str]
     """Version by distribution."""
@@ -66,15 +76,20 @@ class Linked:
     """Wall time of the process until the file was written."""
     peak_bytes: int
     """The most memory that the process held resident."""
-    apart_bytes: int | None = None
-    """What the same models take as files of their own for the same device; None: not known."""
+    separate_bytes: int | None = None
+    """What the same graphs take as files of their own; None: not known."""
     notices: tuple[Notice, ...] = ()
     """What could not be verified among them."""
 
     @property
+    def name(self) -> str:
+        """The models' file names, in one line."""
+        return " + ".join(one.source for one in self.graphs)
+
+    @property
     def headline(self) -> str:
-        """Graphs and size, in words: ``2 graphs, 680 kB, where the files apart take 1.15 MB``."""
+        """Graphs and size, in words: ``2 graphs, 680 kB, where files of their own take 1.15 MB``."""
         count = len(self.graphs)
         said = f"{count} graph{'s' if count != 1 else ''}, {show_bytes(self.file_bytes)}"
-        apart = self.apart_bytes if count > 1 else None
-        return said if apart is None else f"{said}, where the files apart take {show_bytes(apart)}"
+        apart = self.separate_bytes if count > 1 else None
+        return said if apart is None else f"{said}, where files of their own take {show_bytes(apart)}"

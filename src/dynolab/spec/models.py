@@ -31,13 +31,13 @@ EXTENSIONS: dict[str, ModelFormat] = {
     ".pt": ModelFormat.TORCHSCRIPT,
     ".jit": ModelFormat.TORCHSCRIPT,
     ".pt2": ModelFormat.EXPORTED_PROGRAM,
-    ".dlc": ModelFormat.QNN_DLC,
     ".null": ModelFormat.NULL,
 }
 
 
-NAMED_EXTENSIONS: dict[str, ModelFormat] = {".bin": ModelFormat.QNN_CONTEXT_BINARY}
-"""Endings of other files as well, such as OpenVINO's weights: only a file that is named itself is taken for a model."""
+NAMED_EXTENSIONS: dict[str, ModelFormat] = {".bin": ModelFormat.QNN_CONTEXT_BINARY, ".dlc": ModelFormat.QNN_DLC}
+"""Endings of files that are taken for a model only where they are named themselves: ``.bin`` is OpenVINO's weights as well, and
+beside either of them lies what it was made from."""
 
 
 @dataclass(frozen=True, slots=True)

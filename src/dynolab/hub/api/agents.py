@@ -17,7 +17,7 @@ from starlette.routing import Route
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
+from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
@@ -31,7 +31,7 @@ from dynolab.spec.agents import (
     Baseline,
     ClaimRequest,
     FileLink,
-    LinkedModel,
+    LinkedSource,
     Outcome,
     Renewal,
 )
@@ -156,9 +156,13 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         input_specs=found.input_specs,
         weights_dtype=found.weights_dtype,
         activations_dtype=found.activations_dtype,
-        linked=tuple(LinkedModel(FileLink(one.file_name, one.bytes), one.kind) for one in found.linked),
+        linked=tuple(map(_linked, found.linked)),
         made_for=found.made_for,
     )
+
+
+def _linked(one: ClaimedSource) -> LinkedSource:
+    return LinkedSource(FileLink(one.model.file_name, one.model.bytes), one.model.kind, one.options, one.input_specs)
 
 
 def _baseline(found: Claim) -> Baseline | None:

@@ -135,7 +135,11 @@ def job_uses(table: Table, ids: Sequence[str]) -> ColumnElement[bool]:
     jobs = tables.job.c
     if table is tables.dataset:
         return jobs.dataset_id.in_(ids)
-    return or_(jobs.model_id.in_(ids), jobs.baseline_id.in_(ids), jobs.linked_ids.overlap(list(ids)))
+    return or_(
+        jobs.model_id.in_(ids),
+        jobs.baseline_id.in_(ids),
+        *(column.overlap(list(ids)) for column in (jobs.linked_ids, jobs.source_ids)),
+    )
 
 
 async def find_visible(

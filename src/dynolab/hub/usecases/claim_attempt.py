@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import UUID, Text, any_, bindparam, exists, func, insert, literal, select, update
+from sqlalchemy import UUID, Text, bindparam, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
@@ -36,6 +36,15 @@ class ClaimedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimedSource:
+    """What a model to link was made of, and how."""
+
+    model: ClaimedModel
+    options: str
+    input_specs: dict[str, InputSpec]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """An attempt, and what it is about: a job, its model, and the dataset or the model to compare with if it has one."""
 
@@ -54,7 +63,7 @@ class Claim:
     input_specs: dict[str, InputSpec] | None
     weights_dtype: str
     activations_dtype: str
-    linked: tuple[ClaimedModel, ...]
+    linked: tuple[ClaimedSource, ...]
     made_for: tuple[str, ...]
     comparison: dict[str, Any] | None
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
@@ -218,17 +227,36 @@ async def _waits(connection: AsyncConnection, job_id: str) -> bool:
     return row is not None and row.state == "queued" and row.cancelled_at is None
 
 
-async def _linked(connection: AsyncConnection, job_id: str) -> tuple[ClaimedModel, ...]:
-    """The models that a job puts beside its first, in their order."""
-    place = func.array_position(job.c.linked_ids, model.c.id)
-    found = select(model.c.kind, model.c.name, model.c.is_directory, blob.c.bytes).select_from(
-        job.join(model, model.c.id == any_(job.c.linked_ids)).join(blob, blob.c.id == model.c.blob_id)
+async def _linked(connection: AsyncConnection, job_id: str) -> tuple[ClaimedSource, ...]:
+    """What the models that a job links were made of and how, in their order."""
+    one = (await connection.execute(select(job.c.model_id, job.c.linked_ids).where(job.c.id == job_id))).one()
+    linked = [one.model_id, *(one.linked_ids or [])]
+    source = model.alias("source")
+    found = (
+        select(
+            model.c.id,
+            source.c.kind,
+            source.c.name,
+            source.c.is_directory,
+            blob.c.bytes,
+            job.c.options,
+            job.c.input_specs,
+        )
+        .join(job, job.c.id == model.c.producer_id)
+        .join(source, source.c.id == job.c.model_id)
+        .join(blob, blob.c.id == source.c.blob_id)
+        .where(model.c.id.in_(linked))
     )
-    rows = (await connection.execute(found.where(job.c.id == job_id).order_by(place))).all()
-    return tuple(ClaimedModel(one.kind, file_name(one.name, one.kind, one.is_directory), one.bytes) for one in rows)
+    rows = {row.id: row for row in (await connection.execute(found)).all()}
+    return tuple(_source(rows[model_id]) for model_id in linked if model_id in rows)
 
 
-def _claimed(attempt_id: uuid.UUID, about: Any, linked: tuple[ClaimedModel, ...]) -> Claim:
+def _source(row: Any) -> ClaimedSource:
+    name = file_name(row.name, row.kind, row.is_directory)
+    return ClaimedSource(ClaimedModel(row.kind, name, row.bytes), row.options, specs_of_row(row) or {})
+
+
+def _claimed(attempt_id: uuid.UUID, about: Any, linked: tuple[ClaimedSource, ...]) -> Claim:
     return Claim(
         attempt_id=attempt_id,
         number=about.number,

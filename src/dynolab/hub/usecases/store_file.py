@@ -25,7 +25,7 @@ GIVEN = {
     "baseline": (model, job.c.baseline_id),
     "dataset": (dataset, job.c.dataset_id),
 }
-"""What it is given, and :data:`LINKED` with a number, from 0: further models."""
+"""What it is given, and :data:`LINKED` with a number, from 0: what a model to link was made of."""
 
 
 def _noting(column: Column[object]) -> Prepared:
@@ -83,12 +83,12 @@ async def _fitting(hub: Hub, chunks: AsyncIterable[bytes]) -> AsyncIterator[byte
 
 
 async def given_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, what: str) -> str:
-    """The blob of the ``model``, ``baseline`` or ``dataset`` that the attempt is about, or of a further model: ``linked-0``.
+    """The blob of the ``model``, ``baseline`` or ``dataset`` that the attempt is about, or what a model to link was made of: ``linked-0``.
 
     Raises :class:`NotFound`, :class:`Conflict`.
     """
     if linked := re.fullmatch(LINKED + r"(\d{1,3})", what):
-        table, used = model, job.c.linked_ids[int(linked[1]) + 1]
+        table, used = model, job.c.source_ids[int(linked[1]) + 1]
     elif what in GIVEN:
         table, used = GIVEN[what]
     else:

@@ -22,6 +22,7 @@ from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
 from dynolab.spec import options as options_module
+from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
 from dynolab.spec.runtime_support import check_runtime_support
 from dynolab.spec.toolchain_support import LINK, LINKED_KIND, MAKING, QUANTIZE, toolchain
 
@@ -43,6 +44,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     required = checked_requirements(request.requirements)
     devices = [] if request.kind == "quantize" else await _devices(hub, account, request)
     chosen = devices[0] if devices else NO_DEVICE
+    _check_chipset(request, chosen)
     job_id = new_id("j")
     async with hub.database.begin() as connection:
         before = await _submitted(connection, account, request)
@@ -53,10 +55,12 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         others = request.linked_ids if request.comparison is None else (request.comparison.baseline_id,)
         sources += [await _model(connection, account, one) for one in others]
         job_name = checked_name(request.name, "job") or source.name
-        pool_id, job_toolchain, made = chosen.pool_id, None, None
+        pool_id, job_toolchain, made, made_of = chosen.pool_id, None, None, None
         if request.kind in MAKING:
             job_toolchain, kind, suffix = _making(request, sources)
             pool_id = await find_toolchain(connection, account, job_toolchain)
+            if request.kind == "link":
+                made_of = await _made_of(connection, account, sources)
             made = await seed_target(connection, account, job_id, job_name, suffix, kind, request.project_id)
         else:
             _check_support(request, [one.kind for one in sources], devices)
@@ -88,6 +92,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "weights_dtype": request.weights_dtype or None,
             "activations_dtype": request.activations_dtype or None,
             "linked_ids": list(request.linked_ids) or None,
+            "source_ids": made_of,
             "device_name": chosen.name,
             "device_os": chosen.os,
             "device_attributes": list(chosen.attributes),
@@ -139,6 +144,43 @@ def _making(request: JobRequest, sources: Sequence[Row[Any]]) -> tuple[str, str,
         return toolchain(LINK, kind), LINKED_KIND, "linked"
     target = compile_options.parse(request.options).target
     return toolchain(target, kind), compile_options.FORMATS.get(target, target), target
+
+
+def _check_chipset(request: JobRequest, chosen: DeviceModel) -> None:
+    """Raises :class:`SpecInvalid` where what is made is for a chipset, and the device tells of none that anything is built for."""
+    for_one = request.kind == "link" or (
+        request.kind == "compile" and compile_options.parse(request.options).target in FOR_CHIPSET
+    )
+    if for_one and chipset_of(chosen.attributes) is None:
+        raise SpecInvalid(
+            f"{chosen.name} tells of no Hexagon NPU, and what is made for one runs nowhere else",
+            hint="choose a device with the attribute soc-model: or hexagon:",
+        )
+
+
+async def _made_of(connection: AsyncConnection, account: Account, linked: Sequence[Row[Any]]) -> list[str]:
+    """The ids of what the models were compiled from, locked so that they stay.
+
+    Raises :class:`SpecInvalid` for a model that no compile job of this hub made, and what :func:`_model` does.
+    """
+    found = []
+    for one in linked:
+        maker = (
+            await connection.execute(select(job.c.kind, job.c.model_id).where(job.c.id == one.producer_id))
+        ).one_or_none()
+        if maker is None or maker.kind != "compile":
+            raise SpecInvalid(
+                f"{one.name} was not made by a compile job of this hub, and graphs are linked while they are built",
+                hint="link what compile jobs make here",
+            )
+        try:
+            found.append((await _model(connection, account, maker.model_id)).id)
+        except NotFound as error:
+            raise NotFound(
+                f"what {one.name} was made of was deleted, or is not shared with you, and is needed to link it",
+                hint="compile your own",
+            ) from error
+    return found
 
 
 async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[DeviceModel]:

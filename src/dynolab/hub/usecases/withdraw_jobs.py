@@ -24,7 +24,10 @@ async def withdraw_jobs(hub: Hub, connection: AsyncConnection, about: ColumnElem
     """
     reasons = (
         (
-            or_(_gone(model, job.c.model_id), _gone(model, job.c.baseline_id), _one_gone(model, job.c.linked_ids)),
+            or_(
+                *(_gone(model, one) for one in (job.c.model_id, job.c.baseline_id)),
+                *(_one_gone(model, several) for several in (job.c.linked_ids, job.c.source_ids)),
+            ),
             Forbidden("the job was withdrawn: its model is not shared any more, or was deleted"),
         ),
         (

@@ -418,6 +418,10 @@ linked-graphs = { $count ->
 linked-apart = { $size } as files of their own
 linked-in = linked in { $time }
 graphs = Graphs
+operators-count = { $count ->
+    [one] { $count } operator
+   *[other] { $count } operators
+}
 becomes = becomes
 numbers-equal = The same numbers, bit by bit
 numbers-close = Numbers within { $error } of the source’s ({ $psnr })
@@ -1666,6 +1670,12 @@ sentence-no-toolchain-quantises-a-model-of-the-kind = no toolchain quantises a m
 sentence-is-of-the-kind-of-the-kind = { $first } is of the kind { $kind }, { $second } of the kind { $other }
 sentence-models-of-one-kind-are-linked = models of one kind are linked
 sentence-no-toolchain-links-models-of-the-kind = no toolchain links models of the kind { $kind }
+sentence-tells-of-no-hexagon-npu = { $device } tells of no Hexagon NPU, and what is made for one runs nowhere else
+sentence-choose-a-device-with-the-attribute-soc-model = choose a device with the attribute soc-model: or hexagon:
+sentence-was-not-made-by-a-compile-job = { $model } was not made by a compile job of this hub, and graphs are linked while they are built
+sentence-link-what-compile-jobs-make-here = link what compile jobs make here
+sentence-what-was-made-of-was-deleted = what { $model } was made of was deleted, or is not shared with you, and is needed to link it
+sentence-compile-your-own = compile your own
 sentence-kinds-that-are = kinds that are: { $kinds }
 sentence-its-samples-are-what-the-ranges = its samples are what the ranges of activations are taken from
 sentence-the-quantised-model-is-hardly = the quantised model is hardly the float one any more: { $said_figures }; { $said_way_out }

@@ -14,11 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Forward."""
-    op.add_column("job", sa.Column("linked_ids", ARRAY(sa.Text()), nullable=True))
-    op.create_index(
-        "ix_job_linked",
-        "job",
-        ["linked_ids"],
-        postgresql_using="gin",
-        postgresql_where=sa.text("linked_ids IS NOT NULL"),
-    )
+    for name in ("linked_ids", "source_ids"):
+        op.add_column("job", sa.Column(name, ARRAY(sa.Text()), nullable=True))
+        there = sa.text(f"{name} IS NOT NULL")
+        op.create_index(f"ix_job_{name}", "job", [name], postgresql_using="gin", postgresql_where=there)
