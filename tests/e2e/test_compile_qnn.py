@@ -203,7 +203,18 @@ def det(path: Path) -> Path:
         (quantised, "qnn_dlc --quantize_io --quantize_io_type int8", "v73", "'x' is quantised as uint8"),
         (lambda path: KWS, "qnn_dlc", "v73", "is not made from tflite"),
     ],
-    ids=["no-chipset", "chipset-for-nothing", "unknown", "version", "cpu", "option", "open", "operator", "type", "tflite"],
+    ids=[
+        "no-chipset",
+        "chipset-for-nothing",
+        "unknown",
+        "version",
+        "cpu",
+        "option",
+        "open",
+        "operator",
+        "type",
+        "tflite",
+    ],
 )
 def test_what_cannot_be_done_is_refused_by_name(
     tmp_path: Path, make: Any, options: str, chipset: str, told: str
