@@ -135,7 +135,9 @@ def _compiled(document: Path) -> Compiled:
     try:
         told = json.loads(document.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SpecInvalid(f"{document.name} is no document of a compile job: {error}", hint="compile the model again") from error
+        raise SpecInvalid(
+            f"{document.name} is no document of a compile job: {error}", hint="compile the model again"
+        ) from error
     return codec.decode(Compiled, told, str(document))
 
 

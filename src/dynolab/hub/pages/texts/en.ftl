@@ -458,6 +458,7 @@ model-is-being-made = A job is still to make this model. Jobs that use it wait f
 model-was-not-made = The job that was to make this model left none.
 phase-compile = Compile and compare numbers
 phase-quantize = Calibrate, quantise and compare numbers
+phase-link = Link
 toolchains = Compiles
 compilers = Machines that compile
 compilers-explained = They make models for devices and run none: no job asks for them by name.

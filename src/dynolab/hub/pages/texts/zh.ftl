@@ -439,6 +439,7 @@ model-is-being-made = 有一个作业还在生成这个模型；使用它的作�
 model-was-not-made = 本应生成这个模型的作业没有留下模型。
 phase-compile = 编译并比较数值
 phase-quantize = 校准、量化并比较数值
+phase-link = 链接
 toolchains = 可编译
 compilers = 编译用的机器
 compilers-explained = 它们为设备生成模型，自己不运行模型：作业不会按名称请求它们。
