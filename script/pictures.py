@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from playwright.sync_api import sync_playwright
 
 import dynolab as hub
@@ -19,11 +20,30 @@ from dynolab.testing.running_hub import RunningHub, running_hub
 CHROMIUM = "/usr/bin/chromium"
 MODELS = Path(__file__).parents[1] / "examples" / "models"
 ONNX, TFLITE = MODELS / "ch_ppocr_mobile_v2.0_cls_infer.onnx", MODELS / "mlperf_tiny_kws_int8.tflite"
+LINE = (1, 3, 48, 192)
+"""What the OCR angle classifier takes: a line of text, as a picture."""
 SIZE = {"width": 1180, "height": 760}
 
 
+def lines_of_text(count: int) -> list[Any]:
+    """Pictures of dark strokes side by side, some upside down, as the classifier's own preparation leaves them: from -1 to 1."""
+    random, found = np.random.default_rng(0), []
+    for _ in range(count):
+        line = np.full((48, 192), 0.9)
+        at = 4
+        while at < 176:
+            top, width = random.integers(6, 16), random.integers(2, 5)
+            line[top : random.integers(30, 42), at : at + width] = -0.8
+            line[top : top + 4, at : at + random.integers(4, 12)] = -0.8
+            at += random.integers(8, 16)
+        line = line[::-1, ::-1] if random.random() < 0.5 else line
+        noisy = line + random.normal(0, 0.05, line.shape)
+        found.append(np.broadcast_to(noisy.clip(-1, 1), LINE).astype(np.float32))
+    return found
+
+
 def profiles(running: RunningHub) -> list[Any]:
-    """Jobs that are done: one model at two numbers of threads and again, another, a comparison, and one that still waits."""
+    """Jobs that are done: a model at two numbers of threads and again, another, a comparison, one compiled, one quantised; one still waits."""
     client = Client(ClientConfig(running.token, running.url, verbose=False))
     while not (devices := client.get_devices()):
         time.sleep(0.2)
@@ -43,6 +63,9 @@ def profiles(running: RunningHub) -> list[Any]:
     jobs.append(
         client.submit_compare_job(ocr, ocr, device, "With graph optimization", one_thread, baseline_options=plain)
     )
+    target = "--target_runtime openvino"
+    jobs.append(client.submit_compile_job(ocr, device, "OCR angle classifier", {"x": LINE}, target))
+    jobs.append(client.submit_quantize_job(ocr, {"x": lines_of_text(120)}, name="OCR angle classifier"))
     for job in jobs:
         job.wait()
     jobs.append(client.submit_profile_job(ocr, device, name="OCR angle classifier, once more"))
@@ -62,6 +85,8 @@ def main(folder: Path) -> None:
             "profile": f"/jobs/{first}/",
             "compare": f"/compare?job={first}&job={other}&job={again}",
             "comparison": f"/jobs/{jobs[4].job_id}/",
+            "compiled": f"/jobs/{jobs[5].job_id}/",
+            "quantised": f"/jobs/{jobs[6].job_id}/",
             "graph": f"/models/{model}/graph?job={first}",
             "submit": f"/submit?model={model}",
             "devices": "/devices/",

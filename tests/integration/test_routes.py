@@ -61,7 +61,7 @@ TABLE: dict[str, set[str]] = {
     "POST /jobs/{id}/rerun": OWNER, "POST /jobs/{id}/cancel": OWNER, "POST /jobs/{id}/delete": OWNER,
     "POST /jobs/{id}/rename": OWNER, "POST /jobs/{id}/share": OWNER, "GET /jobs/{id}/live-log": OWNER,
     "GET /jobs/{id}/live": OWNER, "GET /jobs/{id}/layers": OWNER, "GET /jobs/{id}/report/{format}": OWNER,
-    "GET /jobs/{id}/artifact": OWNER, "GET /jobs/{id}/comparison": OWNER, "GET /jobs/{id}/compiled": OWNER, "GET /jobs/{id}/quantized": OWNER, "GET /jobs/{id}/log": OWNER,
+    "GET /jobs/{id}/artifact": OWNER, "GET /jobs/{id}/comparison": OWNER, "GET /jobs/{id}/compiled": OWNER, "GET /jobs/{id}/quantized": OWNER, "GET /jobs/{id}/linked": OWNER, "GET /jobs/{id}/log": OWNER,
     "GET /models/{id}/": OWNER, "GET /models/{id}/download": OWNER, "GET /models/{id}/graph": OWNER,
     "POST /models/{id}/rename": OWNER, "POST /models/{id}/share": OWNER, "POST /models/{id}/delete": OWNER,
     "GET /datasets/{id}/": OWNER, "GET /datasets/{id}/download": OWNER,
@@ -91,7 +91,7 @@ TABLE: dict[str, set[str]] = {
         for verb, rest in (("POST", "uploads"), ("POST", "uploads/{upload_id}/complete"), ("GET", "download"))
     },
     "POST /api/hub/v1/jobs/{id}/cancel": OWNER, "POST /api/hub/v1/jobs/{id}/rerun": OWNER,
-    "GET /api/hub/v1/jobs/{id}/profile": OWNER, "GET /api/hub/v1/jobs/{id}/comparison": OWNER, "GET /api/hub/v1/jobs/{id}/compiled": OWNER, "GET /api/hub/v1/jobs/{id}/quantized": OWNER, "GET /api/hub/v1/jobs/{id}/log": OWNER,
+    "GET /api/hub/v1/jobs/{id}/profile": OWNER, "GET /api/hub/v1/jobs/{id}/comparison": OWNER, "GET /api/hub/v1/jobs/{id}/compiled": OWNER, "GET /api/hub/v1/jobs/{id}/quantized": OWNER, "GET /api/hub/v1/jobs/{id}/linked": OWNER, "GET /api/hub/v1/jobs/{id}/log": OWNER,
     "GET /api/hub/v1/jobs/{id}/artifact": OWNER, "GET /api/hub/v1/jobs/{id}/events": OWNER,
     # AI Hub's protocol
     "GET /api/v1/devices/": USERS, "GET /api/v1/frameworks/": USERS, "GET /api/v1/users/auth/user/": USERS,
@@ -267,7 +267,7 @@ NOT_THERE = {
     "GET /welcome/{invitation}", "GET /assets/{digest}/{name}", "GET /graph/viewer/{name}", "GET /jobs/{id}/layers",
     "GET /jobs/{id}/report/{format}", "GET /jobs/{id}/artifact", "GET /jobs/{id}/log", "GET /api/hub/v1/jobs/{id}/profile",
     "GET /jobs/{id}/compiled", "GET /jobs/{id}/quantized", "GET /jobs/{id}/comparison", "GET /api/hub/v1/jobs/{id}/comparison", "GET /api/hub/v1/jobs/{id}/compiled",
-    "GET /api/hub/v1/jobs/{id}/quantized",
+    "GET /api/hub/v1/jobs/{id}/quantized", "GET /jobs/{id}/linked", "GET /api/hub/v1/jobs/{id}/linked",
     "GET /api/hub/v1/jobs/{id}/log", "GET /api/hub/v1/jobs/{id}/artifact", "GET /api/v1/jobs/{id}/result/",
     "DELETE /api/hub/v1/trusted/{owner}", "POST /files/forms/{token}", "POST /api/v1/users/auth/login/", "POST /devices/trust",
     "POST /api/hub/v1/trusted", "POST /devices/pools/{id}/grant", "POST /sign-in", "GET /graph/file/{token}/{name}",

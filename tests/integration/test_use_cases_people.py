@@ -37,6 +37,7 @@ from dynolab.hub.usecases.rename import rename
 from dynolab.hub.usecases.share_access import change_sharing
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_part import store_part
+from dynolab.hub.usecases.sweep_toolchains import sweep_toolchains
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY
 from dynolab.testing.bench import Bench, bytes_of, on_bench
@@ -174,6 +175,47 @@ def test_a_model_is_compiled_by_a_machine_that_is_there_and_does_nothing_else_fi
         assert await told(other, unfit="") == others
         assert await told(other, seen_at=func.now() - timedelta(days=1)) == mine
         assert await told(user, unfit="its disk is full") == others, "one of them, when none is there"
+
+    run(drill)
+
+
+def test_what_waits_for_a_machine_that_went_away_is_made_by_another(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        hub, user, other = bench.hub, bench.user, await bench.account()
+        agents = {user.id: bench.agent, other.id: await bench.agent_of(other)}
+        offers = {one.id: maker(bench, one, "sandbox:bubblewrap") for one in (user, other)}
+
+        async def seen(owner: Account, ago: timedelta = timedelta()) -> str:
+            if not ago:
+                hub.announced.clear()
+                await claim_attempt(hub, agents[owner.id], ClaimRequest(AGENT_PROTOCOL, offers[owner.id]))
+            found = await bench.row(device, offers[owner.id].id)
+            await bench.run(update(device).where(device.c.id == found.id).values(seen_at=func.now() - ago))
+            return str(found.pool_id)
+
+        own, others = await seen(user), await seen(other)
+        await trust_owner(hub, user, other.email)
+        await change_pool(hub, other, others, PoolChange(let_send=(user.email,)))
+        made = await bench.model()
+        jobs = [await bench.submit(made) for _ in range(3)]
+        waits = {"toolchain": f"{bench.name}/onnx", "pool_id": own, "device_os": ""}
+        await bench.run(update(job).where(job.c.id.in_(jobs[:2])).values(**waits))
+
+        async def places() -> list[object]:
+            await sweep_toolchains(hub)
+            return [(await bench.row(job, one)).pool_id for one in jobs[:2]]
+
+        assert await places() == [own] * 2, "its machine is there"
+        await seen(user, timedelta(minutes=5))
+        await seen(other, timedelta(minutes=5))
+        assert await places() == [own] * 2, "no other is there"
+        await bench.run(update(job).where(job.c.id == jobs[1]).values(state="running"))
+        await seen(other)
+        assert await places() == [others, own], "one runs"
+        claimed = await claim_attempt(hub, agents[other.id], ClaimRequest(AGENT_PROTOCOL, offers[other.id]))
+        assert claimed is not None
+        assert claimed.job_id == jobs[0]
+        assert (await bench.claimed()).job_id == jobs[2], "jobs for devices stay where they are"
 
     run(drill)
 

@@ -59,6 +59,7 @@ from dynolab.spec import (
     requirements,
     stats,
 )
+from dynolab.spec.chipsets import CHIPSETS
 from dynolab.spec.input_shapes import parse_shapes
 from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.option_grammar import KnownOption, OptionValue
@@ -492,3 +493,11 @@ def test_the_runtime_on_the_page_keeps_the_contract(tmp_path: Path) -> None:
 def test_the_candidates_of_the_inspection_are_those_of_the_definition() -> None:
     told = [cells[1:] for number, cells in rows(section(MEASURING, "### Inspection")).items() if number.isdigit()]
     assert told == [[f"{low} to {high}", str(length)] for (low, high), length in map(astuple, inputs.CANDIDATES)]
+
+
+def test_every_chipset_is_named() -> None:
+    table = rows(section(TOOLCHAINS, "### Qualcomm's NPU"))
+    for one in CHIPSETS:
+        yes = ["yes" if told else "no" for told in (one.computes_floats, one.shares_weights)]
+        names = ", ".join(f"`{name}`" for name in one.names)
+        assert table[one.name.lower()][1:] == [str(one.soc_model), one.hexagon, names, *yes]

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("pgqueuer")
 
 from dynolab.hub.pages.profiles import TABS
+from dynolab.testing.sample_quantized import GOOD, POOR, WARNING, sample_quantized
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 AXE = axe.Axe().axe_script
@@ -34,6 +35,7 @@ def places(seeded: Any) -> dict[str, str]:
     seeded.announce(door, device_id="away-1", name=AWAY["name"])
     done = [seeded.done(f"accessible {number}", model_id=model_id) for number in range(2)]
     queued = seeded.submit("waiting", model_id, waits_for=[seeded.submit("far away", model_id, device=AWAY)])
+    quantized = seeded.quantized("integers", sample_quantized(GOOD, POOR, notices=(WARNING,)))
     compiled, compiling = (
         seeded.api("GET", f"jobs/{one}") for one in (seeded.compiled("made"), seeded.compiling("making"))
     )
@@ -42,6 +44,8 @@ def places(seeded: Any) -> dict[str, str]:
         "compiling": f"/jobs/{compiling['id']}/",
         "in the making": f"/models/{compiling['target_model_id']}/",
         "compile form": f"/submit?kind=compile&model={compiled['model_id']}",
+        "quantized": f"/jobs/{quantized}/",
+        "quantize form": f"/submit?kind=quantize&model={model_id}",
         "compiler": "/devices/compiler-1",
         "jobs": "/jobs/",
         "no jobs": "/jobs/?text=nothing",

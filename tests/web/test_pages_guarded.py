@@ -38,7 +38,13 @@ AWAY_FROM_HERE = {"/": "/jobs/", "/devices": "/devices/", "/account": "/account/
 SECRET, OWNER = "hush-hush", "admin@localhost"
 WHOSE = {"/devices/", "/devices/{id:path}"}
 """Pages that tell who answers for the devices."""
-EMPTY_HANDED = {"/jobs/{id}/artifact", "/jobs/{id}/comparison", "/jobs/{id}/compiled", "/jobs/{id}/quantized"}
+EMPTY_HANDED = {
+    "/jobs/{id}/artifact",
+    "/jobs/{id}/comparison",
+    "/jobs/{id}/compiled",
+    "/jobs/{id}/quantized",
+    "/jobs/{id}/linked",
+}
 """Of the owner's job there is none."""
 
 

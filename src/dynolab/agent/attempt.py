@@ -26,8 +26,9 @@ from dynolab.jobs.compare import plugin as compare_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
-from dynolab.spec import codec, untrusted
+from dynolab.spec import codec, compile_options, untrusted
 from dynolab.spec.agents import BASELINE_FOLDER, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
+from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
 from dynolab.spec.compiles import Compiled, CompileSpec, Side
 from dynolab.spec.duets import Duet, DuetSpec
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
@@ -96,7 +97,7 @@ def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[st
     return Outcome(
         summary=summary,
         tensors=Tensors(left.inputs, left.outputs, fixed=True),
-        made=MadeModel(side.format, is_directory=len(files) > 1),
+        made=MadeModel(side.format, is_directory=len(files) > 1 or left.entry.endswith(".zip")),
     )
 
 
@@ -182,6 +183,7 @@ def _compile(folder: Path, assignment: Assignment, context: Context) -> Compiled
         folder=folder / MADE_FOLDER,
         options=assignment.options,
         input_specs=assignment.input_specs or {},
+        chipset=_chipset(assignment) if compile_options.parse(assignment.options).target in FOR_CHIPSET else "",
         formats=_formats(assignment.model_kind),
     )
     return job.run(job.validate(spec), context)
@@ -202,8 +204,15 @@ def _quantize(folder: Path, assignment: Assignment, data: str, context: Context)
 
 
 def _formats(kind: str) -> tuple[str, ...]:
-    """What a model may be that was said to be of a kind."""
-    return (kind, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
+    """What a model may be that was said to be of a kind: AI Hub's client calls what is built for an NPU `onnx`, too."""
+    built = [ModelFormat.PRECOMPILED_QNN_ONNX] if kind == ModelFormat.ONNX else []
+    return (kind, *built, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
+
+
+def _chipset(assignment: Assignment) -> str:
+    """That of the device that a model is made for; empty: it tells of none."""
+    found = chipset_of(assignment.made_for)
+    return "" if found is None else found.name
 
 
 def _compile_job() -> CompileJob:

@@ -74,7 +74,7 @@ class HubDoor:
         self._again(lambda: self._post(f"attempts/{attempt}/finish", codec.encode(outcome)))
 
     def fetch(self, attempt: str, what: str, link: FileLink, folder: Path) -> Path:
-        """The attempt's ``model``, ``baseline`` or ``dataset``, in the folder.
+        """The attempt's ``model``, ``baseline``, ``dataset`` or ``linked-0``, in the folder.
 
         Raises :class:`~dynolab.errors.TransferFailed` when not all of it came.
         """

@@ -25,6 +25,7 @@ from dynolab.spec import codec
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
     BASELINE_FOLDER,
+    LINKED,
     LIVE_LOG_BYTES,
     Assignment,
     ClaimRequest,
@@ -172,11 +173,16 @@ class Attempt:
 
     def _measure(self) -> Outcome:
         try:
-            self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
+            if not self._assignment.linked:
+                self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
             if self._assignment.baseline is not None:
                 own = self._folder / BASELINE_FOLDER  # the two may be of one name
                 own.mkdir(mode=0o700)
                 self._door.fetch(self._assignment.attempt, "baseline", self._assignment.baseline.model, own)
+            for number, one in enumerate(self._assignment.linked):
+                own = self._folder / f"{LINKED}{number}"
+                own.mkdir(mode=0o700)
+                self._door.fetch(self._assignment.attempt, own.name, one.model, own)
             if self._assignment.dataset is not None:
                 self._door.fetch(self._assignment.attempt, "dataset", self._assignment.dataset, self._folder)
         except (errors.TransferFailed, errors.UserError) as error:

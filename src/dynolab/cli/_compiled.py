@@ -23,6 +23,8 @@ def show(made: Compiled) -> None:
         f"[dim]target {made.target}, {show_time(made.time_ns)}, at most {show_bytes(made.peak_bytes)} of memory[/dim]\n"
     )
     console.print(_made.changes(made.source, made.compiled))
+    if made.npu is not None:
+        console.print(f"[dim]NPU[/dim]          {escape(made.npu.told)}")
     console.print()
     columns = {"Largest error": _made.errors(made.checks), "PSNR": _made.psnrs(made.checks)}
     if made.quantizations:

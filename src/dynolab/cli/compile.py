@@ -23,6 +23,9 @@ import click
     help="Shape and type of one input; float32 if no type is given.",
 )
 @click.option(
+    "--chipset", default="", metavar="NAME", help="Of QNN targets: sm8550, soc-model:43 or v73; see docs/toolchains.md."
+)
+@click.option(
     "--seed", type=int, default=20250, show_default=True, help="Seed of the inputs that the numbers are compared on."
 )
 @click.option(
@@ -40,6 +43,7 @@ def command(
     output: Path | None,
     options: str,
     specs: tuple[str, ...],
+    chipset: str,
     seed: int,
     timeout: float,
     memory_limit: str | None,
@@ -53,6 +57,7 @@ def command(
     \b
     dynolab compile net.pt2
     dynolab compile net.pt -o compiled --input-specs image=1,3,224,224 --options "--output_names logits"
+    dynolab compile net.pt2 --chipset sm8550 --options "--target_runtime precompiled_qnn_onnx"
     \b
     Exit status 1 when the numbers are not those of MODEL any more.
     """  # noqa: D301 - click wants the backspace character itself
@@ -72,6 +77,7 @@ def command(
         folder=output,
         options=options,
         input_specs=_parse.specs(specs),
+        chipset=chipset,
         seed=seed,
         timeout_s=timeout,
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,

@@ -64,7 +64,7 @@ def _with(options: Sequence[Callable[..., Any]]) -> Callable[[Callable[..., Any]
 
 @click.group("submit")
 def command() -> None:
-    """Submit a job to the hub: profile, inference, compile, quantize, or compare.
+    """Submit a job to the hub: profile, inference, compile, quantize, link, or compare.
 
     \b
     dynolab submit profile model.onnx --device workstation
@@ -190,6 +190,28 @@ def quantize(
         if output is not None:
             click.echo(f"quantised model: {job.download_target_model(output)}", err=True)
         return int(made.is_poor)
+
+
+@command.command("link")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@_with([one for one in _ON_DEVICES if one is not _SHAPES])
+@click.option("--options", default="", help='In AI Hub\'s grammar, such as "--qairt_version default".')
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the linked model goes.")
+def link(models: tuple[str, ...], wait: bool, as_json: bool, output: Path | None, **asked: Any) -> int:
+    """Link MODELs, files or ids of models at the hub, into one file for a device."""
+    from dynolab.cli import _linked
+
+    with _hub.client() as client:
+        given = [Path(one) if Path(one).exists() else client.get_model(one) for one in models]
+        job = client.submit_link_job(given, **_wanted(asked))
+        click.echo(f"target model {job.target_model.model_id}", err=True)
+        if not _through(job, wait, as_json):
+            return int(wait)
+        if wait and not as_json:
+            _linked.show(job.linked)
+        if wait and output is not None:
+            click.echo(f"linked model: {job.download_target_model(output)}", err=True)
+        return 0
 
 
 @command.command("compare")

@@ -13,6 +13,7 @@ from dynolab.client.datasets import Dataset
 from dynolab.client.devices import Device, Framework
 from dynolab.client.inference_jobs import InferenceJob, ProfileJob
 from dynolab.client.jobs import Job
+from dynolab.client.link_jobs import LinkJob
 from dynolab.client.models import Model, SourceModelType
 from dynolab.client.quantize_jobs import QuantizeDtype, QuantizeJob
 from dynolab.client.results import (
@@ -22,6 +23,8 @@ from dynolab.client.results import (
     InferenceJobSummary,
     JobResult,
     JobSummary,
+    LinkJobResult,
+    LinkJobSummary,
     QuantizeJobResult,
     QuantizeJobSummary,
 )
@@ -89,6 +92,9 @@ __all__ = [
     "JobStatus",
     "JobSummary",
     "JobType",
+    "LinkJob",
+    "LinkJobResult",
+    "LinkJobSummary",
     "Model",
     "ProfileJob",
     "ProfileJobResult",

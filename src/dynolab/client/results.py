@@ -33,7 +33,7 @@ class MadeJobResult(JobResult):
     target_model: str | None = None
 
 
-CompileJobResult = QuantizeJobResult = MadeJobResult
+CompileJobResult = QuantizeJobResult = LinkJobResult = MadeJobResult
 """AI Hub's client has a class for each."""
 
 
@@ -70,12 +70,19 @@ class QuantizeJobSummary(JobSummary):
     """A quantize job as a list shows it."""
 
 
+@dataclass
+class LinkJobSummary(JobSummary):
+    """A link job as a list shows it."""
+
+
 def summary(document: dict[str, Any], pages: str) -> JobSummary:
     """The summary of a hub's document; ``pages`` is where the hub's pages are."""
     if document["kind"] == "compile":
         return CompileJobSummary(**_common(document, pages), job_type=JobType.COMPILE)
     if document["kind"] == "quantize":
         return QuantizeJobSummary(**_common(document, pages), job_type=JobType.QUANTIZE)
+    if document["kind"] == "link":
+        return LinkJobSummary(**_common(document, pages), job_type=JobType.LINK)
     figures = document["summary"] or {}
     time_ns, memory = figures.get("estimated_inference_time_ns"), figures.get("inference_memory_peak_bytes")
     return InferenceJobSummary(

@@ -110,7 +110,7 @@ STATES = {
     "cancelled": State.FAILED,
 }
 """AI Hub's words for a hub's states."""
-MAKING = {"compile": State.OPTIMIZING_MODEL, "quantize": State.QUANTIZING_MODEL}
+MAKING = {"compile": State.OPTIMIZING_MODEL, "quantize": State.QUANTIZING_MODEL, "link": State.LINKING_MODELS}
 """The word for a job that runs, of the kinds that make a model."""
 _WAITS_OR_IS_OVER = (State.UNSPECIFIED, State.CREATED, State.SUCCESS, State.FAILED)
 

@@ -27,6 +27,7 @@ AIHUB_KINDS = {
     "inference": JobType.INFERENCE,
     "compile": JobType.COMPILE,
     "quantize": JobType.QUANTIZE,
+    "link": JobType.LINK,
 }
 """The kinds of jobs that AI Hub has, too, and what it calls them."""
 

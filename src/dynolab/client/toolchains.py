@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from dynolab.client.datasets import Dataset, DatasetEntries
 from dynolab.client.devices import Device
@@ -12,19 +12,12 @@ from dynolab.client.models import Model
 from dynolab.client.quantize_jobs import QuantizeDtype
 from dynolab.client.submissions import Submissions, more_asked
 from dynolab.errors import ModelNotSupported, SpecInvalid
-from dynolab.spec import compile_options, quantize_options
+from dynolab.spec import compile_options, link_options, quantize_options
 from dynolab.spec.compiles import InputSpec, check_input_specs
 from dynolab.spec.quantizes import check_widths
 
-LINK_HINT = "profile the models one by one"
-
-
 InputSpecs = Mapping[str, Sequence[int] | tuple[Sequence[int], str]]
 """Shapes by input name, or pairs of shape and element type, as AI Hub's client takes them."""
-
-
-def _refuse(what: str, hint: str) -> NoReturn:
-    raise ModelNotSupported(f"this hub {what} no models yet", hint=hint)
 
 
 def _specs(given: InputSpecs | None) -> list[dict[str, Any]]:
@@ -71,9 +64,7 @@ class Toolchains(Submissions):
             raise ModelNotSupported(
                 "this hub's compile jobs take no calibration data", hint="quantise first: submit_quantize_job"
             )
-        devices = device if isinstance(device, list) else [device]
-        if not devices or not all(isinstance(one, Device) for one in devices):
-            raise SpecInvalid(f"{device!r} is no device", hint="dynolab.Device(NAME), or one of get_devices()")
+        devices = _devices(device)
         compile_options.parse(options)
         specs = _specs(input_specs)
         for one in devices:
@@ -114,10 +105,38 @@ class Toolchains(Submissions):
         return self._submitted({**asked, "model_id": source.model_id, **more}, retry=True)
 
     def submit_link_job(
-        self, models: Any, device: Any, name: str | None = None, options: str = "", project: str | None = None
-    ) -> NoReturn:
-        """Link several models into one."""
-        _refuse("links", LINK_HINT)
+        self,
+        models: Any,
+        device: Device | list[Device],
+        name: str | None = None,
+        options: str = "",
+        project: str | None = None,
+        *,
+        priority: int = 0,
+        waits_for: Sequence[Job | str] = (),
+        deadline_s: float | None = None,
+    ) -> Any:
+        """Link compiled models into one file for a device, each a graph of it: a :class:`LinkJob`; for several, a list of them.
+
+        ``models``: one or more, each a file or a model at the hub, such as what compile jobs for ``qnn_dlc`` make or are to make.
+        """
+        several = models if isinstance(models, list) else [models]
+        if not several:
+            raise SpecInvalid("a link job takes at least one model", hint="name what is to be linked")
+        link_options.parse(options)
+        devices = _devices(device)
+        for one in devices:
+            self.check_there(one)
+        first, *others = [one if isinstance(one, Model) else self.upload_model(one) for one in several]
+        asked: dict[str, Any] = {
+            "kind": "link",
+            "name": name or "",
+            "options": options,
+            "project_id": self._in(project),
+        }
+        asked |= {"linked_ids": [one.model_id for one in others], **more_asked(priority, waits_for, deadline_s)}
+        found = self._submit_to(first, devices, asked, retry=True)
+        return found if isinstance(device, list) else found[0]
 
     def submit_compile_and_profile_jobs(
         self,
@@ -150,15 +169,67 @@ class Toolchains(Submissions):
     def submit_compile_and_link_jobs(
         self,
         models: Any,
-        device: Any,
+        device: Device | list[Device],
         name: str | None = None,
-        input_specs: Any = None,
+        input_specs: InputSpecs | list[InputSpecs | None] | None = None,
         graph_names: list[str] | None = None,
         compile_options: str | list[str] = "",
         link_options: str = "",
         retry: bool = True,
         embed_in_onnx: bool = False,
         project: str | None = None,
-    ) -> NoReturn:
-        """Compile several models and link the outcomes."""
-        _refuse("links", LINK_HINT)
+    ) -> Any:
+        """Compile models for ``qnn_dlc`` and link the outcomes: the compile jobs and the link job; on several devices, a list of such pairs.
+
+        ``models``: one or several; one that is named twice is compiled twice, such as for other ``input_specs``. Specs, options and
+        ``graph_names``, by which a program asks for a graph of the file, stand beside the models, in the same order; one text of
+        options is for all. The link job waits at the hub until the models are there, and fails with a compile job.
+        """
+        if embed_in_onnx:
+            raise ModelNotSupported(
+                "this hub puts no context binary into an ONNX file", hint="compile for precompiled_qnn_onnx instead"
+            )
+        several = models if isinstance(models, list) else [models]
+        if len(several) > 1 and graph_names is None:
+            raise SpecInvalid(f"{len(several)} models and no graph_names", hint="give each graph a name of its own")
+        columns: dict[str, list[Any]] = {
+            "input_specs": input_specs if isinstance(input_specs, list) else [input_specs] * len(several),
+            "graph_names": graph_names or [""] * len(several),
+            "compile_options": compile_options
+            if isinstance(compile_options, list)
+            else [compile_options] * len(several),
+        }
+        for what, column in columns.items():
+            if len(column) != len(several):
+                raise SpecInvalid(f"{len(column)} {what} for {len(several)} models", hint="one for each model")
+        if graph_names and len(set(graph_names)) < len(graph_names):
+            raise SpecInvalid(
+                f"graph_names {graph_names} names a graph twice", hint="give each graph a name of its own"
+            )
+        uploaded = {id(one): one if isinstance(one, Model) else self.upload_model(one) for one in several}
+        found = []
+        for one in _devices(device):
+            rows = zip(several, *columns.values(), strict=True)
+            jobs = [
+                self.submit_compile_job(
+                    uploaded[id(model)], one, name, specs, _for_graph(options, graph), retry=retry, project=project
+                )
+                for model, specs, graph, options in rows
+            ]
+            targets = [job.target_model for job in jobs]
+            found.append((jobs, self.submit_link_job(targets, one, name, link_options, project)))
+        return found if isinstance(device, list) else found[0]
+
+
+def _devices(device: Device | list[Device]) -> list[Device]:
+    """All of them. Raises :class:`SpecInvalid`."""
+    devices = device if isinstance(device, list) else [device]
+    if not devices or not all(isinstance(one, Device) for one in devices):
+        raise SpecInvalid(f"{device!r} is no device", hint="dynolab.Device(NAME), or one of get_devices()")
+    return devices
+
+
+def _for_graph(options: str, graph: str) -> str:
+    """A compile job's options for a graph of that name in what is linked."""
+    named = f"--qnn_options context_enable_graphs={graph}" if graph else ""
+    return " ".join(filter(None, [options.strip(), named, "--target_runtime qnn_dlc"]))

@@ -36,8 +36,10 @@ from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.hub.usecases.sweep_sessions import sweep_sessions
+from dynolab.hub.usecases.sweep_toolchains import sweep_toolchains
 
 SWEEP_EVERY_S = 1.0
+SWEEP_TOOLCHAINS_EVERY_S = 10.0
 SWEEP_FILES_EVERY_S = SWEEP_SESSIONS_EVERY_S = 60.0
 HEALTH_WITHIN_S = 1.0
 """Who asks whether the hub is well is answered within this time, also when the database does not answer."""
@@ -172,6 +174,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         hub.wakeups.listen(),
         _again_and_again(sweep_leases, hub, SWEEP_EVERY_S),
         _again_and_again(sweep_deadlines, hub, SWEEP_EVERY_S),
+        _again_and_again(sweep_toolchains, hub, SWEEP_TOOLCHAINS_EVERY_S),
         _again_and_again(sweep_files, hub, SWEEP_FILES_EVERY_S),
         _again_and_again(sweep_sessions, hub, SWEEP_SESSIONS_EVERY_S),
         _again_and_again(sweep_objects, hub, hub.limits.orphan_age_s),

@@ -54,10 +54,15 @@ PREFERRED: Mapping[ModelFormat, str] = {
 def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     """The runtime plug-in for a model, checked to fit and to be installed.
 
-    Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid` or
-    :class:`~dynolab.errors.PluginMissing`.
+    Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid`,
+    :class:`~dynolab.errors.ModelNotSupported` or :class:`~dynolab.errors.PluginMissing`.
     """
-    chosen = name or PREFERRED[kind]
+    chosen = name or PREFERRED.get(kind)
+    if chosen is None:
+        raise errors.ModelNotSupported(
+            f"nothing on this machine measures a {kind} model",
+            hint="it was built for an NPU of Qualcomm's: run it there",
+        )
     runtime = plugins.load("dynolab.runtimes", chosen)
     if not isinstance(runtime, Runtime):
         raise errors.Bug(f"the plug-in {chosen} of dynolab.runtimes is no Runtime")
@@ -65,7 +70,7 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
         fitting = [other for other in plugins.names("dynolab.runtimes") if _takes(other, kind)]
         raise errors.SpecInvalid(
             f"runtime {chosen} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
-            hint=f"runtimes for {kind}: {', '.join(fitting)}",
+            hint=f"runtimes for {kind}: {', '.join(fitting) or 'none'}",
         )
     reason = runtime.unavailable()
     if reason is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic_ns
 
 from dynolab.jobs import _toolchain_child as shared
+from dynolab.spec.chipsets import chipset_named
 from dynolab.spec.compile_options import parse
 from dynolab.spec.compiles import COMPILED_SCHEMA, Compiled, InputSpec, OutputCheck
 from dynolab.spec.measurements import Notice
@@ -35,6 +36,9 @@ class Wanted:
     notices: tuple[Notice, ...] = ()
     python: str | None = None
     """Of the toolchain's own environment."""
+    chipset: str = ""
+    timeout_s: float = 0.0
+    """After which the process is ended."""
 
 
 def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
@@ -51,15 +55,19 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
         options=options,
         input_specs=wanted.input_specs,
         python=None if wanted.python is None else Path(wanted.python),
+        chipset=chipset_named(wanted.chipset) if wanted.chipset else None,
+        ends_ns=begun_ns + int(wanted.timeout_s * 1e9),
     )
     made = toolchain.compile(order)
     time_ns, peak_bytes = shared.spent(begun_ns)
+    files = shared.files(made_folder)
+    beside = tuple(one for one in files if made.beside and Path(one.path).is_relative_to(made.beside))
     compiled = Compiled(
         schema=COMPILED_SCHEMA,
         target=toolchain.name,
         name=wanted.name,
         entry=made.entry,
-        files=shared.files(made_folder),
+        files=tuple(one for one in files if one not in beside),
         inputs=made.inputs,
         outputs=made.outputs,
         source=made.source,
@@ -70,13 +78,16 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
         peak_bytes=peak_bytes,
         notices=(*wanted.notices, *made.notices),
         quantizations=made.quantizations,
+        npu=made.npu,
+        beside=beside,
     )
     checks, reason = shared.compared(lambda: _checks(toolchain, order, made, wanted.seed))
     return replace(compiled, checks=checks or (), check_reason=reason)
 
 
 def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:
-    inputs = numbers.seeded([_sized(one, order.input_specs) for one in made.inputs], seed)
+    sized = [_sized(one, order.input_specs) for one in made.inputs]
+    inputs = numbers.seeded(sized, seed, {one.name for one in made.quantizations})
     before = toolchain.reference(order, made, inputs)
     after = toolchain.run(order, made, inputs)
     return numbers.compare(made.output_names, before, after)

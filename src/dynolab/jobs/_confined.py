@@ -40,8 +40,9 @@ def ask(
 ) -> Any:
     """What a program of Python's makes of the file, in a process that reaches nothing but that, the folder and ``readable``.
 
-    ``max_s`` and ``max_bytes`` bound its time and memory; ``late`` is what is said of one that took longer. ``watch`` is called now and then while it works. Raises what it answers with, and ``kind`` when it does not answer:
-    then the file is such that whoever reads it crashes, hangs or takes all memory.
+    ``max_s`` and ``max_bytes`` bound its time and memory; ``late`` is what is said of one that took longer. ``watch`` is called
+    now and then while it works. Raises what it answers with, and ``kind`` when it does not answer: then the file is such that
+    its process crashes, hangs or takes all memory.
     """
     from dynolab.sandbox.base import Confinement, Limits, confine_python, strongest
 
@@ -59,13 +60,15 @@ def ask(
     name = Path(arguments[0]).name
     if code is None:
         raise kind(late or f"{name} is not read within {max_s:g} s", hint=hint)
-    if code and (trouble := room.trouble(folder) or deaths.from_outside(code, f"whoever reads {name}", log=log)):
+    if code and (
+        trouble := room.trouble(folder) or deaths.from_outside(code, f"the process that works on {name}", log=log)
+    ):
         raise trouble
     if code < 0:
-        raise kind(f"{name} is broken: whoever reads it ends by {Signals(-code).name}", hint=hint, details={"log": log})
+        raise kind(f"the process that works on {name} ended by {Signals(-code).name}", hint=hint, details={"log": log})
     if code:
         last = (log.strip().splitlines() or [f"code {code}"])[-1]
-        raise kind(f"{name} is broken: whoever reads it ends with {last[:400]}", hint=hint, details={"log": log})
+        raise kind(f"the process that works on {name} ended with {last[:400]}", hint=hint, details={"log": log})
     return _answered(folder, name, kind)
 
 
@@ -88,7 +91,7 @@ def _answered(folder: Path, name: str, kind: type[UserError]) -> Any:
             return document["answer"]
         told = from_dict(document["error"])
     except (WorkerCrashed, OSError, TypeError, KeyError, AttributeError) as error:
-        raise kind(f"{name} is broken: whoever reads it gives no answer ({error})") from error
+        raise kind(f"the process that works on {name} gave no answer ({error})") from error
     if isinstance(told, DeviceUnfit):
         raise room.trouble(folder) or DeviceLost(told.message)
     raise told if isinstance(told, UserError) else kind(told.message, hint=told.hint)
@@ -100,7 +103,7 @@ def answer(folder: Path, work: Callable[[], Any], name: str, kind: type[UserErro
     try:
         document = {"answer": work()}
     except MemoryError:
-        document = {"error": TooLarge(f"{name} takes more memory than whoever reads it may use").to_dict()}
+        document = {"error": TooLarge(f"{name} takes more memory than the process that works on it may use").to_dict()}
     except Error as error:
         document = {"error": error.to_dict()}
     except OSError as error:

@@ -16,7 +16,15 @@ from dynolab.jobs import _toolchain_child as shared
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.quantize_options import parse
-from dynolab.spec.quantizes import FEW_SAMPLES, QUANTIZED_SCHEMA, Accuracy, Quantized, figures
+from dynolab.spec.quantizes import (
+    FEW_SAMPLES,
+    POOR_FILE,
+    POOR_HERE,
+    QUANTIZED_SCHEMA,
+    Accuracy,
+    Quantized,
+    figures,
+)
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains._quantizers.base import Model, QuantizedModel, QuantizeOrder, Quantizer, Sample, quantizer_of
 
@@ -121,9 +129,9 @@ def warnings(made: Quantized) -> list[Notice]:
     found = []
     poor = made.accuracy is not None and made.accuracy.is_poor
     if poor and made.accuracy is not None:
-        found.append(Notice("warning", "quantised-poorly", f"the quantised model is hardly the float one any more: {figures(made.accuracy)}; {_way_out(made)}"))  # fmt: skip
+        found.append(Notice("warning", POOR_FILE, f"the quantised model is hardly the float one any more: {figures(made.accuracy)}; {_way_out(made)}"))  # fmt: skip
     if not poor and made.accuracy_here is not None and made.accuracy_here.is_poor:
-        found.append(Notice("warning", "computed-poorly", f"on this processor the quantised model computes other numbers than its file defines: {figures(made.accuracy_here)}; processors without VNNI let sums of 8-bit products overflow, others do not"))  # fmt: skip
+        found.append(Notice("warning", POOR_HERE, f"on this processor the quantised model computes other numbers than its file defines: {figures(made.accuracy_here)}; processors without VNNI let sums of 8-bit products overflow, others do not"))  # fmt: skip
     if made.calibration_samples < FEW_SAMPLES:
         found.append(Notice("warning", "few-samples", f"{made.calibration_samples} calibration samples hardly show the ranges of the activations: give {FEW_SAMPLES} or more"))  # fmt: skip
     return found

@@ -21,8 +21,8 @@ from dynolab.errors import DeviceUnfit, ModelInvalid
 from dynolab.jobs import _confined as confined
 from dynolab.jobs._sources import Found, choose
 from dynolab.spec import codec, untrusted
-from dynolab.spec.models import EXTENSIONS, ModelFormat
-from dynolab.spec.onnxfile import external_data
+from dynolab.spec.models import EXTENSIONS, NAMED_EXTENSIONS, ModelFormat
+from dynolab.spec.onnxfile import contexts, external_data
 
 ZIP_MAX_FILES = 10_000
 ZIP_MAX_RATIO = 100
@@ -58,8 +58,10 @@ def _one(name: str, file: BinaryIO) -> Found:
     head = file.read(4096)
     if not head:
         raise ModelInvalid(f"{name} is empty (0 bytes)", hint="download or export it again")
-    kind = EXTENSIONS.get(path.suffix.lower())
+    kind = EXTENSIONS.get(path.suffix.lower()) or NAMED_EXTENSIONS.get(path.suffix.lower())
     actual = sniff(head)
+    if kind is ModelFormat.QNN_DLC:
+        return Found(_dlc(name, file), name)
     if kind is None:
         raise ModelInvalid(
             f"{name} has no ending that dynolab knows" + (f", it looks like {actual}" if actual else ""),
@@ -76,8 +78,22 @@ def _one(name: str, file: BinaryIO) -> Found:
         kind = _torch_format(name, file)
     _check_content(name, kind, actual)
     if kind is ModelFormat.ONNX:
-        return Found(kind, name, tuple(external_data(name, file)))
+        outside, held = external_data(name, file), contexts(name, file)
+        kind = kind if held is None else ModelFormat.PRECOMPILED_QNN_ONNX
+        return Found(kind, name, tuple(sorted({*outside, *(held or ())})))
     return Found(kind, name, _null_data(file) if kind is ModelFormat.NULL else ())
+
+
+def _dlc(name: str, file: BinaryIO) -> ModelFormat:
+    """Qualcomm's container: a ZIP file with a model and notes of its making. What they hold is read by nobody here."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except _NO_ZIP as error:
+        raise ModelInvalid(f"{name} is not a whole DLC file: {error}") from error
+    if "model" not in names or not any(one.startswith("dlc.metadata") for one in names):
+        raise ModelInvalid(f"{name} holds no model of a DLC file", hint="is it another format, or truncated?")
+    return ModelFormat.QNN_DLC
 
 
 def _null_data(file: BinaryIO) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ from contextlib import ExitStack
 from typing import Any
 
 from dynolab.connections.local import own_folder
+from dynolab.errors import SpecInvalid
 from dynolab.jobs import _compile_child as child
 from dynolab.jobs import _toolchain_jobs as toolchain_jobs
 from dynolab.jobs._sources import check_format, open_source
 from dynolab.jobs.base import Context, JobType
 from dynolab.spec import codec
+from dynolab.spec.chipsets import chipset_named
 from dynolab.spec.compile_options import parse
 from dynolab.spec.compiles import Compiled, CompileSpec, check_input_specs
-from dynolab.toolchains.base import toolchain_named
+from dynolab.toolchains.base import Toolchain, toolchain_named
 
 RESULT_FILE = "compiled.json"
 
@@ -25,7 +27,7 @@ class CompileJob(JobType[CompileSpec, Compiled]):
 
     def validate(self, spec: CompileSpec) -> CompileSpec:
         """The same. Raises :class:`SpecInvalid`, :class:`~dynolab.errors.NotFound` and :class:`Conflict`."""
-        toolchain_named(parse(spec.options).target)
+        _check_chipset(toolchain_named(parse(spec.options).target), spec.chipset)
         check_input_specs(spec.input_specs)
         toolchain_jobs.check(spec.folder, spec.timeout_s)
         return spec
@@ -50,6 +52,8 @@ class CompileJob(JobType[CompileSpec, Compiled]):
                 seed=spec.seed,
                 notices=notices,
                 python=None if python is None else str(python),
+                chipset=spec.chipset,
+                timeout_s=spec.timeout_s,
             )
             work = folder / "work"
             work.mkdir()
@@ -58,7 +62,8 @@ class CompileJob(JobType[CompileSpec, Compiled]):
             tools = [] if own is None else [own.folder]
             answer = toolchain_jobs.make(child.__name__, source, order, work, bounds, late, tools)
             made = codec.decode(Compiled, answer, "what the toolchain made")
-            toolchain_jobs.keep(work, made.entry, made.files, spec.folder, (RESULT_FILE, made))
+            files = (*made.files, *made.beside)
+            toolchain_jobs.keep(work, made.entry, files, spec.folder, (RESULT_FILE, made))
         return made
 
     def summary(self, result: Compiled) -> dict[str, Any]:
@@ -75,6 +80,19 @@ class CompileJob(JobType[CompileSpec, Compiled]):
 def compile_model(spec: CompileSpec, context: Context) -> Compiled:
     """Compile a model here. Raises a :class:`~dynolab.errors.UserError` that names what is wrong with it or its options."""
     return plugin.run(plugin.validate(spec), context)
+
+
+def _check_chipset(toolchain: Toolchain, text: str) -> None:
+    """Raise :class:`SpecInvalid` where the target needs a chipset and none is named, or has no use for the one that is."""
+    if toolchain.for_chipset and not text.strip():
+        raise SpecInvalid(
+            f"the target {toolchain.name} is made for one chipset, and none is named",
+            hint="such as --chipset sm8550, or v73 for a Hexagon of that generation",
+        )
+    if text and not toolchain.for_chipset:
+        raise SpecInvalid(f"the target {toolchain.name} is the same for every chipset", hint="leave --chipset out")
+    if text:
+        chipset_named(text)
 
 
 def _note(context: Context, text: str) -> None:

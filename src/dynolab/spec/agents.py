@@ -9,12 +9,14 @@ from dynolab.spec.compiles import InputSpec
 from dynolab.spec.duets import DuetTerms
 from dynolab.spec.tensors import TensorSpec
 
-AGENT_PROTOCOL = 5
+AGENT_PROTOCOL = 6
 """Hub and agent refuse each other when theirs differ."""
 OFFER_NULL = "DYNOLAB_OFFER_NULL"
 """The variable that, set to 1, has an agent take models of the null runtime, too: for tests, since they may sleep for days."""
 BASELINE_FOLDER = "baseline"
 """Where an attempt's process finds the model to compare with, in the folder of its assignment."""
+LINKED = "linked-"
+"""With a number, from 0: what the source of a model to link is fetched as, and the folder that it lies in."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
@@ -69,6 +71,16 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedSource:
+    """What a model to link was made of, and how: graphs are linked while they are built."""
+
+    model: FileLink
+    model_kind: str
+    options: str
+    input_specs: dict[str, InputSpec]
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A job for the agent's device. ``attempt`` must be named in everything that is said of it."""
 
@@ -97,6 +109,10 @@ class Assignment:
     weights_dtype: str = ""
     activations_dtype: str = ""
     """Of a job that quantises, whose calibration data are the dataset."""
+    linked: tuple[LinkedSource, ...] = ()
+    """Of a job that links, for which ``model`` is not fetched."""
+    made_for: tuple[str, ...] = ()
+    """Of a job that compiles or links: the attributes of the device that it is for, which need not be the agent's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ FORMATS = {
     "torch": "exported_program",
     "qnn_dlc": "qnn_dlc",
     "qnn_context_binary": "qnn_context_binary",
-    "precompiled_qnn_onnx": "onnx",
+    "precompiled_qnn_onnx": "precompiled_qnn_onnx",
 }
 """The format that a target's models have, under the hub's names; a target that is not here has one of its own name."""
 

@@ -67,6 +67,8 @@ class CompileSpec:
     """Of the inputs that both models are fed with to compare their numbers."""
     formats: tuple[str, ...] = ()
     """What the model may be; empty: anything that a toolchain takes."""
+    chipset: str = ""
+    """Of targets that are made for one: its name, number or generation, see :mod:`dynolab.spec.chipsets`."""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
 
@@ -115,6 +117,28 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Npu:
+    """What a model was built for that runs on an NPU, as the compiler and its file tell."""
+
+    chipset: str
+    soc_model: int
+    hexagon: str
+    """The NPU's generation, such as ``v73``."""
+    graphs: tuple[str, ...]
+    """Their names in the file: an application asks for them by these."""
+    operators: int
+    """That the NPU computes, after ONNX Runtime's optimisations; none is left to the CPU."""
+    sdk: str
+    """The version of Qualcomm's AI Runtime that built it."""
+
+    @property
+    def told(self) -> str:
+        """The same in a line, in English."""
+        graphs = f"graph{'s' if len(self.graphs) > 1 else ''} {', '.join(self.graphs)}"
+        return f"{self.chipset} (soc-model {self.soc_model}), Hexagon {self.hexagon}; all {self.operators} operators on it; {graphs}"
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """What a compile job left."""
 
@@ -142,6 +166,9 @@ class Compiled:
     notices: tuple[Notice, ...] = ()
     quantizations: tuple[Quantization, ...] = ()
     """Of those inputs and outputs that are integers for real numbers."""
+    npu: Npu | None = None
+    beside: tuple[FileFact, ...] = ()
+    """Files that lie beside the model and are no part of it: what QNN was given, which a link takes."""
 
     @property
     def largest_error(self) -> float | None:

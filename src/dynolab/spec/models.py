@@ -17,6 +17,9 @@ class ModelFormat(StrEnum):
     OPENVINO_IR = "openvino_ir"
     TORCHSCRIPT = "torchscript"
     EXPORTED_PROGRAM = "exported_program"
+    QNN_CONTEXT_BINARY = "qnn_context_binary"
+    QNN_DLC = "qnn_dlc"
+    PRECOMPILED_QNN_ONNX = "precompiled_qnn_onnx"
     NULL = "null"
 
 
@@ -30,6 +33,11 @@ EXTENSIONS: dict[str, ModelFormat] = {
     ".pt2": ModelFormat.EXPORTED_PROGRAM,
     ".null": ModelFormat.NULL,
 }
+
+
+NAMED_EXTENSIONS: dict[str, ModelFormat] = {".bin": ModelFormat.QNN_CONTEXT_BINARY, ".dlc": ModelFormat.QNN_DLC}
+"""Endings of files that are taken for a model only where they are named themselves: ``.bin`` is OpenVINO's weights as well, and
+beside either of them lies what it was made from."""
 
 
 @dataclass(frozen=True, slots=True)

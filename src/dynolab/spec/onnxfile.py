@@ -14,7 +14,8 @@ Buffer = bytes | memoryview | mmap.mmap
 T = TypeVar("T")
 
 _GRAPH, _NODE, _INITIALIZER, _SPARSE = 7, 1, 5, 15
-_ATTRIBUTE = 5
+_ATTRIBUTE, _OPERATOR = 5, 4
+_ATTRIBUTE_NAME, _ATTRIBUTE_NUMBER, _ATTRIBUTE_TEXT = 1, 3, 4
 _INPUT, _OUTPUT, _VALUE_NAME, _TENSOR_NAME = 11, 12, 1, 8
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _EXTERNAL_DATA, _KEY, _VALUE = 13, 1, 2
@@ -38,6 +39,34 @@ def external_data(name: str, file: BinaryIO) -> list[str]:
                 f"{name} is not a whole ONNX file: {error}", hint="it may be truncated; download or export it again"
             ) from error
     return sorted(found)
+
+
+def contexts(name: str, file: BinaryIO) -> list[str] | None:
+    """Locations of the contexts that were built for Qualcomm's NPU and that an open model file of this name holds nodes for.
+
+    None: it has no such node; a context that stands in the file itself has no location. Raises :class:`ModelInvalid`.
+    """
+    found = _listed(name, file, _contexts)
+    return [one for one in found if one] if found else None
+
+
+def _contexts(data: mmap.mmap) -> Iterator[str]:
+    for extent in _extents(data, 0, len(data), _GRAPH):
+        for start, end in _extents(data, *extent, _NODE):
+            if _name(data, start, end, _OPERATOR) != "EPContext":
+                continue
+            parts = {
+                _name(data, low, high, _ATTRIBUTE_NAME): (low, high)
+                for low, high in _extents(data, start, end, _ATTRIBUTE)
+            }
+            if "QNN" not in (_name(data, *parts["source"], _ATTRIBUTE_TEXT) if "source" in parts else ""):
+                continue
+            embedded = _number(data, *parts["embed_mode"], _ATTRIBUTE_NUMBER) if "embed_mode" in parts else 1
+            yield "" if embedded else _name(data, *parts["ep_cache_context"], _ATTRIBUTE_TEXT)
+
+
+def _number(data: mmap.mmap, start: int, end: int, wanted: int) -> int:
+    return next((_varint(data, low)[0] for number, low, _ in _fields(data, start, end) if number == wanted), 0)
 
 
 def inputs(name: str, file: BinaryIO) -> list[str]:
@@ -109,7 +138,7 @@ def _listed(name: str, file: BinaryIO, found: Callable[[mmap.mmap], Iterator[T]]
     with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
         try:
             return list(found(view))
-        except (IndexError, ValueError) as error:
+        except (IndexError, KeyError, ValueError) as error:
             raise ModelInvalid(f"{name} is not a whole ONNX file: {error}") from error
 
 

@@ -21,6 +21,8 @@ POOR_PSNR_DB, POOR_AGREEMENT = 20.0, 0.9
 FEW_SAMPLES = 30
 """Fewer hardly show the ranges of a model's activations: AI Hub's and ONNX Runtime's guides ask for 100 and more."""
 QUANTIZED_SCHEMA = 1
+POOR_FILE, POOR_HERE = "quantised-poorly", "computed-poorly"
+"""Codes of the notices that warn of poor numbers: as the file defines them, or only as the processor that quantised computes them."""
 
 
 def check_widths(weights: str, activations: str) -> None:

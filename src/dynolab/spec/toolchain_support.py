@@ -17,10 +17,13 @@ def toolchain(target: str, model_kind: str) -> str:
     return f"{target}/{model_kind}"
 
 
-MAKING = ("compile", "quantize")
+MAKING = ("compile", "quantize", "link")
 """Kinds of jobs that make a model, and measure nothing."""
-QUANTIZE = "quantize"
-"""What stands for a target where a model is quantised, whatever its format."""
+QUANTIZE, LINK = "quantize", "link"
+"""What stands for a target where a model is quantised, and where several become one, whatever their format."""
+NO_TARGETS = (QUANTIZE, LINK)
+LINKED_KIND = "qnn_context_binary"
+"""The format of what several models are linked to."""
 
 
 def made(attributes: Iterable[str]) -> list[str]:
@@ -38,8 +41,8 @@ def made_from(attributes: Iterable[str]) -> dict[str, list[str]]:
 
 
 def compiled_from(attributes: Iterable[str]) -> dict[str, list[str]]:
-    """As :func:`made_from`, without what is quantised: that is a job of its own."""
-    return {target: kinds for target, kinds in made_from(attributes).items() if target != QUANTIZE}
+    """As :func:`made_from`, without what is quantised or linked: those are jobs of their own."""
+    return {target: kinds for target, kinds in made_from(attributes).items() if target not in NO_TARGETS}
 
 
 def no_toolchain(wanted: str, offered: Iterable[str]) -> SpecInvalid:
@@ -51,14 +54,16 @@ def no_toolchain(wanted: str, offered: Iterable[str]) -> SpecInvalid:
             "no agent of this hub has a toolchain for your models",
             hint="on a machine with an agent: pip install 'dynolab[compile]', then start the agent again",
         )
+    taken = ", ".join(sorted(kind for one, kind in pairs if one == target)) or "none, for now"
     if target == QUANTIZE:
-        taken = ", ".join(sorted(kind for one, kind in pairs if one == QUANTIZE)) or "none, for now"
         return SpecInvalid(f"no toolchain quantises a model of the kind {model_kind}", hint=f"kinds that are: {taken}")
+    if target == LINK:
+        return SpecInvalid(f"no toolchain links models of the kind {model_kind}", hint=f"kinds that are: {taken}")
     same = sorted(kind for one, kind in pairs if one == target)
     if same:
         return SpecInvalid(
             f"no toolchain makes the target {target} from a model of the kind {model_kind}",
             hint=f"{target} is made from: {', '.join(same)}",
         )
-    targets = ", ".join(sorted({one for one, _ in pairs if one != QUANTIZE}))
+    targets = ", ".join(sorted({one for one, _ in pairs if one not in NO_TARGETS}))
     return SpecInvalid(f"no toolchain of this hub makes the target {target}", hint=f"there are: {targets}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import log10
 from typing import Any
 
@@ -15,10 +15,10 @@ from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains.base import Array
 
 
-def seeded(specs: Sequence[TensorSpec], seed: int) -> dict[str, Array]:
+def seeded(specs: Sequence[TensorSpec], seed: int, quantized: Collection[str] = ()) -> dict[str, Array]:
     """One array for each input: uniform in [0, 1) for floating-point ones, 0 or 1 for integers, which are valid almost everywhere.
 
-    A dimension that is still open is 1.
+    A dimension that is still open is 1. Inputs named in ``quantized`` hold integers for real numbers: all that there are.
     """
     random = np.random.default_rng(seed)
     made = {}
@@ -27,6 +27,8 @@ def seeded(specs: Sequence[TensorSpec], seed: int) -> dict[str, Array]:
         wanted = element_type(spec.dtype)
         integers = spec.dtype == "bool" or "int" in spec.dtype
         values: Any = random.integers(0, 2, sizes) if integers else random.random(sizes)
+        if spec.name in quantized and integers:
+            values = random.integers(np.iinfo(wanted).min, np.iinfo(wanted).max, sizes, endpoint=True)
         made[spec.name] = np.asarray(values).astype(wanted)
     return made
 

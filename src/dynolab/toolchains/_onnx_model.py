@@ -148,10 +148,8 @@ def _edited(model: Any, order: Order) -> Any:
 
 def _optimised(model: Any, edited: Path, target: Path) -> Any:
     """Write the model as ONNX Runtime makes it; a session of what was written. Raises :class:`ModelInvalid`."""
-    import onnx
-
     large = model.ByteSize() > WEIGHTS_INSIDE_BYTES
-    onnx.save_model(model, str(edited), save_as_external_data=large, location=f"{edited.stem}.data")
+    write(model, edited)
     options = _session_options("ORT_ENABLE_BASIC")
     options.optimized_model_filepath = str(target)
     if large:
@@ -192,6 +190,15 @@ def read(path: Path, *, weights: bool = True) -> Any:
         return onnx.load(str(path), load_external_data=weights)
     except (DecodeError, ValueError, OSError) as error:
         raise ModelInvalid(f"{path.name} cannot be read as an ONNX model: {error}") from error
+
+
+def write(model: Any, path: Path) -> None:
+    """Write a model, with its weights beside it where one file cannot hold them."""
+    import onnx
+
+    large, data = model.ByteSize() > WEIGHTS_INSIDE_BYTES, path.with_suffix(".data")
+    data.unlink(missing_ok=True)  # else its bytes would be added to those that are there
+    onnx.save_model(model, str(path), save_as_external_data=large, location=data.name)
 
 
 def _session_options(level: str) -> Any:

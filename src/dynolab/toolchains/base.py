@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 from dynolab.errors import ModelNotSupported, NotFound, PluginMissing
 from dynolab.plugins import load, names
 from dynolab.runtimes.base import install_command, installed_version
+from dynolab.spec.chipsets import Chipset
 from dynolab.spec.compile_options import CompileOptions
-from dynolab.spec.compiles import InputSpec, Side
+from dynolab.spec.compiles import InputSpec, Npu, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.toolchains._environments import Environment, environment
 
 PACKAGE = "dynolab.toolchains"
-EXTRAS = {"ai-edge-litert": "litert", "ai-edge-quantizer": "quantize", "openvino": "openvino", "torch": "torch"}
+EXTRAS = {
+    "ai-edge-litert": "litert", "ai-edge-quantizer": "quantize", "onnxruntime-qnn": "qnn", "openvino": "openvino", "torch": "torch",
+}  # fmt: skip
 """dynolab's extra by the distribution that it brings; the others come with ``compile``."""
 RUNTIMES = {
     ModelFormat.ONNX: "onnxruntime",
@@ -49,6 +52,10 @@ class Order:
     input_specs: Mapping[str, InputSpec]
     python: Path | None = None
     """Of the toolchain's own environment, if the source takes it."""
+    chipset: Chipset | None = None
+    """That the target is made for, where it is made for one."""
+    ends_ns: int | None = None
+    """When the process is ended, by its monotonic clock: what takes longer is lost, so no comparison of numbers may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,9 @@ class Made:
     notices: tuple[Notice, ...] = ()
     quantizations: tuple[Quantization, ...] = ()
     """Of those inputs and outputs that are integers for real numbers."""
+    npu: Npu | None = None
+    beside: str | None = None
+    """A folder inside the order's whose files are no part of the model."""
 
 
 class Toolchain(ABC):
@@ -83,6 +93,8 @@ class Toolchain(ABC):
     """Options that AI Hub's client sends whatever the target is: they have no effect here, for the reason told."""
     lock: ClassVar[str | None] = None
     """The lock file, in the folder ``locks``, of an environment of its own that a part of its work runs in."""
+    for_chipset: ClassVar[bool] = False
+    """Whether the model is made for one chipset, which an order then names."""
     tools: ClassVar[tuple[str, ...]] = ()
     """Distributions of that environment whose versions are told."""
 

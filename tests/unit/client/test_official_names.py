@@ -14,8 +14,6 @@ from dynolab.client import client as client_module
 
 RECORDED = Path(__file__).parents[2] / "data" / "qai_hub_0.56.0_names.json"
 OFFICIAL: dict[str, Any] = json.loads(RECORDED.read_text())
-TOOLCHAINS = ("Link",)
-"""Jobs of these kinds are refused, so there are no classes for them."""
 NOT_HERE = {
     "IOSpec", "InputSpecs", "TensorSpec",  # the hub opens no models, so it knows no tensors before a job has run
     "ModelMetadataKey", "Project",
@@ -30,7 +28,7 @@ ATTRIBUTES_NOT_HERE = {
     "QuantizeDtype": {"UINT4", "UINT8", "UINT16"},
 }  # fmt: skip
 """What ours does not have, by class; also in the classes below it."""
-CLASSES = [name for name in OFFICIAL["classes"] if name not in NOT_HERE and not name.startswith(TOOLCHAINS)]
+CLASSES = [name for name in OFFICIAL["classes"] if name not in NOT_HERE]
 
 
 def parameters(function: Any) -> list[list[Any]]:
@@ -82,7 +80,7 @@ def client_of(kind: type) -> object:
 
 def test_every_other_name_is_refused_by_name() -> None:
     everything = {*OFFICIAL["functions"], *OFFICIAL["classes"], *OFFICIAL["words"]}
-    missing = {name for name in everything if not name.startswith(TOOLCHAINS) and not hasattr(dynolab, name)}
+    missing = {name for name in everything if not hasattr(dynolab, name)}
     assert missing == NOT_HERE
 
 
@@ -92,14 +90,6 @@ def test_names_are_there_before_a_hub_is_configured(monkeypatch: pytest.MonkeyPa
     client_module.default.cache_clear()
     with pytest.raises(dynolab.UserError, match="no hub is configured"):
         dynolab.get_devices()
-
-
-@pytest.mark.parametrize("name", [name for name in OFFICIAL["functions"] if "link" in name])
-def test_what_needs_a_toolchain_says_so(name: str) -> None:
-    client = dynolab.Client(dynolab.ClientConfig("dl_x", "http://127.0.0.1:9"))
-    with pytest.raises(dynolab.UserError, match="links no models yet"):
-        getattr(client, name)("model.onnx", dynolab.Device("x"))
-    client.close()
 
 
 def test_a_status_is_its_state_and_its_name() -> None:

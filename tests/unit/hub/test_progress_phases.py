@@ -69,6 +69,8 @@ def test_a_compile_job_compiles_from_the_first_word_of_its_toolchain_on() -> Non
     assert now({}, "compile", measures=False) == "prepare"
     assert now({"event": "note", "text": "onnx from torchscript"}, "compile", measures=False) == "compile"
     assert now({"event": "note", "text": "x"}) == "prepare"
+    assert [step.name for step in phases("quantize", False, {})] == ["prepare", "quantize"]
+    assert now({"event": "note", "text": "onnx to int8/int8"}, "quantize", measures=False) == "quantize"
     assert now({"event": "stage", "stage": "total", "text": "memory of A", "process": 1}, "compare") == "memory"
 
 

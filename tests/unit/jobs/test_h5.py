@@ -342,13 +342,13 @@ LEAVE = "import os, sys, pathlib; answer = pathlib.Path(sys.argv[-1], 'answer.js
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("import os; os.kill(os.getpid(), 11)", "ends by SIGSEGV"),
-        ("raise KeyError('ours')", "ends with KeyError: 'ours'"),
-        ("import os; os._exit(3)", "ends with code 3"),
-        ("", "gives no answer"),
+        ("import os; os.kill(os.getpid(), 11)", "ended by SIGSEGV"),
+        ("raise KeyError('ours')", "ended with KeyError: 'ours'"),
+        ("import os; os._exit(3)", "ended with code 3"),
+        ("", "gave no answer"),
         (LEAVE + "answer.write_text('[' * 100_000)", "nested"),
         (LEAVE + "answer.symlink_to('/etc/passwd')", "is a link"),
-        (LEAVE + "os.truncate(os.open(answer, os.O_CREAT | os.O_RDWR), 1 << 30)", "gives no answer"),
+        (LEAVE + "os.truncate(os.open(answer, os.O_CREAT | os.O_RDWR), 1 << 30)", "gave no answer"),
         (LEAVE + """answer.write_text('{"answer": {"x": 3}}')""", "is not tuple"),
         (LEAVE + """answer.write_text('{"answer": {"x": ["../lock"]}}')""", "no array"),
         (LEAVE + """answer.write_text('{"error": {"code": "DeviceLost", "message": "gone"}}')""", "gone"),

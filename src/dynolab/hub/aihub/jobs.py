@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
-from dynolab.hub.aihub import compile_jobs, quantize_jobs
+from dynolab.hub.aihub import compile_jobs, link_jobs, quantize_jobs
 from dynolab.hub.aihub.device_words import announced, told
 from dynolab.hub.aihub.lost_answers import submissions
 from dynolab.hub.aihub.models import NUMBERS
@@ -44,7 +44,7 @@ FAILURES = {
     "DependencyFailed": pb.JOB_FAILURE_TYPE_RUNTIME_FAILED_DEPENDENCY,
 }
 """The protocol's JobFailureType by code of our errors."""
-MAKING: dict[str, Any] = {"compile": compile_jobs, "quantize": quantize_jobs}
+MAKING: dict[str, Any] = {"compile": compile_jobs, "quantize": quantize_jobs, "link": link_jobs}
 """What is known of the kinds of jobs that make a model."""
 KINDS = ("profile", "inference", *MAKING)
 """Our kinds of jobs that AI Hub has, too."""
@@ -64,7 +64,7 @@ async def submit(request: Request) -> Response:
         name = (kind or "empty").replace("_", " ")
         raise SpecInvalid(
             f"this hub takes no {name}: it has no toolchain for it",
-            hint="compile, quantize, profile and inference jobs run",
+            hint="compile, quantize, link, profile and inference jobs run",
         )
     async with submissions(request).key(request, account.id, await request.body()) as key:
         new_id, at = await submit_job(hub, account, replace(wanted, idempotency_key=key))
@@ -123,7 +123,8 @@ def message(row: Row[Any], version: Version) -> pb.Job:
     inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
     inner.user_id, inner.name, inner.options, inner.project_id = row.account_id, row.name, row.options, row.project_id
     inner.job_state = _state(row, version)
-    inner.model.CopyFrom(_model(row))
+    if row.kind != "link":
+        inner.model.CopyFrom(_model(row))
     if row.kind != "quantize":
         attributes = told(row.device_attributes)
         inner.device.CopyFrom(pb.Device(name=row.device_name, os=row.device_os, attributes=attributes))
@@ -320,7 +321,7 @@ async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
 
 def _kinds(text: str, version: Version) -> tuple[str, ...]:
     """Our kinds that the client means by ``type``; an empty tuple: none."""
-    named = {"1": "profile", "2": "inference", "3": "compile", "4": "quantize"}.get(text, text)
+    named = {"1": "profile", "2": "inference", "3": "compile", "4": "quantize", "5": "link"}.get(text, text)
     if not named:
         return KINDS
     if named in MAKING:

@@ -14,7 +14,11 @@ _FIXED = {
     "failed": pb.JOB_STATE_FAILED,
     "cancelled": pb.JOB_STATE_FAILED,
 }
-_MAKING = {"compile": pb.JOB_STATE_OPTIMIZING_MODEL, "quantize": pb.JOB_STATE_QUANTIZING_MODEL}
+_MAKING = {
+    "compile": pb.JOB_STATE_OPTIMIZING_MODEL,
+    "quantize": pb.JOB_STATE_QUANTIZING_MODEL,
+    "link": pb.JOB_STATE_LINKING_MODELS,
+}
 """While somebody has it, of the kinds that make a model."""
 _HELD = ("preparing", "running")
 _RUNNING = {True: pb.JOB_STATE_MEASURING_PERFORMANCE, False: pb.JOB_STATE_RUNNING_INFERENCE}

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
+from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
@@ -25,7 +25,16 @@ from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
 from dynolab.spec import codec, untrusted
-from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, Baseline, ClaimRequest, FileLink, Outcome, Renewal
+from dynolab.spec.agents import (
+    AGENT_PROTOCOL,
+    Assignment,
+    Baseline,
+    ClaimRequest,
+    FileLink,
+    LinkedSource,
+    Outcome,
+    Renewal,
+)
 from dynolab.spec.duets import DuetTerms
 
 T = TypeVar("T")
@@ -79,7 +88,7 @@ async def finish(request: Request) -> Response:
 
 
 async def give(request: Request) -> Response:
-    """``GET files/WHAT/ID``: the attempt's ``model``, ``baseline`` or ``dataset``."""
+    """``GET files/WHAT/ID``: the attempt's ``model``, ``baseline``, ``dataset`` or ``linked-0``."""
     hub: Hub = request.app.state.hub
     agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
     size, chunks = await read_blob(hub, await given_file(hub, agent, _attempt(request), request.path_params["what"]))
@@ -147,7 +156,13 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         input_specs=found.input_specs,
         weights_dtype=found.weights_dtype,
         activations_dtype=found.activations_dtype,
+        linked=tuple(map(_linked, found.linked)),
+        made_for=found.made_for,
     )
+
+
+def _linked(one: ClaimedSource) -> LinkedSource:
+    return LinkedSource(FileLink(one.model.file_name, one.model.bytes), one.model.kind, one.options, one.input_specs)
 
 
 def _baseline(found: Claim) -> Baseline | None:

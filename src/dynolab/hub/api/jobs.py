@@ -26,6 +26,7 @@ from dynolab.hub.api.schemas import (
     JobHead,
     Jobs,
     Kind,
+    LinkedModel,
     State,
     dump,
 )
@@ -38,7 +39,7 @@ from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
-from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
+from dynolab.hub.usecases.find_jobs import JobFilter, find_job, linked_models, page_jobs
 from dynolab.hub.usecases.follow_job import Moment, follow_job
 from dynolab.hub.usecases.job_request import Comparison as JobComparison
 from dynolab.hub.usecases.job_request import JobRequest
@@ -55,7 +56,7 @@ from dynolab.spec.measurements import StageName
 
 ALIVE_EVERY_S = 15.0
 """A comment this often keeps proxies from closing a stream in which nothing happens; the access is looked at again, too."""
-RESULTS = {"compare": "comparison", "compile": "compiled model", "quantize": "quantised model"}
+RESULTS = {"compare": "comparison", "compile": "compiled model", "quantize": "quantised model", "link": "linked model"}
 """What the document is that a job of a kind leaves; of other kinds it is a profile."""
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 sharing_routes(router, tables.job)
@@ -94,6 +95,7 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "device": JobDevice(name=row.device_name, os=row.device_os, attributes=row.device_attributes),
         "comparison": _comparison(row),
         "target_model_name": row.target_name,
+        "linked_models": _linked(row),
         "input_specs": _specs(row),
         "priority": row.asked_priority,
         "waits_for": row.waits_for or [],
@@ -102,6 +104,10 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "summary": dump(row.summary),
         "failure": _failure(row.failure),
     }
+
+
+def _linked(row: Row[Any]) -> list[LinkedModel]:
+    return [LinkedModel(id=one.id, name=one.name) for one in linked_models(row)]
 
 
 def _specs(row: Row[Any]) -> list[InputSpec] | None:
@@ -182,6 +188,7 @@ async def submit(
         input_specs=_wanted_specs(asked),
         weights_dtype=asked.weights_dtype or width,
         activations_dtype=asked.activations_dtype or width,
+        linked_ids=tuple(asked.linked_ids),
     )
     job_id, _ = await submit_job(hub, account, request)
     return await _shown(hub, account, job_id)
@@ -301,6 +308,16 @@ async def compiled(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
 async def quantized(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
     """What a job of the kind `quantize` tells of the model that it made, as `dynolab quantize --json` prints; 404 until it is done."""
     return await _result(hub, await find_job(hub, account, id), "quantised model")
+
+
+@router.get(
+    "/{id}/linked",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The document."}},
+)
+async def linked(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
+    """What a job of the kind `link` tells of the file that it made, as `dynolab link --json` prints; 404 until it is done."""
+    return await _result(hub, await find_job(hub, account, id), "linked model")
 
 
 async def _result(hub: Hub, row: Row[Any], what: str) -> StreamingResponse:

@@ -25,7 +25,7 @@ Text = Annotated[str, Field(max_length=TEXT_MAX), AfterValidator(_storable)]
 Short = Annotated[str, Field(max_length=256), AfterValidator(_storable)]
 Shape = Annotated[list[int], Field(max_length=64)]
 State = Literal["queued", "preparing", "running", "done", "failed", "cancelled"]
-Kind = Literal["profile", "inference", "compare", "compile", "quantize"]
+Kind = Literal["profile", "inference", "compare", "compile", "quantize", "link"]
 Weights = Literal["int8", "int4"]
 Activations = Literal["int8", "int16"]
 Stage = Literal["compile", "first_load", "warm_load", "inference"]
@@ -370,7 +370,8 @@ class JobAsked(Asked):
     kind: Kind = Field(
         "profile",
         description="`profile`: random inputs; `inference`: a dataset's; `compare`: the model takes turns with another; "
-        "`compile`: a toolchain makes the model that the device takes; `quantize`: a model of integers, on no device.",
+        "`compile`: a toolchain makes the model that the device takes; `quantize`: a model of integers, on no device; "
+        "`link`: several models become one file.",
     )
     model_id: Text
     comparison: ComparisonAsked | None = Field(None, description="Needed by a job of the kind `compare`.")
@@ -381,6 +382,9 @@ class JobAsked(Asked):
     )
     weights_dtype: Weights | None = Field(None, description="Of a job of the kind `quantize`: int8, if not given.")
     activations_dtype: Activations | None = Field(None, description="Likewise.")
+    linked_ids: list[Text] = Field(
+        default_factory=list, max_length=50, description="Of a job of the kind `link`: further models, in their order."
+    )
     device: DeviceAsked = Field(default_factory=lambda: DeviceAsked.model_validate({}))
     name: Text = Field("", description="Empty: the model's.")
     options: Text = Field("", description="In AI Hub's grammar, such as `--max_profiler_iterations 100`.")
@@ -450,6 +454,13 @@ class InputSpec(Given):
     dtype: str
 
 
+class LinkedModel(Given):
+    """A further model of a link job."""
+
+    id: str
+    name: str
+
+
 class JobHead(Given):
     """A job, as lists show it."""
 
@@ -466,9 +477,10 @@ class JobHead(Given):
     comparison: Comparison | None
     output_dataset_id: str | None = Field(description="What an inference job made.")
     target_model_id: str | None = Field(
-        description="The model that a compile or quantize job makes; it has no bytes until the job is done."
+        description="The model that a compile, quantize or link job makes; it has no bytes until the job is done."
     )
     target_model_name: str | None
+    linked_models: list[LinkedModel] = Field(description="Of a link job: the models beside the first, in their order.")
     input_specs: list[InputSpec] | None = Field(description="Of a compile job, as they were asked for.")
     weights_dtype: str | None = Field(description="Of a quantize job.")
     activations_dtype: str | None

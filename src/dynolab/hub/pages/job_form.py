@@ -16,9 +16,7 @@ from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
 from dynolab.hub.usecases.job_request import (
-    KINDS as ALL_KINDS,
-)
-from dynolab.hub.usecases.job_request import (
+    KINDS,
     WAITS_MOST,
     Comparison,
     JobRequest,
@@ -27,18 +25,22 @@ from dynolab.hub.usecases.job_request import (
     checked_requirements,
     checked_terms,
 )
-from dynolab.spec import compile_options
+from dynolab.spec import compile_options, quantize_options
 from dynolab.spec.compiles import InputSpec, check_input_specs, parse_input_specs
 from dynolab.spec.duets import DEFAULT_BUDGET_S, DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
 from dynolab.spec.options import parse as parse_options
+from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
+from dynolab.spec.toolchain_support import MAKING
 
-KINDS = tuple(one for one in ALL_KINDS if one != "quantize")
-"""Of jobs that the form submits; quantize jobs come from clients and commands."""
+FORM_KINDS = tuple(one for one in KINDS if one != "link")
+"""Of jobs that the form submits; link jobs come from clients and commands."""
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""
 DEVICES_MOST = 50
+OF_QUANTIZE_FIELDS = ("range_scheme",)
+"""Options of quantize jobs that have fields of their own."""
 Value = TypeVar("Value")
 
 
@@ -59,9 +61,19 @@ class JobForm:
 
     @property
     def kind(self) -> str:
-        """One of :data:`KINDS`."""
-        found = self.text("kind", KINDS[0])
-        return found if found in KINDS else KINDS[0]
+        """One of :data:`FORM_KINDS`."""
+        found = self.text("kind", FORM_KINDS[0])
+        return found if found in FORM_KINDS else FORM_KINDS[0]
+
+    @property
+    def has_device(self) -> bool:
+        """Whether the job is for a device: what is quantised is quantised for all."""
+        return self.kind != "quantize"
+
+    @property
+    def takes_dataset(self) -> bool:
+        """Whether the job needs a dataset, to infer or to calibrate with."""
+        return self.kind in ("inference", "quantize")
 
     @property
     def measures(self) -> bool:
@@ -87,12 +99,17 @@ class JobForm:
         """Note the problems that can be told without looking anything up."""
         if not self.text("model") and MODEL_FILE not in self.problems:
             self.problems[MODEL_FILE] = SpecInvalid("there is no model", hint="choose a file, or a model that is here")
-        if not self.devices:
-            self.problems["device"] = SpecInvalid("no device is chosen", hint="choose one or more")
-        elif len(self.devices) > DEVICES_MOST:
-            self.problems["device"] = SpecInvalid(f"{len(self.devices)} devices are chosen; {DEVICES_MOST} is the most")
+        if self.has_device:
+            self._check_devices()
+        if self.takes_dataset and not self.text("dataset") and DATASET_FILE not in self.problems:
+            self.problems[DATASET_FILE] = SpecInvalid(
+                f"a job of kind {self.kind} needs a dataset",
+                hint="choose an .h5 file, or a dataset that is here",
+            )
         if self.kind == "compile":
             self._check_compile()
+        elif self.kind == "quantize":
+            self._check_quantize()
         else:
             self._check_run()
         self._noted("name", lambda text: checked_name(text, "job"))
@@ -100,6 +117,13 @@ class JobForm:
         self._number("deadline_s", _deadline)
         if len(self.waits_for) > WAITS_MOST:
             self.problems["waits_for"] = SpecInvalid(f"{len(self.waits_for)} jobs; {WAITS_MOST} is the most")
+
+    def _check_devices(self) -> None:
+        """Note that none, or too many, are chosen."""
+        if not self.devices:
+            self.problems["device"] = SpecInvalid("no device is chosen", hint="choose one or more")
+        elif len(self.devices) > DEVICES_MOST:
+            self.problems["device"] = SpecInvalid(f"{len(self.devices)} devices are chosen; {DEVICES_MOST} is the most")
 
     def _check_compile(self) -> None:
         """Note what is wrong with the fields of a job that compiles."""
@@ -110,12 +134,22 @@ class JobForm:
             self._noted("output_names", lambda _: compile_options.parse(self._compile_options))
         self._noted("input_specs", lambda _: self._specs())
 
+    def _check_quantize(self) -> None:
+        """Note what is wrong with the fields of a job that quantises."""
+        for name, given, taken in (
+            ("weights", self.weights, WEIGHTS),
+            ("activations", self.activations, ACTIVATIONS),
+        ):
+            if given not in taken:
+                self.problems[name] = SpecInvalid(
+                    f"{name} are not quantised to {given[:40]!r}", hint=f"{' or '.join(taken)} are known"
+                )
+        self._noted("quantize_options", quantize_options.parse)
+        if "quantize_options" not in self.problems:
+            self._noted("range_scheme", lambda _: quantize_options.parse(self._quantize_options))
+
     def _check_run(self) -> None:
         """Note what is wrong with the fields of a job that runs a model on a device."""
-        if self.kind == "inference" and not self.text("dataset") and DATASET_FILE not in self.problems:
-            self.problems[DATASET_FILE] = SpecInvalid(
-                "inference needs a dataset", hint="choose an .h5 file, or a dataset that is here"
-            )
         if self.kind == "compare" and not self.text("baseline") and BASELINE_FILE not in self.problems:
             self.problems[BASELINE_FILE] = SpecInvalid(
                 "a comparison needs a second model", hint="choose a file, or a model that is here"
@@ -153,13 +187,13 @@ class JobForm:
 
     def _shapes(self) -> Shapes:
         """One a line; an inference job has its dataset's, one that compiles has specs. Raises :class:`SpecInvalid`."""
-        found = parse_shapes(self._lines("input_shapes")) if self.kind not in ("inference", "compile") else {}
+        found = parse_shapes(self._lines("input_shapes")) if self.kind not in ("inference", *MAKING) else {}
         check_shapes(found)
         return found
 
     def _requirements(self) -> tuple[str, ...]:
         """One a line; what measures no single model has none. Raises :class:`SpecInvalid`."""
-        if self.kind in ("compare", "compile"):
+        if self.kind in ("compare", *MAKING):
             return ()
         return tuple(checked_requirements(self._lines("requirements")))
 
@@ -173,6 +207,24 @@ class JobForm:
     def target(self) -> str:
         """What the model is compiled for."""
         return self.text("target")
+
+    @property
+    def weights(self) -> str:
+        """What weights are quantised to."""
+        return self.text("weights") or WEIGHTS[0]
+
+    @property
+    def activations(self) -> str:
+        """What activations are quantised to."""
+        return self.text("activations") or ACTIVATIONS[0]
+
+    @property
+    def _quantize_options(self) -> str:
+        """What the range scheme and the text ask for, together."""
+        scheme = self.text("range_scheme")
+        return " ".join(
+            filter(None, [scheme and f"--range_scheme={shlex.quote(scheme)}", self.text("quantize_options").strip()])
+        )
 
     @property
     def _compile_options(self) -> str:
@@ -205,17 +257,24 @@ class JobForm:
         """The ids of the jobs to wait for."""
         return tuple(dict.fromkeys(self.text("waits_for").replace(",", " ").split()))
 
-    def request(self, device: DeviceModel) -> JobRequest:
-        """What a sound form asks of one device model."""
-        words = (self.key, self.text("model"), device_value(device))
+    def _options_text(self) -> str:
+        """The options of the job's kind, in AI Hub's grammar."""
+        if self.kind == "compile":
+            return self._compile_options
+        return self._quantize_options if self.kind == "quantize" else self.options().text
+
+    def request(self, device: DeviceModel | None) -> JobRequest:
+        """What a sound form asks of one device model; None: the job has none."""
+        words = (self.key, self.text("model"), "" if device is None else device_value(device))
+        quantizes = self.kind == "quantize"
         return JobRequest(
             kind=self.kind,
             model_id=self.text("model"),
-            device_name=device.name,
-            device_os=device.os,
-            device_attributes=(*device.attributes, f"{OWNER}{device.owner}"),
+            device_name="" if device is None else device.name,
+            device_os="" if device is None else device.os,
+            device_attributes=() if device is None else (*device.attributes, f"{OWNER}{device.owner}"),
             name=self.text("name"),
-            options=self._compile_options if self.kind == "compile" else self.options().text,
+            options=self._options_text(),
             measures=self.kind == "profile" or (self.kind == "inference" and self.measures),
             input_shapes=self._shapes(),
             requirements=self._requirements(),
@@ -223,7 +282,9 @@ class JobForm:
             comparison=self._comparison(),
             input_specs=self._specs() if self.kind == "compile" else None,
             waits_for=self.waits_for,
-            dataset_id=self.text("dataset") if self.kind == "inference" else None,
+            weights_dtype=self.weights if quantizes else "",
+            activations_dtype=self.activations if quantizes else "",
+            dataset_id=self.text("dataset") if self.takes_dataset else None,
             idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),
             priority=self._number("priority", _priority) or 0,
             deadline_s=self._number("deadline_s", _deadline),

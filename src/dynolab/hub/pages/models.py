@@ -17,17 +17,20 @@ from dynolab.hub.usecases.find_jobs import JobFilter, find_listed
 from dynolab.hub.usecases.find_models_and_datasets import find_kinds
 from dynolab.hub.usecases.find_tensors import find_model_tensors
 from dynolab.hub.usecases.find_toolchain import find_offered
-from dynolab.spec.toolchain_support import compiled_from
+from dynolab.spec.toolchain_support import MAKES, QUANTIZE, compiled_from, toolchain
 
 
 async def _details(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """What it takes and gives, the job that made it, whether toolchains take it, and the jobs that used it."""
     producer = next(iter(await find_listed(hub, account, [row.producer_id])), None)
-    sources = {kind for kinds in compiled_from(await find_offered(hub, account)).values() for kind in kinds}
+    offered = await find_offered(hub, account)
+    sources = {kind for kinds in compiled_from(offered).values() for kind in kinds}
+    is_float = producer is None or producer.kind != "quantize"
     return {
         "producer": line(producer) if producer is not None else None,
         "making": row.blob_id is None and producer is not None and producer.finished_at is None,
         "can_compile": row.kind in sources,
+        "can_quantize": is_float and f"{MAKES}{toolchain(QUANTIZE, row.kind)}" in offered,
         "tensors": await find_model_tensors(hub, account, row),
         "uses": await uses(hub, account, JobFilter(model_id=row.id)),
     }

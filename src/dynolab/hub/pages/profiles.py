@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,11 +30,12 @@ from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_devices import find_devices
-from dynolab.hub.usecases.find_jobs import find_job
+from dynolab.hub.usecases.find_jobs import find_job, linked_models
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_comparison import read_comparison
 from dynolab.hub.usecases.read_compiled import read_compiled
+from dynolab.hub.usecases.read_linked import read_linked
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.read_quantized import read_quantized
@@ -45,6 +47,7 @@ from dynolab.report.html.layers import layers_view
 from dynolab.report.html.quantized import QuantizedView, quantized_view
 from dynolab.report.html.view import ProfileView, view
 from dynolab.spec import codec
+from dynolab.spec.links import Linked
 from dynolab.spec.profiles import Profile
 from dynolab.spec.runtime_support import check_runtime_support
 
@@ -144,40 +147,24 @@ async def report(request: Request) -> Response:
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
-async def comparison(request: Request) -> Response:
-    """``GET /jobs/ID/comparison``: what a job that compares found, as a file."""
+DOCUMENTS: Mapping[str, Callable[[Hub, Row[Any]], Awaitable[object | None]]] = {
+    "comparison": read_comparison,
+    "compiled": read_compiled,
+    "quantized": read_quantized,
+    "linked": read_linked,
+}
+"""What reads the documents of jobs that leave no profile, by the last part of the document's address."""
+
+
+async def document(name: str, request: Request) -> Response:
+    """``GET /jobs/ID/NAME``: what a job found, or tells of the model that it made, as a file; see :data:`DOCUMENTS`."""
     hub, account = await current_account(request)
     row = await find_job(hub, account, request.path_params["id"])
-    found = await read_comparison(hub, row)
+    found = await DOCUMENTS[name](hub, row)
     if found is None:
-        raise NotFound(f"the job {row.id} has no comparison: it is {row.state}")
-    return _document(row, "comparison.json", found)
-
-
-async def compiled(request: Request) -> Response:
-    """``GET /jobs/ID/compiled``: what a job that compiles tells of the model that it made, as a file."""
-    hub, account = await current_account(request)
-    row = await find_job(hub, account, request.path_params["id"])
-    made = await read_compiled(hub, row)
-    if made is None:
-        raise NotFound(f"the job {row.id} has no compiled model: it is {row.state}")
-    return _document(row, "compiled.json", made)
-
-
-async def quantized(request: Request) -> Response:
-    """``GET /jobs/ID/quantized``: what a job that quantises tells of the model that it made, as a file."""
-    hub, account = await current_account(request)
-    row = await find_job(hub, account, request.path_params["id"])
-    made = await read_quantized(hub, row)
-    if made is None:
-        raise NotFound(f"the job {row.id} has no quantised model: it is {row.state}")
-    return _document(row, "quantized.json", made)
-
-
-def _document(row: Row[Any], name: str, found: object) -> Response:
-    """A document of the job whose row this is, as a file of its own."""
+        raise NotFound(f"the job {row.id} has no {name}.json: it is {row.state}")
     content = json.dumps(codec.encode(found), indent=1) + "\n"
-    headers = {"Content-Disposition": f'attachment; filename="{row.id}_{name}"', **HEADERS}
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}_{name}.json"', **HEADERS}
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
@@ -222,6 +209,7 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     return {
         "job": line(row),
         "row": row,
+        "linked_models": linked_models(row),
         "attempts": attempts,
         "position": position,
         "estimate": await estimate_start(hub, row, position) if row.state == "queued" else None,
@@ -236,6 +224,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     seen: DuetView | None = None
     made: CompiledView | None = None
     quantised: QuantizedView | None = None
+    graphs: Linked | None = None
     trouble, is_cut = None, False
     try:
         if (profile := await read_profile(hub, row)) is not None:
@@ -246,6 +235,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
             made = compiled_view(document, spoken)
         if (integers := await read_quantized(hub, row)) is not None:
             quantised = quantized_view(integers, spoken)
+        graphs = await read_linked(hub, row)
     except Error as error:
         trouble = error
     return {
@@ -253,6 +243,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
         "seen": seen,
         "made": made,
         "quantised": quantised,
+        "graphs": graphs,
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
@@ -262,33 +253,24 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
 
 
 async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
-    """Where the model leads that a compile job makes: what may be submitted with it, on the job's device where that runs it."""
+    """Where the model leads that a job makes: what may be submitted with it, on the job's device, if it has one that runs it."""
     if row.target_model_id is None:
         return {"has_target": False, "profile_at": None, "compare_at": None}
-    if not row.device_name:
-        return _target_anywhere(row)
-    boards = [one.attributes for one in await find_devices(hub, account, name=row.device_name, os=row.device_os)]
-    runs, compares = (
-        _runs(row.device_name, boards, *kinds) for kinds in ((row.target_kind,), (row.target_kind, row.model_kind))
-    )
-    of_model = {"model": row.target_model_id} | ({"device": row.device_name} if runs else {})
-    compared = {"baseline": row.model_id, "model": row.target_model_id, "device": row.device_name}
+    runs = compares = not row.device_name  # elsewhere the form chooses
+    on = {"device": row.device_name} if row.device_name else {}
+    if row.device_name:
+        boards = [one.attributes for one in await find_devices(hub, account, name=row.device_name, os=row.device_os)]
+        runs, compares = (
+            _runs(row.device_name, boards, *kinds) for kinds in ((row.target_kind,), (row.target_kind, row.model_kind))
+        )
     is_made = row.target_blob_id is not None
+    of_model = {"model": row.target_model_id} | (on if runs else {})
     return {
         "has_target": is_made,
         "profile_at": f"/submit?{urlencode(of_model)}" if is_made or row.finished_at is None else None,
-        "compare_at": f"/submit?{urlencode(compared)}" if is_made and compares else None,
-    }
-
-
-def _target_anywhere(row: Row[Any]) -> dict[str, Any]:
-    """Where the model of a job without a device leads: the device is chosen in the form."""
-    is_made = row.target_blob_id is not None
-    both = {"baseline": row.model_id, "model": row.target_model_id}
-    return {
-        "has_target": is_made,
-        "profile_at": f"/submit?model={row.target_model_id}" if is_made or row.finished_at is None else None,
-        "compare_at": f"/submit?{urlencode(both)}" if is_made else None,
+        "compare_at": f"/submit?{urlencode({'baseline': row.model_id} | of_model)}"
+        if is_made and compares and row.kind != "link"
+        else None,
     }
 
 
@@ -323,9 +305,7 @@ routes = [
     Route("/jobs/{id}/live", live),
     Route("/jobs/{id}/layers", layers),
     Route("/jobs/{id}/report/{format}", report),
-    Route("/jobs/{id}/comparison", comparison),
-    Route("/jobs/{id}/compiled", compiled),
-    Route("/jobs/{id}/quantized", quantized),
+    *(Route(f"/jobs/{{id}}/{name}", partial(document, name)) for name in DOCUMENTS),
     Route("/jobs/{id}/artifact", artifact),
     Route("/jobs/{id}/log", log),
 ]

@@ -14,6 +14,7 @@ from dynolab.hub.pages.texts import Texts
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.estimate_end import usual_seconds
 from dynolab.spec.show import show_change, show_time
+from dynolab.spec.toolchain_support import MAKING
 
 STAGES = ("compile", "first_load", "warm_load", "inference")
 COUNT_MOST = 10**15
@@ -92,12 +93,12 @@ def phases(kind: str, measures: bool, event: Mapping[str, Any]) -> list[Step]:
     """The phases of a job of this kind, of which the event says which one is now."""
     names = [
         "prepare",
-        *(["compile"] if kind in ("compile", "quantize") else []),
+        *([kind] if kind in MAKING else []),
         *(["times", "memory"] if kind == "compare" else []),
         *(["infer"] if kind == "inference" else []),
         *(["times", "memory", "layers"] if measures else []),
     ]
-    now = phase(event)
+    now = kind if kind in MAKING and event.get("event") == "note" else phase(event)
     at = names.index(now) if now in names else 0
     return [
         Step(name, "over" if number < at else "now" if number == at else "before") for number, name in enumerate(names)
@@ -109,8 +110,6 @@ def phase(event: Mapping[str, Any]) -> str:
     stage = event.get("stage")
     if event.get("event") == "iteration":
         return "times"
-    if event.get("event") == "note":
-        return "compile"
     if stage in ("layers", "infer"):
         return str(stage)
     if stage in (*STAGES, "total"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,19 +14,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dynolab.errors import Conflict, Error, NotFound, SpecInvalid
+from dynolab.errors import Error, NotFound, SpecInvalid
 from dynolab.hub.pages import texts
 from dynolab.hub.pages.job_form import (
     BASELINE_FILE,
     COMING,
     DATASET_FILE,
-    KINDS,
+    FORM_KINDS,
     MODEL_FILE,
+    OF_QUANTIZE_FIELDS,
     JobForm,
     device_value,
-    joined_problems,
-    parse_device_value,
 )
+from dynolab.hub.pages.job_form_lookups import check_names, look_up
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.multipart import read_parts
 from dynolab.hub.pages.option_fields import PREFIX, form_fields, offered_runtimes
@@ -39,16 +39,16 @@ from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_board_states import find_board_states
 from dynolab.hub.usecases.find_boards import find_load
-from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
+from dynolab.hub.usecases.find_devices import DeviceModel
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
 from dynolab.hub.usecases.find_toolchain import find_offered
-from dynolab.hub.usecases.receive_file import check_dataset, receive_dataset, receive_model
-from dynolab.hub.usecases.submit_job import check_waits, submit_job
-from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE, format_of
-from dynolab.spec import compile_options, toolchain_support
+from dynolab.hub.usecases.receive_file import receive_dataset, receive_model
+from dynolab.hub.usecases.submit_job import submit_job
+from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE
+from dynolab.spec import compile_options, quantize_options, toolchain_support
 from dynolab.spec.facts import FACTS
-from dynolab.spec.runtime_support import check_runtime_support
+from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
@@ -92,11 +92,11 @@ async def show(request: Request) -> Response:
     hub, account = await current_account(request)
     asked = request.query_params
     form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset", "target") if asked.get(name)})
-    if asked.get("kind") in KINDS:
+    if asked.get("kind") in FORM_KINDS:
         form.texts |= {"kind": [asked["kind"]], "measures": ["yes"]}
     if "baseline" in form.texts:
         form.texts["kind"] = ["compare"]
-    if "dataset" in form.texts:
+    if "dataset" in form.texts and not form.takes_dataset:
         form.texts["kind"] = ["inference"]
         form.texts["measures"] = ["yes"]
     for name in asked.getlist("device"):
@@ -115,9 +115,9 @@ async def check(request: Request) -> Response:
     merged = form.options()
     problems = merged.problems
     if request.query_params.get("whole"):
-        _check_names(form)
+        check_names(form)
         form.check()
-        await _look_up(hub, account, form)
+        await look_up(hub, account, form)
         problems = form.problems
     count = len(problems)
     return JSONResponse(
@@ -140,17 +140,17 @@ async def send(request: Request) -> Response:
     except ClientDisconnect:
         return Response(status_code=CLIENT_CLOSED)
     form.check()
-    devices = await _look_up(hub, account, form)
+    devices = await look_up(hub, account, form)
     if form.problems:
         return await _form(request, hub, account, form)
     made: list[str] = []
-    for value, device in devices:
+    for number, device in enumerate(devices or [None]):
         try:
             made.append((await submit_job(hub, account, form.request(device)))[0])
         except Error as error:
             # Those that are submitted stay so, and are not asked for again.
             form.problems["form"] = error
-            form.texts["device"] = form.devices[form.devices.index(value) :]
+            form.texts["device"] = form.devices[number:]
             form.leave_out("key")
             return await _form(request, hub, account, form, made)
     if len(made) == 1:
@@ -201,104 +201,11 @@ def _of_query(request: Request) -> JobForm:
     return form
 
 
-def _check_names(form: JobForm) -> None:
-    """Note files that are none by their names, before their bytes come: where a script asks, the fields hold the names."""
-    for name, check in ((MODEL_FILE, format_of), (BASELINE_FILE, format_of), (DATASET_FILE, check_dataset)):
-        if form.text(name):
-            try:
-                check(form.text(name))
-            except Error as error:
-                form.problems[name] = error
-
-
-async def _look_up(hub: Hub, account: Account, form: JobForm) -> list[tuple[str, DeviceModel]]:
-    """The device models that are chosen. What is not there any more, or not ready, becomes a problem."""
-    kinds = []
-    for field, file in (("model", MODEL_FILE), ("baseline", BASELINE_FILE)):
-        if field == "baseline" and form.kind != "compare":
-            continue
-        model = None
-        if form.text(field) not in ("", COMING):
-            model = await _noted(form, field, find_model_or_dataset(hub, account, model_table, form.text(field)))
-        kinds.append(model.kind if model is not None else _kind(form, file))
-    if form.kind == "inference" and form.text("dataset") not in ("", COMING):
-        await _noted(form, "dataset", find_model_or_dataset(hub, account, dataset_table, form.text("dataset")))
-    if form.kind == "compile":
-        await _check_target(hub, account, form, kinds[0])
-    await _check_waits(hub, account, form)
-    found = []
-    for value in form.devices:
-        wanted = parse_device_value(value)
-        name, os = wanted.get("name", [""])[0], wanted.get("os", [""])[0]
-        models = (
-            await find_devices(hub, account, name=name, os=os, attributes=wanted.get("attribute", [])) if name else []
-        )
-        if models:
-            for kind in kinds if form.kind != "compile" else []:
-                _check_device(form, models[0], kind)
-            found.append((value, models[0]))
-        else:
-            gone = NotFound(f"the device {name or value[:100]!r} is not there any more", hint="choose another")
-            form.problems["device"] = gone
-    return found
-
-
-def _kind(form: JobForm, file: str) -> str | None:
-    """The kind of the model whose file is yet to come, by its name; None: not known."""
-    try:
-        return format_of(form.text(file)) if form.text(file) else None
-    except Error:
-        return None  # a problem of that field already
-
-
-def _check_device(form: JobForm, device: DeviceModel, model_kind: str | None) -> None:
-    """Note that the device cannot run the model, or not with the runtime that is asked for."""
-    for field, runtime in (("device", None), (f"{PREFIX}runtime", form.options().values.get("runtime"))):
-        try:
-            check_runtime_support(device.name, [device.attributes], runtime=runtime, model_kind=model_kind)
-        except Error as error:
-            form.problems.setdefault(field, error)
-            return
-
-
-async def _check_target(hub: Hub, account: Account, form: JobForm, model_kind: str | None) -> None:
-    """Note that nobody makes the target of the model."""
-    offered = toolchain_support.made(await find_offered(hub, account))
-    wanted = toolchain_support.toolchain(form.target, model_kind or "")
-    if form.target and model_kind is not None and wanted not in offered:
-        form.problems.setdefault("target", toolchain_support.no_toolchain(wanted, offered))
-
-
-async def _check_waits(hub: Hub, account: Account, form: JobForm) -> None:
-    """Note every job that cannot be waited for."""
-    if "waits_for" in form.problems:
-        return
-    wrong: list[Error] = []
-    for job_id in form.waits_for:
-        try:
-            await check_waits(hub, account, [job_id])
-        except Error as error:
-            wrong.append(error)
-    if wrong:
-        form.problems["waits_for"] = joined_problems(wrong)
-
-
-async def _noted(form: JobForm, field: str, finding: Awaitable[Row[Any]]) -> Row[Any] | None:
-    """What was chosen in a field; None, and a problem noted, where it is not to be had."""
-    try:
-        row = await finding
-    except Error as error:
-        form.problems[field] = error
-        return None
-    if row.blob_id is None and not getattr(row, "producer_id", ""):  # a model may still be made: the job waits for it
-        form.problems[field] = Conflict(f"the {field} {row.id} has no bytes yet", hint="choose another")
-    return row
-
-
 async def _form(request: Request, hub: Hub, account: Account, form: JobForm, made: Sequence[str] = ()) -> Response:
     """The form with what was filled in. ``made``: jobs that are submitted already."""
     models = await _listed(hub, account, form, model_table, "model", "baseline")
     datasets = await _listed(hub, account, form, dataset_table, "dataset")
+    offered = await find_offered(hub, account)
     merged = form.options()
     devices = await _choices(hub, account, form)
     runtimes = offered_runtimes(word for one in devices for word in one.model.attributes)
@@ -313,10 +220,14 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "merged": merged,
         "was": form.text("was") if merged.problems else merged.text,
         "offered": form_fields(merged, chosen.kind if chosen else None, runtimes),
-        "targets": _targets(await find_offered(hub, account), chosen.kind if chosen else None),
+        "targets": _targets(offered, chosen.kind if chosen else None),
         "other_options": [one for one in compile_options.OPTIONS if one.name not in OF_FIELDS],
+        "quantized": toolchain_support.made_from(offered).get(toolchain_support.QUANTIZE, []),
+        "widths": {"weights": WEIGHTS, "activations": ACTIVATIONS},
+        "range_schemes": quantize_options.TABLE.top_level["range_scheme"].allowed,
+        "quantize_options": [one for one in quantize_options.OPTIONS if one.name not in OF_QUANTIZE_FIELDS],
         "chosen_kind": chosen.kind if chosen else "",
-        "kinds": KINDS,
+        "kinds": FORM_KINDS,
         "figures": FACTS,
         "endings": ",".join(WHOLE),
         "formats": json.dumps(TAKEN),

@@ -239,6 +239,8 @@ job = sa.Table(
     sa.Column("input_specs", JSONB),
     sa.Column("weights_dtype", sa.Text),
     sa.Column("activations_dtype", sa.Text),
+    sa.Column("linked_ids", ARRAY(sa.Text)),
+    sa.Column("source_ids", ARRAY(sa.Text)),
     sa.Column("target_model_id", sa.Text, sa.ForeignKey("model.id")),
     sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id")),
     sa.Column("device_name", sa.Text, nullable=False),
@@ -272,13 +274,22 @@ job = sa.Table(
 """``kind``: ``profile`` (random inputs), ``inference`` (a dataset's), ``compare`` (the model and another, ``baseline_id``, take
 turns; ``comparison`` is the baseline's options and a :class:`dynolab.spec.duets.DuetTerms`), ``compile`` (``target_model_id`` is
 made of it, by a ``toolchain`` such as ``onnx/torchscript``; ``input_specs`` is a list of inputs' names, shapes and element types) or
-``quantize`` (likewise, by ``quantize/onnx``, with the dataset's calibration data; no device is named); ``measures``: whether the stages are measured.
+``quantize`` (likewise, by ``quantize/onnx``, with the dataset's calibration data; no device is named) or ``link`` (likewise, by
+``link/qnn_dlc``, of the model and those of ``linked_ids``, in this order; ``source_ids`` are what these were made of, which the
+agent is given); ``measures``: whether the stages are measured.
 ``pool_id`` is where it goes; None: a job of an older hub. ``input_shapes``: sizes by input name. ``requirements`` are limits that the profile is held against; ``keeps_artifact``: whether what compile makes is left, too.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
 ``cancelled_at`` when a cancel was asked for."""
 sa.Index("ix_job_queued", job.c.pool_id, job.c.device_os, job.c.account_id, postgresql_where=job.c.state == "queued")
+sa.Index(
+    "ix_job_toolchain",
+    job.c.pool_id,
+    job.c.toolchain,
+    job.c.account_id,
+    postgresql_where=sa.and_(job.c.state == "queued", job.c.toolchain.is_not(None)),
+)
 sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_account_device", job.c.account_id, job.c.device_name, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_model_newest", job.c.model_id, job.c.account_id, job.c.created_at.desc(), job.c.id)
@@ -299,6 +310,8 @@ sa.Index(
 )
 sa.Index("ix_job_dataset", job.c.dataset_id)
 sa.Index("ix_job_baseline", job.c.baseline_id, postgresql_where=job.c.baseline_id.is_not(None))
+for _several in (job.c.linked_ids, job.c.source_ids):
+    sa.Index(f"ix_job_{_several.name}", _several, postgresql_using="gin", postgresql_where=_several.is_not(None))
 sa.Index("ix_job_target", job.c.target_model_id, postgresql_where=job.c.target_model_id.is_not(None))
 sa.Index("ix_job_output_dataset", job.c.output_dataset_id)
 sa.Index(

@@ -133,8 +133,13 @@ def visible(table: Table, account: Account) -> ColumnElement[bool]:
 def job_uses(table: Table, ids: Sequence[str]) -> ColumnElement[bool]:
     """Whether a job is given one of these models or datasets."""
     jobs = tables.job.c
-    columns = {tables.model: (jobs.model_id, jobs.baseline_id), tables.dataset: (jobs.dataset_id,)}[table]
-    return or_(*(column.in_(ids) for column in columns))
+    if table is tables.dataset:
+        return jobs.dataset_id.in_(ids)
+    return or_(
+        jobs.model_id.in_(ids),
+        jobs.baseline_id.in_(ids),
+        *(column.overlap(list(ids)) for column in (jobs.linked_ids, jobs.source_ids)),
+    )
 
 
 async def find_visible(

@@ -20,6 +20,7 @@ from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.made_models import specs_of_row
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest
 from dynolab.spec.compiles import InputSpec
+from dynolab.spec.toolchain_support import MAKING
 
 WAIT_MAX_S = 25.0
 CHANGING_S = 0.02
@@ -32,6 +33,15 @@ class ClaimedModel:
     kind: str
     file_name: str
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedSource:
+    """What a model to link was made of, and how."""
+
+    model: ClaimedModel
+    options: str
+    input_specs: dict[str, InputSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ class Claim:
     input_specs: dict[str, InputSpec] | None
     weights_dtype: str
     activations_dtype: str
+    linked: tuple[ClaimedSource, ...]
+    made_for: tuple[str, ...]
     comparison: dict[str, Any] | None
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
@@ -80,6 +92,7 @@ def _beginning() -> Prepared:
         "input_specs",
         "weights_dtype",
         "activations_dtype",
+        "device_attributes",
     )
     found = (
         select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "baseline_id", "attempts")))
@@ -199,7 +212,8 @@ async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tupl
                 connection, job=claimed.payload, board=device_id, attempt=attempt_id, token=agent.token_id
             )
             if about is not None:
-                return _claimed(attempt_id, about), False
+                linked = await _linked(connection, about.id) if about.kind == "link" else ()
+                return _claimed(attempt_id, about, linked), False
             if await _waits(connection, claimed.payload):
                 raise _Changing
             await hub.queue.finish(connection, claimed.entry)
@@ -213,7 +227,36 @@ async def _waits(connection: AsyncConnection, job_id: str) -> bool:
     return row is not None and row.state == "queued" and row.cancelled_at is None
 
 
-def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
+async def _linked(connection: AsyncConnection, job_id: str) -> tuple[ClaimedSource, ...]:
+    """What the models that a job links were made of and how, in their order."""
+    one = (await connection.execute(select(job.c.model_id, job.c.linked_ids).where(job.c.id == job_id))).one()
+    linked = [one.model_id, *(one.linked_ids or [])]
+    source = model.alias("source")
+    found = (
+        select(
+            model.c.id,
+            source.c.kind,
+            source.c.name,
+            source.c.is_directory,
+            blob.c.bytes,
+            job.c.options,
+            job.c.input_specs,
+        )
+        .join(job, job.c.id == model.c.producer_id)
+        .join(source, source.c.id == job.c.model_id)
+        .join(blob, blob.c.id == source.c.blob_id)
+        .where(model.c.id.in_(linked))
+    )
+    rows = {row.id: row for row in (await connection.execute(found)).all()}
+    return tuple(_source(rows[model_id]) for model_id in linked if model_id in rows)
+
+
+def _source(row: Any) -> ClaimedSource:
+    name = file_name(row.name, row.kind, row.is_directory)
+    return ClaimedSource(ClaimedModel(row.kind, name, row.bytes), row.options, specs_of_row(row) or {})
+
+
+def _claimed(attempt_id: uuid.UUID, about: Any, linked: tuple[ClaimedSource, ...]) -> Claim:
     return Claim(
         attempt_id=attempt_id,
         number=about.number,
@@ -231,6 +274,8 @@ def _claimed(attempt_id: uuid.UUID, about: Any) -> Claim:
         input_specs=specs_of_row(about),
         weights_dtype=about.weights_dtype or "",
         activations_dtype=about.activations_dtype or "",
+        linked=linked,
+        made_for=tuple(about.device_attributes) if about.kind in MAKING else (),
     )
 
 

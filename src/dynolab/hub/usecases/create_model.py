@@ -26,6 +26,7 @@ ENDINGS = {
     "qnn_lib_x86_64_linux": ".so",
     "qnn_context_binary": ".bin",
     "qnn_dlc": ".dlc",
+    "precompiled_qnn_onnx": ".onnx",
     "aimet_onnx": ".aimet",
     "aimet_pt": ".aimet",
     "openvino_ir": ".xml",

@@ -62,6 +62,12 @@ _ARTIFACT_BYTES = select(blob.c.bytes).where(blob.c.id == job.c.artifact_blob_id
 
 _BASELINE = model.alias("baseline")
 _BASELINE_NAME = select(_BASELINE.c.name).where(_BASELINE.c.id == job.c.baseline_id).scalar_subquery()
+_LINKED = model.alias("linked")
+_LINKED_ROWS = (
+    select(func.jsonb_agg(func.jsonb_build_object("id", _LINKED.c.id, "name", _LINKED.c.name, "kind", _LINKED.c.kind)))
+    .where(_LINKED.c.id == any_(job.c.linked_ids))
+    .scalar_subquery()
+)
 _TARGET = model.alias("target")
 _TARGET_ROW = {
     name: select(_TARGET.c[name]).where(_TARGET.c.id == job.c.target_model_id).scalar_subquery().label(f"target_{name}")
@@ -97,6 +103,7 @@ def _jobs() -> Select[Any]:
             _LAST_LOG.label("log_blob_id"),
             _ARTIFACT_BYTES.label("artifact_bytes"),
             _BASELINE_NAME.label("baseline_name"),
+            _LINKED_ROWS.label("linked_rows"),
             *_TARGET_ROW.values(),
             _DATASET_NAME.label("dataset_name"),
             _OUTPUT_NAME.label("output_dataset_name"),
@@ -105,6 +112,21 @@ def _jobs() -> Select[Any]:
         .join(account_table, account_table.c.id == job.c.account_id)
         .join(model, model.c.id == job.c.model_id)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedRow:
+    """A further model of a link job."""
+
+    id: str
+    name: str
+    kind: str
+
+
+def linked_models(row: Row[Any]) -> list[LinkedRow]:
+    """Those of a row of :func:`_jobs`, in their order; none, where the job is of another kind."""
+    found = {one["id"]: LinkedRow(**one) for one in row.linked_rows or []}
+    return [found[one] for one in row.linked_ids or [] if one in found]
 
 
 async def find_job(hub: Hub, account: Account, job_id: str) -> Row[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
@@ -12,11 +14,19 @@ from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, pool, token
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_board_states import is_away
-from dynolab.hub.usecases.pool_rights import may_send, trusts
+from dynolab.hub.usecases.pool_rights import Who, may_send, trusts
 from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made, no_toolchain
 
 
-def _usable(account: Account) -> Select[Any]:
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """A pool with a machine that makes what is asked for; ``is_there``: it is not away, and well."""
+
+    pool_id: str
+    is_there: bool
+
+
+def _usable(account: Who) -> Select[Any]:
     """Agents' machines that the account's models may go to, whatever they make."""
     held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
     seen = func.greatest(device.c.seen_at, attempt.c.renewed_at)
@@ -31,25 +41,39 @@ def _usable(account: Account) -> Select[Any]:
 async def find_offered(hub: Hub, account: Account) -> list[str]:
     """What is made of the account's models, as attributes tell it: ``toolchain:onnx/torchscript``, each once."""
     async with hub.database.begin() as connection:
-        rows = (await connection.execute(_usable(account))).all()
+        rows = await _rows(connection, account)
     return sorted({one for row in rows for one in row.attributes if one.startswith(MAKES)})
 
 
-async def find_toolchain(connection: AsyncConnection, account: Account, toolchain: str) -> str:
-    """The id of the pool that a job of this toolchain, such as ``onnx/torchscript``, goes to.
+async def pools_with(connection: AsyncConnection, account: Who, toolchain: str) -> list[Maker]:
+    """Who makes it of the account's models, the best first, machine by machine.
 
     Machines that are there and well come first; of them those that do nothing else, so that no device is kept from measuring;
-    then who is free; then the account's own. Raises :class:`~dynolab.errors.SpecInvalid`, which tells what is made, where
-    nobody makes it.
+    then who is free; then the account's own, and the administrators'.
     """
-    wanted = f"{MAKES}{toolchain}"
-    rows = (await connection.execute(_usable(account))).all()
-    able = [row for row in rows if wanted in row.attributes]
-    if not able:
-        raise no_toolchain(toolchain, [one for row in rows for one in made(row.attributes)])
+    able = [row for row in await _rows(connection, account) if f"{MAKES}{toolchain}" in row.attributes]
 
     def worth(row: Any) -> tuple[bool, ...]:
-        there = not row.away and not row.unfit
-        return there, TOOLCHAINS_ONLY in row.attributes, row.held is None, row.id == account.id, row.is_admin
+        return _is_there(row), TOOLCHAINS_ONLY in row.attributes, row.held is None, row.id == account.id, row.is_admin
 
-    return str(max(able, key=worth).pool_id)
+    return [Maker(row.pool_id, _is_there(row)) for row in sorted(able, key=worth, reverse=True)]
+
+
+async def find_toolchain(connection: AsyncConnection, account: Account, toolchain: str) -> str:
+    """The id of the pool that a job of this toolchain, such as ``onnx/torchscript``, goes to: the best of :func:`pools_with`.
+
+    Raises :class:`~dynolab.errors.SpecInvalid`, which tells what is made, where nobody makes it.
+    """
+    found = await pools_with(connection, account, toolchain)
+    if not found:
+        raise no_toolchain(toolchain, [one for row in await _rows(connection, account) for one in made(row.attributes)])
+    return found[0].pool_id
+
+
+async def _rows(connection: AsyncConnection, account: Who) -> Sequence[Row[Any]]:
+    rows: Sequence[Row[Any]] = (await connection.execute(_usable(account))).all()
+    return rows
+
+
+def _is_there(row: Row[Any]) -> bool:
+    return not row.away and not row.unfit

@@ -8,7 +8,7 @@ from typing import Any
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.usecases import bounds
-from dynolab.spec import codec, compile_options, quantize_options, requirements
+from dynolab.spec import codec, compile_options, link_options, quantize_options, requirements
 from dynolab.spec import options as options_module
 from dynolab.spec.compiles import InputSpec, check_input_specs
 from dynolab.spec.duets import DuetTerms
@@ -22,6 +22,7 @@ BUDGET_MOST_S = 1800
 """Of a comparison: well within the hub's own bound of a run."""
 WAITS_MOST = 100
 REQUIREMENTS_MOST = 50
+LINKED_MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class Comparison:
 class JobRequest:
     """What a job is to do.
 
-    ``kind``: ``profile``, ``inference`` (with a dataset), ``compare`` (with another model), ``compile`` or ``quantize`` (with a
-    dataset to calibrate by, and without a device).
+    ``kind``: ``profile``, ``inference`` (with a dataset), ``compare`` (with another model), ``compile``, ``quantize`` (with a
+    dataset to calibrate by, and without a device) or ``link`` (with further models).
     """
 
     kind: str
@@ -90,6 +91,8 @@ class JobRequest:
     weights_dtype: str = ""
     activations_dtype: str = ""
     """Of a job that quantises."""
+    linked_ids: tuple[str, ...] = ()
+    """Of a job that links: models beside the first, in their order; none, where the one is to be a file of its own."""
 
 
 def check_request(request: JobRequest) -> None:
@@ -107,18 +110,19 @@ def check_request(request: JobRequest) -> None:
         checked_deadline(request.deadline_s)
 
 
-KINDS = ("profile", "inference", "compare", "compile", "quantize")
+KINDS = ("profile", "inference", "compare", "compile", "quantize", "link")
 """Of jobs, in the order that they are listed in."""
-_WIDTHS = ("weights_dtype", "activations_dtype")
+_WIDTHS, _OF_RUNS = ("weights_dtype", "activations_dtype"), ("requirements", "keeps_artifact")
 NOT_TAKEN = {
-    "compare": ("dataset_id", "requirements", "keeps_artifact", "input_specs", *_WIDTHS),
-    "compile": ("dataset_id", "requirements", "keeps_artifact", "input_shapes", "comparison", *_WIDTHS),
-    "quantize": ("requirements", "keeps_artifact", "input_shapes", "comparison", "input_specs"),
-    "inference": ("comparison", "input_specs", *_WIDTHS),
-    "profile": ("comparison", "input_specs", *_WIDTHS),
+    "compare": ("dataset_id", *_OF_RUNS, "input_specs", "linked_ids", *_WIDTHS),
+    "compile": ("dataset_id", *_OF_RUNS, "input_shapes", "comparison", "linked_ids", *_WIDTHS),
+    "quantize": (*_OF_RUNS, "input_shapes", "comparison", "input_specs", "linked_ids"),
+    "link": ("dataset_id", *_OF_RUNS, "input_shapes", "comparison", "input_specs", *_WIDTHS),
+    "inference": ("comparison", "input_specs", "linked_ids", *_WIDTHS),
+    "profile": ("comparison", "input_specs", "linked_ids", *_WIDTHS),
 }
 """What jobs of a kind cannot be given."""
-NOUNS = {"dataset_id": "dataset", "keeps_artifact": "artifact"}
+NOUNS = {"dataset_id": "dataset", "keeps_artifact": "artifact", "linked_ids": "further models"}
 """How these are called; the others by their names in words."""
 
 
@@ -146,6 +150,8 @@ def check_kind(request: JobRequest) -> None:
         check_input_specs(request.input_specs or {})
     elif request.kind == "quantize":
         quantize_options.parse(request.options)
+    elif request.kind == "link":
+        link_options.parse(request.options)
     else:
         options_module.parse(request.options)
 
@@ -162,6 +168,7 @@ def check_bounds(request: JobRequest) -> None:
     if len(request.waits_for) > WAITS_MOST:
         raise SpecInvalid(f"the job waits for {len(request.waits_for)} jobs; {WAITS_MOST} is the most")
     bounds.check_texts(request.waits_for, "waits_for", WAITS_MOST)
+    bounds.check_texts(request.linked_ids, "linked_ids", LINKED_MOST)
 
 
 def checked_terms(terms: DuetTerms) -> DuetTerms:

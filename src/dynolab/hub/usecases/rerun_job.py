@@ -45,6 +45,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
         input_specs=specs_of_row(row),
         weights_dtype=row.weights_dtype or "",
         activations_dtype=row.activations_dtype or "",
+        linked_ids=tuple(row.linked_ids or ()),
         priority=row.asked_priority,
         deadline_s=row.deadline_s,
         project_id=row.project_id if row.account_id == account.id else "",

@@ -90,7 +90,7 @@ async def _belonging(connection: AsyncConnection, account: Account, table: Table
     if table is not job:
         return []
     parts = (
-        (model, [row.model_id, row.baseline_id, row.target_model_id]),
+        (model, [row.model_id, row.baseline_id, *(row.linked_ids or []), row.target_model_id]),
         (dataset, [row.dataset_id, row.output_dataset_id]),
     )
     found: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator
@@ -15,6 +16,7 @@ from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.begin_upload import check_room, reserve
 from dynolab.hub.usecases.check_claimed import check_claimed
 from dynolab.hub.usecases.store_part import RESERVE_EVERY_BYTES
+from dynolab.spec.agents import LINKED
 
 COLUMNS = {verb: attempt.c[f"{verb}_blob_id"] for verb in ("result", "output", "artifact", "log")}
 """What an attempt may leave, by the verb of the address that it is sent to."""
@@ -23,7 +25,7 @@ GIVEN = {
     "baseline": (model, job.c.baseline_id),
     "dataset": (dataset, job.c.dataset_id),
 }
-"""What it is given."""
+"""What it is given, and :data:`LINKED` with a number, from 0: what a model to link was made of."""
 
 
 def _noting(column: Column[object]) -> Prepared:
@@ -81,10 +83,16 @@ async def _fitting(hub: Hub, chunks: AsyncIterable[bytes]) -> AsyncIterator[byte
 
 
 async def given_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, what: str) -> str:
-    """The blob of the ``model``, ``baseline`` or ``dataset`` that the attempt is about. Raises :class:`NotFound`, :class:`Conflict`."""
-    if what not in GIVEN:
+    """The blob of the ``model``, ``baseline`` or ``dataset`` that the attempt is about, or what a model to link was made of: ``linked-0``.
+
+    Raises :class:`NotFound`, :class:`Conflict`.
+    """
+    if linked := re.fullmatch(LINKED + r"(\d{1,3})", what):
+        table, used = model, job.c.source_ids[int(linked[1]) + 1]
+    elif what in GIVEN:
+        table, used = GIVEN[what]
+    else:
         raise errors.NotFound(f"an attempt is given no {what}")
-    table, used = GIVEN[what]
     found = select(table.c.blob_id).join(job, used == table.c.id).join(attempt, attempt.c.job_id == job.c.id)
     async with hub.database.single() as connection:
         if await check_claimed(connection, agent, attempt_id) != "running":

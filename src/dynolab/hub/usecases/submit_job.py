@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Conflict, Forbidden, NotFound
+from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import dataset, dependency, job, model, pool
 from dynolab.hub.usecases.base import Account, Hub, checked_name, find_visible, new_id, visible
 from dynolab.hub.usecases.enqueue_job import enqueue_job
@@ -22,8 +22,9 @@ from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
 from dynolab.spec import options as options_module
+from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
 from dynolab.spec.runtime_support import check_runtime_support
-from dynolab.spec.toolchain_support import MAKING, QUANTIZE, toolchain
+from dynolab.spec.toolchain_support import LINK, LINKED_KIND, MAKING, QUANTIZE, toolchain
 
 NO_DEVICE = DeviceModel("", "", (), "", "", "", is_own=False, names_owner=False)
 LIVE = ("queued", "preparing", "running")
@@ -43,6 +44,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     required = checked_requirements(request.requirements)
     devices = [] if request.kind == "quantize" else await _devices(hub, account, request)
     chosen = devices[0] if devices else NO_DEVICE
+    _check_chipset(request, chosen)
     job_id = new_id("j")
     async with hub.database.begin() as connection:
         before = await _submitted(connection, account, request)
@@ -50,16 +52,15 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             return before
         source = await _model(connection, account, request.model_id)
         sources = [source]
-        if request.comparison is not None:
-            sources.append(await _model(connection, account, request.comparison.baseline_id))
+        others = request.linked_ids if request.comparison is None else (request.comparison.baseline_id,)
+        sources += [await _model(connection, account, one) for one in others]
         job_name = checked_name(request.name, "job") or source.name
-        pool_id, job_toolchain, made = chosen.pool_id, None, None
+        pool_id, job_toolchain, made, made_of = chosen.pool_id, None, None, None
         if request.kind in MAKING:
-            target = compile_options.parse(request.options).target if request.kind == "compile" else QUANTIZE
-            job_toolchain = toolchain(target, source.kind)
+            job_toolchain, kind, suffix = _making(request, sources)
             pool_id = await find_toolchain(connection, account, job_toolchain)
-            kind = source.kind if target == QUANTIZE else compile_options.FORMATS.get(target, target)
-            suffix = widths(request) if target == QUANTIZE else target
+            if request.kind == "link":
+                made_of = await _made_of(connection, account, sources)
             made = await seed_target(connection, account, job_id, job_name, suffix, kind, request.project_id)
         else:
             _check_support(request, [one.kind for one in sources], devices)
@@ -90,6 +91,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "input_specs": specs_for_row(request.input_specs),
             "weights_dtype": request.weights_dtype or None,
             "activations_dtype": request.activations_dtype or None,
+            "linked_ids": list(request.linked_ids) or None,
+            "source_ids": made_of,
             "device_name": chosen.name,
             "device_os": chosen.os,
             "device_attributes": list(chosen.attributes),
@@ -121,6 +124,63 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     if created is None:
         raise Conflict("the job was not kept")
     return job_id, created
+
+
+def _making(request: JobRequest, sources: Sequence[Row[Any]]) -> tuple[str, str, str]:
+    """The toolchain of a job that makes a model; of what is made the format, and what its name ends with.
+
+    Raises :class:`SpecInvalid` for models of several kinds that are to be linked.
+    """
+    kind = sources[0].kind
+    if request.kind == "quantize":
+        return toolchain(QUANTIZE, kind), kind, widths(request)
+    if request.kind == "link":
+        other = next((one for one in sources if one.kind != kind), None)
+        if other is not None:
+            raise SpecInvalid(
+                f"{sources[0].name} is of the kind {kind}, {other.name} of the kind {other.kind}",
+                hint="models of one kind are linked",
+            )
+        return toolchain(LINK, kind), LINKED_KIND, "linked"
+    target = compile_options.parse(request.options).target
+    return toolchain(target, kind), compile_options.FORMATS.get(target, target), target
+
+
+def _check_chipset(request: JobRequest, chosen: DeviceModel) -> None:
+    """Raises :class:`SpecInvalid` where what is made is for a chipset, and the device tells of none that anything is built for."""
+    for_one = request.kind == "link" or (
+        request.kind == "compile" and compile_options.parse(request.options).target in FOR_CHIPSET
+    )
+    if for_one and chipset_of(chosen.attributes) is None:
+        raise SpecInvalid(
+            f"{chosen.name} tells of no Hexagon NPU, and what is made for one runs nowhere else",
+            hint="choose a device with the attribute soc-model: or hexagon:",
+        )
+
+
+async def _made_of(connection: AsyncConnection, account: Account, linked: Sequence[Row[Any]]) -> list[str]:
+    """The ids of what the models were compiled from, locked so that they stay.
+
+    Raises :class:`SpecInvalid` for a model that no compile job of this hub made, and what :func:`_model` does.
+    """
+    found = []
+    for one in linked:
+        maker = (
+            await connection.execute(select(job.c.kind, job.c.model_id).where(job.c.id == one.producer_id))
+        ).one_or_none()
+        if maker is None or maker.kind != "compile":
+            raise SpecInvalid(
+                f"{one.name} was not made by a compile job of this hub, and graphs are linked while they are built",
+                hint="link what compile jobs make here",
+            )
+        try:
+            found.append((await _model(connection, account, maker.model_id)).id)
+        except NotFound as error:
+            raise NotFound(
+                f"what {one.name} was made of was deleted, or is not shared with you, and is needed to link it",
+                hint="compile your own",
+            ) from error
+    return found
 
 
 async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[DeviceModel]:
@@ -227,17 +287,20 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
     asked = (
         *(request.kind, request.model_id, request.dataset_id, request.options.strip(), baseline_id, compared),
         *(specs_for_row(request.input_specs), request.weights_dtype or None, request.activations_dtype or None),
+        list(request.linked_ids) or None,
     )
     needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
     required = checked_requirements(request.requirements)
     terms = (request.priority, request.deadline_s, plain_shapes(request.input_shapes), required, request.keeps_artifact)
     before = (row.asked_priority, row.deadline_s, row.input_shapes, row.requirements, row.keeps_artifact)
     waited_for = set((await connection.execute(needed)).scalars())
-    makers = select(model.c.producer_id).where(model.c.id.in_([row.model_id, row.baseline_id]))  # waited for unasked
+    makers = select(model.c.producer_id).where(
+        model.c.id.in_([row.model_id, row.baseline_id, *(row.linked_ids or [])])
+    )  # waited for unasked
     unasked = set((await connection.execute(makers)).scalars())
     made = (
         *(row.kind, row.model_id, row.dataset_id, row.options, row.baseline_id, row.comparison),
-        *(row.input_specs, row.weights_dtype, row.activations_dtype),
+        *(row.input_specs, row.weights_dtype, row.activations_dtype, row.linked_ids),
     )
     if (asked, terms, set(request.waits_for) - unasked) != (made, before, waited_for - unasked):
         raise Conflict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Table, and_, any_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden
@@ -24,7 +24,10 @@ async def withdraw_jobs(hub: Hub, connection: AsyncConnection, about: ColumnElem
     """
     reasons = (
         (
-            or_(_gone(model, job.c.model_id), _gone(model, job.c.baseline_id)),
+            or_(
+                *(_gone(model, one) for one in (job.c.model_id, job.c.baseline_id)),
+                *(_one_gone(model, several) for several in (job.c.linked_ids, job.c.source_ids)),
+            ),
             Forbidden("the job was withdrawn: its model is not shared any more, or was deleted"),
         ),
         (
@@ -62,10 +65,19 @@ _OWNER = _JobsOwner(
 
 def _gone(table: Table, used: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the job uses something of the table that its owner may not see."""
+    return and_(used.is_not(None), ~exists().where(table.c.id == used, _seen(table)).correlate_except(table))
+
+
+def _one_gone(table: Table, used: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Likewise for one of several."""
+    there = select(func.count()).where(table.c.id == any_(used), _seen(table)).correlate_except(table).scalar_subquery()
+    return and_(used.is_not(None), there < func.cardinality(used))
+
+
+def _seen(table: Table) -> ColumnElement[bool]:
+    """Whether a row is there, and the job's owner may see it."""
     shared = exists().where(share.c.target_id == table.c.id, share.c.email == _OWNER.email).correlate_except(share)
-    seen = or_(table.c.account_id == _OWNER.id, shared)
-    there = exists().where(table.c.id == used, table.c.deleted_at.is_(None), seen).correlate_except(table)
-    return and_(used.is_not(None), ~there)
+    return and_(table.c.deleted_at.is_(None), or_(table.c.account_id == _OWNER.id, shared))
 
 
 def _refused(allowed: ColumnElement[bool]) -> ColumnElement[bool]:

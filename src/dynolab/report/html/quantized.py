@@ -9,9 +9,11 @@ from dynolab.report.base import Say
 from dynolab.report.html.compiled import Change, changes, decibels
 from dynolab.spec.compiles import OutputCheck
 from dynolab.spec.measurements import Notice
-from dynolab.spec.quantizes import POOR_PSNR_DB, Accuracy, Quantized
+from dynolab.spec.quantizes import POOR_FILE, POOR_HERE, POOR_PSNR_DB, Accuracy, Quantized
 from dynolab.spec.show import show_bytes, show_time
 from dynolab.spec.tensors import Quantization, TensorSpec
+
+_POOR = (POOR_FILE, POOR_HERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class QuantizedView:
     here: Figures | None
     """As the processor that quantised computes them."""
     reason: str | None
-    is_poor: bool
+    poor: tuple[Notice, ...]
+    """What is said aloud of poor numbers; the other ``notices`` are without these."""
     changes: list[Change]
     tensors: list[QuantizedRow]
     time: str
@@ -86,13 +89,13 @@ def quantized_view(made: Quantized, say: Say) -> QuantizedView:
         exact=_figures(made.accuracy),
         here=_figures(made.accuracy_here),
         reason=made.check_reason,
-        is_poor=made.is_poor,
+        poor=tuple(one for one in made.notices if one.code in _POOR),
         changes=changes(made.source, made.quantized, say),
         tensors=_rows(made),
         time=show_time(made.time_ns),
         peak=show_bytes(made.peak_bytes),
         tools=dict(made.tools),
-        notices=made.notices,
+        notices=tuple(one for one in made.notices if one.code not in _POOR),
     )
 
 

@@ -6,7 +6,7 @@
   // Its fields are called by names such as `dataset`, which hide the properties of that name.
   const field = (name) => form.elements.namedItem(name);
   const KINDS = { model_file: "model", baseline_file: "baseline", dataset_file: "dataset" };
-  const FOR = { baseline_file: "compare", dataset_file: "inference" };
+  const FOR = { baseline_file: ["compare"], dataset_file: ["inference", "quantize"] };
   const inputs = Object.keys(KINDS).map(field);
   let running = null;
 
@@ -283,7 +283,7 @@
 
   // ---- submitting
 
-  const wanted = (input) => input.files.length && (!FOR[input.name] || form.elements.kind.value === FOR[input.name]);
+  const wanted = (input) => input.files.length && (!FOR[input.name] || FOR[input.name].includes(form.elements.kind.value));
 
   async function sound() {
     const asking = typed();

@@ -52,6 +52,7 @@ kind-inference = Inference
 kind-compare = Comparison
 kind-compile = Compile
 kind-quantize = Quantize
+kind-link = Link
 model = Model
 device = Device
 creator = Creator
@@ -362,10 +363,13 @@ jobs-submitted = { NUMBER($count) } jobs submitted
 
 # Compiling
 compile-explained = Turn the model into the one that another runtime takes, and compare its numbers with the source’s.
+quantize-explained = Make a model of integers of a float one, with samples of its inputs, and compare its numbers with the float model’s. It needs no device.
+samples-explained = Samples of the model’s inputs, such as it will meet: 100 or more. The ranges of its activations are taken from them, and every fifth is kept to compare with.
 target = Target
 target-from = { $target } (from { $formats })
 target-hint = What the toolchains of this hub’s agents make of the model.
 no-toolchains = No agent of this hub has a toolchain. On a machine with an agent:
+no-quantizers = No agent of this hub quantises models. On a machine with an agent:
 input-specs = Input specs
 input-specs-field = Input specs, one a line
 input-specs-hint = Name, shape and element type: image=1,3,224,224:float32. TorchScript needs one line for each input, in their order, and takes the names from here; other models need them only for dimensions that they leave open.
@@ -386,11 +390,11 @@ compared-on-calibration = Compared with the float model on { $count ->
     [one] 1 sample
    *[other] { $count } samples
  } of the calibration: others may come out worse
-calibrated-with = calibrated with { $count ->
+calibrated-with = Calibrated with { $count ->
     [one] 1 sample
    *[other] { $count } samples
  }
-quantized-poor-explained = The quantised model is hardly the float model any more. Do not use it before you checked its accuracy on your own data.
+quantized-poor-explained = Check its accuracy on your own data before you use it:
 integer-type = Integer type
 scale = Scale
 zero-point = Zero point
@@ -398,10 +402,26 @@ quantized-numbers-explained = Value = (integer − zero point) × scale. Errors 
 float-model = Float model
 quantized-model = Quantised model
 weights = Weights
+weights-hint = int4 halves the size again; 8 bits lose less.
 activations = Activations
+activations-hint = int16 loses less, and is slower on most processors.
 range-scheme = Range scheme
+range-scheme-hint = How the ranges of activations follow from the samples.
 quantize-time = Quantize time
+calibration-data = Calibration data
 compare-with-its-float-model = Compare with its float model
+linked-model = Linked model
+linked-graphs = { $count ->
+    [one] { $count } graph
+   *[other] { $count } graphs
+}
+linked-apart = { $size } as files of their own
+linked-in = linked in { $time }
+graphs = Graphs
+operators-count = { $count ->
+    [one] { $count } operator
+   *[other] { $count } operators
+}
 becomes = becomes
 numbers-equal = The same numbers, bit by bit
 numbers-close = Numbers within { $error } of the source’s ({ $psnr })
@@ -429,6 +449,7 @@ files = Files
 download-the-model = Download the model
 profile-this = Profile this
 compile-this = Compile this
+quantize-this = Quantise this
 compare-with-its-source = Compare with its source
 not-made-yet = not made yet
 was-not-made = was not made
@@ -436,6 +457,7 @@ was-deleted = deleted since
 model-is-being-made = A job is still to make this model. Jobs that use it wait for that one.
 model-was-not-made = The job that was to make this model left none.
 phase-compile = Compile and compare numbers
+phase-quantize = Calibrate, quantise and compare numbers
 toolchains = Compiles
 compilers = Machines that compile
 compilers-explained = They make models for devices and run none: no job asks for them by name.
@@ -690,6 +712,7 @@ waits-for-jobs = { $count ->
 }
 running-for = Running for { $time }.
 usual-not-known = There is no estimate: it is the first such job on this device.
+usual-not-known-anywhere = There is no estimate: it is the first such job.
 about-left = About { $left } left: such jobs usually take { $time }.
 longer-than-usual = Such jobs usually take { $time }.
 progress = Progress
@@ -962,7 +985,6 @@ sentence-choose-a-file-or-a-model-that-is = choose a file, or a model that is he
 sentence-no-device-is-chosen = no device is chosen
 sentence-choose-one-or-more = choose one or more
 sentence-devices-are-chosen-is-the-most = { $count } devices are chosen; { $most } is the most
-sentence-inference-needs-a-dataset = inference needs a dataset
 sentence-choose-an-h5-file-or-a-dataset-that = choose an .h5 file, or a dataset that is here
 sentence-a-job-that-does-not-measure-meets-no = a job that does not measure meets no requirement
 sentence-leave-them-out-or-have-it-measure-as = leave them out, or have it measure as well
@@ -1028,7 +1050,6 @@ sentence-the-dataset-has-no-bytes-yet = the dataset { $id } has no bytes yet
 sentence-complete-its-upload-first = complete its upload first
 sentence-a-job-of-kind-needs-a-dataset = a job of kind { $kind } needs a dataset
 sentence-a-comparison-needs-a-second-model = a comparison needs a second model
-sentence-the-job-has-no-comparison-it-is = the job { $job } has no comparison: it is { $state }
 sentence-a-budget-of-s-at-most-s-are-taken = a budget of { $seconds } s: at most { $most } s are taken
 sentence-a-job-of-kind-compare-needs-a-model-to = a job of kind compare needs a model to compare with
 sentence-name-it-as-the-baseline = name it as the baseline
@@ -1498,7 +1519,7 @@ sentence-write-the-file-with-the-client-upload-dataset = write the file with the
 sentence-is-no-name-for-a-tensor = { $name } is no name for a tensor
 sentence-give-it-a-name-without-nul-characters = give it a name, without NUL characters
 sentence-is-not-read-within-s = { $file } is not read within { $seconds } s
-sentence-is-broken-whoever-reads-it-ends-by = { $file } is broken: whoever reads it ends by { $name }
+sentence-the-process-that-works-on-ended-by = the process that works on { $file } ended by { $name }
 sentence-a-dataset-needs-one-tensor-or-more-this = a dataset needs one tensor or more, this one has none
 sentence-tensors-have-no-batches-or-not-equally-many = tensors have no batches or not equally many: { $counts }
 sentence-give-every-tensor-one-array-for-each-sample = give every tensor one array for each sample
@@ -1566,7 +1587,7 @@ sentence-a-device-with-more-room = a device with more room may do, if the model 
 sentence-was-said-to-be-and-holds-a-model-of = { $file } was said to be { $kind }, and holds a model of the format { $format }
 sentence-hand-it-in-as-what-it-is = hand it in as what it is
 sentence-the-device-names-as-a-file-of-the-job = the device names { $path } as a file of the job
-sentence-takes-more-memory-than-whoever-reads-it-may-use = { $file } takes more memory than whoever reads it may use
+sentence-takes-more-memory-than-the-process-that-works-on-it-may-use = { $file } takes more memory than the process that works on it may use
 sentence-whoever-reads-the-dataset-left-which-is-no-array = whoever reads the dataset left { $file }, which is no array
 sentence-cannot-be-opened = { $file } cannot be opened: { $said }
 sentence-see-that-you-may-read-it = see that you may read it
@@ -1579,8 +1600,8 @@ sentence-the-worker-ended-with-code-in-and-left-no = the worker ended with code 
 sentence-names-a-file-or-a-library-of-the-device = { $option } names a file or a library of the device, which no job may
 sentence-leave-it-out-what-is-loaded-and-where-is = leave it out: what is loaded and where is written, the device decides
 sentence-has-graphs-inside-graphs-too-deep-for-anybody-to = { $file } has graphs inside graphs, too deep for anybody to read
-sentence-is-broken-whoever-reads-it-ends-with = { $file } is broken: whoever reads it ends with { $said }
-sentence-is-broken-whoever-reads-it-gives-no-answer = { $file } is broken: whoever reads it gives no answer ({ $said })
+sentence-the-process-that-works-on-ended-with = the process that works on { $file } ended with { $said }
+sentence-the-process-that-works-on-gave-no-answer = the process that works on { $file } gave no answer ({ $said })
 sentence-cannot-be-read-here = { $file } cannot be read here: { $said }
 sentence-is-it-truncated-download-or-export-it-again = is it truncated? download or export it again
 sentence-holds-bytes-and-there-is-room = { $file } holds { $size } bytes, and there is room for { $limit }
@@ -1633,7 +1654,6 @@ sentence-are-not-quantised-to = { $tensors } are not quantised to { $type }
 sentence-are-known = { $names } are known
 sentence-no-target-is-chosen = no target is chosen
 sentence-choose-what-the-model-is-compiled-for = choose what the model is compiled for
-sentence-the-job-has-no-compiled-model-it-is = the job { $job } has no compiled model: it is { $state }
 sentence-a-job-of-kind-takes-no = a job of kind { $kind } takes no { $what }
 sentence-leave-it-out-or-choose-another-kind = leave it out, or choose another kind
 sentence-the-job-still-makes-the-model = the job { $job } still makes the model { $model }
@@ -1654,6 +1674,22 @@ sentence-the-sources-shape-is-this = the source's shape is { $before }, this { $
 sentence-it-holds-no-numbers = it holds no numbers
 sentence-it-holds-infinities-or-no-numbers = it holds infinities or no numbers where the other has others
 sentence-no-toolchain-quantises-a-model-of-the-kind = no toolchain quantises a model of the kind { $kind }
+sentence-is-of-the-kind-of-the-kind = { $first } is of the kind { $kind }, { $second } of the kind { $other }
+sentence-models-of-one-kind-are-linked = models of one kind are linked
+sentence-no-toolchain-links-models-of-the-kind = no toolchain links models of the kind { $kind }
+sentence-tells-of-no-hexagon-npu = { $device } tells of no Hexagon NPU, and what is made for one runs nowhere else
+sentence-choose-a-device-with-the-attribute-soc-model = choose a device with the attribute soc-model: or hexagon:
+sentence-was-not-made-by-a-compile-job = { $model } was not made by a compile job of this hub, and graphs are linked while they are built
+sentence-link-what-compile-jobs-make-here = link what compile jobs make here
+sentence-what-was-made-of-was-deleted = what { $model } was made of was deleted, or is not shared with you, and is needed to link it
+sentence-compile-your-own = compile your own
 sentence-kinds-that-are = kinds that are: { $kinds }
 sentence-its-samples-are-what-the-ranges = its samples are what the ranges of activations are taken from
-sentence-the-job-has-no-quantised-model-it-is = the job { $job } has no quantised model: it is { $state }
+sentence-the-quantised-model-is-hardly = the quantised model is hardly the float one any more: { $said_figures }; { $said_way_out }
+sentence-on-this-processor-the-quantised-model = on this processor the quantised model computes other numbers than its file defines: { $said_figures }; processors without VNNI let sums of 8-bit products overflow, others do not
+sentence-of-answers-agree = { $psnr } dB, { $agreeing } of { $answers } answers agree
+sentence-bit-weights-lose-less = 8-bit weights lose less
+sentence-bit-activations-lose-less = 16-bit activations lose less
+sentence-are-the-calibration-data-such-as = are the calibration data such as the model is made for?
+sentence-calibration-samples-hardly-show = { $count } calibration samples hardly show the ranges of the activations: give { $enough } or more
+sentence-the-job-has-no-json-it-is = the job { $job } has no { $name }.json: it is { $said_state }

@@ -1,0 +1,217 @@
+"""What QNN's three targets have in common: ONNX Runtime hands the whole graph to Qualcomm's compiler, which builds it for a chipset."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, ClassVar
+
+from dynolab.errors import ModelNotSupported, SpecInvalid
+from dynolab.runtimes import _htp as htp
+from dynolab.runtimes.onnxruntime.types import spec
+from dynolab.spec.chipsets import Chipset
+from dynolab.spec.compiles import Npu, Side
+from dynolab.spec.measurements import Notice
+from dynolab.spec.models import ModelFormat
+from dynolab.toolchains import _onnx_model as onnx_model
+from dynolab.toolchains import _qnn_ends as ends
+from dynolab.toolchains import _runs as runs
+from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain
+
+SIMULATED_MAX_S = 300.0
+"""One inference of a vision transformer takes the simulator a minute; what takes longer is not waited for."""
+SHARE_OF_TIME = 0.8
+"""Of what is left of the job's time: the model is made already, and is not to be lost to a comparison."""
+SOURCE_FOLDER = "source"
+_CONTEXT = "context.onnx"
+_BUILT_FOR = re.compile(rb"soc_type=([A-Z0-9]+);arch=(\d+);")
+"""As Qualcomm's compiler writes its own settings into a context binary (QNN 2.51)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What the compiler left: an ONNX file with one node that holds a context, the context beside it, and who computes what."""
+
+    wrapper: Path
+    binary: Path
+    graphs: tuple[str, ...]
+    operators: int
+    sdk: str
+
+
+class QnnToolchain(Toolchain):
+    """Float models are computed as float16; everything has to be the NPU's, or the model is refused."""
+
+    sources = {kind: (*needed, htp.DISTRIBUTION) for kind, needed in onnx_model.SOURCES.items()}
+    options = (*onnx_model.OPTIONS, "quantize_io", "quantize_io_type", "compute_unit", "qairt_version")
+    told: ClassVar[Mapping[str, str]] = {
+        "qnn_graph_name": "ONNX Runtime names the graph itself",
+        "qnn_options": "ONNX Runtime names the graph itself",
+    }
+    for_chipset = True
+
+    def unavailable(self, source: ModelFormat | None = None) -> str | None:
+        """As the base says; the machine's kind matters, too."""
+        return super().unavailable(source) or htp.unavailable()
+
+    def compile(self, order: Order) -> Made:
+        """As the base says."""
+        chipset = chipset_of(order)
+        _check_options(order)
+        place = order.scratch / "qnn"
+        place.mkdir()
+        source, session, notices = onnx_model.make(order, place)
+        _check_shapes(session)
+        edited, more = ends.quantize(source, order.options)
+        session = onnx_model.open_session(source) if edited else session
+        built = self.build(source, chipset)
+        names = tuple(node.name for node in session.get_outputs())
+        entry = self.write(order, source, built)
+        size = (order.folder / entry).stat().st_size
+        npu = Npu(chipset.name, chipset.soc_model, chipset.hexagon, built.graphs, built.operators, built.sdk)
+        return Made(
+            entry=entry,
+            format=self.makes,
+            inputs=tuple(spec(node) for node in session.get_inputs()),
+            outputs=tuple(spec(node) for node in session.get_outputs()),
+            output_names=names,
+            source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
+            compiled=Side(self.makes, size, schema=f"QNN {built.sdk}"),
+            notices=(*notices, *more, *_notices(chipset, self.holds, is_float=ends.computes_floats(source))),
+            quantizations=tuple(edited),
+            npu=npu,
+            beside=SOURCE_FOLDER if (order.folder / SOURCE_FOLDER).is_dir() else None,
+        )
+
+    holds: ClassVar[str] = "the file"
+    """What the simulator ran."""
+
+    def build(self, source: Path, chipset: Chipset) -> Built:
+        """A context of the whole graph, beside its source. Raises :class:`ModelNotSupported`."""
+        return build_context(source, chipset)
+
+    def write(self, order: Order, source: Path, built: Built) -> str:
+        """Write the target's file into the order's folder; its name there."""
+        raise NotImplementedError
+
+    def simulated(self, order: Order, made: Made) -> Path:
+        """The file that the simulator runs."""
+        del made  # of the targets that differ
+        return order.scratch / "qnn" / _CONTEXT
+
+    def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
+        """As the base says; of quantised inputs and outputs their real numbers."""
+        return onnx_model.reference(order, made.output_names, ends.real(inputs, made.quantizations))
+
+    def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
+        """As the base says, on the simulator."""
+        left = float("inf") if order.ends_ns is None else (order.ends_ns - monotonic_ns()) / 1e9 * SHARE_OF_TIME
+        max_s = max(1.0, min(SIMULATED_MAX_S, left))
+        found = htp.simulate(self.simulated(order, made), chipset_of(order), inputs, order.scratch / "simulated", max_s)
+        named = ends.real(dict(zip(made.output_names, found, strict=True)), made.quantizations)
+        return list(named.values())
+
+
+def chipset_of(order: Order) -> Chipset:
+    """The chipset that an order names. Raises :class:`SpecInvalid`."""
+    if order.chipset is None:
+        raise SpecInvalid("a QNN target is made for one chipset, and none is named", hint="such as --chipset sm8550")
+    return order.chipset
+
+
+def build_context(source: Path, chipset: Chipset, entries: Mapping[str, str] | None = None) -> Built:
+    """As :meth:`QnnToolchain.build` says.
+
+    The graph's name follows from the file's path: relative, it is the same wherever the work is done.
+    """
+    import onnx
+
+    asked = {
+        "ep.context_enable": "1",
+        "ep.context_file_path": _CONTEXT,
+        "ep.context_embed_mode": "0",
+        **(entries or {}),
+    }
+    with chdir(source.parent):
+        session = htp.open_session(source.name, chipset, asked)
+        operators = sum(one.total() for one in htp.assigned(session).values())
+    wrapper = source.parent / _CONTEXT
+    model = onnx.load(str(wrapper))
+    nodes = [node for node in model.graph.node if node.op_type == "EPContext"]
+    if len(nodes) != 1 or len(model.graph.node) != 1:
+        raise ModelNotSupported(
+            f"the NPU of {chipset.told} takes the model in {len(nodes)} parts, and not as one graph",
+            hint="the operators between them are ONNX Runtime's: leave them out of the model",
+        )
+    binary = source.parent / _attribute(nodes[0], "ep_cache_context")
+    _check_binary(binary, chipset)
+    return Built(wrapper, binary, (_attribute(nodes[0], "partition_name"),), operators, htp.built_for(model, chipset))
+
+
+def keep_source(order: Order, source: Path) -> None:
+    """Leave what QNN was given beside the model: QNN links graphs that it builds, and not what it built."""
+    kept = order.folder / SOURCE_FOLDER
+    kept.mkdir()
+    for path in (source, source.with_suffix(".data")):
+        if path.exists():
+            shutil.copyfile(path, kept / path.name)
+
+
+def _attribute(node: Any, name: str) -> str:
+    return str(next(one.s for one in node.attribute if one.name == name).decode("utf-8"))
+
+
+def _check_binary(binary: Path, chipset: Chipset) -> None:
+    """Raise :class:`ModelNotSupported` where the compiler's own note in a context binary tells of another NPU."""
+    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+        found = {f"v{int(one[2])}" for one in _BUILT_FOR.finditer(view)}
+    if found - {chipset.hexagon}:
+        raise ModelNotSupported(f"{chipset.told} was asked for, and what was built is for Hexagon {', '.join(found)}")
+
+
+def _check_options(order: Order) -> None:
+    """Raise :class:`SpecInvalid` for a compute unit or a version that is not here."""
+    units = set(str(order.options.plain.get("compute_unit", "all")).split(","))
+    if not units & {"all", "npu"}:
+        raise SpecInvalid(
+            f"--compute_unit {','.join(sorted(units))}: a QNN model is built for the NPU alone",
+            hint="--compute_unit npu, or the target onnx for others",
+        )
+    asked = str(order.options.plain.get("qairt_version", "default"))
+    own = ".".join(htp.sdk_version().split(".")[:2])
+    if asked not in ("default", "latest", own):
+        raise SpecInvalid(
+            f"--qairt_version {asked[:40]}: Qualcomm's AI Runtime is {own} here", hint="leave it out, or give `default`"
+        )
+
+
+def _check_shapes(session: Any) -> None:
+    """Raise :class:`SpecInvalid` for an open dimension: a graph on the NPU has none."""
+    for node in (*session.get_inputs(), *session.get_outputs()):
+        one = spec(node)
+        if not one.bound:
+            raise SpecInvalid(
+                f"{one.name!r} has an open dimension, {one.shape_text}, and a graph on the NPU has none",
+                hint=f"give each input's shape: --input-specs {session.get_inputs()[0].name}=1,3,224,224",
+            )
+
+
+def _notices(chipset: Chipset, holds: str, *, is_float: bool) -> tuple[Notice, ...]:
+    found = [
+        Notice("info", "simulated", f"the numbers are a simulator's: {holds} was run on Qualcomm's for x86; how close a device "
+               "comes to it is not known"),
+        Notice("warning", "not-run-on-a-device", f"no {chipset.name} was at hand: whether the file loads there, and how fast it is, is not "
+               "known"),
+    ]  # fmt: skip
+    if is_float and chipset.computes_floats:
+        found.append(Notice("info", "float16", "floating-point numbers are computed as float16 on the NPU"))
+    elif is_float:
+        text = f"AI Hub lists {chipset.name} as an NPU without float16: a quantised model is safe there, this one may not be"
+        found.append(Notice("warning", "no-float16", text))
+    return tuple(found)
