@@ -113,7 +113,7 @@ OURS: tuple[Format, ...] = (
     Format("ncnn", (".param",), "ncnn", "ncnn", (Mark(b"7767517\n"),), beside=(".bin",)),
     Format("qnn_context_binary", (), "QNN context binary", only_named=(".bin",)),
     Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",)),
-    Format("precompiled_qnn_onnx", (), "ONNX with a QNN context", only_named=(".onnx",)),
+    Format("precompiled_qnn_onnx", (), "ONNX with a QNN context", "qnnsimulator", only_named=(".onnx",)),
     Format("null", (".null",), "null", "null"),
 )
 """dynolab's own; no outside format takes a name or an ending of these."""

@@ -307,7 +307,7 @@ def test_the_command_tells_the_numbers_first_and_where_the_model_is(tmp_path: Pa
 
 def test_the_list_of_targets_names_each(tmp_path: Path) -> None:
     done = dynolab("toolchains", "--json", cwd=tmp_path)
-    rows = {row["name"]: row for row in json.loads(done.out)}
+    rows = {row["name"]: row for row in json.loads(done.out)["targets"]}
     assert sorted(rows) == plugins.names(PACKAGE)
     assert rows["onnx"]["sources"]["onnx"] is None
     assert "onnx" in rows["onnx"]["versions"]

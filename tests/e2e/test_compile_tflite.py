@@ -296,7 +296,7 @@ def test_the_environment_is_listed_and_without_an_index_the_reason_is_told(
         command = [sys.executable, "-m", "dynolab.cli.main", *arguments]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
 
-    rows = {row["name"]: row for row in json.loads(dynolab("toolchains", "--json").stdout)}
+    rows = {row["name"]: row for row in json.loads(dynolab("toolchains", "--json").stdout)["targets"]}
     assert (rows["onnx"]["environment"], rows["tflite"]["environment"]["made"]) == (None, False)
     assert "not made yet" in " ".join(dynolab("toolchains").stdout.split())
     for arguments in (

@@ -25,7 +25,7 @@ from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.runtime_support import ENDS, RUNS
-from dynolab.spec.toolchain_support import MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
+from dynolab.spec.toolchain_support import LINK, MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime
@@ -93,12 +93,13 @@ def ask(name: str | None = None) -> DeviceOffer:
 
 
 def _runtimes() -> dict[str, Runtime]:
-    """Those that work here, by name."""
+    """Those that work here, by name; what only simulates a device is none of this machine's."""
     from dynolab.runtimes.base import installed_runtimes  # with numpy, which the agent itself has no use for
 
     offers_null = os.environ.get(OFFER_NULL) == "1"
-    able = (one for one in installed_runtimes() if one.unavailable is None)
-    return {one.name: one.runtime for one in able if one.runtime is not None and (one.name != "null" or offers_null)}
+    found = (one for one in installed_runtimes() if one.unavailable is None and (one.name != "null" or offers_null))
+    able = {one.name: one.runtime for one in found if one.runtime is not None}
+    return {name: one for name, one in able.items() if not one.numbers_only}
 
 
 def _endings(kind: ModelFormat) -> tuple[str, ...]:
@@ -116,7 +117,9 @@ def _toolchains() -> list[str]:
     found = [toolchain(one.name, kind) for one in every for kind in one.sources if one.unavailable(kind) is None]
     kinds = (ModelFormat(name) for name in sorted(plugins.names(quantizers.PACKAGE)))
     able = (kind for kind in kinds if quantizers.quantizer_of(kind).unavailable() is None)
-    return [*found, *(toolchain(QUANTIZE, kind) for kind in able)]
+    links = toolchain_named("qnn_dlc").unavailable(ModelFormat.ONNX) is None
+    linked = [toolchain(LINK, ModelFormat.QNN_DLC)] if links else []
+    return [*found, *(toolchain(QUANTIZE, kind) for kind in able), *linked]
 
 
 def _slug(text: str) -> str:

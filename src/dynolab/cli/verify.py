@@ -10,6 +10,7 @@ import click
 @click.command("verify")
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="[B]", required=False, type=click.Path(path_type=Path))
+@click.option("--jobs", is_flag=True, help="A and B are ids of inference jobs at the hub: their outputs are compared.")
 @click.option("--runtimes", "both", metavar="NAME,NAME", help="Runtimes of A and of B; default: each format's own.")
 @click.option("--runtime-a", help="Runtime of A.")
 @click.option("--runtime-b", help="Runtime of B.")
@@ -27,6 +28,16 @@ import click
 @click.option(
     "--at-least", "limits", multiple=True, metavar="40dB|99%", help="What passes; a share is of answers. Default: 40dB."
 )
+@click.option("--layers/--no-layers", default=None, help="Compare layers, too; default: where the numbers are poor.")
+@click.option("--times", is_flag=True, help="Layers, with what each takes, measured here and now.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The same, from a profile.json of A or B.",
+)
 @click.option(
     "--timeout", type=float, default=1800.0, show_default=True, metavar="SECONDS", help="End after this long."
 )
@@ -35,6 +46,7 @@ import click
 def command(
     a: Path,
     b: Path | None,
+    jobs: bool,
     both: str | None,
     runtime_a: str | None,
     runtime_b: str | None,
@@ -46,6 +58,9 @@ def command(
     shapes: tuple[str, ...],
     ranges: tuple[str, ...],
     limits: tuple[str, ...],
+    layers: bool | None,
+    times: bool,
+    profiles: tuple[Path, ...],
     timeout: float,
     memory_limit: str | None,
     as_json: bool,
@@ -56,12 +71,14 @@ def command(
     dynolab verify net.onnx net.tflite
     dynolab verify net.onnx --runtimes onnxruntime,openvino
     dynolab verify net.onnx net-w8a8/net.onnx --data samples.npz --at-least 20dB --at-least 95%
+    dynolab verify --jobs jk3l2m jx9y8z
     \b
     Exit status 1 when B's numbers are not A's: an output below 40 dB, or what --at-least says.
     """  # noqa: D301 - click wants the backspace character itself
     import json
 
     from dynolab.cli import _notes, _parse, _verified
+    from dynolab.cli.report import read
     from dynolab.connections.local import plugin as local
     from dynolab.jobs.base import Context
     from dynolab.jobs.verify import verify_models
@@ -69,6 +86,16 @@ def command(
     from dynolab.spec.progress import describe
     from dynolab.spec.verifies import VerifySpec, parse_at_least, sides_of
 
+    at_least = parse_at_least(limits)
+    if jobs:
+        given = {
+            "--data": data,
+            "--runtimes": both,
+            "--runtime-a": runtime_a,
+            "--runtime-b": runtime_b,
+            "--profile": profiles,
+        }
+        return _verified.show_jobs((str(a), "" if b is None else str(b)), at_least, given, as_json)
     sides = sides_of((a, b), both, (runtime_a, runtime_b), (options_a, options_b))
     spec = VerifySpec(
         *sides,
@@ -77,7 +104,10 @@ def command(
         seed=seed,
         input_shapes=input_shapes.parse_shapes(shapes, "--input-shape"),
         input_ranges=_parse.ranges(ranges),
-        at_least=parse_at_least(limits),
+        at_least=at_least,
+        layers=True if (times or profiles) and layers is None else layers,
+        times=times,
+        profiles=tuple(map(read, profiles)),
         timeout_s=timeout,
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )

@@ -80,13 +80,16 @@ class Carried:
     outputs: tuple[dict[str, Path], ...]
 
 
-def validate(spec: ProfileSpec) -> ProfileSpec:
-    """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run."""
+def validate(spec: ProfileSpec, *, measures: bool = True) -> ProfileSpec:
+    """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run.
+
+    ``measures``: whether times and memory are wanted, which not every runtime has. Raises as :func:`runtime_for` does.
+    """
     with open_source(spec.model) as source:
-        return validate_for(spec, source)
+        return validate_for(spec, source, measures=measures)
 
 
-def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
+def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = True) -> ProfileSpec:
     """The same of a model that is open already."""
     arguments.check(spec)
     check_format(source, spec.formats)
@@ -97,6 +100,11 @@ def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
     if options.repeats != options_module.Options().repeats and spec.repeats not in (None, options.repeats):
         raise errors.SpecInvalid(f"--repeats {options.repeats} of the options contradicts --repeats {spec.repeats}")
     runtime = runtime_for(spec.runtime or wanted, source.format)
+    if measures and runtime.numbers_only:
+        raise errors.ModelNotSupported(
+            f"the runtime {runtime.name} measures nothing: {runtime.numbers_only}",
+            hint="a device with such an NPU measures it; inference jobs, and `dynolab verify`, have the numbers",
+        )
     options_module.check_groups(options, plugins.names(RUNTIMES))
     runtime.own_options(options)
     return replace(spec, runtime=runtime.name)
@@ -105,7 +113,7 @@ def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
 def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
     """Infer and measure, as asked, on the context's device. Raises what the model or the device failed with."""
     with open_source(spec.model) as source:
-        spec = validate_for(spec, source)
+        spec = validate_for(spec, source, measures=measures)
         runtime = runtime_for(spec.runtime, source.format)
         device = records.key(environment.device_facts())
         measured, outputs = _send(spec, source, runtime, context, records.best(device), batches, measures)

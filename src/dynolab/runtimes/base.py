@@ -189,6 +189,8 @@ class Runtime(ABC):
     rows: ClassVar[Mapping[ModelFormat, RuntimeRow]] = {}
     """Rows of formats that differ from ``row``."""
 
+    numbers_only: ClassVar[str] = ""
+    """Why its times and memory tell nothing of a device; empty: they do. Such a runtime infers, and is never measured."""
     cached_values: ClassVar[bool] = True
     """Whether a model out of ``cache_dir`` gives the values of one that was just compiled; else an inference job caches nothing."""
 

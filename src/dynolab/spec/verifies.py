@@ -16,7 +16,9 @@ from dynolab.spec.compiles import DEFAULT_SEED, POOR_PSNR_DB
 from dynolab.spec.matching import Match
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.profiles import Profile
 from dynolab.spec.quantizes import Accuracy
+from dynolab.spec.verify_layers import LayerChecks
 
 VERIFIED_SCHEMA = 1
 SAMPLES_MOST, SEEDED_SAMPLES = 100, 4
@@ -73,6 +75,12 @@ class VerifySpec:
     """By A's names."""
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     at_least: AtLeast = AtLeast()
+    layers: bool | None = None
+    """Whether layers are compared, too; None: where the numbers are poor."""
+    times: bool = False
+    """Whether it is measured what the layers take."""
+    profiles: tuple[Profile, ...] = ()
+    """Of A or B, each on its side's runtime: what their layers take."""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
 
@@ -124,19 +132,15 @@ class Verified:
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     """Outputs that the other one lacks."""
+    layers: LayerChecks | None = None
+    layers_reason: str | None = None
+    """Why layers were not compared, where that was to be."""
     notices: tuple[Notice, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
         """Whether B gives A's numbers."""
-        checks, limit = self.accuracy.outputs, self.at_least
-        if any(one.psnr_db is not None and limit.psnr_db is not None and one.psnr_db < limit.psnr_db for one in checks):
-            return Verdict.POOR
-        if limit.agreement is not None and (self.accuracy.agreement or 0.0) < limit.agreement:
-            return Verdict.POOR
-        if any(one.max_abs_error is None for one in checks):
-            return Verdict.NOT_COMPARED
-        return Verdict.EQUAL if all(one.is_equal for one in checks) else Verdict.CLOSE
+        return verdict(self.accuracy, self.at_least)
 
     @property
     def passes(self) -> bool:
@@ -147,6 +151,18 @@ class Verified:
     def headline(self) -> str:
         """The answer in a line, in English."""
         return headline(self.accuracy)
+
+
+def verdict(accuracy: Accuracy, at_least: AtLeast) -> Verdict:
+    """Whether one model gives another's numbers."""
+    checks, limit_db = accuracy.outputs, at_least.psnr_db
+    if any(one.psnr_db is not None and limit_db is not None and one.psnr_db < limit_db for one in checks):
+        return Verdict.POOR
+    if at_least.agreement is not None and (accuracy.agreement or 0.0) < at_least.agreement:
+        return Verdict.POOR
+    if any(one.max_abs_error is None for one in checks):
+        return Verdict.NOT_COMPARED
+    return Verdict.EQUAL if all(one.is_equal for one in checks) else Verdict.CLOSE
 
 
 def headline(accuracy: Accuracy) -> str:

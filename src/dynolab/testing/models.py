@@ -147,6 +147,18 @@ def null(path: Path) -> Path:
     return path
 
 
+def precompiled_qnn_onnx(path: Path) -> Path:
+    """The net of :func:`onnx_net`, built for a Hexagon v73."""
+    from dynolab.runtimes import _htp as htp
+    from dynolab.spec.chipsets import chipset_named
+
+    source = onnx_net(path.with_name("source.onnx"))
+    entries = {"ep.context_enable": "1", "ep.context_file_path": str(path), "ep.context_embed_mode": "0"}
+    htp.open_session(source, chipset_named("v73"), entries)
+    source.unlink()
+    return path
+
+
 MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.ONNX: ("net.onnx", onnx_net),
     ModelFormat.ORT: ("net.ort", ort),
@@ -155,6 +167,7 @@ MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.EXPORTED_PROGRAM: ("net.pt2", exported_program),
     ModelFormat.MNN: ("net.mnn", mnn),
     ModelFormat.NCNN: ("net.param", ncnn),
+    ModelFormat.PRECOMPILED_QNN_ONNX: ("net.onnx", precompiled_qnn_onnx),
     ModelFormat.NULL: ("net.null", null),
 }
 """File name and maker by format; TFLite has no small maker: a test carries a file."""

@@ -105,6 +105,13 @@ def open_session(path: Path, level: str = "ORT_DISABLE_ALL") -> Any:
     return _opened(path, _session_options(level))
 
 
+def open_content(content: bytes, folder: Path) -> Any:
+    """The same of a model in memory, whose external data lie in the folder."""
+    options = _session_options("ORT_DISABLE_ALL")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return _opened(content, options)
+
+
 def runner(session: Any) -> Callable[[Mapping[str, Array]], list[Array]]:
     """What gives a session's outputs, in order, for its inputs. It raises :class:`ModelNotSupported` where they do not run."""
 
@@ -202,9 +209,9 @@ def _session_options(level: str) -> Any:
     return options
 
 
-def _opened(path: Path, options: Any) -> Any:
+def _opened(model: Path | bytes, options: Any) -> Any:
     try:
-        return library().InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return library().InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except library_errors() as error:
         reason = str(error).partition("failed:")[2] or str(error)
         raise ModelInvalid(f"ONNX Runtime does not load the model: {reason.strip()[:400]}") from error

@@ -20,7 +20,7 @@ from dynolab.hub.pages.job_form import (
     BASELINE_FILE,
     COMING,
     DATASET_FILE,
-    FORM_KINDS,
+    KINDS,
     MODEL_FILE,
     OF_QUANTIZE_FIELDS,
     JobForm,
@@ -94,7 +94,7 @@ async def show(request: Request) -> Response:
     hub, account = await current_account(request)
     asked = request.query_params
     form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset", "target") if asked.get(name)})
-    if asked.get("kind") in FORM_KINDS:
+    if asked.get("kind") in KINDS:
         form.texts |= {"kind": [asked["kind"]], "measures": ["yes"]}
     if "baseline" in form.texts:
         form.texts["kind"] = ["compare"]
@@ -230,7 +230,7 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "range_schemes": quantize_options.TABLE.top_level["range_scheme"].allowed,
         "quantize_options": [one for one in quantize_options.OPTIONS if one.name not in OF_QUANTIZE_FIELDS],
         "chosen_kind": chosen.kind if chosen else "",
-        "kinds": FORM_KINDS,
+        "kinds": KINDS,
         "figures": FACTS,
         "endings": ",".join(whole(endings)),
         "formats": json.dumps({**endings, **TAKEN}),
