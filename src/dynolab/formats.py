@@ -110,6 +110,7 @@ OURS: tuple[Format, ...] = (
     Format("torchscript", (".pt", ".jit"), "TorchScript", "torch", (Mark(b"PK\x03\x04"),)),
     Format("exported_program", (".pt2",), "exported program", "torch", (Mark(b"PK\x03\x04"),)),
     Format("mnn", (".mnn",), "MNN", "mnn"),
+    Format("executorch", (".pte",), "ExecuTorch", "executorch", (Mark(b"ET12", 4),)),
     Format("ncnn", (".param",), "ncnn", "ncnn", (Mark(b"7767517\n"),), beside=(".bin",)),
     Format("qnn_context_binary", (), "QNN context binary", only_named=(".bin",)),
     Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",)),

@@ -37,6 +37,7 @@ class ModelFormat(str):
     PRECOMPILED_QNN_ONNX: ClassVar[ModelFormat]
     MNN: ClassVar[ModelFormat]
     NCNN: ClassVar[ModelFormat]
+    EXECUTORCH: ClassVar[ModelFormat]
     NULL: ClassVar[ModelFormat]
 
     def __new__(cls, name: str) -> ModelFormat:
@@ -51,7 +52,7 @@ ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.TFLITE = map(ModelFormat, ("onnx"
 ModelFormat.OPENVINO_IR, ModelFormat.NULL = map(ModelFormat, ("openvino_ir", "null"))
 ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM = map(ModelFormat, ("torchscript", "exported_program"))
 ModelFormat.QNN_CONTEXT_BINARY, ModelFormat.QNN_DLC = map(ModelFormat, ("qnn_context_binary", "qnn_dlc"))
-ModelFormat.MNN, ModelFormat.NCNN = map(ModelFormat, ("mnn", "ncnn"))
+ModelFormat.MNN, ModelFormat.NCNN, ModelFormat.EXECUTORCH = map(ModelFormat, ("mnn", "ncnn", "executorch"))
 ModelFormat.PRECOMPILED_QNN_ONNX = ModelFormat("precompiled_qnn_onnx")
 
 
