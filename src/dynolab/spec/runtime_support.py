@@ -8,6 +8,13 @@ from dynolab.errors import SpecInvalid
 
 RUNS = "runs:"
 """What attributes begin with that tell what a device runs: ``runs:onnxruntime/onnx``, a runtime and a format that it reads."""
+SIMULATED = "simulated:"
+"""What the attribute begins with of a device that is a simulator: ``simulated:hexagon-v73``. It gives numbers, and is never measured."""
+
+
+def is_simulated(attributes: Iterable[str]) -> bool:
+    """Whether a device is a simulator."""
+    return any(one.startswith(SIMULATED) for one in attributes)
 
 
 def check_runtime_support(
