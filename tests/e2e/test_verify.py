@@ -21,12 +21,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dynolab import errors
 from dynolab.connections.local import plugin as local
+from dynolab.jobs import _verify_layers as verify_layers
 from dynolab.jobs.base import Context
 from dynolab.jobs.quantize import quantize_model
 from dynolab.jobs.verify import verify_models
 from dynolab.spec import codec
 from dynolab.spec.quantizes import QuantizeSpec
 from dynolab.spec.verifies import AtLeast, Verdict, Verified, VerifySide, VerifySpec
+from dynolab.testing.sample import sample_profile
+from dynolab.toolchains._layer_values.onnxruntime import OnnxTraced
 
 CLASSES, SIDE = 5, 8
 Array = np.ndarray[Any, Any]
@@ -153,6 +156,98 @@ def test_outputs_of_other_shapes_do_not_pass(models: Path) -> None:
     assert found.headline == "not compared: the source's shape is [1, 5], this [1, 7]"
 
 
+# ---- layer by layer --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_layer_that_parts_is_the_one_that_was_changed(models: Path, tmp_path: Path) -> None:
+    later = verified(models / "net.onnx", models / "other.onnx")
+    assert later.layers is not None, "layers are compared where the numbers are poor"
+    assert later.layers.first is not None
+    assert (later.layers.first.node, later.layers.first.inputs_psnr_db) == ("product", None)
+    assert [one.psnr_db for one in later.layers.layers if one.node != "product"] == [None, None, None]
+    kernel = np.random.default_rng(5).normal(size=(8, 3, 3, 3)).astype(np.float32)
+    early = verified(models / "net.onnx", net(tmp_path / "kernel.onnx", kernel=kernel))
+    assert early.layers is not None
+    assert early.layers.first is not None
+    assert early.layers.first.node == "conv"
+    assert [one.node for one in early.layers.layers if one.parts(40.0)] == ["conv"]
+    assert (early.layers.samples, early.layers.left, early.layers.is_complete) == (4, 0, True)
+
+
+def test_a_quantised_model_s_layers_are_seen_as_they_are_read(models: Path) -> None:
+    """The rectifier is left out of it: what the convolution is rounded to, without the negative values, stands for its output."""
+    found = verified(models / "net.onnx", models / "small" / "net.onnx", data=models / "data.npz", layers=True)
+    assert found.layers is not None
+    told = {one.node: one for one in found.layers.layers}
+    assert set(told) == {"relu", "flatten", "product"}
+    assert all(25 < (one.psnr_db or 0) < 70 for one in told.values())
+    assert (told["relu"].node_b, told["relu"].inputs_psnr_db) == ("conv", None)
+    product = told["product"].psnr_db
+    assert product == pytest.approx(found.accuracy.worst and found.accuracy.worst.psnr_db, abs=5)
+
+
+def test_layers_may_be_left_out_and_timed(models: Path) -> None:
+    plain = verified(models / "net.onnx", models / "other.onnx", layers=False)
+    assert (plain.layers, plain.layers_reason) == (None, None)
+    done = command("net.onnx", "other.onnx", "--times", "--json", cwd=models)
+    layers = json.loads(done.stdout)["layers"]["layers"]
+    for side in ("a", "b"):
+        assert any((one[f"time_{side}_ns"] or 0) > 0 for one in layers)
+
+
+def test_openvino_s_layers_stand_beside_onnx_runtime_s(models: Path) -> None:
+    pytest.importorskip("openvino")
+    sides = VerifySide(models / "net.onnx"), VerifySide(models / "net.onnx", "openvino", '--openvino_options "inference_precision=f32"')  # fmt: skip
+    spec = VerifySpec(*sides, samples=2, layers=True)
+    for turned in (spec, VerifySpec(spec.b, spec.a, samples=2, layers=True)):
+        found = verify_models(turned, Context(local, lambda _: None))
+        assert found.layers is not None, found.layers_reason
+        assert len(found.layers.layers) >= 3
+        assert all(one.psnr_db is None or one.psnr_db > 100 for one in found.layers.layers)
+
+
+def test_layers_of_tflite_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    float32 = Path(__file__).parents[2] / "examples" / "models" / "rock_paper_scissors_float32.tflite"
+    found = verified(float32, float32, samples=1, layers=True)
+    assert found.layers is not None, found.layers_reason
+    assert len(found.layers.layers) > 5
+    assert all(one.psnr_db is None for one in found.layers.layers)
+
+
+def test_where_the_inside_cannot_be_told_the_reason_is(null_model: Callable[..., Path]) -> None:
+    found = verified(null_model(), null_model(), layers=True)
+    assert found.layers is None
+    assert found.layers_reason == "A: null tells no tensors inside of null models"
+
+
+def test_a_few_tensors_at_a_time_give_the_same(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = (OnnxTraced(models / name) for name in ("net.onnx", "other.onnx"))
+    samples = [({"picture": array},) * 2 for array in np.load(models / "data.npz")["picture"][:2, None]]
+    said: list[str] = []
+    whole = verify_layers.compare(a, b, samples, 40.0, said.append)
+    monkeypatch.setattr(verify_layers, "FIRST_BATCH", 1)
+    monkeypatch.setattr(verify_layers, "BATCH_BYTES", 1)
+    assert verify_layers.compare(a, b, samples, 40.0, said.append) == whole
+    assert said == ["layer 1 of 4", *(f"layer {number} of 4" for number in (1, 2, 3, 4))]
+    monkeypatch.setattr(verify_layers, "LAYERS_S", -1.0)
+    assert not verify_layers.compare(a, b, samples, 40.0, said.append).is_complete
+
+
+def test_weights_outside_the_file_are_found(models: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(models / "net.onnx"))
+    onnx.save_model(
+        model, str(tmp_path / "net.onnx"), save_as_external_data=True, location="net.data", size_threshold=0
+    )
+    found = verified(tmp_path / "net.onnx", models / "net.onnx", layers=True, samples=1)
+    assert found.layers is not None, found.layers_reason
+    assert len(found.layers.layers) == 4
+    assert found.a.name != found.b.name, "of two files of one name the folders are told, too"
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("more", "kind", "told"),
     [
@@ -162,6 +257,7 @@ def test_outputs_of_other_shapes_do_not_pass(models: Path) -> None:
         ({"timeout_s": 0.0}, errors.SpecInvalid, "--timeout 0"),
         ({"timeout_s": 0.01}, errors.ModelNotSupported, "is not verified within 0.01 s"),
         ({"input_shapes": {"nothing": (1, 3)}}, errors.SpecInvalid, "no input named 'nothing'"),
+        ({"profiles": (sample_profile(),)}, errors.SpecInvalid, "is neither of A nor of B"),
     ],
 )
 def test_bad_wishes_are_refused(models: Path, more: dict[str, Any], kind: type[errors.Error], told: str) -> None:

@@ -23,6 +23,7 @@ import dynolab
 from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
+from dynolab.formats import EXTENSIONS
 from dynolab.measure import (
     duet,
     duet_memory,
@@ -61,7 +62,6 @@ from dynolab.spec import (
 )
 from dynolab.spec.chipsets import CHIPSETS
 from dynolab.spec.input_shapes import parse_shapes
-from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.option_grammar import KnownOption, OptionValue
 from dynolab.toolchains._quantizers.base import PACKAGE as QUANTIZERS
 from dynolab.toolchains._quantizers.base import Quantizer

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynolab import errors
+from dynolab import errors, formats
 from dynolab.agent.turns import turn
 from dynolab.connections.local import plugin as local
 from dynolab.jobs._planned import counted
@@ -54,7 +54,9 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     """The outcome; an error of the model, the user or the device is one."""
     log = Narration(folder / LOG_FILE)
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
-    quiet = assignment.kind == "inference" and not assignment.with_profile  # nothing is measured: it waits for who measures
+    quiet = (
+        assignment.kind == "inference" and not assignment.with_profile
+    )  # nothing is measured: it waits for who measures
     compiles = assignment.kind in MAKING or quiet
     other = "measures" if compiles else "compiles"
     try:
@@ -168,7 +170,7 @@ def _run(
     if assignment.kind == "quantize" and assignment.dataset is not None:
         return _quantize(folder, assignment, assignment.dataset.name, context)
     model = ProfileSpec(
-        model=folder / assignment.model.name,
+        model=_placed(folder / assignment.model.name, assignment.model_kind),
         options=assignment.options,
         input_shapes=assignment.input_shapes,
         requirements=assignment.requirements,
@@ -179,7 +181,7 @@ def _run(
         base = assignment.baseline
         a = replace(
             model,
-            model=folder / BASELINE_FOLDER / base.model.name,
+            model=_placed(folder / BASELINE_FOLDER / base.model.name, base.model_kind),
             options=base.options,
             formats=_formats(base.model_kind),
         )
@@ -224,6 +226,15 @@ def _quantize(folder: Path, assignment: Assignment, data: str, context: Context)
         formats=_formats(assignment.model_kind),
     )
     return job.run(job.validate(spec), context)
+
+
+def _placed(model: Path, kind: str) -> Path:
+    """The model's file, renamed where the hub, which may not know the format, gave it an ending that is none of it here."""
+    declared = formats.by_name(kind)
+    known = () if declared is None else (*declared.endings, *declared.only_named)
+    if declared is None or model.suffix.lower() in (formats.ARCHIVE, *known):
+        return model
+    return model.rename(model.with_suffix(known[0]))
 
 
 def _formats(kind: str) -> tuple[str, ...]:

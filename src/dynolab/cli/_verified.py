@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from dynolab.spec.verifies import Verified, VerifiedSide
+    from dynolab.spec.verify_layers import LayerChecks
 
 
 def show(found: Verified) -> None:
@@ -32,6 +34,7 @@ def show(found: Verified) -> None:
             console.print(f"[yellow]only {name} has: {escape(', '.join(only))}[/yellow]")
     for notice in found.notices:
         console.print(f"[{'dim' if notice.level == 'info' else 'yellow'}]{escape(notice.text)}[/]", soft_wrap=True)
+    _show_layers(console, found)
 
 
 def _names(found: Verified) -> str:
@@ -83,3 +86,68 @@ def _tensors(found: Verified) -> Table:
             texts = (one.a, "" if one.b == one.a else one.b, one.how, one.dtype_a, found.shapes[f"{kind}:{one.a}"])
             table.add_row(kind, *map(Text, (*texts, *told)))
     return table
+
+
+SHOWN_LAYERS = 20
+
+
+def _show_layers(console: Console, found: Verified) -> None:
+    """Where the numbers part, and the layers that add most noise, in the order of computing."""
+    from rich.markup import escape
+
+    layers = found.layers
+    if layers is None:
+        if found.layers_reason is not None:
+            console.print(f"\n[yellow]layers were not compared: {escape(found.layers_reason)}[/yellow]", soft_wrap=True)
+        return
+    console.print(f"\n[bold]{escape(layers.headline)}[/bold]", soft_wrap=True)
+    chosen = {one.tensor for one in layers.noisiest[:SHOWN_LAYERS]} | (
+        {layers.first.tensor} if layers.first is not None else set()
+    )
+    if chosen:
+        console.print()
+        console.print(_layer_table(layers, chosen, console.width))
+    shown = f"{len(chosen)} of {len(layers.layers)} layers, those that add most noise; " if chosen else ""
+    told = [f"{shown}on {layers.samples} sample{'' if layers.samples == 1 else 's'}, {_computed(found)}"]
+    told += [f"{layers.left} tensors of A have no like in B"] if layers.left else []
+    told += [] if layers.is_complete else ["the rest was left out, for want of time"]
+    console.print(f"[dim]{escape('; '.join(told))}[/dim]", soft_wrap=True)
+
+
+def _computed(found: Verified) -> str:
+    """What the numbers inside are of: OpenVINO's own, else the file's."""
+    here = [name for name, side in (("A", found.a), ("B", found.b)) if side.runtime == "openvino"]
+    return f"{' and '.join(here)} as OpenVINO computes it" if here else "as the files define the numbers"
+
+
+def _layer_table(layers: LayerChecks, chosen: set[str], width: int) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from dynolab.report.base import crop
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    known = {
+        "Time A": {one.tensor: one.time_a_ns for one in layers.layers},
+        "Time B": {one.tensor: one.time_b_ns for one in layers.layers},
+    }
+    times = {title: of for title, of in known.items() if any(of.values())}
+    for title in ("Layer", "Type", "In", "Out", "Error", *times):
+        table.add_column(title, justify="left" if title in ("Layer", "Type") else "right", no_wrap=True)
+    room = max(14, width - 52 - 11 * len(times))
+    for one in layers.layers:
+        if one.tensor in chosen:
+            ends = (_shown(one.inputs_psnr_db), _shown(one.psnr_db), f"{one.max_abs_error:.2g}")
+            texts = (crop(one.node, room), crop(one.type, 14), *ends, *(_time(of[one.tensor]) for of in times.values()))
+            table.add_row(*map(Text, texts), style="bold red" if one == layers.first else "")
+    return table
+
+
+def _shown(psnr_db: float | None) -> str:
+    return "exact" if psnr_db is None else f"{psnr_db:.1f} dB"
+
+
+def _time(time_ns: int | None) -> str:
+    from dynolab.spec.show import show_time
+
+    return "" if time_ns is None else show_time(time_ns)

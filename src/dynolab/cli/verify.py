@@ -27,6 +27,16 @@ import click
 @click.option(
     "--at-least", "limits", multiple=True, metavar="40dB|99%", help="What passes; a share is of answers. Default: 40dB."
 )
+@click.option("--layers/--no-layers", default=None, help="Compare layers, too; default: where the numbers are poor.")
+@click.option("--times", is_flag=True, help="Layers, with what each takes, measured here and now.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The same, from a profile.json of A or B.",
+)
 @click.option(
     "--timeout", type=float, default=1800.0, show_default=True, metavar="SECONDS", help="End after this long."
 )
@@ -46,6 +56,9 @@ def command(
     shapes: tuple[str, ...],
     ranges: tuple[str, ...],
     limits: tuple[str, ...],
+    layers: bool | None,
+    times: bool,
+    profiles: tuple[Path, ...],
     timeout: float,
     memory_limit: str | None,
     as_json: bool,
@@ -62,6 +75,7 @@ def command(
     import json
 
     from dynolab.cli import _notes, _parse, _verified
+    from dynolab.cli.report import read
     from dynolab.connections.local import plugin as local
     from dynolab.jobs.base import Context
     from dynolab.jobs.verify import verify_models
@@ -78,6 +92,9 @@ def command(
         input_shapes=input_shapes.parse_shapes(shapes, "--input-shape"),
         input_ranges=_parse.ranges(ranges),
         at_least=parse_at_least(limits),
+        layers=True if (times or profiles) and layers is None else layers,
+        times=times,
+        profiles=tuple(map(read, profiles)),
         timeout_s=timeout,
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )

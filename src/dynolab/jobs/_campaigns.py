@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from dynolab import errors, plugins
+from dynolab import errors, formats, plugins
 from dynolab.connections.base import Connection
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _records as records
@@ -28,7 +28,8 @@ from dynolab.measure.campaign_messages import (
     Measured,
 )
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read_untrusted, write
-from dynolab.runtimes.base import Runtime
+from dynolab.runtimes.base import PACKAGE as RUNTIMES
+from dynolab.runtimes.base import Runtime, installed_runtimes, runtime_named
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements, untrusted
 from dynolab.spec.jobs import ProfileSpec
@@ -39,18 +40,6 @@ from dynolab.spec.profiles import Profile, Request
 
 T = TypeVar("T")
 
-PREFERRED: Mapping[ModelFormat, str] = {
-    ModelFormat.ONNX: "onnxruntime",
-    ModelFormat.ORT: "onnxruntime",
-    ModelFormat.TFLITE: "litert",
-    ModelFormat.OPENVINO_IR: "openvino",
-    ModelFormat.TORCHSCRIPT: "torch",
-    ModelFormat.EXPORTED_PROGRAM: "torch",
-    ModelFormat.PRECOMPILED_QNN_ONNX: "qnnsimulator",
-    ModelFormat.NULL: "null",
-}
-"""The runtime of a format when none is named: the one its makers publish."""
-
 
 def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     """The runtime plug-in for a model, checked to fit and to be installed.
@@ -58,20 +47,11 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid`,
     :class:`~dynolab.errors.ModelNotSupported` or :class:`~dynolab.errors.PluginMissing`.
     """
-    chosen = name or PREFERRED.get(kind)
-    if chosen is None:
-        raise errors.ModelNotSupported(
-            f"nothing on this machine measures a {kind} model",
-            hint="it was built for an NPU of Qualcomm's: run it there",
-        )
-    runtime = plugins.load("dynolab.runtimes", chosen)
-    if not isinstance(runtime, Runtime):
-        raise errors.Bug(f"the plug-in {chosen} of dynolab.runtimes is no Runtime")
+    runtime = runtime_named(name or formats.preferred(kind, lambda: _takers(kind)))
     if kind not in runtime.formats:
-        fitting = [other for other in plugins.names("dynolab.runtimes") if _takes(other, kind)]
         raise errors.SpecInvalid(
-            f"runtime {chosen} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
-            hint=f"runtimes for {kind}: {', '.join(fitting) or 'none'}",
+            f"runtime {runtime.name} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
+            hint=f"runtimes for {kind}: {', '.join(_takers(kind)) or 'none'}",
         )
     reason = runtime.unavailable()
     if reason is not None:
@@ -79,9 +59,9 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     return runtime
 
 
-def _takes(name: str, kind: ModelFormat) -> bool:
-    runtime = plugins.load("dynolab.runtimes", name)
-    return isinstance(runtime, Runtime) and kind in runtime.formats
+def _takers(kind: ModelFormat) -> list[str]:
+    """The runtimes that take a format."""
+    return [one.name for one in installed_runtimes() if one.runtime is not None and kind in one.runtime.formats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +105,8 @@ def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = Tru
             f"the runtime {runtime.name} measures nothing: {runtime.numbers_only}",
             hint="a device with such an NPU measures it; inference jobs, and `dynolab verify`, have the numbers",
         )
+    options_module.check_groups(options, plugins.names(RUNTIMES))
+    runtime.own_options(options)
     return replace(spec, runtime=runtime.name)
 
 
@@ -366,7 +348,7 @@ def facts(source: ModelSource, measured: Measured) -> ModelFacts:
 
 def _unused(options: Options, runtime: Runtime) -> list[Notice]:
     """A notice for each option that has no effect on this runtime."""
-    unused = options.unused_by(runtime.option_groups)
+    unused = options.unused_by(runtime.reads)
     return [
         Notice("warning", "option-without-effect", options_module.without_effect(name, runtime.name)) for name in unused
     ]

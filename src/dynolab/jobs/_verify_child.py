@@ -16,19 +16,34 @@ from time import monotonic_ns
 from dynolab.errors import Error, ModelNotSupported, WorkerError
 from dynolab.jobs import _samples as data
 from dynolab.jobs import _toolchain_child as shared
+from dynolab.jobs import _verify_layers as layers
 from dynolab.measure import inputs
 from dynolab.measure.protocol import InputWishes
 from dynolab.runtimes._elements import element_name
 from dynolab.spec import matching
+from dynolab.spec.compiles import POOR_PSNR_DB
 from dynolab.spec.matching import Match, Matches
-from dynolab.spec.measurements import Notice
+from dynolab.spec.measurements import Layer, Notice
+from dynolab.spec.options import parse
 from dynolab.spec.tensors import TensorSpec
-from dynolab.spec.verifies import SAMPLES_MOST, SEEDED_SAMPLES, VERIFIED_SCHEMA, AtLeast, Verified, VerifiedSide
+from dynolab.spec.verifies import (
+    SAMPLES_MOST,
+    SEEDED_SAMPLES,
+    VERIFIED_SCHEMA,
+    AtLeast,
+    Verdict,
+    Verified,
+    VerifiedSide,
+)
+from dynolab.spec.verify_layers import LAYER_SAMPLES, LayerChecks, with_times
 from dynolab.toolchains import _carried as carried
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains import _runs as runs
+from dynolab.toolchains._layer_values.base import Traced, layer_values_of
 from dynolab.toolchains.base import Array
 
+TIMED_RUNS = 10
+"""Inferences that the layers' times are the medians of."""
 Sample = Mapping[str, Array]
 
 
@@ -51,6 +66,8 @@ class Wanted:
     samples: int | None
     seed: int
     at_least: AtLeast
+    layers: bool | None = None
+    times: bool = False
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -84,8 +101,29 @@ class _Side:
     def __call__(self, sample: Sample) -> dict[str, Array]:
         """The outputs for inputs as ``inputs`` has them. Raises :class:`ModelNotSupported` and what else the runtime raises."""
         with _naming(self.name):
-            found = self._running(self.scales.quantized(sample))
+            found = self._running(self.as_file(sample))
         return self.scales.real(found)
+
+    def as_file(self, sample: Sample) -> dict[str, Array]:
+        """Inputs as ``inputs`` has them, as the file has them."""
+        return self.scales.quantized(sample)
+
+    def traced(self) -> Traced:
+        """The same model, to look into. Raises :class:`ModelNotSupported`."""
+        with _naming(self.name):
+            values = layer_values_of(self.told.runtime, self.told.format)
+            if values is None:
+                raise ModelNotSupported(f"{self.told.runtime} tells no tensors inside of {self.told.format} models")
+            return values.open(self.path, self.told.format, parse(self.told.options))
+
+    def layers(self, sample: Sample) -> list[Layer]:
+        """What its layers take."""
+        with _naming(self.name):
+            return self._running.layers(self.as_file(sample), TIMED_RUNS)
+
+    def close(self) -> None:
+        """Give the loaded model back; it is loaded again where it must be."""
+        self._running.close()
 
     def as_real(self) -> None:
         """From now on, integers that stand for real numbers go in and out as those."""
@@ -105,12 +143,15 @@ def verify_both(folder: Path, wanted: Wanted, begun_ns: int) -> Verified:
     fed = matching.match_inputs(a.inputs, b.inputs)
     specs = _specs(a.inputs, b.inputs, fed)
     count, samples, chosen = _samples(wanted, specs, a)
-    found = _Outputs()
+    found, first = _Outputs(), list[tuple[Sample, Sample]]()
     for number, (sample, before) in enumerate(samples, 1):
         shared.say(folder, f"sample {number} of {count}")
-        found.add(sample, before, b(_for_b(sample, b.inputs, fed)))
+        converted = _for_b(sample, b.inputs, fed)
+        found.add(sample, before, b(converted))
+        if len(first) < LAYER_SAMPLES:
+            first.append((sample, converted))
     time_ns, peak_bytes = shared.spent(begun_ns)
-    return Verified(
+    verified = Verified(
         schema=VERIFIED_SCHEMA,
         a=a.ran(),
         b=b.ran(),
@@ -128,6 +169,27 @@ def verify_both(folder: Path, wanted: Wanted, begun_ns: int) -> Verified:
         only_b=found.matches.only_b,
         notices=(*notices, *(Notice("info", "default-shape", text) for text in chosen)),
     )
+    if wanted.layers is False or (wanted.layers is None and verified.verdict is not Verdict.POOR):
+        return verified
+    inside, reason = shared.compared(lambda: _layers(folder, wanted, a, b, first))
+    time_ns, peak_bytes = shared.spent(begun_ns)
+    return replace(verified, layers=inside, layers_reason=reason, time_ns=time_ns, peak_bytes=peak_bytes)
+
+
+def _layers(folder: Path, wanted: Wanted, a: _Side, b: _Side, samples: Sequence[tuple[Sample, Sample]]) -> LayerChecks:
+    """Both models layer by layer. Raises a :class:`~dynolab.errors.UserError` with the reason why that cannot be."""
+    timed: dict[str, list[Layer]] = {}
+    for name, side, sample in (("a", a, samples[0][0]), ("b", b, samples[0][1])) if wanted.times else ():
+        shared.say(folder, f"timing the layers of {side.name}")
+        timed[name] = side.layers(sample)
+    for side in (a, b):
+        side.close()
+    limit_db = POOR_PSNR_DB if wanted.at_least.psnr_db is None else wanted.at_least.psnr_db
+    as_files = [(a.as_file(one), b.as_file(other)) for one, other in samples]
+    found = layers.compare(a.traced(), b.traced(), as_files, limit_db, lambda text: shared.say(folder, text))
+    for name, told in timed.items():
+        found = with_times(found, name, told)
+    return found
 
 
 class _Outputs:

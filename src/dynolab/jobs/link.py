@@ -20,12 +20,13 @@ from dynolab.spec.compile_options import parse
 from dynolab.spec.compiles import Compiled, check_input_specs
 from dynolab.spec.links import Linked, LinkSource, LinkSpec
 from dynolab.spec.measurements import Notice
-from dynolab.spec.models import NAMED_EXTENSIONS
 from dynolab.toolchains.base import toolchain_named
 
 RESULT_FILE = "linked.json"
 _COMPILED_FILE = "compiled.json"
 _TARGET = "qnn_context_binary"
+_MADE = (".bin", ".dlc")
+"""Endings of what a compile job for an NPU makes, which its folder is named for instead."""
 MODELS_MOST = 64
 """In one file; each is built twice."""
 
@@ -116,7 +117,7 @@ def _told(options: str) -> list[Notice]:
 
 def _source(one: LinkSource) -> LinkSource:
     """The model that a folder of a compile job was made of, which lies in it, or the same. Raises :class:`ModelNotSupported`."""
-    is_made = one.model.suffix.lower() in NAMED_EXTENSIONS
+    is_made = one.model.suffix.lower() in _MADE
     folder = one.model.parent if is_made else one.model
     document = folder / _COMPILED_FILE
     if not is_made and not document.is_file():
@@ -135,7 +136,9 @@ def _compiled(document: Path) -> Compiled:
     try:
         told = json.loads(document.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SpecInvalid(f"{document.name} is no document of a compile job: {error}", hint="compile the model again") from error
+        raise SpecInvalid(
+            f"{document.name} is no document of a compile job: {error}", hint="compile the model again"
+        ) from error
     return codec.decode(Compiled, told, str(document))
 
 

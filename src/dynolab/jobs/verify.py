@@ -20,6 +20,7 @@ from dynolab.jobs.base import Context, JobType
 from dynolab.spec import codec, input_shapes
 from dynolab.spec import options as options_module
 from dynolab.spec.verifies import Verified, VerifiedSide, VerifySide, VerifySpec
+from dynolab.spec.verify_layers import with_times
 
 
 class VerifyJob(JobType[VerifySpec, Verified]):
@@ -40,7 +41,8 @@ class VerifyJob(JobType[VerifySpec, Verified]):
             work, unpacked = folder / "work", folder / "work" / "data"
             unpacked.mkdir(parents=True)
             files = () if spec.data is None else samples.find(spec.data, unpacked)
-            a, b = (_wanted(side, source) for side, source in zip((spec.a, spec.b), sources, strict=True))
+            names = _names(spec, sources)
+            a, b = map(_wanted, (spec.a, spec.b), sources, names)
             order = child.Wanted(
                 a=a,
                 b=b,
@@ -49,6 +51,8 @@ class VerifyJob(JobType[VerifySpec, Verified]):
                 samples=spec.samples,
                 seed=spec.seed,
                 at_least=spec.at_least,
+                layers=spec.layers,
+                times=spec.times,
                 input_shapes=dict(spec.input_shapes),
                 input_ranges=dict(spec.input_ranges),
             )
@@ -67,7 +71,7 @@ class VerifyJob(JobType[VerifySpec, Verified]):
                 readable=readable,
                 progress=lambda text: context.progress({"event": "note", "text": text}),
             )
-        return codec.decode(Verified, answer, "what was found of two models")
+        return _with_profiles(codec.decode(Verified, answer, "what was found of two models"), spec)
 
     def summary(self, result: Verified) -> dict[str, Any]:
         worst = result.accuracy.worst
@@ -118,7 +122,24 @@ def _validated(spec: VerifySpec, sources: tuple[ModelSource, ModelSource]) -> Ve
     with _naming("A"):
         a = _with_runtime(spec.a, sources[0])
     with _naming("B"):
-        return replace(spec, a=a, b=_with_runtime(spec.b, sources[1]))
+        spec = replace(spec, a=a, b=_with_runtime(spec.b, sources[1]))
+    sides = {(source.sha256, side.runtime) for source, side in zip(sources, (spec.a, spec.b), strict=True)}
+    for one in spec.profiles:
+        if (one.model.sha256, one.runtime.name) not in sides:
+            raise SpecInvalid(
+                f"the profile of {one.model.name} on {one.runtime.name} is neither of A nor of B",
+                hint="profile one of them, on the runtime that it is run on here",
+            )
+    return spec
+
+
+def _with_profiles(found: Verified, spec: VerifySpec) -> Verified:
+    """With what layers take, as saved profiles tell it."""
+    for one in spec.profiles:
+        for name, side in (("a", found.a), ("b", found.b)):
+            if found.layers is not None and (side.sha256, side.runtime) == (one.model.sha256, one.runtime.name):
+                found = replace(found, layers=with_times(found.layers, name, one.layers.layers))
+    return found
 
 
 def _with_runtime(side: VerifySide, source: ModelSource) -> VerifySide:
@@ -128,10 +149,19 @@ def _with_runtime(side: VerifySide, source: ModelSource) -> VerifySide:
     return replace(side, runtime=campaigns.runtime_for(side.runtime or wanted, source.format).name)
 
 
-def _wanted(side: VerifySide, source: ModelSource) -> child.WantedSide:
+def _names(spec: VerifySpec, sources: tuple[ModelSource, ModelSource]) -> tuple[str, str]:
+    """What both are called; of files of one name in two folders, with these."""
+    a, b = (source.name for source in sources)
+    folders = [side.model.absolute().parent.name for side in (spec.a, spec.b)]
+    if a != b or folders[0] == folders[1]:
+        return a, b
+    return f"{folders[0]}/{a}", f"{folders[1]}/{b}"
+
+
+def _wanted(side: VerifySide, source: ModelSource, name: str) -> child.WantedSide:
     runtime = campaigns.runtime_for(side.runtime, source.format)
     told = VerifiedSide(
-        source.name, source.format, source.sha256, runtime.name, side.options, runtime.versions(), effective={}
+        name, source.format, source.sha256, runtime.name, side.options, runtime.versions(), effective={}
     )
     return child.WantedSide(str((source.folder / source.entry).resolve()), told)
 

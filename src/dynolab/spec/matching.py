@@ -84,7 +84,7 @@ def match_inputs(a: Sequence[TensorSpec], b: Sequence[TensorSpec]) -> Matches:
         )
     known = {one.name: one for one in b}
     for pair, spec in zip(found.pairs, a, strict=True):
-        if _fit(spec, known[pair.b]) is None:
+        if layout_of(spec, known[pair.b]) is None:
             raise SpecInvalid(
                 f"input {pair.a!r} is {_told(spec)} in A, and {_told(known[pair.b])} in B: no data fit both",
                 hint="compile both for the same shapes, or give one of them open ones",
@@ -108,7 +108,7 @@ def _match(a: Sequence[TensorSpec], b: Sequence[TensorSpec]) -> Matches:
     rest_a = [one for one in a if one.name not in pairs]
     rest_b = [one for one in b if one.name not in pairs]
     if len(a) == len(b) == 1 and not pairs:
-        pairs[a[0].name] = (b[0], MatchedBy.ORDER if _fit(a[0], b[0]) is None else MatchedBy.SHAPE)
+        pairs[a[0].name] = (b[0], MatchedBy.ORDER if layout_of(a[0], b[0]) is None else MatchedBy.SHAPE)
     else:
         pairs.update(_by_shape(rest_a, rest_b) or _by_order(rest_a, rest_b))
     matches = tuple(_pair(one, *pairs[one.name]) for one in a if one.name in pairs)
@@ -125,7 +125,7 @@ Pairs = dict[str, tuple[TensorSpec, MatchedBy]]
 
 def _by_shape(a: Sequence[TensorSpec], b: Sequence[TensorSpec]) -> Pairs:
     """Empty unless each of A's fits one of B's and no other, and the other way round."""
-    fitting = {one.name: [other for other in b if _fit(one, other) is not None] for one in a}
+    fitting = {one.name: [other for other in b if layout_of(one, other) is not None] for one in a}
     chosen = [found[0].name for found in fitting.values() if len(found) == 1]
     if len(chosen) < len(a) or len(set(chosen)) < len(chosen):
         return {}
@@ -134,16 +134,16 @@ def _by_shape(a: Sequence[TensorSpec], b: Sequence[TensorSpec]) -> Pairs:
 
 def _by_order(a: Sequence[TensorSpec], b: Sequence[TensorSpec]) -> Pairs:
     """Empty unless there are as many, and each of A's fits B's in the same place."""
-    if len(a) != len(b) or any(_fit(one, other) is None for one, other in zip(a, b, strict=True)):
+    if len(a) != len(b) or any(layout_of(one, other) is None for one, other in zip(a, b, strict=True)):
         return {}
     return {one.name: (other, MatchedBy.ORDER) for one, other in zip(a, b, strict=True)}
 
 
 def _pair(a: TensorSpec, b: TensorSpec, by: MatchedBy) -> Match:
-    return Match(a.name, b.name, by, _fit(a, b) or Layout.SAME, a.dtype, b.dtype)
+    return Match(a.name, b.name, by, layout_of(a, b) or Layout.SAME, a.dtype, b.dtype)
 
 
-def _fit(a: TensorSpec, b: TensorSpec) -> Layout | None:
+def layout_of(a: TensorSpec, b: TensorSpec) -> Layout | None:
     """The layout in which B's tensor holds A's, or None. Of several that fit, the one with more sizes in common; else the same."""
     if _kind(a.dtype) != _kind(b.dtype):
         return None

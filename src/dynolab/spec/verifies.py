@@ -16,7 +16,9 @@ from dynolab.spec.compiles import DEFAULT_SEED, POOR_PSNR_DB
 from dynolab.spec.matching import Match
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.profiles import Profile
 from dynolab.spec.quantizes import Accuracy
+from dynolab.spec.verify_layers import LayerChecks
 
 VERIFIED_SCHEMA = 1
 SAMPLES_MOST, SEEDED_SAMPLES = 100, 4
@@ -73,6 +75,12 @@ class VerifySpec:
     """By A's names."""
     input_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     at_least: AtLeast = AtLeast()
+    layers: bool | None = None
+    """Whether layers are compared, too; None: where the numbers are poor."""
+    times: bool = False
+    """Whether it is measured what the layers take."""
+    profiles: tuple[Profile, ...] = ()
+    """Of A or B, each on its side's runtime: what their layers take."""
     timeout_s: float = 1800.0
     memory_limit_bytes: int | None = None
 
@@ -124,6 +132,9 @@ class Verified:
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     """Outputs that the other one lacks."""
+    layers: LayerChecks | None = None
+    layers_reason: str | None = None
+    """Why layers were not compared, where that was to be."""
     notices: tuple[Notice, ...] = ()
 
     @property

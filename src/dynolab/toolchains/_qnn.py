@@ -22,7 +22,7 @@ from dynolab.spec.models import ModelFormat
 from dynolab.spec.option_grammar import OptionValue
 from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.toolchains import _onnx_model as onnx_model
-from dynolab.toolchains import _qnn_ends as ends
+from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
 from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain
 

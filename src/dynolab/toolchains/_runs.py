@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
-from dynolab import plugins
 from dynolab.errors import Error
-from dynolab.runtimes.base import Runtime, Session, Target
+from dynolab.runtimes.base import Runtime, Session, Target, runtime_named
 from dynolab.spec.compiles import Side
+from dynolab.spec.measurements import Layer
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import parse
 from dynolab.toolchains.base import Array
@@ -49,6 +51,18 @@ class Running:
         self._session.runner()()
         return {name: array.copy() for name, array in self._session.fetch().items()}
 
+    def layers(self, inputs: Mapping[str, Array], iterations: int) -> list[Layer]:
+        """What each layer takes, the median over the iterations. Raises what the runtime raises."""
+        shapes = {name: one.shape for name, one in inputs.items()}
+        target = replace(self._target, shapes=shapes, effective=self.effective())
+        times: dict[tuple[str, int], list[Layer]] = {}
+        for row in self._plugin.layers(target, inputs, iterations).iterations:
+            counts: Counter[str] = Counter()
+            for layer in row:
+                times.setdefault((layer.name, counts[layer.name]), []).append(layer)
+                counts[layer.name] += 1
+        return [replace(every[0], time_ns=int(median(one.time_ns for one in every))) for every in times.values()]
+
     def effective(self) -> dict[str, str]:
         """What is in effect, as the runtime tells it; asked after a run."""
         return {} if self._session is None else self._session.effective()
@@ -80,12 +94,12 @@ def side(runtime: str, model: Path, kind: ModelFormat, size: int, scratch: Path)
 def _target(
     runtime: str, model: Path, kind: ModelFormat, shapes: Mapping[str, tuple[int, ...]], scratch: Path, options: str
 ) -> tuple[Runtime, Target]:
-    plugin = plugins.load("dynolab.runtimes", runtime)
-    assert isinstance(plugin, Runtime)
+    plugin = runtime_named(runtime)
     artifact, cache = scratch / f"{runtime}-artifact", scratch / f"{runtime}-cache"
-    for place in (artifact, cache):
+    own = scratch / f"{runtime}-scratch"
+    for place in (artifact, cache, own):
         place.mkdir(exist_ok=True)
-    return plugin, Target(model, kind, artifact, cache, parse(options), dict(shapes))
+    return plugin, Target(model, kind, artifact, cache, parse(options), own, dict(shapes))
 
 
 def size_of(folder: Path) -> int:
