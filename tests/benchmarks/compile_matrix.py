@@ -1,6 +1,6 @@
 """Every model compiled for every target: what comes out, and what it costs beside its source. Writes docs/compile-matrix.md.
 
-python tests/benchmarks/compile_matrix.py MODEL... --kept out/matrix [--measure] [--page docs/compile-matrix.md]
+python tests/benchmarks/compile_matrix.py MODEL... --kept out/matrix [--shape MODEL:NAME=1,3,224,224] [--measure] [--page docs/compile-matrix.md]
 
 A cell is `dynolab compile`; with --measure a duet of `dynolab compare` for ONNX to ONNX, else `dynolab profile` of both. What is
 in the folder already is not made again.
@@ -13,7 +13,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,22 +70,37 @@ def kept(path: Path, make: Callable[[], tuple[dict[str, Any] | None, str]]) -> t
     return document["found"], document["reason"]
 
 
-def compiled(model: Path, target: str, folder: Path) -> Cell:
+def compiled(model: Path, target: str, folder: Path, shapes: Sequence[str]) -> Cell:
     place = folder / f"{model.name}-{target}"
     command = ["compile", str(model), "--options", f"--target_runtime {target}", "-o", str(place / "made"), "--json"]
+    command += [word for one in shapes for word in ("--input-specs", one)]
     if toolchain_named(target).for_chipset:
         command += ["--chipset", CHIPSET]
     made, reason = kept(place / "compile.json", lambda: run(command, 900))
     return Cell(model, target, place, made, reason)
 
 
-def profiled(model: Path, path: Path) -> tuple[dict[str, Any] | None, str]:
-    return kept(path, lambda: run(["profile", str(model), "--options", PROFILE, "--json"], 900))
+def sized(shapes: Sequence[str]) -> list[str]:
+    """The same shapes as options of `dynolab profile` and `compare`, which take no element types."""
+    return [word for one in shapes for word in ("--input-shape", one.partition(":")[0])]
 
 
-def dueled(cell: Cell) -> tuple[dict[str, Any] | None, str]:
+def profiled(model: Path, path: Path, shapes: Sequence[str] = ()) -> tuple[dict[str, Any] | None, str]:
+    return kept(path, lambda: run(["profile", str(model), "--options", PROFILE, *sized(shapes), "--json"], 900))
+
+
+def dueled(cell: Cell, shapes: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
     stages = ["--stage", "inference", "--stage", "warm_load"]
-    command = ["compare", str(cell.model), str(cell.artifact), "--json", "--budget", str(BUDGET_S), *stages]
+    command = [
+        "compare",
+        str(cell.model),
+        str(cell.artifact),
+        "--json",
+        "--budget",
+        str(BUDGET_S),
+        *stages,
+        *sized(shapes),
+    ]
     return kept(cell.folder / "compare.json", lambda: run(command, 900))
 
 
@@ -111,7 +126,7 @@ def change(before: int | None, after: int | None, show: Callable[[int], str]) ->
     return show(after) if before == after else f"{show(before)} → {show(after)}"
 
 
-def row(cell: Cell, folder: Path, *, measures: bool) -> list[str]:
+def row(cell: Cell, folder: Path, shapes: Sequence[str], *, measures: bool) -> list[str]:
     if cell.made is None:
         return [cell.reason, *[""] * 6]
     source, made = cell.made["source"], cell.made["compiled"]
@@ -123,12 +138,12 @@ def row(cell: Cell, folder: Path, *, measures: bool) -> list[str]:
     ]
     if not measures or cell.target not in RUN_HERE:
         return [*found, "", "", ""]
-    before, _ = profiled(cell.model, folder / "sources" / f"{cell.model.name}.json")
+    before, _ = profiled(cell.model, folder / "sources" / f"{cell.model.name}.json", shapes)
     after, reason = profiled(cell.artifact, cell.folder / "profile.json")
     times = [change(minimum(before, stage), minimum(after, stage), show_time) for stage in ("warm_load", "inference")]
     verdict = ""
     if cell.target == "onnx" and before is not None and after is not None and source["format"] == "onnx":
-        verdict = answer(*dueled(cell))
+        verdict = answer(*dueled(cell, shapes))
     return [*found, *times, verdict or reason]
 
 
@@ -139,7 +154,7 @@ def answer(duet: dict[str, Any] | None, reason: str) -> str:
     return "; ".join(f"{one['stage'].replace('_', ' ')} {one['text']}" for one in duet["answers"])
 
 
-def page(cells: Sequence[Cell], folder: Path, *, measures: bool) -> str:
+def page(cells: Sequence[Cell], folder: Path, shapes: Mapping[str, Sequence[str]], *, measures: bool) -> str:
     """The document."""
     targets = list(dict.fromkeys(one.target for one in cells))
     by_model: dict[str, dict[str, Cell]] = {}
@@ -162,7 +177,7 @@ def page(cells: Sequence[Cell], folder: Path, *, measures: bool) -> str:
     for target in targets:
         lines += ["", f"## {target}", "", "| model | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
         for name, row_cells in by_model.items():
-            found = row(row_cells[target], folder, measures=measures)
+            found = row(row_cells[target], folder, shapes.get(name, ()), measures=measures)
             lines.append(f"| {name} | " + " | ".join(one.replace("|", "/").replace("\n", " ") for one in found) + " |")
     return "\n".join(lines) + "\n"
 
@@ -173,14 +188,21 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, required=True, help="where what is found lies")
     parser.add_argument("--measure", action="store_true", help="profile and compare as well")
     parser.add_argument("--page", type=Path, help="write the document here; default: standard output")
+    parser.add_argument(
+        "--shape", action="append", default=[], metavar="MODEL:NAME=1,3,224,224[:TYPE]", help="of one input"
+    )
     asked = parser.parse_args()
+    shapes: dict[str, list[str]] = {}
+    for one in asked.shape:
+        name, _, text = one.partition(":")
+        shapes.setdefault(name, []).append(text)
     cells = []
     for model in asked.models:
         for target in sorted(plugins.names(PACKAGE)):
-            cells.append(compiled(model, target, asked.kept))
+            cells.append(compiled(model, target, asked.kept, shapes.get(model.name, ())))
             one = cells[-1]
             print(f"{model.name} {target}: {one.reason or numbers(one)}", file=sys.stderr, flush=True)
-    found = page(cells, asked.kept, measures=asked.measure)
+    found = page(cells, asked.kept, shapes, measures=asked.measure)
     if asked.page is None:
         sys.stdout.write(found)
     else:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
     from rich.table import Table
 
-    from dynolab.spec.verifies import Verified, VerifiedSide
+    from dynolab.spec.compared_outputs import ComparedOutputs
+    from dynolab.spec.verifies import AtLeast, Verdict, Verified, VerifiedSide
     from dynolab.spec.verify_layers import LayerChecks
 
 
@@ -18,10 +21,9 @@ def show(found: Verified) -> None:
     from rich.markup import escape
 
     from dynolab.spec.show import show_bytes, show_time
-    from dynolab.spec.verifies import Verdict
 
     console = Console(highlight=False)
-    colour = {Verdict.POOR: "red", Verdict.NOT_COMPARED: "yellow"}.get(found.verdict, "green")
+    colour = _colour(found.verdict)
     answer = f"{found.headline}{_missed(found)}"
     console.print(f"[bold]{escape(_names(found))}[/bold]  [{colour}]{escape(answer)}[/{colour}]", soft_wrap=True)
     for name, told in (("A", found.a), ("B", found.b)):
@@ -29,12 +31,23 @@ def show(found: Verified) -> None:
     spent = f"{show_time(found.time_ns)}, at most {show_bytes(found.peak_bytes)} of memory"
     console.print(f"[dim]{escape(_inputs(found))}, {spent}[/dim]\n", soft_wrap=True)
     console.print(_tensors(found))
-    for name, only in (("A", found.only_a), ("B", found.only_b)):
-        if only:
-            console.print(f"[yellow]only {name} has: {escape(', '.join(only))}[/yellow]")
+    _show_only(console, found)
     for notice in found.notices:
         console.print(f"[{'dim' if notice.level == 'info' else 'yellow'}]{escape(notice.text)}[/]", soft_wrap=True)
     _show_layers(console, found)
+
+
+def _colour(verdict: Verdict) -> str:
+    return {"poor": "red", "not-compared": "yellow"}.get(verdict, "green")
+
+
+def _show_only(console: Console, found: Verified | ComparedOutputs) -> None:
+    """Outputs that one side lacks."""
+    from rich.markup import escape
+
+    for name, only in (("A", found.only_a), ("B", found.only_b)):
+        if only:
+            console.print(f"[yellow]only {name} has: {escape(', '.join(only))}[/yellow]")
 
 
 def _names(found: Verified) -> str:
@@ -44,7 +57,7 @@ def _names(found: Verified) -> str:
     return f"{a.name} on {a.runtime} and {b.runtime}"
 
 
-def _missed(found: Verified) -> str:
+def _missed(found: Verified | ComparedOutputs) -> str:
     """What was asked for, where it was not reached."""
     from dynolab.spec.verifies import Verdict
 
@@ -151,3 +164,57 @@ def _time(time_ns: int | None) -> str:
     from dynolab.spec.show import show_time
 
     return "" if time_ns is None else show_time(time_ns)
+
+
+def show_jobs(ids: tuple[str, str], at_least: AtLeast, given: Mapping[str, object], as_json: bool) -> int:
+    """What the hub finds of two inference jobs' outputs; 1 where they do not pass. Raises :class:`SpecInvalid` for options of models."""
+    from dataclasses import replace
+
+    from dynolab.cli import _hub
+    from dynolab.client.inference_jobs import InferenceJob
+    from dynolab.errors import SpecInvalid
+    from dynolab.spec import codec
+
+    if option := next((name for name, value in given.items() if value), None):
+        raise SpecInvalid(f"{option} is for models that are run here, and --jobs names jobs", hint="leave one out")
+    if not all(ids):
+        raise SpecInvalid("--jobs takes the ids of two jobs", hint="dynolab verify --jobs JOB_A JOB_B")
+    with _hub.client() as client:
+        jobs = [client.get_job(one) for one in ids]
+        a, b = jobs
+        if not isinstance(a, InferenceJob) or not isinstance(b, InferenceJob):
+            odd = next(one for one in jobs if not isinstance(one, InferenceJob))
+            raise SpecInvalid(f"the job {odd.job_id} is of the kind {odd.job_type}, and has no outputs to compare")
+        found = replace(a.compare_outputs(b), at_least=at_least)
+    if as_json:
+        _hub.print_json(codec.encode(found))
+    else:
+        _show_outputs(found, (f"{a.name} ({a.job_id})", f"{b.name} ({b.job_id})"))
+    return int(not found.passes)
+
+
+def _show_outputs(found: ComparedOutputs, names: tuple[str, str]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    from dynolab.cli import _made
+
+    console = Console(highlight=False)
+    colour = _colour(found.verdict)
+    console.print(f"[{colour}]{escape(found.headline + _missed(found))}[/{colour}]", soft_wrap=True)
+    for letter, name in zip("AB", names, strict=True):
+        console.print(f"[dim]{letter}: {escape(name)}[/dim]", soft_wrap=True)
+    console.print(f"[dim]on {found.samples} sample{'' if found.samples == 1 else 's'}[/dim]\n")
+    errors, psnrs = _made.errors(found.accuracy.outputs), _made.psnrs(found.accuracy.outputs)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("A", "B", "Matched", "Shape", "Largest error", "PSNR", "Worst sample"):
+        table.add_column(title, overflow="fold", no_wrap=title in ("PSNR", "Worst sample"))
+    for one in found.outputs:
+        lie = found.errors.get(one.a)
+        worst = "" if lie is None or lie.worst_psnr_db is None else f"{lie.worst_sample}: {lie.worst_psnr_db:.1f} dB"
+        texts = ("" if one.a == one.b else one.b, one.how, found.shapes.get(one.a, ""))
+        table.add_row(*map(Text, (one.a, *texts, errors.get(one.a, ""), psnrs.get(one.a, ""), worst)))
+    console.print(table)
+    _show_only(console, found)

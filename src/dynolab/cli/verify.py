@@ -10,6 +10,7 @@ import click
 @click.command("verify")
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="[B]", required=False, type=click.Path(path_type=Path))
+@click.option("--jobs", is_flag=True, help="A and B are ids of inference jobs at the hub: their outputs are compared.")
 @click.option("--runtimes", "both", metavar="NAME,NAME", help="Runtimes of A and of B; default: each format's own.")
 @click.option("--runtime-a", help="Runtime of A.")
 @click.option("--runtime-b", help="Runtime of B.")
@@ -45,6 +46,7 @@ import click
 def command(
     a: Path,
     b: Path | None,
+    jobs: bool,
     both: str | None,
     runtime_a: str | None,
     runtime_b: str | None,
@@ -69,6 +71,7 @@ def command(
     dynolab verify net.onnx net.tflite
     dynolab verify net.onnx --runtimes onnxruntime,openvino
     dynolab verify net.onnx net-w8a8/net.onnx --data samples.npz --at-least 20dB --at-least 95%
+    dynolab verify --jobs jk3l2m jx9y8z
     \b
     Exit status 1 when B's numbers are not A's: an output below 40 dB, or what --at-least says.
     """  # noqa: D301 - click wants the backspace character itself
@@ -83,6 +86,16 @@ def command(
     from dynolab.spec.progress import describe
     from dynolab.spec.verifies import VerifySpec, parse_at_least, sides_of
 
+    at_least = parse_at_least(limits)
+    if jobs:
+        given = {
+            "--data": data,
+            "--runtimes": both,
+            "--runtime-a": runtime_a,
+            "--runtime-b": runtime_b,
+            "--profile": profiles,
+        }
+        return _verified.show_jobs((str(a), "" if b is None else str(b)), at_least, given, as_json)
     sides = sides_of((a, b), both, (runtime_a, runtime_b), (options_a, options_b))
     spec = VerifySpec(
         *sides,
@@ -91,7 +104,7 @@ def command(
         seed=seed,
         input_shapes=input_shapes.parse_shapes(shapes, "--input-shape"),
         input_ranges=_parse.ranges(ranges),
-        at_least=parse_at_least(limits),
+        at_least=at_least,
         layers=True if (times or profiles) and layers is None else layers,
         times=times,
         profiles=tuple(map(read, profiles)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any, TypeVar
 
-from dynolab.errors import Error, ModelNotSupported
+from dynolab.errors import Error, ModelNotSupported, UserError
 from dynolab.jobs import _confined as confined
 from dynolab.spec import codec
 from dynolab.spec.models import FileFact
@@ -56,8 +56,13 @@ def compared(work: Callable[[], Any]) -> tuple[Any, str | None]:
         return None, reason.strip().splitlines()[0][:400] if reason.strip() else "no reason"
 
 
-def main(arguments: list[str], kind: type[Wanted], make: Callable[[Path, Wanted], Any]) -> int:
+def main(
+    arguments: list[str],
+    kind: type[Wanted],
+    make: Callable[[Path, Wanted], Any],
+    broken: type[UserError] = ModelNotSupported,
+) -> int:
     """``NAME FOLDER``: make what the folder's order says; the answer, a document of spec, goes there as well."""
     name, folder = arguments[0], Path(arguments[1])
     wanted = codec.decode(kind, json.loads((folder / ORDER_FILE).read_text(encoding="utf-8")))
-    return confined.answer(folder, lambda: codec.encode(make(folder, wanted)), name, ModelNotSupported)
+    return confined.answer(folder, lambda: codec.encode(make(folder, wanted)), name, broken)

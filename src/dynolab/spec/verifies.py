@@ -140,14 +140,7 @@ class Verified:
     @property
     def verdict(self) -> Verdict:
         """Whether B gives A's numbers."""
-        checks, limit = self.accuracy.outputs, self.at_least
-        if any(one.psnr_db is not None and limit.psnr_db is not None and one.psnr_db < limit.psnr_db for one in checks):
-            return Verdict.POOR
-        if limit.agreement is not None and (self.accuracy.agreement or 0.0) < limit.agreement:
-            return Verdict.POOR
-        if any(one.max_abs_error is None for one in checks):
-            return Verdict.NOT_COMPARED
-        return Verdict.EQUAL if all(one.is_equal for one in checks) else Verdict.CLOSE
+        return verdict(self.accuracy, self.at_least)
 
     @property
     def passes(self) -> bool:
@@ -158,6 +151,18 @@ class Verified:
     def headline(self) -> str:
         """The answer in a line, in English."""
         return headline(self.accuracy)
+
+
+def verdict(accuracy: Accuracy, at_least: AtLeast) -> Verdict:
+    """Whether one model gives another's numbers."""
+    checks, limit_db = accuracy.outputs, at_least.psnr_db
+    if any(one.psnr_db is not None and limit_db is not None and one.psnr_db < limit_db for one in checks):
+        return Verdict.POOR
+    if at_least.agreement is not None and (accuracy.agreement or 0.0) < at_least.agreement:
+        return Verdict.POOR
+    if any(one.max_abs_error is None for one in checks):
+        return Verdict.NOT_COMPARED
+    return Verdict.EQUAL if all(one.is_equal for one in checks) else Verdict.CLOSE
 
 
 def headline(accuracy: Accuracy) -> str:
