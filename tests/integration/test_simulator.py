@@ -29,7 +29,7 @@ from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
-SPECS = {"x": (1, 3, 32, 64)}
+SPECS = {"x": (1, 3, 48, 192)}
 PRECOMPILED = "--target_runtime precompiled_qnn_onnx --output_names classes"
 
 
@@ -96,7 +96,7 @@ def test_what_is_built_for_it_runs_there_for_its_numbers(
     assert (made.npu.soc_model, made.npu.hexagon) == (43, "v73")
     assert compiled.target_model.model_type == "precompiled_qnn_onnx"
     assert compiled.download_target_model(tmp_path).endswith(".zip")
-    image = np.random.default_rng(3).random((1, 3, 32, 64), dtype=np.float32)
+    image = np.random.default_rng(3).random((1, 3, 48, 192), dtype=np.float32)
     job = client.submit_inference_job(compiled.target_model, device, {"x": [image]})
     assert job.wait(400).success, job.log()
     [found] = job.download_output_data()["classes"]
@@ -111,7 +111,7 @@ def test_nothing_is_measured_there(client: Client, device: Device, compiled: Any
     with pytest.raises(
         SpecInvalid, match="no runtime of the device 'Hexagon v73 simulator' reads a model of the kind onnx"
     ):
-        client.submit_inference_job(MODEL, device, {"x": [np.zeros((1, 3, 32, 64), np.float32)]})
+        client.submit_inference_job(MODEL, device, {"x": [np.zeros((1, 3, 48, 192), np.float32)]})
 
 
 def test_two_models_are_linked_for_it(client: Client, device: Device, tmp_path: Path) -> None:
