@@ -33,6 +33,8 @@ ENDINGS = {
     "aimet_onnx": ".aimet",
     "aimet_pt": ".aimet",
     "openvino_ir": ".xml",
+    "mnn": ".mnn",
+    "ncnn": ".param",
 }
 """Kinds of models and how their files end; those that are folders come as ``.zip``. The hub keeps all of them: whether
 one runs is a question to a device. It keeps those too that a device reads by what was installed there."""
