@@ -30,6 +30,7 @@ from dynolab.jobs.profile import profile
 from dynolab.spec import codec
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.show import show_bytes
 from dynolab.toolchains.base import PACKAGE, toolchain_named
 
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -330,6 +331,18 @@ def test_the_command_tells_the_numbers_first_and_where_the_model_is(tmp_path: Pa
     assert (default.code, default.out.splitlines()[-1]) == (0, "compiled: net-onnx/net.onnx")
     again = dynolab("compile", "net.onnx", "-o", "out", cwd=tmp_path)
     assert (again.code, "not an empty folder" in again.err) == (2, True)
+
+
+def test_both_are_profiled_side_by_side_when_that_is_asked_for(tmp_path: Path) -> None:
+    small(tmp_path / "net.onnx")
+    specs = [word for one in ("picture=1,3,8,8", "ids=1:int64") for word in ("--input-specs", one)]
+    done = dynolab("compile", "net.onnx", *specs, "-o", "made", "--measure", cwd=tmp_path)
+    assert done.code == 0, done.err
+    report = done.out[done.out.index("compiled: ") :]
+    sizes = [(tmp_path / place / "net.onnx").stat().st_size for place in (".", "made")]
+    assert all(f"net.onnx, {show_bytes(size)}" in report for size in sizes)
+    both = dynolab("compile", "net.onnx", *specs, "-o", "other", "--measure", "--json", cwd=tmp_path)
+    assert (both.code, (tmp_path / "other").exists()) == (2, False)
 
 
 def test_the_list_of_targets_names_each(tmp_path: Path) -> None:
