@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from dynolab.client.settings import ClientConfig
 from dynolab.errors import SpecInvalid
 from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
+
+from .official import environment
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 SPECS = {"x": (1, 3, 48, 192)}
@@ -151,3 +155,36 @@ def test_a_profile_of_what_was_built_for_it_is_refused_here_too(compiled: Any, t
     done = command("profile", compiled.download_target_model(tmp_path))
     assert done.returncode == 2
     assert "the runtime qnnsimulator measures nothing" in done.stderr
+
+
+def test_the_official_client_gets_as_far_as_recipes_go_without_a_phone(
+    hub: RunningHub, device: Device, tmp_path: Path
+) -> None:
+    asked = {"model": str(MODEL), "device": device.name, "folder": str(tmp_path)}
+    child = subprocess.run(
+        [environment("0.56.0"), Path(__file__).parent / "official_npu.py"],
+        input=json.dumps(asked),
+        env={**os.environ, "QAIHUB_CLIENT_INI": str(hub.ini), "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    seen = json.loads(child.stdout.splitlines()[-1])
+    wanted = {"hexagon:v73", "soc-model:43", "framework:qnn", "htp-supports-fp16:true", "format:compute", "os:linux"}
+    assert wanted <= set(seen["attributes"])
+    assert "QAIRT" in seen["frameworks"]
+    assert seen["compile"] == ["SUCCESS", "ONNX"]
+    assert "Hexagon v73 simulator is a simulator" in seen["profile"]
+    assert seen["inference"] == "SUCCESS"
+    image, found = np.load(tmp_path / "image.npy"), np.load(tmp_path / "output.npy")
+    [wanted_output] = onnxruntime.InferenceSession(str(MODEL)).run(None, {"x": np.moveaxis(image, -1, 1)})
+    assert 0 < np.abs(found - wanted_output).max() < 0.02
+    assert seen["file"].endswith(".onnx.zip")
+    with zipfile.ZipFile(seen["file"]) as archive:
+        assert sorted(archive.namelist()) == ["model.onnx/model.bin", "model.onnx/model.onnx"]
+    assert "(1, 48, 192, 3)" in seen["specs"][0]
+    assert seen["link"] == ["SUCCESS", "SUCCESS"]
+    assert seen["types"] == ["QNN_DLC", "QNN_CONTEXT_BINARY"]
+    assert (Path(seen["dlc"]).suffix, Path(seen["binary"]).suffix) == (".dlc", ".bin")
+    assert zipfile.is_zipfile(seen["dlc"])
