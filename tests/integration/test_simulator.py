@@ -136,11 +136,15 @@ def test_a_machine_without_an_npu_is_not_built_for(client: Client, device: Devic
         client.submit_compile_job(MODEL, machine, "cls", SPECS, PRECOMPILED)
 
 
-def test_its_page_says_that_it_is_a_simulator(hub: RunningHub, device: Device) -> None:
+def test_its_page_says_that_it_is_a_simulator(hub: RunningHub, device: Device, compiled: Any) -> None:
     with httpx.Client(base_url=hub.url, follow_redirects=True) as http:
         http.post("/sign-in", data={"token": hub.token}, headers={"Sec-Fetch-Site": "same-origin"})
         text = http.get(f"/devices/{device.name}").text
+        job = http.get(f"/jobs/{compiled.job_id}/").text
     assert "This is a simulator, not a device" in text
+    assert "Hexagon v73, soc-model 43" in job
+    assert "the numbers are a simulator" in job
+    assert compiled.compiled.npu.graphs[0] in job.replace("<wbr>", "")
 
 
 def test_what_cannot_be_simulated_is_refused(hub: RunningHub) -> None:
