@@ -17,7 +17,7 @@ with contextlib.redirect_stdout(sys.stderr):
     [device] = hub.get_devices(asked["device"])
     seen["attributes"] = device.attributes
     seen["frameworks"] = [one.name for one in hub.get_frameworks()]
-    shapes = {"x": (1, 3, 48, 192)}
+    shapes = {"x": (1, 3, 16, 16)}
     names = "--output_names classes --force_channel_last_input x --qnn_options context_enable_graphs=my_net"
     compile_job = hub.submit_compile_job(
         model=asked["model"],
@@ -31,7 +31,7 @@ with contextlib.redirect_stdout(sys.stderr):
         seen["profile"] = None
     except hub.UserError as error:
         seen["profile"] = str(error)
-    image = np.random.default_rng(3).random((1, 48, 192, 3), dtype=np.float32)
+    image = np.random.default_rng(3).random((1, 16, 16, 3), dtype=np.float32)
     np.save(f"{asked['folder']}/image.npy", image)
     data = hub.upload_dataset({"x": [image]})
     inference_job = hub.submit_inference_job(model=target, device=device, inputs=data)
