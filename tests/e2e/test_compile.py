@@ -26,6 +26,7 @@ from dynolab import errors, plugins
 from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import RESULT_FILE, compile_model
+from dynolab.jobs.profile import profile
 from dynolab.spec import codec
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
@@ -199,6 +200,32 @@ def test_pytorchs_models_become_onnx_with_the_names_that_are_asked_for(tmp_path:
     assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
     assert made.source.operators is not None
     assert made.tools.keys() == dict.fromkeys(toolchain_named("onnx").sources[kind]).keys()
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(ModelFormat.TORCHSCRIPT, marks=pytest.mark.slow), ModelFormat.EXPORTED_PROGRAM]
+)  # each runs g++ for most of a minute
+def test_aotinductor_makes_a_package_that_computes_the_same_and_is_loaded_by_nobody_here(
+    tmp_path: Path, kind: ModelFormat
+) -> None:
+    pytest.importorskip("torch")
+    specs = {"picture": InputSpec((1, 3, 8, 8)), "factor": InputSpec((1,), "int64")}
+    source = torch_model(tmp_path, kind)
+    made = compiled(source, tmp_path / "out", "--target_runtime torch --compute_unit cpu", input_specs=specs)
+    assert [(one.name, one.dtype, one.shape) for one in made.inputs] == [
+        ("picture", "float32", (1, 3, 8, 8)),
+        ("factor", "int64", (1,)),
+    ]
+    assert made.check_reason is None
+    assert len(made.checks) == 2
+    assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
+    assert "AOTInductor, PyTorch" in (made.compiled.schema or "")
+    assert [one.code for one in made.notices] == ["option-without-effect", "native-code"]
+    with pytest.raises(errors.ModelNotSupported, match="nothing on this machine measures aot_inductor models"):
+        profile(tmp_path / "out" / made.entry)
+    if kind == ModelFormat.EXPORTED_PROGRAM:  # a script takes what it is given
+        wrong = {**specs, "picture": InputSpec((1, 3, 9, 9), "float64")}
+        refused(errors.SpecInvalid, "float64", source, tmp_path / "no", "--target_runtime torch", input_specs=wrong)
 
 
 def refused(kind: type[errors.Error], told: str, model: Path, folder: Path, options: str = "", **more: Any) -> None:
