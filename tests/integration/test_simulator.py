@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,10 @@ from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
 from dynolab.errors import SpecInvalid
 from dynolab.testing.commands import command
+from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub, running_hub
+
+from .official import environment
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 SPECS = {"x": (1, 3, 48, 192)}
@@ -115,13 +120,14 @@ def test_nothing_is_measured_there(client: Client, device: Device, compiled: Any
 
 
 def test_two_models_are_linked_for_it(client: Client, device: Device, tmp_path: Path) -> None:
-    sizes = [{"x": (1, 3, 32, 32)}, {"x": (1, 3, 32, 64)}]
+    model = onnx_net(tmp_path / "net.onnx", batch="n", weight_bytes=100_000)
+    sizes = [{"x": (1, 3, 16, 16)}, {"x": (2, 3, 16, 16)}]
     options = "--target_runtime qnn_dlc"
-    jobs = [client.submit_compile_job(MODEL, device, f"dlc {k}", one, options) for k, one in enumerate(sizes)]
+    jobs = [client.submit_compile_job(model, device, f"dlc {k}", one, options) for k, one in enumerate(sizes)]
     linked = client.submit_link_job([job.target_model for job in jobs], device, "both")
     assert linked.wait(400).success, linked.log()
     made = linked.linked
-    assert [one.inputs[0].shape for one in made.graphs] == [(1, 3, 32, 32), (1, 3, 32, 64)]
+    assert [one.inputs[0].shape for one in made.graphs] == [(1, 3, 16, 16), (2, 3, 16, 16)]
     assert made.file_bytes < 0.8 * made.separate_bytes
     assert Path(linked.download_target_model(tmp_path)).stat().st_size == made.file_bytes
 
@@ -132,11 +138,15 @@ def test_a_machine_without_an_npu_is_not_built_for(client: Client, device: Devic
         client.submit_compile_job(MODEL, machine, "cls", SPECS, PRECOMPILED)
 
 
-def test_its_page_says_that_it_is_a_simulator(hub: RunningHub, device: Device) -> None:
+def test_its_page_says_that_it_is_a_simulator(hub: RunningHub, device: Device, compiled: Any) -> None:
     with httpx.Client(base_url=hub.url, follow_redirects=True) as http:
         http.post("/sign-in", data={"token": hub.token}, headers={"Sec-Fetch-Site": "same-origin"})
         text = http.get(f"/devices/{device.name}").text
+        job = http.get(f"/jobs/{compiled.job_id}/").text
     assert "This is a simulator, not a device" in text
+    assert "Hexagon v73, soc-model 43" in job
+    assert "the numbers are a simulator" in job
+    assert compiled.compiled.npu.graphs[0] in job.replace("<wbr>", "")
 
 
 def test_what_cannot_be_simulated_is_refused(hub: RunningHub) -> None:
@@ -151,3 +161,37 @@ def test_a_profile_of_what_was_built_for_it_is_refused_here_too(compiled: Any, t
     done = command("profile", compiled.download_target_model(tmp_path))
     assert done.returncode == 2
     assert "the runtime qnnsimulator measures nothing" in done.stderr
+
+
+def test_the_official_client_gets_as_far_as_recipes_go_without_a_phone(
+    hub: RunningHub, device: Device, tmp_path: Path
+) -> None:
+    model = onnx_net(tmp_path / "net.onnx")
+    asked = {"model": str(model), "device": device.name, "folder": str(tmp_path)}
+    child = subprocess.run(
+        [environment("0.56.0"), Path(__file__).parent / "official_npu.py"],
+        input=json.dumps(asked),
+        env={**os.environ, "QAIHUB_CLIENT_INI": str(hub.ini), "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    seen = json.loads(child.stdout.splitlines()[-1])
+    wanted = {"hexagon:v73", "soc-model:43", "framework:qnn", "htp-supports-fp16:true", "format:compute", "os:linux"}
+    assert wanted <= set(seen["attributes"])
+    assert "QAIRT" in seen["frameworks"]
+    assert seen["compile"] == ["SUCCESS", "ONNX"]
+    assert "Hexagon v73 simulator is a simulator" in seen["profile"]
+    assert seen["inference"] == "SUCCESS"
+    image, found = np.load(tmp_path / "image.npy"), np.load(tmp_path / "output.npy")
+    [wanted_output] = onnxruntime.InferenceSession(str(model)).run(None, {"x": np.moveaxis(image, -1, 1)})
+    assert 0 < np.abs(found - wanted_output).max() < 0.01 * np.abs(wanted_output).max()
+    assert seen["file"].endswith(".onnx.zip")
+    with zipfile.ZipFile(seen["file"]) as archive:
+        assert sorted(archive.namelist()) == ["model.onnx/model.bin", "model.onnx/model.onnx"]
+    assert "(1, 16, 16, 3)" in seen["specs"][0]
+    assert seen["link"] == ["SUCCESS", "SUCCESS"]
+    assert seen["types"] == ["QNN_DLC", "QNN_CONTEXT_BINARY"]
+    assert (Path(seen["dlc"]).suffix, Path(seen["binary"]).suffix) == (".dlc", ".bin")
+    assert zipfile.is_zipfile(seen["dlc"])

@@ -116,6 +116,7 @@ def simulator_of(whole: DeviceOffer, simulated: str, name: str | None) -> Device
             "htp-supports-fp16:true",
             "htp-supports-weight-sharing:true",
             "framework:qnn",
+            "framework:onnx",  # what AI Hub's client asks for where ONNX holds what was built
             *(f"{RUNS}{runtime.name}/{kind}" for kind in runtime.formats),
         ),
         description=f"simulated on {whole.description}: numbers, and no times",

@@ -494,6 +494,13 @@ toolchains = Compiles
 compilers = Machines that compile
 compilers-explained = They make models for devices and run none: no job asks for them by name.
 only-compiles = This machine compiles models and runs no other jobs.
+chipset = Chipset
+on-the-npu = On the NPU
+all-operators = { $count ->
+    [one] its one operator
+   *[other] all { $count } operators
+}
+graphs-in-the-file = Graph
 simulated-device = This is a simulator, not a device: inference jobs give numbers, and nothing is measured here.
 
 waited-for = Waited for
