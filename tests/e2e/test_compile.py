@@ -159,7 +159,7 @@ def torch_model(folder: Path, kind: ModelFormat) -> Path:
             return found, found.mean((2, 3)).argmax(1)
 
     net, example = Net().eval(), (torch.rand(1, 3, 8, 8), torch.ones(1, dtype=torch.int64))
-    if kind is ModelFormat.TORCHSCRIPT:
+    if kind == ModelFormat.TORCHSCRIPT:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which is what this is about
             torch.jit.save(torch.jit.trace(net, example), str(folder / "net.pt"))
@@ -307,7 +307,7 @@ def test_the_command_tells_the_numbers_first_and_where_the_model_is(tmp_path: Pa
 
 def test_the_list_of_targets_names_each(tmp_path: Path) -> None:
     done = dynolab("toolchains", "--json", cwd=tmp_path)
-    rows = {row["name"]: row for row in json.loads(done.out)}
+    rows = {row["name"]: row for row in json.loads(done.out)["targets"]}
     assert sorted(rows) == plugins.names(PACKAGE)
     assert rows["onnx"]["sources"]["onnx"] is None
     assert "onnx" in rows["onnx"]["versions"]

@@ -165,8 +165,8 @@ def test_pytorchs_models_go_through_onnx(tmp_path: Path, kind: ModelFormat) -> N
     import torch
 
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Hardswish()).eval()
-    path, example = tmp_path / ("net.pt" if kind is ModelFormat.TORCHSCRIPT else "net.pt2"), torch.rand(1, 3, 8, 8)
-    if kind is ModelFormat.TORCHSCRIPT:
+    path, example = tmp_path / ("net.pt" if kind == ModelFormat.TORCHSCRIPT else "net.pt2"), torch.rand(1, 3, 8, 8)
+    if kind == ModelFormat.TORCHSCRIPT:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which is what this is about
             torch.jit.save(torch.jit.trace(model, example), str(path))
@@ -296,7 +296,7 @@ def test_the_environment_is_listed_and_without_an_index_the_reason_is_told(
         command = [sys.executable, "-m", "dynolab.cli.main", *arguments]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
 
-    rows = {row["name"]: row for row in json.loads(dynolab("toolchains", "--json").stdout)}
+    rows = {row["name"]: row for row in json.loads(dynolab("toolchains", "--json").stdout)["targets"]}
     assert (rows["onnx"]["environment"], rows["tflite"]["environment"]["made"]) == (None, False)
     assert "not made yet" in " ".join(dynolab("toolchains").stdout.split())
     for arguments in (

@@ -1,4 +1,4 @@
-"""``dynolab toolchains``: what models can be compiled for here, and the environments that some targets have of their own."""
+"""``dynolab toolchains``: what models can be compiled for and quantised to here, and the environments that some targets have of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dynolab.toolchains._environments import Environment
     from dynolab.toolchains.base import Toolchain
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """List the targets of `dynolab compile`, or: install, uninstall what one needs.
+    """List the targets of `dynolab compile` and what `dynolab quantize` takes, or: install, uninstall what a target needs.
 
     \b
     From which formats, with which versions, and what is missing.
@@ -25,11 +27,13 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     if ctx.invoked_subcommand is not None:
         return
-    rows = _rows()
+    targets, quantizers = _targets(), _quantizers()
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps({"targets": targets, "quantizers": quantizers}, indent=1))
     else:
-        _show(rows)
+        _show_targets(targets)
+        click.echo()
+        _show_quantizers(quantizers)
 
 
 @command.command("install")
@@ -72,23 +76,53 @@ def _environment(target: str) -> Environment:
     return own
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def _table(*titles: str) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("target", "from", "versions"):
+    for title in titles:
         table.add_column(title, overflow="fold")
+    return table
+
+
+def _versions(row: dict[str, Any]) -> str:
+    from rich.markup import escape
+
+    return escape(", ".join(f"{name} {version}" for name, version in row["versions"].items()))
+
+
+def _why(reason: str) -> str:
+    from rich.markup import escape
+
+    return f"[yellow]unavailable:[/yellow] {escape(reason)}"
+
+
+def _show_targets(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    table = _table("target", "from", "versions")
     for row in rows:
         ready = [kind for kind, reason in row["sources"].items() if reason is None]
-        versions = escape(", ".join(f"{name} {version}" for name, version in row["versions"].items()))
-        table.add_row(f"[bold]{escape(row['name'])}[/bold]", " ".join(ready), versions)
+        table.add_row(f"[bold]{escape(row['name'])}[/bold]", " ".join(ready), _versions(row))
         for kind, reason in row["sources"].items():
             if reason is not None:
-                table.add_row("", kind, f"[yellow]unavailable:[/yellow] {escape(reason)}")
+                table.add_row("", kind, _why(reason))
         if (own := row["environment"]) is not None:
             table.add_row("", "", f"[dim]{escape(_made(row['name'], own))}[/dim]")
+    Console().print(table)
+
+
+def _show_quantizers(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    table = _table("quantises", "weights/activations", "versions")
+    for row in rows:
+        pairs = " ".join("/".join(pair) for pair in row["types"])
+        table.add_row(f"[bold]{escape(row['name'])}[/bold]", pairs, _versions(row))
+        if row["unavailable"] is not None:
+            table.add_row("", "", _why(row["unavailable"]))
     Console().print(table)
 
 
@@ -103,7 +137,7 @@ def _made(target: str, own: dict[str, Any]) -> str:
     )
 
 
-def _rows() -> list[dict[str, Any]]:
+def _targets() -> list[dict[str, Any]]:
     from dynolab import plugins
     from dynolab.toolchains.base import PACKAGE, toolchain_named
 
@@ -116,6 +150,25 @@ def _rows() -> list[dict[str, Any]]:
             "versions": one.versions(),
             "options": list(one.options),
             "environment": _state(one),
+        }
+        for one in found
+    ]
+
+
+def _quantizers() -> list[dict[str, Any]]:
+    from dynolab import plugins
+    from dynolab.spec.models import ModelFormat
+    from dynolab.toolchains._quantizers.base import PACKAGE, quantizer_of
+
+    found = [quantizer_of(ModelFormat(name)) for name in plugins.names(PACKAGE)]
+    return [
+        {
+            "name": one.name,
+            "types": one.types,
+            "needs": one.needs,
+            "unavailable": one.unavailable(),
+            "versions": one.versions(),
+            "options": one.options,
         }
         for one in found
     ]

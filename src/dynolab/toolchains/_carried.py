@@ -64,7 +64,7 @@ class Scales:
 
 def of(path: Path, kind: ModelFormat) -> Scales:
     """What the file tells of its inputs and outputs: TFLite alone does."""
-    if kind is not ModelFormat.TFLITE:
+    if kind != ModelFormat.TFLITE:
         return Scales()
     found = tflite_model.quantizations(path)
     return Scales({one.name: one for one in found if one.dtype in _INTEGERS})

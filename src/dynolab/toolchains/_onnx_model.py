@@ -37,11 +37,11 @@ def make(order: Order, folder: Path) -> tuple[Path, Any, tuple[Notice, ...]]:
     import onnx
 
     source = order.model
-    if order.format is not ModelFormat.ONNX:
+    if order.format != ModelFormat.ONNX:
         source = order.scratch / "exported.onnx"
         torch_export.to_onnx(order.model, order.format, order.input_specs, source)
     model = read(source)
-    if order.format is not ModelFormat.ONNX and order.input_specs:
+    if order.format != ModelFormat.ONNX and order.input_specs:
         graphs.name_inputs(model, list(order.input_specs))
     graphs.check_specs(model.graph, order.input_specs)
     domains = {entry.domain for entry in model.opset_import} | set(_STANDARD)
@@ -75,7 +75,7 @@ def reference(order: Order, names: Sequence[str], inputs: Mapping[str, Array]) -
     last = options.names("force_channel_last_input")
     narrow = options.is_set("truncate_64bit_io") or options.is_set("truncate_64bit_tensors")
     fed = [np.moveaxis(array, -1, 1) if name in last else array for name, array in inputs.items()]
-    if order.format is ModelFormat.ONNX:
+    if order.format == ModelFormat.ONNX:
         session = open_session(order.model)
         nodes = session.get_inputs()
         wide = {node.name: spec(node).dtype for node in nodes if narrow and spec(node).dtype in graphs.NARROWER}

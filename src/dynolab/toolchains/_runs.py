@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from dynolab import plugins
 from dynolab.errors import Error
-from dynolab.runtimes.base import Runtime, Session, Target
+from dynolab.runtimes.base import Runtime, Session, Target, runtime_named
 from dynolab.spec.compiles import Side
 from dynolab.spec.measurements import Layer
 from dynolab.spec.models import Description, ModelFormat
@@ -95,12 +94,12 @@ def side(runtime: str, model: Path, kind: ModelFormat, size: int, scratch: Path)
 def _target(
     runtime: str, model: Path, kind: ModelFormat, shapes: Mapping[str, tuple[int, ...]], scratch: Path, options: str
 ) -> tuple[Runtime, Target]:
-    plugin = plugins.load("dynolab.runtimes", runtime)
-    assert isinstance(plugin, Runtime)
+    plugin = runtime_named(runtime)
     artifact, cache = scratch / f"{runtime}-artifact", scratch / f"{runtime}-cache"
-    for place in (artifact, cache):
+    own = scratch / f"{runtime}-scratch"
+    for place in (artifact, cache, own):
         place.mkdir(exist_ok=True)
-    return plugin, Target(model, kind, artifact, cache, parse(options), dict(shapes))
+    return plugin, Target(model, kind, artifact, cache, parse(options), own, dict(shapes))
 
 
 def size_of(folder: Path) -> int:

@@ -141,7 +141,7 @@ class Toolchain(ABC):
                 f"the target {self.name} has no --{refused[0]} where it is made from {source}",
                 hint=f"leave it out; it takes: {taken}",
             )
-        told = (name for name in options.given if name in self.told)
+        told = (name for name in options.given if name in self.told and name not in honoured)
         return tuple(
             Notice(
                 "info", "option-without-effect", f"--{name} has no effect on the target {self.name}: {self.told[name]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from dynolab.runtimes.onnxruntime.types import is_tensor, spec
 from dynolab.spec.models import ModelFormat
 from dynolab.toolchains import _onnx_model as onnx_model
+from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
 from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain
 
@@ -18,9 +19,8 @@ class OnnxToolchain(Toolchain):
     name = "onnx"
     makes = ModelFormat.ONNX
     sources = onnx_model.SOURCES
-    options = onnx_model.OPTIONS
+    options = (*onnx_model.OPTIONS, *ends.OPTIONS)
     told = {
-        "quantize_io": "it is for models that are quantised while they are compiled, and this one is not",
         "compute_unit": "an ONNX file is the same for each",
         "qairt_version": "it needs qnn",
     }
@@ -28,6 +28,8 @@ class OnnxToolchain(Toolchain):
     def compile(self, order: Order) -> Made:
         """As the base says."""
         target, session, notices = onnx_model.make(order, order.folder)
+        quantized, more = ends.quantize(target, order.options)
+        session = onnx_model.open_session(target) if quantized else session
         return Made(
             entry=target.name,
             format=self.makes,
@@ -36,17 +38,19 @@ class OnnxToolchain(Toolchain):
             output_names=tuple(node.name for node in session.get_outputs()),
             source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
             compiled=runs.side("onnxruntime", target, self.makes, runs.size_of(order.folder), order.scratch),
-            notices=notices,
+            notices=(*notices, *more),
+            quantizations=tuple(quantized),
         )
 
     def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
-        """As the base says."""
-        return onnx_model.reference(order, made.output_names, inputs)
+        """As the base says; of quantised inputs and outputs their real numbers."""
+        return onnx_model.reference(order, made.output_names, ends.real(inputs, made.quantizations))
 
     def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """As the base says; without further optimisation, so that what is seen is this toolchain's doing."""
         session = onnx_model.open_session(order.folder / Path(made.entry))
-        return [onnx_model.as_array(value) for value in session.run(None, dict(inputs))]
+        found = map(onnx_model.as_array, session.run(None, dict(inputs)))
+        return list(ends.real(dict(zip(made.output_names, found, strict=True)), made.quantizations).values())
 
 
 plugin = OnnxToolchain()

@@ -10,7 +10,9 @@ from dynolab.errors import SpecInvalid
 from dynolab.runtimes.openvino import model_facts, silence_telemetry
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.tensors import Quantization
 from dynolab.toolchains import _onnx_model as onnx_model
+from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
 from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain
 
@@ -27,32 +29,34 @@ class OpenVinoToolchain(Toolchain):
         **{kind: (*needed, "openvino") for kind, needed in onnx_model.SOURCES.items()},
         ModelFormat.TFLITE: ("openvino",),
     }
-    options = (*onnx_model.OPTIONS, "quantize_weight_type")
+    options = (*onnx_model.OPTIONS, *ends.OPTIONS, "quantize_weight_type")
     _of_tflite: ClassVar[tuple[str, ...]] = ("quantize_weight_type",)
     told = {
-        "quantize_io": "it is for models that are quantised while they are compiled, and this one is not",
+        "quantize_io": "inputs and outputs of a TFLite model stay as they are",
         "compute_unit": "IR is the same for each",
         "qairt_version": "it needs qnn",
     }
 
     def honours(self, source: ModelFormat) -> tuple[str, ...]:
         """Of TFLite, names and layouts stay what they are."""
-        return self._of_tflite if source is ModelFormat.TFLITE else self.options
+        return self._of_tflite if source == ModelFormat.TFLITE else self.options
 
     def compile(self, order: Order) -> Made:
         """As the base says. ``--quantize_weight_type float16`` halves the weights; it computes in float32 as before."""
         silence_telemetry()
         import openvino
 
-        source, notices = order.model, tuple[Notice, ...]()
-        if order.format is not ModelFormat.TFLITE:
+        source, notices, quantized = order.model, tuple[Notice, ...](), list[Quantization]()
+        if order.format != ModelFormat.TFLITE:
             place = order.scratch / "onnx"
             place.mkdir()
             source, _, notices = onnx_model.make(order, place)
+            quantized, more = ends.quantize(source, order.options)
+            notices += more
         try:
             model = openvino.Core().read_model(str(source))
             model_facts.name_inputs(model, source)
-            if order.format is ModelFormat.TFLITE:
+            if order.format == ModelFormat.TFLITE:
                 _reshape(model, order)
             target = order.folder / f"{Path(order.model.name).stem}.xml"
             halved = order.options.plain.get("quantize_weight_type") == "float16"
@@ -70,12 +74,13 @@ class OpenVinoToolchain(Toolchain):
             source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
             compiled=runs.side("openvino", target, self.makes, runs.size_of(order.folder), order.scratch),
             notices=notices,
+            quantizations=tuple(quantized),
         )
 
     def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
-        """As the base says."""
-        if order.format is not ModelFormat.TFLITE:
-            return onnx_model.reference(order, made.output_names, inputs)
+        """As the base says; of quantised inputs and outputs their real numbers."""
+        if order.format != ModelFormat.TFLITE:
+            return onnx_model.reference(order, made.output_names, ends.real(inputs, made.quantizations))
         found = runs.outputs_of("litert", order.model, order.format, inputs, order.scratch)
         ordered = (
             [found[name] for name in made.output_names] if found.keys() == set(made.output_names) else found.values()
@@ -85,7 +90,7 @@ class OpenVinoToolchain(Toolchain):
     def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """As the base says; computed in float32."""
         found = runs.outputs_of("openvino", order.folder / made.entry, made.format, inputs, order.scratch, _EXACT)
-        return list(found.values())
+        return list(ends.real(found, made.quantizations).values())
 
 
 def _reshape(model: Any, order: Order) -> None:

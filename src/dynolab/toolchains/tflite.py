@@ -51,16 +51,16 @@ class TfliteToolchain(Toolchain):
 
     def honours(self, source: ModelFormat) -> tuple[str, ...]:
         """Of TFLite, everything stays what it is."""
-        return () if source is ModelFormat.TFLITE else self.options
+        return () if source == ModelFormat.TFLITE else self.options
 
     def environment(self, source: ModelFormat) -> Environment | None:
         """TFLite needs none."""
-        return None if source is ModelFormat.TFLITE else super().environment(source)
+        return None if source == ModelFormat.TFLITE else super().environment(source)
 
     def compile(self, order: Order) -> Made:
         """As the base says."""
         target = order.folder / f"{Path(order.model.name).stem}.tflite"
-        if order.format is ModelFormat.TFLITE:
+        if order.format == ModelFormat.TFLITE:
             _check_specs(order)
             shutil.copyfile(order.model, target)
             return self._made(order, target, ())
@@ -86,7 +86,7 @@ class TfliteToolchain(Toolchain):
 
     def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """As the base says."""
-        if order.format is ModelFormat.TFLITE:
+        if order.format == ModelFormat.TFLITE:
             return list(runs.outputs_of("litert", order.model, order.format, inputs, order.scratch).values())
         found = onnx_model.reference(order, made.output_names, inputs)
         return [np.reshape(one, (1,)) if one.shape == () and told.shape == (1,) else one

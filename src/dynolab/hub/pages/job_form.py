@@ -16,7 +16,9 @@ from dynolab.hub.pages.texts import refusal
 from dynolab.hub.usecases.base import checked_name
 from dynolab.hub.usecases.find_devices import OWNER, DeviceModel
 from dynolab.hub.usecases.job_request import (
-    KINDS,
+    KINDS as ALL_KINDS,
+)
+from dynolab.hub.usecases.job_request import (
     WAITS_MOST,
     Comparison,
     JobRequest,
@@ -33,7 +35,7 @@ from dynolab.spec.options import parse as parse_options
 from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
 from dynolab.spec.toolchain_support import MAKING
 
-FORM_KINDS = tuple(one for one in KINDS if one != "link")
+KINDS = tuple(one for one in ALL_KINDS if one != "link")
 """Of jobs that the form submits; link jobs come from clients and commands."""
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
 COMING = "-"
@@ -61,9 +63,9 @@ class JobForm:
 
     @property
     def kind(self) -> str:
-        """One of :data:`FORM_KINDS`."""
-        found = self.text("kind", FORM_KINDS[0])
-        return found if found in FORM_KINDS else FORM_KINDS[0]
+        """One of :data:`KINDS`."""
+        found = self.text("kind", KINDS[0])
+        return found if found in KINDS else KINDS[0]
 
     @property
     def has_device(self) -> bool:

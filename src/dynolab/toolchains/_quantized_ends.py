@@ -16,17 +16,18 @@ from dynolab.toolchains import _onnx_graph as graphs
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains.base import Array
 
+OPTIONS = ("quantize_io", "quantize_io_type")
 _MOVES = ("Transpose", "Reshape")
 """May stand between an input or output and its quantisation: they change no number."""
 
 
 def quantize(path: Path, options: CompileOptions) -> tuple[list[Quantization], tuple[Notice, ...]]:
-    """The quantisations of the inputs and outputs that are integers from now on, in the file, and notices of those that are not.
+    """The quantisations of the inputs and outputs that are integers from now on, in the ONNX file, and notices of those that are not.
 
     Raises :class:`ModelNotSupported` where the model's integers are of another type than ``--quantize_io_type``.
     """
     if not options.is_set("quantize_io"):
-        return [], ()
+        return [], without_effect(options)
     model = onnx_model.read(path)
     found = [*_inputs(model), *_outputs(model)]
     wanted = options.plain.get("quantize_io_type")
@@ -44,6 +45,13 @@ def quantize(path: Path, options: CompileOptions) -> tuple[list[Quantization], t
     left = [value.name for value in ends if value.name not in done and graphs.element_name(value).startswith("float")]
     text = f"--quantize_io leaves {', '.join(left)} as they are: the model does not quantise them"
     return found, (Notice("info", "not-quantised", text),) if left else ()
+
+
+def without_effect(options: CompileOptions) -> tuple[Notice, ...]:
+    """A notice of a type that is asked for, where inputs and outputs are not to be quantised."""
+    if options.is_set("quantize_io") or "quantize_io_type" not in options.plain:
+        return ()
+    return (Notice("info", "option-without-effect", "--quantize_io_type has no effect without --quantize_io"),)
 
 
 def real(arrays: Mapping[str, Array], quantizations: Sequence[Quantization]) -> dict[str, Array]:
