@@ -156,12 +156,12 @@ def test_a_script_stands_beside_its_export(models: Path, tmp_path: Path) -> None
     torch = pytest.importorskip("torch")
     held = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in onnx.load(str(models / "net.onnx")).graph.initializer}  # fmt: skip
 
-    class Net(torch.nn.Module):  # type: ignore[misc,name-defined] # torch is imported when it is there
+    class Net(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.kernel, self.dense = held["kernel"], held["dense"]
 
-        def forward(self, image):  # type: ignore[no-untyped-def] # TorchScript reads the source: it is a tensor
+        def forward(self, image):
             found = torch.nn.functional.conv2d(image, self.kernel, padding=1)
             return torch.relu(found).flatten(1) @ self.dense
 
