@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -375,6 +376,26 @@ def test_openvinos_ir_computes_the_same_and_keeps_names(tmp_path: Path, openvino
     assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
     model = openvino.Core().read_model(str(tmp_path / "out" / "net.xml"))
     assert [port.any_name for port in model.outputs] == ["map", "doubled"]
+
+
+def test_where_poor_numbers_part_is_said(tmp_path: Path, openvino: Any) -> None:
+    """OpenVINO draws other random numbers than ONNX Runtime: nothing that follows from them could be the same."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 64]) for name in ("x", "y")]
+    nodes = [
+        helper.make_node("Mul", ["x", "x"], ["squared"], name="square"),
+        helper.make_node("RandomUniformLike", ["squared"], ["noise"], name="dice"),
+        helper.make_node("Add", ["squared", "noise"], ["y"], name="blur"),
+    ]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    onnx.save_model(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(tmp_path / "net.onnx")
+    )
+    made = compiled(tmp_path / "net.onnx", tmp_path / "out", "--target_runtime openvino")
+    assert made.numbers is Numbers.POOR
+    [told] = [notice.text for notice in made.notices if notice.code == "parts-first"]
+    assert re.match(
+        r"the numbers part first at (dice|blur) \(\w+\), exact in, \d+\.\d dB out; most noise comes from ", told
+    )
 
 
 def test_weights_in_half_the_bytes_are_nearly_the_same(tmp_path: Path, openvino: Any) -> None:
