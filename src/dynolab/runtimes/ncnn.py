@@ -151,13 +151,10 @@ class Ncnn(Runtime):
         check_units(target.options, self.units, self.name)
         net = library().Net()
         _set(net.opt, self.own_options(target.options))
-        for what, load, file in (
-            ("layers", net.load_param, target.model),
-            ("weights", net.load_model, target.model.with_suffix(".bin")),
-        ):
+        for load, file in ((net.load_param, target.model), (net.load_model, target.model.with_suffix(".bin"))):
             if load(str(file)):
                 raise LoadFailed(
-                    f"ncnn cannot load the {what} of {file.name}: the log has its reason",
+                    f"ncnn cannot load {file.name}: the log has its reason",
                     hint="a layer that it lacks, or a file that is not whole: convert the model again",
                 )
         blobs = [blob.name for blob in net.blobs()]

@@ -1790,3 +1790,15 @@ sentence-bit-activations-lose-less = 16-bit activations lose less
 sentence-are-the-calibration-data-such-as = are the calibration data such as the model is made for?
 sentence-calibration-samples-hardly-show = { $count } calibration samples hardly show the ranges of the activations: give { $enough } or more
 sentence-the-job-has-no-json-it-is = the job { $job } has no { $name }.json: it is { $said_state }
+sentence-text-is-not-fed-to-mnn = the model has a tensor of text, which is not fed to MNN here
+sentence-cut-it-off = cut it off
+sentence-mnn-cannot-tell-the-shape-of-the-output = MNN cannot tell the shape of the output { $name } for inputs of the shapes { $shapes }
+sentence-is-no-model-that-mnn-reads = { $file } is no model that MNN reads: { $said }
+sentence-is-not-a-whole-mnn-model-no-input = { $file } is not a whole MNN model: it has no input
+sentence-is-not-a-whole-mnn-model = { $file } is not a whole MNN model: { $said }
+sentence-convert-it-again = convert it again
+sentence-is-not-a-whole-ncnn-model = { $file } is not a whole ncnn model: { $said }
+sentence-does-not-tell-the-shape-of-the-input = { $file } does not tell the shape of the input { $name }, of 1 to 4 dimensions without a batch
+sentence-give-it-input-shape = give it: --input-shape { $name }=3,224,224
+sentence-ncnn-cannot-load = ncnn cannot load { $file }: the log has its reason
+sentence-a-layer-that-it-lacks = a layer that it lacks, or a file that is not whole: convert the model again

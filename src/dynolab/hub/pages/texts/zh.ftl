@@ -2272,3 +2272,15 @@ report-layers-that-lose-most-keep-a-wider-type = 损失最大的层保留更宽�
 report-how-many-of-the-layers-in-percent = 占各层的百分比。
 report-the-type-that-they-keep = 这些层保留的类型。
 sentence-the-job-has-no-json-it-is = 作业 { $job } 没有 { $name }.json：它的状态是“{ $said_state }”
+sentence-text-is-not-fed-to-mnn = 模型含有文本张量，这里不向 MNN 输入文本
+sentence-cut-it-off = 请将其去掉
+sentence-mnn-cannot-tell-the-shape-of-the-output = 输入形状为 { $shapes } 时，MNN 无法得知输出 { $name } 的形状
+sentence-is-no-model-that-mnn-reads = { $file } 不是 MNN 能读取的模型：{ $said }
+sentence-is-not-a-whole-mnn-model-no-input = { $file } 不是完整的 MNN 模型：没有输入
+sentence-is-not-a-whole-mnn-model = { $file } 不是完整的 MNN 模型：{ $said }
+sentence-convert-it-again = 请重新转换
+sentence-is-not-a-whole-ncnn-model = { $file } 不是完整的 ncnn 模型：{ $said }
+sentence-does-not-tell-the-shape-of-the-input = { $file } 没有说明输入 { $name } 的形状（1 至 4 维，不含批次维）
+sentence-give-it-input-shape = 请指定：--input-shape { $name }=3,224,224
+sentence-ncnn-cannot-load = ncnn 无法加载 { $file }：原因见日志
+sentence-a-layer-that-it-lacks = 可能缺少某种层，或文件不完整：请重新转换模型
