@@ -187,7 +187,7 @@ def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
     if making is not None:
         return
     _headline(inner, row.summary)
-    fed = tensor_types((row.tensors or {}).get("inputs"))
+    fed = tensor_types(row.tensors, "inputs")
     if fed is not None:
         inner.tensor_type_list.CopyFrom(fed)
 
