@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING
 
-from dynolab.errors import NotFound, PluginMissing
+from dynolab.errors import Error, NotFound, PluginMissing
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -30,14 +30,45 @@ def names(package: str) -> list[str]:
     return sorted({*_inside(package), *_outside(package)})
 
 
+def outside_names(group: str) -> list[str]:
+    """The entry points that outside distributions have in a group, sorted; nothing of them is imported."""
+    return sorted(_outside(group))
+
+
+def owner(group: str, name: str) -> str | None:
+    """The distribution that offers a plug-in of this name from outside; None: none does."""
+    point = _outside(group).get(name)
+    return None if point is None else _owner(point)
+
+
+def owner_of_module(group: str, module: str) -> str | None:
+    """The outside distribution whose plug-ins of a group lie in a module, or in the package that the module is of."""
+    root = module.partition(".")[0]
+    return next((_owner(one) for one in _outside(group).values() if one.module.partition(".")[0] == root), None)
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module
+
+
+def load_outside(group: str, name: str) -> object:
+    """What an entry point names, imported now. Raises :class:`PluginMissing` where that fails, however it does."""
+    return _load_outside(_outside(group)[name])
+
+
 def _load_outside(point: EntryPoint) -> object:
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
-        owner = point.dist.name if point.dist else point.module
+    except Error as error:
         raise PluginMissing(
-            f"the plug-in {point.name!r} of {owner} cannot be loaded from {point.value!r}: {error}",
-            hint=f"pip install --upgrade --force-reinstall {owner}",
+            f"the plug-in {point.name!r} of {_owner(point)}: {error.message}", hint=error.hint
+        ) from error
+    except (Exception, SystemExit) as error:
+        told = str(error) or "without a word"
+        raise PluginMissing(
+            f"the plug-in {point.name!r} of {_owner(point)} cannot be loaded from {point.value!r}: "
+            f"{type(error).__name__}: {told}",
+            hint=f"pip install --upgrade --force-reinstall {_owner(point)}",
         ) from error
 
 

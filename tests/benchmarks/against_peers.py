@@ -17,9 +17,9 @@ from pathlib import Path
 
 from pairs import interleave
 
+from dynolab.formats import EXTENSIONS
 from dynolab.measure.protocol import InputWishes, Measure, RunKind
 from dynolab.spec.measurements import StageName
-from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.harness import Harness
 
 TOOLS = Path(sys.executable).parent

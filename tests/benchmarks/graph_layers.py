@@ -22,8 +22,8 @@ from dynolab import plugins
 from dynolab.client.client import Client
 from dynolab.client.devices import Device
 from dynolab.client.settings import ClientConfig
+from dynolab.formats import EXTENSIONS
 from dynolab.runtimes.base import Runtime
-from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.running_hub import running_hub
 
 CHROMIUM = "/usr/bin/chromium"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pairs import bare, interleave
 
+from dynolab.formats import EXTENSIONS
 from dynolab.measure.protocol import Measure, RunKind
 from dynolab.spec.measurements import StageName
-from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.harness import Harness
 
 BARE_ONNX = """

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pairs import interleave
 
+from dynolab.formats import EXTENSIONS
 from dynolab.measure.protocol import InputWishes, Measure, RunKind
 from dynolab.sandbox.base import Sandbox, all_by_strength, strongest
 from dynolab.spec.measurements import Range, StageName
-from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.harness import Harness
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dynolab import plugins
-from dynolab.measure.protocol import RunKind
+from dynolab.measure.protocol import InputWishes, RunKind
+from dynolab.runtimes.base import runtime_named
 from dynolab.sandbox import base as sandboxes
 from dynolab.spec.models import ModelFormat
 from dynolab.testing import models
 from dynolab.testing.harness import Harness
-from dynolab.testing.runtime_contract import RuntimeContract, runtime_named
+from dynolab.testing.runtime_contract import RuntimeContract
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
@@ -25,9 +28,9 @@ REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
 
 @cache
 def make_model(kind: ModelFormat, made: Path) -> Path:
-    folder = made / kind.value
+    folder = made / kind
     folder.mkdir()
-    if kind is ModelFormat.TFLITE:
+    if kind == ModelFormat.TFLITE:
         return Path(shutil.copy(EXAMPLES / "mlperf_tiny_kws_int8.tflite", folder / "net.tflite"))
     name, maker = models.MAKERS[kind]
     return maker(folder / name)
@@ -58,8 +61,29 @@ def suite(name: str, kind: ModelFormat) -> type[RuntimeContract]:
     def model(self: RuntimeContract, made: Path) -> Path:
         return ready_model(name, kind, made)
 
-    title = f"Test_{name}_{kind.value}"
-    return type(title, (RuntimeContract,), {"runtime": name, "format": kind, "model": model, "__module__": __name__})
+    more: dict[str, object] = {}
+    if kind in (ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.OPENVINO_IR):
+        more = {"reference": of_onnx_net, "psnr_db": 40.0 if name == "openvino" else 60.0}  # it may compute in bfloat16
+    if kind == ModelFormat.ONNX:
+        more |= {"open_model": open_net, "open_shapes": ({"x": (1, 3, 16, 16)}, {"x": (5, 3, 16, 16)})}
+    if kind == ModelFormat.TFLITE:  # trained on such values: it tells the usual ones not apart
+        more = {"wishes": InputWishes(ranges={"input_1": (-100.0, 100.0)})}
+    names = {"runtime": name, "format": kind, "model": model, "__module__": __name__}
+    return type(f"Test_{name}_{kind}", (RuntimeContract,), {**names, **more})
+
+
+def of_onnx_net(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The outputs of the net that several formats carry, by ONNX's own evaluator."""
+    onnx = pytest.importorskip("onnx.reference")
+    with tempfile.TemporaryDirectory() as folder:
+        evaluator = onnx.ReferenceEvaluator(str(models.onnx_net(Path(folder) / "net.onnx")))
+    return dict(zip(evaluator.output_names, evaluator.run(None, dict(arrays)), strict=True))
+
+
+@pytest.fixture
+def open_net(self: RuntimeContract, tmp_path: Path) -> Path:
+    """The same net with a batch of any size."""
+    return models.onnx_net(tmp_path / "open.onnx", batch="n")
 
 
 for _name in plugins.names("dynolab.runtimes"):

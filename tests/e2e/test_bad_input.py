@@ -83,7 +83,9 @@ def test_a_wrong_ending(tmp_path: Path) -> None:
     shutil.copy(TFLITE, tmp_path / "x.onnx")
     refused(dynolab("profile", tmp_path / "x.onnx"), "holds tflite", "rename it to x.tflite")
     shutil.copy(TFLITE, tmp_path / "x.bin")
-    refused(dynolab("profile", tmp_path / "x.bin"), "no ending that dynolab knows", "looks like tflite")
+    refused(dynolab("profile", tmp_path / "x.bin"), "named like qnn_context_binary, but holds tflite", "rename it")
+    shutil.copy(TFLITE, tmp_path / "x.weights")
+    refused(dynolab("profile", tmp_path / "x.weights"), "no ending that dynolab knows", "looks like tflite")
 
 
 @pytest.mark.parametrize("ending", ["onnx", "tflite", "xml", "pt", "pt2"])

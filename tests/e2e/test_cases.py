@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from dynolab import errors
+from dynolab.formats import EXTENSIONS
 from dynolab.jobs._sources import open_source
 from dynolab.measure.protocol import Measure, RunKind
 from dynolab.plugins import load, names
 from dynolab.runtimes.base import Runtime
-from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.harness import Harness
 
 CASES = Path(__file__).parents[2].parent / "shared" / "cases"

@@ -161,7 +161,7 @@ def torch_model(folder: Path, kind: ModelFormat) -> Path:
             return found, found.mean((2, 3)).argmax(1)
 
     net, example = Net().eval(), (torch.rand(1, 3, 8, 8), torch.ones(1, dtype=torch.int64))
-    if kind is ModelFormat.TORCHSCRIPT:
+    if kind == ModelFormat.TORCHSCRIPT:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which is what this is about
             torch.jit.save(torch.jit.trace(net, example), str(folder / "net.pt"))

@@ -133,7 +133,7 @@ def test_precompiled_onnx_is_a_zip_of_a_folder_that_is_told_apart_from_onnx(tmp_
     assert made.npu is not None
     assert (told["ep_cache_context"], told["partition_name"]) == ("model.bin", made.npu.graphs[0])
     with open_source(path) as source:
-        assert source.format is ModelFormat.PRECOMPILED_QNN_ONNX
+        assert source.format == ModelFormat.PRECOMPILED_QNN_ONNX
         assert {one.path for one in source.files} == {"model.onnx", "model.bin"}
 
 
@@ -155,7 +155,7 @@ def test_a_dlc_with_what_ai_hubs_export_sends(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "out" / "net.dlc") as archive:
         assert {"model", "model.params"} <= set(archive.namelist())
     with open_source(tmp_path / "out" / "net.dlc") as source:
-        assert source.format is ModelFormat.QNN_DLC
+        assert source.format == ModelFormat.QNN_DLC
 
 
 def test_integers_go_in_and_out_of_a_quantised_model_that_is_asked_for_them(tmp_path: Path) -> None:

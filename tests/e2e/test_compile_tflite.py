@@ -165,8 +165,8 @@ def test_pytorchs_models_go_through_onnx(tmp_path: Path, kind: ModelFormat) -> N
     import torch
 
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Hardswish()).eval()
-    path, example = tmp_path / ("net.pt" if kind is ModelFormat.TORCHSCRIPT else "net.pt2"), torch.rand(1, 3, 8, 8)
-    if kind is ModelFormat.TORCHSCRIPT:
+    path, example = tmp_path / ("net.pt" if kind == ModelFormat.TORCHSCRIPT else "net.pt2"), torch.rand(1, 3, 8, 8)
+    if kind == ModelFormat.TORCHSCRIPT:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which is what this is about
             torch.jit.save(torch.jit.trace(model, example), str(path))

@@ -42,7 +42,7 @@ def secret(tmp_path: Path) -> Path:
 
 def inspected(tmp_path: Path, model: Path, kind: ModelFormat) -> dict[str, object] | None:
     """The error of a first run on a model."""
-    wishes = InputWishes(shapes={"x": (1,)}) if kind is ModelFormat.TORCHSCRIPT else InputWishes()
+    wishes = InputWishes(shapes={"x": (1,)}) if kind == ModelFormat.TORCHSCRIPT else InputWishes()
     harness = Harness(tmp_path / "work", model, kind, "torch", wishes=wishes)
     return harness.run(RunKind.INSPECT).result.error
 

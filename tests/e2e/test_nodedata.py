@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from dynolab.formats import EXTENSIONS
 from dynolab.measure.protocol import InputWishes, RunKind
 from dynolab.plugins import load
 from dynolab.report.nodedata import plugin as report
 from dynolab.runtimes.base import Runtime
-from dynolab.spec.models import EXTENSIONS
 from dynolab.testing.harness import Harness
 from dynolab.testing.sample import layer_table, sample_profile
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dynolab.errors import (
     DeviceLost,
     Forbidden,
     LoadFailed,
+    ModelInvalid,
     NotFound,
     SpecInvalid,
     StorageFull,
@@ -31,11 +33,13 @@ from dynolab.hub.store.tables import attempt, dataset, device, job, model, setti
 from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.cancel_job import cancel_job
+from dynolab.hub.usecases.claim_attempt import claim_attempt
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import create_model
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.end_attempt import sweep_leases
+from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.make_token import make_own_token
 from dynolab.hub.usecases.read_blob import blob_size, read_all
@@ -46,7 +50,7 @@ from dynolab.hub.usecases.revoke_token import revoke_token
 from dynolab.hub.usecases.share_access import change_sharing, shared_with, stop_sharing
 from dynolab.hub.usecases.store_part import store_part
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
-from dynolab.spec.agents import LIVE_LOG_BYTES, Outcome, Renewal
+from dynolab.spec.agents import AGENT_PROTOCOL, LIVE_LOG_BYTES, ClaimRequest, Outcome, Renewal
 from dynolab.testing.bench import Bench, bytes_of, on_bench
 from dynolab.testing.databases import OwnDatabase
 
@@ -482,6 +486,31 @@ def test_a_file_that_comes_whole_is_there_afterwards_and_one_that_breaks_off_lea
                 assert (await connection.execute(mine)).scalars().all() == [made]
 
     run(drill)
+
+
+def test_a_format_that_a_device_offers_is_taken_and_another_refused_by_name(run: Run) -> None:
+    offered = ("runs:mine/foo", "ending:.fo1/foo", "ending:.onnx/foo", "ending:bad/foo", "ending:.x/<script>")
+
+    async def drill(bench: Bench) -> None:
+        hub, user = bench.hub, bench.user
+        with pytest.raises(SpecInvalid, match="the model kind 'foo' is not known, and no device reads it") as refused:
+            await create_model(hub, user, name="net", kind="foo", is_directory=False)
+        assert "runtime is installed" in (refused.value.hint or "")
+        with pytest.raises(ModelInvalid, match=r"net\.fo1 is no model by its name"):
+            await receive_model(hub, user, "net.fo1", bytes_of(b"12"))
+        offer = replace(bench.offer(), attributes=offered)
+        assert await claim_attempt(hub, bench.agent, ClaimRequest(AGENT_PROTOCOL, offer)) is None
+        assert (await find_formats(hub, user)).endings == {".fo1": "foo", ".onnx": "foo"}
+        made = await receive_model(hub, user, "net.fo1", bytes_of(b"12"))
+        assert (await bench.row(model, made)).kind == "foo"
+        onnx = await receive_model(hub, user, "net.onnx", bytes_of(b"12"))
+        assert (await bench.row(model, onnx)).kind == "onnx", "no device takes an ending of dynolab's own"
+        await bench.submit(made)
+        claimed = await claim_attempt(hub, bench.agent, ClaimRequest(AGENT_PROTOCOL, offer))
+        assert claimed is not None
+        assert (claimed.model.kind, claimed.model.file_name) == ("foo", "net.foo")
+
+    run(drill, boards=0)
 
 
 def test_an_account_has_only_so_many_open_uploads_and_tokens(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ import dynolab
 from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
+from dynolab.formats import EXTENSIONS
 from dynolab.measure import (
     duet,
     duet_memory,
@@ -61,8 +63,8 @@ from dynolab.spec import (
 )
 from dynolab.spec.chipsets import CHIPSETS
 from dynolab.spec.input_shapes import parse_shapes
-from dynolab.spec.models import EXTENSIONS
 from dynolab.spec.option_grammar import KnownOption, OptionValue
+from dynolab.testing.outside import distribution
 from dynolab.toolchains._quantizers.base import PACKAGE as QUANTIZERS
 from dynolab.toolchains._quantizers.base import Quantizer
 from dynolab.toolchains.base import EXTRAS, PACKAGE, Toolchain
@@ -457,37 +459,58 @@ def test_python_blocks_are_python_and_call_what_is_there(path: Path) -> None:
 # ---- the runtime in docs/runtimes.md ---------------------------------------------------------------------------------
 
 OWN = section(RUNTIMES, "## Write your own runtime in one file")
+OF_OWN_FORMAT = section(RUNTIMES, "## A runtime with a format, an artifact, layers and an option of its own")
+EXAMPLES = {"reference": OWN, "dense": OF_OWN_FORMAT}
 
 
-def test_the_runtime_on_the_page_is_one() -> None:
-    space: dict[str, object] = {}
-    exec(compile(fences(OWN, "python")[0], "runtimes.md", "exec"), space)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_runtime_on_the_page_is_one(name: str) -> None:
+    space: dict[str, object] = {"__name__": f"dynolab_{name}"}
+    exec(compile(fences(EXAMPLES[name], "python")[0], "runtimes.md", "exec"), space)
     assert isinstance(space["plugin"], Runtime)
-    assert 'reference = "dynolab_reference:plugin"' in fences(OWN, "toml")[0]
+    assert f'{name} = "dynolab_{name}:plugin"' in fences(EXAMPLES[name], "toml")[0]
 
 
-@pytest.mark.slow
-def test_the_runtime_on_the_page_keeps_the_contract(tmp_path: Path) -> None:
-    """As an outside distribution: a module and its metadata in a folder on PYTHONPATH."""
-    pytest.importorskip("onnx")
-    runtime, suite = fences(OWN, "python")
-    (tmp_path / "dynolab_reference.py").write_text(runtime, encoding="utf-8")
-    (tmp_path / "test_reference.py").write_text(suite, encoding="utf-8")
-    metadata = tmp_path / "dynolab_reference-0.1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: dynolab-reference\nVersion: 0.1\n")
-    points = tomllib.loads(fences(OWN, "toml")[0])["project"]["entry-points"]
-    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in values.items()) for group, values in points.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(lines))
+def installed_from(page: str, folder: Path, name: str) -> dict[str, str]:
+    """The page's module and metadata as an outside distribution, and its suite; the environment that has it."""
+    runtime, suite = fences(page, "python")
+    project = tomllib.loads(fences(page, "toml")[0])["project"]
+    distribution(folder, project["name"], runtime, project["entry-points"])
+    (folder / f"test_{name}.py").write_text(suite, encoding="utf-8")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PYTHONPATH": str(folder), "PATH": path}
+
+
+@pytest.mark.parametrize("name", [pytest.param("reference", marks=pytest.mark.slow), "dense"])
+def test_the_runtime_on_the_page_keeps_the_contract(tmp_path: Path, name: str) -> None:
+    if name == "reference":
+        pytest.importorskip("onnx")
+    environment = installed_from(EXAMPLES[name], tmp_path, name)
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_reference.py")],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / f"test_{name}.py")],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_commands_for_the_runtime_on_the_page_do_what_it_says(tmp_path: Path) -> None:
+    environment = installed_from(OF_OWN_FORMAT, tmp_path, "dense")
+    said = []
+    for line in fences(OF_OWN_FORMAT, "sh")[0].splitlines():
+        quick = ["-o", "out", "--repeats", "1"] if " profile " in line else []
+        command = [*shlex.split(line), *quick]
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        said.append(ran.stdout)
+    assert re.search(r"^dense +dense +numpy ", said[1], re.MULTILINE)
+    found = json.loads((tmp_path / "out" / "profile.json").read_text(encoding="utf-8"))
+    assert found["runtime"]["effective"]["precision"] == "float64"
+    assert [one["name"] for one in found["layers"]["layers"]] == ["dense 0", "dense 1"]
+    assert found["model"]["format"] == "dense"
 
 
 def test_the_candidates_of_the_inspection_are_those_of_the_definition() -> None:

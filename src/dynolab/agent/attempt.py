@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynolab import errors
+from dynolab import errors, formats
 from dynolab.agent.turns import turn
 from dynolab.connections.local import plugin as local
 from dynolab.jobs._planned import counted
@@ -27,20 +27,22 @@ from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
 from dynolab.spec import codec, compile_options, untrusted
-from dynolab.spec.agents import BASELINE_FOLDER, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
+from dynolab.spec.agents import BASELINE_FOLDER, LINKED, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
 from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
 from dynolab.spec.compiles import Compiled, CompileSpec, Side
 from dynolab.spec.duets import Duet, DuetSpec
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
+from dynolab.spec.links import Linked, LinkSource, LinkSpec
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
 from dynolab.spec.progress import describe
 from dynolab.spec.quantizes import Quantized, QuantizeSpec, figures
-from dynolab.spec.toolchain_support import MAKING
+from dynolab.spec.toolchain_support import LINKED_KIND, MAKING
 
 if TYPE_CHECKING:
     from dynolab.jobs.compile import CompileJob
     from dynolab.jobs.inference import InferenceJob
+    from dynolab.jobs.link import LinkJob
     from dynolab.jobs.quantize import QuantizeJob
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
@@ -70,6 +72,11 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
         outcome, told = _made(folder, left, left.compiled, _compile_job().summary(left)), _said(left)
     elif isinstance(left, Quantized):
         outcome, told = _made(folder, left, left.quantized, _quantize_job().summary(left)), _said_of_quantized(left)
+    elif isinstance(left, Linked):
+        outcome, told = (
+            _made_of_linked(folder, left),
+            [*(one.text for one in left.notices), f"{left.entry}: {left.headline}"],
+        )
     elif isinstance(left, Duet):
         outcome, told = Outcome(summary=compare_job.summary(left)), [left.headline]
     else:
@@ -104,6 +111,17 @@ def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[st
             quantizations=left.quantizations if isinstance(left, Compiled) else (),
         ),
         made=MadeModel(side.format, is_directory=len(files) > 1 or left.entry.endswith(".zip")),
+    )
+
+
+def _made_of_linked(folder: Path, left: Linked) -> Outcome:
+    """The outcome of a job that linked, whose one file becomes the attempt's output."""
+    (folder / MADE_FOLDER / left.entry).rename(folder / OUTPUT_FILE)
+    first = left.graphs[0]
+    return Outcome(
+        summary=_link_job().summary(left),
+        tensors=Tensors(first.inputs, first.outputs, fixed=True) if len(left.graphs) == 1 else None,
+        made=MadeModel(LINKED_KIND, is_directory=False),
     )
 
 
@@ -144,14 +162,18 @@ def _said_of_quantized(left: Quantized) -> list[str]:
     return [*(one.text for one in left.notices), f"{left.entry}: {numbers}"]
 
 
-def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Duet | Compiled | Quantized | None:
+def _run(
+    folder: Path, assignment: Assignment, context: Context
+) -> Profile | Duet | Compiled | Quantized | Linked | None:
     """The job of the assignment's kind; one that infers or makes a model leaves that in the folder."""
     if assignment.kind == "compile":
         return _compile(folder, assignment, context)
+    if assignment.kind == "link":
+        return _link(folder, assignment, context)
     if assignment.kind == "quantize" and assignment.dataset is not None:
         return _quantize(folder, assignment, assignment.dataset.name, context)
     model = ProfileSpec(
-        model=folder / assignment.model.name,
+        model=_placed(folder / assignment.model.name, assignment.model_kind),
         options=assignment.options,
         input_shapes=assignment.input_shapes,
         requirements=assignment.requirements,
@@ -162,7 +184,7 @@ def _run(folder: Path, assignment: Assignment, context: Context) -> Profile | Du
         base = assignment.baseline
         a = replace(
             model,
-            model=folder / BASELINE_FOLDER / base.model.name,
+            model=_placed(folder / BASELINE_FOLDER / base.model.name, base.model_kind),
             options=base.options,
             formats=_formats(base.model_kind),
         )
@@ -209,10 +231,31 @@ def _quantize(folder: Path, assignment: Assignment, data: str, context: Context)
     return job.run(job.validate(spec), context)
 
 
+def _placed(model: Path, kind: str) -> Path:
+    """The model's file, renamed where the hub, which may not know the format, gave it an ending that is none of it here."""
+    declared = formats.by_name(kind)
+    known = () if declared is None else (*declared.endings, *declared.only_named)
+    if declared is None or model.suffix.lower() in (formats.ARCHIVE, *known):
+        return model
+    return model.rename(model.with_suffix(known[0]))
+
+
 def _formats(kind: str) -> tuple[str, ...]:
     """What a model may be that was said to be of a kind: AI Hub's client calls what is built for an NPU `onnx`, too."""
     built = [ModelFormat.PRECOMPILED_QNN_ONNX] if kind == ModelFormat.ONNX else []
     return (kind, *built, *([ModelFormat.NULL] if os.environ.get(OFFER_NULL) == "1" else []))
+
+
+def _link(folder: Path, assignment: Assignment, context: Context) -> Linked:
+    job = _link_job()
+    sources = tuple(
+        LinkSource(
+            folder / f"{LINKED}{number}" / one.model.name, one.options, one.input_specs, _formats(one.model_kind)
+        )
+        for number, one in enumerate(assignment.linked)
+    )
+    spec = LinkSpec(sources, folder=folder / MADE_FOLDER, chipset=_chipset(assignment), options=assignment.options)
+    return job.run(job.validate(spec), context)
 
 
 def _chipset(assignment: Assignment) -> str:
@@ -237,6 +280,13 @@ def _quantize_job() -> QuantizeJob:
             f"quantize jobs need {error.name}, which this agent does not have",
             hint="on its machine: pip install 'dynolab[compile,datasets]'",
         ) from error
+    return plugin
+
+
+def _link_job() -> LinkJob:
+    """Likewise."""
+    from dynolab.jobs.link import plugin
+
     return plugin
 
 

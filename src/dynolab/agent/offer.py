@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from dynolab import errors, plugins, private_files
+from dynolab import errors, formats, plugins, private_files
 from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.models import ModelFormat
-from dynolab.spec.runtime_support import RUNS
-from dynolab.spec.toolchain_support import MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
+from dynolab.spec.runtime_support import ENDS, RUNS
+from dynolab.spec.toolchain_support import LINK, MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime
@@ -39,15 +39,16 @@ def offer(name: str | None = None) -> DeviceOffer:
     facts = environment.device_facts()
     runtimes = _runtimes()
     processor = facts.processor or facts.architecture
-    formats = {kind for runtime in runtimes.values() for kind in runtime.formats}
+    formats_read = {kind for runtime in runtimes.values() for kind in runtime.formats}
     attributes = [
         *system_words(platform.system(), facts.os),
         "format:compute",
         f"abi:{facts.architecture}",
         f"chipset:{_slug(processor)}",
         f"{SANDBOX}{sandbox.strongest().name}",
-        *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats),
+        *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats_read),
         *(f"{RUNS}{name}/{kind}" for name in sorted(runtimes) for kind in runtimes[name].formats),
+        *(f"{ENDS}{ending}/{kind}" for kind in sorted(formats_read) for ending in _endings(kind)),
         *(f"{MAKES}{one}" for one in _toolchains()),
     ]
     memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes else ""
@@ -92,13 +93,19 @@ def ask(name: str | None = None) -> DeviceOffer:
 
 
 def _runtimes() -> dict[str, Runtime]:
-    """Those that work here, by name."""
-    from dynolab.runtimes.base import Runtime  # with numpy, which the agent itself has no use for
+    """Those that work here, by name; what only simulates a device is none of this machine's."""
+    from dynolab.runtimes.base import installed_runtimes  # with numpy, which the agent itself has no use for
 
     offers_null = os.environ.get(OFFER_NULL) == "1"
-    names = (name for name in plugins.names("dynolab.runtimes") if name != "null" or offers_null)
-    found = ((name, plugins.load("dynolab.runtimes", name)) for name in names)
-    return {name: one for name, one in found if isinstance(one, Runtime) and one.unavailable() is None}
+    found = (one for one in installed_runtimes() if one.unavailable is None and (one.name != "null" or offers_null))
+    able = {one.name: one.runtime for one in found if one.runtime is not None}
+    return {name: one for name, one in able.items() if not one.numbers_only}
+
+
+def _endings(kind: ModelFormat) -> tuple[str, ...]:
+    """How files of a format end that an outside distribution declares; a hub knows dynolab's own."""
+    found = formats.by_name(kind)
+    return () if found is None or found in formats.OURS else found.endings
 
 
 def _toolchains() -> list[str]:
@@ -110,7 +117,9 @@ def _toolchains() -> list[str]:
     found = [toolchain(one.name, kind) for one in every for kind in one.sources if one.unavailable(kind) is None]
     kinds = (ModelFormat(name) for name in sorted(plugins.names(quantizers.PACKAGE)))
     able = (kind for kind in kinds if quantizers.quantizer_of(kind).unavailable() is None)
-    return [*found, *(toolchain(QUANTIZE, kind) for kind in able)]
+    links = toolchain_named("qnn_dlc").unavailable(ModelFormat.ONNX) is None
+    linked = [toolchain(LINK, ModelFormat.QNN_DLC)] if links else []
+    return [*found, *(toolchain(QUANTIZE, kind) for kind in able), *linked]
 
 
 def _slug(text: str) -> str:

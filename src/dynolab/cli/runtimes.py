@@ -39,21 +39,20 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
 
 def _rows() -> list[dict[str, Any]]:
-    from dynolab import plugins
-    from dynolab.errors import Bug
-    from dynolab.runtimes.base import Runtime
+    """One for each runtime; and one for each format of an outside distribution that cannot be used."""
+    from dynolab import formats
+    from dynolab.runtimes.base import installed_runtimes
 
-    rows: list[dict[str, Any]] = []
-    for name in plugins.names("dynolab.runtimes"):
-        runtime = plugins.load("dynolab.runtimes", name)
-        if not isinstance(runtime, Runtime):
-            raise Bug(f"the plug-in {name} of dynolab.runtimes is no Runtime")
-        rows.append(
-            {
-                "name": name,
-                "formats": [str(kind) for kind in runtime.formats],
-                "versions": runtime.versions(),
-                "unavailable": runtime.unavailable(),
-            }
-        )
-    return rows
+    rows = [
+        {
+            "name": one.name,
+            "formats": [str(kind) for kind in one.runtime.formats] if one.runtime else [],
+            "versions": dict(one.versions),
+            "unavailable": one.unavailable,
+        }
+        for one in installed_runtimes()
+    ]
+    broken = formats.known().problems.items()
+    return rows + [
+        {"name": f"{name} (format)", "formats": [], "versions": {}, "unavailable": why} for name, why in broken
+    ]

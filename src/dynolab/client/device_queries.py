@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dynolab import formats
 from dynolab.client.base import ClientBase
 from dynolab.client.devices import Device, Framework
 from dynolab.errors import NotFound
 from dynolab.spec import options as options_module
-from dynolab.spec.models import EXTENSIONS
-from dynolab.spec.runtime_support import check_runtime_support
+from dynolab.spec.runtime_support import check_own_options, check_runtime_support
 
 
 class DeviceQueries(ClientBase):
@@ -28,11 +28,14 @@ class DeviceQueries(ClientBase):
         Raises :class:`SpecInvalid` for options that nobody knows and for a device that cannot run a file of this name, and
         :class:`NotFound` for one that the hub does not have.
         """
-        runtime = options_module.parse(options).runtime
-        kind = EXTENSIONS.get(Path(model).suffix.lower()) if isinstance(model, str | Path) else None
+        asked = options_module.parse(options)
+        declared = formats.by_ending(Path(model).suffix) if isinstance(model, str | Path) else None
         boards = self.check_there(device)
         newest = [one.attributes for one in boards if (one.name, one.os) == (boards[0].name, boards[0].os)]
-        check_runtime_support(boards[0].name, newest, runtime=runtime, model_kind=kind)
+        check_runtime_support(
+            boards[0].name, newest, runtime=asked.runtime, model_kind=declared.name if declared else None
+        )
+        check_own_options(asked, newest)
         return device
 
     def check_there(self, device: Device) -> list[Device]:

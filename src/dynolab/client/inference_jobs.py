@@ -14,6 +14,7 @@ from dynolab.client.results import InferenceJobResult
 from dynolab.errors import NotFound, from_dict
 from dynolab.report.aihub import dictionary
 from dynolab.spec import codec
+from dynolab.spec.compared_outputs import ComparedOutputs
 from dynolab.spec.profiles import Profile
 
 if TYPE_CHECKING:
@@ -102,6 +103,17 @@ class InferenceJob(Job, kinds=("profile", "inference")):
         """The outputs by name, a list of batches each; with a folder or file name, as HDF5 there. None as above."""
         found = self.get_output_dataset()
         return None if found is None else found.download(filename)
+
+    def compare_outputs(self, other: InferenceJob) -> ComparedOutputs:
+        """What another job put out for the same inputs, held against this one's: largest error, PSNR, a classifier's answers.
+
+        Waits for both. Raises the error that one failed with, and :class:`~dynolab.errors.Conflict` where one has no outputs.
+        """
+        for one in (self, other):
+            if one.wait().failure:
+                raise from_dict(one.document["failure"])
+        document = self._transport.api.get(f"jobs/{self.job_id}/compared-outputs", **{"with": other.job_id})
+        return codec.decode(ComparedOutputs, document, f"the outputs of {self.job_id} and {other.job_id}")
 
     def download_results(self, artifacts_dir: str | Path) -> InferenceJobResult:
         """Log, outputs, compiled artifact and profile, as far as they were kept, in a folder. Waits for the job."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from dynolab import formats
 from dynolab.connections.local import own_folder
 from dynolab.errors import ModelInvalid, NotFound, SpecInvalid
-from dynolab.spec.models import EXTENSIONS, ModelFormat
 
 ZIP_LEVEL = 1
 """Weights hardly compress: what more effort would save is not worth its time."""
@@ -43,27 +43,38 @@ def model_file(model: object) -> Iterator[Path]:
         yield path
 
 
+Endings = Callable[[], Mapping[str, str]]
+"""Asks a hub which formats its devices read besides those that are declared here: format by ending."""
+
+
 @contextmanager
-def packed(path: Path) -> Iterator[tuple[Path, ModelFormat, bool]]:
+def packed(path: Path, told: Endings = dict) -> Iterator[tuple[Path, str, bool]]:
     """The file to upload for a model, its format, and whether it is a ZIP file of a folder.
 
-    A folder is packed, and so is OpenVINO's pair of files. Raises :class:`NotFound` and :class:`ModelInvalid`.
+    A folder is packed, and so are the files of a format that has several, such as OpenVINO's. Raises :class:`NotFound` and
+    :class:`ModelInvalid`.
     """
     if not path.exists():
         raise NotFound(f"there is no model at {path}", hint="a file, a folder or a .zip is expected")
     if path.is_dir():
-        with _zip(path.name, sorted(one for one in path.rglob("*") if one.is_file()), path) as packed_path:
-            yield packed_path, _format([one.name for one in path.rglob("*")], path.name), True
-    elif path.suffix.lower() == ".zip":
-        yield path, _format(_names(path), path.name), True
-    elif path.suffix.lower() == ".xml":
-        weights = path.with_suffix(".bin")
-        if not weights.is_file():
-            raise NotFound(f"there is no {weights.name} beside {path}", hint="an OpenVINO model is a pair of files")
-        with _zip(path.stem, [path, weights], path.parent) as packed_path:
-            yield packed_path, ModelFormat.OPENVINO_IR, True
-    else:
-        yield path, _format([path.name], path.name), False
+        files = sorted(one for one in path.rglob("*") if one.is_file())
+        kind = _format([one.name for one in files], path.name, told)
+        with _zip(path.name, files, path) as packed_path:
+            yield packed_path, kind, True
+        return
+    if path.suffix.lower() == formats.ARCHIVE:
+        yield path, _format(_names(path), path.name, told), True
+        return
+    declared = formats.by_ending(path.suffix)
+    if declared is None or not declared.beside:
+        yield path, _format([path.name], path.name, told), False
+        return
+    others = [path.with_suffix(ending) for ending in declared.beside]
+    for other in others:
+        if not other.is_file():
+            raise NotFound(f"there is no {other.name} beside {path}", hint=f"{declared.title} is several files")
+    with _zip(path.stem, [path, *others], path.parent) as packed_path:
+        yield packed_path, declared.kind, True
 
 
 def _names(path: Path) -> list[str]:
@@ -74,12 +85,18 @@ def _names(path: Path) -> list[str]:
         raise ModelInvalid(f"{path} is no ZIP file: {error}", hint="pack it anew, or give the folder") from error
 
 
-def _format(names: Sequence[str], shown: str) -> ModelFormat:
-    found = {EXTENSIONS[ending] for name in names if (ending := Path(name).suffix.lower()) in EXTENSIONS}
+def _format(names: Sequence[str], shown: str, told: Endings) -> str:
+    """The one format of these files, by dynolab's own endings first; a hub is asked only where those do not tell."""
+    of_here: Mapping[str, str] = {ending: one.name for one in formats.known().formats for ending in one.endings}
+    found = _found(names, of_here) or _found(names, of_here := {**told(), **of_here})
     if len(found) != 1:
         what = "no model" if not found else f"models of {len(found)} formats"
-        raise ModelInvalid(f"{shown} holds {what}", hint=f"known endings: {', '.join(sorted(EXTENSIONS))}")
+        raise ModelInvalid(f"{shown} holds {what}", hint=f"known endings: {', '.join(sorted(of_here))}")
     return found.pop()
+
+
+def _found(names: Sequence[str], kinds: Mapping[str, str]) -> set[str]:
+    return {kinds[ending] for name in names if (ending := Path(name).suffix.lower()) in kinds}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dynolab.client.base import LIST_DEFAULT, ClientBase
 from dynolab.client.datasets import Dataset, DatasetEntries, dataset_file
 from dynolab.client.models import Model
 from dynolab.client.packing import model_file, packed
+from dynolab.spec.runtime_support import told_endings
 
 
 class Uploads(ClientBase):
@@ -19,7 +20,7 @@ class Uploads(ClientBase):
 
         Raises :class:`NotFound`, :class:`SpecInvalid` and :class:`ModelInvalid` before anything goes.
         """
-        with model_file(model) as path, packed(path) as (file, kind, is_directory):
+        with model_file(model) as path, packed(path, self._told_endings) as (file, kind, is_directory):
             asked = {
                 "name": name or path.stem,
                 "kind": str(kind),
@@ -28,6 +29,9 @@ class Uploads(ClientBase):
             }
             made = self.api.send("POST", "models", asked, patient=True)
             return Model(self.transport, self._upload(f"models/{made['id']}", file, f"model {made['name']}"))
+
+    def _told_endings(self) -> dict[str, str]:
+        return told_endings(word for one in self.api.get("devices")["devices"] for word in one["attributes"])
 
     def upload_dataset(
         self, data: DatasetEntries | str | Path, name: str | None = None, project: str | None = None

@@ -30,8 +30,7 @@ def check(spec: ProfileSpec) -> None:
         requirements.parse(str(text))
     _check_numbers(spec)
     input_shapes.check_shapes(spec.input_shapes, "--input-shape")
-    for name, ends in spec.input_ranges.items():
-        _check_range(name, ends)
+    check_ranges(spec.input_ranges)
     for name, path in spec.input_files.items():
         if not Path(path).is_file():
             raise NotFound(f"there is no file {path} for input {name!r}")
@@ -64,6 +63,12 @@ def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise SpecInvalid(f"{name} {value!r}: a number is needed")
     return float(value)
+
+
+def check_ranges(given: Mapping[str, Sequence[float]]) -> None:
+    """Raise :class:`SpecInvalid` for ends that are no range."""
+    for name, ends in given.items():
+        _check_range(name, ends)
 
 
 def _check_range(name: str, ends: Sequence[float]) -> None:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from dynolab import errors, plugins
+from dynolab import errors, formats, plugins
 from dynolab.connections.base import Connection
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _records as records
@@ -28,7 +28,8 @@ from dynolab.measure.campaign_messages import (
     Measured,
 )
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read_untrusted, write
-from dynolab.runtimes.base import Runtime
+from dynolab.runtimes.base import PACKAGE as RUNTIMES
+from dynolab.runtimes.base import Runtime, installed_runtimes, runtime_named
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements, untrusted
 from dynolab.spec.jobs import ProfileSpec
@@ -39,17 +40,6 @@ from dynolab.spec.profiles import Profile, Request
 
 T = TypeVar("T")
 
-PREFERRED: Mapping[ModelFormat, str] = {
-    ModelFormat.ONNX: "onnxruntime",
-    ModelFormat.ORT: "onnxruntime",
-    ModelFormat.TFLITE: "litert",
-    ModelFormat.OPENVINO_IR: "openvino",
-    ModelFormat.TORCHSCRIPT: "torch",
-    ModelFormat.EXPORTED_PROGRAM: "torch",
-    ModelFormat.NULL: "null",
-}
-"""The runtime of a format when none is named: the one its makers publish."""
-
 
 def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     """The runtime plug-in for a model, checked to fit and to be installed.
@@ -57,20 +47,11 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid`,
     :class:`~dynolab.errors.ModelNotSupported` or :class:`~dynolab.errors.PluginMissing`.
     """
-    chosen = name or PREFERRED.get(kind)
-    if chosen is None:
-        raise errors.ModelNotSupported(
-            f"nothing on this machine measures a {kind} model",
-            hint="it was built for an NPU of Qualcomm's: run it there",
-        )
-    runtime = plugins.load("dynolab.runtimes", chosen)
-    if not isinstance(runtime, Runtime):
-        raise errors.Bug(f"the plug-in {chosen} of dynolab.runtimes is no Runtime")
+    runtime = runtime_named(name or formats.preferred(kind, lambda: _takers(kind)))
     if kind not in runtime.formats:
-        fitting = [other for other in plugins.names("dynolab.runtimes") if _takes(other, kind)]
         raise errors.SpecInvalid(
-            f"runtime {chosen} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
-            hint=f"runtimes for {kind}: {', '.join(fitting) or 'none'}",
+            f"runtime {runtime.name} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
+            hint=f"runtimes for {kind}: {', '.join(_takers(kind)) or 'none'}",
         )
     reason = runtime.unavailable()
     if reason is not None:
@@ -78,9 +59,9 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
     return runtime
 
 
-def _takes(name: str, kind: ModelFormat) -> bool:
-    runtime = plugins.load("dynolab.runtimes", name)
-    return isinstance(runtime, Runtime) and kind in runtime.formats
+def _takers(kind: ModelFormat) -> list[str]:
+    """The runtimes that take a format."""
+    return [one.name for one in installed_runtimes() if one.runtime is not None and kind in one.runtime.formats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +80,16 @@ class Carried:
     outputs: tuple[dict[str, Path], ...]
 
 
-def validate(spec: ProfileSpec) -> ProfileSpec:
-    """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run."""
+def validate(spec: ProfileSpec, *, measures: bool = True) -> ProfileSpec:
+    """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run.
+
+    ``measures``: whether times and memory are wanted, which not every runtime has. Raises as :func:`runtime_for` does.
+    """
     with open_source(spec.model) as source:
-        return validate_for(spec, source)
+        return validate_for(spec, source, measures=measures)
 
 
-def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
+def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = True) -> ProfileSpec:
     """The same of a model that is open already."""
     arguments.check(spec)
     check_format(source, spec.formats)
@@ -115,13 +99,21 @@ def validate_for(spec: ProfileSpec, source: ModelSource) -> ProfileSpec:
         raise errors.SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {spec.runtime}")
     if options.repeats != options_module.Options().repeats and spec.repeats not in (None, options.repeats):
         raise errors.SpecInvalid(f"--repeats {options.repeats} of the options contradicts --repeats {spec.repeats}")
-    return replace(spec, runtime=runtime_for(spec.runtime or wanted, source.format).name)
+    runtime = runtime_for(spec.runtime or wanted, source.format)
+    if measures and runtime.numbers_only:
+        raise errors.ModelNotSupported(
+            f"the runtime {runtime.name} measures nothing: {runtime.numbers_only}",
+            hint="a device with such an NPU measures it; inference jobs, and `dynolab verify`, have the numbers",
+        )
+    options_module.check_groups(options, plugins.names(RUNTIMES))
+    runtime.own_options(options)
+    return replace(spec, runtime=runtime.name)
 
 
 def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
     """Infer and measure, as asked, on the context's device. Raises what the model or the device failed with."""
     with open_source(spec.model) as source:
-        spec = validate_for(spec, source)
+        spec = validate_for(spec, source, measures=measures)
         runtime = runtime_for(spec.runtime, source.format)
         device = records.key(environment.device_facts())
         measured, outputs = _send(spec, source, runtime, context, records.best(device), batches, measures)
@@ -356,7 +348,7 @@ def facts(source: ModelSource, measured: Measured) -> ModelFacts:
 
 def _unused(options: Options, runtime: Runtime) -> list[Notice]:
     """A notice for each option that has no effect on this runtime."""
-    unused = options.unused_by(runtime.option_groups)
+    unused = options.unused_by(runtime.reads)
     return [
         Notice("warning", "option-without-effect", options_module.without_effect(name, runtime.name)) for name in unused
     ]

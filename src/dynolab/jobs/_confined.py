@@ -8,15 +8,20 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from signal import Signals
-from typing import Any, BinaryIO
+from time import monotonic
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dynolab.errors import DeviceLost, DeviceUnfit, Error, TooLarge, UserError, WorkerCrashed, from_dict, unfit
 from dynolab.measure import deaths, room
 from dynolab.spec import untrusted
 
+if TYPE_CHECKING:
+    from dynolab.sandbox.base import Confined
+
 ANSWER_FILE = "answer.json"
 FILE_MAX_BYTES = 64 << 30
 LOG_BYTES = 4_000
+WATCH_EVERY_S = 0.25
 
 
 def ask(
@@ -31,11 +36,13 @@ def ask(
     kind: type[UserError],
     hint: str,
     late: str | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> Any:
     """What a program of Python's makes of the file, in a process that reaches nothing but that, the folder and ``readable``.
 
-    ``max_s`` and ``max_bytes`` bound its time and memory; ``late`` is what is said of one that took longer. Raises what it answers with, and ``kind`` when it does not answer:
-    then the file is such that its process crashes, hangs or takes all memory.
+    ``max_s`` and ``max_bytes`` bound its time and memory; ``late`` is what is said of one that took longer. ``watch`` is called
+    now and then while it works. Raises what it answers with, and ``kind`` when it does not answer: then the file is such that
+    its process crashes, hangs or takes all memory.
     """
     from dynolab.sandbox.base import Confinement, Limits, confine_python, strongest
 
@@ -45,7 +52,7 @@ def ask(
     with tempfile.TemporaryFile() as said:
         process = strongest().start(command, confinement, stdin=file, stderr=said, stdout=said)
         try:
-            code = process.wait(max_s)
+            code = _ended(process, max_s, watch)
         finally:
             process.kill()
         said.seek(max(0, said.seek(0, 2) - LOG_BYTES))
@@ -63,6 +70,18 @@ def ask(
         last = (log.strip().splitlines() or [f"code {code}"])[-1]
         raise kind(f"the process that works on {name} ended with {last[:400]}", hint=hint, details={"log": log})
     return _answered(folder, name, kind)
+
+
+def _ended(process: Confined, max_s: float, watch: Callable[[], None] | None) -> int | None:
+    """The code that it ends with, or None when the time is over."""
+    if watch is None:
+        return process.wait(max_s)
+    end = monotonic() + max_s
+    while (left := end - monotonic()) > 0:
+        if (code := process.wait(min(left, WATCH_EVERY_S))) is not None:
+            return code
+        watch()
+    return None
 
 
 def _answered(folder: Path, name: str, kind: type[UserError]) -> Any:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic_ns
 
-import numpy as np
-
 from dynolab.jobs import _samples as data
 from dynolab.jobs import _toolchain_child as shared
 from dynolab.spec.measurements import Notice
@@ -29,7 +27,6 @@ from dynolab.spec.quantizes import (
 )
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains._quantizers.base import Model, QuantizedModel, QuantizeOrder, Quantizer, Sample, quantizer_of
-from dynolab.toolchains.base import Array
 
 HELD_OUT_FROM, HELD_OUT_EVERY, CHECKED_MOST = 20, 5, 100
 """Of so many samples or more, every fifth is kept from the calibration for the comparison, which runs on at most a hundred."""
@@ -116,31 +113,15 @@ def accuracies(
     names: Sequence[str], model: Model, quantized: tuple[Model, Model], samples: Sequence[Sample]
 ) -> tuple[Accuracy, Accuracy]:
     """How far each of two quantised models is from the float one."""
-    sums = numbers.Comparison(names), numbers.Comparison(names)
-    answers, agreeing = 0, [0, 0]
+    sums = [(one, numbers.Comparison(names), numbers.Agreement()) for one in quantized]
     for sample in samples:
         before = model(sample)
-        ranked = _first_ranked(before)
-        answers += 0 if ranked is None else len(ranked)
-        for number, (running, one) in enumerate(zip(sums, quantized, strict=True)):
+        for one, running, ranks in sums:
             after = one(sample)
             running.add(before, after)
-            other = _first_ranked(after)
-            if ranked is not None and other is not None and ranked.shape == other.shape:
-                agreeing[number] += int((ranked == other).sum())
-    first, second = (
-        Accuracy(running.checks(), answers or None, same if answers else None)
-        for running, same in zip(sums, agreeing, strict=True)
-    )
+            ranks.add(before, after)
+    first, second = (numbers.accuracy(running, ranks) for _, running, ranks in sums)
     return first, second
-
-
-def _first_ranked(outputs: Sequence[Array]) -> Array | None:
-    """The class that stands first in each row of the one output [N, classes]; None of any other model's outputs."""
-    if len(outputs) != 1 or outputs[0].ndim != 2 or outputs[0].shape[1] < 2 or outputs[0].dtype.kind not in "fiu":
-        return None
-    first: Array = np.argmax(outputs[0], axis=1)
-    return first
 
 
 def warnings(made: Quantized) -> list[Notice]:

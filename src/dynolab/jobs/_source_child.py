@@ -17,11 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from dynolab import formats
 from dynolab.errors import DeviceUnfit, ModelInvalid
+from dynolab.formats import ARCHIVE, HEAD_BYTES, OURS, Format
 from dynolab.jobs import _confined as confined
 from dynolab.jobs._sources import Found, choose
 from dynolab.spec import codec, untrusted
-from dynolab.spec.models import EXTENSIONS, NAMED_EXTENSIONS, ModelFormat
+from dynolab.spec.models import ModelFormat
 from dynolab.spec.onnxfile import contexts, external_data
 
 ZIP_MAX_FILES = 10_000
@@ -36,52 +38,66 @@ _NO_ZIP = (
 )  # fmt: skip
 """What the standard library raises for a zip whose structures make no sense; a RecursionError is a RuntimeError."""
 UNPACKED = "model"
+OPENED_BY_NAME = (ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM, ModelFormat.QNN_DLC)
+"""Archives that are opened, whatever their first bytes are, to tell what is wrong with them."""
 
 
-def examine(name: str, file: BinaryIO, folder: Path) -> Found:
-    """What a file is, by its name and its content; a zip's are unpacked into the folder. Raises :class:`ModelInvalid`."""
-    if PurePosixPath(name).suffix.lower() != ".zip":
-        return _one(name, file)
+def examine(name: str, file: BinaryIO, folder: Path, known: Sequence[Format] = OURS) -> Found:
+    """What a file is, by its name and its content; a zip's are unpacked into the folder. Raises :class:`ModelInvalid`.
+
+    ``known`` are the formats that are declared on this machine.
+    """
+    if PurePosixPath(name).suffix.lower() != ARCHIVE:
+        return _one(name, file, known)
     place = folder / UNPACKED
     place.mkdir()
     _unpack(name, file, place)
-    models = [path for path, _ in untrusted.files_in(place) if path.suffix.lower() in EXTENSIONS]
-    entry = choose(models, place, name)
+    endings = formats.endings(known)
+    models = [path for path, _ in untrusted.files_in(place) if path.suffix.lower() in endings]
+    entry = choose(models, place, name, endings)
     with entry.open("rb") as inner:
-        found = _one(entry.name, inner)
+        found = _one(entry.name, inner, known)
     return Found(found.format, str(entry.relative_to(folder)), found.external)
 
 
-def _one(name: str, file: BinaryIO) -> Found:
+def _one(name: str, file: BinaryIO, known: Sequence[Format]) -> Found:
     """What one file is that is no zip."""
-    path = PurePosixPath(name)
-    head = file.read(4096)
+    head = file.read(HEAD_BYTES)
     if not head:
         raise ModelInvalid(f"{name} is empty (0 bytes)", hint="download or export it again")
-    kind = EXTENSIONS.get(path.suffix.lower()) or NAMED_EXTENSIONS.get(path.suffix.lower())
-    actual = sniff(head)
-    if kind is ModelFormat.QNN_DLC:
+    kind = _checked(name, head, known).kind
+    if kind == ModelFormat.QNN_DLC:
         return Found(_dlc(name, file), name)
-    if kind is None:
-        raise ModelInvalid(
-            f"{name} has no ending that dynolab knows" + (f", it looks like {actual}" if actual else ""),
-            hint=f"known endings: {', '.join(sorted(EXTENSIONS))}, and .zip or a folder that holds one",
-        )
-    if (
-        actual is not None
-        and kind is not actual
-        and {kind, actual} != {ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM}
-    ):
-        right = next(ending for ending, value in EXTENSIONS.items() if value is actual)
-        raise ModelInvalid(f"{name} is named like {kind}, but holds {actual}", hint=f"rename it to {path.stem}{right}")
     if kind in (ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM):
         kind = _torch_format(name, file)
-    _check_content(name, kind, actual)
-    if kind is ModelFormat.ONNX:
+    if kind == ModelFormat.ONNX:
         outside, held = external_data(name, file), contexts(name, file)
         kind = kind if held is None else ModelFormat.PRECOMPILED_QNN_ONNX
         return Found(kind, name, tuple(sorted({*outside, *(held or ())})))
-    return Found(kind, name, _null_data(file) if kind is ModelFormat.NULL else ())
+    return Found(kind, name, _null_data(file) if kind == ModelFormat.NULL else ())
+
+
+def _checked(name: str, head: bytes, known: Sequence[Format]) -> Format:
+    """The format that a file's name says, once its beginning does not say otherwise."""
+    path = PurePosixPath(name)
+    said = formats.said_by(path.suffix, known)
+    shown = [one for one in known if one.shown_by(head)]
+    if said is None:
+        raise ModelInvalid(
+            f"{name} has no ending that dynolab knows" + (f", it looks like {shown[0].name}" if shown else ""),
+            hint=f"known endings: {', '.join(formats.endings(known))}, and .zip or a folder that holds one",
+        )
+    if shown and said not in shown:
+        raise ModelInvalid(
+            f"{name} is named like {said.name}, but holds {shown[0].name}",
+            hint=f"rename it to {path.stem}{shown[0].endings[0]}",
+        )
+    if said.marks and not shown and said.name not in OPENED_BY_NAME:
+        marks = " or ".join(mark.content.decode("ascii", "backslashreplace").strip() for mark in said.marks)
+        raise ModelInvalid(
+            f"{name} does not hold the mark {marks} of {said.title}", hint="is it another format, or truncated?"
+        )
+    return said
 
 
 def _dlc(name: str, file: BinaryIO) -> ModelFormat:
@@ -105,30 +121,6 @@ def _null_data(file: BinaryIO) -> tuple[str, ...]:
         return ()
     named = document.get("file") if isinstance(document, dict) else None
     return (named,) if isinstance(named, str) else ()
-
-
-def sniff(head: bytes) -> ModelFormat | None:
-    """The format that a file's first bytes show, or None where they show none (ONNX has no mark of its own)."""
-    if head[4:8] == b"TFL3":
-        return ModelFormat.TFLITE
-    if head[4:8] == b"ORTM":
-        return ModelFormat.ORT
-    if head.startswith(b"PK\x03\x04"):
-        return ModelFormat.TORCHSCRIPT
-    if head.lstrip().startswith(b"<") and b"<net" in head:
-        return ModelFormat.OPENVINO_IR
-    return None
-
-
-def _check_content(name: str, kind: ModelFormat, actual: ModelFormat | None) -> None:
-    """Formats that have a mark of their own must show it."""
-    marks = {
-        ModelFormat.TFLITE: "the TFL3 mark of TFLite",
-        ModelFormat.ORT: "the ORTM mark of ONNX Runtime",
-        ModelFormat.OPENVINO_IR: "a <net> element of OpenVINO IR",
-    }
-    if kind in marks and actual is not kind:
-        raise ModelInvalid(f"{name} does not hold {marks[kind]}", hint="is it another format, or truncated?")
 
 
 def _torch_format(name: str, file: BinaryIO) -> ModelFormat:
@@ -206,10 +198,11 @@ def _unpack_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) 
 
 
 def main(arguments: list[str]) -> int:
-    """``NAME FOLDER``: examine standard input, which has that name; the answer goes to the folder."""
-    name, folder = arguments[0], Path(arguments[1])
+    """``NAME FORMATS FOLDER``: examine standard input, which has that name; the answer goes to the folder."""
+    name, folder = arguments[0], Path(arguments[2])
+    known = formats.from_text(arguments[1])
     with open(0, "rb") as file:  # a descriptor has no path
-        return confined.answer(folder, lambda: codec.encode(examine(name, file, folder)), name, ModelInvalid)
+        return confined.answer(folder, lambda: codec.encode(examine(name, file, folder, known)), name, ModelInvalid)
 
 
 if __name__ == "__main__":

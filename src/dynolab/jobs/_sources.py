@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dynolab import formats
 from dynolab.connections.local import own_folder
 from dynolab.errors import Forbidden, ModelInvalid, NotFound
 from dynolab.jobs import _confined as confined
 from dynolab.spec import codec, untrusted
-from dynolab.spec.models import EXTENSIONS, FileFact, ModelFormat
+from dynolab.spec.models import FileFact, ModelFormat
 
 _CHILD = ("-m", "dynolab.jobs._source_child")
 READ_WITHIN_S, READ_BYTES_PER_S = 60.0, 10 << 20
@@ -85,7 +86,7 @@ def _read(file: Path, folder: Path) -> Found:
     with opened:
         answer = confined.ask(
             _CHILD,
-            [file.name],
+            [file.name, formats.to_text(formats.known().formats)],
             opened,
             folder,
             max_s=READ_WITHIN_S + file.stat().st_size / READ_BYTES_PER_S,
@@ -99,15 +100,16 @@ def _read(file: Path, folder: Path) -> Found:
 def _in_folder(folder: Path) -> Path:
     """The file of the one model in a folder, or in a folder inside it."""
     found = [path for path, _ in untrusted.files_in(folder, linked=True)]
-    models = [path for path in found if path.suffix.lower() in EXTENSIONS and not path.name.startswith("._")]
-    return choose(models, folder, folder.name)
+    known = formats.endings()
+    models = [path for path in found if path.suffix.lower() in known and not path.name.startswith("._")]
+    return choose(models, folder, folder.name, known)
 
 
-def choose(found: Sequence[Path], folder: Path, name: str) -> Path:
-    """The one model among several files, or the one called ``model``. Raises :class:`ModelInvalid`."""
+def choose(found: Sequence[Path], folder: Path, name: str, endings: Sequence[str]) -> Path:
+    """The one model among several files, which have these endings, or the one called ``model``. Raises :class:`ModelInvalid`."""
     if not found:
         raise ModelInvalid(
-            f"{name} holds no model", hint=f"a file ending in one of {', '.join(sorted(EXTENSIONS))} is expected in it"
+            f"{name} holds no model", hint=f"a file ending in one of {', '.join(endings)} is expected in it"
         )
     preferred = found if len(found) == 1 else [path for path in found if path.stem == "model"]
     if len(preferred) != 1:
@@ -130,11 +132,17 @@ def _source(entry: Path, name: str, found: Found, unpacked: Path | None) -> Mode
 
 def _files(path: Path, found: Found) -> list[str]:
     """All files that the model consists of, the entry first, relative to its folder."""
-    if found.format is ModelFormat.OPENVINO_IR:
-        weights = path.with_suffix(".bin")
-        if not weights.exists():
-            raise ModelInvalid(f"{weights.name} is missing beside {path.name}", hint="OpenVINO IR is a pair of files")
-        return [path.name, weights.name]
+    declared = formats.by_name(found.format)
+    beside = [path.with_suffix(ending) for ending in (declared.beside if declared else ())]
+    for other in beside:
+        if not other.is_file():
+            endings = " and ".join((path.suffix, *(one.suffix for one in beside)))
+            raise ModelInvalid(
+                f"{other.name} is missing beside {path.name}",
+                hint=f"{declared.title if declared else found.format} is several files: {endings}",
+            )
+    if beside:
+        return [path.name, *(other.name for other in beside)]
     return [path.name, *(_external_file(path, location) for location in found.external)]
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any, TypeVar
 
-from dynolab.errors import Error, ModelNotSupported
+from dynolab.errors import Error, ModelNotSupported, UserError
 from dynolab.jobs import _confined as confined
 from dynolab.spec import codec
 from dynolab.spec.models import FileFact
 
-ORDER_FILE, MADE_FOLDER, SCRATCH_FOLDER = "order.json", "made", "scratch"
+ORDER_FILE, SAID_FILE, MADE_FOLDER, SCRATCH_FOLDER = "order.json", "said.txt", "made", "scratch"
 Wanted = TypeVar("Wanted")
 
 
@@ -38,6 +38,13 @@ def spent(begun_ns: int) -> tuple[int, int]:
     return monotonic_ns() - begun_ns, max(held) * 1024
 
 
+def say(work: Path, text: str) -> None:
+    """Leave a line of what is done now, for whoever waits."""
+    partial = work / f"{SAID_FILE}.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(work / SAID_FILE)
+
+
 def compared(work: Callable[[], Any]) -> tuple[Any, str | None]:
     """What a comparison of numbers gives, or None and why there is none: the model is made already."""
     try:
@@ -49,8 +56,13 @@ def compared(work: Callable[[], Any]) -> tuple[Any, str | None]:
         return None, reason.strip().splitlines()[0][:400] if reason.strip() else "no reason"
 
 
-def main(arguments: list[str], kind: type[Wanted], make: Callable[[Path, Wanted], Any]) -> int:
+def main(
+    arguments: list[str],
+    kind: type[Wanted],
+    make: Callable[[Path, Wanted], Any],
+    broken: type[UserError] = ModelNotSupported,
+) -> int:
     """``NAME FOLDER``: make what the folder's order says; the answer, a document of spec, goes there as well."""
     name, folder = arguments[0], Path(arguments[1])
     wanted = codec.decode(kind, json.loads((folder / ORDER_FILE).read_text(encoding="utf-8")))
-    return confined.answer(folder, lambda: codec.encode(make(folder, wanted)), name, ModelNotSupported)
+    return confined.answer(folder, lambda: codec.encode(make(folder, wanted)), name, broken)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynolab.errors import Conflict, ModelNotSupported, SpecInvalid
+from dynolab.errors import Conflict, Forbidden, ModelNotSupported, SpecInvalid
 from dynolab.jobs import _confined as confined
 from dynolab.jobs import _toolchain_child as child
 from dynolab.jobs._sources import ModelSource
 from dynolab.spec import codec, untrusted
 from dynolab.spec.models import FileFact
+
+SAID_MOST_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +44,57 @@ def make(
 
     ``late``: what is said when the time is up. Raises what the process answers with.
     """
+    return ask(module, source.name, order, work, bounds, late, readable=[*files_of(source), *readable])
+
+
+def files_of(source: ModelSource) -> list[Path]:
+    """All files of a model, as a confined process must see them."""
+    return [(source.folder / file.path).resolve() for file in source.files]
+
+
+def ask(
+    module: str,
+    name: str,
+    order: Any,
+    work: Path,
+    bounds: Bounds,
+    late: str,
+    *,
+    readable: Sequence[Path],
+    progress: Callable[[str], None] | None = None,
+) -> Any:
+    """The same of what is called ``name``; ``progress`` hears what the process says of itself meanwhile."""
     (work / child.ORDER_FILE).write_text(json.dumps(codec.encode(order)), encoding="utf-8")
-    files = [(source.folder / file.path).resolve() for file in source.files]
     with Path(os.devnull).open("rb") as nothing:
         return confined.ask(
             ("-P", "-m", module),
-            [source.name],
+            [name],
             nothing,
             work,
-            readable=[*files, *readable],
+            readable=readable,
             max_s=bounds.timeout_s,
             max_bytes=bounds.memory_limit_bytes or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             kind=ModelNotSupported,
             late=late,
+            watch=None if progress is None else _listener(work, progress),
             hint="a longer --timeout or a larger --memory-limit, if the model is that large; else another export of it",
         )
+
+
+def _listener(work: Path, progress: Callable[[str], None]) -> Callable[[], None]:
+    """What passes on, once each, the lines that the process leaves; they are anybody's, like all that it writes."""
+    said = ""
+
+    def watch() -> None:
+        nonlocal said
+        with suppress(OSError, Forbidden):
+            content = untrusted.read_bytes(work / child.SAID_FILE, inside=work, most=SAID_MOST_BYTES)
+            text = untrusted.printable(content.decode("utf-8", "replace"))
+            if text != said:
+                said = text
+                progress(text)
+
+    return watch
 
 
 def keep(work: Path, entry: str, files: Sequence[FileFact], target: Path, document: tuple[str, Any]) -> None:

@@ -27,7 +27,7 @@ class InferenceJob(JobType[InferenceSpec, Profile | None]):
         """As for a profile; whether the tensors fit the model shows when it runs."""
         if not spec.dataset.is_file():
             raise NotFound(f"there is no dataset {spec.dataset}")
-        return replace(spec, model=campaigns.validate(spec.model))
+        return replace(spec, model=campaigns.validate(spec.model, measures=spec.measures))
 
     def run(self, spec: InferenceSpec, context: Context) -> Profile | None:
         """The profile, measured with the first batch as input, or None where none was asked for."""

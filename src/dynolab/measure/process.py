@@ -18,6 +18,7 @@ from dynolab.measure.memory_limit import MemoryLimit, limit_error
 from dynolab.measure.protocol import (
     LOG_FILE,
     REQUEST_FILE,
+    SCRATCH_FOLDER,
     Measure,
     RunRequest,
     RunResult,
@@ -113,6 +114,7 @@ class Worker:
         with self._log:
             self._process.kill()
             tidy(self._confinement.writable)
+            untrusted.remove(self._folder / SCRATCH_FOLDER)
             self._text = _log_tail(self._log)
         self._end_ns = now_ns()
 

@@ -23,6 +23,8 @@ RESULT_FILE = "result.json"
 VALUES_FILE = "values.bin"
 """int64, native byte order: the durations of the timed loop in ns, written as they come, 0 where none came yet."""
 CANDIDATE_FILE = "candidate"
+SCRATCH_FOLDER = "scratch"
+"""What a runtime writes besides artifact and caches, in the folder of its run."""
 LOG_FILE = "log.txt"
 UNFIT_CODE = 74
 """How a process ends when the device has no room for what it has to say (sysexits.h, EX_IOERR)."""

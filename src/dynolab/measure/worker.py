@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dynolab import errors, plugins
+from dynolab import errors
 from dynolab.measure import inputs as inputs_module
 from dynolab.measure import memory_readings, pagecache, turns
 from dynolab.measure.clock import loop, now_ns
@@ -29,6 +29,7 @@ from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     REQUEST_FILE,
     RESULT_FILE,
+    SCRATCH_FOLDER,
     UNFIT_CODE,
     VALUES_FILE,
     InputPlan,
@@ -46,7 +47,7 @@ from dynolab.measure.timed_loop import LoopBudget, timed_loop
 from dynolab.measure.warmup import WARMUP_MAX, warm_up
 from dynolab.measure.window import Durations, Edges, Window
 from dynolab.runtimes._elements import TEXT, element_name, plain
-from dynolab.runtimes.base import Array, Runtime, Session, Target
+from dynolab.runtimes.base import Array, Runtime, Session, Target, runtime_named
 from dynolab.spec import options as options_module
 from dynolab.spec.measurements import LoopWindow, Notice, StageName
 from dynolab.spec.models import FileFact, ModelFormat
@@ -62,8 +63,9 @@ class Run:
         self.folder = folder
         self.request = request
         self.options = options_module.parse(request.options_text)
-        self.runtime: Runtime = plugins.load("dynolab.runtimes", request.runtime)  # type: ignore[assignment] # a plug-in's type is known by its folder only
+        self.runtime: Runtime = runtime_named(request.runtime)
         self.result = RunResult(PROTOCOL_VERSION)
+        (folder / SCRATCH_FOLDER).mkdir(exist_ok=True)
         told = (request.model, *request.files, request.artifact_dir, request.cache_dir)
         self.apart = memory_readings.software([folder, *map(Path, told)])
 
@@ -80,6 +82,7 @@ class Run:
             artifact_dir=Path(request.artifact_dir),
             cache_dir=Path(request.cache_dir),
             options=self.options,
+            scratch_dir=self.folder / SCRATCH_FOLDER,
             shapes={item.spec.name: item.spec.sizes for item in request.inputs},
             effective=request.effective,
         )
@@ -309,7 +312,7 @@ class Run:
         """What the harness itself costs, in ns: the smallest iteration of the loop around a model that does nothing."""
         model = self.folder / "floor.null"
         model.write_text("{}", encoding="utf-8")
-        null: Runtime = plugins.load("dynolab.runtimes", "null")  # type: ignore[assignment] # a plug-in's type is known by its folder only
+        null = runtime_named("null")
         spec = TensorSpec("x", "float32", (1,))
         options = options_module.parse("")  # the user's are not for this model: they may ask for another unit
         shapes = {spec.name: spec.sizes}

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
@@ -15,14 +15,18 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dynolab.errors import Bug, ModelNotSupported
+from dynolab import plugins
+from dynolab.errors import Bug, Error, ModelNotSupported, PluginMissing
 from dynolab.runtimes._elements import element_type
 from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
-from dynolab.spec.options import Options
+from dynolab.spec.option_grammar import KnownOption, OptionValue, typed
+from dynolab.spec.options import TABLE, Options, group_of
 from dynolab.spec.tensors import TensorSpec
 
 Array = NDArray[Any]
+PACKAGE = "dynolab.runtimes"
+"""The folder of dynolab's own runtimes, and the group of the entry points of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Target:
     artifact_dir: Path
     cache_dir: Path
     options: Options
+    scratch_dir: Path
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     effective: Mapping[str, str] = field(default_factory=dict)
     """What the session of an earlier load told of itself, so that no measured one has to find it out; empty in the first."""
@@ -120,7 +125,8 @@ class Session(ABC):
     def runner(self) -> Callable[[], object]:
         """One inference on the bound tensors, as a callable without arguments that does nothing else.
 
-        It returns when the results are complete: asynchronous devices are fenced inside.
+        It returns when the results are complete: asynchronous devices are fenced inside. Where the library destroys its
+        inputs, they are filled in again inside, before the call: the next run needs them, and an app pays for that too.
         """
 
     @abstractmethod
@@ -145,7 +151,28 @@ class Session(ABC):
 
 
 class Runtime(ABC):
-    """A way to run models. Instances are cheap and import nothing: the vendor's library comes in with the first use."""
+    """A way to run models. Instances are cheap and import nothing: the vendor's library comes in with the first use.
+
+    Each measured thing is a fresh process, which calls in this order:
+
+    ======================== =========================================================================================
+    process                  calls
+    ======================== =========================================================================================
+    list, offer              ``unavailable``, ``versions``: nothing is imported
+    inspection               ``import_library``, ``versions``, ``describe`` (shapes: what the user said), then for each try
+                             ``load``, ``bind``, the runner once, ``fetch``, ``effective``, ``notices``, ``close``; at last
+                             ``describe`` (all shapes bound) and ``compiles``. Here ``load`` comes **before** ``compile``:
+                             ``artifact_dir`` is empty, and the model itself is loaded
+    compile                  ``import_library``, ``compile``: only where ``compiles`` said so
+    first load               ``import_library``, ``load``, ``close``: ``cache_dir`` is empty
+    warm load, inference     ``import_library``, ``load``, ``bind`` (outputs known), the runner many times,
+                             ``accelerator_memory``, ``effective``, ``close``
+    layers                   ``import_library``, ``layers``
+    whole process, in memory the same as inference, and the inputs are there before ``import_library``
+    inference job            ``import_library``, then for each batch ``bind``, the runner once, ``fetch``; ``load`` before
+                             the first, and again where shapes change and ``takes_any_shape`` is False
+    ======================== =========================================================================================
+    """
 
     name: ClassVar[str]
     formats: ClassVar[tuple[ModelFormat, ...]]
@@ -155,13 +182,36 @@ class Runtime(ABC):
     """Compute units that this runtime can be asked for on some machine."""
     option_groups: ClassVar[tuple[str, ...]] = ()
     """Options that have an effect here besides the common ones: groups such as ``onnx_options``, and plain ones."""
+    options: ClassVar[tuple[KnownOption, ...]] = ()
+    """The runtime's own options: people write ``--<name>_options "key=value;..."``, and :meth:`own_options` reads them."""
     row: ClassVar[RuntimeRow]
     """What the stages mean here (measuring.md section 1)."""
     rows: ClassVar[Mapping[ModelFormat, RuntimeRow]] = {}
     """Rows of formats that differ from ``row``."""
 
+    numbers_only: ClassVar[str] = ""
+    """Why its times and memory tell nothing of a device; empty: they do. Such a runtime infers, and is never measured."""
     cached_values: ClassVar[bool] = True
     """Whether a model out of ``cache_dir`` gives the values of one that was just compiled; else an inference job caches nothing."""
+
+    def __init_subclass__(cls, *, is_base: bool = False, **more: Any) -> None:
+        """Check a runtime's class as it is made; ``is_base``: it is what several runtimes share, and leaves something open.
+
+        Raises :class:`~dynolab.errors.PluginMissing`, naming the distribution and what is missing or wrong.
+        """
+        super().__init_subclass__(**more)
+        if not is_base:
+            _check_class(cls)
+
+    def own_options(self, options: Options) -> dict[str, OptionValue | None]:
+        """The values of :attr:`options`, by name: what was given, else the default. Raises SpecInvalid for what does not fit."""
+        group = group_of(self.name)
+        return typed(group, self.options, options.group(group)) if self.options else {}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Every group and option that has an effect here besides the common ones."""
+        return (*self.option_groups, *([group_of(self.name)] if self.options else ()))
 
     def row_of(self, kind: ModelFormat) -> RuntimeRow:
         """The row that holds for one format."""
@@ -214,6 +264,84 @@ class Runtime(ABC):
     ) -> LayerRecording:
         """Time and compute unit of every layer in each of ``iterations`` runs through ``watch``, after a warm-up of its own."""
         raise ModelNotSupported(f"runtime {self.name} does not tell the time of single layers")
+
+
+def _check_class(made: type[Runtime]) -> None:
+    missing = [name for name in ("name", "formats", "distributions", "units", "row") if not hasattr(made, name)]
+    missing += [name for name in sorted(Runtime.__abstractmethods__) if getattr(made, name) is getattr(Runtime, name)]
+    wrong = [] if missing else [name for name, fits in _fits(made) if not fits]
+    if not missing and not wrong:
+        return
+    owner = plugins.owner_of_module(PACKAGE, made.__module__) or made.__module__
+    told = f"lacks {', '.join(missing)}" if missing else f"has no usable {wrong[0]}: {getattr(made, wrong[0])!r}"
+    raise PluginMissing(
+        f"the runtime class {made.__qualname__} of {owner} {told}",
+        hint="docs/runtimes.md has a whole runtime to compare with; a class that others build on says is_base=True",
+    )
+
+
+def _fits(made: type[Runtime]) -> Iterator[tuple[str, bool]]:
+    """Whether what every runtime has to tell of itself is of the right kind."""
+
+    def all_are(kind: type, value: object) -> bool:
+        return isinstance(value, tuple) and bool(value) and all(isinstance(one, kind) for one in value)
+
+    yield "name", all_are(str, (made.name,)) and made.name.isidentifier() and made.name == made.name.lower()
+    yield "formats", all_are(ModelFormat, made.formats)
+    yield "distributions", all_are(str, made.distributions)
+    yield "units", all_are(ComputeUnit, made.units)
+    yield "row", isinstance(made.row, RuntimeRow)
+    yield "options", not made.options or (all_are(KnownOption, made.options) and group_of(made.name) not in TABLE.keys)
+
+
+def runtime_named(name: str) -> Runtime:
+    """The runtime plug-in of a name.
+
+    Raises :class:`~dynolab.errors.NotFound`, and :class:`~dynolab.errors.PluginMissing` for one of an outside distribution
+    that cannot be used.
+    """
+    found = plugins.load(PACKAGE, name)
+    if isinstance(found, Runtime) and found.name == name:
+        return found
+    told = (
+        f"calls itself {found.name!r}" if isinstance(found, Runtime) else f"is no Runtime, but {type(found).__name__}"
+    )
+    owner = plugins.owner(PACKAGE, name)
+    if owner is None:
+        raise Bug(f"the plug-in {name} of {PACKAGE} {told}")
+    raise PluginMissing(
+        f"the runtime {name!r} of {owner} {told}",
+        hint=f"its entry point names an object of a class built on dynolab.runtimes.base.Runtime, called {name!r} as well",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A runtime that is installed, as it tells of itself; ``runtime`` None: it is broken, and ``unavailable`` says how."""
+
+    name: str
+    runtime: Runtime | None
+    versions: Mapping[str, str]
+    unavailable: str | None
+
+
+def installed_runtimes() -> list[Installed]:
+    """Every runtime, whether or not it can be used; one that is broken keeps none of the others from being told."""
+    return [_installed(name) for name in plugins.names(PACKAGE)]
+
+
+def _installed(name: str) -> Installed:
+    try:
+        runtime = runtime_named(name)
+    except Error as error:
+        return Installed(name, None, {}, error.message + (f" ({error.hint})" if error.hint else ""))
+    if type(runtime).__module__.startswith(f"{__package__}."):
+        return Installed(name, runtime, runtime.versions(), runtime.unavailable())
+    try:
+        return Installed(name, runtime, runtime.versions(), runtime.unavailable())
+    except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises is told of it alone
+        owner = plugins.owner(PACKAGE, name)
+        return Installed(name, None, {}, f"the runtime {name!r} of {owner} fails: {type(error).__name__}: {error}")
 
 
 def install_command(extra: str) -> str:

@@ -82,7 +82,11 @@ def _decoder(kind: Any) -> _Decoder:
         return _mapping(*get_args(kind))
     if is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind)
-    return _float if kind is float else _chosen(kind) if issubclass(kind, Enum | Path) else _plain(kind)
+    if kind is float:
+        return _float
+    return (
+        _chosen(kind) if issubclass(kind, Enum | Path) or (issubclass(kind, str) and kind is not str) else _plain(kind)
+    )
 
 
 def _plain(kind: type) -> _Decoder:
@@ -102,7 +106,7 @@ def _float(value: Any) -> float:
 
 
 def _chosen(kind: type) -> _Decoder:
-    """One of an enum's values, or a path."""
+    """One of an enum's values, a path, or a text of a form that its type checks."""
 
     def decoded(value: Any) -> Any:
         try:

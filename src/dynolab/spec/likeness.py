@@ -38,7 +38,7 @@ def unlike(a: Profile, b: Profile) -> tuple[Unlike, ...]:
 def _must_agree(profile: Profile) -> dict[str, str | None]:
     return {
         "schema": str(profile.schema_version),
-        "format": profile.model.format.value,
+        "format": str(profile.model.format),
         "device": profile.device.name,
         "precision": precision.of_profile(profile),
     }

@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import ClassVar
 
 from dynolab.spec.tensors import TensorSpec
 
-
-class ModelFormat(StrEnum):
-    """The formats dynolab tells apart, by what stands in the file rather than by its name alone."""
-
-    ONNX = "onnx"
-    ORT = "ort"
-    TFLITE = "tflite"
-    OPENVINO_IR = "openvino_ir"
-    TORCHSCRIPT = "torchscript"
-    EXPORTED_PROGRAM = "exported_program"
-    QNN_CONTEXT_BINARY = "qnn_context_binary"
-    QNN_DLC = "qnn_dlc"
-    PRECOMPILED_QNN_ONNX = "precompiled_qnn_onnx"
-    NULL = "null"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 
-EXTENSIONS: dict[str, ModelFormat] = {
-    ".onnx": ModelFormat.ONNX,
-    ".ort": ModelFormat.ORT,
-    ".tflite": ModelFormat.TFLITE,
-    ".xml": ModelFormat.OPENVINO_IR,
-    ".pt": ModelFormat.TORCHSCRIPT,
-    ".jit": ModelFormat.TORCHSCRIPT,
-    ".pt2": ModelFormat.EXPORTED_PROGRAM,
-    ".null": ModelFormat.NULL,
-}
+def is_format_name(name: object) -> bool:
+    """Whether a format may be called so."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-NAMED_EXTENSIONS: dict[str, ModelFormat] = {".bin": ModelFormat.QNN_CONTEXT_BINARY, ".dlc": ModelFormat.QNN_DLC}
-"""Endings of files that are taken for a model only where they are named themselves: ``.bin`` is OpenVINO's weights as well, and
-beside either of them lies what it was made from."""
+class ModelFormat(str):
+    """The name of a model format: small letters, digits and ``_``. Those of dynolab's own formats are constants of the class.
+
+    Any valid name is one, also that of a format which an outside distribution declares and which is not known here: a profile
+    can be read, shown and compared wherever it is carried. What is known of a format is in :mod:`dynolab.formats`.
+
+    Raises :class:`ValueError` for what is no name of that form.
+    """
+
+    __slots__ = ()
+    ONNX: ClassVar[ModelFormat]
+    ORT: ClassVar[ModelFormat]
+    TFLITE: ClassVar[ModelFormat]
+    OPENVINO_IR: ClassVar[ModelFormat]
+    TORCHSCRIPT: ClassVar[ModelFormat]
+    EXPORTED_PROGRAM: ClassVar[ModelFormat]
+    QNN_CONTEXT_BINARY: ClassVar[ModelFormat]
+    QNN_DLC: ClassVar[ModelFormat]
+    PRECOMPILED_QNN_ONNX: ClassVar[ModelFormat]
+    NULL: ClassVar[ModelFormat]
+
+    def __new__(cls, name: str) -> ModelFormat:
+        if not is_format_name(name):
+            raise ValueError(
+                f"{str(name)[:100]!r} is no name of a model format: small letters, digits and _, at most 40, the first a letter"
+            )
+        return super().__new__(cls, name)
+
+
+ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.TFLITE = map(ModelFormat, ("onnx", "ort", "tflite"))
+ModelFormat.OPENVINO_IR, ModelFormat.NULL = map(ModelFormat, ("openvino_ir", "null"))
+ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM = map(ModelFormat, ("torchscript", "exported_program"))
+ModelFormat.QNN_CONTEXT_BINARY, ModelFormat.QNN_DLC = map(ModelFormat, ("qnn_context_binary", "qnn_dlc"))
+ModelFormat.PRECOMPILED_QNN_ONNX = ModelFormat("precompiled_qnn_onnx")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isfinite
 
@@ -95,8 +95,9 @@ class Given:
 class OptionTable:
     """The options that one kind of job knows: what reads a text, and writes one."""
 
-    def __init__(self, options: Iterable[KnownOption]) -> None:
-        self.options = tuple(options)
+    def __init__(self, options: Iterable[KnownOption], *, others: re.Pattern[str] | None = None) -> None:
+        """``others``: names of groups that are kept as they were written, for whoever knows them to read with :func:`typed`."""
+        self.options, self._others = tuple(options), others
         self.top_level = {option.name: option for option in self.options if option.group is None}
         self.keys = {
             group.name: {option.name: option for option in self.options if option.group == group.name}
@@ -118,7 +119,11 @@ class OptionTable:
                     f"--{option.name} is given twice", hint="give it once, with everything it should hold"
                 )
             if option.kind is Kind.GROUP:
-                groups[option.name] = self._parse_group(option, raw)
+                known = self.keys.get(option.name)
+                groups[option.name] = {
+                    key: value if known is None else _parse_value(known[key], value)
+                    for key, value in _pieces(option, raw, known)
+                }
             else:
                 plain[option.name] = _parse_value(option, raw)
         return Given(plain, groups)
@@ -156,26 +161,52 @@ class OptionTable:
     def _known_option(self, name: str) -> KnownOption:
         if name in self.top_level:
             return self.top_level[name]
+        if self._others is not None and self._others.fullmatch(name):
+            return KnownOption(name, Kind.GROUP, "Options of a runtime that declares them itself.")
         inside = [f'--{group} "{name}=..."' for group, keys in self.keys.items() if name in keys]
         hint = f"it belongs into {' or '.join(inside)}" if inside else _nearest(name, self.top_level, prefix="--")
         raise SpecInvalid(f"there is no option --{name}", hint=hint)
 
-    def _parse_group(self, group: KnownOption, raw: str) -> dict[str, OptionValue]:
-        values: dict[str, OptionValue] = {}
-        known = self.keys[group.name]
-        for piece in filter(None, (part.strip() for part in raw.split(";"))):
-            name, equals, value = (part.strip() for part in piece.partition("="))
-            if name not in known:
-                _check_no_place(f"--{group.name} {name}", name, _PLACE_KEY)
-                raise SpecInvalid(f"--{group.name} has no key {name!r} (in {piece!r})", hint=_nearest(name, known))
-            if not equals or not value:
-                raise SpecInvalid(f"--{group.name} {name} has no value", hint=f"{name}=..., {known[name].takes}")
-            if name in values:
-                raise SpecInvalid(f"--{group.name} {name} is given twice", hint="give each key once")
-            values[name] = _parse_value(known[name], value)
-        if not values:
-            raise SpecInvalid(f"--{group.name} has no value", hint=f"it takes: {group.takes}")
-        return values
+
+def _pieces(group: KnownOption, raw: str, known: Mapping[str, KnownOption] | None) -> Iterator[tuple[str, str]]:
+    """The keys and values in a group's text; ``known`` None: they are not known here."""
+    seen: set[str] = set()
+    for piece in filter(None, (part.strip() for part in raw.split(";"))):
+        name, equals, value = (part.strip() for part in piece.partition("="))
+        if known is None:
+            _check_no_place(f"--{group.name} {name}", name, _PLACE_KEY)
+            _check_no_place(f"--{group.name} {name} {value!r}", value, _PLACE_VALUE)
+        elif name not in known:
+            _check_no_place(f"--{group.name} {name}", name, _PLACE_KEY)
+            raise SpecInvalid(f"--{group.name} has no key {name!r} (in {piece!r})", hint=_nearest(name, known))
+        if not equals or not value or not name:
+            takes = "VALUE" if known is None else f"..., {known[name].takes}"
+            raise SpecInvalid(f"--{group.name} {name} has no value", hint=f"{name}={takes}")
+        if name in seen:
+            raise SpecInvalid(f"--{group.name} {name} is given twice", hint="give each key once")
+        seen.add(name)
+        yield name, value
+    if not seen:
+        raise SpecInvalid(f"--{group.name} has no value", hint=f"it takes: {group.takes}")
+
+
+def typed(
+    group: str, options: Sequence[KnownOption], given: Mapping[str, OptionValue]
+) -> dict[str, OptionValue | None]:
+    """The values of options that a runtime declares, each as its kind says: what was given, else the default.
+
+    Raises :class:`SpecInvalid`, naming the value and what there is, for a key that none of them has and for a value that does
+    not fit.
+    """
+    known = {option.name: replace(option, group=group) for option in options}
+    found: dict[str, OptionValue | None] = {name: option.default for name, option in known.items()}
+    for name, value in given.items():
+        if name not in known:
+            raise SpecInvalid(
+                f"--{group} has no key {name!r} (in '{name}={_write(value)}')", hint=_nearest(name, known)
+            )
+        found[name] = _parse_value(known[name], _write(value))
+    return found
 
 
 def _words(text: str) -> list[str]:

@@ -7,6 +7,8 @@ some ONNX Runtime options are dynolab's own.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -75,6 +77,9 @@ class Options:
         """
         unused = [name for name in self.plain if name not in used and name != "runtime"]
         for group, given in self.groups.items():
+            if group not in TABLE.keys:
+                unused += [] if group in used else [group]
+                continue
             idle = [f"{group}.{key}" for key in given if not TABLE.keys[group][key].read_by(used)]
             unused += idle if TABLE.top_level[group].read_by(used) else [group]
         return tuple(unused)
@@ -247,7 +252,9 @@ _TORCH = [
 OPTIONS: tuple[KnownOption, ...] = (*_TOP, *_ONNX, *_TFLITE, *_QNN, *_OPENVINO, *_TORCH)
 """Every known option and group key. Those with ``needs`` are checked by type alone: their vendors' lists of words grow."""
 
-TABLE = OptionTable(OPTIONS)
+OWN_GROUP = re.compile(r"[a-z][a-z0-9_]*_options", re.ASCII)
+"""How the group is called in which a runtime's own options stand: its name, then ``_options``."""
+TABLE = OptionTable(OPTIONS, others=OWN_GROUP)
 _OWN_FIELDS = ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats")
 NO_EFFECT = "accepted, no effect"
 """What stands for dynolab's default where an option is idle."""
@@ -256,11 +263,33 @@ NO_EFFECT = "accepted, no effect"
 def without_effect(name: str, runtime: str) -> str:
     """The sentence for an option that :meth:`Options.unused_by` names: whose doing it is that it has no effect."""
     group, _, key = name.partition(".")
+    if group not in TABLE.top_level:
+        return f"{name} has no effect on runtime {runtime}"
     option = TABLE.keys[group][key] if key else TABLE.top_level[name]
     if not option.idle:
         return f"{name} has no effect on runtime {runtime}"
     why = f"it needs {option.needs}, which no runtime here brings" if option.needs else "no runtime here reads it"
     return f"{name} is accepted for compatibility with AI Hub and has no effect: {why}"
+
+
+def group_of(runtime: str) -> str:
+    """The group in which a runtime's own options stand."""
+    return f"{runtime}_options"
+
+
+def check_groups(options: Options, runtimes: Collection[str]) -> None:
+    """Whether every group is one of the table's, or of a runtime that is there.
+
+    Raises :class:`SpecInvalid`, naming the nearest: where the options are parsed, nobody can know what runtimes there are.
+    """
+    known = {*TABLE.top_level, *(group_of(name) for name in runtimes)}
+    for group in options.groups:
+        if group not in known:
+            near = difflib.get_close_matches(group, sorted(known), n=3)
+            hint = f"did you mean {' or '.join(f'--{one}' for one in near)}?" if near else ""
+            raise SpecInvalid(
+                f"there is no option --{group}", hint=hint or f"runtimes there: {', '.join(sorted(runtimes))}"
+            )
 
 
 # ---- text to options, and back ----------------------------------------------------------------------------------------

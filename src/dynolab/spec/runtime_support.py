@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from dynolab.errors import SpecInvalid
+from dynolab.spec.models import is_format_name
+from dynolab.spec.options import Options, check_groups
 
 RUNS = "runs:"
 """What attributes begin with that tell what a device runs: ``runs:onnxruntime/onnx``, a runtime and a format that it reads."""
+ENDS = "ending:"
+"""What attributes begin with that tell how files of an outside distribution's format end: ``ending:.mnn/mnn``."""
+_ENDING = re.compile(r"\.[a-z0-9][a-z0-9_-]{0,19}", re.ASCII)
+
+
+def told_endings(attributes: Iterable[str]) -> dict[str, str]:
+    """Formats by the ending of their files, as devices with these attributes tell them besides dynolab's own."""
+    told = (one.removeprefix(ENDS).partition("/") for one in attributes if one.startswith(ENDS))
+    return {ending: kind for ending, _, kind in told if _ENDING.fullmatch(ending) and is_format_name(kind)}
+
+
+def told_kinds(attributes: Iterable[str]) -> set[str]:
+    """The formats that devices with these attributes read."""
+    return {kind for _, kind in _runs(attributes) if kind}
 
 
 def check_runtime_support(
@@ -45,7 +62,14 @@ def check_runtime_support(
     )
 
 
-def _runs(attributes: Sequence[str]) -> set[tuple[str, str]]:
+def check_own_options(options: Options, boards: Sequence[Sequence[str]]) -> None:
+    """Raises :class:`SpecInvalid` for options of a runtime that a device lacks, as far as its agents tell (see above)."""
+    told = [_runs(one) for one in boards]
+    if all(told):
+        check_groups(options, {runtime for pairs in told for runtime, _ in pairs})
+
+
+def _runs(attributes: Iterable[str]) -> set[tuple[str, str]]:
     """Runtimes, each with a kind of model that it reads."""
     told = (one.removeprefix(RUNS).partition("/") for one in attributes if one.startswith(RUNS))
     return {(runtime, kind) for runtime, _, kind in told}

@@ -118,12 +118,25 @@ def null(path: Path) -> Path:
     return path
 
 
+def precompiled_qnn_onnx(path: Path) -> Path:
+    """The net of :func:`onnx_net`, built for a Hexagon v73."""
+    from dynolab.runtimes import _htp as htp
+    from dynolab.spec.chipsets import chipset_named
+
+    source = onnx_net(path.with_name("source.onnx"))
+    entries = {"ep.context_enable": "1", "ep.context_file_path": str(path), "ep.context_embed_mode": "0"}
+    htp.open_session(source, chipset_named("v73"), entries)
+    source.unlink()
+    return path
+
+
 MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.ONNX: ("net.onnx", onnx_net),
     ModelFormat.ORT: ("net.ort", ort),
     ModelFormat.OPENVINO_IR: ("net.xml", openvino_ir),
     ModelFormat.TORCHSCRIPT: ("net.pt", torchscript),
     ModelFormat.EXPORTED_PROGRAM: ("net.pt2", exported_program),
+    ModelFormat.PRECOMPILED_QNN_ONNX: ("net.onnx", precompiled_qnn_onnx),
     ModelFormat.NULL: ("net.null", null),
 }
 """File name and maker by format; TFLite has no small maker: a test carries a file."""

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from dynolab import plugins
+from dynolab import formats
 from dynolab.measure import inputs
 from dynolab.measure.protocol import REQUEST_FILE, InputWishes, Inspection, Measure, RunKind, RunResult, write
-from dynolab.runtimes.base import Runtime
+from dynolab.runtimes.base import runtime_named
 from dynolab.spec.measurements import ComputeUnit, StageName
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
-
-
-def runtime_named(name: str) -> Runtime:
-    """The plug-in, or a failed test."""
-    runtime = plugins.load("dynolab.runtimes", name)
-    assert isinstance(runtime, Runtime)
-    return runtime
-
+from dynolab.testing.runtime_probe import PROBED_FILE, RUNS, Probed
 
 _ASK = """
-import sys
+import json, sys
+import dynolab.runtimes.base
+import numpy
+before = {name.partition(".")[0] for name in sys.modules}
 from dynolab import plugins
 plugin = plugins.load("dynolab.runtimes", sys.argv[1])
 plugin.unavailable(), plugin.versions()
-print(*{name.partition(".")[0] for name in sys.modules})
+after = {name.partition(".")[0] for name in sys.modules}
+own = type(plugin).__module__.partition(".")[0]
+print(json.dumps(sorted(after - before - {own, "dynolab", *sys.stdlib_module_names})))
 """
 
 
@@ -42,7 +41,7 @@ _READ = """
 import json, sys, sysconfig
 from pathlib import Path
 import dynolab
-from dynolab import plugins
+from dynolab import formats
 from dynolab.measure import inputs
 from dynolab.measure.protocol import RunRequest, read
 from dynolab.measure.worker import Run
@@ -70,17 +69,47 @@ _COMPILED: dict[type[RuntimeContract], tuple[RunResult, Path]] = {}
 """What compile made, and the folder that it lies in: it may take a minute, and two tests need it."""
 
 
+_PROBED: dict[type[RuntimeContract], Probed] = {}
+
+
 class RuntimeContract:
-    """Each test goes through the measuring worker, as a profile does."""
+    """What every runtime keeps; all of it goes through the measuring worker, as a profile does, or through a probe of it.
+
+    A suite names ``runtime`` and ``format`` and has a fixture ``model``. It can say more, and then more is checked:
+    ``open_shapes``, two shapes of the inputs of a model that leaves dimensions open (which ``open_model`` gives), and
+    :meth:`reference`, the outputs that the model has to have. Where the runtime is not available all of it is skipped, but for
+    those that the variable ``DYNOLAB_REQUIRED_RUNTIMES`` names.
+    """
 
     runtime: ClassVar[str]
     format: ClassVar[ModelFormat]
     wishes: ClassVar[InputWishes] = InputWishes()
+    open_shapes: ClassVar[tuple[Mapping[str, tuple[int, ...]], ...]] = ()
+    """Two choices of the shapes of every input of ``open_model``, of which the outputs' shapes are to follow."""
+    psnr_db: ClassVar[float] = 60.0
+    """How near the outputs have to be to those of :meth:`reference`, the largest of which is the peak."""
+
+    def reference(self, model: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Mapping[str, Any] | None:
+        """The outputs that the model has to have for these inputs, by name; None: nothing tells them."""
+        return None
+
+    @pytest.fixture(autouse=True)
+    def available(self) -> None:
+        """Skip where the runtime cannot be used, with its reason."""
+        reason = runtime_named(self.runtime).unavailable()
+        if reason is not None and self.runtime not in os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split():
+            pytest.skip(reason)
+        assert reason is None
 
     @pytest.fixture
     def model(self, tmp_path: Path) -> Path:
         """A small model of the format, the same for each test; to be overridden."""
         raise NotImplementedError  # a fixture without a sensible default: the suite cannot run without a model
+
+    @pytest.fixture
+    def open_model(self, tmp_path: Path) -> Path | None:
+        """A model that leaves dimensions of its inputs open, for ``open_shapes``; None: the runtime takes none."""
+        return None
 
     @pytest.fixture
     def harness(self, tmp_path: Path, model: Path) -> Harness:
@@ -199,11 +228,92 @@ class RuntimeContract:
 
     @pytest.mark.usefixtures("model")  # which skips where the runtime is not installed
     def test_the_library_comes_in_with_its_import_only(self) -> None:
-        """Asking the plug-in imports nothing of the vendor's: that is what the import's figure is measured by."""
+        """Asking the plug-in imports nothing but its own modules: that is what the import's figure is measured by."""
         runtime = runtime_named(self.runtime)
         assert runtime.unavailable() is None
         assert runtime.versions()
         answer = subprocess.run([sys.executable, "-c", _ASK, self.runtime], capture_output=True, text=True, check=True)
-        owners = metadata.packages_distributions()
-        vendors = {name for name in owners if set(owners[name]) & set(runtime.distributions)} - {"dynolab"}
-        assert not vendors & set(answer.stdout.split())
+        imported = json.loads(answer.stdout.splitlines()[-1])
+        assert not imported, (
+            f"asking for the runtime {self.runtime} imports {imported}: that belongs into import_library"
+        )
+
+    def test_its_format_is_declared(self) -> None:
+        """Else no file is ever known to be of it."""
+        assert self.format in runtime_named(self.runtime).formats
+        assert formats.by_name(self.format) is not None, f"no entry point of {formats.GROUP} declares {self.format}"
+
+    @pytest.fixture
+    def probed(self, harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> Probed:
+        """What was seen of the runtime from inside its process, once for all tests."""
+        if "dynolab" in runtime_named(self.runtime).distributions:
+            pytest.skip("the runtime computes nothing")
+        if type(self) not in _PROBED:
+            folder = tmp_path_factory.mktemp("probe")
+            write(harness.request(RunKind.INFERENCE), folder / REQUEST_FILE)
+            command = [sys.executable, "-P", "-m", "dynolab.testing.runtime_probe", str(folder)]
+            ran = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            _PROBED[type(self)] = Probed(**json.loads((folder / PROBED_FILE).read_text(encoding="utf-8")))
+        return _PROBED[type(self)]
+
+    def test_outputs_stay_the_same_run_after_run(self, probed: Probed) -> None:
+        """Inputs are bound once: what the library destroys of them, the runner's callable fills in again."""
+        assert not probed.changed_later, f"run {RUNS} gives other values of {probed.changed_later} than the first"
+
+    def test_outputs_follow_from_the_inputs(self, probed: Probed) -> None:
+        assert not probed.zero, "every output is zero, whatever the inputs are"
+        assert not probed.same_for_seeds, "the outputs are the same for other inputs"
+
+    def test_the_runner_infers(self, probed: Probed) -> None:
+        """It is the runner's callable that is timed, so nothing may be there before it was called."""
+        assert not probed.early, (
+            "the outputs of new inputs are there though nothing was run: they come from bind or fetch"
+        )
+
+    def test_a_load_infers_nothing(self, probed: Probed) -> None:
+        """An app's first inference is measured apart, and the load ends before it."""
+        assert not probed.inferred_in_load, f"the load calls what an inference does: {probed.inferred_in_load}"
+
+    def test_the_layer_pass_runs_as_often_as_it_is_told(self, probed: Probed) -> None:
+        """Each iteration through the watch, which tells the calm ones, and none left out."""
+        if probed.layer_iterations is None:
+            pytest.skip("the runtime does not tell the time of single layers")
+        assert probed.layer_iterations == 3, "of 3 iterations so many have layers"
+        assert probed.layer_runs >= 3, "of 3 iterations so many were run through the watch"
+
+    def test_outputs_are_those_of_the_reference(self, probed: Probed, model: Path) -> None:
+        for inputs_of, outputs_of in zip(probed.input_files, probed.output_files, strict=True):
+            expected = self.reference(model, {name: np.load(file) for name, file in inputs_of.items()})
+            if expected is None:
+                pytest.skip("the suite has no reference")
+            found = {name: np.load(file) for name, file in outputs_of.items()}
+            assert found.keys() == expected.keys()
+            for name, array in found.items():
+                assert array.shape == np.shape(expected[name]), name
+                psnr = psnr_of(np.asarray(expected[name]), array)
+                assert psnr >= self.psnr_db, (
+                    f"output {name}: {psnr:.1f} dB to the reference, {self.psnr_db:g} are wanted"
+                )
+
+    def test_shapes_that_are_asked_for_are_bound(self, tmp_path: Path, open_model: Path | None) -> None:
+        if open_model is None or len(self.open_shapes) != 2:
+            pytest.skip("the suite has no model with open dimensions")
+        seen = []
+        for number, shapes in enumerate(self.open_shapes):
+            place, wishes = tmp_path / f"open{number}", InputWishes(shapes=dict(shapes))
+            harness = Harness(place, open_model, self.format, self.runtime, wishes=wishes)
+            harness.inspect()
+            found = harness.inspection
+            assert found is not None
+            assert {item.spec.name: item.spec.shape for item in found.inputs} == dict(shapes)
+            seen.append({spec.name: spec.shape for spec in found.outputs})
+        assert seen[0] != seen[1], f"the outputs have the same shapes for other inputs: {seen[0]}"
+
+
+def psnr_of(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
+    """How near values are to those expected, in dB; the peak is the largest of those."""
+    wide, other = expected.astype(np.float64), found.astype(np.float64)
+    error = float(np.mean((wide - other) ** 2))
+    peak = float(np.max(np.abs(wide)))
+    return float("inf") if error == 0 else 10 * np.log10(max(peak, np.finfo(np.float64).tiny) ** 2 / error)

@@ -10,6 +10,7 @@ import numpy as np
 
 from dynolab.runtimes._elements import element_type
 from dynolab.spec.compiles import OutputCheck
+from dynolab.spec.quantizes import Accuracy
 from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains.base import Array
 
@@ -53,6 +54,33 @@ class Comparison:
     def checks(self) -> tuple[OutputCheck, ...]:
         """What came of all of them, one output after the other."""
         return tuple(output.check() for output in self._outputs)
+
+
+class Agreement:
+    """Of a classifier, which has one output [N, classes]: for how many of the N two models rank the same class first."""
+
+    def __init__(self) -> None:
+        self.answers = self.agreeing = 0
+
+    def add(self, before: Sequence[Array], after: Sequence[Array]) -> None:
+        """Both models' outputs, in order, for the same inputs."""
+        ranked, other = _first_ranked(before), _first_ranked(after)
+        self.answers += 0 if ranked is None else len(ranked)
+        if ranked is not None and other is not None and ranked.shape == other.shape:
+            self.agreeing += int((ranked == other).sum())
+
+
+def _first_ranked(outputs: Sequence[Array]) -> Array | None:
+    """The class that stands first in each row of the one output [N, classes]; None of any other model's outputs."""
+    if len(outputs) != 1 or outputs[0].ndim != 2 or outputs[0].shape[1] < 2 or outputs[0].dtype.kind not in "fiu":
+        return None
+    first: Array = np.argmax(outputs[0], axis=1)
+    return first
+
+
+def accuracy(running: Comparison, ranks: Agreement) -> Accuracy:
+    """What came of both."""
+    return Accuracy(running.checks(), ranks.answers or None, ranks.agreeing if ranks.answers else None)
 
 
 class _Output:

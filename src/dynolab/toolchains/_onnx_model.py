@@ -37,11 +37,11 @@ def make(order: Order, folder: Path) -> tuple[Path, Any, tuple[Notice, ...]]:
     import onnx
 
     source = order.model
-    if order.format is not ModelFormat.ONNX:
+    if order.format != ModelFormat.ONNX:
         source = order.scratch / "exported.onnx"
         torch_export.to_onnx(order.model, order.format, order.input_specs, source)
     model = read(source)
-    if order.format is not ModelFormat.ONNX and order.input_specs:
+    if order.format != ModelFormat.ONNX and order.input_specs:
         graphs.name_inputs(model, list(order.input_specs))
     graphs.check_specs(model.graph, order.input_specs)
     domains = {entry.domain for entry in model.opset_import} | set(_STANDARD)
@@ -75,7 +75,7 @@ def reference(order: Order, names: Sequence[str], inputs: Mapping[str, Array]) -
     last = options.names("force_channel_last_input")
     narrow = options.is_set("truncate_64bit_io") or options.is_set("truncate_64bit_tensors")
     fed = [np.moveaxis(array, -1, 1) if name in last else array for name, array in inputs.items()]
-    if order.format is ModelFormat.ONNX:
+    if order.format == ModelFormat.ONNX:
         session = open_session(order.model)
         nodes = session.get_inputs()
         wide = {node.name: spec(node).dtype for node in nodes if narrow and spec(node).dtype in graphs.NARROWER}
@@ -103,6 +103,13 @@ def open_session(path: Path, level: str = "ORT_DISABLE_ALL") -> Any:
     Raises :class:`ModelInvalid` with ONNX Runtime's reason.
     """
     return _opened(path, _session_options(level))
+
+
+def open_content(content: bytes, folder: Path) -> Any:
+    """The same of a model in memory, whose external data lie in the folder."""
+    options = _session_options("ORT_DISABLE_ALL")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return _opened(content, options)
 
 
 def runner(session: Any) -> Callable[[Mapping[str, Array]], list[Array]]:
@@ -202,9 +209,9 @@ def _session_options(level: str) -> Any:
     return options
 
 
-def _opened(path: Path, options: Any) -> Any:
+def _opened(model: Path | bytes, options: Any) -> Any:
     try:
-        return library().InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return library().InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except library_errors() as error:
         reason = str(error).partition("failed:")[2] or str(error)
         raise ModelInvalid(f"ONNX Runtime does not load the model: {reason.strip()[:400]}") from error

@@ -19,6 +19,8 @@ from dynolab.spec.chipsets import Chipset
 from dynolab.spec.compiles import Npu, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.option_grammar import OptionValue
+from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
@@ -45,6 +47,17 @@ class Built:
     sdk: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An ONNX file as QNN is given it."""
+
+    source: Path
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    quantizations: tuple[Quantization, ...]
+    notices: tuple[Notice, ...]
+
+
 class QnnToolchain(Toolchain):
     """Float models are computed as float16; everything has to be the NPU's, or the model is refused."""
 
@@ -63,34 +76,32 @@ class QnnToolchain(Toolchain):
     def compile(self, order: Order) -> Made:
         """As the base says."""
         chipset = chipset_of(order)
-        _check_options(order)
-        place = order.scratch / "qnn"
-        place.mkdir()
-        source, session, notices = onnx_model.make(order, place)
-        _check_shapes(session)
-        edited, more = ends.quantize(source, order.options)
-        session = onnx_model.open_session(source) if edited else session
-        built = self.build(source, chipset)
-        names = tuple(node.name for node in session.get_outputs())
-        entry = self.write(order, source, built)
+        check_options(order.options.plain)
+        ready = prepare(order, order.scratch / "qnn")
+        built = self.build(ready.source, chipset)
+        entry = self.write(order, ready.source, built)
         size = (order.folder / entry).stat().st_size
         npu = Npu(chipset.name, chipset.soc_model, chipset.hexagon, built.graphs, built.operators, built.sdk)
         return Made(
             entry=entry,
             format=self.makes,
-            inputs=tuple(spec(node) for node in session.get_inputs()),
-            outputs=tuple(spec(node) for node in session.get_outputs()),
-            output_names=names,
+            inputs=ready.inputs,
+            outputs=ready.outputs,
+            output_names=tuple(one.name for one in ready.outputs),
             source=runs.side(RUNTIMES[order.format], order.model, order.format, order.file_bytes, order.scratch),
             compiled=Side(self.makes, size, schema=f"QNN {built.sdk}"),
-            notices=(*notices, *more, *_notices(chipset, self.holds, is_float=ends.computes_floats(source))),
-            quantizations=tuple(edited),
+            notices=(
+                *ready.notices,
+                *_notices(chipset, self.simulated_text, is_float=ends.computes_floats(ready.source)),
+            ),
+            quantizations=ready.quantizations,
             npu=npu,
             beside=SOURCE_FOLDER if (order.folder / SOURCE_FOLDER).is_dir() else None,
         )
 
-    holds: ClassVar[str] = "the file"
-    """What the simulator ran."""
+    simulated_text: ClassVar[str] = (
+        "the numbers are a simulator's: the file was run on Qualcomm's for x86; how close a device comes to it is not known"
+    )
 
     def build(self, source: Path, chipset: Chipset) -> Built:
         """A context of the whole graph, beside its source. Raises :class:`ModelNotSupported`."""
@@ -125,23 +136,40 @@ def chipset_of(order: Order) -> Chipset:
     return order.chipset
 
 
-def build_context(source: Path, chipset: Chipset, entries: Mapping[str, str] | None = None) -> Built:
-    """As :meth:`QnnToolchain.build` says.
+def prepare(order: Order, place: Path) -> Ready:
+    """The ONNX file that QNN is given, in a new folder. Raises :class:`~dynolab.errors.UserError`."""
+    place.mkdir(parents=True)
+    source, session, notices = onnx_model.make(order, place)
+    _check_shapes(session)
+    edited, more = ends.quantize(source, order.options)
+    session = onnx_model.open_session(source) if edited else session
+    inputs, outputs = (tuple(map(spec, nodes)) for nodes in (session.get_inputs(), session.get_outputs()))
+    return Ready(source, inputs, outputs, tuple(edited), (*notices, *more))
+
+
+def build_context(source: Path, chipset: Chipset) -> Built:
+    """As :meth:`QnnToolchain.build` says."""
+    session = open_building(source.parent, Path(source.name), chipset, _CONTEXT)
+    return built_context(source.parent / _CONTEXT, session, chipset)
+
+
+def open_building(
+    root: Path, source: Path, chipset: Chipset, wrapper: str, entries: Mapping[str, str] | None = None
+) -> Any:
+    """A session that writes the context of a model into the folder ``root``, below which ``source`` lies.
 
     The graph's name follows from the file's path: relative, it is the same wherever the work is done.
     """
+    asked = {"ep.context_enable": "1", "ep.context_file_path": wrapper, "ep.context_embed_mode": "0"}
+    with chdir(root):
+        return htp.open_session(source, chipset, {**asked, **(entries or {})})
+
+
+def built_context(wrapper: Path, session: Any, chipset: Chipset) -> Built:
+    """What such a session left. Raises :class:`ModelNotSupported` where it is not one graph, or not for the chipset."""
     import onnx
 
-    asked = {
-        "ep.context_enable": "1",
-        "ep.context_file_path": _CONTEXT,
-        "ep.context_embed_mode": "0",
-        **(entries or {}),
-    }
-    with chdir(source.parent):
-        session = htp.open_session(source.name, chipset, asked)
-        operators = sum(one.total() for one in htp.assigned(session).values())
-    wrapper = source.parent / _CONTEXT
+    operators = sum(one.total() for one in htp.assigned(session).values())
     model = onnx.load(str(wrapper))
     nodes = [node for node in model.graph.node if node.op_type == "EPContext"]
     if len(nodes) != 1 or len(model.graph.node) != 1:
@@ -149,9 +177,15 @@ def build_context(source: Path, chipset: Chipset, entries: Mapping[str, str] | N
             f"the NPU of {chipset.told} takes the model in {len(nodes)} parts, and not as one graph",
             hint="the operators between them are ONNX Runtime's: leave them out of the model",
         )
-    binary = source.parent / _attribute(nodes[0], "ep_cache_context")
+    binary = wrapper.parent / _attribute(nodes[0], "ep_cache_context")
     _check_binary(binary, chipset)
     return Built(wrapper, binary, (_attribute(nodes[0], "partition_name"),), operators, htp.built_for(model, chipset))
+
+
+def not_run(chipset: Chipset) -> Notice:
+    """What nobody can promise of anything that is built here."""
+    text = f"no {chipset.name} was at hand: whether the file loads there, and how fast it is, is not known"
+    return Notice("warning", "not-run-on-a-device", text)
 
 
 def keep_source(order: Order, source: Path) -> None:
@@ -175,15 +209,15 @@ def _check_binary(binary: Path, chipset: Chipset) -> None:
         raise ModelNotSupported(f"{chipset.told} was asked for, and what was built is for Hexagon {', '.join(found)}")
 
 
-def _check_options(order: Order) -> None:
+def check_options(given: Mapping[str, OptionValue]) -> None:
     """Raise :class:`SpecInvalid` for a compute unit or a version that is not here."""
-    units = set(str(order.options.plain.get("compute_unit", "all")).split(","))
+    units = set(str(given.get("compute_unit", "all")).split(","))
     if not units & {"all", "npu"}:
         raise SpecInvalid(
             f"--compute_unit {','.join(sorted(units))}: a QNN model is built for the NPU alone",
             hint="--compute_unit npu, or the target onnx for others",
         )
-    asked = str(order.options.plain.get("qairt_version", "default"))
+    asked = str(given.get("qairt_version", "default"))
     own = ".".join(htp.sdk_version().split(".")[:2])
     if asked not in ("default", "latest", own):
         raise SpecInvalid(
@@ -202,13 +236,8 @@ def _check_shapes(session: Any) -> None:
             )
 
 
-def _notices(chipset: Chipset, holds: str, *, is_float: bool) -> tuple[Notice, ...]:
-    found = [
-        Notice("info", "simulated", f"the numbers are a simulator's: {holds} was run on Qualcomm's for x86; how close a device "
-               "comes to it is not known"),
-        Notice("warning", "not-run-on-a-device", f"no {chipset.name} was at hand: whether the file loads there, and how fast it is, is not "
-               "known"),
-    ]  # fmt: skip
+def _notices(chipset: Chipset, simulated: str, *, is_float: bool) -> tuple[Notice, ...]:
+    found = [Notice("info", "simulated", simulated), not_run(chipset)]
     if is_float and chipset.computes_floats:
         found.append(Notice("info", "float16", "floating-point numbers are computed as float16 on the NPU"))
     elif is_float:

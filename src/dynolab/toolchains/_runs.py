@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
-from dynolab import plugins
 from dynolab.errors import Error
-from dynolab.runtimes.base import Runtime, Target
+from dynolab.runtimes.base import Runtime, Session, Target, runtime_named
 from dynolab.spec.compiles import Side
-from dynolab.spec.models import ModelFormat
+from dynolab.spec.measurements import Layer
+from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.options import parse
 from dynolab.toolchains.base import Array
 
@@ -18,14 +21,57 @@ def outputs_of(
     runtime: str, model: Path, kind: ModelFormat, inputs: Mapping[str, Array], scratch: Path, options: str = ""
 ) -> dict[str, Array]:
     """The outputs by name, in the model's order. Raises what the runtime raises."""
-    plugin, target = _target(runtime, model, kind, {name: one.shape for name, one in inputs.items()}, scratch, options)
-    plugin.import_library()
-    session = plugin.load(target)
-    session.bind(inputs, {})
-    session.runner()()
-    found = {name: array.copy() for name, array in session.fetch().items()}
-    session.close()
+    running = Running(runtime, model, kind, scratch, options)
+    found = running(inputs)
+    running.close()
     return found
+
+
+class Running:
+    """A model that stays loaded: its outputs by name, in its order, for one sample after the other."""
+
+    def __init__(self, runtime: str, model: Path, kind: ModelFormat, scratch: Path, options: str = "") -> None:
+        """``scratch``: of this one alone. Nothing is loaded before the first sample, which tells the shapes."""
+        self._plugin, self._target = _target(runtime, model, kind, {}, scratch, options)
+        self._plugin.import_library()
+        self._session: Session | None = None
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def describe(self) -> Description:
+        """Inputs and outputs as the file declares them. Raises what the runtime raises."""
+        return self._plugin.describe(self._target)
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Raises what the runtime raises."""
+        shapes = {name: one.shape for name, one in inputs.items()}
+        if self._session is None or (shapes != self._shapes and not self._session.takes_any_shape):
+            self.close()
+            self._session, self._shapes = self._plugin.load(replace(self._target, shapes=shapes)), shapes
+        self._session.bind(inputs, {})
+        self._session.runner()()
+        return {name: array.copy() for name, array in self._session.fetch().items()}
+
+    def layers(self, inputs: Mapping[str, Array], iterations: int) -> list[Layer]:
+        """What each layer takes, the median over the iterations. Raises what the runtime raises."""
+        shapes = {name: one.shape for name, one in inputs.items()}
+        target = replace(self._target, shapes=shapes, effective=self.effective())
+        times: dict[tuple[str, int], list[Layer]] = {}
+        for row in self._plugin.layers(target, inputs, iterations).iterations:
+            counts: Counter[str] = Counter()
+            for layer in row:
+                times.setdefault((layer.name, counts[layer.name]), []).append(layer)
+                counts[layer.name] += 1
+        return [replace(every[0], time_ns=int(median(one.time_ns for one in every))) for every in times.values()]
+
+    def effective(self) -> dict[str, str]:
+        """What is in effect, as the runtime tells it; asked after a run."""
+        return {} if self._session is None else self._session.effective()
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self._session is not None:
+            self._session.close()
+        self._session = None
 
 
 def load(runtime: str, model: Path, kind: ModelFormat, scratch: Path) -> None:
@@ -48,12 +94,12 @@ def side(runtime: str, model: Path, kind: ModelFormat, size: int, scratch: Path)
 def _target(
     runtime: str, model: Path, kind: ModelFormat, shapes: Mapping[str, tuple[int, ...]], scratch: Path, options: str
 ) -> tuple[Runtime, Target]:
-    plugin = plugins.load("dynolab.runtimes", runtime)
-    assert isinstance(plugin, Runtime)
+    plugin = runtime_named(runtime)
     artifact, cache = scratch / f"{runtime}-artifact", scratch / f"{runtime}-cache"
-    for place in (artifact, cache):
+    own = scratch / f"{runtime}-scratch"
+    for place in (artifact, cache, own):
         place.mkdir(exist_ok=True)
-    return plugin, Target(model, kind, artifact, cache, parse(options), dict(shapes))
+    return plugin, Target(model, kind, artifact, cache, parse(options), own, dict(shapes))
 
 
 def size_of(folder: Path) -> int:

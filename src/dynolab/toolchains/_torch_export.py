@@ -20,7 +20,7 @@ PROGRAM_OPSET, SCRIPT_OPSET = 20, 17
 
 def open_source(path: Path, kind: ModelFormat) -> Any:
     """The module or the exported program. Raises :class:`~dynolab.errors.ModelInvalid`."""
-    return files.open_program(path) if kind is ModelFormat.EXPORTED_PROGRAM else files.open_torchscript(path, "cpu")
+    return files.open_program(path) if kind == ModelFormat.EXPORTED_PROGRAM else files.open_torchscript(path, "cpu")
 
 
 def to_onnx(path: Path, kind: ModelFormat, specs: Mapping[str, InputSpec], target: Path) -> None:
@@ -31,7 +31,7 @@ def to_onnx(path: Path, kind: ModelFormat, specs: Mapping[str, InputSpec], targe
     source = open_source(path, kind)
     try:
         with _quiet():
-            if kind is ModelFormat.EXPORTED_PROGRAM:
+            if kind == ModelFormat.EXPORTED_PROGRAM:
                 _export_program(source, target)
             else:
                 _export_script(source, path, specs, target)
@@ -94,7 +94,7 @@ def call(source: Any, kind: ModelFormat, inputs: Sequence[Any]) -> list[Any]:
     import torch
     from torch.utils import _pytree as pytree
 
-    module = source.module() if kind is ModelFormat.EXPORTED_PROGRAM else source
+    module = source.module() if kind == ModelFormat.EXPORTED_PROGRAM else source
     with torch.inference_mode():
         given = module(*(torch.from_numpy(array.copy()) for array in inputs))
     leaves, _ = pytree.tree_flatten(given)

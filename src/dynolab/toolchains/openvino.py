@@ -40,7 +40,7 @@ class OpenVinoToolchain(Toolchain):
 
     def honours(self, source: ModelFormat) -> tuple[str, ...]:
         """Of TFLite, names and layouts stay what they are."""
-        return self._of_tflite if source is ModelFormat.TFLITE else self.options
+        return self._of_tflite if source == ModelFormat.TFLITE else self.options
 
     def compile(self, order: Order) -> Made:
         """As the base says. ``--quantize_weight_type float16`` halves the weights; it computes in float32 as before."""
@@ -48,7 +48,7 @@ class OpenVinoToolchain(Toolchain):
         import openvino
 
         source, notices, quantized = order.model, tuple[Notice, ...](), list[Quantization]()
-        if order.format is not ModelFormat.TFLITE:
+        if order.format != ModelFormat.TFLITE:
             place = order.scratch / "onnx"
             place.mkdir()
             source, _, notices = onnx_model.make(order, place)
@@ -57,7 +57,7 @@ class OpenVinoToolchain(Toolchain):
         try:
             model = openvino.Core().read_model(str(source))
             model_facts.name_inputs(model, source)
-            if order.format is ModelFormat.TFLITE:
+            if order.format == ModelFormat.TFLITE:
                 _reshape(model, order)
             target = order.folder / f"{Path(order.model.name).stem}.xml"
             openvino.save_model(model, str(target), compress_to_fp16=half_weights.is_asked(order.options))
@@ -79,7 +79,7 @@ class OpenVinoToolchain(Toolchain):
 
     def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """As the base says; of quantised inputs and outputs their real numbers."""
-        if order.format is not ModelFormat.TFLITE:
+        if order.format != ModelFormat.TFLITE:
             return onnx_model.reference(order, made.output_names, ends.real(inputs, made.quantizations))
         found = runs.outputs_of("litert", order.model, order.format, inputs, order.scratch)
         ordered = (

@@ -21,7 +21,10 @@ class QnnDlcToolchain(qnn.QnnToolchain):
 
     name = "qnn_dlc"
     makes = ModelFormat.QNN_DLC
-    holds = "nothing here loads a DLC: the graph that was written into it"
+    simulated_text = (
+        "the numbers are a simulator's: nothing here loads a DLC: the graph that was written into it was run on Qualcomm's for "
+        "x86; how close a device comes to it is not known"
+    )
 
     def build(self, source: Path, chipset: Chipset) -> qnn.Built:
         """As the base says."""

@@ -55,16 +55,16 @@ class TfliteToolchain(Toolchain):
 
     def honours(self, source: ModelFormat) -> tuple[str, ...]:
         """Of TFLite, names, shapes and layouts stay what they are."""
-        return (*ends.OPTIONS, half_weights.OPTION) if source is ModelFormat.TFLITE else self.options
+        return (*ends.OPTIONS, half_weights.OPTION) if source == ModelFormat.TFLITE else self.options
 
     def environment(self, source: ModelFormat) -> Environment | None:
         """TFLite needs none."""
-        return None if source is ModelFormat.TFLITE else super().environment(source)
+        return None if source == ModelFormat.TFLITE else super().environment(source)
 
     def compile(self, order: Order) -> Made:
         """As the base says."""
         target = order.folder / f"{Path(order.model.name).stem}.tflite"
-        if order.format is ModelFormat.TFLITE:
+        if order.format == ModelFormat.TFLITE:
             _check_specs(order)
             return self._made(order, target, _taken_over(order, target))
         place = order.scratch / "onnx"
@@ -94,7 +94,7 @@ class TfliteToolchain(Toolchain):
     def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """As the base says; of inputs and outputs that ``--quantize_io`` made integers their real numbers."""
         inputs = ends.real(inputs, _changed(order, made))
-        if order.format is ModelFormat.TFLITE:
+        if order.format == ModelFormat.TFLITE:
             return list(runs.outputs_of("litert", order.model, order.format, inputs, order.scratch).values())
         found = onnx_model.reference(order, made.output_names, inputs)
         return [np.reshape(one, (1,)) if one.shape == () and told.shape == (1,) else one
@@ -157,7 +157,7 @@ def _quantized(order: Order, source: Path, model: Any, real: Sequence[str]) -> t
 
 def _changed(order: Order, made: Made) -> list[Quantization]:
     """Those inputs and outputs that are integers now, and real numbers in the source."""
-    if not order.options.is_set("quantize_io") or order.format is not ModelFormat.TFLITE:
+    if not order.options.is_set("quantize_io") or order.format != ModelFormat.TFLITE:
         return list(made.quantizations) if order.options.is_set("quantize_io") else []
     told = file_facts.describe(order.model, {})
     real = {one.name for one in (*told.inputs, *told.outputs) if one.dtype.startswith("float")}

@@ -43,9 +43,9 @@ def test_a_zip_file_without_one_format_is_answered_with_the_known_ones(names: tu
 
 def test_the_end_of_a_zip_file_is_enough_to_tell() -> None:
     content = zipped("net/a.onnx", "net/readme.txt", "net/b.onnx")
-    assert format_inside("net.zip", content, len(content)) is ModelFormat.ONNX
+    assert format_inside("net.zip", content, len(content)) == ModelFormat.ONNX
     before = 5 << 20
     with zipfile.ZipFile(whole := io.BytesIO(), "w") as archive:
         archive.writestr("net/weights.bin", bytes(before))
         archive.writestr("net/a.tflite", b"")
-    assert format_inside("net.zip", whole.getvalue()[-300:], len(whole.getvalue())) is ModelFormat.TFLITE
+    assert format_inside("net.zip", whole.getvalue()[-300:], len(whole.getvalue())) == ModelFormat.TFLITE

@@ -29,7 +29,7 @@ def runner(folder: Path, source: Path, runtime: str, kind: ModelFormat, options:
     place = folder / "side"
     (place / "model").mkdir(parents=True)
     model = str(shutil.copy(source, place / "model"))
-    wishes = InputWishes(shapes={"x": (1, 3, 48, 192)} if kind is ModelFormat.ONNX else {})
+    wishes = InputWishes(shapes={"x": (1, 3, 48, 192)} if kind == ModelFormat.ONNX else {})
     made = Runner(place, Campaign(PROTOCOL_VERSION, runtime, model, kind, (model,), options, wishes, 1, 1))
     supervisor.inspect(made)
     return made

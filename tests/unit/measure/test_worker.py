@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dynolab import errors
+from dynolab.formats import EXTENSIONS
 from dynolab.measure import process
 from dynolab.measure.clock import now_ns
 from dynolab.measure.protocol import (
@@ -27,7 +28,7 @@ from dynolab.measure.protocol import (
 )
 from dynolab.measure.worker import Run
 from dynolab.spec.measurements import StageName
-from dynolab.spec.models import EXTENSIONS, ModelFormat
+from dynolab.spec.models import ModelFormat
 from dynolab.spec.options import parse
 from dynolab.spec.tensors import TensorSpec
 from dynolab.testing.harness import Harness

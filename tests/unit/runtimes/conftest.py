@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dynolab.formats import EXTENSIONS
 from dynolab.runtimes.base import Target
 from dynolab.spec import options
-from dynolab.spec.models import EXTENSIONS
 
 REAL_MODELS = Path(__file__).parents[3].parent / "shared" / "models"
 
@@ -22,7 +22,7 @@ def target(tmp_path: Path) -> Callable[..., Target]:
         folders = [tmp_path / name for name in ("artifact", "cache")]
         for folder in folders:
             folder.mkdir(exist_ok=True)
-        return Target(model, EXTENSIONS[model.suffix], *folders, options.parse(text), shapes)
+        return Target(model, EXTENSIONS[model.suffix], *folders, options.parse(text), model.parent, shapes)
 
     return make
 

@@ -21,13 +21,13 @@ import numpy as np
 from dynolab.plugins import load
 from dynolab.runtimes.base import Target, zeros
 from dynolab.spec import options
-from dynolab.spec.models import EXTENSIONS
+from dynolab.formats import EXTENSIONS
 name, model, artifact, cache = sys.argv[1:]
 runtime = load("dynolab.runtimes", name)
 runtime.import_library()
 text = options.parse("")
 folders = Path(artifact), Path(cache)
-target = Target(Path(model), EXTENSIONS[Path(model).suffix], *folders, text, {"x": (1, 3, 16, 16)})
+target = Target(Path(model), EXTENSIONS[Path(model).suffix], *folders, text, folders[1], {"x": (1, 3, 16, 16)})
 session = runtime.load(target)
 session.bind({"x": np.zeros((1, 3, 16, 16), np.float32)}, {})
 session.runner()()

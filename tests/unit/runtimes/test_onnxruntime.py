@@ -181,7 +181,9 @@ def test_an_output_that_leaves_its_declared_size_ends_with_a_way_out(tmp_path: P
     inputs, outputs = [("x", FLOAT, [4])], [("y", INT64, [1, 2])]
     path = save(tmp_path / "m.onnx", nodes, inputs, outputs, {"zero": np.zeros((), np.float32)})
     plugin.import_library()
-    target = Target(path, ModelFormat.ONNX, tmp_path / "none", tmp_path / "none", options.parse(""), {"x": (4,)})
+    target = Target(
+        path, ModelFormat.ONNX, tmp_path / "none", tmp_path / "none", options.parse(""), tmp_path, {"x": (4,)}
+    )
     session = plugin.load(target)
     values = np.array([1, 0, 1, 0], np.float32)
     session.bind({"x": values}, {"y": TensorSpec("y", "int64", (1, 2))})

@@ -155,7 +155,9 @@ def test_an_element_type_can_be_given(tmp_path: Path, target: Callable[..., Targ
     torch.jit.save(torch.jit.script(Tokens()), tmp_path / "tokens.pt")
     asked = target(tmp_path / "tokens.pt", ids=(1, 4))
     typed = options.Options(groups={"torch_options": {"input_types": "ids:int64"}})
-    asked = Target(asked.model, asked.format, asked.artifact_dir, asked.cache_dir, typed, asked.shapes)
+    asked = Target(
+        asked.model, asked.format, asked.artifact_dir, asked.cache_dir, typed, asked.scratch_dir, asked.shapes
+    )
     assert runtime.describe(asked).inputs[0].dtype == "int64"
     assert run(asked, ids=np.zeros((1, 4), np.int64))["output_0"].shape == (1, 4, 4)
 

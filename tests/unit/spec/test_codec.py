@@ -20,6 +20,7 @@ from dynolab.errors import Bug, SpecInvalid
 from dynolab.spec.codec import decode, encode
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.measurements import Range
+from dynolab.spec.models import ModelFormat
 from dynolab.spec.options import Options, parse
 from dynolab.spec.profiles import Profile, Stage, Verdict
 
@@ -47,6 +48,7 @@ def fill(kind: Any, random: Random) -> Any:
         int: random.randrange(-(10**18), 10**18),
         float: random.choice([random.gauss(0, 1e9), 0.0, 3.0, 1e-300]),
         str: random.choice(["", "a", "ü\n", "x.y[0]", "\u2028", "1"]),
+        ModelFormat: ModelFormat(random.choice(["onnx", "of_nobody_here"])),
         Path: Path(random.choice(["m.onnx", "/a/b"])),
         type(None): None,
     }

@@ -17,7 +17,7 @@ from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
-from dynolab.hub.usecases.create_model import ENDINGS, create_model
+from dynolab.hub.usecases.create_model import create_model, ending_of
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, list_models_or_datasets
 from dynolab.hub.usecases.open_link import link_file
 
@@ -144,7 +144,7 @@ async def download(request: Request) -> Response:
     row = await find_model_or_dataset(hub, account, model_table, request.path_params["id"])
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes: its upload or the job that was to make it did not end well")
-    ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")
+    ending = ending_of(row.kind) + (".zip" if row.is_directory else "")
     return download_url(request, account, "model", row.id, row.name, ending)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from sqlalchemy import Row
 
 from dynolab.errors import Error, NotFound, SpecInvalid
@@ -34,6 +34,7 @@ from dynolab.hub.api.sharing import sharing_routes
 from dynolab.hub.store import tables
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.cancel_job import cancel_job
+from dynolab.hub.usecases.compare_outputs import compare_outputs
 from dynolab.hub.usecases.cursors import cut_page, decode_cursor
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.estimate_start import estimate_start
@@ -50,6 +51,7 @@ from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.submit_job import submit_job
+from dynolab.spec import codec
 from dynolab.spec.compiles import InputSpec as CompiledInput
 from dynolab.spec.duets import DuetTerms
 from dynolab.spec.measurements import StageName
@@ -318,6 +320,24 @@ async def quantized(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
 async def linked(hub: TheHub, account: Caller, id: str) -> StreamingResponse:
     """What a job of the kind `link` tells of the file that it made, as `dynolab link --json` prints; 404 until it is done."""
     return await _result(hub, await find_job(hub, account, id), "linked model")
+
+
+@router.get(
+    "/{id}/compared-outputs",
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "The document."}},
+)
+async def compared_outputs(
+    hub: TheHub,
+    account: Caller,
+    id: str,
+    other: Annotated[str, Query(alias="with", max_length=256, description="The job that is held against it: side B.")],
+) -> Response:
+    """The outputs of two inference jobs, output by output: largest error, PSNR, a classifier's answers, how the errors lie.
+
+    409 where one of them has no outputs.
+    """
+    _, found = await compare_outputs(hub, account, [id, other])
+    return Response(json.dumps(codec.encode(found)), media_type="application/json")
 
 
 async def _result(hub: Hub, row: Row[Any], what: str) -> StreamingResponse:

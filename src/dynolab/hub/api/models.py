@@ -15,7 +15,7 @@ from dynolab.hub.api.sharing import sharing_routes
 from dynolab.hub.store import tables
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.complete_upload import complete_upload
-from dynolab.hub.usecases.create_model import ENDINGS, create_model
+from dynolab.hub.usecases.create_model import create_model, ending_of
 from dynolab.hub.usecases.cursors import cut_page, decode_cursor
 from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_models_and_datasets import (
@@ -108,7 +108,7 @@ async def download(request: Request, hub: TheHub, account: Caller, id: str) -> D
     row = await find_model_or_dataset(hub, account, tables.model, id)
     if row.blob_id is None:
         raise Conflict(f"the model {row.id} has no bytes yet", hint="complete its upload first")
-    ending = ENDINGS[row.kind] + (".zip" if row.is_directory else "")
+    ending = ending_of(row.kind) + (".zip" if row.is_directory else "")
     return await common.download(request, account, "model", row.id, row.blob_id, row.name, ending)
 
 

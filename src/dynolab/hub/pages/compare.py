@@ -54,7 +54,7 @@ def address(job_ids: Sequence[str], path: str = "/compare", **more: str) -> str:
 async def show(request: Request) -> Response:
     """``GET /compare?job=A&job=B``: two to six jobs, one ``tab`` at a time; with fewer, or with ``add``, a form to choose others."""
     hub, account = await current_account(request)
-    ids = _ids(request)
+    ids = chosen_ids(request)
     if len(ids) < 2 or "add" in request.query_params:
         chosen = await find_chosen(hub, account, ids)
         others = await find_comparable(hub, account, chosen, limit=OFFERED)
@@ -89,13 +89,13 @@ async def show(request: Request) -> Response:
 async def layers(request: Request) -> Response:
     """``GET /compare/layers``: layers from the body ``from`` on, as bodies of the table for htmx, as a page for others."""
     hub, account = await current_account(request)
-    found = await find_compared(hub, account, _ids(request))
+    found = await find_compared(hub, account, chosen_ids(request))
     profiles = [profile for _, profile in found]
     fragment = is_fragment(request)
     part = LayersPart.asked(request, FIRST_CHUNKS if fragment else 0)
     seen = await asyncio.to_thread(layer_sides, profiles, part.chunks)
     before, rest = part.beside(seen.of_chunks)
-    ids = _ids(request)
+    ids = chosen_ids(request)
     return await page(
         request,
         "_compare_layers.html.j2" if fragment else "compare_layers.html.j2",
@@ -111,7 +111,7 @@ async def layers(request: Request) -> Response:
 async def report(request: Request) -> Response:
     """``GET /compare/report/FORMAT``: the comparison as a file."""
     hub, account = await current_account(request)
-    found = await find_compared(hub, account, _ids(request))
+    found = await find_compared(hub, account, chosen_ids(request))
     profiles = [profile for _, profile in found]
     name = request.path_params["format"]
     if name == EACH_ANSWER[0]:
@@ -126,7 +126,7 @@ async def report(request: Request) -> Response:
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
-def _ids(request: Request) -> list[str]:
+def chosen_ids(request: Request) -> list[str]:
     """The chosen jobs, each once; a NUL is in no id, and no database takes it."""
     given = (one.replace("\x00", "").strip()[:100] for one in request.query_params.getlist("job"))
     return list(dict.fromkeys(one for one in given if one))

@@ -56,6 +56,7 @@ class Action(StrEnum):
     DISTRUST = "distrust"
     COMPARE = "compare"
     NOTHING = "nothing"
+    NOT_TWO = "not-two"
     TOO_MANY = "too-many"
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.hub.pages.compare import address
+from dynolab.hub.pages.compare_outputs import outputs_address
 from dynolab.hub.pages.flash import JOB_LIST, Action, Flash, redirect_with_flash, refusals, sharing_action
 from dynolab.hub.pages.jobs import LIVE, line
 from dynolab.hub.pages.posted_forms import field_text, posted_form
@@ -20,6 +21,7 @@ from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.act_on_jobs import Act, act_on_jobs
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.cancel_job import cancel_job
+from dynolab.hub.usecases.compare_outputs import find_with_outputs
 from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.find_compared import MOST, find_chosen
 from dynolab.hub.usecases.find_jobs import find_job, find_listed
@@ -34,6 +36,10 @@ async def _rerun(hub: Hub, account: Account, job_id: str) -> str:
 
 async def _comparable(hub: Hub, account: Account, job_id: str) -> None:
     await find_chosen(hub, account, [job_id])
+
+
+async def _with_outputs(hub: Hub, account: Account, job_id: str) -> None:
+    await find_with_outputs(hub, account, [job_id])
 
 
 ACTS: dict[Action, Act] = {Action.RERUN: _rerun, Action.CANCEL: cancel_job, Action.DELETE: delete_job}
@@ -74,6 +80,19 @@ async def compare_selected(request: Request) -> Response:
         flash = Flash(Action.COMPARE, refused=refusals(acted.refused)) if ids else Flash(Action.NOTHING)
         return redirect_with_flash(request, back, flash)
     return redirect(request, address(ids))
+
+
+async def compare_selected_outputs(request: Request) -> Response:
+    """``POST /jobs/selected/compare-outputs`` with two ``job``; where one has no outputs, the list tells which."""
+    hub, account, form = await posted_form(request)
+    ids, back = _selected(form), _back(form)
+    acted = await act_on_jobs(hub, account, ids, _with_outputs)
+    if acted.refused or not ids:
+        flash = Flash(Action.COMPARE, refused=refusals(acted.refused)) if ids else Flash(Action.NOTHING)
+        return redirect_with_flash(request, back, flash)
+    if len(ids) > 2:
+        return redirect_with_flash(request, back, Flash(Action.NOT_TWO, len(ids)))
+    return redirect(request, outputs_address(ids))
 
 
 async def rename(request: Request) -> Response:
@@ -148,6 +167,7 @@ def _back(given: FormData | QueryParams, default: str = JOB_LIST) -> str:
 
 routes = [
     Route("/jobs/selected/compare", compare_selected, methods=["POST"]),
+    Route("/jobs/selected/compare-outputs", compare_selected_outputs, methods=["POST"]),
     Route("/jobs/selected/delete", partial(ask, Action.DELETE)),
     *(Route(f"/jobs/selected/{action}", partial(act_on_selected, action), methods=["POST"]) for action in ACTS),
     *(Route(f"/jobs/{{id}}/{action}", partial(ask, action)) for action in ASKED),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
@@ -17,23 +18,26 @@ from dynolab.hub.pages.job_form import (
     joined_problems,
     parse_device_value,
 )
-from dynolab.hub.pages.option_fields import PREFIX
+from dynolab.hub.pages.option_fields import PREFIX, TEXT
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
+from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.find_toolchain import find_offered
 from dynolab.hub.usecases.receive_file import check_dataset
 from dynolab.hub.usecases.submit_job import check_waits
 from dynolab.hub.usecases.tell_format import format_of
 from dynolab.spec import toolchain_support
-from dynolab.spec.runtime_support import check_runtime_support
+from dynolab.spec.options import parse
+from dynolab.spec.runtime_support import check_own_options, check_runtime_support
 
 
-def check_names(form: JobForm) -> None:
+def check_names(form: JobForm, endings: Mapping[str, str]) -> None:
     """Note files that are none by their names, before their bytes come: where a script asks, the fields hold the names."""
-    for name, check in ((MODEL_FILE, format_of), (BASELINE_FILE, format_of), (DATASET_FILE, check_dataset)):
+    model = partial(format_of, told=endings)
+    for name, check in ((MODEL_FILE, model), (BASELINE_FILE, model), (DATASET_FILE, check_dataset)):
         if form.text(name):
             try:
                 check(form.text(name))
@@ -71,20 +75,21 @@ async def look_up(hub: Hub, account: Account, form: JobForm) -> list[DeviceModel
 async def _model_kinds(hub: Hub, account: Account, form: JobForm) -> list[str | None]:
     """The kinds of the models that are chosen, the baseline's last; None: not known."""
     kinds = []
+    endings = (await find_formats(hub, account)).endings
     for field, file in (("model", MODEL_FILE), ("baseline", BASELINE_FILE)):
         if field == "baseline" and form.kind != "compare":
             continue
         model = None
         if form.text(field) not in ("", COMING):
             model = await _noted(form, field, find_model_or_dataset(hub, account, model_table, form.text(field)))
-        kinds.append(model.kind if model is not None else _kind(form, file))
+        kinds.append(model.kind if model is not None else _kind(form, file, endings))
     return kinds
 
 
-def _kind(form: JobForm, file: str) -> str | None:
+def _kind(form: JobForm, file: str, endings: Mapping[str, str]) -> str | None:
     """The kind of the model whose file is yet to come, by its name; None: not known."""
     try:
-        return format_of(form.text(file)) if form.text(file) else None
+        return format_of(form.text(file), endings) if form.text(file) else None
     except Error:
         return None  # a problem of that field already
 
@@ -97,6 +102,11 @@ def _check_device(form: JobForm, device: DeviceModel, model_kind: str | None) ->
         except Error as error:
             form.problems.setdefault(field, error)
             return
+    if not form.options().problems:
+        try:
+            check_own_options(parse(form.options().text), [device.attributes])
+        except Error as error:
+            form.problems.setdefault(TEXT, error)
 
 
 async def _check_target(hub: Hub, account: Account, form: JobForm, model_kind: str | None) -> None:

@@ -11,7 +11,7 @@ from dynolab.hub.pages.models_and_datasets import Collection, routes_of, uses
 from dynolab.hub.pages.option_fields import RUNTIMES
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.create_model import ENDINGS
+from dynolab.hub.usecases.create_model import ending_of
 from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_jobs import JobFilter, find_listed
 from dynolab.hub.usecases.find_models_and_datasets import find_kinds
@@ -37,7 +37,7 @@ async def _details(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
 
 
 def _ending(row: Row[Any]) -> str:
-    return ENDINGS.get(row.kind, "") + (".zip" if row.is_directory else "")
+    return ending_of(row.kind) + (".zip" if row.is_directory else "")
 
 
 async def _kinds(hub: Hub, account: Account) -> set[str]:

@@ -10,7 +10,7 @@ from dynolab import plugins
 from dynolab.errors import Error, SpecInvalid
 from dynolab.report.base import Say
 from dynolab.spec.option_grammar import Kind, KnownOption
-from dynolab.spec.options import OPTIONS, format_options, parse
+from dynolab.spec.options import OPTIONS, OWN_GROUP, format_options, parse
 from dynolab.spec.runtime_support import RUNS
 
 PREFIX = "option."
@@ -175,6 +175,10 @@ def join(values: Mapping[str, str]) -> str:
     groups: dict[str, list[str]] = {}
     words = []
     for path, value in values.items():
+        group, _, key = path.partition(".")
+        if path not in BY_PATH and OWN_GROUP.fullmatch(group):  # a runtime's own option, which has no field of its own
+            groups.setdefault(group, []).append(f"{key}={value}")
+            continue
         option = BY_PATH[path]
         if option.group is None:
             words.append(f"--{option.name}={shlex.quote(value)}")

@@ -40,15 +40,17 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_board_states import find_board_states
 from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_devices import DeviceModel
+from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
 from dynolab.hub.usecases.find_toolchain import find_offered
 from dynolab.hub.usecases.receive_file import receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import submit_job
-from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, WHOLE
+from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, whole
 from dynolab.spec import compile_options, quantize_options, toolchain_support
 from dynolab.spec.facts import FACTS
 from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
+from dynolab.spec.runtime_support import told_endings
 
 NEWEST = 20
 """Models and datasets to choose from; others are chosen on their own pages, which lead here."""
@@ -115,7 +117,7 @@ async def check(request: Request) -> Response:
     merged = form.options()
     problems = merged.problems
     if request.query_params.get("whole"):
-        check_names(form)
+        check_names(form, (await find_formats(hub, account)).endings)
         form.check()
         await look_up(hub, account, form)
         problems = form.problems
@@ -209,6 +211,7 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
     merged = form.options()
     devices = await _choices(hub, account, form)
     runtimes = offered_runtimes(word for one in devices for word in one.model.attributes)
+    endings = told_endings(word for one in devices for word in one.model.attributes)
     chosen = next((one for one in models if one.id == form.text("model")), None)
     shown: dict[str, Any] = {
         "form": form,
@@ -229,8 +232,8 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "chosen_kind": chosen.kind if chosen else "",
         "kinds": KINDS,
         "figures": FACTS,
-        "endings": ",".join(WHOLE),
-        "formats": json.dumps(TAKEN),
+        "endings": ",".join(whole(endings)),
+        "formats": json.dumps({**endings, **TAKEN}),
         "end_bytes": END_BYTES,
     }
     statuses = {error.http_status for error in form.problems.values()}

@@ -22,6 +22,7 @@ from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.create_model import create_model
 from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.delete_model import delete_model
+from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.receive_file import check_dataset
 from dynolab.hub.usecases.tell_format import END_BYTES, called, format_inside, format_of
@@ -85,8 +86,9 @@ async def _made(request: Request, hub: Hub, account: Account, what: str, name: s
     if what == "dataset":
         check_dataset(name)
         return (await create_dataset(hub, account, name=called(name)))[0]
-    told = format_of(name)
-    kind = told or format_inside(name, await _end(request), size)
+    endings = (await find_formats(hub, account)).endings
+    told = format_of(name, endings)
+    kind = told or format_inside(name, await _end(request), size, endings)
     return (await create_model(hub, account, name=called(name), kind=kind, is_directory=told is None))[0]
 
 

@@ -203,7 +203,7 @@ model = sa.Table(
     _instant("created_at", known=True),
     _instant("deleted_at"),
 )
-"""``kind`` is one of :data:`dynolab.hub.usecases.create_model.ENDINGS`; ``blob_id`` is None until the upload is complete.
+"""``kind`` is one of :data:`dynolab.hub.usecases.create_model.ENDINGS`, or a format that a device reads; ``blob_id`` is None until the upload is complete.
 ``tensors`` is a :class:`dynolab.spec.agents.Tensors` once a job of its owner told what the model takes and gives.
 A deleted model keeps its row, for the name in the jobs that it was used by."""
 sa.Index("ix_model_account_created", model.c.account_id, model.c.created_at.desc(), model.c.id)

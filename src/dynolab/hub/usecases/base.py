@@ -25,6 +25,7 @@ from dynolab.hub.store.links import Links
 from dynolab.hub.store.passwords import Passwords
 from dynolab.hub.usecases.sign_in_throttle import SignInThrottle
 from dynolab.spec.compare import StageComparison
+from dynolab.spec.compared_outputs import ComparedOutputs
 from dynolab.spec.profiles import Profile
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _LETTERS = string.ascii_lowercase + string.digits
 NAME_MAX = 256
 CLAIMS_AT_ONCE, CLAIMS_WAITING = 4, 500
 """Looks of agents for a job: a fleet that comes back all at once leaves connections of the database's pool to everybody else."""
+COMPARED_WAITING = 10
+"""Comparisons of outputs that wait for the one that is made."""
 Lock = Literal["share", "own"]
 
 
@@ -88,6 +91,11 @@ class Hub:
     unnamed: dict[str, float] = field(default_factory=dict)
     """Objects that nobody refers to, and when (monotonic) they were first seen so (see :mod:`.sweep_objects`)."""
     trends: TrendCache = field(default_factory=TrendCache)
+    compared_outputs: dict[tuple[str, str], ComparedOutputs] = field(default_factory=dict)
+    """What was found of two jobs' outputs, by their blobs (see :mod:`dynolab.hub.usecases.compare_outputs`)."""
+    comparing_outputs: ConcurrencyLimit = field(
+        default_factory=lambda: ConcurrencyLimit("too many outputs are compared at once", 1, COMPARED_WAITING)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import model
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
+from dynolab.hub.usecases.find_formats import find_formats
+from dynolab.spec.models import is_format_name
 
 ENDINGS = {
     "torchscript": ".pt",
@@ -32,22 +34,37 @@ ENDINGS = {
     "openvino_ir": ".xml",
 }
 """Kinds of models and how their files end; those that are folders come as ``.zip``. The hub keeps all of them: whether
-one runs is a question to a device."""
+one runs is a question to a device. It keeps those too that a device reads by what was installed there."""
+
+
+def ending_of(kind: str) -> str:
+    """How to name a file of a kind; of one that a device declares: the kind's own name, which the device knows to read."""
+    return ENDINGS.get(kind) or f".{kind}"
 
 
 def file_name(name: str, kind: str, is_directory: bool) -> str:
     """What to call a model's file where it is unpacked or opened: its owner's name for it, and an ending of its format."""
-    ending = ".zip" if is_directory else ENDINGS[kind]
+    ending = ".zip" if is_directory else ending_of(kind)
     safe = re.sub(r"[^\w.-]+", "_", name.removesuffix(ending), flags=re.ASCII).strip("._") or "model"
     return safe + ending
+
+
+async def _check_offered(hub: Hub, account: Account, kind: str) -> None:
+    offered = (await find_formats(hub, account)).kinds
+    if kind not in offered or not is_format_name(kind):
+        raise SpecInvalid(
+            f"the model kind {kind!r} is not known, and no device reads it",
+            hint=f"known: {', '.join(sorted({*ENDINGS, *offered}))}; "
+            "a device reads others once their runtime is installed on it and its agent is started again",
+        )
 
 
 async def create_model(
     hub: Hub, account: Account, *, name: str, kind: str, is_directory: bool, project_id: str = ""
 ) -> tuple[str, datetime]:
-    """The new model's id and instant. Raises :class:`SpecInvalid` for a kind that is none of :data:`ENDINGS`."""
+    """The new model's id and instant. Raises :class:`SpecInvalid` for a kind that is none of :data:`ENDINGS` and that no device reads."""
     if kind not in ENDINGS:
-        raise SpecInvalid(f"the model kind {kind!r} is not known", hint=f"known: {', '.join(sorted(ENDINGS))}")
+        await _check_offered(hub, account, kind)
     bounds.check_text(project_id, "project_id")
     values = {
         "id": new_id("m"),

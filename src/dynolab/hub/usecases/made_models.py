@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab.formats import EXTENSIONS
 from dynolab.hub.store.tables import model
 from dynolab.hub.usecases.base import NAME_MAX, Account, new_id
 from dynolab.hub.usecases.create_model import ENDINGS
@@ -16,7 +17,6 @@ from dynolab.hub.usecases.keep_tensors import is_printable
 from dynolab.spec import codec
 from dynolab.spec.agents import Outcome
 from dynolab.spec.compiles import InputSpec
-from dynolab.spec.models import EXTENSIONS
 
 
 async def seed_target(

@@ -16,6 +16,7 @@ from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.create_model import create_model
 from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.delete_model import delete_model
+from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.store_part import store_part
 from dynolab.hub.usecases.tell_format import END_BYTES, called, format_inside, format_of
 from dynolab.spec.models import ModelFormat
@@ -28,7 +29,8 @@ async def receive_model(hub: Hub, account: Account, file_name: str, chunks: Asyn
 
     Raises :class:`ModelInvalid` for a file that is none by its name, :class:`TooLarge` and :class:`StorageFull`.
     """
-    told = format_of(file_name)
+    endings = (await find_formats(hub, account)).endings
+    told = format_of(file_name, endings)
     model_id, _ = await create_model(
         hub, account, name=called(file_name), kind=told or ModelFormat.ONNX, is_directory=told is None
     )
@@ -37,7 +39,7 @@ async def receive_model(hub: Hub, account: Account, file_name: str, chunks: Asyn
         begun = await begin_upload(hub, account, model, model_id, size=None, verb="form")
         await store_part(hub, Link("form", begun.id, ""), flow)
         if told is None:  # the names of its files stand at a ZIP file's end
-            await _tell(hub, model_id, format_inside(file_name, bytes(flow.end[-END_BYTES:]), flow.size))
+            await _tell(hub, model_id, format_inside(file_name, bytes(flow.end[-END_BYTES:]), flow.size, endings))
         await complete_upload(hub, account, model, model_id, upload_id=begun.id)
     except BaseException:
         await delete_model(hub, account, model_id)
@@ -65,7 +67,7 @@ def check_dataset(file_name: str) -> None:
         raise SpecInvalid(f"{file_name} is no dataset by its name", hint="a dataset is an HDF5 file, such as inputs.h5")
 
 
-async def _tell(hub: Hub, model_id: str, kind: ModelFormat) -> None:
+async def _tell(hub: Hub, model_id: str, kind: str) -> None:
     async with hub.database.begin() as connection:
         await connection.execute(update(model).where(model.c.id == model_id).values(kind=kind))
 

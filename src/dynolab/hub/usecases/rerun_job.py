@@ -13,7 +13,7 @@ from dynolab.hub.usecases.find_devices import OWNER
 from dynolab.hub.usecases.job_request import Comparison, JobRequest
 from dynolab.hub.usecases.made_models import specs_of_row
 from dynolab.hub.usecases.submit_job import submit_job
-from dynolab.spec.runtime_support import RUNS
+from dynolab.spec.runtime_support import ENDS, RUNS
 from dynolab.spec.toolchain_support import MAKES
 
 
@@ -27,7 +27,7 @@ async def rerun_job(hub: Hub, account: Account, job_id: str) -> tuple[str, datet
     async with hub.database.begin() as connection:
         row = await find_visible(connection, job, job_id, account)
         email = await connection.scalar(owner.where(pool.c.id == row.pool_id)) if row.account_id == account.id else None
-    attributes = tuple(one for one in row.device_attributes if not one.startswith((RUNS, MAKES)))
+    attributes = tuple(one for one in row.device_attributes if not one.startswith((RUNS, ENDS, MAKES)))
     request = JobRequest(
         kind=row.kind,
         model_id=row.model_id,

@@ -23,7 +23,7 @@ from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
 from dynolab.spec import options as options_module
 from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
-from dynolab.spec.runtime_support import check_runtime_support
+from dynolab.spec.runtime_support import check_own_options, check_runtime_support
 from dynolab.spec.toolchain_support import LINK, LINKED_KIND, MAKING, QUANTIZE, toolchain
 
 NO_DEVICE = DeviceModel("", "", (), "", "", "", is_own=False, names_owner=False)
@@ -227,7 +227,9 @@ def _check_support(request: JobRequest, model_kinds: Sequence[str], devices: Seq
     able = [device.attributes for device in devices if (device.pool_id, device.os) == (chosen.pool_id, chosen.os)]
     texts = [request.options, *([] if request.comparison is None else [request.comparison.options])]
     for kind, text in zip(model_kinds, texts, strict=True):
-        check_runtime_support(chosen.name, able, runtime=options_module.parse(text).runtime, model_kind=kind)
+        options = options_module.parse(text)
+        check_runtime_support(chosen.name, able, runtime=options.runtime, model_kind=kind)
+        check_own_options(options, able)
 
 
 async def _check_pool(connection: AsyncConnection, account: Account, pool_id: str, name: str) -> None:

@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from dynolab.errors import ModelInvalid
+from dynolab.formats import ARCHIVE, EXTENSIONS
 from dynolab.hub.usecases.base import NAME_MAX
 from dynolab.hub.usecases.create_model import ENDINGS
-from dynolab.spec.models import EXTENSIONS, ModelFormat
+from dynolab.spec.models import ModelFormat
 
 TAKEN = {ending: kind for ending, kind in EXTENSIONS.items() if kind in ENDINGS}
 """Formats by the ending of their files. OpenVINO's is a pair of files, and so comes as a ``.zip``."""
-ARCHIVE = ".zip"
-WHOLE = sorted({*(ending for ending, kind in TAKEN.items() if kind is not ModelFormat.OPENVINO_IR), ARCHIVE})
+WHOLE = sorted({*(ending for ending, kind in TAKEN.items() if kind != ModelFormat.OPENVINO_IR), ARCHIVE})
 """Endings of what comes as one file."""
 END_BYTES = 1 << 20
 """So much of a ZIP file's end is looked at: its list of files stands there, about 100 bytes for each."""
 
 
-def format_of(file_name: str) -> ModelFormat | None:
+def whole(told: Mapping[str, str]) -> list[str]:
+    """Endings of what comes as one file, with those that devices tell of formats of their own."""
+    return sorted({*WHOLE, *told})
+
+
+def format_of(file_name: str, told: Mapping[str, str] = MappingProxyType({})) -> str | None:
     """The format of a file by its ending; None: a ZIP file, of which :func:`format_inside` tells.
 
-    Raises :class:`ModelInvalid` for others.
+    ``told``: formats that devices read besides dynolab's own, by the ending of their files. Raises :class:`ModelInvalid` for others.
     """
     ending = PurePosixPath(file_name).suffix.lower()
     if ending == ARCHIVE:
         return None
-    if TAKEN.get(ending) is ModelFormat.OPENVINO_IR:
+    if TAKEN.get(ending) == ModelFormat.OPENVINO_IR:
         raise ModelInvalid(
             f"{file_name} is one file of two", hint="an OpenVINO model is a pair of files: put both into one .zip"
         )
-    if ending not in TAKEN:
-        raise ModelInvalid(f"{file_name} is no model by its name", hint=_known())
-    return TAKEN[ending]
+    if ending not in TAKEN and ending not in told:
+        raise ModelInvalid(f"{file_name} is no model by its name", hint=_known(told))
+    return TAKEN.get(ending) or told[ending]
 
 
-def format_inside(file_name: str, end: bytes, size: int) -> ModelFormat:
+def format_inside(file_name: str, end: bytes, size: int, told: Mapping[str, str] = MappingProxyType({})) -> str:
     """The format of the one model in a ZIP file of ``size`` bytes, of which ``end`` is the last :data:`END_BYTES` or all.
 
     Raises :class:`ModelInvalid` when it holds none, models of several formats, or is no ZIP file.
@@ -48,10 +54,11 @@ def format_inside(file_name: str, end: bytes, size: int) -> ModelFormat:
             names: Sequence[str] = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise ModelInvalid(f"{file_name} is no ZIP file that can be read: {error}", hint="pack it anew") from error
-    found = {TAKEN[ending] for name in names if (ending := PurePosixPath(name).suffix.lower()) in TAKEN}
+    taken = {**told, **TAKEN}
+    found = {taken[ending] for name in names if (ending := PurePosixPath(name).suffix.lower()) in taken}
     if len(found) != 1:
         what = "no model" if not found else f"models of {len(found)} formats"
-        raise ModelInvalid(f"{file_name} holds {what}", hint=_known())
+        raise ModelInvalid(f"{file_name} holds {what}", hint=_known(told))
     return found.pop()
 
 
@@ -92,5 +99,5 @@ class _End(io.RawIOBase):
         return found
 
 
-def _known() -> str:
-    return f"known endings: {', '.join(WHOLE)}"
+def _known(told: Mapping[str, str]) -> str:
+    return f"known endings: {', '.join(whole(told))}"

@@ -133,7 +133,7 @@ def _plan(profile: Profile, say: Say) -> list[tuple[str, str]]:
 def _model(profile: Profile, say: Say) -> list[tuple[str, str]]:
     model, unknown = profile.model, profile.model.unknown or {}
     told: list[tuple[str, str | None]] = [
-        ("format", model.format.value),
+        ("format", str(model.format)),
         ("schema", model.schema),
         ("size", show_bytes(model.file_bytes)),
         ("parameters", None if model.parameters is None else show_count(model.parameters)),

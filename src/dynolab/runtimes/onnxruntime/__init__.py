@@ -75,7 +75,7 @@ class OnnxRuntime(Runtime):
         library().set_default_logger_severity(3)
 
     def describe(self, target: Target) -> Description:
-        if target.format is ModelFormat.ORT:
+        if target.format == ModelFormat.ORT:
             session = _open(target.model, _session_options(target), self._providers(target))
             return file_facts.describe_ort(session.get_inputs(), session.get_outputs())
         return file_facts.describe(target.model, target.shapes)

@@ -165,7 +165,7 @@ class OpenVino(Runtime):
         self._core.get_property("CPU", "FULL_DEVICE_NAME")
 
     def describe(self, target: Target) -> Description:
-        schema = facts.ir_version(target.model) if target.format is ModelFormat.OPENVINO_IR else None
+        schema = facts.ir_version(target.model) if target.format == ModelFormat.OPENVINO_IR else None
         model = self._read(target.model)
         facts.name_inputs(model, target.model)
         return facts.describe(model, target.shapes, target.model, schema)

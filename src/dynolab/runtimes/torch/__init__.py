@@ -167,14 +167,14 @@ class Torch(Runtime):
                     importlib.import_module(name)
 
     def describe(self, target: Target) -> Description:
-        if target.format is ModelFormat.TORCHSCRIPT:
+        if target.format == ModelFormat.TORCHSCRIPT:
             return facts.describe_torchscript(target.model, target.shapes, _input_types(target.options))
         return facts.describe_program(target.model, target.shapes)
 
     def load(self, target: Target) -> Session:
         device = _prepare(target.options)
         artifact = target.artifact_dir / ARTIFACT
-        if target.format is ModelFormat.TORCHSCRIPT:
+        if target.format == ModelFormat.TORCHSCRIPT:
             return TorchSession(_torchscript(target, device), device)
         return TorchSession(_package(target, device) if artifact.exists() else _eager(target, device), device)
 

@@ -76,7 +76,7 @@ def names_in(path: Path, kind: ModelFormat) -> list[str]:
         raise ModelInvalid(
             f"{path.name} holds compiled native code, which is never loaded from a model", hint=_SAVE[kind]
         )
-    if kind is ModelFormat.TORCHSCRIPT:
+    if kind == ModelFormat.TORCHSCRIPT:
         known = any(name.endswith("/constants.pkl") for name in names)
     else:
         known = any("/models/" in name or name == "serialized_exported_program.json" for name in names)
