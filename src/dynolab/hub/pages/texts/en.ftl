@@ -1756,7 +1756,6 @@ sentence-bit-activations-lose-less = 16-bit activations lose less
 sentence-are-the-calibration-data-such-as = are the calibration data such as the model is made for?
 sentence-calibration-samples-hardly-show = { $count } calibration samples hardly show the ranges of the activations: give { $enough } or more
 sentence-the-job-has-no-json-it-is = the job { $job } has no { $name }.json: it is { $said_state }
-sentence-leaves-as-they-are-the-model = --quantize_io leaves { $names } as they are: the model does not quantise them
 sentence-has-no-effect-without = { $option } has no effect without { $other }
 sentence-weights-hold-numbers-beyond = { $count } weights hold numbers beyond float16, and stay float32
 sentence-activations-become-integers = activations become integers by calibration data, which a quantize job takes

@@ -2241,7 +2241,6 @@ report-layers-that-lose-most-keep-a-wider-type = 损失最大的层保留更宽�
 report-how-many-of-the-layers-in-percent = 占各层的百分比。
 report-the-type-that-they-keep = 这些层保留的类型。
 sentence-the-job-has-no-json-it-is = 作业 { $job } 没有 { $name }.json：它的状态是“{ $said_state }”
-sentence-leaves-as-they-are-the-model = --quantize_io 让 { $names } 保持原样：模型没有量化它们
 sentence-has-no-effect-without = 没有 { $other } 时，{ $option } 不起作用
 sentence-weights-hold-numbers-beyond = { $count } 个权重含有超出 float16 的数值，保持为 float32
 sentence-activations-become-integers = 激活值要靠校准数据才能变为整数，而校准数据由量化作业接受
