@@ -25,7 +25,7 @@ import onnx
 from dynolab.client.client import Client, Device
 from dynolab.client.quantize_jobs import QuantizeDtype
 from dynolab.client.settings import ClientConfig
-from dynolab.client.status import JobType, State
+from dynolab.client.status import JobArtifactType, JobType, State
 from dynolab.errors import Conflict, DependencyFailed, NotFound, SpecInvalid
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.testing.commands import command
@@ -237,6 +237,31 @@ def test_scales_of_integers_that_go_in_and_out_are_told_to_every_client(
     assert fed.tensor_type.scale == pytest.approx(told["x"].scale)
     float_model = _message(hub, f"models/{quantized.target_model.model_id}/", pb.Model)
     assert not float_model.input_spec.types[0].tensor_type.HasField("scale"), "real numbers go in and out of it"
+
+
+def test_the_log_of_what_is_made_is_the_hubs(hub: RunningHub, compiled: Any, tmp_path: Path) -> None:
+    assert compiled.get_available_artifacts() == [JobArtifactType.HUB_LOG]
+    [log] = compiled.download_artifacts_for_type(tmp_path, JobArtifactType.HUB_LOG)
+    assert Path(log).name == f"{compiled.job_id}_hub.log"
+    told = _message(hub, f"jobs/{compiled.job_id}/", pb.Job)
+    assert list(told.available_artifacts) == [pb.JOB_ARTIFACT_TYPE_HUB_LOG]
+    place = f"jobs/{compiled.job_id}/device_runs/latest/artifact_list"
+    [one] = _message(hub, f"{place}/{pb.JOB_ARTIFACT_TYPE_HUB_LOG}/", pb.NamedArtifactDownloadURLList).artifacts
+    assert httpx.get(one.url, timeout=30).text == Path(log).read_text()
+    assert not _message(hub, f"{place}/{pb.JOB_ARTIFACT_TYPE_DEVICE_LOG}/", pb.NamedArtifactDownloadURLList).artifacts
+
+
+def test_what_was_measured_has_a_timeline(hub: RunningHub, pair: tuple[Any, Any]) -> None:
+    job = pair[1]
+    assert job.wait(400).success, job.log()
+    kinds = [pb.JOB_ARTIFACT_TYPE_DEVICE_LOG, pb.JOB_ARTIFACT_TYPE_PROFILE_TRACE]
+    assert list(_message(hub, f"jobs/{job.job_id}/", pb.Job).available_artifacts) == kinds
+    place = f"jobs/{job.job_id}/device_runs/latest/artifact_list/{pb.JOB_ARTIFACT_TYPE_PROFILE_TRACE}/"
+    [one] = _message(hub, place, pb.NamedArtifactDownloadURLList).artifacts
+    assert one.filename == f"{job.job_id}_profile_trace.json"
+    assert httpx.get(one.url, timeout=30).json()["traceEvents"]
+    forged = one.url.replace("/traces/", "/files/blobs/")
+    assert httpx.get(forged, timeout=30).status_code == 404
 
 
 def _message(hub: RunningHub, path: str, kind: Any) -> Any:
