@@ -106,7 +106,13 @@ def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[st
                 archive.write(made / name, f"{Path(left.name).stem}/{name}")
     return Outcome(
         summary=summary,
-        tensors=Tensors(left.inputs, left.outputs, fixed=True),
+        tensors=Tensors(
+            left.inputs,
+            left.outputs,
+            fixed=True,
+            # What is quantised here takes and gives real numbers all the same.
+            quantizations=left.quantizations if isinstance(left, Compiled) else (),
+        ),
         made=MadeModel(side.format, is_directory=len(files) > 1 or left.entry.endswith(".zip")),
     )
 

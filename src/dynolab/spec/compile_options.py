@@ -65,6 +65,12 @@ class CompileOptions:
         """Names of all top-level options that were given, the target apart: each has an effect, or somebody is told."""
         return tuple(name for name in (*self.plain, *self.groups) if name != "target_runtime")
 
+    @property
+    def quantize_io_type(self) -> str | None:
+        """The element type of quantised inputs and outputs; None: the model's own."""
+        given = self.plain.get("quantize_io_type")
+        return None if given is None else str(given)
+
     def is_set(self, name: str) -> bool:
         """Whether a switch was given and is on."""
         return self.plain.get(name) is True

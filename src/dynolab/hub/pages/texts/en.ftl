@@ -433,6 +433,7 @@ not-compared = Not compared: { $names }
 no-outputs = it has no outputs
 numbers-poor-explained = The compiled model does not give the source’s numbers any more. Check its accuracy on your own data before you use it.
 numbers-explained = Both models were fed the same seeded inputs. The largest error is of any one value; PSNR holds the mean squared error against the source’s largest value, and is poor below 40 dB.
+integers-explained = Of integers: value = (integer − zero point) × scale.
 compiled-in = compiled in { $time }
 compile-peak = at most { $peak } of memory
 largest-error = Largest error
@@ -1723,7 +1724,6 @@ sentence-no-toolchain-makes-the-target-from = no toolchain makes the target { $t
 sentence-target-is-made-from = { $target } is made from: { $kinds }
 sentence-no-toolchain-of-this-hub-makes-the-target = no toolchain of this hub makes the target { $target }
 sentence-has-no-effect-on-the-target = { $option } has no effect on the target { $target }: { $said }
-sentence-it-is-for-models-that-are-quantised-while = it is for models that are quantised while they are compiled, and this one is not
 sentence-an-onnx-file-is-the-same-for-each = an ONNX file is the same for each
 sentence-ir-is-the-same-for-each = IR is the same for each
 sentence-it-needs-qnn = it needs qnn
@@ -1802,3 +1802,7 @@ sentence-does-not-tell-the-shape-of-the-input = { $file } does not tell the shap
 sentence-give-it-input-shape = give it: --input-shape { $name }=3,224,224
 sentence-ncnn-cannot-load = ncnn cannot load { $file }: the log has its reason
 sentence-a-layer-that-it-lacks = a layer that it lacks, or a file that is not whole: convert the model again
+sentence-has-no-effect-without = { $option } has no effect without { $other }
+sentence-weights-hold-numbers-beyond = { $count } weights hold numbers beyond float16, and stay float32
+sentence-activations-become-integers = activations become integers by calibration data, which a quantize job takes
+sentence-inputs-and-outputs-of-a-tflite-model = inputs and outputs of a TFLite model stay as they are

@@ -414,6 +414,7 @@ not-compared = 没有比较：{ $names }
 no-outputs = 模型没有输出
 numbers-poor-explained = 编译后的模型给出的数值已不同于源模型。使用之前，请用自己的数据检查其准确度。
 numbers-explained = 两个模型使用相同的、由种子生成的输入。最大误差是单个数值的误差；PSNR 以源模型的最大绝对值衡量均方误差，低于 40 dB 为差。
+integers-explained = 整数：数值 =（整数 − 零点）× 缩放系数。
 compiled-in = 编译用时 { $time }
 compile-peak = 内存最多 { $peak }
 largest-error = 最大误差
@@ -2202,7 +2203,6 @@ report-name-of-the-graph-in-a-qnn-file = QNN 文件中计算图的名称。
 report-names-of-the-graphs-that-are-enabled = 启用的计算图的名称。
 report-compute-units-that-the-compiled-model-is-meant-for = 编译后的模型所用的计算单元。
 sentence-has-no-effect-on-the-target = { $option } 对目标 { $target } 不起作用：{ $said }
-sentence-it-is-for-models-that-are-quantised-while = 它用于在编译时量化的模型，而这个模型没有量化
 sentence-an-onnx-file-is-the-same-for-each = ONNX 文件对每一种都相同
 sentence-ir-is-the-same-for-each = IR 对每一种都相同
 sentence-it-needs-qnn = 它需要 qnn
@@ -2284,3 +2284,7 @@ sentence-does-not-tell-the-shape-of-the-input = { $file } 没有说明输入 { $
 sentence-give-it-input-shape = 请指定：--input-shape { $name }=3,224,224
 sentence-ncnn-cannot-load = ncnn 无法加载 { $file }：原因见日志
 sentence-a-layer-that-it-lacks = 可能缺少某种层，或文件不完整：请重新转换模型
+sentence-has-no-effect-without = 没有 { $other } 时，{ $option } 不起作用
+sentence-weights-hold-numbers-beyond = { $count } 个权重含有超出 float16 的数值，保持为 float32
+sentence-activations-become-integers = 激活值要靠校准数据才能变为整数，而校准数据由量化作业接受
+sentence-inputs-and-outputs-of-a-tflite-model = TFLite 模型的输入和输出保持原样
