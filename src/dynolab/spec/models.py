@@ -35,6 +35,7 @@ class ModelFormat(str):
     QNN_CONTEXT_BINARY: ClassVar[ModelFormat]
     QNN_DLC: ClassVar[ModelFormat]
     PRECOMPILED_QNN_ONNX: ClassVar[ModelFormat]
+    AOT_INDUCTOR: ClassVar[ModelFormat]
     MNN: ClassVar[ModelFormat]
     NCNN: ClassVar[ModelFormat]
     EXECUTORCH: ClassVar[ModelFormat]
@@ -53,6 +54,7 @@ ModelFormat.OPENVINO_IR, ModelFormat.NULL = map(ModelFormat, ("openvino_ir", "nu
 ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM = map(ModelFormat, ("torchscript", "exported_program"))
 ModelFormat.QNN_CONTEXT_BINARY, ModelFormat.QNN_DLC = map(ModelFormat, ("qnn_context_binary", "qnn_dlc"))
 ModelFormat.MNN, ModelFormat.NCNN, ModelFormat.EXECUTORCH = map(ModelFormat, ("mnn", "ncnn", "executorch"))
+ModelFormat.AOT_INDUCTOR = ModelFormat("aot_inductor")
 ModelFormat.PRECOMPILED_QNN_ONNX = ModelFormat("precompiled_qnn_onnx")
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dynolab.errors import SpecInvalid
+from dynolab.runtimes.litert import schema
 from dynolab.runtimes.openvino import model_facts, silence_telemetry
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import Quantization
+from dynolab.toolchains import _half_weights as half_weights
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
@@ -29,8 +31,8 @@ class OpenVinoToolchain(Toolchain):
         **{kind: (*needed, "openvino") for kind, needed in onnx_model.SOURCES.items()},
         ModelFormat.TFLITE: ("openvino",),
     }
-    options = (*onnx_model.OPTIONS, *ends.OPTIONS, "quantize_weight_type")
-    _of_tflite: ClassVar[tuple[str, ...]] = ("quantize_weight_type",)
+    options = (*onnx_model.OPTIONS, *ends.OPTIONS, half_weights.OPTION)
+    _of_tflite: ClassVar[tuple[str, ...]] = (half_weights.OPTION,)
     told = {
         "quantize_io": "inputs and outputs of a TFLite model stay as they are",
         "compute_unit": "IR is the same for each",
@@ -57,10 +59,10 @@ class OpenVinoToolchain(Toolchain):
             model = openvino.Core().read_model(str(source))
             model_facts.name_inputs(model, source)
             if order.format == ModelFormat.TFLITE:
+                _name_as_signature(model, source)
                 _reshape(model, order)
             target = order.folder / f"{Path(order.model.name).stem}.xml"
-            halved = order.options.plain.get("quantize_weight_type") == "float16"
-            openvino.save_model(model, str(target), compress_to_fp16=halved)
+            openvino.save_model(model, str(target), compress_to_fp16=half_weights.is_asked(order.options))
             made = openvino.Core().read_model(str(target))
         except RuntimeError as error:
             raise model_facts.refusal(error, source) from error
@@ -91,6 +93,18 @@ class OpenVinoToolchain(Toolchain):
         """As the base says; computed in float32."""
         found = runs.outputs_of("openvino", order.folder / made.entry, made.format, inputs, order.scratch, _EXACT)
         return list(ends.real(found, made.quantizations).values())
+
+
+def _name_as_signature(model: Any, path: Path) -> None:
+    """Give inputs and outputs the names of the file's signature, by which LiteRT knows them: OpenVINO takes those of tensors."""
+    file = schema.read(path)
+    sides = (model.inputs, file.main.inputs, file.input_names), (model.outputs, file.main.outputs, file.output_names)
+    for ports, places, names in sides:
+        by_tensor = {file.main.tensors[place].name: name for place, name in zip(places, names, strict=True)}
+        for port in ports:
+            name = next((by_tensor[one] for one in port.names if one in by_tensor), None)
+            if name is not None:
+                port.get_tensor().set_names({name})
 
 
 def _reshape(model: Any, order: Order) -> None:

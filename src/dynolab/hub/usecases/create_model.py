@@ -28,6 +28,7 @@ ENDINGS = {
     "qnn_lib_x86_64_linux": ".so",
     "qnn_context_binary": ".bin",
     "qnn_dlc": ".dlc",
+    "aot_inductor": ".pt2",
     "precompiled_qnn_onnx": ".onnx",
     "aimet_onnx": ".aimet",
     "aimet_pt": ".aimet",
