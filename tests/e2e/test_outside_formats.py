@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dynolab import formats
+from dynolab.agent.offer import ask
 from dynolab.errors import PluginMissing, SpecInvalid
 from dynolab.formats import Format, Mark
 from dynolab.spec import codec
@@ -167,11 +168,9 @@ def test_a_broken_plugin_is_a_row_and_the_end_of_nothing_else(plugins: Path) -> 
     assert "SystemExit" in shown.stdout
 
 
-def test_an_agent_offers_what_works_and_how_its_files_end(plugins: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(plugins)}
-    words = [sys.executable, "-m", "dynolab.agent.offer"]
-    told = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    attributes = json.loads(told.stdout)["attributes"]
+def test_an_agent_offers_what_works_and_how_its_files_end(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(plugins))
+    attributes = ask().attributes
     assert "runs:scale/scale" in attributes
     assert "ending:.scl/scale" in attributes
     assert not [one for one in attributes if any(name in one for name in BROKEN)]
