@@ -27,9 +27,11 @@ from dynolab import errors, plugins
 from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import RESULT_FILE, compile_model
+from dynolab.jobs.profile import profile
 from dynolab.spec import codec
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.show import show_bytes
 from dynolab.toolchains.base import PACKAGE, toolchain_named
 
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -139,8 +141,10 @@ def test_weights_outside_the_file_come_along(tmp_path: Path, packed: bool) -> No
 def test_what_the_official_client_always_sends_is_a_notice(tmp_path: Path) -> None:
     made = compiled(small(tmp_path / "net.onnx"), tmp_path / "out", "--quantize_io --compute_unit npu")
     told = [notice.text for notice in made.notices]
-    assert len(told) == 2
-    assert all("has no effect on the target onnx" in text for text in told)
+    assert told == [
+        "--compute_unit has no effect on the target onnx: an ONNX file is the same for each",
+        "--quantize_io leaves picture, features as they are: the model does not quantise them",
+    ]
 
 
 def torch_model(folder: Path, kind: ModelFormat) -> Path:
@@ -200,6 +204,32 @@ def test_pytorchs_models_become_onnx_with_the_names_that_are_asked_for(tmp_path:
     assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
     assert made.source.operators is not None
     assert made.tools.keys() == dict.fromkeys(toolchain_named("onnx").sources[kind]).keys()
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(ModelFormat.TORCHSCRIPT, marks=pytest.mark.slow), ModelFormat.EXPORTED_PROGRAM]
+)  # each runs g++ for most of a minute
+def test_aotinductor_makes_a_package_that_computes_the_same_and_is_loaded_by_nobody_here(
+    tmp_path: Path, kind: ModelFormat
+) -> None:
+    pytest.importorskip("torch")
+    specs = {"picture": InputSpec((1, 3, 8, 8)), "factor": InputSpec((1,), "int64")}
+    source = torch_model(tmp_path, kind)
+    made = compiled(source, tmp_path / "out", "--target_runtime torch --compute_unit cpu", input_specs=specs)
+    assert [(one.name, one.dtype, one.shape) for one in made.inputs] == [
+        ("picture", "float32", (1, 3, 8, 8)),
+        ("factor", "int64", (1,)),
+    ]
+    assert made.check_reason is None
+    assert len(made.checks) == 2
+    assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
+    assert "AOTInductor, PyTorch" in (made.compiled.schema or "")
+    assert [one.code for one in made.notices] == ["option-without-effect", "native-code"]
+    with pytest.raises(errors.ModelNotSupported, match="nothing on this machine measures aot_inductor models"):
+        profile(tmp_path / "out" / made.entry)
+    if kind == ModelFormat.EXPORTED_PROGRAM:  # a script takes what it is given
+        wrong = {**specs, "picture": InputSpec((1, 3, 9, 9), "float64")}
+        refused(errors.SpecInvalid, "float64", source, tmp_path / "no", "--target_runtime torch", input_specs=wrong)
 
 
 def refused(kind: type[errors.Error], told: str, model: Path, folder: Path, options: str = "", **more: Any) -> None:
@@ -304,6 +334,18 @@ def test_the_command_tells_the_numbers_first_and_where_the_model_is(tmp_path: Pa
     assert (default.code, default.out.splitlines()[-1]) == (0, "compiled: net-onnx/net.onnx")
     again = dynolab("compile", "net.onnx", "-o", "out", cwd=tmp_path)
     assert (again.code, "not an empty folder" in again.err) == (2, True)
+
+
+def test_both_are_profiled_side_by_side_when_that_is_asked_for(tmp_path: Path) -> None:
+    small(tmp_path / "net.onnx")
+    specs = [word for one in ("picture=1,3,8,8", "ids=1:int64") for word in ("--input-specs", one)]
+    done = dynolab("compile", "net.onnx", *specs, "-o", "made", "--measure", cwd=tmp_path)
+    assert done.code == 0, done.err
+    report = done.out[done.out.index("compiled: ") :]
+    sizes = [(tmp_path / place / "net.onnx").stat().st_size for place in (".", "made")]
+    assert all(f"net.onnx, {show_bytes(size)}" in report for size in sizes)
+    both = dynolab("compile", "net.onnx", *specs, "-o", "other", "--measure", "--json", cwd=tmp_path)
+    assert (both.code, (tmp_path / "other").exists()) == (2, False)
 
 
 def test_the_list_of_targets_names_each(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_what_tflite_cannot_do_is_refused_by_name(tmp_path: Path, operator: str,
 
 
 def test_options_that_cannot_be_honoured_are_refused(tmp_path: Path) -> None:
-    for option in ("--quantize_full_type int8", "--quantize_weight_type float16", "--quantize_io_type uint8"):
+    for option in ("--quantize_full_type int8", "--qnn_graph_name net"):
         told = f"the target tflite has no {option.split()[0]} where it is made from onnx"
         refused(errors.ModelNotSupported, told, OCR, tmp_path / "out", option)
 

@@ -24,7 +24,7 @@ from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal, Tensors
 from dynolab.spec.measurements import ComputeUnit
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 from dynolab.testing.running_hub import RunningHub
 
 CONTENT = b"bytes of a model"
@@ -287,6 +287,14 @@ def test_a_jobs_messages_tell_shapes_and_memory(http: httpx.Client, door: HubDoo
     [given] = model.output_spec.types
     assert (given.name, list(given.tensor_type.shape), given.tensor_type.dtype) == ("y", [1, 10], 3)
     assert model.input_spec.types[0].name == inner.model.input_spec.types[0].name == "x"
+
+
+def test_a_models_integers_have_scale_and_zero_point(http: httpx.Client, door: HubDoor) -> None:
+    x, told = TensorSpec("x", "int8", (1,)), Quantization("x", "int8", 0.5, -3)
+    job_id = done(http, door, "integers", Outcome(tensors=Tensors((x,), (x,), fixed=True, quantizations=(told,))))
+    inner = pb.Job.FromString(http.get(f"jobs/{job_id}/").content).inference_job
+    kind = inner.model.input_spec.types[0].tensor_type
+    assert (kind.scale, kind.zero_point) == (0.5, -3)
 
 
 def test_shapes_that_were_chosen_for_a_run_are_the_jobs_and_not_the_models(http: httpx.Client, door: HubDoor) -> None:

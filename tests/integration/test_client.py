@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -158,7 +159,11 @@ def test_what_a_job_says_of_itself(client: Client, device: Device, tmp_path: Pat
     assert (first.job_type, first.profiling, first.inputs, first.owner) == ("profile", True, None, "admin@localhost")
     assert isinstance(first, InferenceJob), "since 0.56 AI Hub has one class for both"
     assert first.download_output_data() is None
-    assert first.get_available_artifacts() == [JobArtifactType.DEVICE_LOG]
+    assert first.get_available_artifacts() == [JobArtifactType.DEVICE_LOG, JobArtifactType.PROFILE_TRACE]
+    [timeline] = first.download_artifacts_for_type(tmp_path, JobArtifactType.PROFILE_TRACE)
+    assert json.loads(Path(timeline).read_text())["traceEvents"]
+    assert behind.get_available_artifacts() == []
+    assert behind.download_artifacts_for_type(tmp_path, JobArtifactType.PROFILE_TRACE) == []
     [log] = first.download_artifacts_for_type(tmp_path, JobArtifactType.DEVICE_LOG)
     assert "inference: time" in Path(log).read_text()
     assert "&lt;b&gt;first" in first._repr_html_()

@@ -25,8 +25,9 @@ import onnx
 from dynolab.client.client import Client, Device
 from dynolab.client.quantize_jobs import QuantizeDtype
 from dynolab.client.settings import ClientConfig
-from dynolab.client.status import JobType, State
+from dynolab.client.status import JobArtifactType, JobType, State
 from dynolab.errors import Conflict, DependencyFailed, NotFound, SpecInvalid
+from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -216,6 +217,57 @@ def test_a_quantised_model_is_profiled_and_quantised_again_as_asked(
     again = quantized.rerun()
     assert again.wait(400).success, again.log()
     assert again.document["activations_dtype"] == "int16"
+
+
+def test_scales_of_integers_that_go_in_and_out_are_told_to_every_client(
+    hub: RunningHub, client: Client, device: Device, quantized: Any
+) -> None:
+    job = client.submit_compile_job(
+        quantized.target_model, device, "integers", options="--target_runtime onnx --quantize_io"
+    )
+    assert job.wait(400).success, job.log()
+    told = {one.name: one for one in job.compiled.quantizations}
+    assert told.keys() == {"x", "classes"}
+    model = _message(hub, f"models/{job.target_model.model_id}/", pb.Model)
+    for one in (*model.input_spec.types, *model.output_spec.types):
+        kind, own = one.tensor_type, told[one.name]
+        assert (kind.dtype, own.dtype) == (pb.TENSOR_DTYPE_UINT16, "uint16")
+        assert (kind.scale, kind.zero_point) == (pytest.approx(own.scale), own.zero_point)
+    [fed] = _message(hub, f"jobs/{job.job_id}/", pb.Job).compile_job.target_tensor_type_list.types
+    assert fed.tensor_type.scale == pytest.approx(told["x"].scale)
+    float_model = _message(hub, f"models/{quantized.target_model.model_id}/", pb.Model)
+    assert not float_model.input_spec.types[0].tensor_type.HasField("scale"), "real numbers go in and out of it"
+
+
+def test_the_log_of_what_is_made_is_the_hubs(hub: RunningHub, compiled: Any, tmp_path: Path) -> None:
+    assert compiled.get_available_artifacts() == [JobArtifactType.HUB_LOG]
+    [log] = compiled.download_artifacts_for_type(tmp_path, JobArtifactType.HUB_LOG)
+    assert Path(log).name == f"{compiled.job_id}_hub.log"
+    told = _message(hub, f"jobs/{compiled.job_id}/", pb.Job)
+    assert list(told.available_artifacts) == [pb.JOB_ARTIFACT_TYPE_HUB_LOG]
+    place = f"jobs/{compiled.job_id}/device_runs/latest/artifact_list"
+    [one] = _message(hub, f"{place}/{pb.JOB_ARTIFACT_TYPE_HUB_LOG}/", pb.NamedArtifactDownloadURLList).artifacts
+    assert httpx.get(one.url, timeout=30).text == Path(log).read_text()
+    assert not _message(hub, f"{place}/{pb.JOB_ARTIFACT_TYPE_DEVICE_LOG}/", pb.NamedArtifactDownloadURLList).artifacts
+
+
+def test_what_was_measured_has_a_timeline(hub: RunningHub, pair: tuple[Any, Any]) -> None:
+    job = pair[1]
+    assert job.wait(400).success, job.log()
+    kinds = [pb.JOB_ARTIFACT_TYPE_DEVICE_LOG, pb.JOB_ARTIFACT_TYPE_PROFILE_TRACE]
+    assert list(_message(hub, f"jobs/{job.job_id}/", pb.Job).available_artifacts) == kinds
+    place = f"jobs/{job.job_id}/device_runs/latest/artifact_list/{pb.JOB_ARTIFACT_TYPE_PROFILE_TRACE}/"
+    [one] = _message(hub, place, pb.NamedArtifactDownloadURLList).artifacts
+    assert one.filename == f"{job.job_id}_profile_trace.json"
+    assert httpx.get(one.url, timeout=30).json()["traceEvents"]
+    forged = one.url.replace("/traces/", "/files/blobs/")
+    assert httpx.get(forged, timeout=30).status_code == 404
+
+
+def _message(hub: RunningHub, path: str, kind: Any) -> Any:
+    """What AI Hub's protocol has at an address."""
+    answer = httpx.get(f"{hub.url}/api/v1/{path}", headers={"Authorization": f"token {hub.token}"}, timeout=30)
+    return kind.FromString(answer.raise_for_status().content)
 
 
 def test_what_cannot_be_quantised_is_refused(client: Client, compiled: Any) -> None:

@@ -113,7 +113,7 @@ TABLE: dict[str, set[str]] = {
     "POST /api/agent/v1/attempts/{attempt}/finish": CLAIMANT, "GET /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     "PUT /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     # addresses of files
-    "PUT /files/parts/{token}": HOLDER, "POST /files/forms/{token}": HOLDER, "GET /files/blobs/{token}/{name}": HOLDER,
+    "PUT /files/parts/{token}": HOLDER, "POST /files/forms/{token}": HOLDER, "GET /files/blobs/{token}/{name}": HOLDER, "GET /traces/{token}/{name}": HOLDER,
 }
 # fmt: on
 
@@ -273,7 +273,7 @@ NOT_THERE = {
     "DELETE /api/hub/v1/trusted/{owner}", "POST /files/forms/{token}", "POST /api/v1/users/auth/login/", "POST /devices/trust",
     "POST /api/hub/v1/trusted", "POST /devices/pools/{id}/grant", "POST /sign-in", "GET /graph/file/{token}/{name}",
     "PUT /api/hub/v1/account/password", "POST /account/password", "GET /submit/jobs", "POST /submit/uploads/{what}",
-    "GET /compare/layers", "GET /compare/report/{format}", "GET /compare", "POST /sign-out",
+    "GET /compare/layers", "GET /compare/report/{format}", "GET /compare", "POST /sign-out", "GET /traces/{token}/{name}",
 }  # fmt: skip
 """Where the one who may ask gets a refusal as well: there is no such thing yet, or what is asked is not said."""
 

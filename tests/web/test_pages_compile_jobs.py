@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dynolab.spec.agents import Outcome
+from dynolab.spec.tensors import Quantization
 from dynolab.testing.sample_compiled import EQUAL, POOR, sample_compiled
 
 from .conftest import COMPILER, DEVICE
@@ -53,6 +54,18 @@ def test_the_answer_stands_first_then_what_was_made(seeded: Any, visit: Visit, j
     with page.expect_download() as download:
         page.get_by_role("link", name="json").click()
     assert json.loads(download.value.path().read_text())["target"] == "onnx"
+
+
+def test_integers_that_go_in_and_out_have_their_scale_beside_them(seeded: Any, visit: Visit) -> None:
+    scales = (Quantization("image", "uint8", 0.0173, 114), Quantization("classes", "uint8", 0.125, 3))
+    page = visit(f"/jobs/{seeded.compiled('integers', sample_compiled(quantizations=scales))}/")
+    part = page.get_by_role("region", name="Inputs and outputs").first
+    rows = [words(one) for one in part.get_by_role("row").all()]
+    assert rows[0].endswith("Scale Zero point Largest error PSNR")
+    assert "0.0173 114" in rows[1]
+    assert "0.125 3 1.2e-06 121.3 dB" in rows[2]
+    assert " – – 3.4e-05 98.8 dB" in rows[3]
+    assert page.get_by_text("value = (integer − zero point) × scale").is_visible()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from dynolab.client.jobs import Job
 from dynolab.client.models import Model
 from dynolab.client.profile_view import ProfileView
 from dynolab.client.results import InferenceJobResult
+from dynolab.client.status import JobArtifactType
 from dynolab.errors import NotFound, from_dict
+from dynolab.report import trace
 from dynolab.report.aihub import dictionary
 from dynolab.spec import codec
 from dynolab.spec.compared_outputs import ComparedOutputs
@@ -94,6 +96,23 @@ class InferenceJob(Job, kinds=("profile", "inference")):
     def fetch_artifact(self, filename: str | Path) -> str:
         """The same, as it is now. Raises :class:`NotFound`, which says why, where nothing was kept."""
         return str(self._fetch("artifact", Path(filename), f"downloading the artifact of {self.job_id}"))
+
+    def get_available_artifacts(self) -> list[JobArtifactType]:
+        """As of any job; what was measured has a timeline as well."""
+        measured = self.profiling and self.get_status().success
+        return [*super().get_available_artifacts(), *([JobArtifactType.PROFILE_TRACE] if measured else [])]
+
+    def download_artifacts_for_type(self, output_dir: str | Path, artifact_type: JobArtifactType) -> list[str]:
+        """The files of one type, in a folder: where they are. Waits for the job. The timeline is for Perfetto or chrome://tracing."""
+        if artifact_type is not JobArtifactType.PROFILE_TRACE:
+            return super().download_artifacts_for_type(output_dir, artifact_type)
+        if not self.wait().success or not self.profiling:
+            return []
+        folder = Path(output_dir).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.job_id}_profile_trace.json"
+        path.write_text(trace.plugin.render([self.profile]), encoding="utf-8")
+        return [str(path)]
 
     def get_output_dataset(self) -> Dataset | None:
         """What it inferred, once it is over; None when it failed or had no dataset."""

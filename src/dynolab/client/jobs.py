@@ -211,7 +211,7 @@ class Job(Handle):
             text = self.log()
         except NotFound:
             return []
-        path = folder / f"{self.job_id}_device.log"
+        path = folder / f"{self.job_id}_{'hub' if self._log is JobArtifactType.HUB_LOG else 'device'}.log"
         path.write_text(text, encoding="utf-8")
         return [str(path)]
 
@@ -219,11 +219,14 @@ class Job(Handle):
         """What it left beside its results, so far."""
         self.get_status()
         logs = [attempt["has_log"] for attempt in self._document.get("attempts", ())]
-        return [JobArtifactType.DEVICE_LOG] if any(logs) else []
+        return [self._log] if any(logs) else []
+
+    _log: ClassVar[JobArtifactType] = JobArtifactType.DEVICE_LOG
+    """Whose its log is: models are made at the hub, by machines that are no device of the job."""
 
     def download_artifacts_for_type(self, output_dir: str | Path, artifact_type: JobArtifactType) -> list[str]:
         """The files of one type, in a folder: where they are. Waits for the job."""
-        return self.download_job_logs(output_dir) if artifact_type is JobArtifactType.DEVICE_LOG else []
+        return self.download_job_logs(output_dir) if artifact_type is self._log else []
 
     def download_results(self, artifacts_dir: str | Path) -> JobResult:
         """Everything that the job left, in a folder. Waits for the job."""

@@ -7,10 +7,13 @@ from pathlib import Path
 from dynolab.client.jobs import Job
 from dynolab.client.models import Model
 from dynolab.client.results import MadeJobResult
+from dynolab.client.status import JobArtifactType
 
 
 class MadeJob(Job):
     """A job that makes a model of another one: its target model."""
+
+    _log = JobArtifactType.HUB_LOG
 
     @property
     def model(self) -> Model:

@@ -18,7 +18,7 @@ class JobType(Enum):
 
 
 class JobArtifactType(Enum):
-    """What a job may leave beside its results; a hub's jobs leave a log."""
+    """What a job may leave beside its results: its log, of its device or of the hub that made a model, and a timeline of its profile."""
 
     DEVICE_LOG = 1
     HUB_LOG = 5

@@ -7,7 +7,7 @@ from typing import Any
 
 from dynolab.spec.compiles import InputSpec
 from dynolab.spec.duets import DuetTerms
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 
 AGENT_PROTOCOL = 6
 """Hub and agent refuse each other when theirs differ."""
@@ -139,6 +139,8 @@ class Tensors:
     outputs: tuple[TensorSpec, ...] = ()
     fixed: bool = False
     """Whether the model itself fixes the shapes of its inputs; else some dimension was chosen for the run."""
+    quantizations: tuple[Quantization, ...] = ()
+    """Of those inputs and outputs that are integers for real numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ FORMATS = {
     "onnx": "onnx",
     "openvino": "openvino_ir",
     "tflite": "tflite",
-    "torch": "exported_program",
+    "torch": "aot_inductor",
     "qnn_dlc": "qnn_dlc",
     "qnn_context_binary": "qnn_context_binary",
     "precompiled_qnn_onnx": "precompiled_qnn_onnx",
@@ -64,6 +64,12 @@ class CompileOptions:
     def given(self) -> tuple[str, ...]:
         """Names of all top-level options that were given, the target apart: each has an effect, or somebody is told."""
         return tuple(name for name in (*self.plain, *self.groups) if name != "target_runtime")
+
+    @property
+    def quantize_io_type(self) -> str | None:
+        """The element type of quantised inputs and outputs; None: the model's own."""
+        given = self.plain.get("quantize_io_type")
+        return None if given is None else str(given)
 
     def is_set(self, name: str) -> bool:
         """Whether a switch was given and is on."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dynolab.spec.compiles import COMPILED_SCHEMA, Compiled, OutputCheck, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import FileFact, ModelFormat
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 
 CLOSE = (OutputCheck("classes", 1.2e-6, 121.3), OutputCheck("features", 3.4e-5, 98.76))
 EQUAL = (OutputCheck("classes", 0.0, None), OutputCheck("features", 0.0, None))
 POOR = (OutputCheck("classes", 0.31, 17.2), OutputCheck("features", 3.4e-5, 98.76))
 
 
-def sample_compiled(checks: tuple[OutputCheck, ...] = CLOSE, check_reason: str | None = None) -> Compiled:
+def sample_compiled(
+    checks: tuple[OutputCheck, ...] = CLOSE,
+    check_reason: str | None = None,
+    quantizations: tuple[Quantization, ...] = (),
+) -> Compiled:
     """What a toolchain made of an exported program."""
     source = Side(ModelFormat.EXPORTED_PROGRAM, 15_012_345, None, 3_700_000, "float32", "PyTorch 2.12")
     compiled = Side(ModelFormat.ONNX, 14_890_000, 214, 3_690_000, "float32", "IR 10, ai.onnx 18")
@@ -34,4 +38,5 @@ def sample_compiled(checks: tuple[OutputCheck, ...] = CLOSE, check_reason: str |
         checks=checks,
         check_reason=check_reason,
         notices=(Notice("info", "option-without-effect", notice),),
+        quantizations=quantizations,
     )

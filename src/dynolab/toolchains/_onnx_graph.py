@@ -159,7 +159,7 @@ def keep_order(model: Any, name: str, sizes: Sequence[int]) -> None:
     import numpy as np
     import onnx
 
-    graph, names = model.graph, [_free(model.graph, f"{name}_{what}") for what in ("moved", "flat", "all", "sizes")]
+    graph, names = model.graph, [free(model.graph, f"{name}_{what}") for what in ("moved", "flat", "all", "sizes")]
     moved, flat, every, kept = names
     place, maker = next((k, node) for k, node in enumerate(graph.node) if name in node.output)
     maker.output[:] = [moved if one == name else one for one in maker.output]
@@ -182,7 +182,7 @@ def _put_behind(graph: Any, name: str, operator: str, **attributes: Any) -> None
     """A node between an input and all that use it; the input keeps its name."""
     import onnx
 
-    inner = _free(graph, name)
+    inner = free(graph, name)
     _rename(graph, {name: inner})
     next(value for value in graph.input if value.name == inner).name = name
     graph.node.insert(0, onnx.helper.make_node(operator, [name], [inner], **attributes))
@@ -192,7 +192,7 @@ def _put_before(graph: Any, name: str, operator: str, **attributes: Any) -> None
     """A node between what computes an output and the output, which keeps its name."""
     import onnx
 
-    inner = _free(graph, name)
+    inner = free(graph, name)
     _rename(graph, {name: inner})
     next(value for value in graph.output if value.name == inner).name = name
     graph.node.append(onnx.helper.make_node(operator, [inner], [name], **attributes))
@@ -202,7 +202,7 @@ def _pass_on(graph: Any, name: str) -> None:
     """Give an output that is an input or a weight as well a name of its own."""
     import onnx
 
-    own = _free(graph, name)
+    own = free(graph, name)
     next(value for value in graph.output if value.name == name).name = own
     graph.node.append(onnx.helper.make_node("Identity", [name], [own]))
 
@@ -229,7 +229,7 @@ def _rename(graph: Any, changed: Mapping[str, str]) -> None:
             tensor.name = changed.get(tensor.name, tensor.name)
 
 
-def _free(graph: Any, name: str) -> str:
+def free(graph: Any, name: str) -> str:
     """A name like this one that no value has."""
     taken, number = _taken(graph), 1
     while f"{name}_{number}" in taken:

@@ -30,7 +30,7 @@ def quantize(path: Path, options: CompileOptions) -> tuple[list[Quantization], t
         return [], without_effect(options)
     model = onnx_model.read(path)
     found = [*_inputs(model), *_outputs(model)]
-    wanted = options.plain.get("quantize_io_type")
+    wanted = options.quantize_io_type
     for one in found:
         if wanted is not None and one.dtype != wanted:
             raise ModelNotSupported(
@@ -45,6 +45,12 @@ def quantize(path: Path, options: CompileOptions) -> tuple[list[Quantization], t
     left = [value.name for value in ends if value.name not in done and graphs.element_name(value).startswith("float")]
     text = f"--quantize_io leaves {', '.join(left)} as they are: the model does not quantise them"
     return found, (Notice("info", "not-quantised", text),) if left else ()
+
+
+def found(path: Path) -> list[Quantization]:
+    """The quantisations of the inputs and outputs that could be integers; the ONNX file stays as it is."""
+    model = onnx_model.read(path)
+    return [*_inputs(model), *_outputs(model)]
 
 
 def without_effect(options: CompileOptions) -> tuple[Notice, ...]:

@@ -89,10 +89,7 @@ def settle(model: Any) -> None:
     codes = _codes(model)
     for graph in model.subgraphs:
         kept = {
-            int(place)
-            for one in graph.operators
-            if codes[one.opcodeIndex] in stateful
-            for place in _none_or(one.inputs)
+            int(place) for one in graph.operators if codes[one.opcodeIndex] in stateful for place in none_or(one.inputs)
         }
         for place, tensor in enumerate(graph.tensors):
             if tensor.isVariable and place not in kept:
@@ -133,7 +130,7 @@ def _widen(model: Any, number: int) -> None:
     old.name += b"_of_32_bits"
     options, operator = schema.CastOptionsT(), schema.OperatorT()
     options.inDataType, options.outDataType = old.type, new.type
-    operator.opcodeIndex = _new_code(model, schema.BuiltinOperator.CAST)
+    operator.opcodeIndex = new_code(model, schema.BuiltinOperator.CAST)
     operator.inputs, operator.outputs = [place], [len(graph.tensors)]
     operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.CastOptions, options
     graph.outputs[number] = signature.outputs[number].tensorIndex = len(graph.tensors)
@@ -236,12 +233,12 @@ def _make_copy(model: Any, operator: Any) -> None:
     """Two ends of the graph, each with its name, cannot be one tensor: the larger of a number and itself is the number."""
     from ai_edge_litert import schema_py_generated as schema
 
-    operator.opcodeIndex, operator.inputs = _new_code(model, schema.BuiltinOperator.MAXIMUM), [operator.inputs[0]] * 2
+    operator.opcodeIndex, operator.inputs = new_code(model, schema.BuiltinOperator.MAXIMUM), [operator.inputs[0]] * 2
     operator.builtinOptionsType = schema.BuiltinOptions.MaximumMinimumOptions
     operator.builtinOptions = schema.MaximumMinimumOptionsT()
 
 
-def _new_code(model: Any, builtin: int) -> int:
+def new_code(model: Any, builtin: int) -> int:
     from ai_edge_litert import schema_py_generated as schema
 
     code = schema.OperatorCodeT()
@@ -255,10 +252,10 @@ def _codes(model: Any) -> list[int]:
 
 
 def _replaced(places: Any, old: int, new: int) -> Any:
-    return np.array([new if place == old else place for place in _none_or(places)], np.int32)
+    return np.array([new if place == old else place for place in none_or(places)], np.int32)
 
 
-def _none_or(places: Any) -> Any:
+def none_or(places: Any) -> Any:
     """The schema's objects have None for an empty vector."""
     return () if places is None else places
 

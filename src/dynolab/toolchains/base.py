@@ -33,6 +33,8 @@ RUNTIMES = {
     ModelFormat.EXPORTED_PROGRAM: "torch",
 }
 """Who tells what a source's file says of itself."""
+REFUSALS = {"quantize_full_type": "activations become integers by calibration data, which a quantize job takes"}
+"""Why no target has an option that AI Hub has."""
 Array = NDArray[Any]
 
 
@@ -137,8 +139,9 @@ class Toolchain(ABC):
         refused = [name for name in options.given if name not in (*honoured, *self.told)]
         if refused:
             taken = ", ".join(f"--{name}" for name in honoured)
+            reason = f": {REFUSALS[refused[0]]}" if refused[0] in REFUSALS else ""
             raise ModelNotSupported(
-                f"the target {self.name} has no --{refused[0]} where it is made from {source}",
+                f"the target {self.name} has no --{refused[0]} where it is made from {source}{reason}",
                 hint=f"leave it out; it takes: {taken}",
             )
         told = (name for name in options.given if name in self.told and name not in honoured)

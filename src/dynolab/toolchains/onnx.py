@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dynolab.runtimes.onnxruntime.types import is_tensor, spec
 from dynolab.spec.models import ModelFormat
+from dynolab.toolchains import _half_weights as half_weights
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
@@ -19,7 +20,7 @@ class OnnxToolchain(Toolchain):
     name = "onnx"
     makes = ModelFormat.ONNX
     sources = onnx_model.SOURCES
-    options = (*onnx_model.OPTIONS, *ends.OPTIONS)
+    options = (*onnx_model.OPTIONS, *ends.OPTIONS, half_weights.OPTION)
     told = {
         "compute_unit": "an ONNX file is the same for each",
         "qairt_version": "it needs qnn",
@@ -27,9 +28,11 @@ class OnnxToolchain(Toolchain):
 
     def compile(self, order: Order) -> Made:
         """As the base says."""
-        target, session, notices = onnx_model.make(order, order.folder)
+        target, _, notices = onnx_model.make(order, order.folder)
         quantized, more = ends.quantize(target, order.options)
-        session = onnx_model.open_session(target) if quantized else session
+        if half_weights.is_asked(order.options):
+            more += half_weights.halve_onnx(target)
+        session = onnx_model.open_session(target)
         return Made(
             entry=target.name,
             format=self.makes,

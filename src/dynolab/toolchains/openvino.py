@@ -11,6 +11,7 @@ from dynolab.runtimes.openvino import model_facts, silence_telemetry
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import Quantization
+from dynolab.toolchains import _half_weights as half_weights
 from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
@@ -29,8 +30,8 @@ class OpenVinoToolchain(Toolchain):
         **{kind: (*needed, "openvino") for kind, needed in onnx_model.SOURCES.items()},
         ModelFormat.TFLITE: ("openvino",),
     }
-    options = (*onnx_model.OPTIONS, *ends.OPTIONS, "quantize_weight_type")
-    _of_tflite: ClassVar[tuple[str, ...]] = ("quantize_weight_type",)
+    options = (*onnx_model.OPTIONS, *ends.OPTIONS, half_weights.OPTION)
+    _of_tflite: ClassVar[tuple[str, ...]] = (half_weights.OPTION,)
     told = {
         "quantize_io": "inputs and outputs of a TFLite model stay as they are",
         "compute_unit": "IR is the same for each",
@@ -59,8 +60,7 @@ class OpenVinoToolchain(Toolchain):
             if order.format == ModelFormat.TFLITE:
                 _reshape(model, order)
             target = order.folder / f"{Path(order.model.name).stem}.xml"
-            halved = order.options.plain.get("quantize_weight_type") == "float16"
-            openvino.save_model(model, str(target), compress_to_fp16=halved)
+            openvino.save_model(model, str(target), compress_to_fp16=half_weights.is_asked(order.options))
             made = openvino.Core().read_model(str(target))
         except RuntimeError as error:
             raise model_facts.refusal(error, source) from error

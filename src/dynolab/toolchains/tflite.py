@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -15,13 +15,18 @@ import numpy as np
 
 from dynolab.errors import LoadFailed, ModelNotSupported, SpecInvalid
 from dynolab.runtimes.litert import file_facts
+from dynolab.runtimes.litert import schema as files
 from dynolab.runtimes.onnxruntime.types import spec
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.tensors import Quantization
 from dynolab.spec.untrusted import printable
+from dynolab.toolchains import _half_weights as half_weights
 from dynolab.toolchains import _onnx_graph as graphs
 from dynolab.toolchains import _onnx_model as onnx_model
+from dynolab.toolchains import _quantized_ends as ends
 from dynolab.toolchains import _runs as runs
+from dynolab.toolchains import _tflite_ends as tflite_ends
 from dynolab.toolchains import _tflite_model as tflite_model
 from dynolab.toolchains._environments import Environment
 from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain
@@ -40,9 +45,8 @@ class TfliteToolchain(Toolchain):
         **{kind: (*needed, "ai-edge-litert") for kind, needed in onnx_model.SOURCES.items()},
         ModelFormat.TFLITE: ("ai-edge-litert",),
     }
-    options = (*onnx_model.OPTIONS, "truncate_64bit_tensors")
+    options = (*onnx_model.OPTIONS, *ends.OPTIONS, half_weights.OPTION, "truncate_64bit_tensors")
     told = {
-        "quantize_io": "it is for models that are quantised while they are compiled, and this one is not",
         "compute_unit": "a TFLite file is the same for each",
         "qairt_version": "it needs qnn",
     }
@@ -50,8 +54,8 @@ class TfliteToolchain(Toolchain):
     tools = ("onnx2tf",)
 
     def honours(self, source: ModelFormat) -> tuple[str, ...]:
-        """Of TFLite, everything stays what it is."""
-        return () if source == ModelFormat.TFLITE else self.options
+        """Of TFLite, names, shapes and layouts stay what they are."""
+        return (*ends.OPTIONS, half_weights.OPTION) if source == ModelFormat.TFLITE else self.options
 
     def environment(self, source: ModelFormat) -> Environment | None:
         """TFLite needs none."""
@@ -62,8 +66,7 @@ class TfliteToolchain(Toolchain):
         target = order.folder / f"{Path(order.model.name).stem}.tflite"
         if order.format == ModelFormat.TFLITE:
             _check_specs(order)
-            shutil.copyfile(order.model, target)
-            return self._made(order, target, ())
+            return self._made(order, target, _taken_over(order, target))
         place = order.scratch / "onnx"
         place.mkdir()
         source, session, notices = onnx_model.make(order, place)
@@ -81,11 +84,16 @@ class TfliteToolchain(Toolchain):
         if order.options.is_set("truncate_64bit_tensors") and (cut := tflite_model.narrow(model)):
             text = f"{cut} constants are beyond 32 bits, and the largest or smallest number of 32 bits now"
             notices += (Notice("warning", "constants-cut", text),)
+        real = [node.name for found in nodes.values() for node in found if spec(node).dtype.startswith("float")]
+        notices += _quantized(order, source, model, real)
+        if half_weights.is_asked(order.options):
+            notices += half_weights.halve_tflite(model)
         tflite_model.write(model, target)
         return self._made(order, target, notices)
 
     def reference(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
-        """As the base says."""
+        """As the base says; of inputs and outputs that ``--quantize_io`` made integers their real numbers."""
+        inputs = ends.real(inputs, _changed(order, made))
         if order.format == ModelFormat.TFLITE:
             return list(runs.outputs_of("litert", order.model, order.format, inputs, order.scratch).values())
         found = onnx_model.reference(order, made.output_names, inputs)
@@ -95,6 +103,7 @@ class TfliteToolchain(Toolchain):
     def run(self, order: Order, made: Made, inputs: Mapping[str, Array]) -> list[Array]:
         """As the base says."""
         found = runs.outputs_of("litert", order.folder / made.entry, made.format, inputs, order.scratch)
+        found = ends.real(found, _changed(order, made))
         return [found[name] for name in made.output_names]
 
     def _made(self, order: Order, target: Path, notices: tuple[Notice, ...]) -> Made:
@@ -115,6 +124,44 @@ class TfliteToolchain(Toolchain):
             notices=notices,
             quantizations=tuple(tflite_model.quantizations(target)),
         )
+
+
+def _taken_over(order: Order, target: Path) -> tuple[Notice, ...]:
+    """Write the source as it is, or with the integers at its ends and the weights that are asked for; notices."""
+    notices, halves = ends.without_effect(order.options), half_weights.is_asked(order.options)
+    if not order.options.is_set("quantize_io") and not halves:
+        shutil.copyfile(order.model, target)
+        return notices
+    file, model = files.read(order.model), tflite_model.read(order.model)
+    if order.options.is_set("quantize_io"):
+        names, graph = (file.input_names, file.output_names), model.subgraphs[file.graphs.index(file.main)]
+        notices += tflite_ends.take_off(model, graph, names, order.options.quantize_io_type)
+    if halves:
+        notices += half_weights.halve_tflite(model)
+    tflite_model.write(model, target)
+    return notices
+
+
+def _quantized(order: Order, source: Path, model: Any, real: Sequence[str]) -> tuple[Notice, ...]:
+    """Notices, where integers are asked for at the ends of a model that was a QDQ one: inside, it computes in float.
+
+    ``real``: names of inputs and outputs that are real numbers.
+    """
+    if not order.options.is_set("quantize_io"):
+        return ends.without_effect(order.options)
+    told = [tflite_ends.shifted(one, order.options.quantize_io_type) for one in ends.found(source)]
+    told = [one for one in told if one.dtype in ("int8", "uint8")]
+    tflite_ends.put_on(model, told)
+    return tflite_ends.not_quantised([name for name in real if name not in {one.name for one in told}])
+
+
+def _changed(order: Order, made: Made) -> list[Quantization]:
+    """Those inputs and outputs that are integers now, and real numbers in the source."""
+    if not order.options.is_set("quantize_io") or order.format != ModelFormat.TFLITE:
+        return list(made.quantizations) if order.options.is_set("quantize_io") else []
+    told = file_facts.describe(order.model, {})
+    real = {one.name for one in (*told.inputs, *told.outputs) if one.dtype.startswith("float")}
+    return [one for one in made.quantizations if one.name in real]
 
 
 def _safe(what: str, number: int) -> str:

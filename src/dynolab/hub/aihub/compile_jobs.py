@@ -48,7 +48,7 @@ def tell(inner: pb.CompileJob, row: Row[Any], version: Version) -> None:
     inner.tensor_type_list.CopyFrom(named_types(row.input_specs or []))
     if row.state == "done" or version >= SEEDED_TARGETS:
         inner.target_model.CopyFrom(made_model(row))
-    made = tensor_types((row.tensors or {}).get("inputs"))
+    made = tensor_types(row.tensors, "inputs")
     if made is not None:
         inner.target_tensor_type_list.CopyFrom(made)
 

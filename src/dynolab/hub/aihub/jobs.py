@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
-from dynolab.hub.aihub import compile_jobs, link_jobs, quantize_jobs
+from dynolab.hub.aihub import artifacts, compile_jobs, link_jobs, quantize_jobs
 from dynolab.hub.aihub.device_words import announced, told
 from dynolab.hub.aihub.lost_answers import submissions
 from dynolab.hub.aihub.models import NUMBERS
@@ -26,11 +26,11 @@ from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
 from dynolab.hub.usecases.job_request import JobRequest
-from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.spec.requirements import Outcome
+from dynolab.spec.runtime_support import is_simulated
 from dynolab.spec.show import show_time, show_time_range
 
 FAILURES = {
@@ -139,7 +139,13 @@ def message(row: Row[Any], version: Version) -> pb.Job:
 
 
 def _state(row: Row[Any], version: Version) -> pb.JobState:
-    """The job's state by the rules of the kind that it is shown as: an older client's inference job never measures."""
+    """The job's state by the rules of the kind that it is shown as: an older client's inference job never measures.
+
+    A simulator measures nothing though the client asked for it, and the client takes the state of what it asked for alone: this
+    job is shown in the one that comes before either.
+    """
+    if row.state == "running" and row.kind == "inference" and is_simulated(row.device_attributes):
+        return state_number(row.kind, "preparing", measures=False)
     measures = row.measures if version >= MERGED_JOBS else shown_as_profile(row.kind, version)
     return state_number(row.kind, row.state, measures=measures)
 
@@ -174,8 +180,7 @@ def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
     """What a job that is over leaves: its failure in words, its headline figures, its log."""
     if row.finished_at is None:
         return
-    if row.log_blob_id is not None:
-        found.available_artifacts.append(pb.JOB_ARTIFACT_TYPE_DEVICE_LOG)
+    found.available_artifacts.extend(artifacts.available(row))
     if row.failure is not None:
         inner.failure_reason = _words(row.failure)
         found.failure_type = FAILURES.get(row.failure.get("code", ""), pb.JOB_FAILURE_TYPE_UNKNOWN)
@@ -187,7 +192,7 @@ def _outcome(found: pb.Job, inner: Any, row: Row[Any]) -> None:
     if making is not None:
         return
     _headline(inner, row.summary)
-    fed = tensor_types((row.tensors or {}).get("inputs"))
+    fed = tensor_types(row.tensors, "inputs")
     if fed is not None:
         inner.tensor_type_list.CopyFrom(fed)
 
@@ -331,21 +336,6 @@ def _kinds(text: str, version: Version) -> tuple[str, ...]:
     return ("profile",) if named == "profile" and shown_as_profile("profile", version) else ()
 
 
-async def artifacts(request: Request) -> Response:
-    """``GET jobs/ID/device_runs/N/artifact_list/TYPE/``: the log of a job that is over."""
-    hub, account = await who(request)
-    row = await _find(hub, account, request.path_params["id"])
-    answer = pb.NamedArtifactDownloadURLList()
-    if (
-        request.path_params["type"] == str(pb.JOB_ARTIFACT_TYPE_DEVICE_LOG)
-        and row.log_blob_id is not None
-        and row.finished_at is not None
-    ):
-        path, file = link_file(hub, account, "log", row.id, f"{row.id}_device", ".log")
-        answer.artifacts.add(url=request.app.state.base_url(request) + path, filename=file, name="device log")
-    return protobuf(answer)
-
-
 routes = [
     Route("/jobs/", submit, methods=["POST"]),
     Route("/jobs/", listing),
@@ -356,5 +346,5 @@ routes = [
     Route("/jobs/{id}/", show),
     Route("/jobs/{id}/", rename, methods=["PATCH"]),
     Route("/jobs/{id}/result/", result),
-    Route("/jobs/{id}/device_runs/{run}/artifact_list/{type}/", artifacts),
+    *artifacts.routes,
 ]

@@ -8,7 +8,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec import codec
 from dynolab.spec.compiles import InputSpec
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 
 DTYPES = {
     "float32": pb.TENSOR_DTYPE_FLOAT32,
@@ -27,17 +27,25 @@ OPEN = -1
 """An open dimension."""
 
 
-def tensor_types(document: Any) -> pb.NamedTensorTypeList | None:
-    """The tensors of a :class:`dynolab.spec.agents.Tensors`; None where there are none, or one that the protocol cannot say."""
-    if not document:
+def tensor_types(tensors: Any, side: str) -> pb.NamedTensorTypeList | None:
+    """The ``inputs`` or ``outputs`` of a :class:`dynolab.spec.agents.Tensors` as it is kept, with scale and zero point of integers.
+
+    None where there are none, or one that the protocol cannot say.
+    """
+    known = tensors if isinstance(tensors, dict) else {}
+    if not known.get(side):
         return None
-    tensors = codec.decode(tuple[TensorSpec, ...], document, "the tensors that are kept")
+    specs = codec.decode(tuple[TensorSpec, ...], known[side], "the tensors that are kept")
+    told = codec.decode(tuple[Quantization, ...], known.get("quantizations", []), "the quantisations that are kept")
+    integers = {one.name: one for one in told}
     found = pb.NamedTensorTypeList()
-    for tensor in tensors:
+    for tensor in specs:
         shape = [size if isinstance(size, int) else OPEN for size in tensor.shape]
         if tensor.dtype not in DTYPES or not all(-(1 << 63) <= size < 1 << 63 for size in shape):
             return None
-        found.types.add(name=tensor.name, tensor_type=pb.TensorType(shape=shape, dtype=DTYPES[tensor.dtype]))
+        kind = found.types.add(name=tensor.name, tensor_type=pb.TensorType(shape=shape, dtype=DTYPES[tensor.dtype]))
+        if (one := integers.get(tensor.name)) is not None:
+            kind.tensor_type.scale, kind.tensor_type.zero_point = one.scale, one.zero_point
     return found
 
 
@@ -64,8 +72,7 @@ def named_types(document: list[dict[str, Any]]) -> pb.NamedTensorTypeList:
 
 def tell_specs(model: pb.Model, tensors: Any) -> None:
     """What the model takes and gives, where that is known: both sides or none."""
-    known = tensors if isinstance(tensors, dict) else {}
-    inputs, outputs = tensor_types(known.get("inputs")), tensor_types(known.get("outputs"))
+    inputs, outputs = tensor_types(tensors, "inputs"), tensor_types(tensors, "outputs")
     if inputs is not None and outputs is not None:
         model.input_spec.CopyFrom(inputs)
         model.output_spec.CopyFrom(outputs)

@@ -30,6 +30,7 @@ from dynolab.hub.pages import (
     profiles,
     sign_in,
     submit,
+    traces,
     trends,
     uploads,
 )
@@ -48,6 +49,7 @@ ROOMS = (
     compare_outputs,
     trends,
     submit,
+    traces,
     uploads,
     graphs,
     models,

@@ -141,7 +141,7 @@ async def report(request: Request) -> Response:
     profile = await read_profile(hub, row)
     if profile is None:
         raise NotFound(f"the job {row.id} has no profile: it is {row.state}")
-    form = _format(request.path_params["format"])
+    form = report_format(request.path_params["format"])
     content = await asyncio.to_thread(form.render, as_rendered(form, [profile]))
     headers = {"Content-Disposition": f'attachment; filename="{row.id}_{form.file_name}"', **HEADERS}
     return Response(content, headers=headers, media_type="application/octet-stream")
@@ -193,11 +193,11 @@ def as_rendered(form: Report, profiles: Sequence[Profile]) -> list[Profile]:
 
 def formats() -> list[Report]:
     """The report's formats, by name."""
-    return [_format(name) for name in plugins.names("dynolab.report")]
+    return [report_format(name) for name in plugins.names("dynolab.report")]
 
 
-def _format(name: str) -> Report:
-    """Raises :class:`NotFound`."""
+def report_format(name: str) -> Report:
+    """One of them. Raises :class:`NotFound`."""
     found = plugins.load("dynolab.report", name)
     assert isinstance(found, Report)
     return found

@@ -76,6 +76,10 @@ def checked_outcome(outcome: Outcome) -> Outcome:
         check_text(one.name, "name", DESCRIPTION)
         check_count(one.shape, "shape", DIMENSIONS)
         check_texts((text for text in (one.dtype, *one.shape) if isinstance(text, str)), "shape", DIMENSIONS + 1)
+    check_count(tensors.quantizations, "quantizations", TENSORS_BYTES // 64)
+    for told in tensors.quantizations:
+        check_text(told.name, "name", DESCRIPTION)
+        check_text(told.dtype, "dtype")
     outcome = replace(outcome, summary=_figures(outcome.summary))
     if outcome.error is None:
         return outcome

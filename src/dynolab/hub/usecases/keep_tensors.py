@@ -10,6 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.hub.store.tables import model
 from dynolab.spec import codec
 from dynolab.spec.agents import Tensors
+from dynolab.spec.tensors import Quantization, TensorSpec
+
+
+def is_printable(tensors: Tensors) -> bool:
+    """Whether a text can hold the names of all."""
+    told: tuple[TensorSpec | Quantization, ...] = (*tensors.inputs, *tensors.outputs, *tensors.quantizations)
+    return all((one.name + one.dtype).isprintable() for one in told)
 
 
 async def keep_tensors(connection: AsyncConnection, row: Row[Any], tensors: Tensors | None) -> Any:
@@ -17,7 +24,7 @@ async def keep_tensors(connection: AsyncConnection, row: Row[Any], tensors: Tens
 
     The model keeps them too, if it fixes its shapes and the job is its owner's: nobody tells others what their models are.
     """
-    if tensors is None or not all((one.name + one.dtype).isprintable() for one in (*tensors.inputs, *tensors.outputs)):
+    if tensors is None or not is_printable(tensors):
         return None
     document = codec.encode(tensors)
     if tensors.fixed:

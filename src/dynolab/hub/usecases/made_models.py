@@ -13,6 +13,7 @@ from dynolab.formats import EXTENSIONS
 from dynolab.hub.store.tables import model
 from dynolab.hub.usecases.base import NAME_MAX, Account, new_id
 from dynolab.hub.usecases.create_model import ENDINGS
+from dynolab.hub.usecases.keep_tensors import is_printable
 from dynolab.spec import codec
 from dynolab.spec.agents import Outcome
 from dynolab.spec.compiles import InputSpec
@@ -40,10 +41,7 @@ async def keep_made(connection: AsyncConnection, row: Row[Any], blob_id: str | N
     An agent's word: a format that nobody knows is left as it was, and names that no text can hold are not kept.
     """
     tensors = outcome.tensors
-    known = tensors is not None and all(
-        (one.name + one.dtype).isprintable() for one in (*tensors.inputs, *tensors.outputs)
-    )
-    document = codec.encode(tensors) if known else None
+    document = codec.encode(tensors) if tensors is not None and is_printable(tensors) else None
     values: dict[str, Any] = {"blob_id": blob_id, "tensors": document}
     if outcome.made is not None and outcome.made.kind in ENDINGS:
         values |= {"kind": outcome.made.kind, "is_directory": outcome.made.is_directory}

@@ -17,6 +17,8 @@ from dynolab.hub.usecases.base import Account, Hub, find_visible
 
 TABLES = {"model": model, "dataset": dataset, "artifact": job, "log": job}
 """What an address of each verb leads to: the bytes of a model or dataset, what a job compiled, its last log."""
+TRACE = "trace"
+"""The verb of an address that leads to what is drawn up of a job's profile when it is asked for."""
 WRITES = ("part", "form")
 _ODD = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -35,7 +37,8 @@ def link_file(hub: Hub, account: Account, verb: str, target_id: str, name: str, 
     if name.lower().endswith(ending.lower()):
         name = name[: len(name) - len(ending)]
     file = (_ODD.sub("_", name).strip("_") or "file") + ending
-    return f"files/blobs/{sign_link(hub, account, verb, target_id)}/{file}", file
+    place = "traces" if verb == TRACE else "files/blobs"
+    return f"{place}/{sign_link(hub, account, verb, target_id)}/{file}", file
 
 
 async def open_upload(hub: Hub, text: str, verb: str) -> Link:
@@ -60,6 +63,15 @@ async def open_read(hub: Hub, text: str) -> str:
     if blob_id is None:
         raise NotFound("this file is gone")
     return blob_id
+
+
+async def open_trace(hub: Hub, text: str) -> tuple[Account, str]:
+    """Who holds the address of a trace, and the job's id. Raises :class:`NotFound` unless it is good."""
+    link = hub.links.read(text, life_s=READ_LIFE_S)
+    if link is None or link.verb != TRACE:
+        raise _invalid()
+    async with hub.database.single() as connection:
+        return await _holder(connection, link.holder), link.target
 
 
 async def _blob_id(connection: AsyncConnection, link: Link, row: Row[Any]) -> str | None:

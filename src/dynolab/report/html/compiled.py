@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dynolab.report.base import Say
-from dynolab.spec.compiles import Compiled, OutputCheck, Side
+from dynolab.spec.compiles import Compiled, Npu, OutputCheck, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.show import show_bytes, show_count, show_time
-from dynolab.spec.tensors import TensorSpec
+from dynolab.spec.tensors import Quantization, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ class TensorRow:
     name: str
     dtype: str
     shape: str
+    scale: str | None
+    """Of integers that stand for real numbers, with the zero point."""
+    zero_point: int | None
     error: str | None
     """The largest one; empty: there is none, the numbers are the same."""
     psnr: str | None
@@ -54,11 +57,14 @@ class CompiledView:
     formats: tuple[str, str]
     changes: list[Change]
     tensors: list[TensorRow]
+    has_integers: bool
+    """Whether some of them have a scale."""
     files: list[tuple[str, str]]
     time: str
     peak: str
     tools: dict[str, str]
     notices: tuple[Notice, ...]
+    npu: Npu | None
 
 
 def compiled_view(made: Compiled, say: Say) -> CompiledView:
@@ -76,11 +82,13 @@ def compiled_view(made: Compiled, say: Say) -> CompiledView:
         formats=(str(made.source.format), str(made.compiled.format)),
         changes=changes(made.source, made.compiled, say),
         tensors=_tensors(made),
+        has_integers=bool(made.quantizations),
         files=[(one.path, show_bytes(one.bytes)) for one in made.files],
         time=show_time(made.time_ns),
         peak=show_bytes(made.peak_bytes),
         tools=dict(made.tools),
         notices=made.notices,
+        npu=made.npu,
     )
 
 
@@ -107,19 +115,22 @@ def changes(a: Side, b: Side, say: Say) -> list[Change]:
 
 def _tensors(made: Compiled) -> list[TensorRow]:
     checks = {one.name: one for one in made.checks}
+    integers = {one.name: one for one in made.quantizations}
     return [
-        *(_row(one, None, is_output=False) for one in made.inputs),
-        *(_row(one, checks.get(one.name), is_output=True) for one in made.outputs),
+        *(_row(one, integers.get(one.name), None, is_output=False) for one in made.inputs),
+        *(_row(one, integers.get(one.name), checks.get(one.name), is_output=True) for one in made.outputs),
     ]
 
 
-def _row(spec: TensorSpec, check: OutputCheck | None, *, is_output: bool) -> TensorRow:
+def _row(spec: TensorSpec, integer: Quantization | None, check: OutputCheck | None, *, is_output: bool) -> TensorRow:
     error = None if check is None or check.max_abs_error is None else f"{check.max_abs_error:.2g}"
     return TensorRow(
         is_output=is_output,
         name=spec.name,
         dtype=spec.dtype,
         shape=spec.shape_text,
+        scale=None if integer is None else f"{integer.scale:.4g}",
+        zero_point=None if integer is None else integer.zero_point,
         error="" if check is not None and check.is_equal else error,
         psnr=None if check is None else decibels(check.psnr_db),
         is_poor=check is not None and check.is_poor,
