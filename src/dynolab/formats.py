@@ -115,6 +115,7 @@ OURS: tuple[Format, ...] = (
     Format("exported_program", (".pt2",), "exported program", "torch", (Mark(b"PK\x03\x04"),)),
     Format("aot_inductor", (), "AOTInductor package", only_named=(".pt2",), elsewhere=_NATIVE),
     Format("mnn", (".mnn",), "MNN", "mnn"),
+    Format("executorch", (".pte",), "ExecuTorch", "executorch", (Mark(b"ET12", 4),)),
     Format("ncnn", (".param",), "ncnn", "ncnn", (Mark(b"7767517\n"),), beside=(".bin",)),
     Format("qnn_context_binary", (), "QNN context binary", only_named=(".bin",), elsewhere=_NPU),
     Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",), elsewhere=_NPU),
