@@ -65,6 +65,8 @@ class Format:
     """A file that shows none of these is refused as none of the format; empty: nothing tells its files from others."""
     only_named: tuple[str, ...] = ()
     """Endings of files that are taken for a model of it only where they are named themselves, since others have them as well."""
+    elsewhere: str = ""
+    """Where it is run, if nothing here does."""
     beside: tuple[str, ...] = ()
     """Endings of files that belong to it, with the same name in the same folder, such as ``.bin``."""
 
@@ -102,6 +104,8 @@ class Format:
         return any(mark.shows(head) for mark in self.marks)
 
 
+_NPU = "it was built for an NPU of Qualcomm's: run it there"
+_NATIVE = "it is native code, which dynolab does not load from files: measure its source model"
 OURS: tuple[Format, ...] = (
     Format("onnx", (".onnx",), "ONNX", "onnxruntime"),
     Format("ort", (".ort",), "ORT", "onnxruntime", (Mark(b"ORTM", 4),)),
@@ -109,8 +113,11 @@ OURS: tuple[Format, ...] = (
     Format("openvino_ir", (".xml",), "OpenVINO IR", "openvino", (Mark(b"<net", None),), beside=(".bin",)),
     Format("torchscript", (".pt", ".jit"), "TorchScript", "torch", (Mark(b"PK\x03\x04"),)),
     Format("exported_program", (".pt2",), "exported program", "torch", (Mark(b"PK\x03\x04"),)),
-    Format("qnn_context_binary", (), "QNN context binary", only_named=(".bin",)),
-    Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",)),
+    Format("aot_inductor", (), "AOTInductor package", only_named=(".pt2",), elsewhere=_NATIVE),
+    Format("mnn", (".mnn",), "MNN", "mnn"),
+    Format("ncnn", (".param",), "ncnn", "ncnn", (Mark(b"7767517\n"),), beside=(".bin",)),
+    Format("qnn_context_binary", (), "QNN context binary", only_named=(".bin",), elsewhere=_NPU),
+    Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",), elsewhere=_NPU),
     Format("precompiled_qnn_onnx", (), "ONNX with a QNN context", "qnnsimulator", only_named=(".onnx",)),
     Format("null", (".null",), "null", "null"),
 )
@@ -217,10 +224,10 @@ def preferred(kind: ModelFormat, takers: Callable[[], Sequence[str]]) -> str:
     able = takers()
     if len(able) == 1:
         return able[0]
-    if not able and declared in OURS:
+    if not able and declared is not None and declared in OURS:
         raise ModelNotSupported(
-            f"nothing on this machine measures a {kind} model",
-            hint="it was built for an NPU of Qualcomm's: run it there",
+            f"nothing on this machine measures {kind} models",
+            hint=declared.elsewhere or None,
         )
     if able:
         raise SpecInvalid(f"several runtimes take {kind} models: {', '.join(able)}", hint=f"name one: -r {able[0]}")

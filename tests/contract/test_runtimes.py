@@ -62,10 +62,12 @@ def suite(name: str, kind: ModelFormat) -> type[RuntimeContract]:
         return ready_model(name, kind, made)
 
     more: dict[str, object] = {}
-    if kind in (ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.OPENVINO_IR):
+    if kind in (ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.OPENVINO_IR, ModelFormat.MNN, ModelFormat.NCNN):
         more = {"reference": of_onnx_net, "psnr_db": 40.0 if name == "openvino" else 60.0}  # it may compute in bfloat16
-    if kind == ModelFormat.ONNX:
-        more |= {"open_model": open_net, "open_shapes": ({"x": (1, 3, 16, 16)}, {"x": (5, 3, 16, 16)})}
+    if kind == ModelFormat.NCNN:
+        more |= {"reference": of_net_without_batch}
+    if kind in (ModelFormat.ONNX, ModelFormat.MNN):
+        more |= {"open_model": open_net(kind), "open_shapes": ({"x": (1, 3, 16, 16)}, {"x": (5, 3, 16, 16)})}
     if kind == ModelFormat.TFLITE:  # trained on such values: it tells the usual ones not apart
         more = {"wishes": InputWishes(ranges={"input_1": (-100.0, 100.0)})}
     names = {"runtime": name, "format": kind, "model": model, "__module__": __name__}
@@ -80,10 +82,22 @@ def of_onnx_net(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -
     return dict(zip(evaluator.output_names, evaluator.run(None, dict(arrays)), strict=True))
 
 
-@pytest.fixture
-def open_net(self: RuntimeContract, tmp_path: Path) -> Path:
-    """The same net with a batch of any size."""
-    return models.onnx_net(tmp_path / "open.onnx", batch="n")
+def of_net_without_batch(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The same for ncnn, whose tensors have no batch."""
+    found = of_onnx_net(self, model, {name: array[None] for name, array in arrays.items()})
+    return found and {name: array[0] for name, array in found.items()}
+
+
+def open_net(kind: ModelFormat) -> Any:
+    """A fixture that makes the same net with a batch of any size; MNN takes others than the file says."""
+
+    @pytest.fixture
+    def open_model(self: RuntimeContract, tmp_path: Path, made: Path) -> Path:
+        return (
+            models.onnx_net(tmp_path / "open.onnx", batch="n") if kind == ModelFormat.ONNX else make_model(kind, made)
+        )
+
+    return open_model
 
 
 for _name in plugins.names("dynolab.runtimes"):

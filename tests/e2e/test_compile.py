@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,9 +27,12 @@ from dynolab import errors, plugins
 from dynolab.connections.local import plugin as local
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import RESULT_FILE, compile_model
+from dynolab.jobs.profile import profile
 from dynolab.spec import codec
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.show import show_bytes
+from dynolab.testing import tflite
 from dynolab.toolchains.base import PACKAGE, toolchain_named
 
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -203,6 +207,32 @@ def test_pytorchs_models_become_onnx_with_the_names_that_are_asked_for(tmp_path:
     assert made.tools.keys() == dict.fromkeys(toolchain_named("onnx").sources[kind]).keys()
 
 
+@pytest.mark.parametrize(
+    "kind", [pytest.param(ModelFormat.TORCHSCRIPT, marks=pytest.mark.slow), ModelFormat.EXPORTED_PROGRAM]
+)  # each runs g++ for most of a minute
+def test_aotinductor_makes_a_package_that_computes_the_same_and_is_loaded_by_nobody_here(
+    tmp_path: Path, kind: ModelFormat
+) -> None:
+    pytest.importorskip("torch")
+    specs = {"picture": InputSpec((1, 3, 8, 8)), "factor": InputSpec((1,), "int64")}
+    source = torch_model(tmp_path, kind)
+    made = compiled(source, tmp_path / "out", "--target_runtime torch --compute_unit cpu", input_specs=specs)
+    assert [(one.name, one.dtype, one.shape) for one in made.inputs] == [
+        ("picture", "float32", (1, 3, 8, 8)),
+        ("factor", "int64", (1,)),
+    ]
+    assert made.check_reason is None
+    assert len(made.checks) == 2
+    assert all(one.is_equal or (one.psnr_db or 0) > 100 for one in made.checks)
+    assert "AOTInductor, PyTorch" in (made.compiled.schema or "")
+    assert [one.code for one in made.notices] == ["option-without-effect", "native-code"]
+    with pytest.raises(errors.ModelNotSupported, match="nothing on this machine measures aot_inductor models"):
+        profile(tmp_path / "out" / made.entry)
+    if kind == ModelFormat.EXPORTED_PROGRAM:  # a script takes what it is given
+        wrong = {**specs, "picture": InputSpec((1, 3, 9, 9), "float64")}
+        refused(errors.SpecInvalid, "float64", source, tmp_path / "no", "--target_runtime torch", input_specs=wrong)
+
+
 def refused(kind: type[errors.Error], told: str, model: Path, folder: Path, options: str = "", **more: Any) -> None:
     with pytest.raises(kind, match=told):
         compiled(model, folder, options, **more)
@@ -307,6 +337,18 @@ def test_the_command_tells_the_numbers_first_and_where_the_model_is(tmp_path: Pa
     assert (again.code, "not an empty folder" in again.err) == (2, True)
 
 
+def test_both_are_profiled_side_by_side_when_that_is_asked_for(tmp_path: Path) -> None:
+    small(tmp_path / "net.onnx")
+    specs = [word for one in ("picture=1,3,8,8", "ids=1:int64") for word in ("--input-specs", one)]
+    done = dynolab("compile", "net.onnx", *specs, "-o", "made", "--measure", cwd=tmp_path)
+    assert done.code == 0, done.err
+    report = done.out[done.out.index("compiled: ") :]
+    sizes = [(tmp_path / place / "net.onnx").stat().st_size for place in (".", "made")]
+    assert all(f"net.onnx, {show_bytes(size)}" in report for size in sizes)
+    both = dynolab("compile", "net.onnx", *specs, "-o", "other", "--measure", "--json", cwd=tmp_path)
+    assert (both.code, (tmp_path / "other").exists()) == (2, False)
+
+
 def test_the_list_of_targets_names_each(tmp_path: Path) -> None:
     done = dynolab("toolchains", "--json", cwd=tmp_path)
     rows = {row["name"]: row for row in json.loads(done.out)["targets"]}
@@ -339,6 +381,26 @@ def test_openvinos_ir_computes_the_same_and_keeps_names(tmp_path: Path, openvino
     assert [port.any_name for port in model.outputs] == ["map", "doubled"]
 
 
+def test_where_poor_numbers_part_is_said(tmp_path: Path, openvino: Any) -> None:
+    """OpenVINO draws other random numbers than ONNX Runtime: nothing that follows from them could be the same."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 64]) for name in ("x", "y")]
+    nodes = [
+        helper.make_node("Mul", ["x", "x"], ["squared"], name="square"),
+        helper.make_node("RandomUniformLike", ["squared"], ["noise"], name="dice"),
+        helper.make_node("Add", ["squared", "noise"], ["y"], name="blur"),
+    ]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    onnx.save_model(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(tmp_path / "net.onnx")
+    )
+    made = compiled(tmp_path / "net.onnx", tmp_path / "out", "--target_runtime openvino")
+    assert made.numbers is Numbers.POOR
+    [told] = [notice.text for notice in made.notices if notice.code == "parts-first"]
+    assert re.match(
+        r"the numbers part first at (dice|blur) \(\w+\), exact in, \d+\.\d dB out; most noise comes from ", told
+    )
+
+
 def test_weights_in_half_the_bytes_are_nearly_the_same(tmp_path: Path, openvino: Any) -> None:
     sizes = {}
     for name, more in (("whole", ""), ("half", " --quantize_weight_type float16")):
@@ -349,6 +411,22 @@ def test_weights_in_half_the_bytes_are_nearly_the_same(tmp_path: Path, openvino:
         assert made.numbers in (Numbers.EQUAL, Numbers.CLOSE)
         assert made.lowest_psnr_db is None or made.lowest_psnr_db > 40
     assert sizes["half"] < 0.6 * sizes["whole"]
+
+
+def test_ir_has_the_names_of_a_tflite_files_signature(tmp_path: Path, openvino: Any) -> None:
+    pytest.importorskip("ai_edge_litert")
+    part = tflite.Part()
+    ends = [part.tensor(f"serving_default_{name}:0", "FLOAT32", [1, 4]) for name in ("right", "left", "sum")]
+    part.operator("ADD", ends[:2], ends[2:], table="AddOptions")
+    part.inputs, part.outputs = ends[:2], ends[2:]
+    signed = {ends[1]: "left", ends[0]: "right"}, {ends[2]: "sum"}
+    tflite.write(tmp_path / "net.tflite", part, names=signed)
+    specs = {"left": InputSpec((1, 4))}
+    made = compiled(tmp_path / "net.tflite", tmp_path / "out", "--target_runtime openvino", input_specs=specs)
+    assert {one.name for one in made.inputs} == {"left", "right"}
+    assert [one.name for one in made.outputs] == ["sum"]
+    assert made.check_reason is None
+    assert made.checks[0].is_equal
 
 
 def test_tflite_becomes_ir_and_takes_no_options_of_onnx(tmp_path: Path, openvino: Any) -> None:

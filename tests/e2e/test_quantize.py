@@ -177,8 +177,9 @@ def test_a_poor_one_is_told_aloud(tmp_path: Path) -> None:
     assert made.accuracy is not None
     assert made.accuracy.is_poor
     told = [notice for notice in made.notices if notice.level == "warning"]
-    assert [notice.code for notice in told] == ["quantised-poorly"]
+    assert [notice.code for notice in told] == ["quantised-poorly", "parts-first"]
     assert "16-bit activations lose less" in told[0].text
+    assert told[1].text.startswith("the numbers part first at even (Conv), ")
     done = dynolab("quantize", model, "--data", data, "-o", "again", cwd=tmp_path)
     assert done.code == 1, done.err
     assert done.out.splitlines()[1].startswith("warning: the quantised model is hardly the float one any more")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,31 @@ def test_the_command_answers_first_and_ends_with_1_where_numbers_are_others(mode
     assert first.endswith("of 40 answers agree: below 40 dB")
     told = json.loads(command("net.onnx", "other.onnx", "--samples", "1", "--json", cwd=models).stdout)
     assert told["accuracy"]["outputs"][0]["psnr_db"] < 40
+
+
+def test_a_script_stands_beside_its_export(models: Path, tmp_path: Path) -> None:
+    """TorchScript that was not traced records no sizes: they are given by its own names, on either side."""
+    torch = pytest.importorskip("torch")
+    held = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in onnx.load(str(models / "net.onnx")).graph.initializer}  # fmt: skip
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel, self.dense = held["kernel"], held["dense"]
+
+        def forward(self, image):
+            found = torch.nn.functional.conv2d(image, self.kernel, padding=1)
+            return torch.relu(found).flatten(1) @ self.dense
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, and what people have
+        torch.jit.script(Net()).save(str(tmp_path / "net.pt"))
+    for pair in ((models / "net.onnx", tmp_path / "net.pt"), (tmp_path / "net.pt", models / "net.onnx")):
+        with pytest.raises(errors.UserError, match="does not record the shapes"):
+            verified(*pair)
+        found = verified(*pair, input_shapes={"image": (1, 3, SIDE, SIDE)}, samples=2)
+        assert found.accuracy.worst is not None
+        assert found.accuracy.worst.psnr_db is None or found.accuracy.worst.psnr_db > 100
 
 
 def test_outputs_of_other_shapes_do_not_pass(models: Path) -> None:

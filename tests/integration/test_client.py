@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +130,18 @@ def test_inference_is_that_of_the_runtime(client: Client, device: Device, tmp_pa
     assert job.download_profile() == {}, "it was not to measure"
     assert str(job.download_output_data(tmp_path)).endswith(".h5")
     again = job.rerun()
-    assert again.wait().success
+    assert isinstance(again, InferenceJob)
+    found = job.compare_outputs(again)
+    assert (found.verdict, found.samples, [one.a for one in found.outputs]) == ("equal", 2, [OUTPUT])
+    assert (found.accuracy.answers, found.accuracy.agreeing) == (2, 2)
+    command = [sys.executable, "-m", "dynolab.cli.main", "verify", "--jobs", job.job_id]
+    told = subprocess.run([*command, again.job_id], capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("the same numbers, bit by bit; 2 of 2 answers agree")
+    for arguments, reason in ((["--json"], "takes the ids of two jobs"), ([again.job_id, "--data", "x.npz"], "--data is for")):  # fmt: skip
+        refused = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        assert refused.returncode == 2
+        assert reason in refused.stderr
 
 
 def test_what_a_job_says_of_itself(client: Client, device: Device, tmp_path: Path) -> None:

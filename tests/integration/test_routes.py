@@ -48,6 +48,7 @@ TABLE: dict[str, set[str]] = {
     "GET /assets/{digest}/{name}": EVERYBODY, "GET /graph/viewer/{name}": EVERYBODY,
     "GET /devices": EVERYBODY, "GET /account": EVERYBODY,  # on to the page with a slash
     # pages: lists and forms
+    "GET /compare/outputs": USERS, "GET /compare/outputs/json": USERS, "POST /jobs/selected/compare-outputs": USERS,
     "GET /jobs/": USERS, "GET /compare": USERS, "GET /compare/layers": USERS, "GET /compare/report/{format}": USERS,
     "GET /trends": USERS, "GET /submit": USERS, "POST /submit": USERS, "GET /submit/check": USERS, "GET /submit/jobs": USERS,
     "POST /submit/uploads/{what}": USERS, "GET /models/": USERS, "GET /datasets/": USERS, "GET /devices/": USERS,
@@ -92,7 +93,7 @@ TABLE: dict[str, set[str]] = {
     },
     "POST /api/hub/v1/jobs/{id}/cancel": OWNER, "POST /api/hub/v1/jobs/{id}/rerun": OWNER,
     "GET /api/hub/v1/jobs/{id}/profile": OWNER, "GET /api/hub/v1/jobs/{id}/comparison": OWNER, "GET /api/hub/v1/jobs/{id}/compiled": OWNER, "GET /api/hub/v1/jobs/{id}/quantized": OWNER, "GET /api/hub/v1/jobs/{id}/linked": OWNER, "GET /api/hub/v1/jobs/{id}/log": OWNER,
-    "GET /api/hub/v1/jobs/{id}/artifact": OWNER, "GET /api/hub/v1/jobs/{id}/events": OWNER,
+    "GET /api/hub/v1/jobs/{id}/compared-outputs": OWNER, "GET /api/hub/v1/jobs/{id}/artifact": OWNER, "GET /api/hub/v1/jobs/{id}/events": OWNER,
     # AI Hub's protocol
     "GET /api/v1/devices/": USERS, "GET /api/v1/frameworks/": USERS, "GET /api/v1/users/auth/user/": USERS,
     "POST /api/v1/users/auth/login/": EVERYBODY,

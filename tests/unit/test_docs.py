@@ -294,6 +294,17 @@ def test_every_runtime_is_named(name: str, runtime: Runtime) -> None:
     assert not missing(told, STAGES, str), "how-it-works.md tells the stages otherwise than the runtime does"
 
 
+@pytest.mark.parametrize(("name", "runtime"), found("dynolab.runtimes", Runtime))
+def test_every_option_of_a_runtimes_own_is_named(name: str, runtime: Runtime) -> None:
+    table = rows(section(RUNTIMES, f"## `{name}`"))
+    for option in runtime.options:
+        cells = table.get(option.name, [])
+        assert cells, f"--{name}_options {option.name} is not documented"
+        assert not missing(option.allowed or [option.takes], cells[1], str)
+        assert cells[3] == option.text
+        assert option.default is None or cells[2] == written(option.default)
+
+
 @pytest.mark.parametrize(("name", "toolchain"), found(PACKAGE, Toolchain))
 def test_every_target_is_named(name: str, toolchain: Toolchain) -> None:
     told = [line for line in section(TOOLCHAINS, "## Targets").splitlines() if line.startswith(f"| `{name}` |")]

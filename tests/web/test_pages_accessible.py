@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pgqueuer")
 
 from dynolab.hub.pages.profiles import TABS
+from dynolab.jobs._datasets import h5
 from dynolab.testing.sample_quantized import GOOD, POOR, WARNING, sample_quantized
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -39,7 +42,10 @@ def places(seeded: Any) -> dict[str, str]:
     compiled, compiling = (
         seeded.api("GET", f"jobs/{one}") for one in (seeded.compiled("made"), seeded.compiling("making"))
     )
+    outputs = [_inferred(seeded, value) for value in (1.0, 1.1)]
     return {
+        "outputs": f"/compare/outputs?job={outputs[0]}&job={outputs[1]}",
+        "choosing outputs": f"/compare/outputs?job={outputs[0]}",
         "compiled": f"/jobs/{compiled['id']}/",
         "compiling": f"/jobs/{compiling['id']}/",
         "in the making": f"/models/{compiling['target_model_id']}/",
@@ -73,6 +79,13 @@ def places(seeded: Any) -> dict[str, str]:
         "api": "/api/hub/v1/docs",
         "not found": "/jobs/jnothing/",
     }
+
+
+def _inferred(seeded: Any, value: float) -> str:
+    """The id of an inference job that put out this number."""
+    content = io.BytesIO()
+    h5.write(content, {"logits": [np.full((1, 4), value, np.float32)]})
+    return str(seeded.done("inferred", kind="inference", dataset_id=seeded.dataset(), output=content.getvalue()))
 
 
 def test_nothing_serious_is_found_and_every_page_fits_a_phone(

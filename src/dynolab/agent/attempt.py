@@ -54,7 +54,10 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     """The outcome; an error of the model, the user or the device is one."""
     log = Narration(folder / LOG_FILE)
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
-    compiles = assignment.kind in MAKING
+    quiet = (
+        assignment.kind == "inference" and not assignment.with_profile
+    )  # nothing is measured: it waits for who measures
+    compiles = assignment.kind in MAKING or quiet
     other = "measures" if compiles else "compiles"
     try:
         with turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}")):

@@ -33,6 +33,7 @@ from dynolab.spec.agents import (
     Outcome,
     Renewal,
 )
+from dynolab.spec.runtime_support import is_simulated
 
 WAIT_S = 20.0
 RENEWALS_PER_LEASE = 3
@@ -86,8 +87,9 @@ class Agent:
             if not known:
                 known = True
                 name = self._device.name
+                kind = "inference" if is_simulated(self._device.attributes) else "profile"
                 log.info(
-                    "this machine is now the device %s: dynolab submit profile MODEL --device %s", name, quote(name)
+                    "this machine is now the device %s: dynolab submit %s MODEL --device %s", name, kind, quote(name)
                 )
             if assignment is not None:
                 self._carry_out(assignment)

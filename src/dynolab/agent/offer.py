@@ -23,13 +23,16 @@ from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
+from dynolab.spec.chipsets import CHIPSET, HEXAGON, SOC_MODEL, chipset_named
 from dynolab.spec.models import ModelFormat
-from dynolab.spec.runtime_support import ENDS, RUNS
+from dynolab.spec.runtime_support import ENDS, RUNS, SIMULATED
 from dynolab.spec.toolchain_support import LINK, MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
 
 if TYPE_CHECKING:
     from dynolab.runtimes.base import Runtime
 
+SIMULATORS = {"hexagon-v73": "sm8550"}
+"""What can be simulated, and the chipset that models are built for then."""
 FRAMEWORKS = {ModelFormat.ONNX: "onnx", ModelFormat.TFLITE: "tflite"}
 """AI Hub's attribute ``framework:`` by the format that a runtime reads."""
 
@@ -83,13 +86,54 @@ def toolchains_of(whole: DeviceOffer) -> DeviceOffer:
     )
 
 
-def ask(name: str | None = None) -> DeviceOffer:
-    """The same, found out in a process of its own."""
-    command = [sys.executable, "-m", "dynolab.agent.offer", *([name] if name else [])]
+def simulator_of(whole: DeviceOffer, simulated: str, name: str | None) -> DeviceOffer:
+    """A device that this machine only simulates, with an id of its own beside the machine's.
+
+    Raises :class:`~dynolab.errors.SpecInvalid` for one that there is not, and :class:`~dynolab.errors.PluginMissing`.
+    """
+    from dynolab.runtimes.base import Runtime
+
+    if simulated not in SIMULATORS:
+        raise errors.SpecInvalid(
+            f"there is no simulator of {simulated[:100]!r}", hint=f"there are: {', '.join(SIMULATORS)}"
+        )
+    chipset, runtime = chipset_named(SIMULATORS[simulated]), plugins.load("dynolab.runtimes", "qnnsimulator")
+    assert isinstance(runtime, Runtime)
+    if (reason := runtime.unavailable()) is not None:
+        raise errors.PluginMissing(f"nothing is simulated here: {reason}")
+    kept = (one for one in whole.attributes if one.startswith((SANDBOX, "os:")))
+    return replace(
+        whole,
+        id=f"{whole.id}-{simulated}",
+        name=name or f"Hexagon {chipset.hexagon} simulator",
+        attributes=(
+            *kept,
+            f"{SIMULATED}{simulated}",
+            "format:compute",
+            *(f"{CHIPSET}{one}" for one in chipset.names[:1]),
+            f"{HEXAGON}{chipset.hexagon}",
+            f"{SOC_MODEL}{chipset.soc_model}",
+            "htp-supports-fp16:true",
+            "htp-supports-weight-sharing:true",
+            "framework:qnn",
+            "framework:onnx",  # what AI Hub's client asks for where ONNX holds what was built
+            *(f"{RUNS}{runtime.name}/{kind}" for kind in runtime.formats),
+        ),
+        description=f"simulated on {whole.description}: numbers, and no times",
+        frameworks=runtime.versions(),
+    )
+
+
+def ask(name: str | None = None, simulated: str = "") -> DeviceOffer:
+    """The same, or that of a simulator, found out in a process of its own. Raises what :func:`simulator_of` does."""
+    command = [sys.executable, "-m", "dynolab.agent.offer", name or "", simulated]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, umask=0o022
     )  # bytecode is for workers, too
-    return codec.decode(DeviceOffer, json.loads(done.stdout), "this machine's offer")
+    told = json.loads(done.stdout)
+    if "error" in told:
+        raise errors.from_dict(told["error"])
+    return codec.decode(DeviceOffer, told, "this machine's offer")
 
 
 def _runtimes() -> dict[str, Runtime]:
@@ -136,5 +180,14 @@ def _identity() -> str:
     return path.read_text(encoding="ascii").strip()
 
 
+def _told(name: str, simulated: str) -> object:
+    """What is printed: the offer, or the error that there is in its place."""
+    try:
+        whole = offer(name or None)
+        return codec.encode(simulator_of(whole, simulated, name or None) if simulated else whole)
+    except errors.Error as error:
+        return {"error": error.to_dict()}
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(codec.encode(offer(sys.argv[1] if len(sys.argv) > 1 else None))) + "\n")
+    sys.stdout.write(json.dumps(_told(*sys.argv[1:3])) + "\n")

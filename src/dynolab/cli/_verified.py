@@ -63,10 +63,14 @@ def _missed(found: Verified | ComparedOutputs) -> str:
 
     if found.verdict is not Verdict.POOR:
         return ""
-    limit = found.at_least
-    told = [f"{limit.psnr_db:g} dB"] if limit.psnr_db is not None else []
-    told += [f"{limit.agreement * 100:g} % of the answers"] if limit.agreement is not None else []
-    return f": below {' or '.join(told)}"
+    limit, worst, agreement = found.at_least, found.accuracy.worst, found.accuracy.agreement
+    psnr_db = None if worst is None else worst.psnr_db
+    told = []
+    if limit.psnr_db is not None and psnr_db is not None and psnr_db < limit.psnr_db:
+        told.append(f"{limit.psnr_db:g} dB")
+    if limit.agreement is not None and (agreement or 0.0) < limit.agreement:
+        told.append(f"{limit.agreement * 100:g} % of the answers")
+    return f": below {' and '.join(told)}"
 
 
 def _side(told: VerifiedSide) -> str:

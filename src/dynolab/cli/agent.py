@@ -22,6 +22,12 @@ import click
 @click.option(
     "--toolchains-only", is_flag=True, help="Serve this machine's toolchains alone: it compiles, and measures nothing."
 )
+@click.option(
+    "--simulate",
+    default="",
+    metavar="NPU",
+    help="Serve a simulator in place of this machine: hexagon-v73. Inference jobs give numbers there.",
+)
 @click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the models.")
 @click.option("--parent", type=int, hidden=True, help="End when this process ends.")
 def command(
@@ -30,6 +36,7 @@ def command(
     name: str | None,
     join: str,
     toolchains_only: bool,
+    simulate: str,
     require_sandbox: bool,
     parent: int | None,
 ) -> None:
@@ -38,6 +45,7 @@ def command(
     \b
     dynolab agent --hub http://hub.example:8000 --token-file agent.token
     dynolab agent --hub http://hub.example:8000 --token-file agent.token --toolchains-only
+    dynolab agent --hub http://hub.example:8000 --token-file agent.token --simulate hexagon-v73
     """  # noqa: D301 - click wants the backspace character itself
     import logging
     import signal
@@ -61,7 +69,9 @@ def command(
         sandbox.require()
     logging.basicConfig(level=logging.INFO, format="agent: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    offered = offer.ask(name)
+    if simulate and toolchains_only:
+        raise SpecInvalid("--simulate and --toolchains-only contradict each other", hint="start an agent for each")
+    offered = offer.ask(name, simulate)
     if toolchains_only:
         offered = offer.toolchains_of(offered)
     agent = Agent(HubDoor(url, _token(token_file)), replace(offered, join=join))

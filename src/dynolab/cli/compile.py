@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -37,6 +38,7 @@ import click
     help="End the toolchain after this long.",
 )
 @click.option("--memory-limit", metavar="SIZE", help="Bound of the toolchain's memory, such as 4GB.")
+@click.option("--measure", is_flag=True, help="Then profile MODEL and what became of it, side by side.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     model: Path,
@@ -47,6 +49,7 @@ def command(
     seed: int,
     timeout: float,
     memory_limit: str | None,
+    measure: bool,
     as_json: bool,
 ) -> int:
     """Compile MODEL for a target, and compare its outputs with those of MODEL.
@@ -65,12 +68,15 @@ def command(
 
     from dynolab.cli import _compiled, _notes, _parse
     from dynolab.connections.local import plugin as local
+    from dynolab.errors import SpecInvalid
     from dynolab.jobs.base import Context
     from dynolab.jobs.compile import compile_model
     from dynolab.spec import codec, compile_options
     from dynolab.spec.compiles import CompileSpec
     from dynolab.spec.progress import describe
 
+    if measure and as_json:
+        raise SpecInvalid("--measure and --json are given", hint="`dynolab profile --format json` profiles each")
     output = output or Path(f"{model.stem}-{compile_options.parse(options).target}")
     spec = CompileSpec(
         model=model,
@@ -89,4 +95,26 @@ def command(
     else:
         _compiled.show(made)
         click.echo(f"\ncompiled: {output / made.entry}")
+    if measure:
+        _measure([model, output / made.entry], {name: one.shape for name, one in spec.input_specs.items()})
     return int(any(one.is_poor for one in made.checks))
+
+
+def _measure(models: Sequence[Path], shapes: Mapping[str, Sequence[int]]) -> None:
+    """Profile the models one after the other, and print both in one report.
+
+    Raises what a profile does: what compile made stays, and so does what was measured before.
+    """
+    from dynolab.cli import _output, _progress
+    from dynolab.connections.local import plugin as local
+    from dynolab.jobs.base import Context
+    from dynolab.jobs.profile import plugin as job
+    from dynolab.spec.jobs import ProfileSpec
+
+    found = []
+    for one in models:
+        spec = job.validate(ProfileSpec(model=one, input_shapes={name: tuple(shape) for name, shape in shapes.items()}))
+        with _progress.follow(spec, several=True) as progress:
+            found.append(job.run(spec, Context(local, progress)))
+    click.echo()
+    _output.show(found, "text")

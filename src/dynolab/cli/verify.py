@@ -71,7 +71,7 @@ def command(
     dynolab verify net.onnx net.tflite
     dynolab verify net.onnx --runtimes onnxruntime,openvino
     dynolab verify net.onnx net-w8a8/net.onnx --data samples.npz --at-least 20dB --at-least 95%
-    dynolab verify --jobs jk3l2m jx9y8z
+    dynolab verify --jobs j9kqrng5evh8t j7k3w5ummun5q
     \b
     Exit status 1 when B's numbers are not A's: an output below 40 dB, or what --at-least says.
     """  # noqa: D301 - click wants the backspace character itself

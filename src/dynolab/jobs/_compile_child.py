@@ -12,14 +12,20 @@ from pathlib import Path
 from time import monotonic_ns
 
 from dynolab.jobs import _toolchain_child as shared
+from dynolab.jobs import _verify_layers as layers
 from dynolab.spec.chipsets import chipset_named
 from dynolab.spec.compile_options import parse
-from dynolab.spec.compiles import COMPILED_SCHEMA, Compiled, InputSpec, OutputCheck
+from dynolab.spec.compiles import COMPILED_SCHEMA, POOR_PSNR_DB, Compiled, InputSpec, Numbers, OutputCheck
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.options import parse as parse_options
 from dynolab.spec.tensors import TensorSpec
 from dynolab.toolchains import _numbers as numbers
-from dynolab.toolchains.base import Made, Order, Toolchain, toolchain_named
+from dynolab.toolchains._layer_values.base import layer_values_of
+from dynolab.toolchains.base import RUNTIMES, Array, Made, Order, Toolchain, toolchain_named
+
+COMPUTED_BY = {**RUNTIMES, ModelFormat.OPENVINO_IR: "openvino"}
+"""Who computes a compiled model for the comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,31 @@ def compile_one(folder: Path, wanted: Wanted, begun_ns: int) -> Compiled:
         beside=beside,
     )
     checks, reason = shared.compared(lambda: _checks(toolchain, order, made, wanted.seed))
-    return replace(compiled, checks=checks or (), check_reason=reason)
+    compiled = replace(compiled, checks=checks or (), check_reason=reason)
+    if compiled.numbers is Numbers.POOR:
+        parting, _ = shared.compared(lambda: _parting(order, made, wanted.seed))
+        compiled = replace(compiled, notices=(*compiled.notices, *([parting] if parting is not None else [])))
+    return compiled
+
+
+def _parting(order: Order, made: Made, seed: int) -> Notice | None:
+    """Where the numbers part, if both models tell; the compiled one is computed in float32, as for the comparison."""
+    sides = (RUNTIMES.get(order.format, ""), order.format), (COMPUTED_BY.get(made.format, ""), made.format)
+    source, compiled = (layer_values_of(*side) for side in sides)
+    if source is None or compiled is None:
+        return None
+    exact = parse_options('--openvino_options "inference_precision=f32"')
+    opened = source.open(order.model, order.format, exact), compiled.open(order.folder / made.entry, made.format, exact)
+    return layers.parting(opened, [_inputs(order, made, seed)], POOR_PSNR_DB)
+
+
+def _inputs(order: Order, made: Made, seed: int) -> dict[str, Array]:
+    sized = [_sized(one, order.input_specs) for one in made.inputs]
+    return numbers.seeded(sized, seed, {one.name for one in made.quantizations})
 
 
 def _checks(toolchain: Toolchain, order: Order, made: Made, seed: int) -> tuple[OutputCheck, ...]:
-    sized = [_sized(one, order.input_specs) for one in made.inputs]
-    inputs = numbers.seeded(sized, seed, {one.name for one in made.quantizations})
+    inputs = _inputs(order, made, seed)
     before = toolchain.reference(order, made, inputs)
     after = toolchain.run(order, made, inputs)
     return numbers.compare(made.output_names, before, after)

@@ -13,20 +13,25 @@ from time import monotonic_ns
 
 from dynolab.jobs import _samples as data
 from dynolab.jobs import _toolchain_child as shared
+from dynolab.jobs import _verify_layers as layers
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
+from dynolab.spec.options import Options
 from dynolab.spec.quantize_options import parse
 from dynolab.spec.quantizes import (
     FEW_SAMPLES,
     POOR_FILE,
     POOR_HERE,
+    POOR_PSNR_DB,
     QUANTIZED_SCHEMA,
     Accuracy,
     Quantized,
     figures,
 )
 from dynolab.toolchains import _numbers as numbers
+from dynolab.toolchains._layer_values.base import layer_values_of
 from dynolab.toolchains._quantizers.base import Model, QuantizedModel, QuantizeOrder, Quantizer, Sample, quantizer_of
+from dynolab.toolchains.base import RUNTIMES
 
 HELD_OUT_FROM, HELD_OUT_EVERY, CHECKED_MOST = 20, 5, 100
 """Of so many samples or more, every fifth is kept from the calibration for the comparison, which runs on at most a hundred."""
@@ -89,7 +94,22 @@ def quantize_one(folder: Path, wanted: Wanted, begun_ns: int) -> Quantized:
     found, reason = shared.compared(lambda: _accuracies(quantizer, order, made, checked))
     exact, here = found or (None, None)
     quantized = replace(quantized, accuracy=exact, accuracy_here=here, check_reason=reason)
-    return replace(quantized, notices=(*quantized.notices, *warnings(quantized)))
+    notices = (*quantized.notices, *warnings(quantized))
+    if exact is not None and exact.is_poor:
+        parting, _ = shared.compared(lambda: _parting(order, made, checked))
+        notices = (*notices, parting) if parting is not None else notices
+    return replace(quantized, notices=notices)
+
+
+def _parting(order: QuantizeOrder, made: QuantizedModel, samples: Sequence[Sample]) -> Notice | None:
+    """Where the numbers part."""
+    values = layer_values_of(RUNTIMES[order.format], order.format)
+    if values is None:
+        return None
+    source, quantized = (
+        values.open(path, order.format, Options()) for path in (order.model, order.folder / made.entry)
+    )
+    return layers.parting((source, quantized), samples, POOR_PSNR_DB)
 
 
 def divided(samples: Sequence[Sample]) -> tuple[Sequence[Sample], Sequence[Sample], bool]:

@@ -134,6 +134,8 @@ def _torch_format(name: str, file: BinaryIO) -> ModelFormat:
             hint="save it with torch.jit.save or torch.export.save; plain pickles are not opened",
         ) from error
     inner = {part for names in parts for part in names[1:]}
+    if "aotinductor" in inner:
+        return ModelFormat.AOT_INDUCTOR
     if "code" in inner and "data.pkl" in inner:
         return ModelFormat.TORCHSCRIPT
     if {"serialized_exported_program.json", "archive_format", "models"} & inner | ({"models"} & {p[0] for p in parts}):

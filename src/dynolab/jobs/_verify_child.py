@@ -24,6 +24,7 @@ from dynolab.spec import matching
 from dynolab.spec.compiles import POOR_PSNR_DB
 from dynolab.spec.matching import Match, Matches
 from dynolab.spec.measurements import Layer, Notice
+from dynolab.spec.models import ModelFormat
 from dynolab.spec.options import parse
 from dynolab.spec.tensors import TensorSpec
 from dynolab.spec.verifies import (
@@ -87,14 +88,15 @@ def _naming(side: str) -> Iterator[None]:
 class _Side:
     """One model as it runs here."""
 
-    def __init__(self, name: str, wanted: WantedSide, scratch: Path) -> None:
+    def __init__(self, name: str, wanted: WantedSide, scratch: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """``shapes``: for a TorchScript file, which may record none of its own."""
         self.name, self.told = name, wanted.told
         self.path = Path(wanted.model)
         place = scratch / name
         place.mkdir()
         with _naming(name):
             self._running = runs.Running(self.told.runtime, self.path, self.told.format, place, self.told.options)
-            described = self._running.describe()
+            described = self._running.describe(shapes if self.told.format == ModelFormat.TORCHSCRIPT else {})
         self.inputs, self.outputs = described.inputs, described.outputs
         self.scales = carried.Scales()
 
@@ -138,11 +140,11 @@ def verify_both(folder: Path, wanted: Wanted, begun_ns: int) -> Verified:
     """The document of what was found. Raises a :class:`~dynolab.errors.UserError` that names the side."""
     _, scratch = shared.folders(folder)
     shared.say(folder, "reading both models")
-    a, b = _Side("A", wanted.a, scratch), _Side("B", wanted.b, scratch)
+    a, b = (_Side(name, one, scratch, wanted.input_shapes) for name, one in (("A", wanted.a), ("B", wanted.b)))
     notices = _settle_integers(a, b)
     fed = matching.match_inputs(a.inputs, b.inputs)
     specs = _specs(a.inputs, b.inputs, fed)
-    count, samples, chosen = _samples(wanted, specs, a)
+    count, samples, chosen = _samples(wanted, specs, a, b)
     found, first = _Outputs(), list[tuple[Sample, Sample]]()
     for number, (sample, before) in enumerate(samples, 1):
         shared.say(folder, f"sample {number} of {count}")
@@ -169,6 +171,7 @@ def verify_both(folder: Path, wanted: Wanted, begun_ns: int) -> Verified:
         only_b=found.matches.only_b,
         notices=(*notices, *(Notice("info", "default-shape", text) for text in chosen)),
     )
+    verified = replace(verified, notices=(*verified.notices, *_coarse(verified)))
     if wanted.layers is False or (wanted.layers is None and verified.verdict is not Verdict.POOR):
         return verified
     inside, reason = shared.compared(lambda: _layers(folder, wanted, a, b, first))
@@ -190,6 +193,15 @@ def _layers(folder: Path, wanted: Wanted, a: _Side, b: _Side, samples: Sequence[
     for name, told in timed.items():
         found = with_times(found, name, told)
     return found
+
+
+def _coarse(found: Verified) -> Iterator[Notice]:
+    """What may be the matter where the numbers are poor: a side that computes more coarsely than files say."""
+    for name, side in (("A", found.a), ("B", found.b)):
+        precision = side.effective.get("inference_precision")
+        if found.verdict is Verdict.POOR and precision in ("bf16", "f16"):
+            way = f"--options-{name.lower()} '--openvino_options \"inference_precision=f32\"'"
+            yield Notice("warning", "coarse-precision", f"{name} computes in {precision}: {way} has it compute in f32")
 
 
 class _Outputs:
@@ -230,13 +242,15 @@ def _specs(a: Sequence[TensorSpec], b: Sequence[TensorSpec], fed: Matches) -> li
 
 
 def _samples(
-    wanted: Wanted, specs: Sequence[TensorSpec], a: _Side
+    wanted: Wanted, specs: Sequence[TensorSpec], a: _Side, b: _Side
 ) -> tuple[int, Iterator[tuple[Sample, dict[str, Array]]], list[str]]:
     """How many there are, each with A's outputs, and a sentence for each size that was chosen by default."""
     if wanted.data:
         loaded = data.load(wanted.data, specs)[: wanted.samples or SAMPLES_MOST]
         return len(loaded), ((sample, a(sample)) for sample in loaded), []
-    wishes = InputWishes(wanted.input_shapes, wanted.input_ranges)
+    of_b = {one.name for one in b.inputs} - {one.name for one in a.inputs}  # their sizes are A's by now
+    shapes = {name: shape for name, shape in wanted.input_shapes.items() if name not in of_b}
+    wishes = InputWishes(shapes, wanted.input_ranges)
     count, failed = wanted.samples or SEEDED_SAMPLES, None
     for candidate in inputs.CANDIDATES:
         plans, chosen = inputs.plan(specs, wishes, candidate)

@@ -9,8 +9,9 @@ from dynolab.errors import UserError
 from dynolab.runtimes._elements import element_name
 from dynolab.spec import matching
 from dynolab.spec.compiles import OutputCheck
+from dynolab.spec.measurements import Notice
 from dynolab.spec.tensors import TensorSpec
-from dynolab.spec.verify_layers import LayerCheck, LayerChecks
+from dynolab.spec.verify_layers import LAYER_SAMPLES, LayerCheck, LayerChecks, drop
 from dynolab.toolchains import _carried as carried
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains._layer_values.base import InnerTensor, Sample, Traced
@@ -20,14 +21,22 @@ FIRST_BATCH, BATCH_BYTES = 8, 64 << 20
 """Tensors at a time to begin with; then as many as this holds of one sample, in both models together."""
 LAYERS_S = 300.0
 """No further tensors are begun after this long."""
+PARTING_S, NAMED = 60.0, 5
+"""The same beside poor numbers of a model that was made; and how many of the noisiest layers are named."""
 Pair = tuple[InnerTensor, InnerTensor]
 
 
 def compare(
-    a: Traced, b: Traced, samples: Sequence[tuple[Sample, Sample]], limit_db: float, say: Callable[[str], None]
+    a: Traced,
+    b: Traced,
+    samples: Sequence[tuple[Sample, Sample]],
+    limit_db: float,
+    say: Callable[[str], None],
+    *,
+    within_s: float | None = None,
 ) -> LayerChecks:
     """What came of every tensor that both have. Raises a :class:`~dynolab.errors.UserError`."""
-    pairs, end = list(_pairs(a, b)), monotonic() + LAYERS_S
+    pairs, end = list(_pairs(a, b)), monotonic() + (LAYERS_S if within_s is None else within_s)
     found: dict[str, tuple[Pair, OutputCheck]] = {}
     done, size = 0, FIRST_BATCH
     while done < len(pairs) and monotonic() < end:
@@ -39,6 +48,22 @@ def compare(
         size = max(1, min(4 * size, size * BATCH_BYTES // max(1, held)))
     layers = tuple(_with_inputs(a, found))
     return LayerChecks(layers, limit_db, len(samples), len(a.tensors) - len(pairs), done >= len(pairs))
+
+
+def parting(sides: tuple[Traced, Traced], samples: Sequence[Sample], limit_db: float) -> Notice | None:
+    """Where the numbers of a model that was made part from its source's, to be said beside poor ones; None: that cannot be told.
+
+    Both take the samples as they are. Raises a :class:`~dynolab.errors.UserError`.
+    """
+    fed = [(one, one) for one in samples[:LAYER_SAMPLES]]
+    found = compare(*sides, fed, limit_db, lambda _: None, within_s=PARTING_S)
+    noisiest = ", ".join(one.node for one in found.noisiest[:NAMED])
+    if not noisiest:
+        return None
+    if found.first is None:
+        return Notice("warning", "noisiest-layers", f"most noise comes from the layers {noisiest}")
+    first = f"{found.first.node} ({found.first.type}), {drop(found.first)}"
+    return Notice("warning", "parts-first", f"the numbers part first at {first}; most noise comes from {noisiest}")
 
 
 def _pairs(a: Traced, b: Traced) -> Iterator[Pair]:

@@ -11,7 +11,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec.facts import STAGE_TITLES, fact
 from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.profiles import LayerTable, Profile, Stage, TimeSummary
-from dynolab.spec.show import show_time, show_time_range
+from dynolab.spec.show import show_bytes, show_time, show_time_range
 
 
 class Report(ABC):
@@ -146,6 +146,7 @@ def labels(profiles: Sequence[Profile]) -> list[str]:
         lambda p: line(p.device.name),
         lambda p: f"{line(p.runtime.name)} on {line(p.device.name)}",
         lambda p: f"{line(p.model.name)}, {line(p.runtime.name)}",
+        lambda p: f"{line(p.model.name)}, {show_bytes(p.model.file_bytes)}",
         lambda p: f"{line(p.runtime.name)} {line(p.request.options)}",
     ]
     for kind in kinds:

@@ -92,8 +92,8 @@ class Page:
 
 def _heading(profiles: Sequence[Profile]) -> Iterator[RenderableType]:
     """Model, runtime, device, threads, and a sandbox that was none; what several profiles share is said once."""
-    models = {crop(profile.model.name, 60): profile.model for profile in profiles}
-    for name, model in models.items():
+    models = {(crop(profile.model.name, 60), profile.model.sha256): profile.model for profile in profiles}
+    for (name, _), model in models.items():
         yield Text(name, style="bold").append(f"  {model.format}, {show_bytes(model.file_bytes)}", style="dim not bold")
     rows: dict[str, None] = {}
     for profile in profiles:

@@ -37,7 +37,7 @@ def unavailable() -> str | None:
     if (system, machine) != ("Linux", "x86_64"):
         return f"Qualcomm's compiler and simulator are for x86_64 Linux, and this is {system} on {machine}"
     if installed_version(DISTRIBUTION) is None:
-        return f"{DISTRIBUTION} not installed: {install_command(EXTRA)}"
+        return f"{DISTRIBUTION} is not installed: {install_command(EXTRA)}"
     return None
 
 

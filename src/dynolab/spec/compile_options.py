@@ -40,7 +40,7 @@ FORMATS = {
     "onnx": "onnx",
     "openvino": "openvino_ir",
     "tflite": "tflite",
-    "torch": "exported_program",
+    "torch": "aot_inductor",
     "qnn_dlc": "qnn_dlc",
     "qnn_context_binary": "qnn_context_binary",
     "precompiled_qnn_onnx": "precompiled_qnn_onnx",

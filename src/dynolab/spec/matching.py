@@ -42,12 +42,16 @@ class Match:
     dtype_b: str
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What was done beside comparing names, in English, without the types."""
+        by = () if self.by is MatchedBy.NAME else (f"by {self.by}",)
+        return (*by, _LAYOUTS[self.layout]) if self.layout in _LAYOUTS else by
+
+    @property
     def how(self) -> str:
-        """In words, as far as it goes without saying by name alone: ``by shape, channels last in B, int32 in B``."""
-        words = [] if self.by is MatchedBy.NAME else [f"by {self.by}"]
-        words += [_LAYOUTS[self.layout]] if self.layout in _LAYOUTS else []
-        words += [f"{self.dtype_b} in B"] if self.dtype_a != self.dtype_b else []
-        return ", ".join(words)
+        """The same with the types: ``by shape, channels last in B, int32 in B``."""
+        types = () if self.dtype_a == self.dtype_b else (f"{self.dtype_b} in B",)
+        return ", ".join((*self.words, *types))
 
 
 _LAYOUTS = {

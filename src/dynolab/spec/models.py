@@ -35,6 +35,9 @@ class ModelFormat(str):
     QNN_CONTEXT_BINARY: ClassVar[ModelFormat]
     QNN_DLC: ClassVar[ModelFormat]
     PRECOMPILED_QNN_ONNX: ClassVar[ModelFormat]
+    AOT_INDUCTOR: ClassVar[ModelFormat]
+    MNN: ClassVar[ModelFormat]
+    NCNN: ClassVar[ModelFormat]
     NULL: ClassVar[ModelFormat]
 
     def __new__(cls, name: str) -> ModelFormat:
@@ -49,6 +52,8 @@ ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.TFLITE = map(ModelFormat, ("onnx"
 ModelFormat.OPENVINO_IR, ModelFormat.NULL = map(ModelFormat, ("openvino_ir", "null"))
 ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM = map(ModelFormat, ("torchscript", "exported_program"))
 ModelFormat.QNN_CONTEXT_BINARY, ModelFormat.QNN_DLC = map(ModelFormat, ("qnn_context_binary", "qnn_dlc"))
+ModelFormat.AOT_INDUCTOR = ModelFormat("aot_inductor")
+ModelFormat.MNN, ModelFormat.NCNN = map(ModelFormat, ("mnn", "ncnn"))
 ModelFormat.PRECOMPILED_QNN_ONNX = ModelFormat("precompiled_qnn_onnx")
 
 

@@ -11,6 +11,8 @@ from dynolab.spec.options import Options, check_groups
 
 RUNS = "runs:"
 """What attributes begin with that tell what a device runs: ``runs:onnxruntime/onnx``, a runtime and a format that it reads."""
+SIMULATED = "simulated:"
+"""What the attribute begins with of a device that is a simulator: ``simulated:hexagon-v73``. It gives numbers, and is never measured."""
 ENDS = "ending:"
 """What attributes begin with that tell how files of an outside distribution's format end: ``ending:.mnn/mnn``."""
 _ENDING = re.compile(r"\.[a-z0-9][a-z0-9_-]{0,19}", re.ASCII)
@@ -25,6 +27,11 @@ def told_endings(attributes: Iterable[str]) -> dict[str, str]:
 def told_kinds(attributes: Iterable[str]) -> set[str]:
     """The formats that devices with these attributes read."""
     return {kind for _, kind in _runs(attributes) if kind}
+
+
+def is_simulated(attributes: Iterable[str]) -> bool:
+    """Whether a device is a simulator."""
+    return any(one.startswith(SIMULATED) for one in attributes)
 
 
 def check_runtime_support(

@@ -112,6 +112,35 @@ def exported_program(path: Path) -> Path:
     return path
 
 
+def mnn(path: Path) -> Path:
+    """The net of :func:`onnx_net`, converted by MNN's own converter as a function: its command fetches a logger of usage with pip."""
+    import _tools  # MNN's, in the same distribution
+
+    source = onnx_net(path.with_suffix(".onnx"))
+    asked = ["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(path), "--bizCode", "dynolab"]
+    _tools.mnnconvert(asked)
+    source.unlink()
+    return path
+
+
+def ncnn(path: Path) -> Path:
+    """The net of :func:`onnx_net` in ncnn's two files: a text of layers, and their weights, of which each begins with its kind."""
+    random = np.random.default_rng(0)
+    kernel = random.standard_normal((8, 3, 3, 3), dtype=np.float32)
+    matrix = random.standard_normal((8 * 8, 4), dtype=np.float32)
+    layers = (
+        "Input x 0 1 x 0=16 1=16 2=3",
+        f"Convolution conv 1 1 x r 0=8 1=3 3=2 4=1 6={kernel.size} 9=1",
+        "Reduction mean 1 1 r m 0=3 1=0 -23303=1,0 4=0 5=1",
+        "Flatten flatten 1 1 m f",
+        f"InnerProduct product 1 1 f y 0=4 1=0 2={matrix.size}",
+    )
+    path.write_text("\n".join(["7767517", f"{len(layers)} {len(layers)}", *layers, ""]), encoding="utf-8")
+    kind = bytes(4)  # float32
+    path.with_suffix(".bin").write_bytes(kind + kernel.tobytes() + kind + np.ascontiguousarray(matrix.T).tobytes())
+    return path
+
+
 def null(path: Path) -> Path:
     """A model that does nothing."""
     path.write_text("{}", encoding="utf-8")
@@ -136,6 +165,8 @@ MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.OPENVINO_IR: ("net.xml", openvino_ir),
     ModelFormat.TORCHSCRIPT: ("net.pt", torchscript),
     ModelFormat.EXPORTED_PROGRAM: ("net.pt2", exported_program),
+    ModelFormat.MNN: ("net.mnn", mnn),
+    ModelFormat.NCNN: ("net.param", ncnn),
     ModelFormat.PRECOMPILED_QNN_ONNX: ("net.onnx", precompiled_qnn_onnx),
     ModelFormat.NULL: ("net.null", null),
 }

@@ -140,6 +140,8 @@ def prepare(order: Order, place: Path) -> Ready:
     """The ONNX file that QNN is given, in a new folder. Raises :class:`~dynolab.errors.UserError`."""
     place.mkdir(parents=True)
     source, session, notices = onnx_model.make(order, place)
+    if (kept := next((one for one in notices if one.code == "shapes-stay-open"), None)) is not None:
+        raise ModelNotSupported(f"a graph on the NPU has no open dimensions: {kept.text}")
     _check_shapes(session)
     edited, more = ends.quantize(source, order.options)
     session = onnx_model.open_session(source) if edited else session
@@ -227,13 +229,22 @@ def check_options(given: Mapping[str, OptionValue]) -> None:
 
 def _check_shapes(session: Any) -> None:
     """Raise :class:`SpecInvalid` for an open dimension: a graph on the NPU has none."""
-    for node in (*session.get_inputs(), *session.get_outputs()):
-        one = spec(node)
+    inputs, outputs = (list(map(spec, nodes)) for nodes in (session.get_inputs(), session.get_outputs()))
+    for one in (*inputs, *outputs):
         if not one.bound:
+            open_inputs = " ".join(_example(each) for each in inputs if not each.bound)
             raise SpecInvalid(
                 f"{one.name!r} has an open dimension, {one.shape_text}, and a graph on the NPU has none",
-                hint=f"give each input's shape: --input-specs {session.get_inputs()[0].name}=1,3,224,224",
+                hint=f"give each size: {open_inputs}"
+                if open_inputs
+                else "its size depends on the data: leave it out of the model",
             )
+
+
+def _example(one: TensorSpec) -> str:
+    """How an input's whole shape can be given; open sizes are 1."""
+    sizes = ",".join(str(size) if isinstance(size, int) else "1" for size in one.shape)
+    return f"--input-specs {one.name}={sizes}" + ("" if one.dtype == "float32" else f":{one.dtype}")
 
 
 def _notices(chipset: Chipset, simulated: str, *, is_float: bool) -> tuple[Notice, ...]:

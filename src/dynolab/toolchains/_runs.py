@@ -37,9 +37,9 @@ class Running:
         self._session: Session | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
 
-    def describe(self) -> Description:
-        """Inputs and outputs as the file declares them. Raises what the runtime raises."""
-        return self._plugin.describe(self._target)
+    def describe(self, shapes: Mapping[str, tuple[int, ...]]) -> Description:
+        """Inputs and outputs as the file declares them; ``shapes`` are for files that record none. Raises what the runtime raises."""
+        return self._plugin.describe(replace(self._target, shapes=dict(shapes)))
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Raises what the runtime raises."""

@@ -13,6 +13,7 @@ from dynolab.errors import Error, ModelNotSupported, SpecInvalid
 from dynolab.runtimes.torch import files, model_facts
 from dynolab.spec.compiles import InputSpec
 from dynolab.spec.models import ModelFormat
+from dynolab.toolchains.base import Array
 
 PROGRAM_OPSET, SCRIPT_OPSET = 20, 17
 """The newest that each exporter writes without a conversion of versions after it."""
@@ -30,7 +31,7 @@ def to_onnx(path: Path, kind: ModelFormat, specs: Mapping[str, InputSpec], targe
     """
     source = open_source(path, kind)
     try:
-        with _quiet():
+        with quiet():
             if kind == ModelFormat.EXPORTED_PROGRAM:
                 _export_program(source, target)
             else:
@@ -92,18 +93,25 @@ def script_examples(path: Path, names: Sequence[str], specs: Mapping[str, InputS
 def call(source: Any, kind: ModelFormat, inputs: Sequence[Any]) -> list[Any]:
     """The source's outputs for arrays, as arrays: flat, in order."""
     import torch
-    from torch.utils import _pytree as pytree
 
     module = source.module() if kind == ModelFormat.EXPORTED_PROGRAM else source
     with torch.inference_mode():
         given = module(*(torch.from_numpy(array.copy()) for array in inputs))
+    return as_arrays(given)
+
+
+def as_arrays(given: Any) -> list[Array]:
+    """All tensors of a result, flat, in order."""
+    import torch
+    from torch.utils import _pytree as pytree
+
     leaves, _ = pytree.tree_flatten(given)
     return [leaf.detach().float().numpy() if leaf.dtype is torch.bfloat16 else leaf.detach().numpy()
             for leaf in leaves if isinstance(leaf, torch.Tensor)]  # fmt: skip
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Neither progress on standard output nor warnings of PyTorch's own ways."""
     with (
         contextlib.redirect_stdout(io.StringIO()),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.agent.attempt import ASSIGNMENT_FILE, LOG_FILE, OUTCOME_FILE, carry_out, tensors
+from dynolab.agent.attempt import ASSIGNMENT_FILE, LOG_FILE, OUTCOME_FILE, _placed, carry_out, tensors
 from dynolab.agent.offer import offer
 from dynolab.spec import codec
 from dynolab.spec.agents import AGENT_PROTOCOL, OFFER_NULL, Assignment, FileLink
@@ -131,3 +131,19 @@ def test_an_attempt_that_is_told_to_end_says_so_by_its_code_and_leaves_no_outcom
         running.send_signal(signal.SIGTERM)
         assert running.wait(120) == 128 + signal.SIGTERM
     assert not (tmp_path / OUTCOME_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "name"),
+    [
+        ("net.ncnn", "ncnn", "net.param"),  # as a hub names a file of a format that it does not know
+        ("net.onnx", "onnx", "net.onnx"),
+        ("net.jit", "torchscript", "net.jit"),
+        ("net.zip", "ncnn", "net.zip"),
+        ("net.foo", "foo", "net.foo"),
+    ],
+)
+def test_a_model_gets_an_ending_that_its_format_has_here(tmp_path: Path, sent: str, kind: str, name: str) -> None:
+    (tmp_path / sent).write_text("x")
+    assert _placed(tmp_path / sent, kind) == tmp_path / name
+    assert [one.name for one in tmp_path.iterdir()] == [name]

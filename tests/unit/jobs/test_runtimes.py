@@ -27,7 +27,7 @@ def test_a_device_without_the_runtime_of_a_model_says_what_to_install(
     kind: ModelFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "installed_version", lambda name: None)
-    for module in ("onnxruntime", "openvino", "litert", "torch"):
+    for module in ("onnxruntime", "openvino", "litert", "torch", "_htp"):
         plugin = importlib.import_module(f"dynolab.runtimes.{module}")
         monkeypatch.setattr(plugin, "installed_version", lambda name: None, raising=False)
     with pytest.raises(PluginMissing, match="is not installed") as caught:

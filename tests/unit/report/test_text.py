@@ -10,6 +10,7 @@ from dynolab.report import markdown, text
 from dynolab.report.base import clean, condensed, crop, labels, threads_text
 from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.profiles import Profile, Trust, Verdict
+from dynolab.spec.show import show_bytes
 from dynolab.testing.sample import (
     disturbed_table,
     hostile_profile,
@@ -95,6 +96,9 @@ def test_labels_tell_profiles_apart() -> None:
     assert labels([sample_profile()]) == ["onnxruntime"]
     assert labels([sample_profile(), other("litert")]) == ["onnxruntime", "litert"]
     assert labels([sample_profile(), sample_profile()]) == ["1: onnxruntime", "2: onnxruntime"]
+    smaller = replace(sample_profile(), model=replace(sample_profile().model, file_bytes=1_000))
+    name, size = sample_profile().model.name, show_bytes(sample_profile().model.file_bytes)
+    assert labels([sample_profile(), smaller]) == [f"{name}, {size}", f"{name}, {show_bytes(1_000)}"]
     newer = replace(sample_profile().runtime, versions={"onnxruntime": "2.0"})
     assert labels([sample_profile(), sample_profile(runtime=newer)]) == ["onnxruntime 1.31.1", "onnxruntime 2.0"]
 

@@ -30,6 +30,7 @@ from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.spec.requirements import Outcome
+from dynolab.spec.runtime_support import is_simulated
 from dynolab.spec.show import show_time, show_time_range
 
 FAILURES = {
@@ -138,7 +139,13 @@ def message(row: Row[Any], version: Version) -> pb.Job:
 
 
 def _state(row: Row[Any], version: Version) -> pb.JobState:
-    """The job's state by the rules of the kind that it is shown as: an older client's inference job never measures."""
+    """The job's state by the rules of the kind that it is shown as: an older client's inference job never measures.
+
+    A simulator measures nothing though the client asked for it, and the client takes the state of what it asked for alone: this
+    job is shown in the one that comes before either.
+    """
+    if row.state == "running" and row.kind == "inference" and is_simulated(row.device_attributes):
+        return state_number(row.kind, "preparing", measures=False)
     measures = row.measures if version >= MERGED_JOBS else shown_as_profile(row.kind, version)
     return state_number(row.kind, row.state, measures=measures)
 

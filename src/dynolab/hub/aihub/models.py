@@ -39,7 +39,10 @@ KINDS = {
     pb.MODEL_TYPE_TORCH_EXPORTED_PROGRAM: "exported_program",
 }
 """The protocol's ModelType."""
-NUMBERS = {kind: number for number, kind in KINDS.items()} | {"precompiled_qnn_onnx": pb.MODEL_TYPE_ONNX}
+NUMBERS = {kind: number for number, kind in KINDS.items()} | {
+    "precompiled_qnn_onnx": pb.MODEL_TYPE_ONNX,
+    "aot_inductor": pb.MODEL_TYPE_TORCH_EXPORTED_PROGRAM,
+}
 
 
 def message(row: Row[Any]) -> pb.Model:

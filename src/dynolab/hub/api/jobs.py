@@ -330,13 +330,15 @@ async def compared_outputs(
     hub: TheHub,
     account: Caller,
     id: str,
-    other: Annotated[str, Query(alias="with", max_length=256, description="The job that is held against it: side B.")],
+    other: Annotated[
+        str, Query(alias="with", max_length=256, description="The job that is held against it: side B.")
+    ] = "",
 ) -> Response:
     """The outputs of two inference jobs, output by output: largest error, PSNR, a classifier's answers, how the errors lie.
 
     409 where one of them has no outputs.
     """
-    _, found = await compare_outputs(hub, account, [id, other])
+    _, found = await compare_outputs(hub, account, [one for one in (id, other) if one])
     return Response(json.dumps(codec.encode(found)), media_type="application/json")
 
 

@@ -230,7 +230,7 @@ class ModelAsked(Asked):
 
     name: Text = Field("", description="At most 256 characters, no slash, no control character.")
     kind: Text = Field(
-        description="Its format: `onnx`, `tflite`, `openvino_ir`, `torchscript`, `exported_program`, ..."
+        description="Its format: `onnx`, `tflite`, `openvino_ir`, `torchscript`, `exported_program`, ..., or one that a device reads (`runs:RUNTIME/FORMAT`)."
     )
     is_directory: bool = Field(False, description="Whether the bytes are a ZIP file of a folder.")
     project_id: Short = ""

@@ -28,10 +28,13 @@ ENDINGS = {
     "qnn_lib_x86_64_linux": ".so",
     "qnn_context_binary": ".bin",
     "qnn_dlc": ".dlc",
+    "aot_inductor": ".pt2",
     "precompiled_qnn_onnx": ".onnx",
     "aimet_onnx": ".aimet",
     "aimet_pt": ".aimet",
     "openvino_ir": ".xml",
+    "mnn": ".mnn",
+    "ncnn": ".param",
 }
 """Kinds of models and how their files end; those that are folders come as ``.zip``. The hub keeps all of them: whether
 one runs is a question to a device. It keeps those too that a device reads by what was installed there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
 from dynolab.spec import options as options_module
 from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
-from dynolab.spec.runtime_support import check_own_options, check_runtime_support
+from dynolab.spec.runtime_support import check_own_options, check_runtime_support, is_simulated
 from dynolab.spec.toolchain_support import LINK, LINKED_KIND, MAKING, QUANTIZE, toolchain
 
 NO_DEVICE = DeviceModel("", "", (), "", "", "", is_own=False, names_owner=False)
@@ -45,6 +46,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     devices = [] if request.kind == "quantize" else await _devices(hub, account, request)
     chosen = devices[0] if devices else NO_DEVICE
     _check_chipset(request, chosen)
+    request = _as_simulated(request, chosen)
     job_id = new_id("j")
     async with hub.database.begin() as connection:
         before = await _submitted(connection, account, request)
@@ -144,6 +146,21 @@ def _making(request: JobRequest, sources: Sequence[Row[Any]]) -> tuple[str, str,
         return toolchain(LINK, kind), LINKED_KIND, "linked"
     target = compile_options.parse(request.options).target
     return toolchain(target, kind), compile_options.FORMATS.get(target, target), target
+
+
+def _as_simulated(request: JobRequest, chosen: DeviceModel) -> JobRequest:
+    """What a simulator does of what is asked for: it infers, for the numbers, and nothing is measured.
+
+    Raises :class:`SpecInvalid` for what asks for figures alone.
+    """
+    if request.kind in MAKING or not is_simulated(chosen.attributes):
+        return request
+    if request.kind != "inference" or request.requirements:
+        raise SpecInvalid(
+            f"{chosen.name} is a simulator: its times and memory tell nothing of a device, so nothing is measured there",
+            hint="an inference job on a dataset has the numbers; a device with such an NPU has the figures",
+        )
+    return replace(request, measures=False)
 
 
 def _check_chipset(request: JobRequest, chosen: DeviceModel) -> None:

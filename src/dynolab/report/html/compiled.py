@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dynolab.report.base import Say
-from dynolab.spec.compiles import Compiled, OutputCheck, Side
+from dynolab.spec.compiles import Compiled, Npu, OutputCheck, Side
 from dynolab.spec.measurements import Notice
 from dynolab.spec.show import show_bytes, show_count, show_time
 from dynolab.spec.tensors import Quantization, TensorSpec
@@ -64,6 +64,7 @@ class CompiledView:
     peak: str
     tools: dict[str, str]
     notices: tuple[Notice, ...]
+    npu: Npu | None
 
 
 def compiled_view(made: Compiled, say: Say) -> CompiledView:
@@ -87,6 +88,7 @@ def compiled_view(made: Compiled, say: Say) -> CompiledView:
         peak=show_bytes(made.peak_bytes),
         tools=dict(made.tools),
         notices=made.notices,
+        npu=made.npu,
     )
 
 

@@ -33,8 +33,10 @@ class OutputRow:
     a: str
     b: str
     shape: str
-    matched: str
+    matched: tuple[str, ...]
     """What was done to hold B's against it, in English; empty: nothing but by the name."""
+    types: tuple[str, str] | None
+    """Both element types, where they are not the same."""
     error: str | None
     """The largest one; empty: there is none, the numbers are the same."""
     largest: str | None
@@ -93,7 +95,8 @@ def _rows(found: ComparedOutputs) -> Iterator[OutputRow]:
             a=pair.a,
             b=pair.b,
             shape=found.shapes.get(pair.a, ""),
-            matched=pair.how,
+            matched=pair.words,
+            types=None if pair.dtype_a == pair.dtype_b else (pair.dtype_a, pair.dtype_b),
             error=None if check.max_abs_error is None else "" if check.is_equal else f"{check.max_abs_error:.2g}",
             largest=None if lie is None else f"{lie.largest:.3g}",
             psnr=decibels(check.psnr_db),

@@ -36,7 +36,7 @@ LARGE_MODEL_BYTES = 1_000_000_000
 """From here on, or when the model does so itself, the artifact's weights go to a file of their own: one protobuf message
 holds 2 GiB at most, and a model saved elsewhere would look for its external data in vain."""
 
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-qnn", "onnxruntime-directml")
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
 _SHORT_NAMES = {"qnn": "QNNExecutionProvider", "qnn-gpu": "QNNExecutionProvider", "directml": "DmlExecutionProvider"}
 _SESSION_ENTRIES = {
     "allow_spinning": "session.intra_op.allow_spinning",

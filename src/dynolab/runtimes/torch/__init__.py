@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ import numpy as np
 from dynolab.errors import Error, InferenceFailed, ModelNotSupported, OutOfMemory, PluginMissing, SpecInvalid
 from dynolab.runtimes._elements import EXTRA, element_name, packed, unpacked
 from dynolab.runtimes.base import UNWATCHED, Array, LayerRecording, Runtime, Session, Target, Watch, check_units
-from dynolab.runtimes.torch import files
+from dynolab.runtimes.torch import aot, files
 from dynolab.runtimes.torch import model_facts as facts
 from dynolab.runtimes.torch.profiler import record
 from dynolab.spec.measurements import ComputeUnit, RuntimeRow
@@ -27,9 +24,6 @@ from dynolab.spec.tensors import TensorSpec
 
 GROUP = "torch_options"
 ARTIFACT = "model.pt2"
-INPUTS_KEY = "dynolab_inputs"
-"""Entry of the artifact's metadata with its inputs' names and element types in order: AOTInductor keeps none."""
-COMPILERS = ("g++", "clang++", "c++")
 AOT = "AOTInductor"
 
 _LOADING_MODULES = (
@@ -179,25 +173,14 @@ class Torch(Runtime):
         return TorchSession(_package(target, device) if artifact.exists() else _eager(target, device), device)
 
     def compile(self, target: Target) -> None:
-        """AOTInductor, in this process and its children; the number of threads is compiled in on a CPU."""
-        import torch
-        from torch import _inductor as inductor
-
+        """AOTInductor, as :func:`aot.build <dynolab.runtimes.torch.aot.build>` does it."""
         device = _prepare(target.options)
-        _check_compiler()
-        program = _program(target, device)
-        inputs = [[name, str(value.dtype).removeprefix("torch.")] for name, value in facts.user_tensors(program)]
-        settings: dict[str, Any] = {
-            "max_autotune": bool(target.options.value(GROUP, "max_autotune")),
-            "compile_threads": 1,
-            "aot_inductor.metadata": {INPUTS_KEY: json.dumps(inputs)},
-        }
-        package = str(target.artifact_dir / ARTIFACT)
-        try:
-            with files.quiet(), torch.no_grad(), files.environment(TORCHINDUCTOR_CACHE_DIR=str(target.cache_dir)):
-                inductor.aoti_compile_and_package(program, package_path=package, inductor_configs=settings)
-        except RuntimeError as error:
-            raise ModelNotSupported(f"AOTInductor cannot compile {target.model.name}: {files.useful(error)}") from error
+        if (lacks := aot.compiler_missing()) is not None:
+            reason, _, way_out = lacks.partition(": ")
+            raise PluginMissing(reason, hint=way_out)
+        tuned = bool(target.options.value(GROUP, "max_autotune"))
+        package = target.artifact_dir / ARTIFACT
+        aot.build(_program(target, device), package, target.cache_dir, target.model.name, max_autotune=tuned)
 
     def layers(
         self, target: Target, inputs: Mapping[str, Array], iterations: int, watch: Watch = UNWATCHED
@@ -297,26 +280,12 @@ def _eager(target: Target, device: str) -> Loaded:
 
 def _package(target: Target, device: str) -> Loaded:
     """The artifact of :meth:`Torch.compile`, called as its C++ interface is: a flat list of tensors, no Python trees."""
-    from torch import _inductor as inductor
-
     index = int(device.partition(":")[2] or 0) if device != "cpu" else -1
-    with files.quiet(), files.environment(TORCHINDUCTOR_CACHE_DIR=str(target.cache_dir)):
-        package = inductor.aoti_load_package(str(target.artifact_dir / ARTIFACT), device_index=index)
-    known = json.loads(package.get_metadata()[INPUTS_KEY])
+    package, known = aot.open_package(target.artifact_dir / ARTIFACT, target.cache_dir, index)
     inputs = tuple(TensorSpec(name, dtype, target.shapes.get(name, ())) for name, dtype in known)
     return Loaded(
         package.loader.run, lambda tensors: (([tensors[name] for name, _ in known],), {}), inputs, "AOTInductor"
     )
-
-
-def _check_compiler() -> None:
-    """Raises PluginMissing where inductor would find no C++ compiler."""
-    candidates = (os.environ.get("CXX", ""), *COMPILERS)
-    if not any(name and shutil.which(name) for name in candidates):
-        raise PluginMissing(
-            "AOTInductor needs a C++ compiler, and there is none on this machine",
-            hint="apt-get install g++, or set CXX",
-        )
 
 
 def _failure(error: Exception) -> Error:
