@@ -142,7 +142,8 @@ def test_a_dlc_with_what_ai_hubs_export_sends(tmp_path: Path) -> None:
         "qnn_dlc  --output_names class_logits --force_channel_last_input image"
         " --qnn_options context_enable_graphs=my_net --quantize_io --compute_unit npu"
     )
-    made = compiled(picture(tmp_path / "net.onnx"), tmp_path / "out", options)
+    made = compiled(picture(tmp_path / "zoo.onnx"), tmp_path / "out", options)
+    assert [one.path for one in (*made.files, *made.beside)] == ["zoo.dlc", "source/zoo.onnx"]
     assert [(one.name, one.shape) for one in (*made.inputs, *made.outputs)] == [
         ("image", (1, 8, 8, 3)),
         ("class_logits", (1, 4)),
@@ -152,9 +153,9 @@ def test_a_dlc_with_what_ai_hubs_export_sends(tmp_path: Path) -> None:
     assert "--qnn_options has no effect" in texts
     assert "--quantize_io leaves image, class_logits as they are" in texts
     assert "nothing here loads a DLC" in texts
-    with zipfile.ZipFile(tmp_path / "out" / "net.dlc") as archive:
+    with zipfile.ZipFile(tmp_path / "out" / "zoo.dlc") as archive:
         assert {"model", "model.params"} <= set(archive.namelist())
-    with open_source(tmp_path / "out" / "net.dlc") as source:
+    with open_source(tmp_path / "out" / "zoo.dlc") as source:
         assert source.format == ModelFormat.QNN_DLC
 
 

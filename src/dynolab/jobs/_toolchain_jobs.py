@@ -105,7 +105,7 @@ def keep(work: Path, entry: str, files: Sequence[FileFact], target: Path, docume
     folder = work / child.MADE_FOLDER
     found = {str(path.relative_to(folder)): path for path, _ in untrusted.files_in(folder)}
     named = [FileFact(name, path.stat().st_size) for name, path in sorted(found.items())]
-    if entry not in found or named != list(files):
+    if entry not in found or named != sorted(files, key=lambda one: one.path):
         raise ModelNotSupported("the toolchain's process did not leave the files that it told of")
     target.mkdir(parents=True, exist_ok=True)
     for name, path in found.items():
