@@ -116,7 +116,7 @@ OURS: tuple[Format, ...] = (
     Format("aot_inductor", (), "AOTInductor package", only_named=(".pt2",), elsewhere=_NATIVE),
     Format("mnn", (".mnn",), "MNN", "mnn"),
     Format("ncnn", (".param",), "ncnn", "ncnn", (Mark(b"7767517\n"),), beside=(".bin",)),
-    Format("qnn_context_binary", (), "QNN context binary", only_named=(".bin",), elsewhere=_NPU),
+    Format("qnn_context_binary", (), "QNN context binary", "qnnsimulator", only_named=(".bin",)),
     Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",), elsewhere=_NPU),
     Format("precompiled_qnn_onnx", (), "ONNX with a QNN context", "qnnsimulator", only_named=(".onnx",)),
     Format("null", (".null",), "null", "null"),
