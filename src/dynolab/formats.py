@@ -66,7 +66,7 @@ class Format:
     only_named: tuple[str, ...] = ()
     """Endings of files that are taken for a model of it only where they are named themselves, since others have them as well."""
     elsewhere: str = ""
-    """Where it is run, if nothing here does."""
+    """Where it is measured, if nothing here does."""
     beside: tuple[str, ...] = ()
     """Endings of files that belong to it, with the same name in the same folder, such as ``.bin``."""
 
@@ -115,10 +115,18 @@ OURS: tuple[Format, ...] = (
     Format("exported_program", (".pt2",), "exported program", "torch", (Mark(b"PK\x03\x04"),)),
     Format("aot_inductor", (), "AOTInductor package", only_named=(".pt2",), elsewhere=_NATIVE),
     Format("mnn", (".mnn",), "MNN", "mnn"),
+    Format("executorch", (".pte",), "ExecuTorch", "executorch", (Mark(b"ET12", 4),)),
     Format("ncnn", (".param",), "ncnn", "ncnn", (Mark(b"7767517\n"),), beside=(".bin",)),
     Format("qnn_context_binary", (), "QNN context binary", "qnnsimulator", only_named=(".bin",)),
     Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",), elsewhere=_NPU),
-    Format("precompiled_qnn_onnx", (), "ONNX with a QNN context", "qnnsimulator", only_named=(".onnx",)),
+    Format(
+        "precompiled_qnn_onnx",
+        (),
+        "ONNX with a QNN context",
+        "qnnsimulator",
+        only_named=(".onnx",),
+        elsewhere=_NPU,
+    ),
     Format("null", (".null",), "null", "null"),
 )
 """dynolab's own; no outside format takes a name or an ending of these."""

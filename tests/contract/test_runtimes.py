@@ -64,6 +64,8 @@ def suite(name: str, kind: ModelFormat) -> type[RuntimeContract]:
     more: dict[str, object] = {}
     if kind in (ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.OPENVINO_IR, ModelFormat.MNN, ModelFormat.NCNN):
         more = {"reference": of_onnx_net, "psnr_db": 40.0 if name == "openvino" else 60.0}  # it may compute in bfloat16
+    if kind == ModelFormat.EXECUTORCH:
+        more |= {"reference": of_torch_net}
     if kind == ModelFormat.NCNN:
         more |= {"reference": of_net_without_batch}
     if kind in (ModelFormat.ONNX, ModelFormat.MNN):
@@ -80,6 +82,14 @@ def of_onnx_net(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -
     with tempfile.TemporaryDirectory() as folder:
         evaluator = onnx.ReferenceEvaluator(str(models.onnx_net(Path(folder) / "net.onnx")))
     return dict(zip(evaluator.output_names, evaluator.run(None, dict(arrays)), strict=True))
+
+
+def of_torch_net(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The outputs by PyTorch itself."""
+    import torch
+
+    with torch.no_grad():
+        return {"output_0": models.torch_net()(torch.from_numpy(arrays["input_0"])).numpy()}
 
 
 def of_net_without_batch(self: RuntimeContract, model: Path, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:

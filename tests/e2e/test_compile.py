@@ -32,6 +32,7 @@ from dynolab.spec import codec
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.show import show_bytes
+from dynolab.testing import tflite
 from dynolab.toolchains.base import PACKAGE, toolchain_named
 
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -410,6 +411,22 @@ def test_weights_in_half_the_bytes_are_nearly_the_same(tmp_path: Path, openvino:
         assert made.numbers in (Numbers.EQUAL, Numbers.CLOSE)
         assert made.lowest_psnr_db is None or made.lowest_psnr_db > 40
     assert sizes["half"] < 0.6 * sizes["whole"]
+
+
+def test_ir_has_the_names_of_a_tflite_files_signature(tmp_path: Path, openvino: Any) -> None:
+    pytest.importorskip("ai_edge_litert")
+    part = tflite.Part()
+    ends = [part.tensor(f"serving_default_{name}:0", "FLOAT32", [1, 4]) for name in ("right", "left", "sum")]
+    part.operator("ADD", ends[:2], ends[2:], table="AddOptions")
+    part.inputs, part.outputs = ends[:2], ends[2:]
+    signed = {ends[1]: "left", ends[0]: "right"}, {ends[2]: "sum"}
+    tflite.write(tmp_path / "net.tflite", part, names=signed)
+    specs = {"left": InputSpec((1, 4))}
+    made = compiled(tmp_path / "net.tflite", tmp_path / "out", "--target_runtime openvino", input_specs=specs)
+    assert {one.name for one in made.inputs} == {"left", "right"}
+    assert [one.name for one in made.outputs] == ["sum"]
+    assert made.check_reason is None
+    assert made.checks[0].is_equal
 
 
 def test_tflite_becomes_ir_and_takes_no_options_of_onnx(tmp_path: Path, openvino: Any) -> None:

@@ -24,10 +24,12 @@ from dynolab.spec.compiles import Compiled
 from dynolab.spec.duets import Duet
 from dynolab.spec.profiles import Profile
 from dynolab.spec.quantizes import Quantized
+from dynolab.spec.toolchain_support import LINKED_KIND
 from dynolab.testing.running_hub import RunningHub
 from dynolab.testing.sample import sample_profile
 from dynolab.testing.sample_compiled import sample_compiled
 from dynolab.testing.sample_duet import sample_duet
+from dynolab.testing.sample_linked import sample_linked
 from dynolab.testing.sample_quantized import sample_quantized
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -40,6 +42,8 @@ TOLD_ANYWAY = ("[DOM] Password forms", "Failed to load resource: ", "htmx: htmx:
 
 COMPILER = "compiler-1"
 MAKES = (
+    "toolchain:qnn_dlc/exported_program",
+    "toolchain:link/qnn_dlc",
     "toolchain:onnx/exported_program",
     "toolchain:onnx/torchscript",
     "toolchain:openvino/onnx",
@@ -211,6 +215,34 @@ class Seeded:
         )
         self.door.finish(given.attempt, outcome)
         return job_id
+
+    def linked(self, name: str) -> str:
+        """The id of a link job that an agent has carried out, of two models that compile jobs for an NPU made."""
+        self.announce_device("phone", "Phone", "soc-model:43")
+        device = {"name": "Phone", "os": "14", "attributes": []}
+        made = []
+        for source in ("narrow", "wide"):
+            model_id = self.model(source, kind="exported_program")
+            asked = {"options": "--target_runtime qnn_dlc", "input_specs": [], "device": device}
+            job_id = self.compiling(source, model_id=model_id, **asked)
+            self._finish(job_id, sample_compiled(), b"a DLC", "qnn_dlc")
+            made.append(self.api("GET", f"jobs/{job_id}")["target_model_id"])
+        job_id = self.submit(name, made[0], kind="link", linked_ids=made[1:], device=device, **FIRST)
+        self._finish(job_id, sample_linked(), b"a linked model", LINKED_KIND)
+        return job_id
+
+    def _finish(self, job_id: str, found: Any, output: bytes, kind: str) -> None:
+        """The next job of the toolchains is this one, and is carried out with this result."""
+        given = self.announce_compiler(10.0)
+        assert given is not None, f"the toolchains were not free for {job_id}"
+        assert given.job == job_id
+        for verb, sent in {
+            "result": json.dumps(codec.encode(found)).encode(),
+            "log": b"done\n",
+            "output": output,
+        }.items():
+            self.hub.leave(given.attempt, verb, sent)
+        self.door.finish(given.attempt, Outcome(made=MadeModel(kind, is_directory=False)))
 
 
 @pytest.fixture(scope="module")

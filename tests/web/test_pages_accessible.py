@@ -51,6 +51,7 @@ def places(seeded: Any) -> dict[str, str]:
         "in the making": f"/models/{compiling['target_model_id']}/",
         "compile form": f"/submit?kind=compile&model={compiled['model_id']}",
         "quantized": f"/jobs/{quantized}/",
+        "linked": f"/jobs/{seeded.linked('both')}/",
         "quantize form": f"/submit?kind=quantize&model={model_id}",
         "compiler": "/devices/compiler-1",
         "jobs": "/jobs/",

@@ -65,7 +65,7 @@ def command(
     """Profile MODEL on this machine: time and memory of compile, first load, warm load and inference.
 
     \b
-    MODEL is an .onnx, .ort, .tflite, OpenVINO .xml, TorchScript .pt, exported .pt2, MNN .mnn or ncnn .param file, or a folder or
+    MODEL is an .onnx, .ort, .tflite, OpenVINO .xml, TorchScript .pt, exported .pt2, ExecuTorch .pte, MNN .mnn or ncnn .param file, or a folder or
     zip with one.
     \b
     dynolab profile model.onnx

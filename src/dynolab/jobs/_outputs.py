@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from dynolab.connections.local import own_folder
@@ -20,13 +21,18 @@ MEMORY_FACTOR, MEMORY_LEAST_BYTES = 6, 512 << 20
 """Both datasets, what their values are as float64, and the differences."""
 
 
+def outputs_folder() -> AbstractContextManager[Path]:
+    """A folder for two files to compare; what a process that was killed left of one is removed by the next."""
+    return own_folder("outputs-")
+
+
 def compare_outputs(a: Path, b: Path, *, at_least: AtLeast, max_bytes: int) -> ComparedOutputs:
     """What stands in B's file against what stands in A's, both .h5 files of outputs.
 
     Raises :class:`SpecInvalid` for what is none, or is not of the same inputs, and :class:`~dynolab.errors.TooLarge` past
     ``max_bytes`` of both.
     """
-    with own_folder("outputs-") as folder, Path(os.devnull).open("rb") as nothing:
+    with own_folder("compare-outputs-") as folder, Path(os.devnull).open("rb") as nothing:
         order = {
             "a": str(a.resolve()),
             "b": str(b.resolve()),

@@ -33,7 +33,7 @@ class InputSpec:
 def parse_input_specs(texts: Sequence[str], what: str = "input spec") -> dict[str, InputSpec]:
     """Shape and element type by input name, of texts such as ``image=1,3,224,224`` and ``ids=1,128:int64``."""
     found = {}
-    for name, value in parse_pairs(texts, what, "image=1,3,224,224").items():
+    for name, value in parse_pairs(texts, what, "image=1,3,224,224, or count=():int64 for a scalar").items():
         shape, _, dtype = value.partition(":")
         sizes = parse_shapes([f"{name}={shape}"], what)[name]
         found[name] = InputSpec(sizes, dtype.strip() or "float32")

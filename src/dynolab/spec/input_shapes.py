@@ -31,7 +31,7 @@ def parse_pairs(texts: Sequence[str], what: str, example: str) -> dict[str, str]
 def parse_shapes(texts: Sequence[str], what: str = "input shape") -> dict[str, tuple[int, ...]]:
     """Shapes of texts such as ``x=1,3,224,224`` (a scalar: ``x=()``). Raises :class:`SpecInvalid`."""
     found = {}
-    for name, value in parse_pairs(texts, what, "x=1,3,224,224").items():
+    for name, value in parse_pairs(texts, what, "x=1,3,224,224, or x=() for a scalar").items():
         try:
             sizes = [] if value == "()" else [int(part) for part in re.split("[,x]", value.strip("[]()"))]
         except ValueError as error:

@@ -38,6 +38,7 @@ class ModelFormat(str):
     AOT_INDUCTOR: ClassVar[ModelFormat]
     MNN: ClassVar[ModelFormat]
     NCNN: ClassVar[ModelFormat]
+    EXECUTORCH: ClassVar[ModelFormat]
     NULL: ClassVar[ModelFormat]
 
     def __new__(cls, name: str) -> ModelFormat:
@@ -52,8 +53,8 @@ ModelFormat.ONNX, ModelFormat.ORT, ModelFormat.TFLITE = map(ModelFormat, ("onnx"
 ModelFormat.OPENVINO_IR, ModelFormat.NULL = map(ModelFormat, ("openvino_ir", "null"))
 ModelFormat.TORCHSCRIPT, ModelFormat.EXPORTED_PROGRAM = map(ModelFormat, ("torchscript", "exported_program"))
 ModelFormat.QNN_CONTEXT_BINARY, ModelFormat.QNN_DLC = map(ModelFormat, ("qnn_context_binary", "qnn_dlc"))
+ModelFormat.MNN, ModelFormat.NCNN, ModelFormat.EXECUTORCH = map(ModelFormat, ("mnn", "ncnn", "executorch"))
 ModelFormat.AOT_INDUCTOR = ModelFormat("aot_inductor")
-ModelFormat.MNN, ModelFormat.NCNN = map(ModelFormat, ("mnn", "ncnn"))
 ModelFormat.PRECOMPILED_QNN_ONNX = ModelFormat("precompiled_qnn_onnx")
 
 

@@ -141,6 +141,37 @@ def ncnn(path: Path) -> Path:
     return path
 
 
+def torch_net() -> Any:
+    """A convolution, a mean and a matrix product on ``x`` [1, 3, 16, 16], with the same weights each time."""
+    import torch
+
+    class Net(torch.nn.Module):  # type: ignore[misc] # torch's types are not looked at
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.product = torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.Linear(64, 4)
+
+        def forward(self, x: Any) -> Any:
+            return self.product(torch.relu(self.convolution(x)).mean(1).flatten(1))
+
+    torch.manual_seed(0)
+    return Net().eval()
+
+
+def executorch(path: Path) -> Path:
+    """The net of :func:`torch_net` as an ExecuTorch program, lowered to XNNPACK."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own, about other versions of torch
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        exported = torch.export.export(torch_net(), (torch.zeros(1, 3, 16, 16),))
+        lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch()
+    path.write_bytes(lowered.buffer)
+    return path
+
+
 def null(path: Path) -> Path:
     """A model that does nothing."""
     path.write_text("{}", encoding="utf-8")
@@ -177,6 +208,7 @@ MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.NCNN: ("net.param", ncnn),
     ModelFormat.PRECOMPILED_QNN_ONNX: ("net.onnx", precompiled_qnn_onnx),
     ModelFormat.QNN_CONTEXT_BINARY: ("net.bin", qnn_context_binary),
+    ModelFormat.EXECUTORCH: ("net.pte", executorch),
     ModelFormat.NULL: ("net.null", null),
 }
 """File name and maker by format; TFLite has no small maker: a test carries a file."""

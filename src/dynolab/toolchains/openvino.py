@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dynolab.errors import SpecInvalid
+from dynolab.runtimes.litert import schema
 from dynolab.runtimes.openvino import model_facts, silence_telemetry
 from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
@@ -58,6 +59,7 @@ class OpenVinoToolchain(Toolchain):
             model = openvino.Core().read_model(str(source))
             model_facts.name_inputs(model, source)
             if order.format == ModelFormat.TFLITE:
+                _name_as_signature(model, source)
                 _reshape(model, order)
             target = order.folder / f"{Path(order.model.name).stem}.xml"
             openvino.save_model(model, str(target), compress_to_fp16=half_weights.is_asked(order.options))
@@ -91,6 +93,18 @@ class OpenVinoToolchain(Toolchain):
         """As the base says; computed in float32."""
         found = runs.outputs_of("openvino", order.folder / made.entry, made.format, inputs, order.scratch, _EXACT)
         return list(ends.real(found, made.quantizations).values())
+
+
+def _name_as_signature(model: Any, path: Path) -> None:
+    """Give inputs and outputs the names of the file's signature, by which LiteRT knows them: OpenVINO takes those of tensors."""
+    file = schema.read(path)
+    sides = (model.inputs, file.main.inputs, file.input_names), (model.outputs, file.main.outputs, file.output_names)
+    for ports, places, names in sides:
+        by_tensor = {file.main.tensors[place].name: name for place, name in zip(places, names, strict=True)}
+        for port in ports:
+            name = next((by_tensor[one] for one in port.names if one in by_tensor), None)
+            if name is not None:
+                port.get_tensor().set_names({name})
 
 
 def _reshape(model: Any, order: Order) -> None:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from dynolab import formats as model_formats
 from dynolab import plugins
 from dynolab.errors import Error, NotFound, SpecInvalid
 from dynolab.hub.pages.flash import clear_flash, read_flash
@@ -264,13 +265,14 @@ async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
             _runs(row.device_name, boards, *kinds) for kinds in ((row.target_kind,), (row.target_kind, row.model_kind))
         )
     is_made = row.target_blob_id is not None
+    declared = model_formats.by_name(row.target_kind)
+    if declared is not None and declared.elsewhere:
+        return {"has_target": is_made, "profile_at": None, "compare_at": None}
     of_model = {"model": row.target_model_id} | (on if runs else {})
     return {
         "has_target": is_made,
         "profile_at": f"/submit?{urlencode(of_model)}" if is_made or row.finished_at is None else None,
-        "compare_at": f"/submit?{urlencode({'baseline': row.model_id} | of_model)}"
-        if is_made and compares and row.kind != "link"
-        else None,
+        "compare_at": f"/submit?{urlencode({'baseline': row.model_id} | of_model)}" if is_made and compares else None,
     }
 
 

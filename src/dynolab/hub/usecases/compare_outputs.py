@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -16,6 +14,7 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_jobs import JobFilter, find_job, page_jobs
 from dynolab.hub.usecases.read_blob import blob_size, read_blob
 from dynolab.jobs._outputs import compare_outputs as compare_files
+from dynolab.jobs._outputs import outputs_folder
 from dynolab.spec.compared_outputs import ComparedOutputs
 from dynolab.spec.verifies import AtLeast
 
@@ -81,8 +80,8 @@ async def _blob(hub: Hub, row: Row[Any]) -> str:
 
 
 async def _compared(hub: Hub, blobs: Sequence[str]) -> ComparedOutputs:
-    with tempfile.TemporaryDirectory(prefix="dynolab-outputs-") as folder:
-        places = [Path(folder, f"{side}.h5") for side in ("A", "B")]
+    with outputs_folder() as folder:
+        places = [folder / f"{side}.h5" for side in ("A", "B")]
         for place, blob_id in zip(places, blobs, strict=True):
             _, chunks = await read_blob(hub, blob_id)
             with place.open("wb") as file:

@@ -35,6 +35,7 @@ ENDINGS = {
     "openvino_ir": ".xml",
     "mnn": ".mnn",
     "ncnn": ".param",
+    "executorch": ".pte",
 }
 """Kinds of models and how their files end; those that are folders come as ``.zip``. The hub keeps all of them: whether
 one runs is a question to a device. It keeps those too that a device reads by what was installed there."""

@@ -28,11 +28,10 @@ class OnnxTraced(Traced):
         """As the base says."""
         import onnx
 
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
-        del model.graph.output[:]
-        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in wanted)
-        return onnx_model.runner(onnx_model.open_content(model.SerializeToString(), self._path.parent))
+        outputs = self._model.graph.output  # not of a copy: it may hold a gigabyte of weights
+        del outputs[:]
+        outputs.extend(onnx.helper.make_empty_tensor_value_info(name) for name in wanted)
+        return onnx_model.runner(onnx_model.open_content(self._model.SerializeToString(), self._path.parent))
 
 
 def _tensors(graph: Any) -> Iterator[InnerTensor]:

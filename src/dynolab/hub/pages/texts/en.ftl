@@ -1808,6 +1808,14 @@ sentence-does-not-tell-the-shape-of-the-input = { $file } does not tell the shap
 sentence-give-it-input-shape = give it: --input-shape { $name }=3,224,224
 sentence-ncnn-cannot-load = ncnn cannot load { $file }: the log has its reason
 sentence-a-layer-that-it-lacks = a layer that it lacks, or a file that is not whole: convert the model again
+sentence-has-the-element-type-of-executorch = { $name } has the element type { $kind } of ExecuTorch, which numpy has not
+sentence-has-the-methods-and-none-is-called = { $file } has the methods { $names }, and none is called { $method }
+sentence-export-one-as = export one as { $method }
+sentence-takes-or-gives-what-is-no-tensor = { $file } takes or gives what is no tensor: { $said }
+sentence-executorch-cannot-load = ExecuTorch cannot load { $file }: { $said }
+sentence-an-operator-or-a-delegate-that-it-lacks = the log tells more: an operator or a delegate that it lacks
+sentence-is-no-executorch-program-that-is-whole = { $file } is no ExecuTorch program that is whole: { $said }
+sentence-export-it-again = export it again
 sentence-has-no-effect-without = { $option } has no effect without { $other }
 sentence-weights-hold-numbers-beyond = { $count } weights hold numbers beyond float16, and stay float32
 sentence-activations-become-integers = activations become integers by calibration data, which a quantize job takes

@@ -2290,6 +2290,14 @@ sentence-does-not-tell-the-shape-of-the-input = { $file } 没有说明输入 { $
 sentence-give-it-input-shape = 请指定：--input-shape { $name }=3,224,224
 sentence-ncnn-cannot-load = ncnn 无法加载 { $file }：原因见日志
 sentence-a-layer-that-it-lacks = 可能缺少某种层，或文件不完整：请重新转换模型
+sentence-has-the-element-type-of-executorch = { $name } 的元素类型是 ExecuTorch 的 { $kind }，numpy 没有这种类型
+sentence-has-the-methods-and-none-is-called = { $file } 含有方法 { $names }，没有一个名为 { $method }
+sentence-export-one-as = 请将其中一个导出为 { $method }
+sentence-takes-or-gives-what-is-no-tensor = { $file } 的输入或输出不是张量：{ $said }
+sentence-executorch-cannot-load = ExecuTorch 无法加载 { $file }：{ $said }
+sentence-an-operator-or-a-delegate-that-it-lacks = 详情见日志：可能缺少某个算子或委托
+sentence-is-no-executorch-program-that-is-whole = { $file } 不是完整的 ExecuTorch 程序：{ $said }
+sentence-export-it-again = 请重新导出
 sentence-has-no-effect-without = 没有 { $other } 时，{ $option } 不起作用
 sentence-weights-hold-numbers-beyond = { $count } 个权重含有超出 float16 的数值，保持为 float32
 sentence-activations-become-integers = 激活值要靠校准数据才能变为整数，而校准数据由量化作业接受
