@@ -49,6 +49,9 @@ with contextlib.redirect_stdout(sys.stderr):
     link_job = hub.submit_link_job(models=[dlc], device=device, options="")
     seen["link"] = [link_job.wait().code, dlc_job.wait().code]
     linked = link_job.get_target_model()
+    numbers = hub.submit_inference_job(model=linked, device=device, inputs=data)
+    seen["linked"] = numbers.wait().code
+    np.save(f"{asked['folder']}/linked.npy", numbers.download_output_data()["classes"][0])
     seen["types"] = [dlc.model_type.name, linked.model_type.name]
     seen["binary"] = linked.download(f"{asked['folder']}/linked")
     seen["dlc"] = dlc.download(f"{asked['folder']}/dlc")

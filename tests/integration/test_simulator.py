@@ -192,6 +192,8 @@ def test_the_official_client_gets_as_far_as_recipes_go_without_a_phone(
         assert sorted(archive.namelist()) == ["model.onnx/model.bin", "model.onnx/model.onnx"]
     assert "(1, 16, 16, 3)" in seen["specs"][0]
     assert seen["link"] == ["SUCCESS", "SUCCESS"]
+    assert seen["linked"] == "SUCCESS"
+    assert np.array_equal(np.load(tmp_path / "linked.npy"), found), "the same graph, in another file"
     assert seen["types"] == ["QNN_DLC", "QNN_CONTEXT_BINARY"]
     assert (Path(seen["dlc"]).suffix, Path(seen["binary"]).suffix) == (".dlc", ".bin")
     assert zipfile.is_zipfile(seen["dlc"])

@@ -56,7 +56,7 @@ def sdk_version() -> str:
 
 
 def open_session(
-    model: Path | str,
+    model: Path | str | bytes,
     chipset: Chipset,
     entries: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
@@ -127,7 +127,7 @@ def simulate(model: Path, chipset: Chipset, inputs: Mapping[str, Array], folder:
         return [found[f"output_{number}"] for number in range(len(found.files))]
 
 
-def _open(model: Path | str, chipset: Chipset, entries: Mapping[str, str], settings: Mapping[str, str]) -> Any:
+def _open(model: Path | str | bytes, chipset: Chipset, entries: Mapping[str, str], settings: Mapping[str, str]) -> Any:
     """``enable_fallback=0``: else a plug-in that fails is replaced by ONNX Runtime's own processor, which only a print tells."""
     ort = library()
     ort.set_default_logger_severity(4)
@@ -137,7 +137,7 @@ def _open(model: Path | str, chipset: Chipset, entries: Mapping[str, str], setti
         options.add_session_config_entry(name, value)
     given = {"backend_path": str(libraries() / "libQnnHtp.so"), "soc_model": str(chipset.soc_model), **settings}
     options.add_provider_for_devices(_devices(ort), {"offload_graph_io_quantization": "0", **given})
-    return ort.InferenceSession(str(model), options, enable_fallback=0)
+    return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, enable_fallback=0)
 
 
 def _devices(ort: Any) -> list[Any]:
@@ -150,7 +150,7 @@ def _devices(ort: Any) -> list[Any]:
     return found
 
 
-def _refusal(model: Path | str, chipset: Chipset, error: Exception) -> ModelNotSupported:
+def _refusal(model: Path | str | bytes, chipset: Chipset, error: Exception) -> ModelNotSupported:
     """Which operators are left over, if it is that; else the library's reason."""
     hint = None if chipset.computes_floats else "its NPU is for quantised models: `dynolab quantize` makes one"
     failures: tuple[type[Exception], ...] = (*library_errors(), ModelNotSupported)

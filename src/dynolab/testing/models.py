@@ -190,6 +190,14 @@ def precompiled_qnn_onnx(path: Path) -> Path:
     return path
 
 
+def qnn_context_binary(path: Path) -> Path:
+    """The binary of :func:`precompiled_qnn_onnx`."""
+    made = precompiled_qnn_onnx(path.with_name("net.onnx"))
+    made.with_name("net_qnn.bin").rename(path)
+    made.unlink()
+    return path
+
+
 MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.ONNX: ("net.onnx", onnx_net),
     ModelFormat.ORT: ("net.ort", ort),
@@ -199,6 +207,7 @@ MAKERS: Mapping[ModelFormat, tuple[str, Callable[[Path], Path]]] = {
     ModelFormat.MNN: ("net.mnn", mnn),
     ModelFormat.NCNN: ("net.param", ncnn),
     ModelFormat.PRECOMPILED_QNN_ONNX: ("net.onnx", precompiled_qnn_onnx),
+    ModelFormat.QNN_CONTEXT_BINARY: ("net.bin", qnn_context_binary),
     ModelFormat.EXECUTORCH: ("net.pte", executorch),
     ModelFormat.NULL: ("net.null", null),
 }

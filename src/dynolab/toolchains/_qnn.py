@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import chdir
@@ -14,6 +12,7 @@ from typing import Any, ClassVar
 
 from dynolab.errors import ModelNotSupported, SpecInvalid
 from dynolab.runtimes import _htp as htp
+from dynolab.runtimes import _qnn_binary as binaries
 from dynolab.runtimes.onnxruntime.types import spec
 from dynolab.spec.chipsets import Chipset
 from dynolab.spec.compiles import Npu, Side
@@ -32,8 +31,6 @@ SHARE_OF_TIME = 0.8
 """Of what is left of the job's time: the model is made already, and is not to be lost to a comparison."""
 SOURCE_FOLDER = "source"
 _CONTEXT = "context.onnx"
-_BUILT_FOR = re.compile(rb"soc_type=([A-Z0-9]+);arch=(\d+);")
-"""As Qualcomm's compiler writes its own settings into a context binary (QNN 2.51)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +177,9 @@ def built_context(wrapper: Path, session: Any, chipset: Chipset) -> Built:
             hint="the operators between them are ONNX Runtime's: leave them out of the model",
         )
     binary = wrapper.parent / _attribute(nodes[0], "ep_cache_context")
-    _check_binary(binary, chipset)
-    return Built(wrapper, binary, (_attribute(nodes[0], "partition_name"),), operators, htp.built_for(model, chipset))
+    graph = _attribute(nodes[0], "partition_name")
+    _check_binary(binary, chipset, graph)
+    return Built(wrapper, binary, (graph,), operators, htp.built_for(model, chipset))
 
 
 def not_run(chipset: Chipset) -> Notice:
@@ -203,12 +201,13 @@ def _attribute(node: Any, name: str) -> str:
     return str(next(one.s for one in node.attribute if one.name == name).decode("utf-8"))
 
 
-def _check_binary(binary: Path, chipset: Chipset) -> None:
-    """Raise :class:`ModelNotSupported` where the compiler's own note in a context binary tells of another NPU."""
-    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
-        found = {f"v{int(one[2])}" for one in _BUILT_FOR.finditer(view)}
-    if found - {chipset.hexagon}:
-        raise ModelNotSupported(f"{chipset.told} was asked for, and what was built is for Hexagon {', '.join(found)}")
+def _check_binary(binary: Path, chipset: Chipset, graph: str) -> None:
+    """Raise :class:`ModelNotSupported` where a binary, as Qualcomm's own library reads it, is for another chipset or lacks the graph."""
+    facts = binaries.read(binary)
+    if facts.soc_model != chipset.soc_model:
+        raise ModelNotSupported(f"{chipset.told} was asked for, and the binary is for soc-model {facts.soc_model}")
+    if graph not in (names := [one.name for one in facts.graphs]):
+        raise ModelNotSupported(f"the binary holds the graphs {', '.join(names)}, and not {graph}")
 
 
 def check_options(given: Mapping[str, OptionValue]) -> None:

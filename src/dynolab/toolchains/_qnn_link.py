@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dynolab.errors import ModelNotSupported, UserError
+from dynolab.runtimes import _qnn_binary as binaries
 from dynolab.spec.chipsets import Chipset
 from dynolab.spec.compiles import Npu
 from dynolab.spec.links import LinkedGraph
@@ -54,11 +54,12 @@ def link(parts: Sequence[Part], folder: Path, scratch: Path) -> Joined:
     target = folder / ENTRY
     shutil.copyfile(built[0].binary, target)
     names = tuple(one.graphs[0] for one in built)
-    _check_names(target, names)
     joined = zip(names, parts, ready, built, strict=True)
+    graphs = tuple(LinkedGraph(name, a.name, b.inputs, b.outputs, c.operators) for name, a, b, c in joined)
+    _check_graphs(target, graphs)
     operators = sum(one.operators for one in built)
     return Joined(
-        graphs=tuple(LinkedGraph(name, a.name, b.inputs, b.outputs, c.operators) for name, a, b, c in joined),
+        graphs=graphs,
         npu=Npu(chipset.name, chipset.soc_model, chipset.hexagon, names, operators, built[0].sdk),
         separate_bytes=sum(one.binary.stat().st_size for one in alone) if len(parts) > 1 else None,
         notices=(*(note for one in ready for note in one.notices), *_notices(chipset, len(parts))),
@@ -80,12 +81,11 @@ def _together(sources: Sequence[Path], chipset: Chipset, root: Path) -> list[qnn
     return built
 
 
-def _check_names(binary: Path, names: Sequence[str]) -> None:
-    """Raise :class:`ModelNotSupported` where the binary does not hold each graph by a name of its own."""
-    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
-        lacking = [name for name in names if view.find(name.encode()) < 0]
-    if lacking or len(set(names)) != len(names):
-        raise ModelNotSupported(f"the file does not hold all graphs: {', '.join(lacking or names)}")
+def _check_graphs(binary: Path, graphs: Sequence[LinkedGraph]) -> None:
+    """Raise :class:`ModelNotSupported` where the binary, as Qualcomm's own library reads it, does not hold just these graphs."""
+    found = {one.name: (one.inputs, one.outputs) for one in binaries.read(binary).graphs}
+    if found != {one.name: (one.inputs, one.outputs) for one in graphs} or len(found) != len(graphs):
+        raise ModelNotSupported(f"the file holds other graphs than were built: {', '.join(found)}")
 
 
 def _notices(chipset: Chipset, count: int) -> tuple[Notice, ...]:
