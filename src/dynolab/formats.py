@@ -154,6 +154,8 @@ def known() -> Known:
             problems[name] = error.message + (f" ({error.hint})" if error.hint else "")
         else:
             good.append(one)
+    for name, owner in plugins.unreachable(GROUP):
+        problems[f"{name} of {owner}"] = "another distribution's format has its name"
     return Known(tuple(good), problems)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from dynolab.errors import Error, NotFound, PluginMissing
@@ -30,9 +31,23 @@ def names(package: str) -> list[str]:
     return sorted({*_inside(package), *_outside(package)})
 
 
+def is_own(package: str, name: str) -> bool:
+    """Whether a plug-in is a module of the package itself."""
+    return name in _inside(package)
+
+
 def outside_names(group: str) -> list[str]:
     """The entry points that outside distributions have in a group, sorted; nothing of them is imported."""
     return sorted(_outside(group))
+
+
+def unreachable(group: str, taken: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Entry points whose name is another's: each with its distribution. ``taken`` are dynolab's own names, which go before."""
+    from importlib.metadata import entry_points  # as above
+
+    reached = _outside(group)
+    points = (one for one in entry_points(group=group) if one.name in taken or reached[one.name] != one)
+    return sorted({(one.name, _owner(one)) for one in points})
 
 
 def owner(group: str, name: str) -> str | None:

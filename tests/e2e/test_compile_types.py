@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,11 @@ def told(made: Compiled) -> list[str]:
     return [notice.text for notice in made.notices]
 
 
-def quantised(path: Path) -> Path:
+def quantised(path: Path, kind: Any = np.uint8) -> Path:
     """A convolution between QuantizeLinear and DequantizeLinear, whose input and output are float; another output is not quantised."""
     random = np.random.default_rng(0)
     held: dict[str, Any] = {"w": random.integers(-90, 90, (4, 3, 3, 3), dtype=np.int8)}
-    for name, scale, zero in (("x", 0.5, np.uint8(120)), ("y", 0.25, np.uint8(3)), ("v", 0.002, np.int8(0))):
+    for name, scale, zero in (("x", 0.5, kind(120)), ("y", 0.25, kind(3)), ("v", 0.002, np.int8(0))):
         held |= {f"{name}s": np.float32(scale), f"{name}z": zero}
     nodes = [
         helper.make_node("QuantizeLinear", ["picture", "xs", "xz"], ["xq"]),
@@ -84,14 +85,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return quantised(tmp_path_factory.mktemp("models") / "net.onnx")
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
-def test_integers_go_in_and_out_of_a_quantised_model(tmp_path: Path, model: Path, target: str) -> None:
+def test_integers_go_in_and_out_of_a_quantised_model(tmp_path: Path, model: Path, target: str, kind: str) -> None:
     if target == "openvino" and target not in REQUIRED:
         pytest.importorskip("openvino")
-    made = compiled(model, tmp_path / "out", f"--target_runtime {target} --quantize_io --quantize_io_type uint8")
+    made = compiled(model, tmp_path / "out", f"--target_runtime {target} --quantize_io --quantize_io_type {kind}")
     types = [(one.name, one.dtype) for one in (*made.inputs, *made.outputs)]
-    assert types == [("picture", "uint8"), ("features", "uint8"), ("share", "float32")]
-    assert made.quantizations == ENDS
+    assert types == [("picture", kind), ("features", kind), ("share", "float32")]
+    shift = 0 if kind == "uint8" else 128
+    assert made.quantizations == tuple(replace(one, dtype=kind, zero_point=one.zero_point - shift) for one in ENDS)
     assert [one.psnr_db is None or one.psnr_db > 60 for one in made.checks] == [True, True]
     assert told(made) == ["--quantize_io leaves share as they are: the model does not quantise them"]
 
@@ -113,8 +116,9 @@ def test_what_has_no_effect_is_said_and_another_type_is_refused(tmp_path: Path, 
     assert (of_float.inputs[0].dtype, of_float.quantizations) == ("float32", ())
     alone = compiled(model, tmp_path / "b", "--target_runtime onnx --quantize_io_type uint8")
     assert told(alone) == ["--quantize_io_type has no effect without --quantize_io"]
-    with pytest.raises(errors.ModelNotSupported, match="'picture' is quantised as uint8, and --quantize_io_type"):
-        compiled(model, tmp_path / "c", "--target_runtime onnx --quantize_io --quantize_io_type int8")
+    wide = quantised(tmp_path / "wide.onnx", np.uint16)
+    with pytest.raises(errors.ModelNotSupported, match="'picture' is quantised as uint16, and --quantize_io_type"):
+        compiled(wide, tmp_path / "c", "--target_runtime onnx --quantize_io --quantize_io_type int8")
     assert not (tmp_path / "c").exists()
 
 

@@ -7,17 +7,20 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
 from dynolab import formats
-from dynolab.errors import PluginMissing, SpecInvalid
+from dynolab.agent.offer import ask
+from dynolab.errors import ModelInvalid, PluginMissing, SpecInvalid
 from dynolab.formats import Format, Mark
 from dynolab.spec import codec
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
 from dynolab.testing.commands import command
+from dynolab.testing.databases import Databases
 from dynolab.testing.outside import distribution
 
 SCALE = """
@@ -62,6 +65,7 @@ BROKEN = {
         "half:plugin",
     ),
     "other_name": (textwrap.dedent(SCALE), "dynolab.runtimes", "other_name:plugin"),
+    "theirs": ("plugin = 5", "dynolab.runtimes", "theirs:plugin"),
     "no_format": ("format = '.abc'", "dynolab.formats", "no_format:format"),
     "greedy": (
         "from dynolab.formats import Format\nformat = Format('greedy', ('.onnx',))",
@@ -76,6 +80,7 @@ WHY = {
     "no_runtime": "is no Runtime, but int",
     "half": "the runtime class Half of half lacks formats, distributions, units, row, describe",
     "other_name": "calls itself 'scale'",
+    "null of theirs": "another runtime has its name",
     "no_format (format)": "is no Format, but str",
     "greedy (format)": "wants the ending .onnx, which is another format's: ONNX",
 }
@@ -91,7 +96,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     distribution(folder, "dynolab-scale", textwrap.dedent(SCALE), groups)
     for name, (source, group, value) in BROKEN.items():
-        distribution(folder, name, source, {group: {name: value}})
+        distribution(folder, name, source, {group: {"null" if name == "theirs" else name: value}})
     return folder
 
 
@@ -167,11 +172,9 @@ def test_a_broken_plugin_is_a_row_and_the_end_of_nothing_else(plugins: Path) -> 
     assert "SystemExit" in shown.stdout
 
 
-def test_an_agent_offers_what_works_and_how_its_files_end(plugins: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(plugins)}
-    words = [sys.executable, "-m", "dynolab.agent.offer"]
-    told = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    attributes = json.loads(told.stdout)["attributes"]
+def test_an_agent_offers_what_works_and_how_its_files_end(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(plugins))
+    attributes = ask().attributes
     assert "runs:scale/scale" in attributes
     assert "ending:.scl/scale" in attributes
     assert not [one for one in attributes if any(name in one for name in BROKEN)]
@@ -206,3 +209,34 @@ def test_the_runtime_of_a_format_that_names_none_is_the_only_one_that_takes_it()
         formats.preferred(kind, lambda: ["a", "b"])
     with pytest.raises(PluginMissing, match="no runtime here takes nobodys models"):
         formats.preferred(kind, list)
+
+
+@pytest.mark.slow
+def test_a_hub_and_a_client_that_know_nothing_of_the_format_have_a_device_measure_it(
+    plugins: Path, measured: Path, databases: Databases, tmp_path: Path
+) -> None:
+    from dynolab.client.client import Client
+    from dynolab.client.settings import ClientConfig
+    from dynolab.testing.running_hub import running_hub
+
+    environment = {
+        "PYTHONPATH": str(plugins),
+        "DYNOLAB_DATABASE_URL": databases.new().dsn,
+        "DYNOLAB_STATE": str(tmp_path / "state"),
+        "DYNOLAB_WORKSPACE": str(tmp_path / "work"),
+    }
+    model = tmp_path / "net"
+    model.mkdir()
+    for file in ("net.scl", "net.wgt"):
+        (model / file).write_bytes((measured / file).read_bytes())
+    with running_hub(tmp_path / "hub", environment=environment) as hub:
+        client = Client(ClientConfig(hub.token, hub.url, verbose=False))
+        while not client.get_devices():
+            time.sleep(0.2)  # until the hub's own agent has announced its machine
+        job = client.submit_profile_job(model, client.get_devices()[0], options="--repeats 1")
+        assert job.wait().success, job.get_status().message
+        assert job.model.document["kind"] == "scale"
+        with pytest.raises(ModelInvalid, match="holds no model") as refused:
+            client.upload_model(hub.ini)
+        assert ".scl" in (refused.value.hint or "")
+        client.close()

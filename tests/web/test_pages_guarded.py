@@ -31,6 +31,7 @@ SEEN_BY_ANYBODY = {
     "/welcome/{invitation}",
     "/graph/viewer/{name}",
     "/graph/file/{token}/{name}",
+    "/traces/{token}/{name}",
     "/assets/{digest}/{name}",
 }
 AWAY_FROM_HERE = {"/": "/jobs/", "/devices": "/devices/", "/account": "/account/"}

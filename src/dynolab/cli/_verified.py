@@ -142,6 +142,7 @@ def _layer_table(layers: LayerChecks, chosen: set[str], width: int) -> Table:
     from rich.text import Text
 
     from dynolab.report.base import crop
+    from dynolab.spec.verify_layers import shown
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     known = {
@@ -154,14 +155,10 @@ def _layer_table(layers: LayerChecks, chosen: set[str], width: int) -> Table:
     room = max(14, width - 52 - 11 * len(times))
     for one in layers.layers:
         if one.tensor in chosen:
-            ends = (_shown(one.inputs_psnr_db), _shown(one.psnr_db), f"{one.max_abs_error:.2g}")
+            ends = (shown(one.inputs_psnr_db), shown(one.psnr_db), f"{one.max_abs_error:.2g}")
             texts = (crop(one.node, room), crop(one.type, 14), *ends, *(_time(of[one.tensor]) for of in times.values()))
             table.add_row(*map(Text, texts), style="bold red" if one == layers.first else "")
     return table
-
-
-def _shown(psnr_db: float | None) -> str:
-    return "exact" if psnr_db is None else f"{psnr_db:.1f} dB"
 
 
 def _time(time_ns: int | None) -> str:

@@ -11,7 +11,7 @@ from dynolab.spec import matching
 from dynolab.spec.compiles import OutputCheck
 from dynolab.spec.measurements import Notice
 from dynolab.spec.tensors import TensorSpec
-from dynolab.spec.verify_layers import LAYER_SAMPLES, LayerCheck, LayerChecks, drop
+from dynolab.spec.verify_layers import LAYER_SAMPLES, LayerCheck, LayerChecks, shown
 from dynolab.toolchains import _carried as carried
 from dynolab.toolchains import _numbers as numbers
 from dynolab.toolchains._layer_values.base import InnerTensor, Sample, Traced
@@ -62,8 +62,10 @@ def parting(sides: tuple[Traced, Traced], samples: Sequence[Sample], limit_db: f
         return None
     if found.first is None:
         return Notice("warning", "noisiest-layers", f"most noise comes from the layers {noisiest}")
-    first = f"{found.first.node} ({found.first.type}), {drop(found.first)}"
-    return Notice("warning", "parts-first", f"the numbers part first at {first}; most noise comes from {noisiest}")
+    one = found.first
+    drop = f"{shown(one.inputs_psnr_db)} in, {shown(one.psnr_db)} out"
+    text = f"the numbers part first at {one.node} ({one.type}), {drop}; most noise comes from {noisiest}"
+    return Notice("warning", "parts-first", text)
 
 
 def _pairs(a: Traced, b: Traced) -> Iterator[Pair]:

@@ -327,7 +327,13 @@ class Installed:
 
 def installed_runtimes() -> list[Installed]:
     """Every runtime, whether or not it can be used; one that is broken keeps none of the others from being told."""
-    return [_installed(name) for name in plugins.names(PACKAGE)]
+    ours = [name for name in plugins.names(PACKAGE) if plugins.is_own(PACKAGE, name)]
+    hidden = plugins.unreachable(PACKAGE, ours)
+    why = "another runtime has its name; it needs one of its own"
+    return [
+        *(_installed(name) for name in plugins.names(PACKAGE)),
+        *(Installed(f"{name} of {owner}", None, {}, why) for name, owner in hidden),
+    ]
 
 
 def _installed(name: str) -> Installed:

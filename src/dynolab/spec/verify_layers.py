@@ -74,15 +74,12 @@ class LayerChecks:
         found = self.first
         if found is None:
             return f"no layer is below {self.limit_db:g} dB while what it reads is not"
-        return f"the first layer whose numbers part is {found.node} ({found.type}): {drop(found)}"
+        drop = f"{shown(found.inputs_psnr_db)} in, {shown(found.psnr_db)} out"
+        return f"the first layer whose numbers part is {found.node} ({found.type}): {drop}"
 
 
-def drop(one: LayerCheck) -> str:
-    """What becomes of the numbers in a layer: ``41.2 dB in, 18.3 dB out``."""
-    return f"{_shown(one.inputs_psnr_db)} in, {_shown(one.psnr_db)} out"
-
-
-def _shown(psnr_db: float | None) -> str:
+def shown(psnr_db: float | None) -> str:
+    """A PSNR in words; None: ``exact``."""
     return "exact" if psnr_db is None else f"{psnr_db:.1f} dB"
 
 

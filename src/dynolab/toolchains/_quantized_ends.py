@@ -17,26 +17,29 @@ from dynolab.toolchains import _onnx_model as onnx_model
 from dynolab.toolchains.base import Array
 
 OPTIONS = ("quantize_io", "quantize_io_type")
+_SHIFTS = {("int8", "uint8"): 128, ("uint8", "int8"): -128}
+"""What is added to integers, and to their zero point, so that they stand for the same numbers in the other type."""
 _MOVES = ("Transpose", "Reshape")
 """May stand between an input or output and its quantisation: they change no number."""
 
 
-def quantize(path: Path, options: CompileOptions) -> tuple[list[Quantization], tuple[Notice, ...]]:
+def quantize(
+    path: Path, options: CompileOptions, *, shifts: bool = False
+) -> tuple[list[Quantization], tuple[Notice, ...]]:
     """The quantisations of the inputs and outputs that are integers from now on, in the ONNX file, and notices of those that are not.
 
-    Raises :class:`ModelNotSupported` where the model's integers are of another type than ``--quantize_io_type``.
+    ``shifts``: integers of another type than ``--quantize_io_type`` become such, where both have 8 bits; else they are refused.
+    Raises :class:`ModelNotSupported`.
     """
     if not options.is_set("quantize_io"):
         return [], without_effect(options)
     model = onnx_model.read(path)
     found = [*_inputs(model), *_outputs(model)]
-    wanted = options.quantize_io_type
-    for one in found:
-        if wanted is not None and one.dtype != wanted:
-            raise ModelNotSupported(
-                f"{one.name!r} is quantised as {one.dtype}, and --quantize_io_type asks for {wanted}",
-                hint="leave --quantize_io_type out, or quantise the model with activations of that type",
-            )
+    if (wanted := options.quantize_io_type) is not None:
+        for place, one in enumerate(found):
+            found[place] = shifted(one, wanted) if shifts else one
+            if found[place].dtype != wanted or (found[place] != one and not _shift(model.graph, one, found[place])):
+                raise _of_another_type(one, wanted)
     if found:
         del model.graph.value_info[:]
         onnx_model.write(model, path)
@@ -45,6 +48,22 @@ def quantize(path: Path, options: CompileOptions) -> tuple[list[Quantization], t
     left = [value.name for value in ends if value.name not in done and graphs.element_name(value).startswith("float")]
     text = f"--quantize_io leaves {', '.join(left)} as they are: the model does not quantise them"
     return found, (Notice("info", "not-quantised", text),) if left else ()
+
+
+def shifted(one: Quantization, wanted: str | None) -> Quantization:
+    """The same numbers in integers of the type wanted; None: any. Raises :class:`ModelNotSupported` for others than of 8 bits."""
+    if wanted is None or wanted == one.dtype:
+        return one
+    if (one.dtype, wanted) not in _SHIFTS:
+        raise _of_another_type(one, wanted)
+    return Quantization(one.name, wanted, one.scale, one.zero_point + _SHIFTS[one.dtype, wanted])
+
+
+def _of_another_type(one: Quantization, wanted: str) -> ModelNotSupported:
+    return ModelNotSupported(
+        f"{one.name!r} is quantised as {one.dtype}, and --quantize_io_type asks for {wanted}",
+        hint="leave --quantize_io_type out, or quantise the model with activations of that type",
+    )
 
 
 def found(path: Path) -> list[Quantization]:
@@ -118,6 +137,29 @@ def _outputs(model: Any) -> Iterator[Quantization]:
             )
         _retype(value, told.dtype)
         yield told
+
+
+def _shift(graph: Any, told: Quantization, wanted: Quantization) -> bool:
+    """Have an input's or output's integers be of another type, for all that make and read them; False: something reads them otherwise."""
+    import onnx
+
+    same, before = {told.name}, 0
+    while before != len(same):
+        before = len(same)
+        for node in graph.node:
+            if node.op_type in _MOVES and {node.input[0], node.output[0]} & same:
+                same |= {node.input[0], node.output[0]}
+    ends = [value for value in (*graph.input, *graph.output) if value.name in same]
+    users = [node for node in graph.node if node.op_type not in _MOVES and same & {*node.input, *node.output}]
+    plain = ("QuantizeLinear", "DequantizeLinear")
+    if len(ends) != 1 or any(one.op_type not in plain or _quantization(graph, told.name, one) != told for one in users):
+        return False
+    zero, name = np.array(wanted.zero_point, np.dtype(wanted.dtype)), graphs.free(graph, "zero_point")
+    graph.initializer.append(onnx.numpy_helper.from_array(zero, name))
+    for one in users:
+        one.input[2] = name
+    _retype(ends[0], wanted.dtype)
+    return True
 
 
 def _quantization(graph: Any, name: str, node: Any) -> Quantization | None:

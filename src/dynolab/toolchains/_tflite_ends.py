@@ -7,27 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dynolab.errors import ModelNotSupported
 from dynolab.runtimes.litert.schema import DTYPES
 from dynolab.spec.measurements import Notice
 from dynolab.spec.tensors import Quantization
+from dynolab.toolchains._quantized_ends import shifted
 from dynolab.toolchains._tflite_model import new_code, none_or
 
 _TYPES = {name: number for number, name in DTYPES.items()}
-_SHIFT = {("int8", "uint8"): 128, ("uint8", "int8"): -128}
-"""What is added to the integers, and to their zero point, so that they stand for the same numbers in the other type."""
-
-
-def shifted(one: Quantization, wanted: str | None) -> Quantization:
-    """The same numbers in integers of the type wanted; None: any. Raises :class:`ModelNotSupported` for others than of 8 bits."""
-    if wanted in (None, one.dtype):
-        return one
-    if (one.dtype, wanted) not in _SHIFT:
-        raise ModelNotSupported(
-            f"{one.name!r} is quantised as {one.dtype}, and --quantize_io_type asks for {wanted}",
-            hint="leave --quantize_io_type out, or quantise the model with activations of that type",
-        )
-    return Quantization(one.name, str(wanted), one.scale, one.zero_point + _SHIFT[one.dtype, str(wanted)])
 
 
 def take_off(model: Any, graph: Any, names: Sequence[Sequence[str]], wanted: str | None) -> tuple[Notice, ...]:

@@ -29,7 +29,7 @@ class OnnxToolchain(Toolchain):
     def compile(self, order: Order) -> Made:
         """As the base says."""
         target, _, notices = onnx_model.make(order, order.folder)
-        quantized, more = ends.quantize(target, order.options)
+        quantized, more = ends.quantize(target, order.options, shifts=True)
         if half_weights.is_asked(order.options):
             more += half_weights.halve_onnx(target)
         session = onnx_model.open_session(target)

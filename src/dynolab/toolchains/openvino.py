@@ -53,7 +53,7 @@ class OpenVinoToolchain(Toolchain):
             place = order.scratch / "onnx"
             place.mkdir()
             source, _, notices = onnx_model.make(order, place)
-            quantized, more = ends.quantize(source, order.options)
+            quantized, more = ends.quantize(source, order.options, shifts=True)
             notices += more
         try:
             model = openvino.Core().read_model(str(source))

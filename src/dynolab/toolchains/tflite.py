@@ -149,7 +149,7 @@ def _quantized(order: Order, source: Path, model: Any, real: Sequence[str]) -> t
     """
     if not order.options.is_set("quantize_io"):
         return ends.without_effect(order.options)
-    told = [tflite_ends.shifted(one, order.options.quantize_io_type) for one in ends.found(source)]
+    told = [ends.shifted(one, order.options.quantize_io_type) for one in ends.found(source)]
     told = [one for one in told if one.dtype in ("int8", "uint8")]
     tflite_ends.put_on(model, told)
     return tflite_ends.not_quantised([name for name in real if name not in {one.name for one in told}])
