@@ -105,6 +105,7 @@ def test_a_real_model_is_built_for_the_chipset_that_was_asked_for(tmp_path: Path
     assert made.npu.graphs[0].encode() in binary
     assert [one.path for one in made.files] == ["ch_ppocr_mobile_v2.0_cls_infer.bin"]
     assert [one.path for one in made.beside] == ["source/ch_ppocr_mobile_v2.0_cls_infer.onnx"]
+    assert made.headline.endswith(", on a simulator")
     told = {notice.code: notice.text for notice in made.notices}
     assert {"simulated", "not-run-on-a-device", "float16"} <= told.keys()
     assert codec.decode(Compiled, json.loads((tmp_path / "out" / RESULT_FILE).read_text())) == made

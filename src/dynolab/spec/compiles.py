@@ -203,6 +203,7 @@ class Compiled:
         told = "the same numbers, bit by bit"
         if self.numbers is not Numbers.EQUAL:
             told = f"numbers within {self.largest_error:.2g} of the source's ({self.lowest_psnr_db:.1f} dB)"
+        told += ", on a simulator" if self.npu is not None else ""
         missing = ", ".join(self.not_compared)
         return f"{told}; not compared: {missing}" if missing else told
 

@@ -15,6 +15,7 @@ from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.read_compiled import read_compiled
+from dynolab.spec.chipsets import FOR_CHIPSET
 from dynolab.spec.show import show_time
 
 
@@ -57,11 +58,12 @@ def status_message(summary: Any) -> str | None:
     """What the status of a finished compile job says: time, size, and how its numbers stand to its source's."""
     figures = summary if isinstance(summary, dict) else {}
     time_ns, psnr, error = (figures.get(name) for name in ("compile_time_ns", "psnr_db", "max_abs_error"))
+    where = " on a simulator" if figures.get("target") in FOR_CHIPSET else ""
     parts = [f"compiled to {figures.get('target')} in {show_time(time_ns)}"] if isinstance(time_ns, int) else []
     if isinstance(psnr, int | float):
-        parts.append(f"its numbers beside the source's: PSNR {psnr:.1f} dB")
+        parts.append(f"its numbers{where} beside the source's: PSNR {psnr:.1f} dB")
     elif error == 0:
-        parts.append("its numbers are the source's, bit by bit")
+        parts.append(f"its numbers{where} are the source's, bit by bit")
     return "; ".join(parts) or None
 
 

@@ -496,6 +496,7 @@ compilers = Machines that compile
 compilers-explained = They make models for devices and run none: no job asks for them by name.
 only-compiles = This machine compiles models and runs no other jobs.
 chipset = Chipset
+on-a-simulator = on a simulator, not a device
 on-the-npu = On the NPU
 all-operators = { $count ->
     [one] its one operator

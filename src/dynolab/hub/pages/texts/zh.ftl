@@ -474,6 +474,7 @@ compilers = 编译用的机器
 compilers-explained = 它们为设备生成模型，自己不运行模型：作业不会按名称请求它们。
 only-compiles = 这台机器只编译模型，不运行其他作业。
 chipset = 芯片
+on-a-simulator = 在模拟器上，而非设备上
 on-the-npu = 在 NPU 上
 all-operators = 全部 { $count } 个算子
 graphs-in-the-file = 图
