@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .official import environment
+from .test_recipe_export import exported
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 SPECS = {"x": (1, 3, 48, 192)}
@@ -197,3 +199,24 @@ def test_the_official_client_gets_as_far_as_recipes_go_without_a_phone(
     assert seen["types"] == ["QNN_DLC", "QNN_CONTEXT_BINARY"]
     assert (Path(seen["dlc"]).suffix, Path(seen["binary"]).suffix) == (".dlc", ".bin")
     assert zipfile.is_zipfile(seen["dlc"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["precompiled_qnn_onnx", "qnn_context_binary"])
+def test_an_unmodified_export_compiles_links_and_compares_numbers(
+    hub: RunningHub, device: Device, tmp_path: Path, target: str
+) -> None:
+    text = exported(hub, tmp_path, device.name, "--target-runtime", target, "--skip-profiling")
+    psnr = re.search(r"\| class_logits +\| \(1, 1000\) +\| +([\d.]+) +\|", text)
+    assert psnr, text
+    assert float(psnr[1]) > 35, "float16 on the simulated NPU beside PyTorch's float32"
+    [bundle] = (tmp_path / "export_assets").iterdir()
+    assert [one for one in bundle.rglob("*") if one.suffix in (".bin", ".onnx")]
+
+
+@pytest.mark.slow
+def test_an_unmodified_export_that_wants_figures_of_it_is_told_why_there_are_none(
+    hub: RunningHub, device: Device, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="is a simulator: its times and memory tell nothing of a device"):
+        exported(hub, tmp_path, device.name, "--target-runtime", "precompiled_qnn_onnx")
