@@ -6,7 +6,6 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ pytest.importorskip(
 )
 
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from dynolab import errors
 from dynolab.connections.local import plugin as local
@@ -32,6 +31,7 @@ from dynolab.spec.chipsets import chipset_named
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import Quantization
+from dynolab.testing.models import onnx_graph
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
 OCR, KWS = MODELS / "ch_ppocr_mobile_v2.0_cls_infer.onnx", MODELS / "mlperf_tiny_kws_int8.tflite"
@@ -45,23 +45,6 @@ def compiled(model: Path, folder: Path, options: str, chipset: str = "sm8550", *
     return made
 
 
-def net(
-    path: Path,
-    nodes: Sequence[Any],
-    inputs: Mapping[str, Any],
-    outputs: Mapping[str, Any],
-    weights: Mapping[str, Any] | None = None,
-) -> Path:
-    """An ONNX file; inputs and outputs are (type, shape) by name."""
-    values = [[helper.make_tensor_value_info(name, *one) for name, one in side.items()] for side in (inputs, outputs)]
-    tensors = [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()]
-    graph = helper.make_graph(list(nodes), "g", *values, tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save_model(model, str(path))
-    return path
-
-
 def picture(path: Path, size: Any = 8) -> Path:
     """A convolution over a picture, and the mean of each of its channels."""
     weights = {"w": np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)}
@@ -72,7 +55,7 @@ def picture(path: Path, size: Any = 8) -> Path:
         helper.make_node("Flatten", ["p"], ["logits"]),
     ]
     given = {"image": (TensorProto.FLOAT, [1, 3, size, size])}
-    return net(path, nodes, given, {"logits": (TensorProto.FLOAT, [1, 4])}, weights)
+    return onnx_graph(path, nodes, given, {"logits": (TensorProto.FLOAT, [1, 4])}, weights)
 
 
 def quantised(path: Path) -> Path:
@@ -88,7 +71,7 @@ def quantised(path: Path) -> Path:
         helper.make_node("DequantizeLinear", ["n", "t", "z"], ["y"]),
     ]
     shape = (TensorProto.FLOAT, [1, 4, 6])
-    return net(path, nodes, {"x": shape}, {"y": shape}, weights)
+    return onnx_graph(path, nodes, {"x": shape}, {"y": shape}, weights)
 
 
 def test_a_real_model_is_built_for_the_chipset_that_was_asked_for(tmp_path: Path) -> None:
@@ -188,7 +171,7 @@ def test_a_chipset_without_float16_takes_quantised_models_alone(tmp_path: Path) 
 def det(path: Path) -> Path:
     shape = (TensorProto.FLOAT, [2, 4, 4])
     nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Det", ["r"], ["y"])]
-    return net(path, nodes, {"x": shape}, {"y": (TensorProto.FLOAT, [2])})
+    return onnx_graph(path, nodes, {"x": shape}, {"y": (TensorProto.FLOAT, [2])})
 
 
 @pytest.mark.parametrize(

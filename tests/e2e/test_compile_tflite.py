@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 
-import onnx
 from ai_edge_litert import schema_py_generated
 from ai_edge_litert.interpreter import Interpreter
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from dynolab import errors
 from dynolab.connections.local import plugin as local
@@ -31,6 +29,7 @@ from dynolab.runtimes.litert import schema
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import Quantization
+from dynolab.testing.models import onnx_graph
 from dynolab.testing.tflite import Part, write
 from dynolab.toolchains import _tflite_model as tflite_model
 from dynolab.toolchains.base import toolchain_named
@@ -54,23 +53,6 @@ def refused(kind: type[errors.Error], told: str, model: Path, folder: Path, opti
     assert not folder.exists(), "nothing is made of what is refused"
 
 
-def net(
-    path: Path,
-    nodes: Sequence[Any],
-    inputs: Mapping[str, Any],
-    outputs: Mapping[str, Any],
-    weights: Mapping[str, Any] | None = None,
-) -> Path:
-    """An ONNX file; inputs and outputs are (type, shape) by name."""
-    values = [[helper.make_tensor_value_info(name, *one) for name, one in side.items()] for side in (inputs, outputs)]
-    tensors = [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()]
-    graph = helper.make_graph(list(nodes), "g", *values, tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save_model(model, str(path))
-    return path
-
-
 def picture(path: Path) -> Path:
     """A convolution over a picture of an odd name, with the brightest channel and doubled ids as further outputs."""
     random = np.random.default_rng(0)
@@ -80,7 +62,7 @@ def picture(path: Path) -> Path:
         helper.make_node("ArgMax", ["features"], ["top"], axis=1, keepdims=0),
         helper.make_node("Add", ["ids", "ids"], ["twice"]),
     ]
-    return net(
+    return onnx_graph(
         path,
         nodes,
         {"x:0/picture": (TensorProto.FLOAT, [1, 3, 8, 6]), "ids": (TensorProto.INT64, [2])},
@@ -191,7 +173,7 @@ def test_a_real_model_computes_the_same(tmp_path: Path) -> None:
 @converts
 def test_an_open_batch_stays_open_and_a_scalar_is_told(tmp_path: Path) -> None:
     nodes = [helper.make_node("Mul", ["x", "factor"], ["y"])]
-    model = net(
+    model = onnx_graph(
         tmp_path / "net.onnx",
         nodes,
         {"x": (TensorProto.FLOAT, ["n", 3, 4, 5]), "factor": (TensorProto.FLOAT, [])},
@@ -213,7 +195,7 @@ def test_a_recurrent_layer_begins_each_inference_anew(tmp_path: Path) -> None:
     weights = {"w": random.random((1, 16, 3), np.float32), "r": random.random((1, 16, 4), np.float32)}
     nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=4)]
     shapes = {"x": (TensorProto.FLOAT, [5, 1, 3])}, {"y": (TensorProto.FLOAT, [5, 1, 1, 4])}
-    made = compiled(net(tmp_path / "net.onnx", nodes, *shapes, weights), tmp_path / "out")
+    made = compiled(onnx_graph(tmp_path / "net.onnx", nodes, *shapes, weights), tmp_path / "out")
     assert same(made), made.checks
     run = Interpreter(str(tmp_path / "out" / made.entry)).get_signature_runner()
     x = random.random((5, 1, 3), np.float32)
@@ -236,7 +218,7 @@ def test_what_tflite_cannot_do_is_refused_by_name(tmp_path: Path, operator: str,
     out = TensorProto.INT32 if operator == "Multinomial" else kind
     shape = [1, 1] if operator == "Multinomial" else [1, 4]
     nodes = [helper.make_node(operator, ["x"], ["y"])]
-    model = net(tmp_path / "net.onnx", nodes, {"x": (kind, [1, 4])}, {"y": (out, shape)})
+    model = onnx_graph(tmp_path / "net.onnx", nodes, {"x": (kind, [1, 4])}, {"y": (out, shape)})
     refused(errors.ModelNotSupported, told, model, tmp_path / "out")
 
 

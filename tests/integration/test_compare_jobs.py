@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ pytest.importorskip("pgqueuer")
 
 from dynolab.client.client import Client, Device
 from dynolab.client.models import Model
-from dynolab.client.settings import ClientConfig
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.spec.agents import OFFER_NULL
 from dynolab.spec.answers import Answer
@@ -46,21 +44,6 @@ def upload(client: Client, **content: Any) -> Model:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     with running_hub(tmp_path_factory.mktemp("hub"), environment={OFFER_NULL: "1"}) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def client(hub: RunningHub) -> Iterator[Client]:
-    found = Client(ClientConfig(hub.token, hub.url, verbose=False))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def device(client: Client) -> Device:
-    end = time.monotonic() + 60
-    while not (found := client.get_devices()) and time.monotonic() < end:
-        time.sleep(0.2)  # until the hub's own agent has announced this machine
-    return found[0]
 
 
 @pytest.fixture(scope="module")

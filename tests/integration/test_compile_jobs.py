@@ -36,27 +36,6 @@ SPECS = {"x": (1, 3, 48, 192)}
 TO_ONNX = "--target_runtime onnx --output_names classes"
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(hub: RunningHub) -> Iterator[Client]:
-    found = Client(ClientConfig(hub.token, hub.url, verbose=False))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def device(client: Client) -> Device:
-    end = time.monotonic() + 60
-    while not (found := client.get_devices()) and time.monotonic() < end:
-        time.sleep(0.2)  # until the hub's own agent has announced this machine
-    return found[0]
-
-
 def new_agent_token(client: Client) -> str:
     return str(client.api.send("POST", "tokens", {"kind": "agent", "label": "another"})["secret"])
 

@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,35 +14,13 @@ import pytest
 pytest.importorskip("pgqueuer")
 
 from dynolab.client.client import Client, Device
-from dynolab.client.settings import ClientConfig
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 
 from .official import recipes
 
 onnx = pytest.importorskip("onnx")
 
 RECIPE = Path(__file__).parents[2] / "examples" / "recipes" / "my_mobile_net_v2"
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(hub: RunningHub) -> Iterator[Client]:
-    found = Client(ClientConfig(hub.token, hub.url, verbose=False))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def device(client: Client) -> Device:
-    end = time.monotonic() + 60
-    while not (found := client.get_devices()) and time.monotonic() < end:
-        time.sleep(0.2)  # until the hub's own agent has announced this machine
-    return found[0]
 
 
 def exported(hub: RunningHub, folder: Path, device: str, *options: str) -> str:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dynolab.spec.models import ModelFormat
+
+
+def onnx_graph(
+    path: Path,
+    nodes: Sequence[Any],
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    weights: Mapping[str, Any] | None = None,
+) -> Path:
+    """Any nodes as an ONNX file of opset 17; inputs and outputs are (type, shape) by name."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    values = [[helper.make_tensor_value_info(name, *one) for name, one in side.items()] for side in (inputs, outputs)]
+    tensors = [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()]
+    graph = helper.make_graph(list(nodes), "g", *values, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, str(path))
+    return path
 
 
 def onnx_net(path: Path, *, weight_bytes: int = 0, external: str | None = None, batch: str | int = 1) -> Path:
