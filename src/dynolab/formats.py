@@ -117,7 +117,7 @@ OURS: tuple[Format, ...] = (
     Format("mnn", (".mnn",), "MNN", "mnn"),
     Format("executorch", (".pte",), "ExecuTorch", "executorch", (Mark(b"ET12", 4),)),
     Format("ncnn", (".param",), "ncnn", "ncnn", (Mark(b"7767517\n"),), beside=(".bin",)),
-    Format("qnn_context_binary", (), "QNN context binary", "qnnsimulator", only_named=(".bin",)),
+    Format("qnn_context_binary", (), "QNN context binary", "qnnsimulator", only_named=(".bin",), elsewhere=_NPU),
     Format("qnn_dlc", (), "DLC", marks=(Mark(b"PK\x03\x04"),), only_named=(".dlc",), elsewhere=_NPU),
     Format(
         "precompiled_qnn_onnx",

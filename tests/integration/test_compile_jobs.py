@@ -151,8 +151,10 @@ def test_with_the_job_goes_its_target_to_others(hub: RunningHub, client: Client,
 
 
 def test_what_no_toolchain_makes_is_refused_with_what_there_is(client: Client, device: Device) -> None:
-    with pytest.raises(SpecInvalid, match="no toolchain of this hub makes the target qnn_dlc") as refused:
+    with pytest.raises(SpecInvalid, match="tells of no Hexagon NPU"):
         client.submit_compile_job(MODEL, device, options="--target_runtime qnn_dlc")
+    with pytest.raises(SpecInvalid, match="no toolchain of this hub makes the target coreml") as refused:
+        client.submit_compile_job(MODEL, device, options="--target_runtime coreml")
     assert "there are: " in str(refused.value.hint)
     assert "onnx" in str(refused.value.hint)
     with pytest.raises(SpecInvalid, match="target_runtme"):

@@ -118,7 +118,7 @@ def test_ai_hubs_first_example(hub: RunningHub, device: str, traced: Path, tmp_p
     assert "image" in seen["broken"][1] or "channels" in seen["broken"][1]
     if version != "0.46.0":
         assert "has no bytes" in seen["nothing"]
-    assert "no toolchain of this hub makes the target qnn_dlc" in seen["refused"]
+    assert "tells of no Hexagon NPU" in seen["refused"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -154,7 +154,7 @@ def test_a_profile_job_end_to_end(hub: RunningHub, device: str, version: str) ->
     else:
         assert f"no device matches 'no such device' (there are: {device})" in errors["device"]
     assert "no_such_option" in errors["options"]
-    assert "no toolchain of this hub makes the target qnn_dlc" in errors["compile"]
+    assert "tells of no Hexagon NPU" in errors["compile"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -39,6 +39,7 @@ def places(seeded: Any) -> dict[str, str]:
     done = [seeded.done(f"accessible {number}", model_id=model_id) for number in range(2)]
     queued = seeded.submit("waiting", model_id, waits_for=[seeded.submit("far away", model_id, device=AWAY)])
     quantized = seeded.quantized("integers", sample_quantized(GOOD, POOR, notices=(WARNING,)))
+    linked = seeded.linked("both")
     compiled, compiling = (
         seeded.api("GET", f"jobs/{one}") for one in (seeded.compiled("made"), seeded.compiling("making"))
     )
@@ -51,7 +52,7 @@ def places(seeded: Any) -> dict[str, str]:
         "in the making": f"/models/{compiling['target_model_id']}/",
         "compile form": f"/submit?kind=compile&model={compiled['model_id']}",
         "quantized": f"/jobs/{quantized}/",
-        "linked": f"/jobs/{seeded.linked('both')}/",
+        "linked": f"/jobs/{linked}/",
         "quantize form": f"/submit?kind=quantize&model={model_id}",
         "compiler": "/devices/compiler-1",
         "jobs": "/jobs/",

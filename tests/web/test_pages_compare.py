@@ -91,7 +91,7 @@ def test_jobs_chosen_in_the_list_are_compared_with_answers_in_words(
     page = visit("/jobs/")
     for name in ("slower", "base"):
         page.get_by_label(f"Select {name}", exact=True).check()
-    page.get_by_role("group", name="Selected").get_by_role("button", name="Compare").click()
+    page.get_by_role("group", name="Selected").get_by_role("button", name="Compare", exact=True).click()
     page.get_by_role("heading", level=1, name="2 jobs compared", exact=True).wait_for()
     page.goto(address(jobs, "base", "slower"))
     assert cells(page, "At a glance", "Inference") == ["8.10 – 8.31 ms", "9.31 ms ▲ slower +12.0 %"]

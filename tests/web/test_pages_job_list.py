@@ -104,7 +104,7 @@ def test_what_is_no_state_and_no_kind_is_named_with_those_that_are(wait: Any, vi
     known = "queued, preparing, running, done, failed, cancelled"
     assert page.locator(".notice").all_inner_texts() == [
         f"Unknown state “bogus” ignored. Valid states: {known}.",
-        "Unknown kind “<i>all” ignored. Valid kinds: profile, inference, compare, compile, quantize.",
+        "Unknown kind “<i>all” ignored. Valid kinds: profile, inference, compare, compile, quantize, link.",
     ]
     assert row(page, "Of a known state").count() == 1
     page = visit("/jobs/?state=bogus")
@@ -227,12 +227,12 @@ def test_several_run_again_in_their_order_and_are_compared(seeded: Any, wait: An
     wait("Trio third")
     page = visit("/jobs/?text=Trio")
     select(page, "Trio second", "Trio third")
-    page.get_by_role("group", name="Selected").get_by_role("button", name="Compare").click()
+    page.get_by_role("group", name="Selected").get_by_role("button", name="Compare", exact=True).click()
     page.get_by_text("Nothing was compared, because these cannot be:").wait_for()
     assert "Trio third: the job" in told(page)
     assert "Trio second" not in told(page)
     select(page, "Trio second", "Trio first")
-    page.get_by_role("group", name="Selected").get_by_role("button", name="Compare").click()
+    page.get_by_role("group", name="Selected").get_by_role("button", name="Compare", exact=True).click()
     page.get_by_role("heading", name="2 jobs compared").wait_for()
     page.goto("/jobs/?text=Trio")
     select(page, "Trio first", "Trio second")
