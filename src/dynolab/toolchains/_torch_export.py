@@ -39,7 +39,13 @@ def to_onnx(path: Path, kind: ModelFormat, specs: Mapping[str, InputSpec], targe
     except Error:
         raise
     except Exception as error:  # an exporter raises whatever its passes raise; a person reads the reason
-        raise ModelNotSupported(f"PyTorch cannot write {path.name} as ONNX: {files.useful(error)}") from error
+        raise ModelNotSupported(f"PyTorch cannot write {path.name} as ONNX: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Why an exporter gave up: the older one says that first and the way there after it, the newer one the other way round."""
+    first, caused, _ = str(error).partition("[Caused by")
+    return first.strip() if caused else files.useful(error)
 
 
 def _export_program(program: Any, target: Path) -> None:
