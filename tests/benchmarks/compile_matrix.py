@@ -1,9 +1,9 @@
 """Every model compiled for every target: what comes out, and what it costs beside its source. Writes docs/compile-matrix.md.
 
-python tests/benchmarks/compile_matrix.py MODEL... --kept out/matrix [--shape MODEL:NAME=1,3,224,224] [--measure] [--page docs/compile-matrix.md]
+python tests/benchmarks/compile_matrix.py MODEL... --kept out/matrix [--shape MODEL:NAME=1,3,224,224] [--measure onnx] [--page docs/compile-matrix.md]
 
-A cell is `dynolab compile`; with --measure a duet of `dynolab compare` for ONNX to ONNX, else `dynolab profile` of both. What is
-in the folder already is not made again.
+A cell is `dynolab compile`; of targets to --measure also `dynolab profile` of source and compiled model, and of ONNX to ONNX a duet of
+`dynolab compare`. What is in the folder already is not made again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,10 +25,8 @@ from dynolab.toolchains.base import PACKAGE, toolchain_named
 
 COMMAND = [sys.executable, "-m", "dynolab.cli.main"]
 CHIPSET = "v73"
-RUN_HERE = ("onnx", "openvino", "tflite", "torch")
-"""Targets whose models a runtime of this machine measures."""
-PROFILE = "--max_profiler_iterations 200 --max_profiler_time 5 --repeats 3"
-BUDGET_S = 40
+PROFILE = "--max_profiler_iterations 100 --max_profiler_time 1 --repeats 1"
+BUDGET_S = 20
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,9 @@ def sized(shapes: Sequence[str]) -> list[str]:
 
 
 def profiled(model: Path, path: Path, shapes: Sequence[str] = ()) -> tuple[dict[str, Any] | None, str]:
-    return kept(path, lambda: run(["profile", str(model), "--options", PROFILE, *sized(shapes), "--json"], 900))
+    return kept(
+        path, lambda: run(["profile", str(model), "--options", PROFILE, *sized(shapes), "--format", "json"], 900)
+    )
 
 
 def dueled(cell: Cell, shapes: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
@@ -106,8 +106,8 @@ def dueled(cell: Cell, shapes: Sequence[str]) -> tuple[dict[str, Any] | None, st
 
 def minimum(profile: dict[str, Any] | None, stage: str) -> int | None:
     """A stage's time in a profile's document, in nanoseconds."""
-    stages = [one for one in (profile or {}).get("stages", []) if one["name"] == stage]
-    return None if not stages or stages[0].get("time") is None else stages[0]["time"]["upper_ns"]
+    time = ((profile or {}).get(stage) or {}).get("time")
+    return None if time is None else int(time["minimum_ns"])
 
 
 def numbers(cell: Cell) -> str:
@@ -126,7 +126,7 @@ def change(before: int | None, after: int | None, show: Callable[[int], str]) ->
     return show(after) if before == after else f"{show(before)} → {show(after)}"
 
 
-def row(cell: Cell, folder: Path, shapes: Sequence[str], *, measures: bool) -> list[str]:
+def row(cell: Cell, folder: Path, shapes: Sequence[str], *, measured: Collection[str]) -> list[str]:
     if cell.made is None:
         return [cell.reason, *[""] * 6]
     source, made = cell.made["source"], cell.made["compiled"]
@@ -136,13 +136,13 @@ def row(cell: Cell, folder: Path, shapes: Sequence[str], *, measures: bool) -> l
         change(source["file_bytes"], made["file_bytes"], show_bytes),
         show_time(cell.made["time_ns"]),
     ]
-    if not measures or cell.target not in RUN_HERE:
+    if cell.target not in measured:
         return [*found, "", "", ""]
     before, _ = profiled(cell.model, folder / "sources" / f"{cell.model.name}.json", shapes)
     after, reason = profiled(cell.artifact, cell.folder / "profile.json")
     times = [change(minimum(before, stage), minimum(after, stage), show_time) for stage in ("warm_load", "inference")]
     verdict = ""
-    if cell.target == "onnx" and before is not None and after is not None and source["format"] == "onnx":
+    if cell.target == "onnx" and source["format"] == "onnx":
         verdict = answer(*dueled(cell, shapes))
     return [*found, *times, verdict or reason]
 
@@ -151,10 +151,11 @@ def answer(duet: dict[str, Any] | None, reason: str) -> str:
     """What the duet decided, stage by stage."""
     if duet is None:
         return reason
-    return "; ".join(f"{one['stage'].replace('_', ' ')} {one['text']}" for one in duet["answers"])
+    told = (one for one in duet["stages"] if one["name"] in ("warm_load", "inference"))
+    return "; ".join(f"{one['name'].replace('_', ' ')}: {one['sentence']}" for one in told)
 
 
-def page(cells: Sequence[Cell], folder: Path, shapes: Mapping[str, Sequence[str]], *, measures: bool) -> str:
+def page(cells: Sequence[Cell], folder: Path, shapes: Mapping[str, Sequence[str]], *, measured: Collection[str]) -> str:
     """The document."""
     targets = list(dict.fromkeys(one.target for one in cells))
     by_model: dict[str, dict[str, Cell]] = {}
@@ -177,7 +178,7 @@ def page(cells: Sequence[Cell], folder: Path, shapes: Mapping[str, Sequence[str]
     for target in targets:
         lines += ["", f"## {target}", "", "| model | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
         for name, row_cells in by_model.items():
-            found = row(row_cells[target], folder, shapes.get(name, ()), measures=measures)
+            found = row(row_cells[target], folder, shapes.get(name, ()), measured=measured)
             lines.append(f"| {name} | " + " | ".join(one.replace("|", "/").replace("\n", " ") for one in found) + " |")
     return "\n".join(lines) + "\n"
 
@@ -186,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--kept", type=Path, required=True, help="where what is found lies")
-    parser.add_argument("--measure", action="store_true", help="profile and compare as well")
+    parser.add_argument("--measure", action="append", default=[], metavar="TARGET", help="profile and compare as well")
     parser.add_argument("--page", type=Path, help="write the document here; default: standard output")
     parser.add_argument(
         "--shape", action="append", default=[], metavar="MODEL:NAME=1,3,224,224[:TYPE]", help="of one input"
@@ -202,7 +203,7 @@ def main() -> None:
             cells.append(compiled(model, target, asked.kept, shapes.get(model.name, ())))
             one = cells[-1]
             print(f"{model.name} {target}: {one.reason or numbers(one)}", file=sys.stderr, flush=True)
-    found = page(cells, asked.kept, shapes, measures=asked.measure)
+    found = page(cells, asked.kept, shapes, measured=asked.measure)
     if asked.page is None:
         sys.stdout.write(found)
     else:
