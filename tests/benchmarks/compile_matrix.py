@@ -25,8 +25,12 @@ from dynolab.toolchains.base import PACKAGE, toolchain_named
 
 COMMAND = [sys.executable, "-m", "dynolab.cli.main"]
 CHIPSET = "v73"
+TITLES = ("numbers", "operators", "size", "compile")
+MEASURED = ("load", "inference", "inference, A (source) against B")
+"""Of targets that were asked to be measured: least times of a profile of each, and the answer of a duet."""
 PROFILE = "--max_profiler_iterations 100 --max_profiler_time 1 --repeats 1"
 BUDGET_S = 20
+REASON_MOST = 160
 
 
 @dataclass(frozen=True)
@@ -120,39 +124,49 @@ def numbers(cell: Cell) -> str:
     return f"{min(worst):.0f} dB" if worst else "="
 
 
+def told_numbers(cell: Cell) -> str:
+    """The same, with the reason where there is none."""
+    found = numbers(cell)
+    return found if found != "not compared" or cell.made is None else f"not compared: {cell.made['check_reason']}"
+
+
 def change(before: int | None, after: int | None, show: Callable[[int], str]) -> str:
     if before is None or after is None:
         return show(after) if after is not None else "–"
     return show(after) if before == after else f"{show(before)} → {show(after)}"
 
 
-def row(cell: Cell, folder: Path, shapes: Sequence[str], *, measured: Collection[str]) -> list[str]:
+def row(cell: Cell, folder: Path, shapes: Sequence[str], *, measured: bool) -> list[str]:
     if cell.made is None:
-        return [cell.reason, *[""] * 6]
+        return [cell.reason, *[""] * (len(TITLES) + (len(MEASURED) if measured else 0) - 1)]
     source, made = cell.made["source"], cell.made["compiled"]
     found = [
-        numbers(cell),
+        told_numbers(cell),
         change(source["operators"], made["operators"], str),
         change(source["file_bytes"], made["file_bytes"], show_bytes),
         show_time(cell.made["time_ns"]),
     ]
-    if cell.target not in measured:
-        return [*found, "", "", ""]
+    if not measured:
+        return found
     before, _ = profiled(cell.model, folder / "sources" / f"{cell.model.name}.json", shapes)
     after, reason = profiled(cell.artifact, cell.folder / "profile.json")
     times = [change(minimum(before, stage), minimum(after, stage), show_time) for stage in ("warm_load", "inference")]
-    verdict = ""
-    if cell.target == "onnx" and source["format"] == "onnx":
-        verdict = answer(*dueled(cell, shapes))
+    same = cell.target == "onnx" and source["format"] == "onnx"
+    verdict = answer(*dueled(cell, shapes)) if same else ""
     return [*found, *times, verdict or reason]
 
 
 def answer(duet: dict[str, Any] | None, reason: str) -> str:
-    """What the duet decided, stage by stage."""
+    """What the duet decided of the inference."""
     if duet is None:
         return reason
-    told = (one for one in duet["stages"] if one["name"] in ("warm_load", "inference"))
-    return "; ".join(f"{one['name'].replace('_', ' ')}: {one['sentence']}" for one in told)
+    return next(str(one["sentence"]) for one in duet["stages"] if one["name"] == "inference")
+
+
+def cut(text: str) -> str:
+    """As a cell of a table holds it."""
+    short = text.replace("|", "/").replace("\n", " ")
+    return short if len(short) <= REASON_MOST else f"{short[:REASON_MOST]} …"
 
 
 def page(cells: Sequence[Cell], folder: Path, shapes: Mapping[str, Sequence[str]], *, measured: Collection[str]) -> str:
@@ -166,7 +180,8 @@ def page(cells: Sequence[Cell], folder: Path, shapes: Mapping[str, Sequence[str]
         "",
         f"Made by `tests/benchmarks/compile_matrix.py` on {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, two shared cores.",
         f"QNN targets are built for Hexagon {CHIPSET} and compared on Qualcomm's simulator. **=**: the same numbers, bit by bit;",
-        "dB: PSNR of the worst output against the source; **–**: refused, with the reason below.",
+        "dB: PSNR of the worst output against the source; **–**: refused, with the reason below. Before → after: source and compiled model,",
+        "each in its own runtime; times are the least of a profile, on a machine that others use too.",
         "",
         "| model | " + " | ".join(f"`{one}`" for one in targets) + " |",
         "|---|" + "---|" * len(targets),
@@ -174,12 +189,20 @@ def page(cells: Sequence[Cell], folder: Path, shapes: Mapping[str, Sequence[str]
     for name, row_cells in by_model.items():
         told = ["–" if one.made is None else numbers(one) for one in row_cells.values()]
         lines.append(f"| {name} | " + " | ".join(told) + " |")
-    titles = ["numbers", "operators", "size", "compile", "load", "inference", "A/B"]
     for target in targets:
+        wanted = target in measured
+        titles = [*TITLES, *(MEASURED if wanted else ())]
         lines += ["", f"## {target}", "", "| model | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
+        unmade = dict[str, list[str]]()
         for name, row_cells in by_model.items():
-            found = row(row_cells[target], folder, shapes.get(name, ()), measured=measured)
-            lines.append(f"| {name} | " + " | ".join(one.replace("|", "/").replace("\n", " ") for one in found) + " |")
+            cell = row_cells[target]
+            if cell.made is None and " is not made from " in cell.reason:
+                unmade.setdefault(cell.reason.rpartition(" ")[2], []).append(name)
+                continue
+            found = row(cell, folder, shapes.get(name, ()), measured=wanted)
+            lines.append(f"| {name} | " + " | ".join(cut(one) for one in found) + " |")
+        if unmade:
+            lines += ["", f"It is not made from {' or '.join(sorted(unmade))}."]
     return "\n".join(lines) + "\n"
 
 
