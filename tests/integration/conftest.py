@@ -1,4 +1,4 @@
-"""A hub with this machine as its device, for the modules that need no other: one each."""
+"""Our client of a module's hub, and the machine that the hub's own agent serves."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ import pytest
 
 from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
-from dynolab.testing.running_hub import RunningHub, running_hub
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub")) as running:
-        yield running
+from dynolab.testing.running_hub import RunningHub
 
 
 @pytest.fixture(scope="module")

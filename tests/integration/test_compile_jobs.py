@@ -36,6 +36,12 @@ SPECS = {"x": (1, 3, 48, 192)}
 TO_ONNX = "--target_runtime onnx --output_names classes"
 
 
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
 def new_agent_token(client: Client) -> str:
     return str(client.api.send("POST", "tokens", {"kind": "agent", "label": "another"})["secret"])
 

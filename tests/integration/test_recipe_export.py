@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,19 @@ import pytest
 pytest.importorskip("pgqueuer")
 
 from dynolab.client.client import Client, Device
-from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .official import recipes
 
 onnx = pytest.importorskip("onnx")
 
 RECIPE = Path(__file__).parents[2] / "examples" / "recipes" / "my_mobile_net_v2"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
 
 
 def exported(hub: RunningHub, folder: Path, device: str, *options: str) -> str:

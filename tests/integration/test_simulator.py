@@ -29,7 +29,7 @@ from dynolab.client.client import Client, Device
 from dynolab.errors import SpecInvalid
 from dynolab.testing.commands import command
 from dynolab.testing.models import onnx_net
-from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .official import environment
 from .test_recipe_export import exported
@@ -37,6 +37,12 @@ from .test_recipe_export import exported
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 SPECS = {"x": (1, 3, 48, 192)}
 PRECOMPILED = "--target_runtime precompiled_qnn_onnx --output_names classes"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
