@@ -29,9 +29,9 @@ from pairs import hogs
 from dynolab.measure import environment
 from dynolab.measure.campaign import Runner
 from dynolab.measure.campaign_messages import Campaign
+from dynolab.measure.profiling import inspect
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes
 from dynolab.measure.readings import reference_kernel
-from dynolab.measure.supervisor import inspect
 from dynolab.measure.time_range import ProcessTimes, reference_name, time_range
 from dynolab.measure.timing import TimingPasses
 from dynolab.measure.timing_runs import chosen
@@ -40,6 +40,7 @@ from dynolab.spec.measurements import LoopWindow
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import NARROW
 from dynolab.testing import models
+from dynolab.testing.direct_device import direct_device
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 ONE = {
@@ -79,6 +80,7 @@ def campaign(case: Case, best: dict[str, float]) -> dict[str, list[Any]]:
         models.onnx_net(model) if case.shape is None else shutil.copyfile(EXAMPLE, model)
         asked = Campaign(
             protocol=PROTOCOL_VERSION,
+            folder=str(folder),
             runtime=case.runtime,
             model=str(model),
             format=ModelFormat.ONNX,
@@ -89,7 +91,8 @@ def campaign(case: Case, best: dict[str, float]) -> dict[str, list[Any]]:
             seed=1,
             best=best,
         )
-        runner = Runner(folder, asked)
+        device = direct_device(folder)
+        runner = Runner(device, device.look(case.runtime), asked)
         inspect(runner)
         runner.look_at_reference()
         TimingPasses(runner).carry_out()

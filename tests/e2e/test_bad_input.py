@@ -353,7 +353,7 @@ def test_a_killed_command_leaves_no_process_and_the_next_one_sweeps(
     [("null", signal.SIGTERM), ("null", signal.SIGKILL), ("onnxruntime", signal.SIGKILL)],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_a_killed_supervisor_takes_its_worker_along(
+def test_a_killed_executor_takes_its_worker_along(
     start: Start, null_model: Callable[..., Path], tmp_path: Path, runtime: str, number: signal.Signals
 ) -> None:
     model = null_model(busy_ns=1_000_000)
@@ -363,13 +363,13 @@ def test_a_killed_supervisor_takes_its_worker_along(
     asked = ("-r", runtime, "--repeats", "1", "--options", "--max_profiler_iterations 1000000")
     process = start(model, *asked, "-o", tmp_path / "o")
     wait_until(a_worker_is_in_the_loop)
-    (supervisor,), workers = processes("dynolab.measure.supervisor"), processes("dynolab.measure.worker")
+    (executor,), workers = processes("dynolab.measure.executor"), processes("dynolab.measure.worker")
     assert workers, "a worker, and whoever keeps it in its sandbox"
-    os.kill(supervisor, number)
+    os.kill(executor, number)
     wait_until(lambda: not set(workers) & set(processes()), patience_s=5)
     _, text = process.communicate(timeout=10)
     assert process.returncode == 2, text
-    assert f"the supervisor was ended from outside ({number.name})" in text
+    assert f"the executor was ended from outside ({number.name})" in text
     assert "Traceback" not in text
     assert not (tmp_path / "o").exists()
     wait_until(nothing_left, patience_s=5)

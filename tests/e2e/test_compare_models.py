@@ -222,15 +222,15 @@ def test_a_stopped_comparison_leaves_nothing(tmp_path: Path, start: Callable[...
     wait_until(nothing_left, patience_s=10)
 
 
-def test_a_killed_supervisor_takes_stopped_workers_along(
+def test_a_killed_executor_takes_stopped_workers_along(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     model = write(tmp_path / "m.null", busy_ns=1_000_000)
     process = start(model, model, "--budget", "600")
     wait_until(lambda: workers("a") and workers("b"))
-    (supervisor,) = [one for one in left() if b"dynolab.measure.duet" in Path(f"/proc/{one}/cmdline").read_bytes()]
-    os.kill(supervisor, signal.SIGKILL)
+    (executor,) = [one for one in left() if b"dynolab.measure.executor" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    os.kill(executor, signal.SIGKILL)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "the supervisor was ended from outside (SIGKILL)" in text
+    assert "the executor was ended from outside (SIGKILL)" in text
     wait_until(nothing_left, patience_s=10)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dynolab.measure import memory_limit, room
+from dynolab.measure import room
+from dynolab.measure.executor import memory_limit
 from dynolab.measure.protocol import RunKind
 from dynolab.sandbox.base import strongest
 from dynolab.spec.models import ModelFormat
@@ -248,7 +249,7 @@ ESCAPES = """
         "a datagram": datagram,
         "an abstract socket": in_the_way,
         "kill the agent": lambda: signalled(AGENT),
-        "kill the supervisor": lambda: signalled(os.getppid()),
+        "kill the executor": lambda: signalled(os.getppid()),
         "trace the agent": lambda: done(libc.ptrace(16, AGENT, 0, 0)),
         "trace the parent": lambda: done(libc.ptrace(16, os.getppid(), 0, 0)),
         "become root": lambda: os.setuid(0),

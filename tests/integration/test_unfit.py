@@ -62,7 +62,7 @@ def kws(user: User) -> str:
     return user.model(KWS.read_bytes(), pb.MODEL_TYPE_TFLITE)
 
 
-@pytest.mark.parametrize("module", ["dynolab.agent.attempt", "dynolab.measure.supervisor", "dynolab.measure.worker"])
+@pytest.mark.parametrize("module", ["dynolab.agent.attempt", "dynolab.measure.executor", "dynolab.measure.worker"])
 def test_a_job_whose_process_is_killed_is_tried_again_and_ends_well(module: str, tmp_path: Path) -> None:
     with (
         running_hub(tmp_path / "hub", "--no-agent", environment=SHORT_LEASE) as hub,

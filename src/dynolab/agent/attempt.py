@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynolab import errors, formats
 from dynolab.agent.turns import turn
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs._planned import counted
 from dynolab.jobs.base import Context
 from dynolab.jobs.compare import plugin as compare_job
@@ -61,7 +61,7 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     other = "measures" if compiles else "compiles"
     try:
         with turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}")):
-            left = _run(folder, assignment, Context(local, log.follow))
+            left = _run(folder, assignment, Context(this_machine(), log.follow))
     except errors.Error as raised:
         error = errors.unfit(raised) or raised
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))

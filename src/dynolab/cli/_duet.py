@@ -89,7 +89,7 @@ def compare(a: Path, b: Path | None, floor: float | None, as_json: bool, asked: 
     """Run the duet here and show it; 1 when a stage became slower."""
     import json
 
-    from dynolab.connections.local import plugin as local
+    from dynolab.connections.base import this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.compare import plugin as job
     from dynolab.sandbox import base as sandbox
@@ -99,7 +99,7 @@ def compare(a: Path, b: Path | None, floor: float | None, as_json: bool, asked: 
         sandbox.require()
     spec = job.validate(_spec(a, b, floor, asked))
     with follow(spec) as progress:
-        found = job.run(spec, Context(local, progress))
+        found = job.run(spec, Context(this_machine(), progress))
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:

@@ -11,7 +11,7 @@ from typing import Any
 from dynolab.cli import _duet, _parse, _progress, _side_by_side
 from dynolab.cli.compare import short_names
 from dynolab.cli.report import read
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.jobs.base import Context
 from dynolab.jobs.compare import plugin as duet_job
@@ -130,7 +130,7 @@ def _take_turns(model: Path, baseline: Path, limits: Limits, asked: Mapping[str,
         )
     )
     with _duet.follow(spec) as progress:
-        found = duet_job.run(spec, Context(local, progress))
+        found = duet_job.run(spec, Context(this_machine(), progress))
     loud = _duet.loud(found)
     apart = [one for one in loud if one.split(": ")[1] in _REFUSED]
     if apart and not asked["force"]:
@@ -177,7 +177,7 @@ def _measured(model: Path, baseline: Profile, asked: Mapping[str, Any]) -> Profi
 
     def once(one: ProfileSpec) -> Profile:
         with _progress.follow(one) as progress:
-            return profile_job.run(one, Context(local, progress))
+            return profile_job.run(one, Context(this_machine(), progress))
 
     return _side_by_side.measured(profile_job.validate(spec), [baseline], once)
 

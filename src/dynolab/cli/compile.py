@@ -67,7 +67,7 @@ def command(
     import json
 
     from dynolab.cli import _compiled, _notes, _parse
-    from dynolab.connections.local import plugin as local
+    from dynolab.connections.base import this_machine
     from dynolab.errors import SpecInvalid
     from dynolab.jobs.base import Context
     from dynolab.jobs.compile import compile_model
@@ -89,7 +89,7 @@ def command(
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )
     with _notes.follow(f"compiling {model.name}") as note:
-        made = compile_model(spec, Context(local, lambda event: note(describe(event))))
+        made = compile_model(spec, Context(this_machine(), lambda event: note(describe(event))))
     if as_json:
         click.echo(json.dumps(codec.encode(made), indent=1))
     else:
@@ -106,7 +106,7 @@ def _measure(models: Sequence[Path], shapes: Mapping[str, Sequence[int]]) -> Non
     Raises what a profile does: what compile made stays, and so does what was measured before.
     """
     from dynolab.cli import _output, _progress
-    from dynolab.connections.local import plugin as local
+    from dynolab.connections.base import this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.profile import plugin as job
     from dynolab.spec.jobs import ProfileSpec
@@ -115,6 +115,6 @@ def _measure(models: Sequence[Path], shapes: Mapping[str, Sequence[int]]) -> Non
     for one in models:
         spec = job.validate(ProfileSpec(model=one, input_shapes={name: tuple(shape) for name, shape in shapes.items()}))
         with _progress.follow(spec, several=True) as progress:
-            found.append(job.run(spec, Context(local, progress)))
+            found.append(job.run(spec, Context(this_machine(), progress)))
     click.echo()
     _output.show(found, "text")

@@ -39,7 +39,7 @@ def command(
     import json
 
     from dynolab.cli import _linked, _notes, _parse
-    from dynolab.connections.local import plugin as local
+    from dynolab.connections.base import this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.link import link_models
     from dynolab.spec import codec
@@ -56,7 +56,7 @@ def command(
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )
     with _notes.follow(f"linking {len(models)} models") as note:
-        made = link_models(spec, Context(local, lambda event: note(describe(event))))
+        made = link_models(spec, Context(this_machine(), lambda event: note(describe(event))))
     if as_json:
         click.echo(json.dumps(codec.encode(made), indent=1))
     else:

@@ -234,7 +234,7 @@ def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | N
     from dataclasses import replace
 
     from dynolab.cli import _progress, _side_by_side
-    from dynolab.connections.local import plugin as local
+    from dynolab.connections.base import this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.profile import plugin as job
 
@@ -242,7 +242,7 @@ def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | N
 
     def run(one: ProfileSpec) -> Profile:
         with _progress.follow(one, several=len(runtimes) > 1) as progress:
-            return job.run(one, Context(local, progress))
+            return job.run(one, Context(this_machine(), progress))
 
     def measured(one: ProfileSpec) -> Profile:
         if kept is not None:

@@ -54,7 +54,7 @@ def command(
     from rich.console import Console
 
     from dynolab.cli import _parse, _quantized
-    from dynolab.connections.local import plugin as local
+    from dynolab.connections.base import this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.quantize import quantize_model
     from dynolab.spec import codec
@@ -72,7 +72,7 @@ def command(
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )
     with Console(stderr=True).status(f"Quantising {model.name}"):
-        made = quantize_model(spec, Context(local, lambda _: None))
+        made = quantize_model(spec, Context(this_machine(), lambda _: None))
     if as_json:
         click.echo(json.dumps(codec.encode(made), indent=1))
     else:

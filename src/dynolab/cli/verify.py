@@ -79,7 +79,7 @@ def command(
 
     from dynolab.cli import _notes, _parse, _verified
     from dynolab.cli.report import read
-    from dynolab.connections.local import plugin as local
+    from dynolab.connections.base import this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.verify import verify_models
     from dynolab.spec import codec, input_shapes
@@ -112,7 +112,7 @@ def command(
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )
     with _notes.follow(f"verifying {sides[1].model.name}") as note:
-        found = verify_models(spec, Context(local, lambda event: note(describe(event))))
+        found = verify_models(spec, Context(this_machine(), lambda event: note(describe(event))))
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:

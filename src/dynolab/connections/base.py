@@ -1,44 +1,146 @@
-"""What a connection to a device is: run a command there, move files there and back."""
+"""What a connection to a device is: sessions in which an executor works there, and files that go there and back."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from dynolab import plugins
+from dynolab.errors import Bug, SpecInvalid
 
-class Connection(ABC):
-    """One device, reached. Paths on the device are plain strings: it may be another system."""
+PACKAGE = "dynolab.connections"
+HERE = "local"
+"""The connection to the machine that this runs on."""
+EXECUTOR = "dynolab.measure.executor"
+"""The module that a session runs on the device, with the workspace as its argument."""
 
-    name: ClassVar[str]
-    python: str
-    """The interpreter on the device that has dynolab installed."""
+Tell = Callable[[str], None]
+"""Is told, in words, what is done on the way: what is pushed, that a lost link is taken up again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model's files on this side: paths below ``folder``, and the digest of them all."""
+
+    folder: Path
+    paths: tuple[str, ...]
+    sha256: str
+
+
+class Session(ABC):
+    """A workspace on the device with an executor in it, for one campaign. Paths on the device are plain strings."""
+
+    workspace: str
+    """A fresh folder on the device; it is gone, with all in it, when the session ends, however it ends."""
 
     @abstractmethod
-    def workspace(self) -> AbstractContextManager[str]:
-        """A fresh folder on the device; it is gone, with all in it, when the context ends, however it ends."""
+    def send(self, line: str) -> None:
+        """Give the executor one line. Raises :class:`~dynolab.errors.DeviceLost`."""
+
+    @abstractmethod
+    def receive(self) -> str | None:
+        """The executor's next line, without its end; None: it ended.
+
+        A lost link is taken up again in here, as far as the connection can. Raises :class:`~dynolab.errors.DeviceLost`.
+        """
+
+    @abstractmethod
+    def ended(self) -> tuple[int, str]:
+        """How the executor ended, once :meth:`receive` gave None: exit status, and the end of what it wrote to standard error."""
 
     @abstractmethod
     def push(self, source: Path, target: str) -> None:
         """Copy a file to the device. Raises :class:`~dynolab.errors.TransferFailed`."""
 
     @abstractmethod
-    def pull(self, source: str, target: Path) -> None:
-        """Copy a file from the device, out of a workspace; a model's process may have written it.
+    def push_model(self, model: ModelFiles, place: str) -> tuple[str, ...]:
+        """Where a model's files lie on the device, in their order: brought to ``place`` below the workspace, or kept from before.
 
-        No link is followed there: raises :class:`~dynolab.errors.Forbidden` for one, and for a path outside the workspaces,
-        :class:`~dynolab.errors.TransferFailed` when it cannot be copied.
+        Raises :class:`~dynolab.errors.TransferFailed`.
         """
 
     @abstractmethod
-    def run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> tuple[int, str]:
-        """Run a command to its end; each line of its output goes to ``on_line``. Exit status and standard error.
+    def pull(self, source: str, target: Path) -> None:
+        """Copy a file from the device, out of the workspace; a model's process may have written it.
 
-        Nothing of the command is left running when this returns or raises.
+        No link is followed there: raises :class:`~dynolab.errors.Forbidden` for one, and for a path outside the workspace,
+        :class:`~dynolab.errors.TransferFailed` when it cannot be copied.
+        """
+
+
+class Connection(ABC):
+    """One device, reached."""
+
+    name: ClassVar[str]
+    address: str
+    """What leads to it, as people write it."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is the machine that this runs on: what is installed here is installed there."""
+        return self.name == HERE
+
+    @abstractmethod
+    def session(self, runtimes: Sequence[str], tell: Tell) -> AbstractContextManager[Session]:
+        """A session whose executor can run models with these runtimes; what they need is brought first.
+
+        At its end nothing of it is left running on the device. Raises :class:`~dynolab.errors.DeviceLost`,
+        :class:`~dynolab.errors.TransferFailed`, and :class:`~dynolab.errors.PluginMissing` where the device cannot have it.
         """
 
     def close(self) -> None:
         """Let the device go."""
         return None
+
+
+class ConnectionKind(ABC):
+    """One way of reaching devices: the plug-in of a file in this folder, named as the file and as its addresses begin."""
+
+    name: ClassVar[str]
+    example: ClassVar[str]
+    """An address."""
+
+    @abstractmethod
+    def unavailable(self) -> str | None:
+        """Why it cannot be used here, with the way out, or None. Imports no vendor's library."""
+
+    @abstractmethod
+    def open(self, address: str) -> Connection:
+        """The device at an address, reached.
+
+        Raises :class:`~dynolab.errors.SpecInvalid` for an address that is none, :class:`~dynolab.errors.PluginMissing`,
+        :class:`~dynolab.errors.DeviceLost` and :class:`~dynolab.errors.Forbidden` where it does not let us in.
+        """
+
+
+def kind_named(name: str) -> ConnectionKind:
+    """The plug-in of a name."""
+    found = plugins.load(PACKAGE, name)
+    if not isinstance(found, ConnectionKind):
+        raise Bug(f"{PACKAGE}.{name} holds no ConnectionKind, but {type(found).__name__}")
+    return found
+
+
+def is_address(text: str) -> bool:
+    """Whether a device's name is an address instead."""
+    return "://" in text
+
+
+def connect(address: str) -> Connection:
+    """The device at an address such as ``ssh://pi@board``. Raises what :meth:`ConnectionKind.open` does."""
+    scheme, _, _ = address.partition("://")
+    known = [kind_named(name) for name in sorted(plugins.names(PACKAGE)) if name != HERE]
+    for kind in known:
+        if kind.name == scheme and is_address(address):
+            return kind.open(address)
+    examples = ", ".join(kind.example for kind in known)
+    raise SpecInvalid(f"{address[:200]!r} is no device's address", hint=f"such as {examples}")
+
+
+def this_machine() -> Connection:
+    """The connection to the machine that this runs on."""
+    return kind_named(HERE).open("")

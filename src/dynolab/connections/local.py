@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, ClassVar
@@ -18,27 +18,48 @@ from typing import IO, ClassVar
 import platformdirs
 
 from dynolab import private_files
-from dynolab.connections.base import Connection
+from dynolab.connections.base import EXECUTOR, HERE, Connection, ConnectionKind, ModelFiles, Session, Tell
 from dynolab.errors import TooLarge, TransferFailed
 from dynolab.spec import untrusted
 
 STOP_PATIENCE_S = 5.0
+LOG_KEPT = 20_000
 LOCK = "lock"
 OWN_NAME = re.compile(r"[a-z0-9]+-[a-z0-9_]{8}")
 """How folders of ours are named: a prefix, and what tempfile.mkdtemp adds."""
 
 
-class Local(Connection):
-    """This machine. The workspace lies in the user's cache folder, since /tmp is often tmpfs, which has no cold files."""
+class LocalSession(Session):
+    """An executor of this machine. It runs in a process group of its own, so that Ctrl-C reaches us alone and we end it in order."""
 
-    name: ClassVar[str] = "local"
-    python = sys.executable
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = str(workspace)
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the session
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", EXECUTOR, self.workspace],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
-    @contextmanager
-    def workspace(self) -> Iterator[str]:
-        """A folder under ``DYNOLAB_WORKSPACE`` or the user's cache folder; those of killed runs are swept."""
-        with own_folder("run-") as folder:
-            yield str(folder)
+    def send(self, line: str) -> None:
+        with suppress(OSError):  # it ended: how shows when it is listened to
+            self._stdin.write(line + "\n")
+            self._stdin.flush()
+
+    def receive(self) -> str | None:
+        line = self._stdout.readline()
+        return line.removesuffix("\n") if line else None
+
+    def ended(self) -> tuple[int, str]:
+        code = self._process.wait()
+        self._errors.seek(0)
+        return code, self._errors.read()[-LOG_KEPT:]
 
     def push(self, source: Path, target: str) -> None:
         """A copy, made by the file system itself where it can (reflink or copy_file_range)."""
@@ -48,31 +69,57 @@ class Local(Connection):
         except OSError as error:
             raise TransferFailed(f"{source} cannot be copied to {target}: {error.strerror}") from error
 
+    def push_model(self, model: ModelFiles, place: str) -> tuple[str, ...]:
+        """Copies, which are evicted from the page cache and written to without harm to the user's own."""
+        targets = tuple(f"{place}/model/{path}" for path in model.paths)
+        for path, target in zip(model.paths, targets, strict=True):
+            self.push(model.folder / path, target)
+        return targets
+
     def pull(self, source: str, target: Path) -> None:
         try:
             _copy(Path(source), target)
         except OSError as error:
             raise TransferFailed(f"{source} cannot be copied to {target}: {error.strerror}") from error
 
-    def run(self, arguments: Sequence[str], on_line: Callable[[str], None]) -> tuple[int, str]:
-        """The command runs in a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
-        with tempfile.TemporaryFile("w+") as errors:
-            process = subprocess.Popen(
-                list(arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-            )
+    def close(self) -> None:
+        """End it, if it did not end by itself, with all it started."""
+        with suppress(OSError):
+            self._stdin.close()
+        _stop(self._process)
+        self._errors.close()
+
+
+class Local(Connection):
+    """This machine."""
+
+    name: ClassVar[str] = HERE
+    address = "this machine"
+
+    @contextmanager
+    def session(self, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
+        """In a folder under ``DYNOLAB_WORKSPACE`` or the user's cache folder; those of killed runs are swept."""
+        del runtimes, tell  # what is installed here is there
+        with own_folder("run-") as folder:
+            session = LocalSession(folder)
             try:
-                for line in process.stdout or ():
-                    on_line(line.rstrip("\n"))
-                process.wait()
+                yield session
             finally:
-                _stop(process)
-            errors.seek(0)
-            return process.returncode, errors.read()
+                session.close()
+
+
+class LocalKind(ConnectionKind):
+    """The one kind that has no address."""
+
+    name: ClassVar[str] = HERE
+    example: ClassVar[str] = ""
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def open(self, address: str) -> Connection:
+        del address
+        return Local()
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -183,4 +230,4 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
-plugin = Local()
+plugin = LocalKind()

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 from dynolab import errors, formats, plugins
-from dynolab.connections.base import Connection
+from dynolab.connections.base import ModelFiles, Session
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, check_format, open_source
-from dynolab.jobs.base import Context, Progress
-from dynolab.measure import deaths, environment, figures
-from dynolab.measure.campaign_messages import (
-    ARTIFACT_FOLDER,
-    CAMPAIGN_FILE,
-    MEASURED_FILE,
-    MEASURED_MAX_BYTES,
-    Before,
-    Campaign,
-    Measured,
-)
-from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, read_untrusted, write
+from dynolab.jobs.base import Context
+from dynolab.measure import figures, profiling
+from dynolab.measure.campaign_messages import Before, Campaign, Measured
+from dynolab.measure.device import Device
+from dynolab.measure.orders import ARTIFACT_FOLDER, Survey
+from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes
 from dynolab.runtimes.base import PACKAGE as RUNTIMES
 from dynolab.runtimes.base import Runtime, installed_runtimes, runtime_named
 from dynolab.spec import options as options_module
@@ -38,11 +31,9 @@ from dynolab.spec.models import ModelFacts, ModelFormat
 from dynolab.spec.options import Options
 from dynolab.spec.profiles import Profile, Request
 
-T = TypeVar("T")
 
-
-def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
-    """The runtime plug-in for a model, checked to fit and to be installed.
+def runtime_for(name: str | None, kind: ModelFormat, *, here: bool = True) -> Runtime:
+    """The runtime plug-in for a model, checked to fit and, where it is to run ``here``, to be installed.
 
     Raises :class:`~dynolab.errors.NotFound`, :class:`~dynolab.errors.SpecInvalid`,
     :class:`~dynolab.errors.ModelNotSupported` or :class:`~dynolab.errors.PluginMissing`.
@@ -53,7 +44,7 @@ def runtime_for(name: str | None, kind: ModelFormat) -> Runtime:
             f"runtime {runtime.name} does not run {kind} models (it runs: {', '.join(runtime.formats)})",
             hint=f"runtimes for {kind}: {', '.join(_takers(kind)) or 'none'}",
         )
-    reason = runtime.unavailable()
+    reason = runtime.unavailable() if here else None
     if reason is not None:
         raise errors.PluginMissing(reason, hint="`dynolab runtimes` lists what is installed")
     return runtime
@@ -80,16 +71,17 @@ class Carried:
     outputs: tuple[dict[str, Path], ...]
 
 
-def validate(spec: ProfileSpec, *, measures: bool = True) -> ProfileSpec:
+def validate(spec: ProfileSpec, *, measures: bool = True, here: bool = True) -> ProfileSpec:
     """Options, inputs, limits, requirements, the model's files and its runtime are checked; nothing is run.
 
-    ``measures``: whether times and memory are wanted, which not every runtime has. Raises as :func:`runtime_for` does.
+    ``measures``: whether times and memory are wanted, which not every runtime has. ``here``: whether it is to run on this
+    machine; whether another one has the runtime shows there. Raises as :func:`runtime_for` does.
     """
     with open_source(spec.model) as source:
-        return validate_for(spec, source, measures=measures)
+        return validate_for(spec, source, measures=measures, here=here)
 
 
-def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = True) -> ProfileSpec:
+def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = True, here: bool = True) -> ProfileSpec:
     """The same of a model that is open already."""
     arguments.check(spec)
     check_format(source, spec.formats)
@@ -99,7 +91,7 @@ def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = Tru
         raise errors.SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {spec.runtime}")
     if options.repeats != options_module.Options().repeats and spec.repeats not in (None, options.repeats):
         raise errors.SpecInvalid(f"--repeats {options.repeats} of the options contradicts --repeats {spec.repeats}")
-    runtime = runtime_for(spec.runtime or wanted, source.format)
+    runtime = runtime_for(spec.runtime or wanted, source.format, here=here)
     if measures and runtime.numbers_only:
         raise errors.ModelNotSupported(
             f"the runtime {runtime.name} measures nothing: {runtime.numbers_only}",
@@ -113,11 +105,10 @@ def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = Tru
 def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = None, measures: bool = True) -> Carried:
     """Infer and measure, as asked, on the context's device. Raises what the model or the device failed with."""
     with open_source(spec.model) as source:
-        spec = validate_for(spec, source, measures=measures)
-        runtime = runtime_for(spec.runtime, source.format)
-        device = records.key(environment.device_facts())
-        measured, outputs = _send(spec, source, runtime, context, records.best(device), batches, measures)
-    records.remember(device, measured.own)
+        spec = validate_for(spec, source, measures=measures, here=context.connection.is_here)
+        runtime = runtime_for(spec.runtime, source.format, here=context.connection.is_here)
+        measured, outputs, record = _send(spec, source, runtime, context, batches, measures)
+    records.remember(record, measured.own)
     if measured.error is not None:
         error = errors.from_dict(measured.error)
         error.details.setdefault("log", measured.log)
@@ -125,9 +116,9 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
     if not measures:
         return Carried(None, outputs)
     known = records.model_key(source.sha256, measured, options_module.parse(spec.options))
-    profile = _profile(spec, source, runtime, measured, records.before(device, known))
+    profile = _profile(spec, source, runtime, measured, records.before(record, known))
     if profile.inference.time is not None:
-        records.remember(device, {known: profile.inference.time.minimum_ns})
+        records.remember(record, {known: profile.inference.time.minimum_ns})
     return Carried(profile, outputs)
 
 
@@ -136,61 +127,84 @@ def _send(
     source: ModelSource,
     runtime: Runtime,
     context: Context,
-    best: dict[str, float],
     batches: Batches | None,
     measures: bool,
-) -> tuple[Measured, tuple[dict[str, Path], ...]]:
-    connection = context.connection
-    with connection.workspace() as workspace:
-        campaign = pushed(spec, source, runtime, connection, workspace, best)
-        campaign = replace(campaign, batches=_push_batches(batches, connection, workspace), measures=measures)
-        measured = _campaign(campaign, connection, workspace, context.progress)
-        _pull_artifact(spec, measured, connection, workspace)
-        return measured, _pull_outputs(measured, batches, connection, workspace)
+) -> tuple[Measured, tuple[dict[str, Path], ...], str]:
+    """What was measured, the outputs that were brought back, and the key of the device's record."""
+    with on_device([runtime.name], context) as (session, device, survey):
+        record = records.key(survey)
+        campaign = pushed(spec, source, runtime, session, session.workspace, records.best(record))
+        campaign = replace(campaign, batches=_push_batches(batches, session), measures=measures)
+        measured = profiling.carry_out(device, survey, campaign)
+        _pull_artifact(spec, measured, session)
+        outputs = _pull_outputs(measured, batches, session)
+        device.close()
+        return measured, outputs, record
+
+
+@contextmanager
+def on_device(runtimes: Sequence[str], context: Context) -> Iterator[tuple[Session, Device, Survey]]:
+    """A session on the context's device, its executor, and what it is; the runtimes can be used there.
+
+    Raises :class:`~dynolab.errors.PluginMissing` where it cannot.
+    """
+
+    def tell(text: str) -> None:
+        context.progress({"event": "note", "text": text})
+
+    with context.connection.session(runtimes, tell) as session:
+        device = Device(session, context.progress)
+        surveys = [device.look(runtime) for runtime in runtimes]
+        for survey in surveys:
+            if survey.unavailable is not None:
+                where = "" if context.connection.is_here else f"on {context.connection.address}: "
+                raise errors.PluginMissing(f"{where}{survey.unavailable}")
+        yield session, device, surveys[0]
 
 
 def pushed(
     spec: ProfileSpec,
     source: ModelSource,
     runtime: Runtime,
-    connection: Connection,
-    place: str,
+    session: Session,
+    folder: str,
     best: dict[str, float],
 ) -> Campaign:
-    """The campaign for a model whose files, and those of its inputs, were brought to the device, below ``place``."""
-    files = tuple(f"{place}/model/{file.path}" for file in source.files)
-    for file, target in zip(source.files, files, strict=True):
-        connection.push(source.folder / file.path, target)
+    """The campaign for a model whose files, and those of its inputs, were brought to the device, below ``folder``."""
+    model = ModelFiles(source.folder, tuple(file.path for file in source.files), source.sha256)
+    files = session.push_model(model, folder)
     return Campaign(
         protocol=PROTOCOL_VERSION,
+        folder=folder,
         runtime=runtime.name,
         model=files[0],
         format=source.format,
         files=files,
         options_text=spec.options,
-        wishes=_push_inputs(spec, connection, place),
+        wishes=_push_inputs(spec, session, folder),
         repeats=spec.processes,
         seed=spec.seed,
         timeout_s=spec.timeout_s,
         memory_limit_bytes=spec.memory_limit_bytes,
         best=best,
+        place=folder.removeprefix(session.workspace).lstrip("/"),
     )
 
 
-def _push_inputs(spec: ProfileSpec, connection: Connection, workspace: str) -> InputWishes:
+def _push_inputs(spec: ProfileSpec, session: Session, folder: str) -> InputWishes:
     files = {}
     for index, (name, path) in enumerate(spec.input_files.items()):
-        files[name] = f"{workspace}/inputs/{index}/{Path(path).name}"
-        connection.push(Path(path), files[name])
+        files[name] = f"{folder}/inputs/{index}/{Path(path).name}"
+        session.push(Path(path), files[name])
     return InputWishes(dict(spec.input_shapes), dict(spec.input_ranges), files)
 
 
-def _push_batches(batches: Batches | None, connection: Connection, workspace: str) -> tuple[dict[str, str], ...]:
+def _push_batches(batches: Batches | None, session: Session) -> tuple[dict[str, str], ...]:
     pushed = []
     for number, files in enumerate(batches.inputs if batches else ()):
-        targets = {name: f"{workspace}/batches/{number}/{index}.npy" for index, name in enumerate(files)}
+        targets = {name: f"{session.workspace}/batches/{number}/{index}.npy" for index, name in enumerate(files)}
         for name, path in files.items():
-            connection.push(path, targets[name])
+            session.push(path, targets[name])
         pushed.append(targets)
     return tuple(pushed)
 
@@ -201,27 +215,25 @@ def _check_inside(path: str, workspace: str) -> None:
         raise errors.Forbidden(f"the device names {path[:200]!r} as a file of the job")
 
 
-def _pull_outputs(
-    measured: Measured, batches: Batches | None, connection: Connection, workspace: str
-) -> tuple[dict[str, Path], ...]:
+def _pull_outputs(measured: Measured, batches: Batches | None, session: Session) -> tuple[dict[str, Path], ...]:
     pulled = []
     for number, files in enumerate(measured.outputs if batches else ()):
         folder = batches.folder if batches else Path()
         targets = {name: folder / f"output-{number}-{index}.npy" for index, name in enumerate(files)}
         for name, path in files.items():
-            _check_inside(path, workspace)
-            connection.pull(path, targets[name])
+            _check_inside(path, session.workspace)
+            session.pull(path, targets[name])
         pulled.append(targets)
     return tuple(pulled)
 
 
-def _pull_artifact(spec: ProfileSpec, measured: Measured, connection: Connection, workspace: str) -> None:
+def _pull_artifact(spec: ProfileSpec, measured: Measured, session: Session) -> None:
     """Bring what compile made, if that is to be kept. Raises :class:`Forbidden` for a name that leads out of the folder."""
     if spec.artifact is None or measured.error is not None:
         return
     for file in measured.files.get(StageName.COMPILE, ()):
         path = untrusted.relative_path(file.path)
-        connection.pull(f"{workspace}/{ARTIFACT_FOLDER}/{path}", spec.artifact / path)
+        session.pull(f"{session.workspace}/{ARTIFACT_FOLDER}/{path}", spec.artifact / path)
 
 
 def _profile(
@@ -257,54 +269,6 @@ def summary(profile: Profile) -> dict[str, object]:
         "verdicts": {stage.name.value: stage.verdict.trust.value for stage in profile.stages},
         "requirements": dict(Counter(one.outcome.value for one in requirements.decide_all(profile))),
     }
-
-
-def _campaign(campaign: Campaign, connection: Connection, workspace: str, progress: Progress) -> Measured:
-    """Run the supervisor on the device and bring back what it measured."""
-    names = CAMPAIGN_FILE, MEASURED_FILE
-    return exchanged("dynolab.measure.supervisor", campaign, Measured, names, connection, workspace, progress)
-
-
-def exchanged(
-    program: str,
-    campaign: object,
-    kind: type[T],
-    names: tuple[str, str],
-    connection: Connection,
-    workspace: str,
-    progress: Progress,
-) -> T:
-    """What a program of ours on the device left for a campaign: the documents there and back bear these names.
-
-    The papers for the way there and back lie in a workspace of this machine's own: what a killed command leaves in one is
-    swept by the next.
-    """
-    there, back = names
-    with this_machine().workspace() as desk:
-        folder = Path(desk)
-        write(campaign, folder / there)
-        connection.push(folder / there, f"{workspace}/{there}")
-        command = [connection.python, "-m", program, workspace]
-        unfit: list[Mapping[str, object]] = []
-
-        def follow(line: str) -> None:
-            event = json.loads(line)
-            if event["event"] == "unfit":
-                unfit.append(event["error"])
-            else:
-                progress(event)
-
-        code, text = connection.run(command, follow)
-        if code:
-            raise errors.from_dict(unfit[-1]) if unfit else _supervisor_ended(code, text)
-        connection.pull(f"{workspace}/{back}", folder / back)
-        return read_untrusted(kind, folder / back, inside=folder, most=MEASURED_MAX_BYTES)
-
-
-def _supervisor_ended(code: int, log: str) -> errors.Error:
-    """The error for a supervisor that ended before it was through; one that was told to end is no bug of ours."""
-    bug = errors.Bug(f"the supervisor ended with code {code}", details={"log": log})
-    return deaths.from_outside(code, "the supervisor", log=log) or bug
 
 
 def _request(spec: ProfileSpec, runtime: str) -> Request:
@@ -352,11 +316,3 @@ def _unused(options: Options, runtime: Runtime) -> list[Notice]:
     return [
         Notice("warning", "option-without-effect", options_module.without_effect(name, runtime.name)) for name in unused
     ]
-
-
-def this_machine() -> Connection:
-    """The connection to the machine that this runs on."""
-    connection = plugins.load("dynolab.connections", "local")
-    if not isinstance(connection, Connection):
-        raise errors.Bug("the plug-in local of dynolab.connections is no Connection")
-    return connection

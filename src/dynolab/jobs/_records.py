@@ -13,9 +13,9 @@ import platformdirs
 
 from dynolab import private_files
 from dynolab.measure.campaign_messages import Before, Measured
+from dynolab.measure.orders import Survey
 from dynolab.measure.readings import reference_kernel
 from dynolab.spec import codec
-from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.options import Options
 
 KEPT_DAYS, KEPT_VALUES = 30, 200
@@ -35,10 +35,14 @@ def _path(device: str) -> Path:
     return folder() / "devices" / f"{device}.json"
 
 
-def key(device: DeviceFacts) -> str:
-    """A name for the device's record, made of what does not change from boot to boot, and of what its readings time."""
+def key(survey: Survey) -> str:
+    """A name for the device's record, made of what does not change from boot to boot, and of what its readings time.
+
+    Boards of one model have records of their own: no two of them are equally fast.
+    """
+    device = survey.device
     facts = (device.name, device.processor, device.cores, device.memory_bytes, device.architecture)
-    text = "|".join(map(str, (*facts, reference_kernel.identity())))
+    text = "|".join(map(str, (*facts, survey.kernel_identity, survey.identity)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

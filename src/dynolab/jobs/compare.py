@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from dynolab import errors
+from dynolab.connections.base import this_machine
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _campaigns as campaigns
 from dynolab.jobs import _records as records
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, JobType, Progress
-from dynolab.measure import duet_figures, duet_memory_ratio, duet_ratio, environment
+from dynolab.measure import duet, duet_figures, duet_memory_ratio, duet_ratio
 from dynolab.measure.campaign_messages import Measured
-from dynolab.measure.duet_messages import DUET_FILE, DUET_MEASURED_FILE, SIDES, DuetCampaign, DuetMeasured
+from dynolab.measure.duet_messages import SIDES, DuetCampaign, DuetMeasured
 from dynolab.measure.protocol import PROTOCOL_VERSION
 from dynolab.spec.answers import Answer
 from dynolab.spec.duets import (
@@ -96,26 +97,20 @@ def _validated(spec: DuetSpec, sources: Sources) -> DuetSpec:
 
 
 def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasured:
-    connection, device = context.connection, records.key(environment.device_facts())
-    best = records.best(device)
-    with connection.workspace() as workspace:
-        a, b = (
-            campaigns.pushed(
-                one, source, campaigns.runtime_for(one.runtime, source.format), connection, f"{workspace}/{side}", best
-            )
-            for one, source, side in zip((spec.a, spec.b), sources, SIDES, strict=True)
+    a, b = (
+        campaigns.runtime_for(one.runtime, source.format, here=context.connection.is_here)
+        for one, source in zip((spec.a, spec.b), sources, strict=True)
+    )
+    with campaigns.on_device([a.name, b.name], context) as (session, device, survey):
+        best = records.best(records.key(survey))
+        of_a, of_b = (
+            campaigns.pushed(one, source, runtime, session, f"{session.workspace}/{side}", best)
+            for one, source, runtime, side in zip((spec.a, spec.b), sources, (a, b), SIDES, strict=True)
         )
-        campaign = DuetCampaign(
-            protocol=PROTOCOL_VERSION,
-            a=a,
-            b=b,
-            terms=spec.terms,
-            seed=spec.a.seed,
-        )
-        names = DUET_FILE, DUET_MEASURED_FILE
-        return campaigns.exchanged(
-            "dynolab.measure.duet", campaign, DuetMeasured, names, connection, workspace, context.progress
-        )
+        campaign = DuetCampaign(PROTOCOL_VERSION, of_a, of_b, spec.terms, spec.a.seed)
+        measured = duet.carry_out(device, survey, campaign)
+        device.close()
+        return measured
 
 
 def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured) -> Duet:
@@ -209,7 +204,7 @@ def compare(
 
     terms = DuetTerms(floor, limit, budget_s, tuple(stages), memory)
     spec = DuetSpec(side(a, runtime_a, options_a), side(b, runtime_b, options_b), terms)
-    return plugin.run(spec, Context(campaigns.this_machine(), progress or (lambda _: None)))
+    return plugin.run(spec, Context(this_machine(), progress or (lambda _: None)))
 
 
 plugin = CompareJob()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dynolab.connections.base import this_machine
 from dynolab.errors import Bug
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _campaigns as campaigns
@@ -70,7 +71,7 @@ def profile(
         requirements=arguments.texts(requirements),
         artifact=None if artifact is None else Path(artifact),
     )
-    return plugin.run(spec, Context(campaigns.this_machine(), progress or (lambda _: None)))
+    return plugin.run(spec, Context(this_machine(), progress or (lambda _: None)))
 
 
 plugin = ProfileJob()

@@ -1,1 +1,1 @@
-"""The dyno itself: the plan, the worker (one process is one run), the supervisor, memory, readings, verdicts."""
+"""The dyno itself: the plan, the policy (host), the executor (device), the worker (one process is one run), memory, readings, verdicts."""

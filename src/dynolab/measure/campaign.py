@@ -1,20 +1,14 @@
-"""One campaign on the device: its folders, its worker runs, and what they have found so far."""
+"""One campaign: what is asked of the device, run by run, and what was found so far. Policy: it touches no file and no process."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from dynolab import errors
-from dynolab.measure import environment, memory_limit, memory_readings, pagecache, process, witnesses
-from dynolab.measure.campaign_messages import ARTIFACT_FOLDER, Campaign, Measured
-from dynolab.measure.clock import now_ns
+from dynolab.measure.campaign_messages import Campaign, Measured
+from dynolab.measure.device import Device
+from dynolab.measure.orders import ARTIFACT_FOLDER, CACHE_FOLDER, Files, Place, Ran, Run, Survey
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     Inspection,
@@ -23,44 +17,36 @@ from dynolab.measure.protocol import (
     RunRequest,
     RunResult,
 )
-from dynolab.measure.readings import reference_kernel
 from dynolab.measure.time_range import reference_name
-from dynolab.sandbox import base as sandbox
 from dynolab.spec import options as options_module
-from dynolab.spec import untrusted
 from dynolab.spec.measurements import StageName
 
 LOG_KEPT_BYTES = 20_000
-
-
-def emit(**event: Any) -> None:
-    """One line of progress, as JSON on standard output."""
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
-
-
 REFERENCE_LOOKS = 10
 """At the reference kernel, each of 0.3 ms: the shortest counts."""
 
 
 class Runner:
-    """Carries out single runs of one campaign and gathers what they tell."""
+    """Has single runs of one campaign carried out and gathers what they tell."""
 
-    def __init__(self, folder: Path, campaign: Campaign) -> None:
-        self.folder = folder
+    def __init__(self, device: Device, survey: Survey, campaign: Campaign) -> None:
+        self.device, self._survey = device, survey
         self.campaign = campaign
         self.options = options_module.parse(campaign.options_text)
-        self.started_ns = now_ns()
-        self.deadline_ns = None if campaign.timeout_s is None else self.started_ns + int(campaign.timeout_s * 1e9)
-        self.sandbox = sandbox.strongest()
-        self.memory_limit = memory_limit.make(campaign.memory_limit_bytes)
-        self.artifact_dir, self.cache_dir = folder / ARTIFACT_FOLDER, folder / "cache"
-        for place in (self.artifact_dir, self.cache_dir):
-            place.mkdir()
-        self._give_files()
+        self.started_ns = device.now_ns
+        wishes, batches = campaign.wishes, (file for batch in campaign.batches for file in batch.values())
+        prepared = device.prepare(
+            Place(
+                campaign.place,
+                files=campaign.files,
+                given=(*wishes.files.values(), *batches),
+                memory_limit_bytes=campaign.memory_limit_bytes,
+            )
+        )
+        self.limit_method = prepared.memory_limit_method
         self._threads = {1}
-        self.readings = witnesses.all_names()
         self.runs = 0
+        self.last: Ran | None = None
         self.logs: list[str] = []
         self.measured = Measured(
             protocol=PROTOCOL_VERSION,
@@ -68,33 +54,35 @@ class Runner:
             log="",
             wall_ns=0,
             work_ns=0,
-            device=environment.device_facts(),
-            environment=environment.environment() | {"sandbox": sandbox.told(self.sandbox)},
+            device=survey.device,
+            environment=survey.environment,
             best=dict(campaign.best),
-            memory_reason=memory_readings.unavailable(),
-            memory_resolution_bytes=memory_readings.resolution_bytes(),
-            memory_method=memory_readings.method(),
+            memory_reason=survey.memory_reason,
+            memory_resolution_bytes=survey.memory_resolution_bytes,
+            memory_method=survey.memory_method,
         )
 
+    @property
+    def now_ns(self) -> int:
+        """The device's clock, as its last answer told it."""
+        return self.device.now_ns
+
+    def tell(self, **event: Any) -> None:
+        """An event of progress."""
+        self.device.tell(event)
+
     def look_at_reference(self) -> None:
-        """The reference kernel's times in this process now, alone and on as many threads as the model has.
+        """The reference kernel's times outside any model's process, alone and on as many threads as the model has.
 
         They judge this campaign's windows, and are what the device's record is made of: what a model's process tells
         could spoil that for all others.
         """
-        own, team = dict(self.measured.own), reference_kernel.KernelTeam()
-        for threads in self._threads:
-            name, now = reference_name(threads), min(team.slowest_ns(threads) for _ in range(REFERENCE_LOOKS))
-            own[name] = min(own.get(name, now), float(now))
-        team.close()
+        own = dict(self.measured.own)
+        for threads, time_ns in self.device.reference(sorted(self._threads), REFERENCE_LOOKS).items():
+            name = reference_name(threads)
+            own[name] = min(own.get(name, time_ns), float(time_ns))
         best = {name: min(value, self.measured.best.get(name, value)) for name, value in own.items()}
         self.note(own=own, best=self.measured.best | best)
-
-    def _give_files(self) -> None:
-        """Let the workers, who may be somebody else, read what was pushed here: it may be closed to all others."""
-        given, wishes = self.campaign, self.campaign.wishes
-        batches = (file for batch in given.batches for file in batch.values())
-        sandbox.give(map(Path, (*given.files, *wishes.files.values(), *batches)))
 
     def note(self, **changes: Any) -> None:
         """Add to what was measured."""
@@ -102,10 +90,9 @@ class Runner:
 
     def finish(self) -> Measured:
         """Everything, with the wall time and the end of the log."""
-        self.memory_limit.close()
         if self.campaign.measures:
             self.look_at_reference()
-        self.note(wall_ns=now_ns() - self.started_ns, log="".join(self.logs)[-LOG_KEPT_BYTES:])
+        self.note(wall_ns=self.now_ns - self.started_ns, log="".join(self.logs)[-LOG_KEPT_BYTES:])
         return self.measured
 
     @property
@@ -132,8 +119,8 @@ class Runner:
             runtime=campaign.runtime,
             model=campaign.model,
             format=campaign.format,
-            artifact_dir=str(self.artifact_dir),
-            cache_dir=str(self.cache_dir),
+            artifact_dir=f"{campaign.folder}/{ARTIFACT_FOLDER}",
+            cache_dir=f"{campaign.folder}/{CACHE_FOLDER}",
             options_text=campaign.options_text,
             seed=campaign.seed,
             inputs=found.inputs if found else (),
@@ -141,50 +128,36 @@ class Runner:
             effective=self.measured.effective,
             wishes=campaign.wishes,
             time_limit_ns=int(self.options.max_profiler_time_s * 1e9),
-            memory_limit_bytes=campaign.memory_limit_bytes if self.memory_limit.watches else None,
             files=campaign.files,
-            cold_files=(*campaign.files, *map(str, self.artifact_files())),
-            readings=self.readings,
+            readings=self._survey.readings,
         )
         return replace(request, **changes)
 
-    def next_folder(self) -> Path:
-        """Where the next run will work."""
-        return self.folder / "runs" / f"{self.runs + 1:03d}"
+    def spawn(self, request: RunRequest, files: Files = Files.AS_THEY_ARE, *, shows_progress: bool = False) -> Ran:
+        """One run, its files made so before it; raises the error of the model, if there is one."""
+        return self.finished(self.device.run(self.order(request, files, shows_progress=shows_progress)), request)
 
-    def last_folder(self) -> Path:
-        """Where the last run worked."""
-        return self.folder / "runs" / f"{self.runs:03d}"
-
-    def spawn(self, request: RunRequest, on_look: Callable[[], None] | None = None) -> process.Outcome:
-        """One run; raises the error of the model, if there is one."""
-        with self.start(request) as worker:
-            worker.watch(on_look=on_look)
-        return self.finished(worker)
-
-    def start(self, request: RunRequest, *, stdin: int = subprocess.DEVNULL) -> process.Worker:
-        """The worker of one run, as a context; :meth:`finished` comes after it."""
-        folder = self.next_folder()
+    def order(self, request: RunRequest, files: Files, *, shows_progress: bool = False) -> Run:
+        """A run as the device is told of it."""
         self.runs += 1
-        return process.Worker(
-            folder,
-            request,
-            deadline_ns=self.deadline_ns,
-            memory_limit=self.memory_limit,
-            sandbox=self.sandbox,
-            stdin=stdin,
-        )
+        return Run(self.campaign.place, request, files, self._left_s(), shows_progress)
 
-    def finished(self, worker: process.Worker) -> process.Outcome:
-        """What came of a worker that is over; raises the error of the model, if there is one."""
-        outcome, request = worker.outcome, worker.request
-        self.note(work_ns=self.measured.work_ns + outcome.wall_ns)
-        if outcome.log:
-            self.logs.append(f"--- {request.kind} ({request.measure}), run {self.runs}\n{outcome.log.rstrip()}\n")
-        if outcome.result.error is not None:
-            raise errors.from_dict(outcome.result.error)
-        self._learn(outcome.result)
-        return outcome
+    def _left_s(self) -> float | None:
+        """What is left of the campaign's time."""
+        if self.campaign.timeout_s is None:
+            return None
+        return max(0.001, self.campaign.timeout_s - (self.now_ns - self.started_ns) / 1e9)
+
+    def finished(self, ran: Ran, request: RunRequest) -> Ran:
+        """Keep what came of a run; raises the error of the model, if there is one."""
+        self.last = ran
+        self.note(work_ns=self.measured.work_ns + ran.wall_ns)
+        if ran.log:
+            self.logs.append(f"--- {request.kind} ({request.measure}), run {self.runs}\n{ran.log.rstrip()}\n")
+        if ran.result.error is not None:
+            raise errors.from_dict(ran.result.error)
+        self._learn(ran.result)
+        return ran
 
     def _learn(self, result: RunResult) -> None:
         """Keep what any run tells: versions, import times, the best reference readings of this device."""
@@ -196,37 +169,10 @@ class Runner:
             self.note(effective=self.measured.effective | result.effective)  # a load knows less than an inference
         windows = [window for seen in result.stages.values() for window in seen.windows]
         if windows:
-            most = os.cpu_count() or 1
+            most = self._survey.cores
             self._threads |= {min(most, sorted(window.threads for window in windows)[len(windows) // 2])}
 
     @property
     def is_parallel(self) -> bool:
         """Whether the model ran on several threads at once, as far as was seen."""
         return max(self._threads) > 1
-
-    # -- files --------------------------------------------------------------------------------------------------
-
-    def artifact_files(self) -> list[Path]:
-        """The artifact's files, sorted; none before it was compiled."""
-        return [path for path, _ in untrusted.files_in(self.artifact_dir)]
-
-    def wipe(self) -> None:
-        """Empty the artifact's and the caches' folders."""
-        for folder in (self.artifact_dir, self.cache_dir):
-            untrusted.remove(folder)
-            folder.mkdir()
-
-    def make_cold(self) -> None:
-        """Wipe the runtime's caches; put the files of model and artifact out of the page cache."""
-        untrusted.remove(self.cache_dir)
-        self.cache_dir.mkdir()
-        for path in (*map(Path, self.campaign.files), *self.artifact_files()):
-            pagecache.evict(path, inside=self.folder)
-
-    def make_warm(self) -> None:
-        """Have all files in the page cache, as a load that just happened leaves them."""
-        cached = [path for path, _ in untrusted.files_in(self.cache_dir)]
-        for path in (*map(Path, self.campaign.files), *self.artifact_files(), *cached):
-            with untrusted.open_file(path, inside=self.folder) as file:
-                while file.read(1 << 22):
-                    pass

@@ -1,22 +1,14 @@
-"""The messages to and from the supervisor: the campaign asked for and what was measured, as JSON files."""
+"""A campaign as it is asked for, and what was measured in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from dynolab.measure.protocol import InputWishes, Inspection, LayerPass
-from dynolab.spec import untrusted
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import Range
 from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, TotalMemory
-
-CAMPAIGN_FILE = "campaign.json"
-ARTIFACT_FOLDER = "artifact"
-"""Where a campaign leaves what compile made, in its workspace."""
-MEASURED_FILE = "measured.json"
-MEASURED_MAX_BYTES = 4 * untrusted.DOCUMENT_MAX_BYTES
-"""It holds what several workers told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +22,11 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What the supervisor is to measure: one model under one runtime. Paths are the device's own."""
+    """What is to be measured: one model under one runtime. Paths are the device's own."""
 
     protocol: int
+    folder: str
+    """Where it works, in the device's workspace."""
     runtime: str
     model: str
     format: ModelFormat
@@ -50,6 +44,8 @@ class Campaign:
     """Whether the four stages are measured."""
     best: dict[str, float] = field(default_factory=dict)
     """The reference kernel's best times on this device, by name, to judge today's by."""
+    place: str = ""
+    """Its place in the workspace: ``folder`` without the workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Measured:
     best: dict[str, float]
     """The reference kernel's best on the device lately, and in this campaign, by name."""
     own: dict[str, float] = field(default_factory=dict)
-    """The supervisor's own reference readings: what a model's process tells could spoil the device's record for all others."""
+    """The executor's own reference readings: what a model's process tells could spoil the device's record for all others."""
     plan: Plan | None = None
     inspection: Inspection | None = None
     outputs: tuple[dict[str, str], ...] = ()

@@ -1,28 +1,23 @@
-"""Runs a duet on the device: ``python -m dynolab.measure.duet FOLDER``. Two workers take turns until it is decided.
-
-Reads ``duet.json`` and leaves ``duet-measured.json``; progress goes to standard output, one JSON object a line.
-"""
+"""The policy of a duet: two workers take turns until it is decided."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from dynolab import errors
-from dynolab.measure import duet_ratio, supervisor
-from dynolab.measure.campaign import Runner, emit
+from dynolab.measure import duet_ratio, profiling
+from dynolab.measure.campaign import Runner
 from dynolab.measure.campaign_messages import Campaign
-from dynolab.measure.clock import now_ns
+from dynolab.measure.device import Device
 from dynolab.measure.duet_memory import DuetMemory, reserve_ns
-from dynolab.measure.duet_messages import DUET_FILE, DUET_MEASURED_FILE, SIDES, DuetCampaign, DuetMeasured
-from dynolab.measure.protocol import PROTOCOL_VERSION, InputPlan, Measure, RunKind, read, write
+from dynolab.measure.duet_messages import SIDES, DuetCampaign, DuetMeasured
+from dynolab.measure.orders import Files, Run, Survey, Turns
+from dynolab.measure.protocol import PROTOCOL_VERSION, InputPlan, Measure, RunKind
 from dynolab.measure.timed_loop import WINDOW_NS
-from dynolab.measure.turn_taker import TurnTaker
-from dynolab.measure.turns import TURN_MOST
-from dynolab.spec.duets import DuetPair, DuetWindow, Ratio
+from dynolab.spec.duets import DuetPair, Ratio
 from dynolab.spec.measurements import StageName
 
 COUPLES_MIN, COUPLES_MOST = 4, 40
@@ -31,14 +26,18 @@ PAIR_NS = 1_500_000_000
 """Time for the windows of one pair, beyond the fewest: processes differ by more than their windows, so more pairs tell more."""
 
 
+WARM_UP_NS = 500_000_000
+"""Of either side at most: what is still cold then is so on both, and each window has a warm-up of its own."""
+
+
 class DuetRunner:
     """The two sides of a duet, and what was found so far."""
 
-    def __init__(self, folder: Path, campaign: DuetCampaign) -> None:
-        self.campaign = campaign
-        self.started_ns = now_ns()
+    def __init__(self, device: Device, survey: Survey, campaign: DuetCampaign) -> None:
+        self.campaign, self.device = campaign, device
+        self.started_ns = device.now_ns
         self.sides = {
-            side: Runner(folder / side, one) for side, one in zip(SIDES, (campaign.a, campaign.b), strict=True)
+            side: Runner(device, survey, one) for side, one in zip(SIDES, (campaign.a, campaign.b), strict=True)
         }
         self.pairs: list[DuetPair] = []
         self.once: dict[StageName, list[tuple[int, int]]] = {}
@@ -48,7 +47,7 @@ class DuetRunner:
     @property
     def elapsed_ns(self) -> int:
         """Since the start."""
-        return now_ns() - self.started_ns
+        return self.device.now_ns - self.started_ns
 
     def carry_out(self) -> None:
         """Everything; an error of a model names its side."""
@@ -68,17 +67,17 @@ class DuetRunner:
     def _inspect(self) -> None:
         """Both models; the inputs of ``a`` are those of ``b`` as well, as far as it has inputs of these names."""
         with self.named("a") as a:
-            supervisor.inspect(a)
+            profiling.inspect(a)
         with self.named("b") as b:
             given = b.campaign
             b.campaign = bound_to(given, a.inspection.inputs)
             try:
-                supervisor.inspect(b)
+                profiling.inspect(b)
             except errors.SpecInvalid:
                 if b.campaign == given:
                     raise
                 b.campaign = given  # its inputs are others: it chooses its own, which is told as a difference
-                supervisor.inspect(b)
+                profiling.inspect(b)
 
     @contextmanager
     def named(self, side: str) -> Iterator[Runner]:
@@ -93,14 +92,14 @@ class DuetRunner:
 
     def _round(self, number: int) -> None:
         """Fresh processes of both sides: compilations, cold loads, then the two that take turns; the order alternates."""
-        begun_ns = now_ns()
+        begun_ns = self.device.now_ns
         order = SIDES if number % 2 == 0 else SIDES[::-1]
         self._compile(order)
         if StageName.FIRST_LOAD in self.campaign.terms.stages:
             times = {side: self._timed(side, StageName.FIRST_LOAD) for side in order}
             self._note_once(StageName.FIRST_LOAD, times)
         self._pair(order)
-        self._round_ns = now_ns() - begun_ns
+        self._round_ns = self.device.now_ns - begun_ns
 
     def _compile(self, order: Sequence[str]) -> None:
         """In the first round whoever compiles; then again, where both do and that is asked for."""
@@ -113,10 +112,10 @@ class DuetRunner:
 
     def _timed(self, side: str, stage: StageName) -> int:
         """The time of a compilation or a cold load in a fresh process, in ns."""
-        emit(event="stage", stage=stage, text=f"time of {side.upper()}", process=len(self.pairs) + 1, attempt=1)
+        self._say(event="stage", stage=stage, text=f"time of {side.upper()}", process=len(self.pairs) + 1, attempt=1)
         with self.named(side) as runner:
-            runner.wipe() if stage is StageName.COMPILE else runner.make_cold()
-            result = runner.spawn(runner.request(RunKind(stage), Measure.TIME)).result
+            files = Files.EMPTY if stage is StageName.COMPILE else Files.COLD
+            result = runner.spawn(runner.request(RunKind(stage), Measure.TIME), files).result
         return result.stages[stage].values_ns[0]
 
     def _note_once(self, stage: StageName, times: dict[str, int]) -> None:
@@ -124,34 +123,28 @@ class DuetRunner:
 
     def _pair(self, order: Sequence[str]) -> None:
         """Two workers that take turns: A B B A A B ..."""
-        emit(event="stage", stage="inference", text="taking turns", process=len(self.pairs) + 1, attempt=1)
-        with ExitStack() as stack:
-            takers: dict[str, TurnTaker] = {}
-            for side in order:
-                with self.named(side) as runner:
-                    runner.make_warm()
-                    takers[side] = stack.enter_context(TurnTaker(runner))
-                    takers[side].await_ready()
-            windows = self._windows(takers, order)
-            loads = {}
-            for side in order:
-                with self.named(side):
-                    loads[side] = takers[side].finish().result.stages[StageName.WARM_LOAD].values_ns[0]
+        self._say(event="stage", stage="inference", text="taking turns", process=len(self.pairs) + 1, attempt=1)
+        runs = tuple(self._turns_of(self.sides[side]) for side in order)
+        took = self.device.turns(Turns(runs, WINDOW_NS, COUPLES_MIN, COUPLES_MOST, PAIR_NS))
+        if took.failed is not None and took.error is not None:
+            with self.named(took.failed):
+                raise errors.from_dict(took.error)
+        loads = {}
+        for run in runs:
+            with self.named(run.place) as runner:
+                ran = runner.finished(took.ran[run.place], run.request)
+                loads[run.place] = ran.result.stages[StageName.WARM_LOAD].values_ns[0]
         self._note_once(StageName.WARM_LOAD, loads)
-        self.pairs.append(DuetPair(order[0], tuple(windows)))
+        self.pairs.append(DuetPair(order[0], took.windows))
 
-    def _windows(self, takers: dict[str, TurnTaker], order: Sequence[str]) -> list[DuetWindow]:
-        end_ns = now_ns() + PAIR_NS
-        windows: list[DuetWindow] = []
-        for couple in range(COUPLES_MOST):
-            if couple >= COUPLES_MIN and now_ns() >= end_ns:
-                break
-            slower_ns = max(taker.expected_ns for taker in takers.values())
-            count = max(1, min(TURN_MOST, round(WINDOW_NS / slower_ns)))
-            for side in order if couple % 2 == 0 else order[::-1]:
-                with self.named(side):
-                    windows.append(takers[side].take(side, count))
-        return windows
+    @staticmethod
+    def _turns_of(runner: Runner) -> Run:
+        """One side's run."""
+        return runner.order(runner.request(RunKind.TURNS, Measure.TIME, time_limit_ns=WARM_UP_NS), Files.WARM)
+
+    def _say(self, **event: Any) -> None:
+        """An event of progress."""
+        self.device.tell(event)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -181,7 +174,7 @@ class DuetRunner:
 
     def _tell(self) -> None:
         found = self.ratio(self.campaign.terms.stages[0])
-        emit(
+        self._say(
             event="duet",
             stage=self.campaign.terms.stages[0],
             pair=len(self.pairs),
@@ -221,20 +214,16 @@ def bound_to(campaign: Campaign, inputs: Sequence[InputPlan]) -> Campaign:
     )
 
 
-def carry_out(folder: Path, campaign: DuetCampaign) -> DuetMeasured:
-    """Everything that was found; an error of a model or the user ends the duet and is part of it."""
-    runner = DuetRunner(folder, campaign)
+def carry_out(device: Device, survey: Survey, campaign: DuetCampaign) -> DuetMeasured:
+    """Everything that was found; an error of a model or the user ends the duet and is part of it.
+
+    Raises the errors that are the device's: it has nothing more to tell then.
+    """
+    runner = DuetRunner(device, survey, campaign)
     try:
         runner.carry_out()
+    except errors.DeviceError:
+        raise
     except errors.Error as error:
         return runner.measured(error)
     return runner.measured(None)
-
-
-def duet_in(folder: Path) -> None:
-    """Carry out the duet that lies in a folder, and leave there what was measured."""
-    write(carry_out(folder, read(DuetCampaign, folder / DUET_FILE)), folder / DUET_MEASURED_FILE)
-
-
-if __name__ == "__main__":
-    sys.exit(supervisor.supervise(sys.argv[1:], duet_in))

@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager
 
 from dynolab import errors
 from dynolab.measure import duet_memory_ratio, plan, verdict
-from dynolab.measure.campaign import Runner, emit
+from dynolab.measure.campaign import Runner
 from dynolab.measure.memory_passes import memory_run
+from dynolab.measure.orders import Files
 from dynolab.measure.protocol import Measure, RunKind
-from dynolab.spec import stats, untrusted
+from dynolab.spec import stats
 from dynolab.spec.answers import Answer
 from dynolab.spec.measurements import Range, StageName
 from dynolab.spec.profiles import MemoryRun, TotalMemory
@@ -56,39 +57,33 @@ class DuetMemory:
 
     def _repeat(self, side: str, runner: Runner, index: int) -> None:
         """One pass of every kind of one side."""
-        emit(event="stage", stage="total", text=f"memory of {side.upper()}", process=index + 1, attempt=1)
+        runner.tell(event="stage", stage="total", text=f"memory of {side.upper()}", process=index + 1, attempt=1)
         if StageName.COMPILE in self._stages and runner.inspection.compiles:
-            self._compile(runner, index)
+            self._compile(side, runner, index)
         if StageName.FIRST_LOAD in self._stages:
-            runner.make_cold()
-            self._pass(runner, RunKind.FIRST_LOAD, index)
-            runner.make_cold()
-            self._total(runner, (side, "cold"), index)
-        runner.make_warm()
-        self._pass(runner, RunKind.INFERENCE, index)
-        self._total(runner, (side, "warm"), index)
+            self._pass(runner, RunKind.FIRST_LOAD, Files.COLD, index)
+            self._total(runner, (side, "cold"), Files.COLD, index)
+        self._pass(runner, RunKind.INFERENCE, Files.WARM, index)
+        self._total(runner, (side, "warm"), Files.AS_THEY_ARE, index)
         cold, warm = (self._totals.get((side, how), []) for how in ("cold", "warm"))
         runner.note(total=total_of(cold, warm))
 
-    def _compile(self, runner: Runner, index: int) -> None:
+    def _compile(self, side: str, runner: Runner, index: int) -> None:
         """Into an empty folder; the artifact that was timed is put back afterwards."""
-        folder, kept = runner.artifact_dir, runner.folder / "artifact.kept"
-        folder.rename(kept)
-        folder.mkdir()
-        self._pass(runner, RunKind.COMPILE, index)
-        untrusted.remove(folder)
-        kept.rename(folder)
+        runner.device.set_aside(side)
+        self._pass(runner, RunKind.COMPILE, Files.AS_THEY_ARE, index)
+        runner.device.put_back(side)
 
-    def _pass(self, runner: Runner, kind: RunKind, index: int) -> None:
-        outcome = runner.spawn(runner.request(kind, Measure.MEMORY, iterations=plan.MEMORY_ITERATIONS))
+    def _pass(self, runner: Runner, kind: RunKind, files: Files, index: int) -> None:
+        outcome = runner.spawn(runner.request(kind, Measure.MEMORY, iterations=plan.MEMORY_ITERATIONS), files)
         found = dict(runner.measured.memory)
         for stage, seen in outcome.result.stages.items():
             found[stage] = (*found.get(stage, ()), memory_run(seen, outcome.samples, index))
         runner.note(memory=found)
 
-    def _total(self, runner: Runner, key: tuple[str, str], index: int) -> None:
+    def _total(self, runner: Runner, key: tuple[str, str], files: Files, index: int) -> None:
         request = runner.request(RunKind.TOTAL, Measure.MEMORY, iterations=plan.MEMORY_ITERATIONS)
-        outcome = runner.spawn(request)
+        outcome = runner.spawn(request, files)
         if outcome.result.total is None:
             raise errors.Bug("a run of the whole way left nothing")
         run = memory_run(outcome.result.total, outcome.samples, index, with_libraries=True)

@@ -1,4 +1,4 @@
-"""The messages to and from the supervisor of a duet, as JSON files."""
+"""A duet as it is asked for, and what was measured in it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from dynolab.measure.campaign_messages import Campaign, Measured
 from dynolab.spec.duets import DuetPair, DuetTerms
 
-DUET_FILE = "duet.json"
-DUET_MEASURED_FILE = "duet-measured.json"
 SIDES = ("a", "b")
 
 

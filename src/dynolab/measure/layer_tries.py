@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from dynolab import errors
 from dynolab.measure import layer_times, plan
-from dynolab.measure.campaign import Runner, emit
+from dynolab.measure.campaign import Runner
+from dynolab.measure.orders import Files
 from dynolab.measure.protocol import LayerPass, Measure, RunKind
 from dynolab.spec.measurements import ComputeUnit, Layer
 
@@ -16,7 +17,7 @@ def carry_out(runner: Runner) -> None:
     passes: list[LayerPass] = []
     spent_ns = 0
     for attempt in range(1, plan.LAYER_TRIES + 1):
-        emit(event="stage", stage="layers", text="time of each layer", attempt=attempt)
+        runner.tell(event="stage", stage="layers", text="time of each layer", attempt=attempt)
         try:
             found, taken_ns = _try(runner)
         except errors.WorkerError as error:
@@ -40,10 +41,9 @@ def _calm(passes: Sequence[LayerPass]) -> list[bool]:
 
 def _try(runner: Runner) -> tuple[LayerPass, int]:
     """One pass, and how long its process took in ns."""
-    runner.make_warm()
     iterations = plan.layer_iterations(runner.fastest_ns)
     outcome = runner.spawn(
-        runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations, best=runner.measured.best)
+        runner.request(RunKind.LAYERS, Measure.TIME, iterations=iterations, best=runner.measured.best), Files.WARM
     )
     found = outcome.result.layer_pass
     if found is None:

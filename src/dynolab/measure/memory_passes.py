@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dynolab import errors
-from dynolab.measure import memory, plan, process, verdict
-from dynolab.measure.campaign import Runner, emit
+from dynolab.measure import memory, plan, verdict
+from dynolab.measure.campaign import Runner
+from dynolab.measure.orders import Files, Ran
 from dynolab.measure.protocol import Measure, RunKind, StagePass
-from dynolab.spec import stats, untrusted
+from dynolab.spec import stats
 from dynolab.spec.measurements import MemoryEdge, Range, StageName
 from dynolab.spec.profiles import MemoryRun, TotalMemory
 
@@ -29,25 +30,23 @@ class MemoryPasses:
         if count[StageName.COMPILE]:
             self._compile(count[StageName.COMPILE])
         for index in range(count[StageName.FIRST_LOAD]):
-            self._process(RunKind.FIRST_LOAD, index, runner.make_cold)
+            self._process(RunKind.FIRST_LOAD, index, Files.COLD)
         for index in range(count[StageName.INFERENCE]):
             growth = 0 if index else chosen.growth_iterations
-            self._process(RunKind.INFERENCE, index, runner.make_warm, iterations=plan.MEMORY_ITERATIONS,
+            self._process(RunKind.INFERENCE, index, Files.WARM, iterations=plan.MEMORY_ITERATIONS,
                           growth_iterations=growth)  # fmt: skip
         self._total(count[StageName.FIRST_LOAD])
 
     def _compile(self, count: int) -> None:
         """Compilations into an empty folder; the artifact that was timed is put back afterwards."""
-        folder, kept = self.runner.artifact_dir, self.runner.folder / "artifact.kept"
-        folder.rename(kept)
-        folder.mkdir()
+        device, place = self.runner.device, self.runner.campaign.place
+        device.set_aside(place)
         for index in range(count):
-            self._process(RunKind.COMPILE, index, self.runner.wipe)
-        untrusted.remove(folder)
-        kept.rename(folder)
+            self._process(RunKind.COMPILE, index, Files.EMPTY)
+        device.put_back(place)
 
-    def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
-        outcome = self._spawn(kind, index, prepare, **changes)
+    def _process(self, kind: RunKind, index: int, files: Files, **changes: Any) -> None:
+        outcome = self._spawn(kind, index, files, **changes)
         self.runner.note(import_memory=(*self.runner.measured.import_memory, _import_increase(outcome)))
         found = dict(self.runner.measured.memory)
         for stage, seen in outcome.result.stages.items():
@@ -57,30 +56,26 @@ class MemoryPasses:
         if inference is not None and inference.held_bytes:
             self.runner.note(held_bytes=inference.held_bytes)
 
-    def _spawn(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> process.Outcome:
-        prepare()
-        emit(event="stage", stage=kind, text="memory", process=index + 1, attempt=1)
-        return self.runner.spawn(self.runner.request(kind, Measure.MEMORY, **changes))
+    def _spawn(self, kind: RunKind, index: int, files: Files, **changes: Any) -> Ran:
+        self.runner.tell(event="stage", stage=kind, text="memory", process=index + 1, attempt=1)
+        return self.runner.spawn(self.runner.request(kind, Measure.MEMORY, **changes), files)
 
     def _total(self, repeats: int) -> None:
         """The whole app's way, cold and warm: the worse of the two may get it killed."""
-        cold, warm = (
-            [self._whole_way(index, prepare) for index in range(repeats)]
-            for prepare in (self.runner.make_cold, self.runner.make_warm)
-        )
+        cold, warm = ([self._whole_way(index, files) for index in range(repeats)] for files in (Files.COLD, Files.WARM))
         peaks = [stats.median_range([run.peak_raw for run in runs]) for runs in (cold, warm)]
         peak = Range(max(one.lower for one in peaks), max(one.upper for one in peaks))
         judged = verdict.combine([run.verdict for run in (*cold, *warm)])
         self.runner.note(total=TotalMemory(peak, tuple(cold), tuple(warm), judged))
 
-    def _whole_way(self, index: int, prepare: Callable[[], None]) -> MemoryRun:
-        outcome = self._spawn(RunKind.TOTAL, index, prepare, iterations=plan.MEMORY_ITERATIONS)
+    def _whole_way(self, index: int, files: Files) -> MemoryRun:
+        outcome = self._spawn(RunKind.TOTAL, index, files, iterations=plan.MEMORY_ITERATIONS)
         if outcome.result.total is None:
             raise errors.Bug("a run of the whole way left nothing")
         return memory_run(outcome.result.total, outcome.samples, index, with_libraries=True)
 
 
-def _import_increase(outcome: process.Outcome) -> Range:
+def _import_increase(outcome: Ran) -> Range:
     before, after, released = outcome.result.import_edges
     inside = memory.within(outcome.samples, before, after)
     return memory.ranges(before, after, released, inside, with_libraries=True)[1]
@@ -89,7 +84,7 @@ def _import_increase(outcome: process.Outcome) -> Range:
 def memory_run(
     seen: StagePass, samples: Sequence[MemoryEdge], index: int, *, with_libraries: bool = False
 ) -> MemoryRun:
-    """The raw ends of one memory pass, from the worker's edges and the supervisor's samples joined by time."""
+    """The raw ends of one memory pass, from the worker's edges and the executor's samples joined by time."""
     start, end, released = seen.edges
     if seen.witnesses is None:
         raise errors.Bug("a memory run left no witnesses")

@@ -1,4 +1,4 @@
-"""What supervisor and worker tell each other, as files: ``request.json`` in, ``result.json`` renamed into place out.
+"""What executor and worker tell each other, as files: ``request.json`` in, ``result.json`` renamed into place out.
 
 A worker for a device without Python can be written against these documents alone.
 """

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 from dynolab import errors
-from dynolab.measure import environment, pagecache, plan, verdict
-from dynolab.measure.campaign import Runner, emit
-from dynolab.measure.clock import now_ns
+from dynolab.measure import environment, plan, verdict
+from dynolab.measure.campaign import Runner
+from dynolab.measure.orders import Files
 from dynolab.measure.plan import Tries
-from dynolab.measure.protocol import VALUES_FILE, Measure, RunKind, RunRequest, RunResult, StagePass
+from dynolab.measure.protocol import Measure, RunKind, RunResult, StagePass
 from dynolab.measure.time_range import time_range
 from dynolab.measure.timing_runs import chosen, process_times, window_of
-from dynolab.spec import untrusted
 from dynolab.spec.measurements import StageName
 from dynolab.spec.profiles import NARROW, ColdProof, TimingRun, Trust
 
@@ -44,7 +41,7 @@ class TimingPasses:
 
     def _compile(self) -> None:
         def compile_once(index: int) -> None:
-            self._process(RunKind.COMPILE, index, self.runner.wipe)
+            self._process(RunKind.COMPILE, index, Files.EMPTY)
 
         compile_once(0)
         first_ns = self.runner.measured.timing[StageName.COMPILE][0].values_ns[0]
@@ -52,7 +49,7 @@ class TimingPasses:
             self._tried(StageName.COMPILE, plan.load_tries(self.runner.campaign.repeats), compile_once, done=1)
 
     def _cold_load(self, index: int) -> None:
-        self._process(RunKind.FIRST_LOAD, index, self.runner.make_cold)
+        self._process(RunKind.FIRST_LOAD, index, Files.COLD)
 
     def _inference(self) -> None:
         """Its processes load warm first: they go on while the loop's range is wide, or the load's within its own bounds."""
@@ -69,7 +66,7 @@ class TimingPasses:
                 "settle_within_ns": plan.SETTLE_WITHIN_NS,
                 "time_limit_ns": max(1, (limit_ns - self._loop_ns) // left),
             }
-            self._process(RunKind.INFERENCE, index, self.runner.make_warm, **changes)
+            self._process(RunKind.INFERENCE, index, Files.WARM, **changes)
 
         self._tried(StageName.INFERENCE, tries, load_and_loop)
         if tries.more:
@@ -79,16 +76,18 @@ class TimingPasses:
 
     def _tried(self, stage: StageName, tries: Tries, process: Callable[[int], None], *, done: int = 0) -> None:
         """The processes of the plan, ``done`` of them already, and more while that may narrow the stage's range."""
-        begun_ns = now_ns()
+        begun_ns = self.runner.now_ns
         for index in range(done, tries.planned + tries.more):
             more = index >= tries.planned
             if more and (
-                not self._may_narrow(stage) or now_ns() - begun_ns >= tries.more_within_ns or self._time_is_up()
+                not self._may_narrow(stage)
+                or self.runner.now_ns - begun_ns >= tries.more_within_ns
+                or self._time_is_up()
             ):
                 return
             process(index)
             if not more:
-                begun_ns = now_ns()
+                begun_ns = self.runner.now_ns
 
     def _time_is_up(self) -> bool:
         return self._loop_ns >= int(self.runner.options.max_profiler_time_s * 1e9)
@@ -108,14 +107,15 @@ class TimingPasses:
         is_on_one = stage is StageName.INFERENCE and all(one.threads == 1 for run in runs for one in run.windows)
         return found.width > NARROW and (is_on_one or found.calm_processes > 0)
 
-    def _process(self, kind: RunKind, index: int, prepare: Callable[[], None], **changes: Any) -> None:
+    def _process(self, kind: RunKind, index: int, files: Files, **changes: Any) -> None:
         """One process of a timing pass, with all stages that it goes through."""
-        prepare()
-        emit(event="stage", stage=kind, text="time", process=index + 1)
+        self.runner.tell(event="stage", stage=kind, text="time", process=index + 1)
         request = self.runner.request(kind, Measure.TIME, best=self.runner.measured.best, **changes)
-        result = self.runner.spawn(request, self._progress(request)).result
+        ran = self.runner.spawn(request, files, shows_progress=kind is RunKind.INFERENCE)
+        result = ran.result
         if kind is RunKind.FIRST_LOAD:
-            self._note_cold(result)
+            proof = cold_proof(result, ran.file_system)
+            self.runner.note(cold=(*self.runner.measured.cold, proof))
         timing = dict(self.runner.measured.timing)
         for stage, seen in result.stages.items():
             timing[stage] = (*timing.get(stage, ()), self._judged(stage, seen, index))
@@ -148,23 +148,6 @@ class TimingPasses:
         if seen.accelerator:
             self.runner.note(accelerator={**measured.accelerator, stage: seen.accelerator})
 
-    def _note_cold(self, result: RunResult) -> None:
-        proof = cold_proof(result, pagecache.file_system(Path(self.runner.campaign.model)))
-        self.runner.note(cold=(*self.runner.measured.cold, proof))
-
-    def _progress(self, request: RunRequest) -> Callable[[], None] | None:
-        if request.kind is not RunKind.INFERENCE:
-            return None
-        watch = LoopWatch(self.runner.next_folder() / VALUES_FILE, request.room)
-
-        def look() -> None:
-            watch.look()
-            if watch.count:
-                of = max(request.iterations, watch.count)
-                emit(event="iteration", count=watch.count, of=of, minimum_ns=watch.minimum_ns)
-
-        return look
-
 
 def cold_proof(result: RunResult, file_system: str | None) -> ColdProof:
     """What one first load shows of its coldness: residency just before it, blocks read and major faults in it."""
@@ -189,39 +172,3 @@ def cold_proof(result: RunResult, file_system: str | None) -> ColdProof:
         major_faults=None if faults is None else int(faults),
         file_system=file_system,
     )
-
-
-class LoopWatch:
-    """Looks into the values of a loop that is still running; each is read once, however often it is looked at."""
-
-    def __init__(self, path: Path, most: int) -> None:
-        self._path, self._most = path, most
-        self.count = 0
-        """Iterations done so far."""
-        self.minimum_ns = 0
-        """The shortest of them; 0 before there is one."""
-
-    def look(self) -> None:
-        """Read what has come since the last look.
-
-        The file is read, not mapped: whoever writes it might cut it off meanwhile, which ends who has it mapped (SIGBUS).
-        """
-        while new := self._next():
-            self.count += len(new)
-            self.minimum_ns = min(new) if self.minimum_ns == 0 else min(self.minimum_ns, *new)
-            if len(new) < _VALUES_AT_ONCE:
-                return
-
-    def _next(self) -> list[int]:
-        try:
-            with untrusted.open_file(self._path, inside=self._path.parent) as file:
-                file.seek(8 * self.count)
-                content = file.read(8 * min(_VALUES_AT_ONCE, self._most - self.count))
-        except (OSError, errors.Forbidden):
-            return []
-        values = memoryview(content[: len(content) // 8 * 8]).cast("q").tolist()
-        return list(takewhile(lambda value: value > 0, values))
-
-
-_VALUES_AT_ONCE = 1 << 14
-"""Room for later values is there already, as zeros: of a long loop's, no more than these are read in vain."""

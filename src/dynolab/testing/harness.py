@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dynolab.measure import memory, memory_limit, process, witnesses
+from dynolab.measure import memory, witnesses
+from dynolab.measure.executor import memory_limit, process
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     InputWishes,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dynolab import errors
-from dynolab.measure import deaths, memory_limit, oom, process
+from dynolab.measure import deaths
+from dynolab.measure.executor import memory_limit, oom, process, worker_deaths
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, Measure, RunKind, RunRequest
 from dynolab.spec.models import ModelFormat
 
@@ -69,7 +70,7 @@ class Seen(memory_limit.MemoryLimit):
 def test_blame_follows_the_evidence(
     code: int, text: str, within: memory_limit.MemoryLimit, expected: type[errors.Error], said: str
 ) -> None:
-    error = deaths.of_worker(code, request(), text, within)
+    error = worker_deaths.of_worker(code, request(), text, within)
     assert type(error) is expected
     assert said in error.message
     assert error.retriable is (expected in (errors.DeviceLost, errors.DeviceUnfit))
@@ -77,9 +78,10 @@ def test_blame_follows_the_evidence(
 
 def test_a_limit_is_blamed_for_a_failed_allocation_and_not_for_a_kill_from_outside() -> None:
     assert (
-        type(deaths.of_worker(-6, request(10**8), "std::bad_alloc", memory_limit.MemoryLimit())) is errors.OutOfMemory
+        type(worker_deaths.of_worker(-6, request(10**8), "std::bad_alloc", memory_limit.MemoryLimit()))
+        is errors.OutOfMemory
     )
-    assert type(deaths.of_worker(-9, request(10**8), "", memory_limit.MemoryLimit())) is errors.DeviceLost
+    assert type(worker_deaths.of_worker(-9, request(10**8), "", memory_limit.MemoryLimit())) is errors.DeviceLost
 
 
 @pytest.mark.parametrize(

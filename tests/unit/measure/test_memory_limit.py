@@ -1,4 +1,4 @@
-"""Control groups: what a killed supervisor left is removed by the next one."""
+"""Control groups: what a killed executor left is removed by the next one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.measure import memory_limit
+from dynolab.measure.executor import memory_limit
 from dynolab.spec.measurements import MemoryEdge
 
 
-def test_groups_of_dead_supervisors_are_swept_and_those_of_living_ones_stay() -> None:
+def test_groups_of_dead_executors_are_swept_and_those_of_living_ones_stay() -> None:
     made = memory_limit.make(256 << 20)
     if not isinstance(made, memory_limit.CgroupLimit):
         pytest.skip("no control group is delegated to us here")
     mine = made.folder
     dead = subprocess.run(
-        [sys.executable, "-c", "from dynolab.measure import memory_limit; print(memory_limit.make(256 << 20).folder)"],
+        [
+            sys.executable,
+            "-c",
+            "from dynolab.measure.executor import memory_limit; print(memory_limit.make(256 << 20).folder)",
+        ],
         capture_output=True,
         text=True,
         check=True,

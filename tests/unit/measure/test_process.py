@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.measure import process
-from dynolab.measure.memory_limit import MemoryLimit
+from dynolab.measure.executor import process
+from dynolab.measure.executor.memory_limit import MemoryLimit
 from dynolab.measure.protocol import PROTOCOL_VERSION, RESULT_FILE, Measure, RunKind, RunRequest
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness

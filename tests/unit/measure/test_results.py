@@ -33,7 +33,7 @@ def honest(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[tuple[RunKind, Measure], tuple[RunRequest, dict[str, Any]]]:
     """What was asked and what an honest worker answered, by kind of run."""
-    from dynolab.measure import process
+    from dynolab.measure.executor import process
 
     folder = tmp_path_factory.mktemp("results")
     (folder / "model.null").write_text("{}", encoding="utf-8")

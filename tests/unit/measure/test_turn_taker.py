@@ -13,32 +13,39 @@ from pathlib import Path
 import pytest
 
 from dynolab import errors
-from dynolab.measure import supervisor
+from dynolab.measure import profiling
 from dynolab.measure.campaign import Runner
 from dynolab.measure.campaign_messages import Campaign
-from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes
-from dynolab.measure.turn_taker import TurnTaker
+from dynolab.measure.duet import WARM_UP_NS
+from dynolab.measure.executor.place import PlaceFolder
+from dynolab.measure.executor.turns import TurnTaker
+from dynolab.measure.orders import Files, Place
+from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, Measure, RunKind
 from dynolab.measure.turns import TURN_MOST
 from dynolab.spec.models import ModelFormat
+from dynolab.testing.direct_device import direct_device
 
 ONNX = Path(__file__).parents[3] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 
 
-def runner(folder: Path, source: Path, runtime: str, kind: ModelFormat, options: str = "") -> Runner:
-    """A runner of a campaign for the model, inspected."""
+def taker_of(folder: Path, source: Path, runtime: str, kind: ModelFormat, options: str = "") -> TurnTaker:
+    """One side of a duet for the model, which was inspected."""
     place = folder / "side"
     (place / "model").mkdir(parents=True)
     model = str(shutil.copy(source, place / "model"))
     wishes = InputWishes(shapes={"x": (1, 3, 48, 192)} if kind == ModelFormat.ONNX else {})
-    made = Runner(place, Campaign(PROTOCOL_VERSION, runtime, model, kind, (model,), options, wishes, 1, 1))
-    supervisor.inspect(made)
-    return made
+    device = direct_device(folder)
+    asked = Campaign(PROTOCOL_VERSION, str(place), runtime, model, kind, (model,), options, wishes, 1, 1, place="side")
+    made = Runner(device, device.look(runtime), asked)
+    profiling.inspect(made)
+    run = made.order(made.request(RunKind.TURNS, Measure.TIME, time_limit_ns=WARM_UP_NS), Files.WARM)
+    return TurnTaker(PlaceFolder(folder, Place("again", (model,))), run)
 
 
-def null(folder: Path, text: str = "{}") -> Runner:
+def null(folder: Path, text: str = "{}") -> TurnTaker:
     model = folder / "m.null"
     model.write_text(text, encoding="utf-8")
-    return runner(folder, model, "null", ModelFormat.NULL)
+    return taker_of(folder, model, "null", ModelFormat.NULL)
 
 
 def cpu_ns(pid: int) -> int:
@@ -51,7 +58,7 @@ def cpu_ns(pid: int) -> int:
 
 
 def test_a_turn_is_as_long_as_it_is_asked_to_be(tmp_path: Path) -> None:
-    with TurnTaker(null(tmp_path, '{"busy_ns": 100000}')) as taker:
+    with null(tmp_path, '{"busy_ns": 100000}') as taker:
         taker.await_ready()
         windows = [taker.take("a", count) for count in (1, 7, TURN_MOST)]
         outcome = taker.finish()
@@ -64,7 +71,7 @@ def test_a_turn_is_as_long_as_it_is_asked_to_be(tmp_path: Path) -> None:
 def test_spinning_threads_stand_still_when_it_is_not_their_turn(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     options = '--onnx_options "intra_op_num_threads=2"'
-    with TurnTaker(runner(tmp_path, ONNX, "onnxruntime", ModelFormat.ONNX, options)) as taker:
+    with taker_of(tmp_path, ONNX, "onnxruntime", ModelFormat.ONNX, options) as taker:
         taker.await_ready()
         taker.take("a", 20)
         before = cpu_ns(taker.worker.pid)
@@ -77,7 +84,7 @@ def test_spinning_threads_stand_still_when_it_is_not_their_turn(tmp_path: Path) 
 
 def test_a_model_that_writes_to_the_channel_is_found_out(tmp_path: Path) -> None:
     ours, models = socket.socketpair()
-    with TurnTaker(null(tmp_path)) as taker, ours, models:
+    with null(tmp_path) as taker, ours, models:
         taker._ours.close()
         taker._ours = ours
         models.sendall(b"\xff" * 8)
@@ -86,7 +93,7 @@ def test_a_model_that_writes_to_the_channel_is_found_out(tmp_path: Path) -> None
 
 
 def test_a_worker_that_ends_before_its_time_is_told_by_its_end(tmp_path: Path) -> None:
-    with TurnTaker(null(tmp_path)) as taker:
+    with null(tmp_path) as taker:
         taker.await_ready()
         os.kill(taker.worker.pid, signal.SIGKILL)
         with pytest.raises(errors.DeviceLost, match="SIGKILL"):

@@ -12,8 +12,8 @@ import pytest
 
 from dynolab import errors
 from dynolab.formats import EXTENSIONS
-from dynolab.measure import process
 from dynolab.measure.clock import now_ns
+from dynolab.measure.executor import process
 from dynolab.measure.protocol import (
     PROTOCOL_VERSION,
     REQUEST_FILE,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from array import array
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dynolab.measure import plan, supervisor, timing
+from dynolab.measure import plan
+from dynolab.measure.executor.place import tried
 from dynolab.measure.protocol import CANDIDATE_FILE
-from dynolab.measure.timing import LoopWatch
 from dynolab.spec.options import parse
+from dynolab.testing.direct_device import direct_device
 from dynolab.testing.harness import Harness
 
 
@@ -49,48 +48,13 @@ def test_bytecode_that_no_worker_can_keep_is_kept_for_them(
     before = harness.inspect().uncompiled
     if harness.sandbox.protects:
         assert not list(cache.iterdir()), "a worker wrote beside the libraries"
-    supervisor.keep_bytecode("null")
+    direct_device(tmp_path).compile_python("null")
     assert list(cache.rglob("numpy/__init__*.pyc"))
     assert harness.inspect().uncompiled < before / 4
 
 
-@pytest.mark.parametrize(
-    ("text", "candidate"), [("3", 3), ("three", plan.CANDIDATE_TRIES), (None, plan.CANDIDATE_TRIES)]
-)
-def test_a_worker_that_does_not_say_what_it_tried_gets_no_further_try(
-    tmp_path: Path, text: str | None, candidate: int
-) -> None:
+@pytest.mark.parametrize(("text", "candidate"), [("3", 3), ("three", None), (None, None)])
+def test_a_worker_that_does_not_say_what_it_tried(tmp_path: Path, text: str | None, candidate: int | None) -> None:
     if text is not None:
         (tmp_path / CANDIDATE_FILE).write_text(text)
-    assert supervisor.tried(tmp_path) == candidate
-
-
-def seen(path: Path, most: int) -> tuple[int, int]:
-    watch = LoopWatch(path, most)
-    watch.look()
-    return watch.count, watch.minimum_ns
-
-
-def test_a_pipe_or_a_link_in_the_place_of_the_durations_is_not_waited_for(tmp_path: Path) -> None:
-    pipe, link, plain = tmp_path / "pipe", tmp_path / "link", tmp_path / "plain"
-    os.mkfifo(pipe)
-    plain.write_bytes(array("q", [5, 3, 9, 0, 0]).tobytes() + b"x")
-    link.symlink_to(plain)
-    assert seen(pipe, 10) == seen(link, 10) == seen(tmp_path / "none", 10) == (0, 0)
-    assert seen(plain, 10) == (3, 3)
-    assert seen(plain, 1) == (1, 5)
-    assert seen(plain, 0) == (0, 0)
-
-
-def test_a_look_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was seen does not count again, whatever becomes of it, and long loops are read in parts."""
-    monkeypatch.setattr(timing, "_VALUES_AT_ONCE", 4)
-    path, watch = tmp_path / "values.bin", LoopWatch(tmp_path / "values.bin", 100)
-    done = [9, 8, 8, 7, 30, 30, 30, 30, 30, 2, 30]
-    for count, smallest in ((3, 8), (3, 8), (4, 7), (9, 7), (11, 2)):
-        path.write_bytes(array("q", [*done[:count], *[0] * (100 - count)]).tobytes())
-        watch.look()
-        assert (watch.count, watch.minimum_ns) == (count, smallest)
-    path.write_bytes(array("q", [*[1] * 11, 5, *[0] * 88]).tobytes())
-    watch.look()
-    assert (watch.count, watch.minimum_ns) == (12, 2)
+    assert tried(tmp_path) == candidate

@@ -1,4 +1,4 @@
-"""The limit on a worker's memory: a cgroup where one is delegated to us, else the supervisor watches its size."""
+"""The limit on a worker's memory: a cgroup where one is delegated to us, else the executor watches its size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dynolab import errors
-from dynolab.measure import oom
+from dynolab.measure.executor import oom
 from dynolab.spec.measurements import MemoryEdge
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -50,7 +50,7 @@ class MemoryLimit:
 class WatchedLimit(MemoryLimit):
     """RLIMIT_DATA in the worker (it sets it itself), and looks at its resident size from outside."""
 
-    method = "RLIMIT_DATA and the supervisor's watch"
+    method = "RLIMIT_DATA and the executor's watch"
     watches = True
 
     def __init__(self, limit_bytes: int) -> None:
@@ -124,7 +124,7 @@ def make(limit_bytes: int | None) -> MemoryLimit:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the groups of supervisors that were killed before they could: those whose process is gone."""
+    """Remove the groups of executors that were killed before they could: those whose process is gone."""
     for left in folder.glob("dynolab-*"):
         if not Path("/proc", left.name.split("-")[1]).exists():
             with suppress(OSError):

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dynolab import errors
-from dynolab.measure import deaths, memory_readings, room
+from dynolab.measure import memory_readings, room
 from dynolab.measure.clock import now_ns
-from dynolab.measure.memory_limit import MemoryLimit, limit_error
+from dynolab.measure.executor import worker_deaths
+from dynolab.measure.executor.memory_limit import MemoryLimit, limit_error
 from dynolab.measure.protocol import (
     LOG_FILE,
     REQUEST_FILE,
@@ -80,7 +81,7 @@ class Worker:
         sandbox: Sandbox,
         stdin: int = subprocess.DEVNULL,
     ) -> None:
-        self.request, self._folder = request, folder
+        self.request, self.folder = request, folder
         self._deadline_ns, self._memory_limit, self._sandbox, self._stdin = deadline_ns, memory_limit, sandbox, stdin
         self._samples: list[MemoryEdge] = []
         self._stopped: errors.Error | None = None
@@ -88,7 +89,7 @@ class Worker:
         self._start_ns = self._end_ns = 0
 
     def __enter__(self) -> Worker:
-        folder = self._folder
+        folder = self.folder
         folder.mkdir(parents=True)
         write(self.request, folder / REQUEST_FILE)
         self._confinement = _confinement(folder, self.request)
@@ -114,7 +115,7 @@ class Worker:
         with self._log:
             self._process.kill()
             tidy(self._confinement.writable)
-            untrusted.remove(self._folder / SCRATCH_FOLDER)
+            untrusted.remove(self.folder / SCRATCH_FOLDER)
             self._text = _log_tail(self._log)
         self._end_ns = now_ns()
 
@@ -162,9 +163,9 @@ class Worker:
         """What came of it, once it is over."""
         stopped = self._stopped or self._memory_limit.verdict()
         code = self._process.returncode or 0
-        result = _result(self._folder, code, stopped, self.request, self._text, self._memory_limit)
+        result = _result(self.folder, code, stopped, self.request, self._text, self._memory_limit)
         if result.error is not None:
-            result = replace(result, error=_blamed(errors.from_dict(result.error), self._folder).to_dict())
+            result = replace(result, error=_blamed(errors.from_dict(result.error), self.folder).to_dict())
         return Outcome(result, self._end_ns - self._start_ns, self._samples, self._text)
 
 
@@ -208,7 +209,7 @@ def _result(
         try:
             return _explain_limits(read_result(folder, request), request)
         except FileNotFoundError:
-            error = deaths.of_worker(code, request, text, memory_limit)
+            error = worker_deaths.of_worker(code, request, text, memory_limit)
         except errors.WorkerCrashed as unbelievable:
             error = unbelievable
     if not error.details.get("log"):

@@ -1,0 +1,135 @@
+"""The device as the policy sees it: the executor's verbs as methods, over a line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from dynolab import errors
+from dynolab.measure import deaths
+from dynolab.measure.orders import (
+    LINE_MAX_BYTES,
+    At,
+    Look,
+    Place,
+    Prepared,
+    Ran,
+    Reference,
+    ReferenceTimes,
+    Run,
+    Survey,
+    TookTurns,
+    Turns,
+    Verb,
+    document_of,
+    line_of,
+)
+from dynolab.measure.protocol import PROTOCOL_VERSION
+from dynolab.spec import codec
+
+T = TypeVar("T")
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class Line(Protocol):
+    """Lines to an executor and back, as :class:`dynolab.connections.base.Session` has them."""
+
+    def send(self, line: str) -> None:
+        """Give it one line."""
+
+    def receive(self) -> str | None:
+        """Its next line; None: it ended."""
+
+    def ended(self) -> tuple[int, str]:
+        """Exit status, and the end of standard error."""
+
+
+class Device:
+    """One executor. Each method is one order: it returns the answer, and raises the error that is given in its place."""
+
+    def __init__(self, line: Line, tell: Tell) -> None:
+        self._line, self.tell = line, tell
+        self._number = 0
+        self.now_ns = 0
+        """The device's monotonic clock as its last answer told it: time that the line takes is no time of the device."""
+
+    def look(self, runtime: str) -> Survey:
+        """What the device is now. Raises :class:`~dynolab.errors.DeviceUnstable` for an executor of another protocol."""
+        found = self._order(Verb.LOOK, Look(runtime), Survey)
+        if found.protocol != PROTOCOL_VERSION:
+            raise errors.DeviceUnstable(
+                f"the device's executor speaks protocol {found.protocol}, this side {PROTOCOL_VERSION}",
+                hint="install the same version of dynolab on both sides",
+            )
+        return found
+
+    def prepare(self, place: Place) -> Prepared:
+        """Have the folders of a place."""
+        return self._order(Verb.PREPARE, place, Prepared)
+
+    def reference(self, threads: Sequence[int], looks: int) -> dict[int, int]:
+        """The reference kernel's shortest time in ns, by number of threads."""
+        wanted = tuple(threads)
+        found = self._order(Verb.REFERENCE, Reference(wanted, looks), ReferenceTimes)
+        return dict(zip(wanted, found.times_ns, strict=True))
+
+    def run(self, run: Run) -> Ran:
+        """One worker process; the model's error is in its result."""
+        return self._order(Verb.RUN, run, Ran)
+
+    def turns(self, turns: Turns) -> TookTurns:
+        """Two worker processes that take turns."""
+        return self._order(Verb.TURNS, turns, TookTurns)
+
+    def compile_python(self, runtime: str) -> None:
+        """Have Python keep what it compiles of the runtime's library."""
+        self._answer(Verb.COMPILE_PYTHON, Look(runtime))
+
+    def set_aside(self, place: str) -> None:
+        """Keep the place's artifact for later."""
+        self._answer(Verb.SET_ASIDE, At(place))
+
+    def put_back(self, place: str) -> None:
+        """Have the artifact again."""
+        self._answer(Verb.PUT_BACK, At(place))
+
+    def close(self) -> None:
+        """The last order: wait until nothing of the campaign runs there any more."""
+        self._line.send(line_of({"order": self._number + 1, "verb": Verb.CLOSE}))
+        while self._line.receive() is not None:
+            pass
+
+    def _order(self, verb: Verb, document: object, kind: type[T]) -> T:
+        answer = self._answer(verb, document)
+        try:
+            return codec.decode(kind, answer, f"the answer to {verb}")
+        except errors.SpecInvalid as error:
+            raise errors.DeviceUnstable(
+                f"the device's executor does not speak as this side does: {error.message}",
+                hint="install the same version of dynolab on both sides",
+            ) from error
+
+    def _answer(self, verb: Verb, document: object) -> Any:
+        self._number += 1
+        self._line.send(line_of({"order": self._number, "verb": verb, "with": codec.encode(document)}))
+        while True:
+            told = self._next()
+            if "event" in told:
+                self.tell(told)
+            elif told.get("answer") == self._number:
+                self.now_ns = int(told["at_ns"])
+                if "error" in told:
+                    raise errors.from_dict(told["error"])
+                return told["value"]
+
+    def _next(self) -> dict[str, Any]:
+        """The next document; what else comes is noise, and passed over."""
+        while (line := self._line.receive()) is not None:
+            if len(line) > LINE_MAX_BYTES:
+                raise errors.TooLarge(f"the device answers with {len(line)} bytes, the most is {LINE_MAX_BYTES}")
+            if (told := document_of(line)) is not None:
+                return told
+        code, log = self._line.ended()
+        raise deaths.from_outside(code, "the executor", log=log) or errors.Bug(
+            f"the executor ended with code {code}", details={"log": log}
+        )

@@ -1,0 +1,1 @@
+"""What works on the device: carries out the orders of :mod:`dynolab.measure.orders`, and decides nothing."""

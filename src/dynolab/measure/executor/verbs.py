@@ -1,0 +1,142 @@
+"""The verbs of :mod:`dynolab.measure.orders`, one method each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dynolab import errors
+from dynolab.measure import environment, memory_readings, witnesses
+from dynolab.measure.executor.place import PlaceFolder
+from dynolab.measure.executor.turns import take_turns
+from dynolab.measure.identity import identity
+from dynolab.measure.orders import (
+    At,
+    Look,
+    Place,
+    Prepared,
+    Ran,
+    Reference,
+    ReferenceTimes,
+    Run,
+    Survey,
+    TookTurns,
+    Turns,
+    Verb,
+)
+from dynolab.measure.protocol import PROTOCOL_VERSION
+from dynolab.measure.readings import reference_kernel
+from dynolab.sandbox import base as sandbox
+from dynolab.spec import codec
+
+_LIBRARY_ONCE = (
+    "import sys, importlib.metadata, numpy.random; from dynolab.measure.worker import plugins as p; "
+    "p.load('dynolab.runtimes', sys.argv[1]).import_library()"
+)
+
+
+class Executor:
+    """What was prepared in a workspace. ``tell`` is given the events of progress."""
+
+    def __init__(self, workspace: Path, tell: Callable[[Mapping[str, Any]], None]) -> None:
+        self._workspace, self._tell = workspace, tell
+        self._places: dict[str, PlaceFolder] = {}
+        self._verbs: Mapping[Verb, tuple[type[Any], Callable[[Any], object]]] = {
+            Verb.LOOK: (Look, self.look),
+            Verb.PREPARE: (Place, self.prepare),
+            Verb.REFERENCE: (Reference, self.reference),
+            Verb.RUN: (Run, self.run),
+            Verb.TURNS: (Turns, self.turns),
+            Verb.COMPILE_PYTHON: (Look, self.compile_python),
+            Verb.SET_ASIDE: (At, lambda at: self._at(at.place).set_aside()),
+            Verb.PUT_BACK: (At, lambda at: self._at(at.place).put_back()),
+        }
+
+    def carry_out(self, verb: str, document: Any) -> object:
+        """The answer of a verb, encoded. Raises :class:`~dynolab.errors.SpecInvalid` for an order that is none."""
+        if verb not in self._verbs:
+            raise errors.SpecInvalid(f"there is no verb {verb[:100]!r}", hint=f"there are: {', '.join(self._verbs)}")
+        kind, method = self._verbs[Verb(verb)]
+        answer = method(codec.decode(kind, document, f"the order {verb}"))
+        return None if answer is None else codec.encode(answer)
+
+    def close(self) -> None:
+        """Remove what was set up besides files."""
+        for place in self._places.values():
+            place.close()
+
+    def look(self, wanted: Look) -> Survey:
+        """What this device is now. The reference kernel is none of it: it is asked for by itself."""
+        return Survey(
+            protocol=PROTOCOL_VERSION,
+            device=environment.device_facts(),
+            environment=environment.environment() | {"sandbox": sandbox.told(sandbox.strongest())},
+            identity=identity(),
+            kernel_identity=reference_kernel.identity(),
+            cores=os.cpu_count() or 1,
+            readings=witnesses.all_names(),
+            memory_reason=memory_readings.unavailable(),
+            memory_resolution_bytes=memory_readings.resolution_bytes(),
+            memory_method=memory_readings.method(),
+            clock=datetime.now(UTC).isoformat(timespec="seconds"),
+            unavailable=_unavailable(wanted.runtime),
+        )
+
+    def prepare(self, place: Place) -> Prepared:
+        """Have a place's folders, and its memory limit."""
+        made = self._places[place.name] = PlaceFolder(self._workspace, place)
+        return Prepared(made.memory_limit.method)
+
+    def reference(self, wanted: Reference) -> ReferenceTimes:
+        """The reference kernel in this process now: what a model's process tells could spoil the record for all others."""
+        team = reference_kernel.KernelTeam()
+        try:
+            times = [min(team.slowest_ns(threads) for _ in range(wanted.looks)) for threads in wanted.threads]
+        finally:
+            team.close()
+        return ReferenceTimes(tuple(times))
+
+    def run(self, order: Run) -> Ran:
+        """One worker process."""
+
+        def progress(count: int, of: int, minimum_ns: int) -> None:
+            self._tell({"event": "iteration", "count": count, "of": of, "minimum_ns": minimum_ns})
+
+        return self._at(order.place).run(order, progress)
+
+    def turns(self, order: Turns) -> TookTurns:
+        """Two workers that take turns."""
+        return take_turns(order, {run.place: self._at(run.place) for run in order.runs})
+
+    def compile_python(self, wanted: Look) -> None:
+        """Import a runtime's library once outside the sandbox, without any model, so that Python keeps what it compiles.
+
+        Some installers leave that to the first import, and inside, where nothing of Python may be written, every import would
+        be one.
+        """
+        if sys.dont_write_bytecode:
+            return
+        command = [sys.executable, "-P", "-c", _LIBRARY_ONCE, wanted.runtime]
+        nowhere = subprocess.DEVNULL
+        # An agent closes its own files to others, but workers, which are others where the agent is root, read these.
+        subprocess.run(command, stdout=nowhere, stderr=nowhere, stdin=nowhere, check=False, umask=0o022)
+
+    def _at(self, name: str) -> PlaceFolder:
+        if name not in self._places:
+            raise errors.SpecInvalid(f"the place {name[:100]!r} was not prepared", hint="prepare it first")
+        return self._places[name]
+
+
+def _unavailable(runtime: str) -> str | None:
+    """Why the runtime cannot be used here, or None."""
+    from dynolab.runtimes.base import runtime_named  # with numpy: most orders need neither
+
+    try:
+        return runtime_named(runtime).unavailable()
+    except (errors.NotFound, errors.PluginMissing) as error:
+        return error.message
