@@ -24,7 +24,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from dynolab import errors, plugins
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import RESULT_FILE, compile_model
 from dynolab.jobs.profile import profile
@@ -41,7 +41,7 @@ REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
 
 def compiled(model: Path, folder: Path, options: str = "", **more: Any) -> Compiled:
     spec = CompileSpec(model=model, folder=folder, options=options, **more)
-    made = compile_model(spec, Context(local, lambda _: None))
+    made = compile_model(spec, Context(this_machine(), lambda _: None))
     assert not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("compile-*")), "nothing is left behind"
     return made
 

@@ -21,7 +21,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from dynolab import errors
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs._sources import open_source
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import RESULT_FILE, compile_model
@@ -40,7 +40,7 @@ REQUIRED = os.environ.get("DYNOLAB_REQUIRED_RUNTIMES", "").split()
 
 def compiled(model: Path, folder: Path, options: str, chipset: str = "sm8550", **more: Any) -> Compiled:
     spec = CompileSpec(model=model, folder=folder, options=f"--target_runtime {options}", chipset=chipset, **more)
-    made = compile_model(spec, Context(local, lambda _: None))
+    made = compile_model(spec, Context(this_machine(), lambda _: None))
     assert not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("compile-*")), "nothing is left behind"
     return made
 

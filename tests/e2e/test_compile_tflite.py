@@ -22,7 +22,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
 from dynolab import errors
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import compile_model
 from dynolab.runtimes.litert import schema
@@ -42,7 +42,7 @@ converts = pytest.mark.slow  # the environment takes a minute to make where it i
 
 def compiled(model: Path, folder: Path, options: str = "", **more: Any) -> Compiled:
     spec = CompileSpec(model=model, folder=folder, options=f"--target_runtime tflite {options}", **more)
-    made = compile_model(spec, Context(local, lambda _: None))
+    made = compile_model(spec, Context(this_machine(), lambda _: None))
     assert not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("compile-*")), "nothing is left behind"
     return made
 

@@ -19,7 +19,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from dynolab import errors
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import compile_model
 from dynolab.spec.compiles import Compiled, CompileSpec
@@ -34,7 +34,9 @@ converts = pytest.mark.slow  # the environment takes a minute to make where it i
 
 
 def compiled(model: Path, folder: Path, options: str) -> Compiled:
-    return compile_model(CompileSpec(model=model, folder=folder, options=options), Context(local, lambda _: None))
+    return compile_model(
+        CompileSpec(model=model, folder=folder, options=options), Context(this_machine(), lambda _: None)
+    )
 
 
 def told(made: Compiled) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("h5py")
 
+from dynolab.connections.base import this_machine
 from dynolab.errors import ModelNotSupported, SpecInvalid
-from dynolab.jobs._campaigns import this_machine
 from dynolab.jobs._datasets import h5
 from dynolab.jobs.base import Context
 from dynolab.jobs.inference import plugin as job

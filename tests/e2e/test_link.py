@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from dynolab import errors
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs.base import Context
 from dynolab.jobs.compile import compile_model
 from dynolab.jobs.link import RESULT_FILE, link_models
@@ -27,7 +27,7 @@ from dynolab.spec.compiles import CompileSpec, InputSpec
 from dynolab.spec.links import Linked, LinkSource, LinkSpec
 
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
-CONTEXT = Context(local, lambda _: None)
+CONTEXT = Context(this_machine(), lambda _: None)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from dynolab import errors
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs.base import Context
 from dynolab.jobs.quantize import RESULT_FILE, quantize_model
 from dynolab.spec import codec
@@ -37,7 +37,7 @@ CLASSES, SIDE = 5, 8
 
 def quantized(model: Path, data: Path, folder: Path, **more: Any) -> Quantized:
     spec = QuantizeSpec(model=model, data=data, folder=folder, **more)
-    made = quantize_model(spec, Context(local, lambda _: None))
+    made = quantize_model(spec, Context(this_machine(), lambda _: None))
     assert not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("quantize-*")), "nothing is left behind"
     return made
 

@@ -21,7 +21,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dynolab import errors
-from dynolab.connections.local import plugin as local
+from dynolab.connections.base import this_machine
 from dynolab.jobs import _verify_layers as verify_layers
 from dynolab.jobs.base import Context
 from dynolab.jobs.quantize import quantize_model
@@ -73,7 +73,7 @@ def pictures(path: Path, count: int) -> Path:
 def verified(a: Path, b: Path, *runtimes: str, **more: Any) -> Verified:
     said: list[str] = []
     sides = (VerifySide(a, *runtimes[:1]), VerifySide(b, *runtimes[1:]))
-    found = verify_models(VerifySpec(*sides, **more), Context(local, lambda event: said.append(event["text"])))
+    found = verify_models(VerifySpec(*sides, **more), Context(this_machine(), lambda event: said.append(event["text"])))
     assert not list(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("verify-*")), "nothing is left behind"
     assert codec.decode(Verified, json.loads(json.dumps(codec.encode(found)))) == found
     return found
@@ -93,7 +93,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net(folder / "other.onnx", dense=np.ones((8 * SIDE * SIDE, CLASSES), np.float32))
     net(folder / "wide.onnx", dense=np.ones((8 * SIDE * SIDE, 7), np.float32))
     data = pictures(folder / "data.npz", 40)
-    quantize_model(QuantizeSpec(folder / "net.onnx", data, folder / "small"), Context(local, lambda _: None))
+    quantize_model(QuantizeSpec(folder / "net.onnx", data, folder / "small"), Context(this_machine(), lambda _: None))
     return folder
 
 
@@ -226,7 +226,7 @@ def test_openvino_s_layers_stand_beside_onnx_runtime_s(models: Path) -> None:
     sides = VerifySide(models / "net.onnx"), VerifySide(models / "net.onnx", "openvino", '--openvino_options "inference_precision=f32"')  # fmt: skip
     spec = VerifySpec(*sides, samples=2, layers=True)
     for turned in (spec, VerifySpec(spec.b, spec.a, samples=2, layers=True)):
-        found = verify_models(turned, Context(local, lambda _: None))
+        found = verify_models(turned, Context(this_machine(), lambda _: None))
         assert found.layers is not None, found.layers_reason
         assert len(found.layers.layers) >= 3
         assert all(one.psnr_db is None or one.psnr_db > 100 for one in found.layers.layers)

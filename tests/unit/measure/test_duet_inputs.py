@@ -14,7 +14,7 @@ def planned(name: str, *shape: int, file: str | None = None) -> InputPlan:
 
 
 def bound(wishes: InputWishes, *inputs: InputPlan) -> InputWishes:
-    campaign = Campaign(PROTOCOL_VERSION, "null", "m", ModelFormat.NULL, ("m",), "", wishes, 1, 1)
+    campaign = Campaign(PROTOCOL_VERSION, "w", "null", "m", ModelFormat.NULL, ("m",), "", wishes, 1, 1)
     made = bound_to(campaign, inputs)
     assert (made.model, made.repeats, made.options_text) == (campaign.model, campaign.repeats, campaign.options_text)
     return made.wishes

@@ -14,6 +14,7 @@ from dynolab.errors import ModelNotSupported, WorkerCrashed
 from dynolab.measure import layer_pass, layer_table, layer_times, layer_tries, plan
 from dynolab.measure.layer_pass import WINDOW_ITERATIONS, CalmWatch
 from dynolab.measure.layer_times import CALM_ENOUGH
+from dynolab.measure.orders import Files
 from dynolab.measure.protocol import LayerPass
 from dynolab.measure.time_range import CALM_DELAY_SHARE, reference_name
 from dynolab.measure.timed_loop import WINDOW_NS
@@ -249,13 +250,14 @@ class Runner:
         self.options = SimpleNamespace(compute_units=units)
         self.noted: dict[str, Any] = {}
 
-    def make_warm(self) -> None:
+    def tell(self, **event: object) -> None:
         return None
 
     def request(self, *_: object, **__: object) -> None:
         return None
 
-    def spawn(self, _: object) -> SimpleNamespace:
+    def spawn(self, _: object, files: Files) -> SimpleNamespace:
+        assert files is Files.WARM
         found = self.left.pop(0)
         if isinstance(found, Exception):
             raise found

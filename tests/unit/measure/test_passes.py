@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dynolab.jobs._campaigns import this_machine
+from dynolab.connections.base import this_machine
 from dynolab.jobs.base import Context
 from dynolab.jobs.profile import plugin as job
 from dynolab.spec.jobs import ProfileSpec

@@ -42,6 +42,7 @@ def test_bytecode_that_no_worker_can_keep_is_kept_for_them(
     cache = tmp_path / "bytecode"
     cache.mkdir()
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(cache))
     monkeypatch.setattr(sys, "pycache_prefix", str(cache))
     harness = null_harness()
