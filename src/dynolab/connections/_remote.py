@@ -1,22 +1,16 @@
-"""What a device on the other end of a line must be able to do: everything else is built on these five (see ``_sessions``)."""
+"""What a device on the other end of a line must be able to do: all else is built on it (see ``_sessions``)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dynolab.connections.base import Tell
 
-
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    """How Python is started on a device: the command before its arguments, and variables that it needs."""
-
-    command: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...] = ()
+SILENT_S = 20.0
+"""A line on which nothing came for so long is broken: the keeper on the device says something every five seconds."""
 
 
 class Stream(Protocol):
@@ -26,42 +20,44 @@ class Stream(Protocol):
         """Write a line to its standard input. Raises :class:`~dynolab.errors.DeviceLost`."""
 
     def receive(self) -> str | None:
-        """The next line of its standard output; None: it ended. Raises :class:`~dynolab.errors.DeviceLost` when the link broke."""
+        """The next line of its standard output; None: it ended.
 
-    def ended(self) -> tuple[int, str]:
-        """Exit status, and the end of standard error, after :meth:`receive` gave None."""
+        Raises :class:`~dynolab.errors.DeviceLost` when the line broke, or nothing came for :data:`SILENT_S`.
+        """
 
     def close(self) -> None:
         """Let it go: its standard input is closed. Never raises."""
 
 
 class Remote(ABC):
-    """A device that is reached over a line. Methods may be called again after :class:`~dynolab.errors.DeviceLost`: they connect anew."""
+    """A device that is reached over a line. A method that is called after :class:`~dynolab.errors.DeviceLost` connects anew."""
 
     address: str
     root: str
-    """The folder of ours on the device, as a shell there writes it: it may hold a variable."""
+    """The folder of ours on the device, absolute."""
 
     @abstractmethod
     def ask(self, script: str, *, timeout_s: float = 60.0) -> str:
         """What a POSIX shell script prints there, without the last line's end.
 
-        Raises :class:`~dynolab.errors.TransferFailed`, with what it wrote to standard error, when it fails, and
-        :class:`~dynolab.errors.DeviceLost`.
+        What a shell's start-up files print is none of it. Raises :class:`~dynolab.errors.TransferFailed`, with what it wrote to
+        standard error, when it fails, and :class:`~dynolab.errors.DeviceLost`.
         """
 
     @abstractmethod
-    def push(self, source: Path, target: str, *, resume: bool = False) -> None:
-        """Copy a file there, making its folder; ``resume``: what is there of it already is kept, and the rest is added.
+    def push(self, source: Path, target: str) -> None:
+        """Copy a file there, making its folder; what is there of it already, from a line that broke, is kept and added to.
 
-        Raises :class:`~dynolab.errors.TransferFailed`, with the bytes that it needs and that are free where there are too few.
+        Raises :class:`~dynolab.errors.TransferFailed`, with the bytes that it needs and that are free where there are too few,
+        and :class:`~dynolab.errors.DeviceLost`.
         """
 
     @abstractmethod
     def pull(self, source: str, target: Path, *, most_bytes: int) -> None:
         """Copy a regular file from there; no link is followed.
 
-        Raises :class:`~dynolab.errors.Forbidden`, :class:`~dynolab.errors.TooLarge`, :class:`~dynolab.errors.TransferFailed`.
+        Raises :class:`~dynolab.errors.Forbidden`, :class:`~dynolab.errors.TooLarge`, :class:`~dynolab.errors.TransferFailed` and
+        :class:`~dynolab.errors.DeviceLost`.
         """
 
     @abstractmethod
@@ -69,10 +65,10 @@ class Remote(ABC):
         """Run a command there, with lines both ways. Raises :class:`~dynolab.errors.DeviceLost`."""
 
     @abstractmethod
-    def interpreter(self, tell: Tell) -> Interpreter:
-        """A Python there that fits (3.11 or newer, 64 bits); where the device has none, what brings one is done here.
+    def interpreter(self, tell: Tell) -> str:
+        """The path of a Python there (3.11 or newer); where the device has none, what brings one is done here.
 
-        Raises :class:`~dynolab.errors.PluginMissing`.
+        ``sys.executable`` is that path, and ``-m venv --without-pip`` works. Raises :class:`~dynolab.errors.PluginMissing`.
         """
 
     def close(self) -> None:

@@ -1,0 +1,205 @@
+"""Brings to a device what it measures with: our measuring half and wheels, once, kept there by digest.
+
+Below the device's root: ``wheels/<sha256>`` (unpacked), ``envs/<digest>`` (a virtual environment that names some of them),
+``models/<sha256>``, ``workspaces``. What has a name is whole: it is unpacked beside and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dynolab.connections._measuring_half import measuring_half
+from dynolab.connections._remote import Remote
+from dynolab.connections._wheels import DeviceSystem, requirements_of, wheels_for
+from dynolab.connections.base import ModelFiles, Tell
+from dynolab.errors import Error, PluginMissing, TransferFailed
+
+_PROBE = (
+    "import importlib.util as u, json, platform, shutil, struct, sys; "
+    "print(json.dumps({'python': sys.version_info[:2], 'architecture': platform.machine(), 'libc': platform.libc_ver(), "
+    "'bits': struct.calcsize('P') * 8, 'lacks': [n for n in ('venv', 'zlib', 'ctypes') if u.find_spec(n) is None], "
+    "'free': shutil.disk_usage(sys.argv[1]).free}))"
+)
+UNPACK_S = 1800.0
+_SHORT = 24
+"""Digits of a digest that name an environment."""
+SPARE_BYTES = 64 << 20
+"""To be left free on the device beside what is brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something to unpack on the device: a zip file here, and its digest."""
+
+    name: str
+    sha256: str
+    content: Path | bytes
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """What it takes there, roughly twice with what Python compiles of it."""
+        return 4 * (self.content.stat().st_size if isinstance(self.content, Path) else len(self.content))
+
+
+def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell) -> str:
+    """The path of an interpreter on the device that can measure with these runtimes.
+
+    Raises :class:`PluginMissing` where the device cannot have that, and what a :class:`Remote` raises.
+    """
+    items_digest, env = "", ""
+    python = remote.interpreter(tell)
+    system = _system(remote, python)
+    items = _items(system, runtimes, tell)
+    items_digest = hashlib.sha256("\n".join([python, *(one.sha256 for one in items)]).encode()).hexdigest()[:_SHORT]
+    env = f"{remote.root}/envs/{items_digest}"
+    there = remote.ask(
+        f"mkdir -p {_q(remote.root)}/wheels {_q(remote.root)}/envs; [ -e {_q(env)}/complete ] && echo complete; ls {_q(remote.root)}/wheels"
+    ).split()
+    if "complete" not in there:
+        _bring(remote, python, [one for one in items if one.sha256 not in there], tell)
+        _make_environment(remote, python, env, items)
+    return f"{env}/bin/python"
+
+
+def _system(remote: Remote, python: str) -> DeviceSystem:
+    """Raises :class:`PluginMissing` for a Python that lacks what is needed."""
+    told = remote.ask(f"mkdir -p {_q(remote.root)}; {_q(python)} -c {_q(_PROBE)} {_q(remote.root)}")
+    try:
+        found: Mapping[str, Any] = json.loads(told)
+        system = DeviceSystem(
+            str(found["architecture"]),
+            (int(found["python"][0]), int(found["python"][1])),
+            (str(found["libc"][0]), str(found["libc"][1])),
+        )
+        lacks, bits = list(found["lacks"]), int(found["bits"])
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise PluginMissing(f"Python on {remote.address} answers {told[:200]!r}, and not what it is") from error
+    if bits != 64:
+        raise PluginMissing(
+            f"Python on {remote.address} is one of {bits} bits, and the runtimes' wheels are for 64",
+            hint="a system of 64 bits on the device",
+        )
+    if lacks:
+        raise PluginMissing(
+            f"Python on {remote.address} lacks its module {', '.join(lacks)}",
+            hint="on Debian and its kin: apt install python3 python3-venv",
+        )
+    return system
+
+
+def _items(system: DeviceSystem, runtimes: Sequence[str], tell: Tell) -> list[Item]:
+    """Everything for these runtimes; our own half first. Runtimes of outside distributions need that distribution."""
+    own, digest = measuring_half()
+    extras = [name for name in runtimes if name != "null"]
+    wanted = sorted({"numpy>=2.3,<3", *requirements_of(system, extras, base=False)})
+    wheels = wheels_for(system, wanted, tell)
+    return [Item("dynolab", digest, own), *(Item(one.path.name, one.sha256, one.path) for one in wheels)]
+
+
+def _bring(remote: Remote, python: str, items: Sequence[Item], tell: Tell) -> None:
+    needed, free = sum(one.unpacked_bytes for one in items) + SPARE_BYTES, _free_bytes(remote)
+    if free < needed:
+        raise TransferFailed(
+            f"{remote.address} has {free / 1e6:.0f} MB free in {remote.root}, and {needed / 1e6:.0f} MB are needed "
+            f"for {', '.join(one.name for one in items)}",
+            hint="make room there, or name another folder: DYNOLAB_DEVICE_ROOT",
+        )
+    for one in items:
+        size = one.unpacked_bytes / 4
+        tell(f"pushing {one.name} to {remote.address} ({size / 1e6:.1f} MB)")
+        at = f"{remote.root}/wheels/{one.sha256}"
+        try:
+            _push(remote, one, f"{at}.zip")
+            remote.ask(_unpacking(python, at, one.sha256), timeout_s=UNPACK_S)
+        except TransferFailed:
+            _forget(remote, at)
+            raise
+
+
+def _push(remote: Remote, item: Item, target: str) -> None:
+    if isinstance(item.content, Path):
+        remote.push(item.content, target)
+        return
+    with tempfile.NamedTemporaryFile(prefix="dynolab-") as file:
+        file.write(item.content)
+        file.flush()
+        remote.push(Path(file.name), target)
+
+
+def _unpacking(python: str, at: str, sha256: str) -> str:
+    """The script that checks, unpacks and compiles what was pushed, and names it when it is whole."""
+    zipped, new = _q(f"{at}.zip"), _q(f"{at}.new")
+    return (
+        f"set -e; found=$(sha256sum < {zipped} | cut -c1-64); "
+        f'[ "$found" = {sha256} ] || {{ echo "it came broken" >&2; exit 1; }}; '
+        f"rm -rf {new}; {_q(python)} -m zipfile -e {zipped} {new}; "
+        f"{_q(python)} -m compileall -q {new} >/dev/null 2>&1 || :; rm -f {zipped}; rm -rf {_q(at)}; mv {new} {_q(at)}"
+    )
+
+
+def _forget(remote: Remote, at: str) -> None:
+    """Leave nothing half done."""
+    with suppress(Error):
+        remote.ask(f"rm -rf {_q(at + '.zip')} {_q(at + '.new')}")
+
+
+def _make_environment(remote: Remote, python: str, env: str, items: Sequence[Item]) -> None:
+    folders = "\\n".join(f"{remote.root}/wheels/{one.sha256}" for one in items)
+    new = f"{env}.new"
+    remote.ask(
+        f"set -e; rm -rf {_q(new)} {_q(env)}; {_q(python)} -m venv --without-pip {_q(env)}; "
+        f"for site in {_q(env)}/lib/python*/site-packages; do printf {_q(folders + chr(92) + 'n')} > $site/dynolab.pth; done; "
+        f": > {_q(env)}/complete",
+        timeout_s=300,
+    )
+
+
+def place_model(remote: Remote, model: ModelFiles, tell: Tell) -> tuple[str, ...]:
+    """Where a model's files lie on the device: sent once, kept by their digest."""
+    at = f"{remote.root}/models/{model.sha256}"
+    paths = tuple(f"{at}/{path}" for path in model.paths)
+    if remote.ask(f"[ -e {_q(at)}/.complete ] && touch {_q(at)}/.complete && echo there || :") == "there":
+        return paths
+    needed = sum((model.folder / path).stat().st_size for path in model.paths)
+    if (free := _free_bytes(remote)) < needed + SPARE_BYTES:
+        raise TransferFailed(
+            f"{remote.address} has {free / 1e6:.0f} MB free in {remote.root}, and the model takes {needed / 1e6:.0f} MB",
+            hint="make room there, or name another folder: DYNOLAB_DEVICE_ROOT",
+        )
+    tell(f"pushing the model to {remote.address} ({needed / 1e6:.1f} MB)")
+    for path, target in zip(model.paths, paths, strict=True):
+        remote.push(model.folder / path, target)
+    _check_sizes(remote, model, paths)
+    remote.ask(f": > {_q(at)}/.complete")
+    return paths
+
+
+def _check_sizes(remote: Remote, model: ModelFiles, paths: Sequence[str]) -> None:
+    """Raise :class:`TransferFailed`, with nothing left there, for files that are not whole."""
+    sizes = remote.ask(" ".join(["stat -c %s", *map(_q, paths)])).split()
+    expected = [str((model.folder / path).stat().st_size) for path in model.paths]
+    if sizes != expected:
+        with suppress(Error):
+            remote.ask(f"rm -rf {_q(str(Path(paths[0]).parent))}")
+        raise TransferFailed(f"the model came to {remote.address} in another size: {sizes} bytes, and not {expected}")
+
+
+def _free_bytes(remote: Remote) -> int:
+    """Free bytes where our folder is, by df(1) of POSIX."""
+    line = remote.ask(f"mkdir -p {_q(remote.root)}; df -Pk {_q(remote.root)} | tail -n 1")
+    try:
+        return int(line.split()[-3]) * 1024
+    except (ValueError, IndexError) as error:
+        raise TransferFailed(f"df on {remote.address} answers {line[:200]!r}") from error
+
+
+def _q(text: str) -> str:
+    return shlex.quote(text)

@@ -1,0 +1,184 @@
+"""Sessions on a device at the other end of a line: an executor that outlives the line, under a lease, and is taken up again."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from dynolab.connections import _provision as provision
+from dynolab.connections._remote import Remote, Stream
+from dynolab.connections.base import ModelFiles, Session, Tell
+from dynolab.errors import DeviceError, DeviceLost, Forbidden
+
+T = TypeVar("T")
+KEEPER = "dynolab.measure.executor.keeper"
+LEASE_S = 300.0
+"""How long an executor waits for a line that broke; then it ends and leaves nothing."""
+AGAIN_WITHIN_S = 240.0
+"""How long this side tries to take it up again: shorter than the lease."""
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+BEAT_S = 5.0
+END_WITHIN_S = 15.0
+PULL_MOST_BYTES = 16 << 30
+
+
+class RemoteSession(Session):
+    """An executor behind its keeper. Lines are counted, so that none is lost or taken twice when a line broke."""
+
+    def __init__(self, remote: Remote, python: str, tell: Tell) -> None:
+        self._remote, self._python, self._tell = remote, python, tell
+        self._had = 0
+        self._last = ""
+        self._end: tuple[int, str] | None = None
+        self._over = threading.Event()
+        self._writing = threading.Lock()
+        self.workspace, self._stream = self._opened()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    # -- the line -------------------------------------------------------------------------------------------------
+
+    def send(self, line: str) -> None:
+        self._last = line
+        with suppress(DeviceLost):  # found out when it is listened to, and sent again then
+            self._say(line)
+
+    def receive(self) -> str | None:
+        while self._end is None:
+            try:
+                line = self._stream.receive()
+                if line is None:
+                    raise DeviceLost(f"{self._remote.address} closed the line")
+            except DeviceLost as error:
+                self._take_up_again(error)
+                continue
+            if line.startswith("~beat"):
+                continue
+            if line.startswith("~gone"):
+                raise DeviceLost(
+                    f"{self._remote.address} has ended what ran there: it was restarted, or nobody asked for too long",
+                    hint="run it again",
+                )
+            self._had += 1
+            if line.startswith("~ended"):
+                _, code, text = line.split(" ", 2)
+                self._end = int(code), str(json.loads(text))
+                break
+            return line
+        return None
+
+    def ended(self) -> tuple[int, str]:
+        return self._end or (0, "")
+
+    def _opened(self) -> tuple[str, Stream]:
+        command = [self._python, "-P", "-m", KEEPER, "open", f"{self._remote.root}/workspaces", str(LEASE_S)]
+        stream = self._remote.start(command)
+        while (line := stream.receive()) is not None:  # noise may come before
+            if line.startswith("~opened "):
+                return line.removeprefix("~opened "), stream
+        raise DeviceLost(f"{self._remote.address} does not start an executor", hint="run it again")
+
+    def _say(self, line: str) -> None:
+        with self._writing:
+            self._stream.send(line)
+
+    def _beat(self) -> None:
+        """Tell the keeper that somebody is there, and what needs to be kept no more."""
+        while not self._over.wait(BEAT_S):
+            with suppress(DeviceError):
+                self._say(f"~beat {self._had}")
+
+    def _take_up_again(self, error: DeviceLost) -> None:
+        """Attach anew, and send the last order again: an executor passes over one that it had."""
+        self._tell(f"the line to {self._remote.address} broke ({error.message}); what runs there goes on, trying again")
+        command = [self._python, "-P", "-m", KEEPER, "attach", self.workspace, str(self._had)]
+
+        def attach() -> None:
+            stream = self._remote.start(command)
+            with self._writing:
+                self._stream.close()
+                self._stream = stream
+                if self._last:
+                    stream.send(self._last)
+
+        again(attach, AGAIN_WITHIN_S, self._remote.address)
+        self._tell(f"the line to {self._remote.address} is back")
+
+    def close(self) -> None:
+        """Have the keeper end everything; where the line is broken, its lease does."""
+        self._over.set()
+        if self._end is None or not self._ended_quietly():
+            with suppress(DeviceError):
+                again(self._ask_for_the_end, END_WITHIN_S, self._remote.address)
+        self._stream.close()
+
+    def _ended_quietly(self) -> bool:
+        """Whether the keeper heard on the line that we have that all is over."""
+        try:
+            self._say("~end")
+            while self._stream.receive() is not None:
+                pass
+        except DeviceError:
+            return False
+        return True
+
+    def _ask_for_the_end(self) -> None:
+        if self._ended_quietly():
+            return
+        self._stream.close()
+        self._stream = self._remote.start([self._python, "-P", "-m", KEEPER, "attach", self.workspace, str(self._had)])
+        if not self._ended_quietly():
+            raise DeviceLost(f"{self._remote.address} closed the line")
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    def push(self, source: Path, target: str) -> None:
+        again(lambda: self._remote.push(source, target), AGAIN_WITHIN_S, self._remote.address)
+
+    def push_model(self, model: ModelFiles, place: str) -> tuple[str, ...]:
+        del place  # kept on the device, for the next job as well
+        return again(
+            lambda: provision.place_model(self._remote, model, self._tell), AGAIN_WITHIN_S, self._remote.address
+        )
+
+    def pull(self, source: str, target: Path) -> None:
+        path = PurePosixPath(source)
+        if not path.is_relative_to(self.workspace) or ".." in path.parts:
+            raise Forbidden(f"{source[:200]!r} lies outside {self.workspace}")
+        again(
+            lambda: self._remote.pull(source, target, most_bytes=PULL_MOST_BYTES), AGAIN_WITHIN_S, self._remote.address
+        )
+
+
+def again(action: Callable[[], T], within_s: float, address: str) -> T:
+    """What the action returns, tried again while the line to the device is broken.
+
+    Raises :class:`DeviceLost` when it does not come back in time.
+    """
+    until, pauses = time.monotonic() + within_s, iter(PAUSES_S)
+    while True:
+        try:
+            return action()
+        except DeviceLost as error:
+            pause = next(pauses, PAUSES_S[-1])
+            if time.monotonic() + pause > until:
+                raise DeviceLost(
+                    f"{address} went away and did not come back within {within_s:.0f} s: {error.message}",
+                    hint=f"what runs there ends by itself within {LEASE_S:.0f} s; run it again when the device is back",
+                ) from error
+            time.sleep(pause)
+
+
+@contextmanager
+def session(remote: Remote, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
+    """A session on a device that is reached over a line, with all that the runtimes need."""
+    python = provision.prepare(remote, runtimes, tell)
+    made = RemoteSession(remote, python, tell)
+    try:
+        yield made
+    finally:
+        made.close()

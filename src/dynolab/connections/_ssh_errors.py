@@ -1,0 +1,52 @@
+"""Why a device does not let us in over ssh, and the way out."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import asyncssh
+
+from dynolab.errors import DeviceError, DeviceLost, Error, Forbidden
+
+KNOWN_HOSTS = "~/.ssh/known_hosts"
+
+
+def refused(error: BaseException, address: str, host: str, port: int | None) -> Error:
+    """The error of a connection that was not made."""
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return _unverified(address, host, port)
+    if isinstance(error, asyncssh.PermissionDenied):
+        return Forbidden(
+            f"{address} does not let us in: {error.reason}",
+            hint=f"give it your key: ssh-copy-id {_for_ssh(host, port)}; a key with a passphrase has to be in ssh-agent",
+        )
+    if isinstance(error, TimeoutError | asyncssh.ConnectionLost):
+        return DeviceLost(
+            f"{address} does not answer as an ssh server does", hint=f"try: ssh -v {_for_ssh(host, port)}"
+        )
+    return DeviceLost(
+        f"{address} cannot be reached: {str(error) or type(error).__name__}",
+        hint=f"is it on, and is this its address? try: ssh {_for_ssh(host, port)}",
+    )
+
+
+def _unverified(address: str, host: str, port: int | None) -> DeviceError | Forbidden:
+    """A host key that is not known, or is another one than it was."""
+    file = Path(KNOWN_HOSTS).expanduser()
+    name = host if port in (None, 22) else f"[{host}]:{port}"
+    known = file.exists() and any(asyncssh.match_known_hosts(str(file), host, "", port)[0:1][0])
+    if known:
+        return Forbidden(
+            f"{address} shows another host key than before: it was set up anew, or another machine answers in its place",
+            hint=f"if it was set up anew: ssh-keygen -R {shlex.quote(name)}, then connect once with ssh {_for_ssh(host, port)}",
+        )
+    return Forbidden(
+        f"the host key of {address} is not known here, and is not taken unseen",
+        hint=f"connect once with ssh {_for_ssh(host, port)}, compare the key that it shows with the device's own "
+        "(there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and say yes",
+    )
+
+
+def _for_ssh(host: str, port: int | None) -> str:
+    return shlex.quote(host) if port in (None, 22) else f"-p {port} {shlex.quote(host)}"
