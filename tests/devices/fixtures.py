@@ -11,6 +11,7 @@ import pytest
 
 from .arm64_machine import Arm64Machine, arm64_machine
 from .missing import Missing
+from .phone import Phone, phone
 from .sshd import Sshd, sshd
 
 Device = TypeVar("Device")
@@ -42,6 +43,13 @@ def ssh_device_fixture() -> Iterator[Sshd]:
 def ssh_account_fixture() -> Iterator[Sshd]:
     """The same, with an account of its own: for root only."""
     with present("sshd", sshd(own_account=True)) as found:
+        yield found
+
+
+@pytest.fixture(name="phone")
+def phone_fixture() -> Iterator[Phone]:
+    """A phone of the test's own behind adbd, and an adb server that leads to it."""
+    with present("adbd", phone()) as found:
         yield found
 
 

@@ -11,9 +11,16 @@ def children(pid: int) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting:
-        for task in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
-            with suppress(OSError):
-                new = [int(word) for word in task.read_text(encoding="ascii").split()]
+        with suppress(OSError):  # it, or a thread of it, ended meanwhile
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+                new = [int(word) for word in (task / "children").read_text(encoding="ascii").split()]
                 found += new
                 waiting += new
     return found
+
+
+def name_of(pid: int) -> str:
+    """The name of a process's program, or nothing when it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    return ""

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from .missing import Missing
-from .processes import children
+from .processes import children, name_of
 
 SSHD = "/usr/sbin/sshd"
 ACCOUNT = "pi"
@@ -100,7 +100,7 @@ class Sshd:
         """The processes of the server that serve a connection now, not those of their users."""
         if self._process is None:
             return []
-        return [pid for pid in children(self._process.pid) if _name(pid).startswith("sshd")]
+        return [pid for pid in children(self._process.pid) if name_of(pid).startswith("sshd")]
 
     def cut(self) -> list[int]:
         """Kill what serves the connections that are open: the cable is pulled. Their commands are left to themselves."""
@@ -245,9 +245,3 @@ def answers(port: int) -> bool:
     except OSError:
         time.sleep(0.01)
         return False
-
-
-def _name(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-    return ""

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 BLOCK = 16 << 10
@@ -19,8 +19,9 @@ LOOK_S = 0.01
 class TcpProxy:
     """Listens on ``port`` and passes what comes to a server and back, as badly as it is told. Settings may change at any time."""
 
-    def __init__(self, to_port: int) -> None:
-        self._to = ("127.0.0.1", to_port)
+    def __init__(self, to_port: int, *, connect: Callable[[], socket.socket] | None = None) -> None:
+        """``connect`` makes a connection to the server where that takes more than its port; it may block."""
+        self._connect = connect or (lambda: socket.create_connection(("127.0.0.1", to_port)))
         self.delay_s = 0.0
         """Added in each direction: a round trip takes twice as long."""
         self.bytes_per_s: float | None = None
@@ -77,7 +78,8 @@ class TcpProxy:
         self._serving.add(task)
         self._open.add(writer)
         with suppress(OSError, asyncio.CancelledError):
-            onward_reader, onward_writer = await asyncio.open_connection(*self._to)
+            made = await asyncio.to_thread(self._connect)
+            onward_reader, onward_writer = await asyncio.open_connection(sock=made)
             self._open.add(onward_writer)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass(reader, onward_writer))
