@@ -13,11 +13,14 @@ import pytest
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
 
+from .devices.fixtures import arm64_board_fixture, phone_fixture, ssh_account_fixture, ssh_device_fixture
+
 if TYPE_CHECKING:
     from dynolab.agent.http import HubDoor
     from dynolab.testing.databases import Databases, OwnDatabase
     from dynolab.testing.running_hub import RunningHub
 
+__all__ = ["arm64_board_fixture", "phone_fixture", "ssh_account_fixture", "ssh_device_fixture"]
 EXAMPLES = Path(__file__).parents[1] / "examples" / "models"
 LONG = (
     "contract.test_runtimes",

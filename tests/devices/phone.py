@@ -1,0 +1,220 @@
+"""A phone as far as it can be had without one: Debian's real adbd as the user ``shell`` in a phone's file tree, with the processes, the
+network and the mounts of its own; and an adb server of its own that leads to it. ``python -m tests.devices.phone`` starts one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from .missing import Missing
+from .phone_root import READPROC_ID, SHELL_ID, phone_root
+from .processes import children, name_of
+from .sshd import free_port
+from .tcp_proxy import TcpProxy
+
+ADBD_PORT = 5555
+CLONE_NEWNET = 0x40000000
+"""linux/sched.h."""
+READY_WITHIN_S = 30.0
+BOOT = f"""\
+root=$0 data=$1
+mount --make-rprivate /
+mount --bind "$root" "$root"
+mount --bind "$data" "$root/data/local/tmp"
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount -t tmpfs -o mode=755 dev "$root/dev"
+mkdir "$root/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
+ln -s pts/ptmx "$root/dev/ptmx"
+for one in null zero full random urandom tty; do : > "$root/dev/$one"; mount --bind "/dev/$one" "$root/dev/$one"; done
+ip link set lo up
+exec chroot --userspec={SHELL_ID}:{SHELL_ID} --groups={SHELL_ID},{READPROC_ID} "$root" /system/bin/env -i \\
+  PATH=/system/bin HOME=/ TMPDIR=/data/local/tmp ANDROID_DATA=/data ANDROID_ROOT=/system /apex/adbd
+"""
+
+
+class Phone:
+    """A running one. Its ``data`` is /data/local/tmp, seen from here; ``line`` is its cable, which a test may disturb."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes], server_port: int) -> None:
+        self.data, self.server_port = folder / "data", server_port
+        self._process = process
+        self._first = _first_process(process)
+        self.line = TcpProxy(ADBD_PORT, connect=self._connect)
+
+    @property
+    def serial(self) -> str:
+        return f"127.0.0.1:{self.line.port}"
+
+    @property
+    def address(self) -> str:
+        """Where it is, as the command line takes it."""
+        return f"adb://{self.serial}"
+
+    def adb(self, *arguments: str) -> str:
+        """What adb's own client says."""
+        return _adb(self.server_port, *arguments)
+
+    def plug(self) -> None:
+        """Lead the server to the phone, and wait until it is there."""
+        end = time.monotonic() + READY_WITHIN_S
+        while "connected to" not in (said := self.adb("connect", self.serial)):
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"adbd does not answer: {said}")
+        self.adb("-s", self.serial, "wait-for-device")
+
+    def unplug(self) -> None:
+        """The server knows it no more."""
+        self.adb("disconnect", self.serial)
+
+    def processes(self) -> list[str]:
+        """The command lines of all that runs there besides adbd."""
+        found = []
+        for pid in children(self._first):
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            found.append(b" ".join(words).decode(errors="replace").strip())
+        return [one for one in found if one]
+
+    def kill(self) -> None:
+        """It is off: adbd is the first process of its namespace, and all others end with it."""
+        os.kill(self._first, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        self.line.close()
+        if self._process.poll() is None:
+            self.kill()
+
+    def _connect(self) -> socket.socket:
+        """A connection to adbd from inside the phone's network: this thread goes there for as long as it takes to make a socket."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open("/proc/thread-self/ns/net", "rb") as here, open(f"/proc/{self._first}/ns/net", "rb") as there:  # noqa: PTH123 - not a file's content
+            if libc.setns(there.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+            try:
+                return socket.create_connection(("127.0.0.1", ADBD_PORT), timeout=5)
+            finally:
+                libc.setns(here.fileno(), CLONE_NEWNET)
+
+
+@contextmanager
+def phone() -> Iterator[Phone]:
+    """One until the block ends, with an adb server of its own. Raises :class:`Missing`."""
+    if os.geteuid() != 0:
+        raise Missing("only root can give the phone of the tests its namespaces and its file tree")
+    for program, package in (("adb", "adb"), ("unshare", "util-linux"), ("ip", "iproute2"), ("chroot", "coreutils")):
+        if not shutil.which(program):
+            raise Missing(f"{program} is not here: apt-get install {package}")
+    root = phone_root()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynolab-phone-")))
+        (folder / "data").mkdir()
+        os.chown(folder / "data", SHELL_ID, SHELL_ID)
+        port = stack.enter_context(_adb_server(folder))
+        with (folder / "adbd.log").open("wb") as log:
+            command = [
+                "unshare",
+                "--net",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "sh",
+                "-ec",
+                BOOT,
+                str(root),
+                str(folder / "data"),
+            ]
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            found = Phone(folder, process, port)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        stack.callback(found.close)
+        found.plug()
+        yield found
+
+
+@contextmanager
+def _adb_server(folder: Path) -> Iterator[int]:
+    """The port of an adb server with keys and settings of its own, which nobody else's clients ask."""
+    port = free_port()
+    environment = {**os.environ, "HOME": str(folder), "ADB_MDNS": "0"}
+    with (folder / "adb.log").open("wb") as log:
+        command = ["adb", "-P", str(port), "nodaemon", "server"]
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+    try:
+        end = time.monotonic() + READY_WITHIN_S
+        while not _listens(port):
+            if server.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"adb's server does not answer: {(folder / 'adb.log').read_text(encoding='utf-8')}")
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _adb(port: int, *arguments: str) -> str:
+    done = subprocess.run(
+        ["adb", "-P", str(port), *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        time.sleep(0.01)
+        return False
+    return True
+
+
+def _first_process(process: subprocess.Popen[bytes]) -> int:
+    """The first process of the phone's namespace, once it has become adbd."""
+    end = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < end and process.poll() is None:
+        for pid in children(process.pid):
+            if name_of(pid) == "adbd":
+                return pid
+        time.sleep(0.01)
+    raise RuntimeError("adbd did not start")
+
+
+def main() -> None:
+    """Start one, say how to reach it, and wait."""
+    with phone() as found:
+        print(f"adb -P {found.server_port} -s {found.serial} shell", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print("It ends.")
+
+
+if __name__ == "__main__":
+    main()

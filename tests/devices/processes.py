@@ -1,0 +1,26 @@
+"""What Linux tells of a process's descendants."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+
+def children(pid: int) -> list[int]:
+    """All descendants of a process, parents first."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        with suppress(OSError):  # it, or a thread of it, ended meanwhile
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+                new = [int(word) for word in (task / "children").read_text(encoding="ascii").split()]
+                found += new
+                waiting += new
+    return found
+
+
+def name_of(pid: int) -> str:
+    """The name of a process's program, or nothing when it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    return ""

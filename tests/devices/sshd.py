@@ -1,0 +1,247 @@
+"""OpenSSH's own server on a free port of this machine: a device that a test can watch, disturb and pull the cable of."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from .missing import Missing
+from .processes import children, name_of
+
+SSHD = "/usr/sbin/sshd"
+ACCOUNT = "pi"
+ACCOUNT_ID = 54_322
+"""An account of the device's own, where the tests are root: known to its processes only, by a passwd file mounted for them."""
+READY_WITHIN_S = 20.0
+NOISE = """\
+echo "Welcome to the board! 3 updates can be installed."
+echo '{"event": "not ours"}'
+echo "a complaint of the profile" >&2
+printf 'no end of line'
+"""
+"""A shell profile that speaks on both streams, also for commands that nobody types."""
+
+
+class Sshd:
+    """A server, with a home of its own for who logs in. Files of the client's side lie in ``client``.
+
+    With an ``account`` of its own the one who logs in is not who runs the tests: for root only, since the server must become it.
+    """
+
+    def __init__(self, folder: Path, *, own_account: bool = False) -> None:
+        if not Path(SSHD).exists() or not shutil.which("ssh-keygen"):
+            raise Missing("sshd is not installed: apt-get install openssh-server openssh-client")
+        if own_account and os.geteuid() != 0:
+            raise Missing("only root can give the device an account of its own")
+        self.folder, self.own_account = folder, own_account
+        self.home, self.client, self._server = folder / "home", folder / "client", folder / "server"
+        for one in (self.home, self.client, self._server):
+            one.mkdir(parents=True)
+        self.user = ACCOUNT if own_account else getpass.getuser()
+        self.port = free_port()
+        self.key, self.known_hosts = self.client / "key", self.client / "known_hosts"
+        _make_key(self.key)
+        (self._server / "authorized_keys").write_bytes(self.key.with_suffix(".pub").read_bytes())
+        if own_account:
+            folder.chmod(0o755)
+            os.chown(self.home, ACCOUNT_ID, ACCOUNT_ID)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._new_host_key()
+        self.trust()
+
+    @property
+    def address(self) -> str:
+        """Where the device is, as the command line takes it."""
+        return f"ssh://{self.user}@127.0.0.1:{self.port}"
+
+    @property
+    def cache(self) -> Path:
+        """Where the device keeps what it was sent."""
+        return self.home / ".cache" / "dynolab"
+
+    @property
+    def log(self) -> str:
+        """What the server has said so far."""
+        return (self._server / "log").read_text(encoding="utf-8", errors="replace")
+
+    def open(self) -> None:
+        """Start it, and wait until it answers."""
+        self._write_settings()
+        with (self._server / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        end = time.monotonic() + READY_WITHIN_S
+        while not answers(self.port):
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"sshd does not answer:\n{self.log}")
+
+    def close(self) -> None:
+        """Stop it, and whoever is logged in; a second time does nothing."""
+        if self._process is None:
+            return
+        every = [self._process.pid, *children(self._process.pid)]
+        for pid in every:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def sessions(self) -> list[int]:
+        """The processes of the server that serve a connection now, not those of their users."""
+        if self._process is None:
+            return []
+        return [pid for pid in children(self._process.pid) if name_of(pid).startswith("sshd")]
+
+    def cut(self) -> list[int]:
+        """Kill what serves the connections that are open: the cable is pulled. Their commands are left to themselves."""
+        found = self.sessions()
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return found
+
+    def processes(self) -> list[int]:
+        """All that those who are logged in, or were, have running here: told by their HOME, which nobody else has."""
+        mark, found = b"HOME=" + os.fsencode(self.home), []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdecimal() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+        return found
+
+    def trust(self) -> None:
+        """Write down the host key for the client, as if a person had checked it."""
+        self.known_hosts.write_text(known_host(self.port, self._server / "hostkey.pub"), encoding="utf-8")
+
+    def trust_at(self, port: int) -> None:
+        """Also when it is reached by another port of this machine, through a proxy."""
+        with self.known_hosts.open("a", encoding="utf-8") as file:
+            file.write(known_host(port, self._server / "hostkey.pub"))
+
+    def change_host_key(self) -> None:
+        """Another host key from now on, at the same address, as after a new installation or with somebody in between."""
+        self.close()
+        self._new_host_key()
+        self.open()
+
+    def write_client_settings(self, **more: str) -> Path:
+        """An ssh_config for the client that finds the device as ``board``, with what else is given as its settings."""
+        settings = {
+            "HostName": "127.0.0.1",
+            "Port": str(self.port),
+            "User": self.user,
+            "IdentityFile": str(self.key),
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": str(self.known_hosts),
+            "StrictHostKeyChecking": "yes",
+            **more,
+        }
+        path = self.client / "config"
+        lines = ["Host board 127.0.0.1", *(f"    {name} {value}" for name, value in settings.items())]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    def write_profile(self, text: str = NOISE) -> None:
+        """What the shell of who logs in reads first, for commands too (bash reads it when sshd starts it)."""
+        (self.home / ".bashrc").write_text(text, encoding="utf-8")
+
+    def _new_host_key(self) -> None:
+        for one in ("hostkey", "hostkey.pub"):
+            (self._server / one).unlink(missing_ok=True)
+        _make_key(self._server / "hostkey")
+
+    def _write_settings(self) -> None:
+        """``SetEnv HOME``: the caches of who logs in lie apart, whoever that is."""
+        (self._server / "settings").write_text(
+            f"""\
+ListenAddress 127.0.0.1
+Port {self.port}
+HostKey {self._server}/hostkey
+AuthorizedKeysFile {self._server}/authorized_keys
+SetEnv HOME={self.home}
+PidFile none
+StrictModes no
+UsePAM no
+UseDNS no
+PrintMotd no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+MaxStartups 100
+Subsystem sftp internal-sftp
+""",
+            encoding="utf-8",
+        )
+
+    def _command(self) -> list[str]:
+        serve = [SSHD, "-D", "-e", "-f", str(self._server / "settings")]
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(
+                mode=0o755, exist_ok=True
+            )  # where it shuts itself in; else the init script makes it
+        if not self.own_account:
+            return serve
+        for file, line in (
+            ("passwd", f"{ACCOUNT}:x:{ACCOUNT_ID}:{ACCOUNT_ID}::{self.home}:/bin/bash"),
+            ("group", f"{ACCOUNT}:x:{ACCOUNT_ID}:"),
+        ):
+            known = Path("/etc", file).read_text(encoding="utf-8").rstrip("\n")
+            (self._server / file).write_text(f"{known}\n{line}\n", encoding="utf-8")
+        shadow = Path("/etc/shadow").read_text(encoding="utf-8").rstrip("\n")
+        (self._server / "shadow").write_text(f"{shadow}\n{ACCOUNT}:*:1:0:99999:7:::\n", encoding="utf-8")
+        mounts = "; ".join(f'mount --bind "$0/{file}" /etc/{file}' for file in ("passwd", "group", "shadow"))
+        return ["unshare", "--mount", "--", "sh", "-ec", f'{mounts}; exec "$@"', str(self._server), *serve]
+
+
+@contextmanager
+def sshd(*, own_account: bool = False) -> Iterator[Sshd]:
+    """A running one, gone with all that was started through it when the block ends. Raises :class:`Missing`."""
+    folder = Path(tempfile.mkdtemp(prefix="dynolab-sshd-"))  # short, and to be entered by another account
+    try:
+        with closing(Sshd(folder / "d", own_account=own_account)) as server:
+            if own_account:
+                folder.chmod(0o755)
+            server.open()
+            yield server
+            for pid in server.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _make_key(path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "dynolab-test", "-f", str(path)], check=True)
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def known_host(port: int, public_key: Path) -> str:
+    """A line of known_hosts for a port of this machine."""
+    kind, key = public_key.read_text(encoding="utf-8").split()[:2]
+    return f"[127.0.0.1]:{port} {kind} {key}\n"
+
+
+def answers(port: int) -> bool:
+    """Whether an SSH server speaks there; waits for its greeting."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+            return one.recv(256).startswith(b"SSH-")
+    except OSError:
+        time.sleep(0.01)
+        return False
