@@ -73,6 +73,7 @@ def command(
     dynolab profile model.tflite --require "estimated_inference_time <= 33 ms"
     """  # noqa: D301 - click wants the backspace character itself
     from dynolab.cli import _output, _parse
+    from dynolab.connections.base import is_address
     from dynolab.errors import SpecInvalid
     from dynolab.spec import input_shapes
     from dynolab.spec.jobs import ProfileSpec
@@ -98,14 +99,15 @@ def command(
         raise SpecInvalid(f"-r {twice[0]} is given twice", hint="name each runtime once")
     if require_sandbox:
         _require_sandbox(device)
-    if device is not None:
+    if device is not None and not is_address(device):
         profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,), kept)
     elif inputs is not None:
         raise SpecInvalid(
-            "--inputs needs --device", hint="here, --input-file NAME=FILE.npy gives the values of one input"
+            "--inputs needs --device, and a hub's device",
+            hint="here, --input-file NAME=FILE.npy gives the values of one input",
         )
     else:
-        profiles, failed = _measure(spec, runtimes or (None,), kept)
+        profiles, failed = _measure(spec, runtimes or (None,), kept, device)
     if profiles:
         _output.show(profiles, form)
         if output is not None:
@@ -229,12 +231,15 @@ def _batch(spec: ProfileSpec) -> dict[str, list[Any]]:
     return found
 
 
-def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | None) -> tuple[list[Profile], bool]:
-    """A profile for each runtime, measured here."""
+def _measure(
+    spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | None, address: str | None
+) -> tuple[list[Profile], bool]:
+    """A profile for each runtime, measured here, or on the device at an address."""
+    from contextlib import closing
     from dataclasses import replace
 
     from dynolab.cli import _progress, _side_by_side
-    from dynolab.connections.base import this_machine
+    from dynolab.connections.base import connect, this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.profile import plugin as job
 
@@ -242,7 +247,7 @@ def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | N
 
     def run(one: ProfileSpec) -> Profile:
         with _progress.follow(one, several=len(runtimes) > 1) as progress:
-            return job.run(one, Context(this_machine(), progress))
+            return job.run(one, Context(connection, progress))
 
     def measured(one: ProfileSpec) -> Profile:
         if kept is not None:
@@ -250,8 +255,9 @@ def _measure(spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | N
         before.append(_side_by_side.measured(one, before, run))
         return before[-1]
 
-    specs = [job.validate(replace(spec, runtime=runtime)) for runtime in runtimes]
-    return _each(specs, measured, [str(one.runtime) for one in specs])
+    specs = [job.validate(replace(spec, runtime=runtime), here=address is None) for runtime in runtimes]
+    with closing(this_machine() if address is None else connect(address)) as connection:
+        return _each(specs, measured, [str(one.runtime) for one in specs])
 
 
 def _each(asked: Sequence[T], measured: Callable[[T], Profile], names: Sequence[str]) -> tuple[list[Profile], bool]:

@@ -42,14 +42,15 @@ class CompareJob(JobType[DuetSpec, Duet]):
 
     name = "compare"
 
-    def validate(self, spec: DuetSpec) -> DuetSpec:
+    def validate(self, spec: DuetSpec, *, here: bool = True) -> DuetSpec:
+        """``here``: it is to run on this machine, which then needs the runtimes."""
         with ExitStack() as stack:
-            return _validated(spec, _opened(spec, stack))
+            return _validated(spec, _opened(spec, stack), here=here)
 
     def run(self, spec: DuetSpec, context: Context) -> Duet:
         with ExitStack() as stack:
             sources = _opened(spec, stack)
-            spec = _validated(spec, sources)
+            spec = _validated(spec, sources, here=context.connection.is_here)
             measured = _measured(spec, sources, context)
         if measured.error is not None:
             error = errors.from_dict(measured.error)
@@ -88,12 +89,12 @@ def _opened(spec: DuetSpec, stack: ExitStack) -> Sources:
         return a, stack.enter_context(open_source(spec.b.model))
 
 
-def _validated(spec: DuetSpec, sources: Sources) -> DuetSpec:
+def _validated(spec: DuetSpec, sources: Sources, *, here: bool) -> DuetSpec:
     spec.terms.check()
     with _naming("A"):
-        a = campaigns.validate_for(spec.a, sources[0])
+        a = campaigns.validate_for(spec.a, sources[0], here=here)
     with _naming("B"):
-        return replace(spec, a=a, b=campaigns.validate_for(spec.b, sources[1]))
+        return replace(spec, a=a, b=campaigns.validate_for(spec.b, sources[1], here=here))
 
 
 def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasured:

@@ -23,11 +23,11 @@ class InferenceJob(JobType[InferenceSpec, Profile | None]):
 
     name = "inference"
 
-    def validate(self, spec: InferenceSpec) -> InferenceSpec:
+    def validate(self, spec: InferenceSpec, *, here: bool = True) -> InferenceSpec:
         """As for a profile; whether the tensors fit the model shows when it runs."""
         if not spec.dataset.is_file():
             raise NotFound(f"there is no dataset {spec.dataset}")
-        return replace(spec, model=campaigns.validate(spec.model, measures=spec.measures))
+        return replace(spec, model=campaigns.validate(spec.model, measures=spec.measures, here=here))
 
     def run(self, spec: InferenceSpec, context: Context) -> Profile | None:
         """The profile, measured with the first batch as input, or None where none was asked for."""

@@ -20,8 +20,9 @@ class ProfileJob(JobType[ProfileSpec, Profile]):
 
     name = "profile"
 
-    def validate(self, spec: ProfileSpec) -> ProfileSpec:
-        return campaigns.validate(spec)
+    def validate(self, spec: ProfileSpec, *, here: bool = True) -> ProfileSpec:
+        """``here``: it is to run on this machine, which then needs the runtime."""
+        return campaigns.validate(spec, here=here)
 
     def run(self, spec: ProfileSpec, context: Context) -> Profile:
         profile = campaigns.carry_out(spec, context).profile

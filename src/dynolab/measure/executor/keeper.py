@@ -31,6 +31,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 BEAT_S = 5.0
 ATTACH_S = 10.0
@@ -79,8 +80,8 @@ class Keeper:
         os.set_blocking(into.fileno(), False)
         alive = True
         while not self._over and time.monotonic() - self._heard_s < self._lease_s:
-            reads: list[object] = [listener, *([out] if alive else []), *([self._client] if self._client else [])]
-            writes: list[object] = [
+            reads: list[Any] = [listener, *([out] if alive else []), *([self._client] if self._client else [])]
+            writes: list[Any] = [
                 *([into] if self._to_executor else []),
                 *([self._client] if self._client and self._to_client else []),
             ]
@@ -301,8 +302,9 @@ def attach(workspace: Path, had: int) -> None:
         sys.stdout.write("~gone\n")
         return
     link.sendall(f"~attach {had}\n".encode())
+    ends: list[Any] = [0, link]
     while True:
-        ready, _, _ = select.select([0, link], [], [])
+        ready, _, _ = select.select(ends, [], [])
         if link in ready:
             part = link.recv(1 << 16)
             if not part:
