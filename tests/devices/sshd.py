@@ -151,6 +151,18 @@ class Sshd:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
 
+    @contextmanager
+    def as_home(self, **more: str) -> Iterator[None]:
+        """Connections that this process makes use the client's settings, as those of its home; with what else is given."""
+        (self.client / ".ssh").mkdir(exist_ok=True)
+        self.write_client_settings(**more).rename(self.client / ".ssh" / "config")
+        before = os.environ.get("HOME")
+        os.environ["HOME"] = str(self.client)
+        try:
+            yield
+        finally:
+            os.environ.pop("HOME") if before is None else os.environ.__setitem__("HOME", before)
+
     def write_profile(self, text: str = NOISE) -> None:
         """What the shell of who logs in reads first, for commands too (bash reads it when sshd starts it)."""
         (self.home / ".bashrc").write_text(text, encoding="utf-8")

@@ -35,14 +35,13 @@ from dynolab.measure import (
     layer_pass,
     layer_times,
     plan,
-    process,
     time_range,
     timed_loop,
-    turn_taker,
     turns,
     verdict_rules,
     warmup,
 )
+from dynolab.measure.executor import process
 from dynolab.measure.readings.base import Reading
 from dynolab.report.base import Report
 from dynolab.runtimes import base
@@ -77,7 +76,6 @@ LIMITS: list[ModuleType] = [
     duet_memory,
     duet_memory_ratio,
     duet_ratio,
-    turn_taker,
     turns,
     plan,
     process,

@@ -1,0 +1,58 @@
+"""The connection contract over every kind that is found; a kind has a device here by its fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from dynolab import plugins
+from dynolab.connections.base import PACKAGE, Connection, connect, kind_named, this_machine
+from dynolab.testing.connection_contract import ConnectionContract, Processes, command_lines
+
+from ..devices.fixtures import present
+from ..devices.sshd import Sshd, sshd
+
+
+@pytest.fixture(scope="module")
+def ssh_board() -> Iterator[Sshd]:
+    with present("sshd", sshd()) as found:
+        yield found
+
+
+def test_every_kind_is_tested() -> None:
+    tested = {TestLocal.kind, TestSsh.kind, *NOT_HERE}
+    assert tested == set(plugins.names(PACKAGE))
+
+
+NOT_HERE: set[str] = set()
+
+
+@pytest.fixture
+def processes() -> Processes:
+    return command_lines
+
+
+@pytest.fixture(scope="module")
+def ssh_connection(ssh_board: Sshd) -> Iterator[Connection]:
+    if (reason := kind_named("ssh").unavailable()) is not None:
+        pytest.fail(reason)
+    with ssh_board.as_home(), closing(connect(ssh_board.address)) as connection:
+        yield connection
+
+
+class TestLocal(ConnectionContract):
+    kind = "local"
+
+    @pytest.fixture
+    def connection(self) -> Connection:
+        return this_machine()
+
+
+class TestSsh(ConnectionContract):
+    kind = "ssh"
+
+    @pytest.fixture
+    def connection(self, ssh_connection: Connection) -> Connection:
+        return ssh_connection
