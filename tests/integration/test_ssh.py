@@ -1,0 +1,314 @@
+"""A device behind sshd: what gets in the way, what is said of it, and that a bad line changes no figure."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynolab.connections import _sessions
+from dynolab.connections.base import Connection, ModelFiles, connect
+from dynolab.errors import DeviceLost, Error, Forbidden, PluginMissing, SpecInvalid, TransferFailed
+from dynolab.jobs.base import Context
+from dynolab.jobs.profile import plugin as profile_job
+from dynolab.spec.jobs import ProfileSpec
+from dynolab.spec.profiles import Profile
+from dynolab.testing.connection_contract import command_lines
+from dynolab.testing.models import onnx_net
+
+from ..devices.fixtures import present
+from ..devices.sshd import Sshd, free_port, sshd
+from ..devices.tcp_proxy import TcpProxy, tcp_proxy
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Sshd]:
+    """One board for all that leaves it as it was."""
+    with present("sshd", sshd()) as found:
+        yield found
+
+
+@pytest.fixture
+def line(board: Sshd) -> Iterator[TcpProxy]:
+    """The line to it, which can be made a bad one."""
+    with tcp_proxy(board.port) as found:
+        board.trust_at(found.port)
+        yield found
+
+
+def at(board: Sshd, port: int) -> str:
+    return f"ssh://{board.user}@127.0.0.1:{port}"
+
+
+def model(folder: Path, **content: Any) -> Path:
+    path = folder / "m.null"
+    path.write_text(json.dumps({"busy_ns": 200_000, **content}))
+    return path
+
+
+def profiled(
+    connection: Connection, path: Path, told: Callable[[Mapping[str, Any]], None] = lambda _: None, repeats: int = 1
+) -> Profile:
+    spec = ProfileSpec(path, options="--max_profiler_iterations 50", repeats=repeats)
+    return profile_job.run(profile_job.validate(spec, here=False), Context(connection, told))
+
+
+@contextmanager
+def opened(board: Sshd, port: int | None = None, **settings: str) -> Iterator[Connection]:
+    with board.as_home(**settings), closing(connect(at(board, port or board.port))) as connection:
+        yield connection
+
+
+def refusal(board: Sshd, port: int | None = None, **settings: str) -> Error:
+    with pytest.raises(Error) as caught, opened(board, port, **settings):
+        pass
+    return caught.value
+
+
+def until(holds: Callable[[], object], what: str, within_s: float = 60) -> None:
+    end = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < end, f"no {what} within {within_s} s"
+        time.sleep(0.05)
+
+
+# ---- getting in ------------------------------------------------------------------------------------------------------
+
+
+def test_a_host_key_that_nobody_knows_is_not_taken(board: Sshd) -> None:
+    kept = board.known_hosts.read_text()
+    board.known_hosts.write_text("")
+    error = refusal(board)
+    board.known_hosts.write_text(kept)
+    assert isinstance(error, Forbidden)
+    assert "is not known here" in error.message
+    assert f"ssh -p {board.port}" in str(error.hint)
+
+
+def test_another_host_key_than_before_is_told_as_one(ssh_device: Sshd) -> None:
+    ssh_device.change_host_key()
+    error = refusal(ssh_device)
+    assert isinstance(error, Forbidden)
+    assert "another host key than before" in error.message
+    assert f"ssh-keygen -R '[127.0.0.1]:{ssh_device.port}'" in str(error.hint)
+
+
+def test_a_key_that_the_device_does_not_know(board: Sshd, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    error = refusal(board, IdentityFile=str(other))
+    assert isinstance(error, Forbidden)
+    assert "does not let us in" in error.message
+    assert "ssh-copy-id" in str(error.hint)
+
+
+def test_nobody_answers(board: Sshd) -> None:
+    error = refusal(board, free_port())
+    assert isinstance(error, DeviceLost)
+    assert "cannot be reached" in error.message
+
+
+@pytest.mark.parametrize(
+    "address", ["ssh://", "ssh://pi:secret@board", "ssh://board/folder", "ssh://board:0x", "telnet://x"]
+)
+def test_addresses_that_are_none(address: str) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        connect(address)
+    assert "secret" not in caught.value.message + str(caught.value.hint)
+
+
+def test_an_alias_and_a_jump_host_of_the_users_own_settings(board: Sshd) -> None:
+    with board.as_home():
+        config = board.client / ".ssh" / "config"
+        config.write_text(config.read_text() + f"\nHost behind\n    HostName 127.0.0.1\n    Port {board.port}\n    ProxyJump board\n"
+                          f"    User {board.user}\n    IdentityFile {board.key}\n    UserKnownHostsFile {board.known_hosts}\n")  # fmt: skip
+        with closing(connect("ssh://behind")) as connection, connection.session(["null"], print) as session:
+            assert session.workspace.startswith(str(board.cache))
+
+
+# ---- what is there ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (None, "has no Python"),
+        ('echo "/usr/bin/python3 3 9"', "the newest Python of"),
+    ],
+)
+def test_a_python_that_does_not_do(ssh_device: Sshd, tmp_path: Path, script: str | None, said: str) -> None:
+    """Its programs are links to this machine's, all but Python."""
+    programs = ssh_device.home / "bin"
+    programs.mkdir()
+    for name in ("sh", "mkdir", "printf", "cat", "ls", "df", "rm", "mv", "cut", "sha256sum", "tail"):
+        (programs / name).symlink_to(Path("/usr/bin") / name if Path("/usr/bin", name).exists() else Path("/bin", name))
+    if script is not None:
+        (programs / "python3").write_text(f"#!/bin/sh\n{script}\n")
+        (programs / "python3").chmod(0o755)
+    (ssh_device.home / ".bashrc").write_text(f"PATH={programs}\n")
+    with opened(ssh_device) as connection, pytest.raises(PluginMissing, match=said) as caught:
+        profiled(connection, model(tmp_path))
+    assert caught.value.hint
+    assert not (ssh_device.cache / "envs").exists()
+
+
+def test_too_little_space(ssh_device: Sshd, tmp_path: Path) -> None:
+    programs = ssh_device.home / "bin"
+    programs.mkdir()
+    (programs / "df").write_text(
+        "#!/bin/sh\necho Filesystem 1024-blocks Used Available Capacity Mounted on\necho /dev/mmc 100 60 40 60% /\n"
+    )
+    (programs / "df").chmod(0o755)
+    (ssh_device.home / ".bashrc").write_text(f"PATH={programs}:$PATH\n")
+    with opened(ssh_device) as connection, pytest.raises(TransferFailed, match="0 MB free") as caught:
+        profiled(connection, model(tmp_path))
+    assert "DYNOLAB_DEVICE_ROOT" in str(caught.value.hint)
+    assert list((ssh_device.cache / "wheels").iterdir()) == []
+
+
+def test_a_shell_profile_that_speaks(board: Sshd, tmp_path: Path) -> None:
+    board.write_profile()
+    try:
+        with opened(board) as connection:
+            assert profiled(connection, model(tmp_path)).inference.time is not None
+    finally:
+        board.write_profile("")
+
+
+# ---- the line --------------------------------------------------------------------------------------------------------
+
+
+def test_a_cable_that_is_pulled_in_the_middle_of_a_run_ends_nothing(board: Sshd, tmp_path: Path) -> None:
+    told: list[str] = []
+    cut: list[int] = []
+
+    def follow(event: Mapping[str, Any]) -> None:
+        if event["event"] == "note":
+            told.append(event["text"])
+        if event["event"] == "stage" and event["stage"] == "inference" and not cut:
+            cut.extend(board.cut())
+
+    with opened(board) as connection:
+        profile = profiled(connection, model(tmp_path), follow)
+    assert cut
+    assert profile.inference.time is not None
+    assert [one for one in told if "broke" in one]
+    assert [one for one in told if "is back" in one]
+    until(lambda: not board.processes(), "quiet board")
+
+
+def test_a_bad_line_changes_no_figure(board: Sshd, line: TcpProxy, tmp_path: Path) -> None:
+    """200 ms more each way, stalls of 2 s, and resets: the ranges meet those of the good line."""
+    path, chance = model(tmp_path, load_ns=5_000_000), random.Random(20261129)
+    with opened(board) as connection:
+        good = profiled(connection, path)
+    line.delay_s = 0.1
+    over = threading.Event()
+
+    def disturb() -> None:
+        while not over.wait(chance.uniform(2, 5)):
+            line.stall(2.0) if chance.random() < 0.5 else line.reset()
+
+    threading.Thread(target=disturb, daemon=True).start()
+    try:
+        with opened(board, line.port) as connection:
+            bad = profiled(connection, path)
+    finally:
+        over.set()
+    assert line.resets >= 1
+    a, b = good.inference.time, bad.inference.time
+    assert a is not None
+    assert b is not None
+    assert a.lower_ns <= b.minimum_ns * 1.05
+    assert b.lower_ns <= a.minimum_ns * 1.05
+
+
+def test_a_model_is_sent_once_and_goes_on_where_it_broke_off(board: Sshd, line: TcpProxy, tmp_path: Path) -> None:
+    size = 30_000_000
+    (tmp_path / "weights").write_bytes(os.urandom(size))
+    files = ModelFiles(tmp_path, ("weights",), f"{random.getrandbits(256):064x}")
+    with opened(board, line.port) as connection, connection.session(["null"], print) as session:
+        before = line.passed
+        line.reset_after([size // 3, size // 3])
+        (first,) = session.push_model(files, session.workspace)
+        sent = line.passed - before
+        assert line.resets == 2
+        assert size < sent < 1.4 * size, "what had come was kept"
+        before = line.passed
+        assert session.push_model(files, session.workspace) == (first,)
+        assert line.passed - before < 100_000
+    assert Path(first).read_bytes() == (tmp_path / "weights").read_bytes()
+
+
+def test_a_lease_ends_what_nobody_asks_for(board: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The asking side is killed; its executor waits for it, and then leaves nothing."""
+    code = (
+        "import sys, time; from dynolab.connections import _sessions; _sessions.LEASE_S = 3.0\n"
+        "from dynolab.connections.base import connect\n"
+        "with connect(sys.argv[1]).session(['null'], print) as session: print(session.workspace, flush=True); time.sleep(600)"
+    )
+    with board.as_home():
+        asking = subprocess.Popen([sys.executable, "-c", code, board.address], stdout=subprocess.PIPE, text=True)
+        assert asking.stdout is not None
+        workspace = ""
+        while not workspace.startswith(str(board.cache)):
+            workspace = asking.stdout.readline().strip()
+        assert command_lines(workspace)
+        asking.send_signal(signal.SIGKILL)
+        asking.wait()
+        asking.stdout.close()
+    until(lambda: not command_lines(workspace), "end of the executor", within_s=20)
+    assert not Path(workspace).exists()
+
+
+def test_a_board_that_does_not_come_back_is_lost(
+    ssh_device: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sessions, "AGAIN_WITHIN_S", 2.0)
+    monkeypatch.setattr(_sessions, "END_WITHIN_S", 1.0)
+
+    def follow(event: Mapping[str, Any]) -> None:
+        if event["event"] == "stage" and event["stage"] == "inference":
+            ssh_device.close()
+
+    with (
+        opened(ssh_device) as connection,
+        pytest.raises(DeviceLost, match="did not come back within 2 s") as caught,
+    ):
+        profiled(connection, model(tmp_path), follow)
+    assert "ends by itself" in str(caught.value.hint)
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_needs_no_hub(board: Sshd, tmp_path: Path) -> None:
+    net = onnx_net(tmp_path / "net.onnx")
+    with board.as_home():
+        command = [
+            sys.executable,
+            "-m",
+            "dynolab.cli.main",
+            "profile",
+            str(net),
+            "--device",
+            board.address,
+            "--repeats",
+            "1",
+        ]
+        done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["runtime"]["name"] == "onnxruntime"
+    assert "pushing onnxruntime" in done.stderr
+    assert not board.processes()
