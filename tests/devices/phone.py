@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from .missing import Missing
 from .phone_root import READPROC_ID, SHELL_ID, phone_root
 from .processes import children, name_of
@@ -63,6 +65,14 @@ class Phone:
     def address(self) -> str:
         """Where it is, as the command line takes it."""
         return f"adb://{self.serial}"
+
+    @contextmanager
+    def as_server(self) -> Iterator[None]:
+        """This process, and those that it starts, ask this phone's adb server and no other."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("ADB_SERVER_SOCKET", raising=False)
+            patch.setenv("ANDROID_ADB_SERVER_PORT", str(self.server_port))
+            yield
 
     def adb(self, *arguments: str) -> str:
         """What adb's own client says."""
