@@ -12,6 +12,7 @@ from dynolab.connections.base import PACKAGE, Connection, connect, kind_named, t
 from dynolab.testing.connection_contract import ConnectionContract, Processes, command_lines
 
 from ..devices.fixtures import present
+from ..devices.phone import Phone, phone
 from ..devices.sshd import Sshd, sshd
 
 
@@ -21,8 +22,14 @@ def ssh_board() -> Iterator[Sshd]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def android_phone() -> Iterator[Phone]:
+    with present("adbd", phone()) as found:
+        yield found
+
+
 def test_every_kind_is_tested() -> None:
-    tested = {TestLocal.kind, TestSsh.kind, *NOT_HERE}
+    tested = {TestLocal.kind, TestSsh.kind, TestAdb.kind, *NOT_HERE}
     assert tested == set(plugins.names(PACKAGE))
 
 
@@ -42,6 +49,12 @@ def ssh_connection(ssh_board: Sshd) -> Iterator[Connection]:
         yield connection
 
 
+@pytest.fixture(scope="module")
+def adb_connection(android_phone: Phone) -> Iterator[Connection]:
+    with android_phone.as_server(), closing(connect(android_phone.address)) as connection:
+        yield connection
+
+
 class TestLocal(ConnectionContract):
     kind = "local"
 
@@ -56,3 +69,11 @@ class TestSsh(ConnectionContract):
     @pytest.fixture
     def connection(self, ssh_connection: Connection) -> Connection:
         return ssh_connection
+
+
+class TestAdb(ConnectionContract):
+    kind = "adb"
+
+    @pytest.fixture
+    def connection(self, adb_connection: Connection) -> Connection:
+        return adb_connection

@@ -61,6 +61,10 @@ class Archive:
         self._run("download", *packages, inside=folder)
         return sorted(folder.glob("*.deb"))
 
+    def addresses(self, *packages: str) -> list[str]:
+        """A line for each package, as apt writes it: its address in quotes, file name, size in bytes, digest."""
+        return self._run("download", "--print-uris", *packages).splitlines()
+
     def depends(self, package: str) -> list[str]:
         """The names of what a package depends on directly, as for a package that only stands for the newest of its kind."""
         found = self._run("depends", package, program="apt-cache")

@@ -10,11 +10,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import pytest
 
 from .missing import Missing
 from .phone_root import READPROC_ID, SHELL_ID, phone_root
@@ -26,6 +29,7 @@ ADBD_PORT = 5555
 CLONE_NEWNET = 0x40000000
 """linux/sched.h."""
 READY_WITHIN_S = 30.0
+FIRST = Path(__file__).with_name("phone_first.py")
 BOOT = f"""\
 root=$0 data=$1
 mount --make-rprivate /
@@ -39,7 +43,7 @@ mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 for one in null zero full random urandom tty; do : > "$root/dev/$one"; mount --bind "/dev/$one" "$root/dev/$one"; done
 ip link set lo up
-exec chroot --userspec={SHELL_ID}:{SHELL_ID} --groups={SHELL_ID},{READPROC_ID} "$root" /system/bin/env -i \\
+exec "$2" -I "$3" "$root" {SHELL_ID} {SHELL_ID},{READPROC_ID} /system/bin/env -i \\
   PATH=/system/bin HOME=/ TMPDIR=/data/local/tmp ANDROID_DATA=/data ANDROID_ROOT=/system /apex/adbd
 """
 
@@ -61,6 +65,14 @@ class Phone:
     def address(self) -> str:
         """Where it is, as the command line takes it."""
         return f"adb://{self.serial}"
+
+    @contextmanager
+    def as_server(self) -> Iterator[None]:
+        """This process, and those that it starts, ask this phone's adb server and no other."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("ADB_SERVER_SOCKET", raising=False)
+            patch.setenv("ANDROID_ADB_SERVER_PORT", str(self.server_port))
+            yield
 
     def adb(self, *arguments: str) -> str:
         """What adb's own client says."""
@@ -116,7 +128,7 @@ def phone() -> Iterator[Phone]:
     """One until the block ends, with an adb server of its own. Raises :class:`Missing`."""
     if os.geteuid() != 0:
         raise Missing("only root can give the phone of the tests its namespaces and its file tree")
-    for program, package in (("adb", "adb"), ("unshare", "util-linux"), ("ip", "iproute2"), ("chroot", "coreutils")):
+    for program, package in (("adb", "adb"), ("unshare", "util-linux"), ("ip", "iproute2")):
         if not shutil.which(program):
             raise Missing(f"{program} is not here: apt-get install {package}")
     root = phone_root()
@@ -126,19 +138,9 @@ def phone() -> Iterator[Phone]:
         os.chown(folder / "data", SHELL_ID, SHELL_ID)
         port = stack.enter_context(_adb_server(folder))
         with (folder / "adbd.log").open("wb") as log:
-            command = [
-                "unshare",
-                "--net",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "sh",
-                "-ec",
-                BOOT,
-                str(root),
-                str(folder / "data"),
-            ]
+            namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
+            told = [str(root), str(folder / "data"), sys.executable, str(FIRST)]
+            command = [*namespaces, "sh", "-ec", BOOT, *told]
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )

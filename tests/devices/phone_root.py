@@ -45,6 +45,7 @@ COMMANDS = [
     "find",
     "getconf",
     "grep",
+    "gunzip",
     "head",
     "id",
     "kill",
@@ -99,6 +100,7 @@ COMMANDS = [
     "which",
     "xargs",
     "yes",
+    "zcat",
 ]
 PROPERTIES = {
     "ro.board.platform": "pineapple",

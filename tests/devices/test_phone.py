@@ -43,3 +43,13 @@ def test_switched_off_it_is_gone_for_adb(phone: Phone) -> None:
     phone.line.reset()
     said = phone.adb("-s", phone.serial, "shell", "true")
     assert "offline" in said or "not found" in said
+
+
+def test_its_user_may_not_make_a_socket_or_a_fifo_but_folders_and_links(phone: Phone) -> None:
+    """As Android's SELinux policy has it for ``shell`` in /data/local/tmp."""
+    said = phone.adb(
+        "-s", phone.serial, "shell", "cd /data/local/tmp && mkdir d && ln -s d l && echo made; toybox mkfifo fifo"
+    )
+    assert said.startswith("made\n")
+    assert not (phone.data / "fifo").exists()
+    assert "Permission denied" in said or "Operation not permitted" in said
