@@ -13,7 +13,7 @@ from typing import TypeVar
 from dynolab.connections import _provision as provision
 from dynolab.connections._remote import Remote, Stream
 from dynolab.connections.base import ModelFiles, Session, Tell
-from dynolab.errors import DeviceError, DeviceLost, Forbidden
+from dynolab.errors import DeviceError, DeviceLost, DeviceUnstable, Forbidden
 
 T = TypeVar("T")
 KEEPER = "dynolab.measure.executor.keeper"
@@ -25,6 +25,7 @@ PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 BEAT_S = 5.0
 END_WITHIN_S = 15.0
 PULL_MOST_BYTES = 16 << 30
+_GONE = (0, "gone")
 
 
 class RemoteSession(Session):
@@ -55,14 +56,14 @@ class RemoteSession(Session):
                     raise DeviceLost(f"{self._remote.address} closed the line")
             except DeviceLost as error:
                 self._take_up_again(error)
+                if self._end is _GONE:
+                    raise DeviceLost(
+                        f"{self._remote.address} has ended what ran there: it was restarted, or nobody asked for too long",
+                        hint="run it again",
+                    ) from error
                 continue
             if line.startswith("~beat"):
                 continue
-            if line.startswith("~gone"):
-                raise DeviceLost(
-                    f"{self._remote.address} has ended what ran there: it was restarted, or nobody asked for too long",
-                    hint="run it again",
-                )
             self._had += 1
             if line.startswith("~ended"):
                 _, code, text = line.split(" ", 2)
@@ -76,11 +77,23 @@ class RemoteSession(Session):
 
     def _opened(self) -> tuple[str, Stream]:
         command = [self._python, "-P", "-m", KEEPER, "open", f"{self._remote.root}/workspaces", str(LEASE_S)]
+        stream, line = self._first_line(command)
+        if not line.startswith("~opened "):
+            stream.close()
+            why = line.removeprefix("~failed ") or "it says nothing"
+            raise DeviceUnstable(f"{self._remote.address} does not start an executor: {why}")
+        return line.removeprefix("~opened "), stream
+
+    def _first_line(self, command: Sequence[str]) -> tuple[Stream, str]:
+        """A keeper's stream and the first line of its own: before it may come noise of a shell's start-up files."""
         stream = self._remote.start(command)
-        while (line := stream.receive()) is not None:  # noise may come before
-            if line.startswith("~opened "):
-                return line.removeprefix("~opened "), stream
-        raise DeviceLost(f"{self._remote.address} does not start an executor", hint="run it again")
+        while (line := stream.receive()) is not None:
+            if line.startswith(("~opened ", "~attached", "~gone", "~failed")):
+                return stream, line
+        return stream, ""
+
+    def _attaching(self) -> list[str]:
+        return [self._python, "-P", "-m", KEEPER, "attach", self.workspace, str(self._had)]
 
     def _say(self, line: str) -> None:
         with self._writing:
@@ -95,10 +108,14 @@ class RemoteSession(Session):
     def _take_up_again(self, error: DeviceLost) -> None:
         """Attach anew, and send the last order again: an executor passes over one that it had."""
         self._tell(f"the line to {self._remote.address} broke ({error.message}); what runs there goes on, trying again")
-        command = [self._python, "-P", "-m", KEEPER, "attach", self.workspace, str(self._had)]
 
         def attach() -> None:
-            stream = self._remote.start(command)
+            stream, line = self._first_line(self._attaching())
+            if not line:
+                raise DeviceLost(f"{self._remote.address} closed the line")
+            if line != "~attached":
+                self._end = _GONE
+                return
             with self._writing:
                 self._stream.close()
                 self._stream = stream
@@ -130,7 +147,9 @@ class RemoteSession(Session):
         if self._ended_quietly():
             return
         self._stream.close()
-        self._stream = self._remote.start([self._python, "-P", "-m", KEEPER, "attach", self.workspace, str(self._had)])
+        self._stream, line = self._first_line(self._attaching())
+        if line and line != "~attached":
+            return
         if not self._ended_quietly():
             raise DeviceLost(f"{self._remote.address} closed the line")
 
@@ -176,7 +195,7 @@ def again(action: Callable[[], T], within_s: float, address: str) -> T:
 @contextmanager
 def session(remote: Remote, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
     """A session on a device that is reached over a line, with all that the runtimes need."""
-    python = provision.prepare(remote, runtimes, tell)
+    python = again(lambda: provision.prepare(remote, runtimes, tell), AGAIN_WITHIN_S, remote.address)
     made = RemoteSession(remote, python, tell)
     try:
         yield made

@@ -6,7 +6,9 @@ the executor and its lines come back; those that begin with ``~`` are for the ke
 
 ``~beat NUMBER``  somebody is there, and has had so many lines; the keeper says ``~beat`` from time to time too
 ``~end``          kill what runs, remove the workspace
-``~opened PATH``  the workspace: the keeper's first line
+``~opened PATH``  the workspace: the first line of ``open``
+``~attached``     the first line of ``attach``: what came before it is noise of a shell's start-up files
+``~failed TEXT``  it could not be opened
 ``~ended CODE TEXT``  the executor ended: its exit status, and the end of what it wrote to standard error, as JSON
 ``~gone``         the workspace that was asked for is not there (any more)
 
@@ -17,12 +19,14 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -34,11 +38,10 @@ from pathlib import Path
 from typing import Any
 
 BEAT_S = 5.0
-ATTACH_S = 10.0
 PATIENCE_S = 5.0
 """For an executor that was told to end."""
 LOG_KEPT = 20_000
-SOCKET, LOCK, LOG = "link", "lock", "executor.log"
+LOCK, LOG = "lock", "executor.log"
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans come to us, so that none escapes
 
 
@@ -130,7 +133,11 @@ class Keeper:
     def _let_in(self, listener: socket.socket) -> None:
         """The newest client counts: of an older one, the line broke."""
         self._drop()
-        self._client, _ = listener.accept()
+        client, _ = listener.accept()
+        if _user_of(client) != os.getuid():  # an abstract socket has no mode
+            client.close()
+            return
+        self._client = client
         self._client.setblocking(False)
         self._heard_s = time.monotonic()
 
@@ -257,26 +264,35 @@ def open_workspace(root: Path, lease_s: float) -> None:
     """Start a keeper with a workspace of its own, and attach to it."""
     folder, lock = _made(root)
     listener = socket.socket(socket.AF_UNIX)
-    os.chdir(folder)  # a socket's path may have 107 characters
-    listener.bind(SOCKET)
+    listener.bind(_address(folder))
     listener.listen(4)
     if os.fork():
         listener.close()
         os.close(lock)
-        sys.stdout.write(f"~opened {folder}\n")
-        sys.stdout.flush()
+        _say(f"~opened {folder}")
         attach(folder, 0)
         return
     _detach()
     if os.fork():
         os._exit(0)
+    keeper = Keeper(folder, lease_s)  # named, so that its client hears of the end only when the workspace is gone
     try:
         os.chdir("/")
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        Keeper(folder, lease_s).serve(listener)
+        keeper.serve(listener)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
+
+
+def _address(workspace: Path) -> bytes:
+    """An abstract socket's: on Android, ``shell`` may not make one in a folder (SELinux), and a folder's path may be too long for one."""
+    return b"\0dynolab-" + hashlib.sha256(os.fsencode(workspace)).hexdigest().encode()
+
+
+def _user_of(client: socket.socket) -> int:
+    """The user on the other end (unix(7): SO_PEERCRED gives pid, uid and gid)."""
+    return int(struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
 
 
 def _detach() -> None:
@@ -296,11 +312,12 @@ def attach(workspace: Path, had: int) -> None:
     """Pass lines on, both ways, until either end closes."""
     link = socket.socket(socket.AF_UNIX)
     try:
-        os.chdir(workspace)
-        link.connect(SOCKET)
+        (workspace / LOCK).stat()
+        link.connect(_address(workspace))
     except OSError:
-        sys.stdout.write("~gone\n")
+        _say("~gone")
         return
+    _say("~attached")
     link.sendall(f"~attach {had}\n".encode())
     ends: list[Any] = [0, link]
     while True:
@@ -317,6 +334,11 @@ def attach(workspace: Path, had: int) -> None:
             link.sendall(part)
 
 
+def _say(text: str) -> None:
+    """A line of its own, whatever stands before it."""
+    _write(f"\n{text}\n".encode())
+
+
 def _write(part: bytes) -> None:
     while part:
         part = part[os.write(1, part) :]
@@ -325,10 +347,14 @@ def _write(part: bytes) -> None:
 def main(arguments: list[str]) -> int:
     """The command; see the module."""
     with suppress(BrokenPipeError, ConnectionResetError):
-        if arguments[0] == "open":
-            open_workspace(Path(arguments[1]), float(arguments[2]))
-        else:
-            attach(Path(arguments[1]), int(arguments[2]))
+        try:
+            if arguments[0] == "open":
+                open_workspace(Path(arguments[1]), float(arguments[2]))
+            else:
+                attach(Path(arguments[1]), int(arguments[2]))
+        except OSError as error:
+            _say(f"~failed {error}")
+            return 1
     return 0
 
 
