@@ -263,7 +263,9 @@ def test_a_lease_ends_what_nobody_asks_for(board: Sshd, tmp_path: Path, monkeypa
         assert asking.stdout is not None
         workspace = ""
         while not workspace.startswith(str(board.cache)):
-            workspace = asking.stdout.readline().strip()
+            line = asking.stdout.readline()
+            assert line, "it ended"
+            workspace = line.strip()
         until(lambda: command_lines(f"dynolab.measure.executor {workspace}"), "executor")
         asking.send_signal(signal.SIGKILL)
         asking.wait()

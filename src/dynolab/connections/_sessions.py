@@ -38,7 +38,7 @@ class RemoteSession(Session):
         self._end: tuple[int, str] | None = None
         self._over = threading.Event()
         self._writing = threading.Lock()
-        self.workspace, self._stream = self._opened()
+        self.workspace, self._stream = again(self._opened, AGAIN_WITHIN_S, remote.address)
         threading.Thread(target=self._beat, daemon=True).start()
 
     # -- the line -------------------------------------------------------------------------------------------------
