@@ -146,7 +146,13 @@ def _time(name: StageName, runs: Sequence[TimingRun], measured: Measured, before
     return replace(
         stats.summarise([run.values_ns for run in runs], raised_by=_raised_by(name)),
         lower_ns=found.lower_ns,
-        verdict=verdict.combine([verdict.judge_time(found, record_on=record_on), *(run.verdict for run in runs)]),
+        verdict=verdict.combine(
+            [
+                verdict.judge_time(found, record_on=record_on),
+                verdict.judge_device(measured.environment),
+                *(run.verdict for run in runs),
+            ]
+        ),
     )
 
 

@@ -41,6 +41,8 @@ class Trust(StrEnum):
 
 NARROW = 0.08
 """A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
+EMULATED = "emulated"
+"""Of the readings of a verdict: the device's CPU is emulated, and no time of it is clean."""
 RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 """The worse, the larger."""
 

@@ -19,7 +19,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec import facts
 from dynolab.spec.facts import Fact
 from dynolab.spec.measurements import Range, StageName
-from dynolab.spec.profiles import RANKS, MemoryRun, Profile, Stage, TimingRun, Trust, Verdict
+from dynolab.spec.profiles import EMULATED, RANKS, MemoryRun, Profile, Stage, TimingRun, Trust, Verdict
 from dynolab.spec.show import Kind, Value, show, show_share, show_time_range
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -336,7 +336,8 @@ def why_wide(verdict: Verdict, *, ranged: bool = True) -> str | None:
     """
     if verdict.trust is Trust.CLEAN or not verdict.reasons:
         return None
-    told = "The range is wide" if ranged and verdict.trust is Trust.NOISY else f"The stage is {verdict.trust}"
+    is_wide = ranged and verdict.trust is Trust.NOISY and EMULATED not in verdict.readings
+    told = "The range is wide" if is_wide else f"The stage is {verdict.trust}"
     return f"{told}: {_bare(verdict.reasons[0])}."
 
 
