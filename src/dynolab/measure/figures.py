@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from dynolab.errors import Bug
-from dynolab.measure import environment, layer_table, timing_runs, verdict
+from dynolab.measure import energy_figures, environment, layer_table, timing_runs, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.memory_growth import QUARTERS
 from dynolab.measure.plan import GROWTH_ITERATIONS, GROWTH_TIME_NS
@@ -100,6 +100,7 @@ def profile(
         ),
         log=measured.log,
         process_total=measured.total,
+        energy=energy_figures.summary(measured.energy) if measured.energy else None,
     )
 
 

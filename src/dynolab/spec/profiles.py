@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.energy import EnergySummary
 from dynolab.spec.measurements import (
     DISTURBED_FROM,
     ComputeUnit,
@@ -363,6 +364,8 @@ class Profile:
     """The end of the workers' output."""
     process_total: TotalMemory | None = None
     """What ``process_total_peak`` comes from; None also in profiles of versions that measured one warm process."""
+    energy: EnergySummary | None = None
+    """None in profiles of versions that read none."""
 
     @property
     def stages(self) -> tuple[Stage, Stage, Stage, Stage]:
