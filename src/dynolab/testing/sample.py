@@ -124,7 +124,9 @@ def _energy() -> EnergySummary:
         loop_watts=cpu.loop_watts,
         reason=None,
         sensors=(cpu, board),
-        unavailable={"battery": "the battery does not power the device (BAT0: Charging), so its gauge tells nothing of it"},
+        unavailable={
+            "battery": "the battery does not power the device (BAT0: Charging), so its gauge tells nothing of it"
+        },
     )
 
 
