@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
+from dynolab.measure.readings.energy import ABSENT
 from dynolab.spec.energy import EnergyPass, EnergySample, EnergySummary, SensorEnergy
 from dynolab.spec.show import show_joules, show_watts
 
@@ -21,8 +22,11 @@ CHIPS = ("rapl", "nvidia")
 """Sensors of chips: finer than the board's, and of the board's parts, so that they add up."""
 
 
-def summary(found: EnergyPass) -> EnergySummary:
-    """The figure, of the finest sensors that tell one: those of the chips, else of the board, else the battery's."""
+def summary(found: EnergyPass, virtualisation: str = "") -> EnergySummary:
+    """The figure, of the finest sensors that tell one: those of the chips, else of the board, else the battery's.
+
+    ``virtualisation``: as the device's environment tells it; a part of a larger machine seldom sees that one's sensors.
+    """
     fields = sorted({name for whiles in found.loops for sample in whiles for name in sample.values})
     sensors = tuple(_sensor(name, found) for name in fields)
     telling = {one.source: one for one in sensors if one.joules is not None}
@@ -30,9 +34,16 @@ def summary(found: EnergyPass) -> EnergySummary:
         chosen = [telling[name] for name in names if name in telling]
         if chosen:
             return _together(chosen, sensors, found)
-    reasons = [found.reason, *(f"{one.told}: {one.reason}" for one in sensors), *found.unavailable.values()]
-    reason = "; ".join(dict.fromkeys(one for one in reasons if one)) or "the device has no sensor"
+    barred = [one for one in found.unavailable.values() if one not in ABSENT]
+    reasons = [found.reason, *(f"{one.told}: {one.reason}" for one in sensors), *barred]
+    reason = "; ".join(dict.fromkeys(one for one in reasons if one)) or _no_sensor(virtualisation)
     return EnergySummary(None, None, "", None, None, reason, sensors, found.unavailable, found)
+
+
+def _no_sensor(virtualisation: str) -> str:
+    kinds = ("virtual machine", "hypervisor", "container")
+    kind = next((one for one in kinds if one in virtualisation), "device").replace("hypervisor", "virtual machine")
+    return f"this {kind} shows no power sensor"
 
 
 def _together(chosen: Sequence[SensorEnergy], sensors: tuple[SensorEnergy, ...], found: EnergyPass) -> EnergySummary:

@@ -14,6 +14,7 @@ from dynolab.measure.plan import GROWTH_ITERATIONS, GROWTH_TIME_NS
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.time_range import TimeRange, time_range
 from dynolab.spec import precision, stats
+from dynolab.spec.energy import EnergySummary
 from dynolab.spec.measurements import ComputeUnit, Notice, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.options import Options
@@ -100,8 +101,15 @@ def profile(
         ),
         log=measured.log,
         process_total=measured.total,
-        energy=energy_figures.summary(measured.energy) if measured.energy else None,
+        energy=_energy(measured),
     )
+
+
+def _energy(measured: Measured) -> EnergySummary | None:
+    """None where no sensor was asked."""
+    if measured.energy is None:
+        return None
+    return energy_figures.summary(measured.energy, measured.environment.get("virtualisation", ""))
 
 
 def _compile_reason(measured: Measured, found: Inspection, runtime: str) -> str | None:

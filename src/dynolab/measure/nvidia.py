@@ -14,6 +14,7 @@ _SIGNS = ("proc/driver/nvidia/version", "dev/nvidiactl", "dev/dxg")
 """Where the driver shows itself: Linux, a container that has its devices, and Windows' Linux."""
 _QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version,clocks.max.sm", "--format=csv,noheader")
 _TIMEOUT_S = 10.0
+NO_DRIVER = "there is no NVIDIA driver"
 
 
 class NoGpu(Exception):
@@ -66,7 +67,7 @@ def boards(root: Path = Path("/")) -> list[Board]:
 def opened(root: Path = Path("/")) -> Any:
     """The library, ready to be asked. Raises :class:`NoGpu` where there is no driver, no binding, or no answer."""
     if not _is_there(root):
-        raise NoGpu("there is no NVIDIA driver")
+        raise NoGpu(NO_DRIVER)
     found = _library()
     if isinstance(found, NoGpu):
         raise found

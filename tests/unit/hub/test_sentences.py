@@ -517,11 +517,12 @@ ENERGY = [
     "the device is emulated: its CPU calls itself QEMU TCG CPU; its times are no real device's",
     "the device is emulated: programs for aarch64 run on another kind of CPU; its times are no real device's",
     "the device is emulated: it is Android's emulator; its times are no real device's",
-    "it does not stand out from idle: 5.30 W while the model ran, 5.25 W before and after it, which is 125 µJ an inference, and "
-    "as uncertain as 1.25 mJ",
+    "it does not stand out from idle: 5.30 W while the model ran, 5.25 W before and after it, which is 1 J an inference, and as uncertain as 1.25 mJ",
     "RAPL is there, but only root may read it (CVE-2020-8694): /sys/class/powercap/intel-rapl:0/energy_uj",
-    "the CPU shows no energy counters (no package below /sys/class/powercap); the board has no power monitor (none below "
-    "/sys/class/hwmon); there is no NVIDIA driver; there is no battery",
+    "the CPU shows no energy counters (no package below /sys/class/powercap); the board has no power monitor (none below /sys/class/hwmon); there is no NVIDIA driver; there is no battery",
+    "this virtual machine shows no power sensor",
+    "this container shows no power sensor",
+    "this device shows no power sensor",
     "the battery does not power the device (BAT0: Charging), so its gauge tells nothing of it",
     "the loop was too short, or an inference too long, to read the sensor inside it",
     "it told 1 values in 2.5 s, too few for this loop",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -87,6 +88,24 @@ def test_a_counter_for_root_alone_is_no_reading_and_says_so(tmp_path: Path, monk
     values, reasons = Energy().told(root)
     assert values == {}
     assert reasons["rapl"].startswith("RAPL is there, but only root may read it (CVE-2020-8694): /sys/class/powercap/")
+
+
+@pytest.mark.parametrize(
+    ("folder", "source"), [("class/powercap", "rapl"), ("class/hwmon", "board"), ("class/power_supply", "battery")]
+)
+def test_a_folder_that_may_not_be_read_is_no_proof_that_there_is_no_sensor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, source: str
+) -> None:
+    """As the rules of Android's SELinux have it for its shell."""
+    original = os.scandir
+
+    def barred(path: str | Path) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith(folder):
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", barred)  # the tests may be root, whom no mode stops
+    assert Energy().told(tmp_path)[1][source] == f"/sys/{folder} may not be read here"
 
 
 def test_the_rails_of_a_jetson_are_added_up_from_voltage_and_current(recorded: Recorded) -> None:
@@ -272,10 +291,24 @@ def test_a_battery_whose_gauge_is_slower_than_the_loop_tells_nothing() -> None:
     assert "it told 1 values in" in (told.reason or "")
 
 
-def test_a_device_without_a_sensor_has_the_reasons() -> None:
-    told = energy_figures.summary(EnergyPass(unavailable={"rapl": "no RAPL", "battery": "no battery"}))
-    assert (told.joules, told.idle_watts, told.source) == (None, None, "")
-    assert told.reason == "no RAPL; no battery"
+@pytest.mark.parametrize(
+    ("virtualisation", "why"),
+    [
+        ("none seen", "this device shows no power sensor"),
+        ("virtual machine (cpuid hypervisor bit), container", "this virtual machine shows no power sensor"),
+        ("hypervisor xen", "this virtual machine shows no power sensor"),
+        ("container", "this container shows no power sensor"),
+    ],
+)
+def test_a_device_without_a_sensor_says_so_and_one_that_bars_it_says_that(
+    tmp_path: Path, virtualisation: str, why: str
+) -> None:
+    reasons = Energy().told(tmp_path)[1]
+    told = energy_figures.summary(EnergyPass(unavailable=reasons), virtualisation)
+    assert (told.joules, told.idle_watts, told.source, told.unavailable) == (None, None, "", reasons)
+    assert told.reason == why
+    barred = energy_figures.summary(EnergyPass(unavailable=reasons | {"rapl": "only root may read it"}), virtualisation)
+    assert barred.reason == "only root may read it"
 
 
 def test_what_was_found_survives_the_way_to_a_document() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,11 @@ _MONITORS = (
 )
 """How drivers of power monitors begin; a graphics card's or a disk's own sensor is none of the board (kernel: Documentation/hwmon)."""
 _SUPPLY = "sys/class/power_supply"
+NO_COUNTERS = "the CPU shows no energy counters (no package below /sys/class/powercap)"
+NO_MONITOR = "the board has no power monitor (none below /sys/class/hwmon)"
+NO_BATTERY = "there is no battery"
+ABSENT = frozenset({NO_COUNTERS, NO_MONITOR, nvidia.NO_DRIVER, NO_BATTERY})
+"""Reasons that say no more than that a sensor is not there."""
 
 
 class Energy(Reading):
@@ -90,9 +96,10 @@ class Energy(Reading):
         return {source: f"{what} ({', '.join(of)})" for source, (what, of) in parts.items() if source in answering}
 
     def _rapl(self, root: Path) -> dict[str, float]:
+        _check_listed(root, _RAPL)
         zones = list(_zones(root))
         if not zones:
-            raise Unavailable("the CPU shows no energy counters (no package below /sys/class/powercap)")
+            raise Unavailable(NO_COUNTERS)
         return {"rapl_joules": sum(self._unwrapped(folder, root) for _, folder in zones)}
 
     def _unwrapped(self, folder: Path, root: Path) -> float:
@@ -110,6 +117,17 @@ class Energy(Reading):
         return (now + wrapped) / 1e6
 
 
+def _check_listed(root: Path, path: str) -> None:
+    """Raise :class:`Unavailable` for a folder that is there and may not be looked into, as on phones: what is in it is not known."""
+    try:
+        with os.scandir(root / path):
+            return
+    except PermissionError as error:
+        raise Unavailable(f"/{path} may not be read here") from error
+    except OSError:
+        return
+
+
 def _zones(root: Path) -> Iterator[tuple[str, Path]]:
     """The zones that add up, by name."""
     for folder in sorted((root / _RAPL).glob("*:*")):
@@ -119,9 +137,10 @@ def _zones(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _board(root: Path) -> dict[str, float]:
+    _check_listed(root, "sys/class/hwmon")
     rails = list(_rails(root))
     if not rails:
-        raise Unavailable("the board has no power monitor (none below /sys/class/hwmon)")
+        raise Unavailable(NO_MONITOR)
     kinds = {kind for _, kind, _ in rails}
     kind = "board_joules" if kinds == {"board_joules"} else "board_watts"
     return {kind: sum(value for _, found, value in rails if found == kind)}
@@ -174,9 +193,10 @@ def _nvidia(root: Path) -> dict[str, float]:
 
 
 def _battery(root: Path) -> dict[str, float]:
+    _check_listed(root, _SUPPLY)
     batteries = _batteries(root)
     if not batteries:
-        raise Unavailable("there is no battery")
+        raise Unavailable(NO_BATTERY)
     resting = [f"{name}: {state}" for name, state in batteries.items() if state != "Discharging"]
     if resting:
         raise Unavailable(
