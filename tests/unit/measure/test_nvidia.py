@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pynvml
 import pytest
 
 from dynolab.measure import nvidia, witnesses
@@ -17,6 +16,7 @@ from dynolab.measure.readings.base import Unavailable
 from dynolab.measure.readings.energy import Energy
 from dynolab.measure.readings.nvidia import Nvidia
 
+pynvml = pytest.importorskip("pynvml")
 NOT_SUPPORTED = 3
 H200 = {
     "name": b"NVIDIA H200", "driver": b"570.124.06", "total": 150_754_820_096, "used": 624_951_296, "sm": 1980,
