@@ -108,3 +108,23 @@ def test_a_device_that_is_not_there_is_answered_with_those_that_are(http: httpx.
     assert "no device matches 'Samsung Galaxy S25 (Family) htp-supports-fp16:true'" in told
     assert "here" in told.partition("there are: ")[2]
     assert devices(http, "Samsung Galaxy S25 (Family)") == [], "who lists gets a list"
+
+
+def test_a_family_is_any_of_its_members_and_the_one_that_is_chosen_is_told(http: httpx.Client, door: HubDoor) -> None:
+    for name, os in (("Samsung Galaxy S21", "12"), ("Samsung Galaxy S21 Ultra", "14"), ("Samsung Galaxy S210", "15")):
+        door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer(id=name, name=name, os=os, attributes=ANNOUNCED)))
+    family = "Samsung Galaxy S21 (Family)"
+    assert {one.name for one in devices(http, family)} == {"Samsung Galaxy S21", "Samsung Galaxy S21 Ultra"}
+    [chosen] = devices(http, family, select=True)
+    assert (chosen.name, chosen.os) == ("Samsung Galaxy S21 Ultra", "14"), "the newest system"
+    asked = {"name": family, "os": "[12,13]", "attributes": [], "select": "True"}
+    [older] = pb.DeviceList.FromString(http.get("devices/", params=asked).content).devices
+    assert (older.name, older.os) == ("Samsung Galaxy S21", "12")
+
+
+def test_boards_of_one_model_are_one_device_to_ask_for(http: httpx.Client, door: HubDoor) -> None:
+    for number in ("a", "b"):
+        offer = DeviceOffer(id=f"pi-{number}", name="Raspberry Pi 5 Model B", os="12", attributes=ANNOUNCED)
+        door.claim(ClaimRequest(AGENT_PROTOCOL, offer))
+    [found] = devices(http, "Raspberry Pi 5 (Family)")
+    assert found.name == "Raspberry Pi 5 Model B"

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import re
 import subprocess
 import sys
 import uuid
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,10 @@ import platformdirs
 from dynolab import errors, formats, plugins, private_files
 from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
-from dynolab.spec import codec
+from dynolab.spec import codec, device_attributes
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
 from dynolab.spec.chipsets import CHIPSET, HEXAGON, SOC_MODEL, chipset_named
+from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.runtime_support import ENDS, RUNS, SIMULATED
 from dynolab.spec.toolchain_support import LINK, MAKES, QUANTIZE, TOOLCHAINS_ONLY, made, toolchain
@@ -37,38 +37,40 @@ FRAMEWORKS = {ModelFormat.ONNX: "onnx", ModelFormat.TFLITE: "tflite"}
 """AI Hub's attribute ``framework:`` by the format that a runtime reads."""
 
 
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """What a machine can do: the runtimes that load there, its toolchains (as ``makes:`` tells of them) and its sandbox."""
+
+    runtimes: Mapping[str, Runtime]
+    sandbox: str
+    toolchains: tuple[str, ...] = ()
+
+
 def offer(name: str | None = None) -> DeviceOffer:
-    """This machine's offer; ``name`` None: its host name."""
-    facts = environment.device_facts()
-    runtimes = _runtimes()
-    processor = facts.processor or facts.architecture
-    formats_read = {kind for runtime in runtimes.values() for kind in runtime.formats}
+    """This machine's offer; ``name`` None: as people call it."""
+    serves = Serves(_runtimes(), sandbox.strongest().name, tuple(_toolchains()))
+    return offer_of(environment.device_facts(), serves, identity=_identity(), name=name)
+
+
+def offer_of(facts: DeviceFacts, serves: Serves, *, identity: str, name: str | None = None) -> DeviceOffer:
+    """The offer of a device with these facts, read on that very device. Pure."""
+    read = {kind for runtime in serves.runtimes.values() for kind in runtime.formats}
     attributes = [
-        *system_words(platform.system(), facts.os),
-        "format:compute",
-        f"abi:{facts.architecture}",
-        f"chipset:{_slug(processor)}",
-        f"{SANDBOX}{sandbox.strongest().name}",
-        *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in formats_read),
-        *(f"{RUNS}{name}/{kind}" for name in sorted(runtimes) for kind in runtimes[name].formats),
-        *(f"{ENDS}{ending}/{kind}" for kind in sorted(formats_read) for ending in _endings(kind)),
-        *(f"{MAKES}{one}" for one in _toolchains()),
+        *device_attributes.attributes(facts),
+        f"{SANDBOX}{serves.sandbox}",
+        *(f"framework:{FRAMEWORKS[kind]}" for kind in FRAMEWORKS if kind in read),
+        *(f"{RUNS}{one}/{kind}" for one in sorted(serves.runtimes) for kind in serves.runtimes[one].formats),
+        *(f"{ENDS}{ending}/{kind}" for kind in sorted(read) for ending in _endings(kind)),
+        *(f"{MAKES}{one}" for one in serves.toolchains),
     ]
-    memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes else ""
     return DeviceOffer(
-        id=_identity(),
+        id=identity,
         name=name or facts.name,
-        os=".".join(re.findall(r"\d+", facts.os_version or facts.kernel)[:2]) or "0",
+        os=device_attributes.version(facts),
         attributes=tuple(attributes),
-        description=f"{processor}, {facts.cores} cores{memory}",
-        frameworks={key: value for runtime in runtimes.values() for key, value in runtime.versions().items()},
+        description=device_attributes.description(facts),
+        frameworks={key: value for runtime in serves.runtimes.values() for key, value in runtime.versions().items()},
     )
-
-
-def system_words(system: str, distribution: str) -> tuple[str, ...]:
-    """AI Hub's attributes ``os:``: the system first, which its recipes know and read, then the distribution's name."""
-    words = (system.lower(), distribution.split()[0].lower())
-    return tuple(f"os:{one}" for one in dict.fromkeys(words))
 
 
 def toolchains_of(whole: DeviceOffer) -> DeviceOffer:
@@ -137,11 +139,11 @@ def ask(name: str | None = None, simulated: str = "") -> DeviceOffer:
 
 
 def _runtimes() -> dict[str, Runtime]:
-    """Those that work here, by name; what only simulates a device is none of this machine's."""
-    from dynolab.runtimes.base import installed_runtimes  # with numpy, which the agent itself has no use for
+    """Those that load here, by name; what only simulates a device is none of this machine's."""
+    from dynolab.runtimes.base import loaded_runtimes  # with numpy, which the agent itself has no use for
 
     offers_null = os.environ.get(OFFER_NULL) == "1"
-    found = (one for one in installed_runtimes() if one.unavailable is None and (one.name != "null" or offers_null))
+    found = (one for one in loaded_runtimes() if one.unavailable is None and (one.name != "null" or offers_null))
     able = {one.name: one.runtime for one in found if one.runtime is not None}
     return {name: one for name, one in able.items() if not one.numbers_only}
 
@@ -164,10 +166,6 @@ def _toolchains() -> list[str]:
     links = toolchain_named("qnn_dlc").unavailable(ModelFormat.ONNX) is None
     linked = [toolchain(LINK, ModelFormat.QNN_DLC)] if links else []
     return [*found, *(toolchain(QUANTIZE, kind) for kind in able), *linked]
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unknown"
 
 
 def _identity() -> str:

@@ -10,7 +10,7 @@ import click
 @click.command("runtimes")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> int:
-    """List the runtimes with versions and formats, and why one is unavailable."""
+    """List the runtimes with versions and formats, and why one is unavailable. Each is loaded once, the first time."""
     import json
 
     rows = _rows()
@@ -41,7 +41,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
 def _rows() -> list[dict[str, Any]]:
     """One for each runtime; and one for each format of an outside distribution that cannot be used."""
     from dynolab import formats
-    from dynolab.runtimes.base import installed_runtimes
+    from dynolab.runtimes.base import loaded_runtimes
 
     rows = [
         {
@@ -50,7 +50,7 @@ def _rows() -> list[dict[str, Any]]:
             "versions": dict(one.versions),
             "unavailable": one.unavailable,
         }
-        for one in installed_runtimes()
+        for one in loaded_runtimes()
     ]
     broken = formats.known().problems.items()
     return rows + [

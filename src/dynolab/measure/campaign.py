@@ -133,14 +133,14 @@ class Runner:
         )
         return replace(request, **changes)
 
-    def spawn(self, request: RunRequest, files: Files = Files.AS_THEY_ARE, *, shows_progress: bool = False) -> Ran:
-        """One run, its files made so before it; raises the error of the model, if there is one."""
-        return self.finished(self.device.run(self.order(request, files, shows_progress=shows_progress)), request)
+    def spawn(self, request: RunRequest, files: Files = Files.AS_THEY_ARE, **watched: bool) -> Ran:
+        """One run, its files made so before it; ``watched``: as :class:`Run` has it. Raises the model's error, if there is one."""
+        return self.finished(self.device.run(self.order(request, files, **watched)), request)
 
-    def order(self, request: RunRequest, files: Files, *, shows_progress: bool = False) -> Run:
+    def order(self, request: RunRequest, files: Files, **watched: bool) -> Run:
         """A run as the device is told of it."""
         self.runs += 1
-        return Run(self.campaign.place, request, files, self._left_s(), shows_progress)
+        return Run(self.campaign.place, request, files, self._left_s(), **watched)
 
     def _left_s(self) -> float | None:
         """What is left of the campaign's time."""

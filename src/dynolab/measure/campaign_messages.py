@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dynolab.measure.protocol import InputWishes, Inspection, LayerPass
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.energy import EnergyPass
 from dynolab.spec.measurements import Range
 from dynolab.spec.models import FileFact, ModelFormat
 from dynolab.spec.profiles import ColdProof, MemoryRun, Plan, TimingRun, TotalMemory
@@ -89,3 +90,4 @@ class Measured:
     held_bytes: tuple[int, ...] = ()
     """Memory after each quarter of many iterations."""
     layer_pass: LayerPass | None = None
+    energy: EnergyPass | None = None

@@ -10,6 +10,7 @@ from dynolab.measure import deaths
 from dynolab.measure.orders import (
     LINE_MAX_BYTES,
     At,
+    Idle,
     Look,
     Place,
     Prepared,
@@ -26,6 +27,7 @@ from dynolab.measure.orders import (
 )
 from dynolab.measure.protocol import PROTOCOL_VERSION
 from dynolab.spec import codec
+from dynolab.spec.energy import EnergyRead
 
 T = TypeVar("T")
 Tell = Callable[[Mapping[str, Any]], None]
@@ -72,6 +74,10 @@ class Device:
         wanted = tuple(threads)
         found = self._order(Verb.REFERENCE, Reference(wanted, looks), ReferenceTimes)
         return dict(zip(wanted, found.times_ns, strict=True))
+
+    def idle(self, seconds: float) -> EnergyRead:
+        """What the sensors of energy tell for so long, while nothing runs."""
+        return self._order(Verb.IDLE, Idle(seconds), EnergyRead)
 
     def run(self, run: Run) -> Ran:
         """One worker process; the model's error is in its result."""

@@ -7,40 +7,62 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dynolab.measure import cgroups
+from dynolab.measure import android, cgroups, emulation, nvidia
+from dynolab.measure.cores import arm_name, core_types, numbers_of
+from dynolab.measure.machine import is_name, machine
+from dynolab.measure.nvidia import Gpu
 from dynolab.sandbox.base import is_tuning
 from dynolab.spec.devices import DeviceFacts
 
 _CPU = "sys/devices/system/cpu"
 _NO_MEMORY_LIMIT_BYTES = 1 << 60
 """cgroup v1 says "no limit" with the largest multiple of a page (kernel: Documentation/admin-guide/cgroup-v1/memory.rst)."""
-_NVIDIA_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version,clocks.max.sm", "--format=csv,noheader")
-_NVIDIA_TIMEOUT_S = 10.0
+_GPU_DRIVERS = {
+    "i915": "Intel", "xe": "Intel", "amdgpu": "AMD", "radeon": "AMD", "nouveau": "NVIDIA", "nvidia": "NVIDIA",
+    "nvidia-drm": "NVIDIA", "panfrost": "Mali", "panthor": "Mali", "lima": "Mali", "v3d": "VideoCore", "msm": "Adreno",
+    "msm_dpu": "Adreno", "adreno": "Adreno", "etnaviv": "Vivante", "powervr": "PowerVR",
+}  # fmt: skip
+"""What a kernel driver's GPU is called (kernel: drivers/gpu/drm)."""
 _ALONE = "none seen"
 _HYPERVISOR_VENDORS = ("qemu", "kvm", "vmware", "virtualbox", "xen", "microsoft corporation", "amazon ec2", "google")
 
 
 def device_facts(root: Path = Path("/")) -> DeviceFacts:
     """The device as it describes itself; ``root`` stands before ``/proc``, ``/sys`` and ``/etc`` (a recorded tree in tests)."""
-    system = _os_release(root)
-    gpus = nvidia_gpus() if root == Path("/") else ()
+    here = root == Path("/")
+    found = tree_facts(root, nvidia.gpus() if here else ())
+    told = android.properties() if here else {}
+    return android.facts(told, found) if told else found
+
+
+def tree_facts(root: Path, gpus: Sequence[Gpu] = ()) -> DeviceFacts:
+    """The same by a tree alone, such as one that was recorded on another device; ``gpus``: what its driver told besides."""
+    system, here = _os_release(root), root == Path("/")
+    architecture = platform.machine() if here else text(root, "proc/sys/kernel/arch") or platform.machine()
+    found, cpu = machine(root, architecture), processor(root)
+    host = text(root, "proc/sys/kernel/hostname") or platform.node()
     return DeviceFacts(
-        name=machine_model(root) or platform.node() or "unknown",
+        name=next((one for one in (found.name, host, cpu or "") if is_name(one)), f"{architecture} computer"),
         os=system.get("NAME", platform.system()),
         os_version=system.get("VERSION_ID", platform.version()),
-        kernel=platform.release(),
-        architecture=platform.machine(),
-        processor=processor(root),
-        cores=os.cpu_count() or 1,
+        kernel=text(root, "proc/sys/kernel/osrelease") or platform.release(),
+        architecture=architecture,
+        processor=cpu,
+        cores=(os.cpu_count() if here else _online(root)) or os.cpu_count() or 1,
         memory_bytes=meminfo(root).get("MemTotal"),
         page_bytes=os.sysconf("SC_PAGE_SIZE"),
-        accelerators=tuple(gpu["name"] for gpu in gpus),
+        accelerators=tuple(gpu.name for gpu in gpus) or other_gpus(root),
         attributes=_attributes(root, gpus),
+        core_types=core_types(root, cpu),
+        system=_system(system),
+        form=found.form,
+        maker=found.maker.lower(),
+        soc=found.soc,
+        soc_maker=found.soc_maker,
     )
 
 
@@ -51,6 +73,7 @@ def environment(root: Path = Path("/")) -> dict[str, str]:
         "libc": " ".join(platform.libc_ver()).strip() or "not available: not glibc",
         "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
         "virtualisation": virtualisation(root),
+        "emulation": emulated(root),
         "governor": governor(root),
         "turbo": turbo(root),
         "smt": _said(root, f"{_CPU}/smt/control"),
@@ -72,24 +95,10 @@ def text(root: Path, path: str) -> str | None:
         return None
 
 
-def machine_model(root: Path) -> str | None:
-    """The board or machine by its maker's name: from the device tree (ARM boards), else from DMI (PCs)."""
-    tree = text(root, "proc/device-tree/model") or text(root, "sys/firmware/devicetree/base/model")
-    if tree:
-        return tree
-    words = (text(root, f"sys/class/dmi/id/{name}") for name in ("sys_vendor", "product_name"))
-    return " ".join(word for word in words if word) or None
-
-
 def processor(root: Path) -> str | None:
-    """The CPU's name: ``model name`` of ``/proc/cpuinfo`` (x86), else the device tree's cores (ARM)."""
+    """The CPU's name: ``model name`` of ``/proc/cpuinfo`` (x86), else its cores' (ARM)."""
     rows = _cpuinfo(root)
-    if rows.get("model name"):
-        return rows["model name"]
-    cores = sorted(path for path in (root / "proc/device-tree/cpus").glob("cpu@*/compatible") if path.is_file())
-    names = (text(root, str(path.relative_to(root))) for path in cores)
-    kinds = dict.fromkeys(name.split("\0")[0].removeprefix("arm,") for name in names if name)
-    return ", ".join(kinds) or rows.get("Processor") or rows.get("Hardware")
+    return rows.get("model name") or arm_name(root) or rows.get("Processor") or rows.get("Hardware")
 
 
 def is_shared(environment: Mapping[str, str]) -> bool:
@@ -103,12 +112,22 @@ def virtualisation(root: Path) -> str:
     if "hypervisor" in _cpuinfo(root).get("flags", "").split():
         hints.append("virtual machine (cpuid hypervisor bit)")
     maker = (text(root, "sys/class/dmi/id/sys_vendor") or "").lower()
-    hints += [f"virtual machine ({maker})"] if maker.startswith(_HYPERVISOR_VENDORS) else []
+    if maker.startswith(_HYPERVISOR_VENDORS):
+        hints.append(f"virtual machine ({maker})")
+    elif (whose := emulation.hypervisor(root)) is not None:
+        hints.append(f"virtual machine ({whose.lower()})")
     kind = text(root, "sys/hypervisor/type")
     hints += [f"hypervisor {kind}"] if kind else []
     if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
         hints.append("container")
     return ", ".join(hints) or _ALONE
+
+
+def emulated(root: Path) -> str:
+    """Whether the CPU is emulated, and how that is known (see :mod:`dynolab.measure.emulation`)."""
+    here = root == Path("/")
+    found = emulation.emulation(root, platform.machine() if here else text(root, "proc/sys/kernel/arch"))
+    return android.emulated(android.properties()) if found == emulation.NONE and here else found
 
 
 def governor(root: Path) -> str:
@@ -168,22 +187,32 @@ def memory_limit_bytes(root: Path) -> int | None:
     return min(limits, default=None)
 
 
-def nvidia_gpus() -> tuple[dict[str, str], ...]:
-    """NVIDIA GPUs by ``nvidia-smi``: name, memory, driver and highest clock of each; none where it is not installed."""
-    try:
-        ran = subprocess.run(_NVIDIA_QUERY, capture_output=True, text=True, timeout=_NVIDIA_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    keys = ("name", "memory", "driver", "max_clock")
-    rows = (line.split(", ") for line in ran.stdout.splitlines()) if ran.returncode == 0 else iter(())
-    return tuple(dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys))
+def other_gpus(root: Path) -> tuple[str, ...]:
+    """GPUs by the drivers of ``/sys/class/drm``, and by the device tree where there are none: ``Intel GPU (i915)``."""
+    drivers = {}
+    for card in sorted((root / "sys/class/drm").glob("card[0-9]*")):
+        rows = dict(line.split("=", 1) for line in (text(card, "device/uevent") or "").splitlines() if "=" in line)
+        if card.name[4:].isdigit() and rows.get("DRIVER", "") in _GPU_DRIVERS:
+            drivers[rows.get("PCI_SLOT_NAME") or rows.get("OF_FULLNAME") or card.name] = rows["DRIVER"]
+    return tuple(f"{_GPU_DRIVERS[driver]} GPU ({driver})" for driver in drivers.values())
 
 
-def _attributes(root: Path, gpus: Sequence[dict[str, str]]) -> dict[str, str]:
-    found = {"hostname": platform.node(), "virtualisation": virtualisation(root)}
+def _attributes(root: Path, gpus: Sequence[Gpu]) -> dict[str, str]:
+    found = {"hostname": platform.node() if root == Path("/") else "", "virtualisation": virtualisation(root)}
     for index, gpu in enumerate(gpus):
-        found.update({f"gpu{index}.{key}": value for key, value in gpu.items()})
+        found.update({f"gpu{index}.{key}": value for key, value in gpu.told.items()})
     return {name: value for name, value in found.items() if value}
+
+
+def _system(release: Mapping[str, str]) -> str:
+    """AI Hub's word for the system, by os-release(5)."""
+    words = f"{release.get('ID', '')} {release.get('NAME', '')}".lower()
+    is_qualcomm = any(one in words for one in ("qcom", "qualcomm linux", "qli"))
+    return "qc_linux" if is_qualcomm else platform.system().lower() or "linux"
+
+
+def _online(root: Path) -> int:
+    return len(numbers_of(text(root, f"{_CPU}/online") or "")) or len(list((root / _CPU).glob("cpu[0-9]*")))
 
 
 def _memory_settings(root: Path) -> dict[str, str]:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from dynolab.errors import Bug
-from dynolab.measure import environment, layer_table, timing_runs, verdict
+from dynolab.measure import energy_figures, environment, layer_table, timing_runs, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.memory_growth import QUARTERS
 from dynolab.measure.plan import GROWTH_ITERATIONS, GROWTH_TIME_NS
 from dynolab.measure.protocol import Inspection
 from dynolab.measure.time_range import TimeRange, time_range
 from dynolab.spec import precision, stats
+from dynolab.spec.energy import EnergySummary
 from dynolab.spec.measurements import ComputeUnit, Notice, RuntimeRow, StageName
 from dynolab.spec.models import FileFact, ModelFacts
 from dynolab.spec.options import Options
@@ -100,7 +101,15 @@ def profile(
         ),
         log=measured.log,
         process_total=measured.total,
+        energy=_energy(measured),
     )
+
+
+def _energy(measured: Measured) -> EnergySummary | None:
+    """None where no sensor was asked."""
+    if measured.energy is None:
+        return None
+    return energy_figures.summary(measured.energy, measured.environment.get("virtualisation", ""))
 
 
 def _compile_reason(measured: Measured, found: Inspection, runtime: str) -> str | None:
@@ -146,7 +155,13 @@ def _time(name: StageName, runs: Sequence[TimingRun], measured: Measured, before
     return replace(
         stats.summarise([run.values_ns for run in runs], raised_by=_raised_by(name)),
         lower_ns=found.lower_ns,
-        verdict=verdict.combine([verdict.judge_time(found, record_on=record_on), *(run.verdict for run in runs)]),
+        verdict=verdict.combine(
+            [
+                verdict.judge_time(found, record_on=record_on),
+                verdict.judge_device(measured.environment),
+                *(run.verdict for run in runs),
+            ]
+        ),
     )
 
 

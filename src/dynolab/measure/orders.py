@@ -21,6 +21,7 @@ from dynolab.measure.protocol import RunRequest, RunResult
 from dynolab.spec import untrusted
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.duets import DuetWindow
+from dynolab.spec.energy import EnergySample
 from dynolab.spec.measurements import MemoryEdge
 
 RECORD = "\x1e"
@@ -38,6 +39,8 @@ class Verb(StrEnum):
     """:class:`Look`, answered by :class:`Survey`."""
     PREPARE = "prepare"
     """:class:`Place`, answered by :class:`Prepared`; comes before all that names the place."""
+    IDLE = "idle"
+    """:class:`Idle`, answered by :class:`~dynolab.spec.energy.EnergyRead`: what the sensors tell while nothing runs."""
     REFERENCE = "reference"
     """:class:`Reference`, answered by :class:`ReferenceTimes`."""
     RUN = "run"
@@ -122,6 +125,13 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """For how long the device is watched; where it has no sensor that can be read, it answers at once."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """Numbers of threads that run the reference kernel at once; ``looks`` times, of which the shortest counts."""
 
@@ -138,13 +148,17 @@ class ReferenceTimes:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker process at a place. ``shows_progress``: events ``iteration`` tell how far its loop is."""
+    """One worker process at a place. ``shows_progress``: events ``iteration`` tell how far its loop is.
+
+    ``reads_energy``: the sensors of energy are read while it runs.
+    """
 
     place: str
     request: RunRequest
     files: Files = Files.AS_THEY_ARE
     timeout_s: float | None = None
     shows_progress: bool = False
+    reads_energy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +173,8 @@ class Ran:
     """Of an inspection that crashed: the way of feeding the model that it was at."""
     file_system: str | None = None
     """On which the model lies."""
+    energy: tuple[EnergySample, ...] = ()
+    """What the sensors told while it ran, if that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

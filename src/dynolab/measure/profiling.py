@@ -1,9 +1,9 @@
-"""The steps of a campaign: inspection, inference of what is given, the four stages, the layers."""
+"""The steps of a campaign: inspection, inference of what is given, the four stages, the layers, the energy."""
 
 from __future__ import annotations
 
 from dynolab import errors
-from dynolab.measure import layer_tries, plan
+from dynolab.measure import energy_pass, layer_tries, plan
 from dynolab.measure.campaign import Runner
 from dynolab.measure.campaign_messages import Campaign, Measured
 from dynolab.measure.device import Device
@@ -33,12 +33,13 @@ def carry_out(device: Device, survey: Survey, campaign: Campaign) -> Measured:
 
 
 def measure(runner: Runner) -> None:
-    """The four stages, and the layers."""
+    """The four stages, the layers, and the energy."""
     runner.look_at_reference()
     TimingPasses(runner).carry_out()
     runner.note(plan=plan.effective(runner.measured, runner.campaign, runner.options, runner.limit_method))
     MemoryPasses(runner).carry_out()
     layer_tries.carry_out(runner)
+    energy_pass.carry_out(runner)
 
 
 def infer(runner: Runner) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dynolab.errors import Bug
+from dynolab.measure.emulation import is_emulated
 from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.spec.measurements import Witnesses
-from dynolab.spec.profiles import NARROW, RANKS, ColdProof, Trust, Verdict
+from dynolab.spec.profiles import EMULATED, NARROW, RANKS, ColdProof, Trust, Verdict
 from dynolab.spec.show import show_share, show_time
 
 
@@ -41,6 +42,14 @@ def judge_cold(cold: ColdProof) -> Verdict:
         share = f"{cold.resident_before_bytes / 1e6:.1f} of {cold.total_bytes / 1e6:.1f} MB were in memory before it"
         return Verdict(Trust.INVALID, (f"the first load was not cold: {share} ({cold.reason})",), readings)
     return Verdict(Trust.NOISY, (f"it is not known whether the first load was cold: {cold.reason}",), readings)
+
+
+def judge_device(environment: Mapping[str, str]) -> Verdict:
+    """The verdict on times of a device as it is set: never clean on an emulated one, whose times are the emulator's."""
+    if not is_emulated(environment):
+        return Verdict(Trust.CLEAN)
+    reason = f"the device is {environment['emulation']}; its times are no real device's"
+    return Verdict(Trust.NOISY, (reason,), {EMULATED: 1.0})
 
 
 def judge_time(found: TimeRange, *, record_on: str | None = None) -> Verdict:

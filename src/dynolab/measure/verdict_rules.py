@@ -20,6 +20,8 @@ MEMORY_STALL_SHARE_ALLOWED = 0.01
 """PSI memory ``some``: any reclaim at all changes what is resident."""
 SWAP_PAGES_ALLOWED = 256.0
 """Pages moved to or from swap by the whole system: 1 MiB of 4 KiB pages, a trickle on systems with zram."""
+BUSY_GPU_SHARE = 0.5
+"""Of the driver's last period at the end of a pass: a GPU that computes less is not what the pass waited for."""
 READ_BYTES_ALLOWED = float(1 << 20)
 """From the disk, in a load that should find all in memory: a stray page of a library, but no weights."""
 
@@ -73,6 +75,18 @@ def _cooling(seen: Pass) -> Iterator[Sign]:
 def _firmware(seen: Pass) -> Iterator[Sign]:
     """The firmware of a Raspberry Pi that slows it down throughout, for heat or for want of power."""
     yield from _held_back(seen, "thermal.firmware_throttled", "the firmware")
+
+
+def _gpu_heat(seen: Pass) -> Iterator[Sign]:
+    """GPUs that their driver slows down throughout, for heat or for want of power; idle ones slow nobody down."""
+    busy = seen.witnesses.after.get("nvidia.busy_share")
+    if busy is None or busy < BUSY_GPU_SHARE:
+        return
+    for key, why in (("nvidia.heat", "for heat"), ("nvidia.power_brake", "for want of power")):
+        edges = seen.edges(key)
+        if edges is not None:
+            said = f"the driver held the GPU's clock back {why} ({min(edges):.0f} GPUs, allowed 0)"
+            yield Sign(min(edges), NONE_ALLOWED, said)
 
 
 def _held_back(seen: Pass, key: str, who: str) -> Iterator[Sign]:
@@ -136,6 +150,7 @@ CONDITIONS: Mapping[str, Rule] = {
     "quota_share": _quota,
     "cooling_state": _cooling,
     "firmware_throttled": _firmware,
+    "gpu_held_back": _gpu_heat,
     "disk_read_bytes": _disk,
 }
 """Of a timing pass: one that is broken makes it invalid."""

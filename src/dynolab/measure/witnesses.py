@@ -74,8 +74,8 @@ def _keys(reading: Reading, kind: str) -> list[str]:
 
 
 def all_names() -> tuple[str, ...]:
-    """The readings that are installed, ours and others'. Looking for others' takes tens of milliseconds: ask once."""
-    return tuple(plugins.names(PACKAGE))
+    """The readings that workers ask, ours and others'. Looking for others' takes tens of milliseconds: ask once."""
+    return tuple(name for name in plugins.names(PACKAGE) if not getattr(plugins.load(PACKAGE, name), "apart", False))
 
 
 @lru_cache(maxsize=1)

@@ -33,7 +33,7 @@ Metric = dict[str, int | float]
 
 
 class BmfReport(Report):
-    """Times in ns, memory in bytes, throughput per second; ``latency`` and ``throughput`` are Bencher's own measures.
+    """Times in ns, memory in bytes, energy in joules, throughput per second; ``latency`` and ``throughput`` are Bencher's own measures.
 
     A memory range's value is its upper end, with both ends as its bounds. What was not measured is left out.
     """
@@ -69,6 +69,10 @@ def _measures(profile: Profile) -> dict[str, Metric]:
             "lower_value": low,
             "upper_value": high,
         }
+    energy = profile.energy
+    if energy is not None and energy.joules is not None and energy.uncertainty_joules is not None:
+        ends = energy.joules - energy.uncertainty_joules, energy.joules + energy.uncertainty_joules
+        measures["energy"] = {"value": energy.joules, "lower_value": ends[0], "upper_value": ends[1]}
     for measure, key in _RANGES.items():
         value = fact(key).value(profile)
         if isinstance(value, Range):

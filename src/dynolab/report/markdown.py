@@ -31,7 +31,8 @@ from dynolab.spec.show import show_range, show_share, show_stepped
 
 TOP = 5
 _SIGNS = {Outcome.MET: "✅", Outcome.NOT_MET: "❌", Outcome.CANNOT_TELL: "❔"}
-_OTHERS = ("first_inference_time", "inference_memory_growth", "runtime_import_time", "runtime_import_memory_range")
+_OTHERS = ("first_inference_time", "inference_memory_growth", "runtime_import_time", "runtime_import_memory_range",
+           "inference_energy")  # fmt: skip
 
 
 class MarkdownReport(Report):

@@ -177,6 +177,7 @@ _ROWS = (
     ("First inference", ("first_inference_time",)),
     ("Memory growth per 1,000", ("inference_memory_growth",)),
     ("Runtime import", ("runtime_import_time", "runtime_import_memory_range")),
+    ("Energy per inference", ("inference_energy",)),
 )
 
 

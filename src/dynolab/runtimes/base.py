@@ -7,7 +7,7 @@ import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -323,6 +323,16 @@ class Installed:
     runtime: Runtime | None
     versions: Mapping[str, str]
     unavailable: str | None
+
+
+def loaded_runtimes() -> list[Installed]:
+    """The same, each library tried once in a process of its own: what does not load here is unavailable, with the reason."""
+    from dynolab.runtimes import _loading
+
+    def tried(one: Installed) -> Installed:
+        return one if one.unavailable else replace(one, unavailable=_loading.why_not(one.name, one.versions))
+
+    return [tried(one) for one in installed_runtimes()]
 
 
 def installed_runtimes() -> list[Installed]:

@@ -38,8 +38,8 @@ FOR_CHIPSET = ("precompiled_qnn_onnx", "qnn_context_binary", "qnn_dlc")
 CHIPSETS = (
     Chipset("SM8550", 43, "v73", ("qualcomm-snapdragon-8gen2", "sm8550", "qualcomm-qcs8550-proxy")),
     Chipset("SM8650", 57, "v75", ("qualcomm-snapdragon-8gen3", "sm8650")),
-    Chipset("SM8750", 69, "v79", ("qualcomm-snapdragon-8-elite-for-galaxy", "sm8750", "sm8750-ac", "qualcomm-qcs8750")),
-    Chipset("SM8850", 87, "v81", ("qualcomm-snapdragon-8-elite-gen5-for-galaxy", "sm8850", "sm8850-ad")),
+    Chipset("SM8750", 69, "v79", ("qualcomm-snapdragon-8-elite-for-galaxy", "qualcomm-snapdragon-8-elite", "sm8750", "sm8750-ac", "qualcomm-qcs8750")),
+    Chipset("SM8850", 87, "v81", ("qualcomm-snapdragon-8-elite-gen5-for-galaxy", "qualcomm-snapdragon-8-elite-gen5", "sm8850", "sm8850-ad")),
     Chipset("SM8950", 113, "v85", ("qualcomm-snapdragon-8-elite-gen6", "sm8950")),
     Chipset("SM8975", 103, "v85", ("qualcomm-snapdragon-8-elite-extreme-gen6", "sm8975")),
     Chipset("SM8450", 36, "v69", ("qualcomm-snapdragon-8gen1", "sm8450", "qualcomm-qcs8450"), shares_weights=False),

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dynolab.spec.glossary import DEFINITIONS, Definition
 from dynolab.spec.measurements import ComputeUnit, Range, StageName
 from dynolab.spec.profiles import LayerTable, MemoryRun, MemorySummary, Profile, Stage, TimeSummary
-from dynolab.spec.show import Kind, Value, show, show_time_range
+from dynolab.spec.show import Kind, Value, show, show_joules, show_time_range
 
 NOT_MEASURED = "not measured"
 
@@ -41,6 +41,8 @@ class Fact:
     """Of a figure of memory: what each process showed, raw; empty in profiles of versions that kept one."""
     lower: Callable[[Profile], int | None] | None = None
     """Of a time that is a range, whose upper end is the value: the lower one; None in profiles of schema 1."""
+    margin: Callable[[Profile], float | None] | None = None
+    """Of a figure that is told with its uncertainty: what the value may be off by, either way."""
 
     @property
     def anchor(self) -> str:
@@ -61,6 +63,9 @@ class Fact:
         lower = self.lower(profile) if self.lower else None
         if lower is not None and isinstance(value, int):
             return show_time_range(lower, value)
+        margin = self.margin(profile) if self.margin else None
+        if margin is not None and self.kind == "joules" and isinstance(value, float):
+            return show_joules(value, margin)
         return "-" if value is None else show(self.kind, value)
 
 
@@ -300,6 +305,21 @@ def _process_facts() -> list[Fact]:
     ]  # fmt: skip
 
 
+def _energy_facts() -> list[Fact]:
+    def told(field: str) -> Callable[[Profile], float | None]:
+        return lambda p: None if p.energy is None else getattr(p.energy, field)
+
+    def why(profile: Profile) -> str | None:
+        return "this version read no sensor" if profile.energy is None else profile.energy.reason
+
+    rows = [
+        _plain("inference_energy", "Energy per inference", "joules", "energy", told("joules"), "energy", why=why),
+        _plain("inference_power", "Power while the model runs", "watts", "energy", told("loop_watts"), why=why),
+        _plain("idle_power", "Idle power", "watts", "energy", told("idle_watts"), why=why),
+    ]
+    return [replace(rows[0], margin=told("uncertainty_joules")), *rows[1:]]
+
+
 def _file_facts() -> list[Fact]:
     def written(name: StageName) -> _Get:
         def get(profile: Profile) -> Value | None:
@@ -377,6 +397,7 @@ FACTS: tuple[Fact, ...] = (
     *(fact for name in StageName for fact in _stage_facts(name)),
     *_inference_facts(),
     *_process_facts(),
+    *_energy_facts(),
     *_file_facts(),
     *_layer_facts(),
     *_model_facts(),

@@ -102,6 +102,11 @@ _FIGURES = (
      "negative where much time goes by between the layers, which is not in it.")),
     ("harness_floor", "Harness floor",
      ("What dynolab itself adds to every iteration: the time of an inference that does nothing.")),
+    ("energy", "Energy per inference",
+     ("What one inference costs, as the device's own sensors tell: the energy used while the model runs in a loop of its own, "
+      "less what the idle device uses in the same time, over the iterations. Idle power is read just before and after each loop, "
+      "and its drift is part of the uncertainty, as is what the loops differ by. What else runs on the device counts, too. The "
+      "sensor is named beside the figure: a CPU's counters know nothing of a GPU, and a battery's gauge knows the screen as well.")),
     ("effort", "Wall time and work",
      ("How long the whole profile took, and the time spent inside its measuring processes.")),
     ("model", "Model facts",

@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.energy import EnergySummary
 from dynolab.spec.measurements import (
     DISTURBED_FROM,
     ComputeUnit,
@@ -41,6 +42,8 @@ class Trust(StrEnum):
 
 NARROW = 0.08
 """A range whose ends differ by no more than this share of the upper one is narrow: the time is clean."""
+EMULATED = "emulated"
+"""Of the readings of a verdict: the device's CPU is emulated, and no time of it is clean."""
 RANKS = {Trust.CLEAN: 0, Trust.NOISY: 1, Trust.INVALID: 2}
 """The worse, the larger."""
 
@@ -361,6 +364,8 @@ class Profile:
     """The end of the workers' output."""
     process_total: TotalMemory | None = None
     """What ``process_total_peak`` comes from; None also in profiles of versions that measured one warm process."""
+    energy: EnergySummary | None = None
+    """None in profiles of versions that read none."""
 
     @property
     def stages(self) -> tuple[Stage, Stage, Stage, Stage]:

@@ -19,7 +19,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.spec import facts
 from dynolab.spec.facts import Fact
 from dynolab.spec.measurements import Range, StageName
-from dynolab.spec.profiles import RANKS, MemoryRun, Profile, Stage, TimingRun, Trust, Verdict
+from dynolab.spec.profiles import EMULATED, RANKS, MemoryRun, Profile, Stage, TimingRun, Trust, Verdict
 from dynolab.spec.show import Kind, Value, show, show_share, show_time_range
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -38,6 +38,8 @@ _UNITS: dict[Kind, dict[str, int | Decimal]] = {
     "ratio": {"%": Decimal("0.01"), "": 1},
     "count": {"": 1},
     "rate": {"/s": 1, "": 1},
+    "joules": {"uJ": Decimal("1e-6"), "µJ": Decimal("1e-6"), "mJ": Decimal("0.001"), "J": 1},
+    "watts": {"mW": Decimal("0.001"), "W": 1},
 }
 
 
@@ -121,6 +123,8 @@ _MEANINGS = (
     (("load", "startup", "start"), ("first_load_time", "warm_load_time")),
     (("latency", "time", "duration", "speed", "ms"), ("estimated_inference_time",)),
     (("size", "weights"), ("model_size",)),
+    (("energy", "joule", "joules", "battery"), ("inference_energy",)),
+    (("power", "watt", "watts"), ("inference_power", "inference_energy")),
 )
 """Words that people use for a figure, and the figures; what is said first decides, so that a mean latency is a median."""
 _FILLERS = frozenset(
@@ -249,6 +253,8 @@ def _exact(fact: Fact, value: Value, requirement: Requirement, profile: Profile)
     lower = fact.lower(profile) if fact.lower else None
     if lower is not None and not isinstance(value, Range):
         shown = show_time_range(lower, value)
+    if fact.margin is not None:
+        return fact.show(profile)
     limit = show("bytes" if fact.kind == "range" else fact.kind, requirement.limit)
     if isinstance(value, Range):
         hidden = any(show("bytes", end) == limit and end != requirement.limit for end in (value.lower, value.upper))
@@ -284,6 +290,10 @@ _WITNESSED = {"runtime_import_time": StageName.WARM_LOAD, "harness_floor": Stage
 
 
 def _bounds(fact: Fact, value: Value, profile: Profile) -> _Bounds:
+    margin = fact.margin(profile) if fact.margin else None
+    if margin is not None and not isinstance(value, Range):
+        doubt = f" It may be off by {show(fact.kind, margin)} either way."
+        return _Bounds(value - margin, value + margin, doubt=doubt)
     name = fact.stage or _WITNESSED.get(fact.key)
     stage: Stage | None = None if name is None else getattr(profile, name.value)
     verdict = _verdict(fact, stage, profile)
@@ -336,7 +346,8 @@ def why_wide(verdict: Verdict, *, ranged: bool = True) -> str | None:
     """
     if verdict.trust is Trust.CLEAN or not verdict.reasons:
         return None
-    told = "The range is wide" if ranged and verdict.trust is Trust.NOISY else f"The stage is {verdict.trust}"
+    is_wide = ranged and verdict.trust is Trust.NOISY and EMULATED not in verdict.readings
+    told = "The range is wide" if is_wide else f"The stage is {verdict.trust}"
     return f"{told}: {_bare(verdict.reasons[0])}."
 
 

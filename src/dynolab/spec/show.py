@@ -7,7 +7,7 @@ from typing import Literal
 
 from dynolab.spec.measurements import Range
 
-Kind = Literal["time_ns", "bytes", "range", "ratio", "count", "rate"]
+Kind = Literal["time_ns", "bytes", "range", "ratio", "count", "rate", "joules", "watts"]
 """``range`` is a pair of bytes, ``ratio`` a share of 1, ``rate`` a count per second."""
 Value = int | float | Range
 
@@ -97,6 +97,29 @@ def show_range_change(old: Range, new: Range) -> str:
     return "the same" if ends == [0, 0] else shown[0] if shown[0] == shown[1] else f"{shown[0]}, {shown[1]}"
 
 
+def show_joules(joules: float, uncertainty: float | None = None) -> str:
+    """An energy with three significant digits, ``12.3 mJ``, and what it may be off by in the same unit: ``12.3 ± 0.41 mJ``."""
+    scale, unit = _si(joules, "J")
+    return f"{_digits(joules / scale)}{_off_by(uncertainty, scale)} {unit}"
+
+
+def show_watts(watts: float) -> str:
+    """A power with three significant digits: ``4.21 W``, ``310 mW``."""
+    scale, unit = _si(watts, "W")
+    return f"{_digits(watts / scale)} {unit}"
+
+
+def _off_by(uncertainty: float | None, scale: float) -> str:
+    return "" if uncertainty is None else f" ± {_digits(uncertainty / scale)}"
+
+
+def _si(value: float, unit: str) -> tuple[float, str]:
+    for scale, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")):
+        if abs(value) >= 0.9995 * scale:
+            return scale, prefix + unit
+    return 1e-9, f"n{unit}"
+
+
 def show_share(ratio: float) -> str:
     """A share in percent with one decimal: ``91.4 %``; what is small is not shown as nothing: ``<0.1 %``."""
     if 0 < abs(ratio) < 0.0005:
@@ -118,7 +141,10 @@ def show(kind: Kind, value: Value, dash: str = "-") -> str:
         return show_range(value, dash)
     if kind == "rate":
         return f"{_digits(value)} /s"
-    shown = {"time_ns": show_time, "bytes": show_bytes, "range": show_bytes, "ratio": show_share, "count": show_count}
+    shown = {
+        "time_ns": show_time, "bytes": show_bytes, "range": show_bytes, "ratio": show_share, "count": show_count,
+        "joules": show_joules, "watts": show_watts,
+    }  # fmt: skip
     return shown[kind](value)
 
 
@@ -126,6 +152,7 @@ _READING_UNITS: Sequence[tuple[str, Callable[[float], str]]] = (
     ("_ns", show_time), ("_us", lambda v: show_time(v * 1e3)), ("_s", lambda v: show_time(v * 1e9)),
     ("_bytes", show_bytes), ("_share", show_share), ("_celsius", lambda v: f"{v:.1f} °C"),
     ("_hz", lambda v: f"{v / 1e9:.2f} GHz" if v >= 1e9 else f"{v / 1e6:.0f} MHz"), ("_joules", lambda v: f"{_digits(v)} J"),
+    ("_watts", show_watts),
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from dynolab.errors import Bug
 from dynolab.spec.devices import DeviceFacts
+from dynolab.spec.energy import EnergySummary, SensorEnergy
 from dynolab.spec.measurements import (
     ComputeUnit,
     Layer,
@@ -80,6 +81,7 @@ def sample_profile(**changes: Any) -> Profile:
         work_ns=33_900_000_000,
         notices=_notices(),
         log=_LOG,
+        energy=_energy(),
     )
     return replace(profile, **changes)
 
@@ -105,8 +107,27 @@ def unmeasured_profile(**changes: Any) -> Profile:
         "work_ns": 0,
         "notices": (),
         "log": "",
+        "energy": EnergySummary(None, None, "", None, None, NO_STAGE, unavailable={"rapl": NO_STAGE}),
     }
     return sample_profile(**{**bare, **changes})
+
+
+def _energy() -> EnergySummary:
+    """A CPU that tells its energy, beside a board whose monitor stopped answering and a battery that charges."""
+    cpu = SensorEnergy("rapl", "RAPL (package-0)", 3.12, 21.4, 0.0934, 0.0021, (0.0921, 0.0934, 0.0963))
+    board = SensorEnergy("board", "power monitor (VDD_IN)", None, None, None, None, reason="it stopped answering")
+    return EnergySummary(
+        joules=cpu.joules,
+        uncertainty_joules=cpu.uncertainty_joules,
+        source=cpu.told,
+        idle_watts=cpu.idle_watts,
+        loop_watts=cpu.loop_watts,
+        reason=None,
+        sensors=(cpu, board),
+        unavailable={
+            "battery": "the battery does not power the device (BAT0: Charging), so its gauge tells nothing of it"
+        },
+    )
 
 
 def hostile_profile(**changes: Any) -> Profile:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
 import pytest
 
-from dynolab.agent.offer import offer, system_words
+from dynolab.agent.offer import Serves, offer, offer_of
+from dynolab.measure.environment import device_facts
+from dynolab.runtimes.base import loaded_runtimes
 from dynolab.sandbox.base import strongest
+from dynolab.spec.device_attributes import attributes, description
 
 
 def test_the_sandbox_is_an_attribute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -30,20 +37,52 @@ def test_a_machine_keeps_its_id_which_is_no_other_machines(monkeypatch: pytest.M
     assert offer("bench").name == "bench"
 
 
-@pytest.mark.parametrize(
-    ("system", "distribution", "words"),
-    [
-        ("Linux", "Debian GNU/Linux", ("os:linux", "os:debian")),
-        ("Linux", "Ubuntu", ("os:linux", "os:ubuntu")),
-        ("Windows", "Windows", ("os:windows",)),
-    ],
-)
-def test_the_system_is_told_before_its_distribution(system: str, distribution: str, words: tuple[str, ...]) -> None:
-    """AI Hub's recipes read the first, and stop at one that they do not know."""
-    assert system_words(system, distribution) == words
-
-
 def test_a_computer_is_called_what_ai_hub_calls_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path))
     found = offer().attributes
     assert (found[0], "format:compute" in found) == (f"os:{platform.system().lower()}", True)
+
+
+def test_an_offer_is_made_of_the_facts_of_the_device_that_is_served(recorded: Callable[[str], Path]) -> None:
+    """An agent for boards by ssh hands in what was read there; nothing of its own machine is in the offer."""
+    facts = device_facts(recorded("raspberry_pi"))
+    found = offer_of(facts, Serves({}, "landlock"), identity="board-1")
+    assert (found.id, found.name, found.os) == ("board-1", "Raspberry Pi 5 Model B", "12")
+    assert found.attributes == (*attributes(facts), "sandbox:landlock")
+    assert (found.frameworks, found.description) == ({}, description(facts))
+
+
+def test_two_boards_of_one_model_are_offered_under_one_name(recorded: Callable[[str], Path]) -> None:
+    facts = device_facts(recorded("rock_5b"))
+    first, second = (offer_of(facts, Serves({}, "none"), identity=one) for one in ("a", "b"))
+    assert (first.name, first.os, first.attributes) == (second.name, second.os, second.attributes)
+    assert first.id != second.id
+
+
+def test_a_runtime_that_does_not_load_is_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A library that is installed and broken, as one built for another CPU is; the others are known to load."""
+    known = [key for key in loaded_before() if not key.startswith("onnxruntime:")]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "dynolab").mkdir()
+    (tmp_path / "dynolab" / "loaded-runtimes.json").write_text(json.dumps(known))
+    broken = tmp_path / "library" / "onnxruntime"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
+    monkeypatch.setenv("PYTHONPATH", str(broken.parent), prepend=os.pathsep)
+    rows = {one.name: one for one in loaded_runtimes()}
+    assert rows["onnxruntime"].unavailable == "it is installed, and loading it ends the process (SIGILL)"
+    assert not [one for one in offer().attributes if one.startswith("runs:onnxruntime")]
+    (broken / "__init__.py").write_text("raise ImportError('libomp.so: cannot open shared object file')\n")
+    rows = {one.name: one for one in loaded_runtimes()}
+    why = "it is installed, and does not load: ImportError: libomp.so: cannot open shared object file"
+    assert rows["onnxruntime"].unavailable == why
+    monkeypatch.delenv("PYTHONPATH")
+    assert {one.name: one for one in loaded_runtimes()}["onnxruntime"].unavailable is None
+    assert any(key.startswith("onnxruntime:") for key in loaded_before())
+
+
+def loaded_before() -> list[str]:
+    """The keys of the libraries that loaded, all of them tried by now."""
+    loaded_runtimes()
+    path = platformdirs.user_cache_path("dynolab") / "loaded-runtimes.json"
+    return [str(key) for key in json.loads(path.read_text())]

@@ -61,6 +61,13 @@ _LOUD: Mapping[str, Witnesses] = {
         {"thermal.cooling_state": 3.0, "thermal.max_celsius": 85.0},
         {},
     ),
+    "gpu_held_back": Witnesses(
+        10**9,
+        {},
+        {"nvidia.heat": 1.0, "nvidia.power_brake": 1.0},
+        {"nvidia.heat": 1.0, "nvidia.power_brake": 1.0, "nvidia.busy_share": 0.9},
+        {},
+    ),
     "firmware_throttled": Witnesses(
         10**9, {}, {"thermal.firmware_throttled": 2.0}, {"thermal.firmware_throttled": 2.0}, {}
     ),
@@ -503,3 +510,27 @@ def test_a_pattern_finds_its_values_from_left_to_right() -> None:
     twice = Pattern("sentence-y", ("", " or ", ""), ("one", "one"))
     assert list(twice.values("x or x")) == [{"one": "x"}]
     assert list(twice.values("x or y")) == []
+
+
+ENERGY = [
+    "the device is emulated: a machine of QEMU that shows no KVM; its times are no real device's",
+    "the device is emulated: its CPU calls itself QEMU TCG CPU; its times are no real device's",
+    "the device is emulated: programs for aarch64 run on another kind of CPU; its times are no real device's",
+    "the device is emulated: it is Android's emulator; its times are no real device's",
+    "it does not stand out from idle: 5.30 W while the model ran, 5.25 W before and after it, which is 1 J an inference, and as uncertain as 1.25 mJ",
+    "RAPL is there, but only root may read it (CVE-2020-8694): /sys/class/powercap/intel-rapl:0/energy_uj",
+    "the CPU shows no energy counters (no package below /sys/class/powercap); the board has no power monitor (none below /sys/class/hwmon); there is no NVIDIA driver; there is no battery",
+    "this virtual machine shows no power sensor",
+    "this container shows no power sensor",
+    "this device shows no power sensor",
+    "the battery does not power the device (BAT0: Charging), so its gauge tells nothing of it",
+    "the loop was too short, or an inference too long, to read the sensor inside it",
+    "it told 1 values in 2.5 s, too few for this loop",
+    "the energy pass failed: the time limit was reached in inference; the worker was killed",
+]
+
+
+@pytest.mark.parametrize("text", ENERGY)
+@each_language
+def test_why_there_is_no_energy_and_no_clean_time_is_said(language: str, text: str) -> None:
+    assert [one for one in english(language, text) if not re.fullmatch(r"[\W\d]+", one)] == []

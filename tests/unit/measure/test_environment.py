@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,7 @@ Recorded = Callable[[str], Path]
 def test_a_laptop(recorded: Recorded) -> None:
     root = recorded("laptop")
     facts, found = environment.device_facts(root), environment.environment(root)
-    assert facts.name == "LENOVO 20L5S00000"
+    assert facts.name == "Lenovo 20L5S00000"
     assert (facts.os, facts.os_version) == ("Ubuntu", "24.04")
     assert facts.processor == "Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz"
     assert facts.memory_bytes == 8_000_000 * 1024
@@ -33,7 +31,7 @@ def test_a_laptop(recorded: Recorded) -> None:
 def test_a_raspberry_pi(recorded: Recorded) -> None:
     root = recorded("raspberry_pi")
     facts = environment.device_facts(root)
-    assert facts.name == "Raspberry Pi 5 Model B Rev 1.0"
+    assert facts.name == "Raspberry Pi 5 Model B"
     assert facts.processor == "cortex-a76"
     assert environment.environment(root)["turbo"] == "off"
 
@@ -84,27 +82,6 @@ def test_variables_that_matter_are_kept_and_secrets_are_not(monkeypatch: pytest.
     assert "do not tell" not in found.values()
 
 
-def test_gpus_by_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = "NVIDIA H100 80GB HBM3, 81559 MiB, 570.1, 1980 MHz\n"
-
-    def run(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess([], 0, answer, "")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    facts = environment.device_facts()
-    assert facts.accelerators == ("NVIDIA H100 80GB HBM3",)
-    assert facts.attributes["gpu0.driver"] == "570.1"
-
-
-@pytest.mark.parametrize("error", [FileNotFoundError(2, "no nvidia-smi"), subprocess.TimeoutExpired("nvidia-smi", 10)])
-def test_no_nvidia_smi_or_a_hanging_one_is_no_gpu(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def run(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
-        raise error
-
-    monkeypatch.setattr(subprocess, "run", run)
-    assert environment.nvidia_gpus() == ()
-
-
 @pytest.mark.parametrize(("numbers", "text"), [([], ""), ([3], "3"), ([0, 1, 2, 5, 7, 8], "0-2,5,7-8")])
 def test_ranges(numbers: list[int], text: str) -> None:
     assert environment.ranges(numbers) == text
@@ -118,27 +95,7 @@ def written(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-DMI, TREE = "sys/class/dmi/id/", "proc/device-tree/model"
-
-
-@pytest.mark.parametrize(
-    ("files", "name"),
-    [
-        ({f"{DMI}sys_vendor": "ACME\n", f"{DMI}product_name": "Mark 2\n"}, "ACME Mark 2"),
-        ({f"{DMI}product_name": "Mark 2\n"}, "Mark 2"),
-        ({f"{DMI}sys_vendor": "ACME\n", f"{DMI}product_name": "\n"}, "ACME"),
-        ({f"{DMI}sys_vendor": "\n", f"{DMI}product_name": "\n"}, None),
-        ({TREE: "Board 3\0", f"{DMI}sys_vendor": "ACME\n"}, "Board 3"),
-        ({"sys/firmware/devicetree/base/model": "Board 4\0"}, "Board 4"),
-        ({}, None),
-    ],
-)
-def test_a_machine_is_called_as_its_maker_calls_it_or_by_its_host_name(
-    tmp_path: Path, files: dict[str, str], name: str | None
-) -> None:
-    root = written(tmp_path, files)
-    assert environment.machine_model(root) == name
-    assert environment.device_facts(root).name == (name or platform.node() or "unknown")
+DMI = "sys/class/dmi/id/"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +105,7 @@ def test_a_machine_is_called_as_its_maker_calls_it_or_by_its_host_name(
         ({f"{DMI}sys_vendor": "LENOVO\n"}, "none seen"),
         ({f"{DMI}sys_vendor": "QEMU\n"}, "virtual machine (qemu)"),
         ({f"{DMI}sys_vendor": "Amazon EC2\n"}, "virtual machine (amazon ec2)"),
+        ({"proc/device-tree/compatible": "linux,dummy-virt\0"}, "virtual machine (qemu)"),
         ({"proc/cpuinfo": "flags : fpu hypervisor sse\n"}, "virtual machine (cpuid hypervisor bit)"),
         ({"proc/cpuinfo": "flags : fpu sse\n"}, "none seen"),
         ({"sys/hypervisor/type": "xen\n"}, "hypervisor xen"),

@@ -296,7 +296,7 @@ def test_between_grows_counters_and_keeps_gauges(laptop: Path) -> None:
     assert found.grown["thermal.throttle_events"] == 7
     assert found.grown["run_queue.delay_ns"] == 0  # it fell with the thread
     assert (found.before["clock.max_hz"], found.after["clock.max_hz"]) == (3.4e9, 3e9)
-    assert found.unavailable == {}
+    assert found.unavailable == {"nvidia": "there is no NVIDIA driver"}
 
 
 def test_a_file_in_an_unknown_form_makes_its_reading_unavailable_and_no_other(laptop: Path) -> None:

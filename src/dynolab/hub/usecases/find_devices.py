@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +10,18 @@ from typing import Any, Literal
 from sqlalchemy import Row, func, not_, or_, select
 from sqlalchemy.sql import Select
 
-from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import device, pool, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.pool_rights import may_send, trusts
+from dynolab.spec.device_wishes import family, fits_version, is_member, version
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY
 
 Missing = Literal["trust", "sandbox"]
 """The account trusts the owner with its models; the device confines the models of others than who serves it."""
 OWNER = "owner:"
 """An attribute that the hub itself gives: whose pool a device is in, by the account's e-mail address. No agent may announce it."""
-_INTERVAL = re.compile(r"\[([0-9.]*),([0-9.]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,8 @@ async def find_devices(
 ) -> list[DeviceModel]:
     """Device models that the account's jobs may go to.
 
-    They have exactly this name, this system version (or one in ``[low,high)``) and all these attributes, ``owner:ADDRESS``
-    among them. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come first,
+    They have exactly this name (or are of the family ``NAME (Family)``), this system version (or one in an interval such as
+    ``[14,15)``) and all these attributes, ``owner:ADDRESS`` among them. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come first,
     then the administrators', then the newest system. Raises :class:`SpecInvalid` for an interval that is none.
     """
     for text, what in ((name, "name"), (os, "os")):
@@ -99,7 +97,10 @@ async def find_devices(
     needed = [not_(has[but])] if but else has.values()
     wanted = wanted.join(token, token.c.id == device.c.token_id).where(may_send(account), *needed).group_by(*models)
     wanted = wanted.where(not_(device.c.attributes.contains([TOOLCHAINS_ONLY])))
-    if name:
+    begins = family(name)
+    if begins is not None:
+        wanted = wanted.where(device.c.name.startswith(begins, autoescape=True))
+    elif name:
         wanted = wanted.where(device.c.name == name)
     owners = [one.removeprefix(OWNER) for one in attributes if one.startswith(OWNER)]
     if attributes:
@@ -107,7 +108,8 @@ async def find_devices(
         wanted = wanted.where(device.c.attributes.contains(announced), *(accounts.c.email == one for one in owners))
     async with hub.database.single() as connection:
         rows = (await connection.execute(wanted.order_by(device.c.name, accounts.c.email))).all()
-    fitting = [row for row in rows if not os or _fits(row.os, os)]
+    named = [row for row in rows if begins is None or is_member(row.name, begins)]
+    fitting = [row for row in named if not os or fits_version(row.os, os)]
     best_first = sorted(fitting, key=lambda row: (row.id == account.id, row.is_admin, version(row.os)), reverse=True)
     pools = Counter((name, os) for name, os, _ in {(row.name, row.os, row.pool_id) for row in fitting})
     return [_model(row, account, bool(owners) or pools[row.name, row.os] > 1) for row in best_first]
@@ -116,18 +118,3 @@ async def find_devices(
 def _model(row: Row[Any], account: Account, names_owner: bool) -> DeviceModel:
     told = row.name, row.os, tuple(row.attributes), row.description, row.pool_id, row.email
     return DeviceModel(*told, is_own=row.id == account.id, names_owner=names_owner)
-
-
-def version(text: str) -> tuple[int, ...]:
-    """The numbers of a system's version, for comparing."""
-    return tuple(int(part) for part in re.findall(r"\d+", text))
-
-
-def _fits(actual: str, wanted: str) -> bool:
-    if not wanted.startswith("["):
-        return actual == wanted or (version(actual) == version(wanted) != ())
-    ends = _INTERVAL.fullmatch(wanted.replace(" ", ""))
-    if ends is None:
-        raise SpecInvalid(f"the system interval {wanted!r} is not [low,high)", hint="such as [14,15), [14,) or [,15)")
-    low, high = ends.groups()
-    return (not low or version(actual) >= version(low)) and (not high or version(actual) < version(high))

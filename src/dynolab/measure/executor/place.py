@@ -11,6 +11,7 @@ from dynolab import errors
 from dynolab.measure import pagecache
 from dynolab.measure.clock import now_ns
 from dynolab.measure.executor import memory_limit, process
+from dynolab.measure.executor.energy_meter import Meter
 from dynolab.measure.executor.loop_watch import LoopWatch
 from dynolab.measure.orders import ARTIFACT_FOLDER, CACHE_FOLDER, RUNS_FOLDER, Files, Place, Ran, Run
 from dynolab.measure.protocol import CANDIDATE_FILE, VALUES_FILE, RunKind, RunRequest
@@ -47,9 +48,11 @@ class PlaceFolder:
     def run(self, order: Run, progress: Progress) -> Ran:
         """One run from its start to its end."""
         self.make(order.files)
+        meter = Meter() if order.reads_energy else None
+        watched = order.shows_progress or order.reads_energy
         with self.start(order) as worker:
-            worker.watch(on_look=self._look(worker, progress) if order.shows_progress else None)
-        return self.told(worker)
+            worker.watch(on_look=self._look(worker, progress, meter) if watched else None)
+        return replace(self.told(worker), energy=tuple(meter.samples) if meter else ())
 
     def start(self, order: Run, *, stdin: int = subprocess.DEVNULL) -> process.Worker:
         """The worker of one run, as a context; :meth:`told` comes after it."""
@@ -83,13 +86,15 @@ class PlaceFolder:
             file_system=pagecache.file_system(self._files[0]) if kind is RunKind.FIRST_LOAD else None,
         )
 
-    def _look(self, worker: process.Worker, progress: Progress) -> Callable[[], None]:
+    def _look(self, worker: process.Worker, progress: Progress, meter: Meter | None) -> Callable[[], None]:
         request = worker.request
         watch = LoopWatch(worker.folder / VALUES_FILE, request.room)
 
         def look() -> None:
             watch.look()
-            if watch.count:
+            if meter is not None:
+                meter.look(watch.count)
+            elif watch.count:
                 progress(watch.count, max(request.iterations, watch.count), watch.minimum_ns)
 
         return look

@@ -12,11 +12,13 @@ from typing import Any
 
 from dynolab import errors
 from dynolab.measure import environment, memory_readings, witnesses
+from dynolab.measure.executor import energy_meter
 from dynolab.measure.executor.place import PlaceFolder
 from dynolab.measure.executor.turns import take_turns
 from dynolab.measure.identity import identity
 from dynolab.measure.orders import (
     At,
+    Idle,
     Look,
     Place,
     Prepared,
@@ -49,6 +51,7 @@ class Executor:
         self._verbs: Mapping[Verb, tuple[type[Any], Callable[[Any], object]]] = {
             Verb.LOOK: (Look, self.look),
             Verb.PREPARE: (Place, self.prepare),
+            Verb.IDLE: (Idle, lambda wanted: energy_meter.idle(wanted.seconds)),
             Verb.REFERENCE: (Reference, self.reference),
             Verb.RUN: (Run, self.run),
             Verb.TURNS: (Turns, self.turns),

@@ -27,6 +27,8 @@ class Reading(ABC):
 
     name: ClassVar[str]
     fields: ClassVar[Mapping[str, Field]]
+    apart: ClassVar[bool] = False
+    """Whether it is asked by the executor in passes of its own, and never by a worker around its own."""
 
     @abstractmethod
     def read(self, root: Path = Path("/")) -> dict[str, float]:

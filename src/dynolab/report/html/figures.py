@@ -52,7 +52,7 @@ _MEMORY = tuple(f"{stage}_memory_{part}_range" for stage in StageName for part i
 COMPARED = (
     "compile_time", "first_load_time", "warm_load_time", "estimated_inference_time", "inference_time_median",
     "inference_time_p90", "iterations_per_second", "first_inference_time", "runtime_import_time", *_MEMORY,
-    "process_total_peak_range", "runtime_import_memory_range", "model_size", "layer_count",
+    "process_total_peak_range", "runtime_import_memory_range", "inference_energy", "model_size", "layer_count",
 )  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from dynolab.measure.readings.base import Reading
 from dynolab.report._answer import ASSUMED
 from dynolab.report.base import Say, crop, plainly, stage_title
 from dynolab.report.html.settings import kernel, settings
+from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import MemoryRun, Profile, Stage, TimingRun
-from dynolab.spec.show import show_bytes, show_count, show_reading, show_time
+from dynolab.spec.show import show_bytes, show_count, show_joules, show_reading, show_time, show_watts
 
 READINGS = "dynolab.measure.readings"
 ROWS_MOST = 300
@@ -82,6 +83,7 @@ def tables(profile: Profile, say: Say = plainly) -> list[Table]:
         replace(_table("Inputs and outputs", _tensors(profile, say)), sentences=_chosen(profile)),
         _table("Device", _device(profile, say)),
         _table("Environment", list(settings(profile, say))),
+        _table("Energy", _energy(profile, say)),
         _table("What the stages mean here", _row(profile, say)),
     ]
     return [table for table in tables if table.rows]
@@ -183,13 +185,40 @@ def _device(profile: Profile, say: Say) -> list[tuple[str, str]]:
         say("kernel"): kernel(profile),
         say("architecture"): device.architecture,
         say("processor"): device.processor,
-        say("cores"): str(device.cores),
+        say("cores"): _cores(device),
         say("memory"): None if device.memory_bytes is None else f"{device.memory_bytes / 1e9:.1f} GB",
         say("page"): f"{device.page_bytes:,} B",
         say("accelerators"): ", ".join(device.accelerators) or say("none"),
         **device.attributes,
     }
     return [(key, value or "-") for key, value in rows.items()]
+
+
+def _cores(device: DeviceFacts) -> str:
+    """Their number; where they are of several types, how many of each."""
+    types = device.core_types if len(device.core_types) > 1 else ()
+    return str(device.cores) + (f" ({', '.join(one.told for one in types)})" if types else "")
+
+
+def _energy(profile: Profile, say: Say) -> list[tuple[str, str]]:
+    """Each sensor with what it told, and those that cannot be read with the reason."""
+    if profile.energy is None:
+        return []
+    rows = []
+    for one in profile.energy.sensors:
+        told = one.reason
+        if told is None and None not in (one.joules, one.idle_watts, one.loop_watts):
+            told = say(
+                "{energy} an inference; {loop} while the model runs, {idle} idle",
+                energy=show_joules(one.joules or 0.0, one.uncertainty_joules),
+                loop=show_watts(one.loop_watts or 0.0),
+                idle=show_watts(one.idle_watts or 0.0),
+            )
+        rows.append((one.told, told or "-"))
+    return [
+        *rows,
+        *(((say("not read: {sensor}", sensor=name)), why) for name, why in profile.energy.unavailable.items()),
+    ]
 
 
 def _row(profile: Profile, say: Say) -> list[tuple[str, str]]:

@@ -105,7 +105,7 @@ def _threads(profile: Profile, say: Say) -> str | None:
 
 def _others(profile: Profile) -> list[Figure]:
     keys = ("runtime_import_time", "runtime_import_memory_range", "io_memory",
-            "memory_resolution", "harness_floor", "layer_pass_overhead", "profile_wall_time", "profile_work_time")  # fmt: skip
+            "inference_energy", "inference_power", "idle_power", "memory_resolution", "harness_floor", "layer_pass_overhead", "profile_wall_time", "profile_work_time")  # fmt: skip
     return [figure(profile, key) for key in keys]
 
 
