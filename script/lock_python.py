@@ -42,7 +42,7 @@ def locked(architecture: str) -> list[dict[str, str | int]]:
     """The packages in their newest versions: path in the archive, size, SHA-256."""
     with tempfile.TemporaryDirectory() as folder:
         found = []
-        for line in Archive(Path(folder), RELEASE, architecture).addresses(*PACKAGES):
+        for line in Archive(Path(folder), RELEASE, architecture, alone=True).addresses(*PACKAGES):
             address, _, size, digest = line.split()
             path = unquote(urlsplit(address.strip("'")).path)
             name = path[path.index("/pool/") + 1 :]

@@ -17,7 +17,8 @@ class Archive:
     Raises :class:`Missing` where apt is not set up for Debian, :class:`subprocess.CalledProcessError` where it fails.
     """
 
-    def __init__(self, folder: Path, release: str, architecture: str) -> None:
+    def __init__(self, folder: Path, release: str, architecture: str, *, alone: bool = False) -> None:
+        """``alone``: without the release's updates, which lie in an archive of their own."""
         for program in ("apt-get", "dpkg-deb"):
             if not shutil.which(program):
                 raise Missing(f"{program} is not here: this needs a Debian")
@@ -27,7 +28,7 @@ class Archive:
         for one in ("lists/partial", "cache/archives/partial"):
             (folder / one).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()
-        (folder / "sources.list").write_text(_sources(release, architecture), encoding="utf-8")
+        (folder / "sources.list").write_text(_sources(release, architecture, alone=alone), encoding="utf-8")
         self._options = [
             "-qq",
             *_options(
@@ -95,7 +96,7 @@ def unpack(package: Path, into: Path, *, without: tuple[str, ...] = ()) -> None:
         raise subprocess.CalledProcessError(reading.returncode, "dpkg-deb")
 
 
-def _sources(release: str, architecture: str) -> str:
+def _sources(release: str, architecture: str, *, alone: bool) -> str:
     """Lines for apt that name the archives which this machine uses, for another release and architecture."""
     form = "$(REPO_URI) $(CODENAME) $(COMPONENT) $(ORIGIN)"
     found = subprocess.run(
@@ -107,7 +108,7 @@ def _sources(release: str, architecture: str) -> str:
     lines = set()
     for line in found.stdout.splitlines():
         words = line.split()
-        if len(words) == 4 and words[2:] == ["main", "Debian"]:
+        if len(words) == 4 and words[2:] == ["main", "Debian"] and not (alone and "-" in words[1]):
             suite = f"{release}{words[1][len(words[1].partition('-')[0]) :]}"
             lines.add(f"deb [arch={architecture} signed-by={KEYRING}] {words[0]} {suite} main\n")
     if not lines:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -51,10 +51,13 @@ exec "$2" -I "$3" "$root" {SHELL_ID} {SHELL_ID},{READPROC_ID} /system/bin/env -i
 class Phone:
     """A running one. Its ``data`` is /data/local/tmp, seen from here; ``line`` is its cable, which a test may disturb."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes], server_port: int) -> None:
+    def __init__(self, folder: Path, root: Path, server_port: int) -> None:
         self.data, self.server_port = folder / "data", server_port
-        self._process = process
-        self._first = _first_process(process)
+        self._folder, self._root = folder, root
+        self.data.mkdir()
+        os.chown(self.data, SHELL_ID, SHELL_ID)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._first = 0
         self.line = TcpProxy(ADBD_PORT, connect=self._connect)
 
     @property
@@ -78,13 +81,28 @@ class Phone:
         """What adb's own client says."""
         return _adb(self.server_port, *arguments)
 
-    def plug(self) -> None:
-        """Lead the server to the phone, and wait until it is there."""
+    def switch_on(self) -> None:
+        """Boot it, with what lies on it, and lead the server to it."""
+        namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
+        command = [*namespaces, "sh", "-ec", BOOT, str(self._root), str(self.data), sys.executable, str(FIRST)]
+        with (self._folder / "adbd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._first = _first_process(self._process)
         end = time.monotonic() + READY_WITHIN_S
         while "connected to" not in (said := self.adb("connect", self.serial)):
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"adbd does not answer: {said}")
         self.adb("-s", self.serial, "wait-for-device")
+
+    def switch_off(self) -> None:
+        """Without a word: adbd is the first process of its namespace, and all others end with it."""
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._first or self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self.line.reset()
 
     def unplug(self) -> None:
         """The server knows it no more."""
@@ -101,15 +119,18 @@ class Phone:
             found.append(b" ".join(words).decode(errors="replace").strip())
         return [one for one in found if one]
 
-    def kill(self) -> None:
-        """It is off: adbd is the first process of its namespace, and all others end with it."""
-        os.kill(self._first, signal.SIGKILL)
-        self._process.wait()
+    def mount_small(self, name: str, mebibytes: int) -> str:
+        """A folder there that has no more room than this."""
+        (self.data / name).mkdir()
+        place = f"{phone_root()}/data/local/tmp/{name}"
+        command = ["nsenter", "--target", str(self._first), "--mount", "mount", "-t", "tmpfs"]
+        options = f"size={mebibytes}m,uid={SHELL_ID},gid={SHELL_ID},mode=700"
+        subprocess.run([*command, "-o", options, "small", place], check=True)
+        return f"/data/local/tmp/{name}"
 
     def close(self) -> None:
+        self.switch_off()
         self.line.close()
-        if self._process.poll() is None:
-            self.kill()
 
     def _connect(self) -> socket.socket:
         """A connection to adbd from inside the phone's network: this thread goes there for as long as it takes to make a socket."""
@@ -134,24 +155,9 @@ def phone() -> Iterator[Phone]:
     root = phone_root()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dynolab-phone-")))
-        (folder / "data").mkdir()
-        os.chown(folder / "data", SHELL_ID, SHELL_ID)
-        port = stack.enter_context(_adb_server(folder))
-        with (folder / "adbd.log").open("wb") as log:
-            namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
-            told = [str(root), str(folder / "data"), sys.executable, str(FIRST)]
-            command = [*namespaces, "sh", "-ec", BOOT, *told]
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        try:
-            found = Phone(folder, process, port)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        found = Phone(folder, root, stack.enter_context(_adb_server(folder)))
         stack.callback(found.close)
-        found.plug()
+        found.switch_on()
         yield found
 
 

@@ -39,10 +39,11 @@ def test_it_has_processes_and_a_network_of_its_own(phone: Phone) -> None:
 
 def test_switched_off_it_is_gone_for_adb(phone: Phone) -> None:
     assert "\tdevice" in phone.adb("devices")
-    phone.kill()
-    phone.line.reset()
+    phone.switch_off()
     said = phone.adb("-s", phone.serial, "shell", "true")
     assert "offline" in said or "not found" in said
+    phone.switch_on()
+    assert phone.adb("-s", phone.serial, "shell", "echo back") == "back\n"
 
 
 def test_its_user_may_not_make_a_socket_or_a_fifo_but_folders_and_links(phone: Phone) -> None:

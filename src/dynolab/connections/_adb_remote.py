@@ -18,7 +18,7 @@ from dynolab.connections import _adb_server as server
 from dynolab.connections._python_install import bring_python
 from dynolab.connections._remote import SILENT_S, Remote
 from dynolab.connections.base import Tell
-from dynolab.errors import DeviceLost, Forbidden, PluginMissing, TooLarge, TransferFailed
+from dynolab.errors import DeviceLost, Forbidden, NotFound, PluginMissing, TooLarge, TransferFailed
 
 STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 HEAD = struct.Struct("<BI")
@@ -38,9 +38,17 @@ class AdbRemote(Remote):
     def __init__(self, address: str, *, serial: str, root: str | None) -> None:
         self.address, self.serial = address, serial
         self.root = root or ROOT
-        if "shell_v2" not in server.features(serial):
+        if "shell_v2" not in self._features():
             raise PluginMissing(f"the adbd of {address} is too old: it tells no exit status", hint="Android 7 or newer")
         self.ask("true")
+
+    def _features(self) -> frozenset[str]:
+        """Raises :class:`NotFound` for a device that the server does not know, also after it was asked to connect to it."""
+        try:
+            return server.features(self.serial)
+        except (NotFound, DeviceLost):
+            server.connect_again(self.serial)
+            return server.features(self.serial)
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -78,7 +86,11 @@ class AdbRemote(Remote):
 
     def _shell(self, script: str) -> socket.socket:
         """A stream to a shell; adbd starts it with a umask of nothing."""
-        return server.open_service(self.serial, f"shell,v2,raw:umask 077; {script}")
+        try:
+            return server.open_service(self.serial, f"shell,v2,raw:umask 077; {script}")
+        except (NotFound, DeviceLost) as error:
+            server.connect_again(self.serial)
+            raise DeviceLost(f"{self.address} is gone: {error.message}", hint=error.hint) from error
 
     def lost(self, error: BaseException) -> DeviceLost:
         """The error of a line that broke."""

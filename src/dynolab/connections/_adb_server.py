@@ -148,6 +148,19 @@ def features(serial: str) -> frozenset[str]:
             raise DeviceLost(f"adb://{serial} went away: {error}") from error
 
 
+def connect_again(serial: str) -> None:
+    """Have the server connect anew to a device that is reached by network; one at a cable comes back by itself.
+
+    By itself the server waits for ten seconds between tries (adb's transport.cpp). Whether it worked shows at the next request.
+    """
+    if ":" not in serial:
+        return
+    for request in (f"host:disconnect:{serial}", f"host:connect:{serial}"):
+        with suppress(OSError, Refused, Error), connect() as made:
+            ask(made, request)
+            read(made, int(read(made, 4), 16))
+
+
 def open_service(serial: str, service: str) -> socket.socket:
     """A stream to a service of a device, such as ``shell,v2,raw:id``.
 
