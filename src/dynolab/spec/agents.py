@@ -18,6 +18,8 @@ BASELINE_FOLDER = "baseline"
 """Where an attempt's process finds the model to compare with, in the folder of its assignment."""
 LINKED = "linked-"
 """With a number, from 0: what the source of a model to link is fetched as, and the folder that it lies in."""
+NOTES_FILE = "notes.json"
+"""In the folder of an attempt: what its agent has to say of the device with what is measured there, text by code of the notice."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
