@@ -129,7 +129,7 @@ def bands(history: Sequence[Probe]) -> dict[str, Band]:
 
 
 def judge(probe: Probe, history: Sequence[Probe]) -> Judgement:
-    """What a probe says by those before it that were good and of its identity, the newest first.
+    """What a probe says by those before it that were good and of its identity, the newest first; of several slow figures the worst.
 
     Only what is slower than the band counts: a board that is faster than it was is well, and a change that stays is drift's to tell.
     """
@@ -138,13 +138,13 @@ def judge(probe: Probe, history: Sequence[Probe]) -> Judgement:
         return Judgement("learning", f"learns its usual speed: {len(history)} of {BAND_LEAST} probes")
     usual = int(median(one.cores for one in history))
     reasons = [] if probe.cores >= usual else [f"{probe.cores} of {usual} cores are there"]
-    for name, one in known.items():
-        value = probe.figures.get(name)
-        if value is not None and value > one.upper:
-            reasons.append(
-                f"{FIGURES[name]} takes {value / one.middle:.2f} times as long as usual; "
-                f"up to {one.upper / one.middle:.2f} is its own band"
-            )
+    told = [(probe.figures[name] / one.upper, name, one) for name, one in known.items() if name in probe.figures]
+    beyond, worst, of = max(told, default=(0.0, "", Band(1, 1, 0)), key=lambda one: one[0])
+    if beyond > 1:
+        reasons.append(
+            f"{FIGURES[worst]} takes {probe.figures[worst] / of.middle:.2f} times as long as usual; "
+            f"up to {of.upper / of.middle:.2f} is its own band"
+        )
     if not reasons:
         return Judgement("good")
     why = "; ".join(reasons)

@@ -23,7 +23,7 @@ from dynolab.spec.show import show_time
 
 @dataclass(frozen=True, slots=True)
 class FigureView:
-    """One figure of the probes: its name as a text's id, the newest time, how much of the usual that is, and the picture."""
+    """One figure of the probes: its name, the newest time, how much of the usual that is, and the picture."""
 
     name: str
     newest: str
