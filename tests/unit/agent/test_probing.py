@@ -38,7 +38,7 @@ from dynolab.spec.models import ModelFormat
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY
 
 OFFER = DeviceOffer("d1", "net", "1.0")
-SHOWN = Probe({name: 100 for name in FIGURES}, 4, "kernel 1")
+SHOWN = Probe(dict.fromkeys(FIGURES, 100), 4, "kernel 1")
 GIVEN = Assignment(AGENT_PROTOCOL, "a1", 1, "j1", "profile", "", 15.0, FileLink("m.onnx", 1), ModelFormat.ONNX)
 
 
