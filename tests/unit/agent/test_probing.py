@@ -191,7 +191,9 @@ def test_a_probe_beside_others_work_says_how_much_they_used() -> None:
         ("import time; time.sleep(60)", "did not end within 1 s"),
     ],
 )
-def test_a_probe_that_fails_says_that_the_board_is_unfit(code: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_fails_says_that_the_board_is_unfit(
+    code: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = subprocess.run
     monkeypatch.setattr(probing, "WITHIN_S", 1.0)
     monkeypatch.setattr(probing.subprocess, "run", lambda _, **how: run([sys.executable, "-c", code], **how))
