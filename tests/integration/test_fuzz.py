@@ -157,11 +157,12 @@ DEPTHS = (7, 60, 70, 200, 500, 900, 960, 990, 1000, 1100, 5000, 200_000)
 """Around what is taken, what Python's functions take, and far beyond."""
 AGENTS = (
     "claim",
+    "probes",
     "attempts/00000000-0000-0000-0000-000000000000/renew",
     "attempts/00000000-0000-0000-0000-000000000000/finish",
 )
 WORDS = {
-    "claim": ("protocol", "device", "wait_s", "unfit"), "renew": ("progress", "log"), "finish": ("error", "summary", "tensors"),
+    "claim": ("protocol", "device", "wait_s", "unfit"), "probes": ("protocol", "device", "probe"), "renew": ("progress", "log"), "finish": ("error", "summary", "tensors"),
     "login": ("email", "password"), "complete": ("upload", "etags"),
 }  # fmt: skip
 """What the doors without a description read."""

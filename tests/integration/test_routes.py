@@ -68,6 +68,7 @@ TABLE: dict[str, set[str]] = {
     "GET /datasets/{id}/": OWNER, "GET /datasets/{id}/download": OWNER,
     "POST /datasets/{id}/rename": OWNER, "POST /datasets/{id}/share": OWNER, "POST /datasets/{id}/delete": OWNER,
     "GET /devices/{id:path}": OWNER, "POST /devices/pools/{id}/grant": OWNER, "POST /devices/pools/{id}/remove": OWNER,
+    "POST /devices/boards/{id:path}/quarantine": OWNER, "POST /devices/boards/{id:path}/release": OWNER,
     "POST /devices/pools/{id}/open": OWNER, "POST /account/tokens/{id}/revoke": OWNER, "POST /account/sessions/{id}/end": OWNER,
     "GET /graph/file/{token}/{name}": HOLDER,
     # the JSON API
@@ -76,6 +77,7 @@ TABLE: dict[str, set[str]] = {
     "GET /api/hub/v1/tokens": USERS, "POST /api/hub/v1/tokens": USERS, "DELETE /api/hub/v1/tokens/{id}": OWNER,
     "GET /api/hub/v1/sessions": USERS, "DELETE /api/hub/v1/sessions/{id}": OWNER,
     "GET /api/hub/v1/devices": USERS, "GET /api/hub/v1/devices/{id}": OWNER, "GET /api/hub/v1/frameworks": USERS,
+    "GET /api/hub/v1/boards": USERS, "PUT /api/hub/v1/devices/{id}/health": OWNER, "GET /api/hub/v1/devices/{id}/probes": OWNER,
     "GET /api/hub/v1/pools": USERS, "PATCH /api/hub/v1/pools/{id}": OWNER,
     "GET /api/hub/v1/trusted": USERS, "POST /api/hub/v1/trusted": USERS, "DELETE /api/hub/v1/trusted/{owner}": OWNER,
     **{f"{verb} /api/hub/v1/{kind}": USERS for kind in ("models", "datasets", "jobs") for verb in ("GET", "POST")},
@@ -109,7 +111,7 @@ TABLE: dict[str, set[str]] = {
     "GET /api/v1/jobs/{id}/device_runs/{run}/artifact_list/{type}/": OWNER,
     **{f"{verb} /api/v1/{{kind}}/{{id}}/shared_access/": OWNER for verb in ("GET", "PATCH", "DELETE")},
     # agents
-    "POST /api/agent/v1/claim": AGENTS, "POST /api/agent/v1/attempts/{attempt}/renew": CLAIMANT,
+    "POST /api/agent/v1/claim": AGENTS, "POST /api/agent/v1/probes": AGENTS, "POST /api/agent/v1/attempts/{attempt}/renew": CLAIMANT,
     "POST /api/agent/v1/attempts/{attempt}/finish": CLAIMANT, "GET /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     "PUT /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     # addresses of files
@@ -119,6 +121,7 @@ TABLE: dict[str, set[str]] = {
 
 
 BODIES: dict[str, dict[str, Any]] = {
+    "PUT /api/hub/v1/devices/{id}/health": {"json": {"quarantine": False}},
     "PATCH /api/v1/jobs/{id}/": {"content": pb.JobPublicUpdate(name="new").SerializeToString()},
     "POST /submit/uploads/{what}/{id}/complete": {"json": {"upload": "x", "etags": []}},
     **{f"PATCH /api/hub/v1/{kind}/{{id}}": {"json": {"name": "new"}} for kind in ("jobs", "models", "datasets")},

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 import pytest
 
+pytest.importorskip("pgqueuer")
+
+from sqlalchemy import func, insert
+
 from dynolab.agent.http import HubDoor
-from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
+from dynolab.hub.store.database import Database
+from dynolab.hub.store.tables import probe
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, ProbeReport
+from dynolab.spec.board_health import Probe
+from dynolab.testing.databases import OwnDatabase
 
 Visit = Callable[..., Any]
 BOARD = DeviceOffer(
@@ -139,3 +150,95 @@ def test_an_owner_lets_others_in_and_they_choose_whose_devices_get_their_models(
     page.get_by_text("Everyone with an account may submit jobs to “Lab”.").wait_for()
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+USUAL = {"slowest_core_ns": 100_000, "fastest_core_ns": 90_000, "memory_ns": 3_000_000}
+
+
+def probed(door: HubDoor, offer: DeviceOffer, factor: float = 1.0, count: int = 1) -> None:
+    """Probes of a board, so many times as slow as usual."""
+    figures = {name: round(value * factor) for name, value in USUAL.items()}
+    for _ in range(count):
+        door.report_probe(ProbeReport(AGENT_PROTOCOL, offer, Probe(figures, 4, "kernel 1", 0.0, 48.0)))
+
+
+def test_a_board_out_of_its_band_is_quarantined_with_the_reason_and_comes_back(
+    seeded: Any, visit: Visit, door: HubDoor
+) -> None:
+    offer = DeviceOffer("slow-1", "Slow <board>", "1", ("framework:onnx",))
+    probed(door, offer, count=12)
+    page = visit("/devices/slow-1")
+    health = page.get_by_role("region", name="Health")
+    assert "✓ good" in health.inner_text()
+    assert health.get_by_role("img").count() == len(USUAL)
+    device = {"name": "Slow <board>", "os": "1", "attributes": []}
+    probed(door, offer, 1.5)
+    health.get_by_text("is being probed again").wait_for()
+    probed(door, offer, 1.5)
+    health.get_by_text("quarantined", exact=False).first.wait_for()
+    assert "takes 1.50 times as long as usual; up to 1.10 is its own band" in health.inner_text()
+    assert "○ free" in page.get_by_role("main").inner_text(), "whether it is free is another matter"
+    waiting = seeded.submit("Held up", device=device)
+    job = visit(f"/jobs/{waiting}/")
+    job.get_by_text("none of its boards accepts jobs now").wait_for()
+    assert "slow-1: quarantined: " in job.get_by_role("main").inner_text()
+    probed(door, offer, count=3)
+    health.get_by_text("on probation", exact=False).first.wait_for()
+    given = door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 10.0))
+    assert given is not None
+    assert given.job == waiting
+    probed(door, offer, count=3)
+    health.get_by_text("✓ good").wait_for()
+
+
+def test_an_owner_quarantines_and_releases_a_board_by_hand(seeded: Any, visit: Visit, door: HubDoor) -> None:
+    offer = DeviceOffer("hand-1", "Hand", "1", ("framework:onnx",))
+    door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 0.0))
+    page = visit("/devices/hand-1", viewport={"width": 390, "height": 800})
+    by_hand = page.get_by_role("region", name="Quarantine by hand")
+    by_hand.get_by_label("Why").fill("its fan is <loud>")
+    by_hand.get_by_role("button", name="Quarantine").click()
+    page.get_by_text("“hand-1” is quarantined").wait_for()
+    health = page.get_by_role("region", name="Health").inner_text()
+    assert "its fan is <loud>" in health
+    assert "By admin@localhost" in health
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    stranger = visit("/devices/hand-1", token=seeded.account("passer-by@example.org"))
+    assert "its fan is <loud>" in stranger.get_by_role("region", name="Health").inner_text()
+    assert stranger.get_by_role("button", name="Release").count() == 0
+    by_hand.get_by_label("learn its usual speed anew").check()
+    by_hand.get_by_role("button", name="Release").click()
+    page.get_by_text("learns its usual speed anew").first.wait_for()
+    assert "on probation" in page.get_by_role("region", name="Health").inner_text()
+
+
+def test_a_slow_change_over_days_is_a_notice_on_the_boards_page(
+    visit: Visit, door: HubDoor, postgres: OwnDatabase
+) -> None:
+    offer = DeviceOffer("drift-1", "Drift", "1", ("framework:onnx",))
+    door.claim(ClaimRequest(AGENT_PROTOCOL, offer, 0.0))
+    days = [(14 - day, {name: round(value * 1.007**day) for name, value in USUAL.items()}) for day in range(14)]
+    had(postgres, "drift-1", days)
+    probed(door, offer, 1.1)
+    page = visit("/devices/drift-1")
+    health = page.get_by_role("region", name="Health").inner_text()
+    assert "✓ good" in health
+    assert re.search(r"Slow change: .* slower within 14 days", health)
+    page.goto("/devices/")
+    assert "slower within 14 days" in page.get_by_role("region", name="Drift 1").inner_text()
+
+
+def had(database: OwnDatabase, device_id: str, days: Sequence[tuple[int, dict[str, int]]]) -> None:
+    """Probes that came so many days ago, which no agent can tell."""
+
+    async def carry_out() -> None:
+        opened = Database(database.url)
+        async with opened.begin() as connection:
+            for ago, figures in days:
+                values = {"device_id": device_id, "identity": "kernel 1", "figures": figures, "cores": 4}
+                at = func.now() - func.make_interval(0, 0, 0, ago)
+                await connection.execute(insert(probe).values(**values, verdict="good", at=at))
+        await opened.close()
+
+    with ThreadPoolExecutor(1) as pool:  # the browser's loop runs in this thread
+        pool.submit(asyncio.run, carry_out()).result()

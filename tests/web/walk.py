@@ -17,6 +17,7 @@ OF_ID = {
     "/models/{id}": "model",
     "/datasets/{id}": "dataset",
     "/devices/{id:path}": "device",
+    "/devices/boards/{id:path}": "device",
     "/devices/pools/{id}": "pool",
     "/account/tokens/{id}": "token",
     "/account/sessions/{id}": "session",

@@ -27,12 +27,13 @@ from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
 from dynolab.spec import codec, compile_options, untrusted
-from dynolab.spec.agents import BASELINE_FOLDER, LINKED, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
+from dynolab.spec.agents import BASELINE_FOLDER, LINKED, NOTES_FILE, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
 from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
 from dynolab.spec.compiles import Compiled, CompileSpec, Side
 from dynolab.spec.duets import Duet, DuetSpec
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.spec.links import Linked, LinkSource, LinkSpec
+from dynolab.spec.measurements import Notice
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
 from dynolab.spec.progress import describe
@@ -59,6 +60,9 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     )  # nothing is measured: it waits for who measures
     compiles = assignment.kind in MAKING or quiet
     other = "measures" if compiles else "compiles"
+    notes = _notes(folder)
+    for note in notes:
+        log.say(note.text)
     try:
         with turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}")):
             left = _run(folder, assignment, Context(this_machine(), log.follow))
@@ -67,6 +71,8 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
         log.add(str(error.details.get("log") or ""))
         return Outcome(error=error.to_dict())
+    if isinstance(left, Profile):
+        left = replace(left, notices=(*left.notices, *notes))
     if left is None:
         log.say("done")
         return Outcome()
@@ -92,6 +98,15 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     if isinstance(left, Profile | Duet):
         log.add(left.log)
     return outcome
+
+
+def _notes(folder: Path) -> tuple[Notice, ...]:
+    """What the agent has to say of the device."""
+    path = folder / NOTES_FILE
+    if not path.exists():
+        return ()
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return tuple(Notice("warning", code, text) for code, text in told.items())
 
 
 def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[str, Any]) -> Outcome:

@@ -11,7 +11,16 @@ import httpx
 
 from dynolab import errors
 from dynolab.spec import codec
-from dynolab.spec.agents import Assignment, ClaimRequest, FileLink, Outcome, Renewal, RenewalAnswer
+from dynolab.spec.agents import (
+    Assignment,
+    ClaimRequest,
+    FileLink,
+    Outcome,
+    ProbeAnswer,
+    ProbeReport,
+    Renewal,
+    RenewalAnswer,
+)
 
 CHUNK_BYTES = 1 << 20
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
@@ -54,15 +63,13 @@ class HubDoor:
 
         Raises :class:`~dynolab.errors.NotFound` where a server answers that is no hub.
         """
-        try:
-            answer = self._post("claim", codec.encode(request))
-        except errors.DeviceLost as error:
-            if error.details.get("status") not in NOTHING_THERE:
-                raise
-            raise errors.NotFound(
-                f"there is no hub of dynolab at {self._url}: {error}", hint="dynolab agent --hub URL"
-            ) from error
+        answer = self._asked("claim", codec.encode(request))
         return None if answer is None else codec.decode(Assignment, answer, "the hub's assignment")
+
+    def report_probe(self, report: ProbeReport) -> ProbeAnswer:
+        """What the hub makes of a probe. Raises what :meth:`claim` does."""
+        answer = self._asked("probes", codec.encode(report))
+        return codec.decode(ProbeAnswer, answer, "the hub's answer")
 
     def renew(self, attempt: str, renewal: Renewal) -> RenewalAnswer:
         """Start the lease anew. Raises :class:`~dynolab.errors.Conflict` when the attempt is over."""
@@ -108,6 +115,17 @@ class HubDoor:
 
     def _again(self, call: Callable[[], T]) -> T:
         return again(call, self._given_up)
+
+    def _asked(self, path: str, document: Any) -> Any:
+        """The answer of a hub that may be none."""
+        try:
+            return self._post(path, document)
+        except errors.DeviceLost as error:
+            if error.details.get("status") not in NOTHING_THERE:
+                raise
+            raise errors.NotFound(
+                f"there is no hub of dynolab at {self._url}: {error}", hint="dynolab agent --hub URL"
+            ) from error
 
     def _post(self, path: str, document: Any) -> Any:
         answer = _checked(self._client.post(f"{self._base}/{path}", json=document, headers=self._token))

@@ -16,8 +16,10 @@ from shlex import quote
 from typing import Any
 
 from dynolab import errors
+from dynolab.agent.cooling import Cooling
 from dynolab.agent.health import Health
 from dynolab.agent.http import HubDoor, Unreachable
+from dynolab.agent.probing import Probing
 from dynolab.connections.local import own_folder, sweep_folders
 from dynolab.measure import deaths
 from dynolab.sandbox.base import own_environment
@@ -27,6 +29,7 @@ from dynolab.spec.agents import (
     BASELINE_FOLDER,
     LINKED,
     LIVE_LOG_BYTES,
+    NOTES_FILE,
     Assignment,
     ClaimRequest,
     DeviceOffer,
@@ -56,7 +59,8 @@ class Agent:
 
     def __init__(self, door: HubDoor, device: DeviceOffer) -> None:
         self._door, self._device = door, device
-        self._health = Health()
+        self._health, self._cooling = Health(), Cooling()
+        self._probing = Probing(door, device)
         self._stopped = threading.Event()
         self._asking = False
         self._unfit = ""
@@ -75,9 +79,9 @@ class Agent:
             try:
                 self._asking = True
                 sweep_folders()  # between jobs, so that it disturbs none
-                unfit = self._told_health()
+                unfit = self._told_health() or self._probed()
                 # The first question is not to wait: its answer says that the hub knows this device.
-                wait_s = WAIT_S if known and not unfit else 0.0
+                wait_s = min(WAIT_S, self._probing.left_s()) if known and not unfit else 0.0
                 assignment = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._device, wait_s, unfit))
                 self._asking = False
             except (Unreachable, errors.DeviceLost) as error:
@@ -98,7 +102,7 @@ class Agent:
 
     def _told_health(self) -> str:
         """Why the board is unfit, or nothing; a change is logged."""
-        unfit = self._health.unfit()
+        unfit = self._health.unfit() or self._cooling.unfit(self._probing.answer.cool_celsius)
         if unfit and not self._unfit:
             log.warning("this device is unfit, and takes no job until it is fit again: %s", unfit)
         if self._unfit and not unfit:
@@ -106,10 +110,29 @@ class Agent:
         self._unfit = unfit
         return unfit
 
+    def _probed(self) -> str:
+        """Probe the board, if that is due; why it is unfit by that, or nothing."""
+        try:
+            self._probing.keep()
+        except errors.DeviceUnfit as error:
+            self._health.ended(error)
+            return self._told_health()
+        return ""
+
+    def _notes(self) -> dict[str, str]:
+        """What is to be said of the board with what it measures now, by the code of the notice."""
+        answer = self._probing.answer
+        probation = f"the device was on probation: {answer.why}" if answer.state == "probation" else ""
+        told = {"hot-start": self._cooling.begin(answer.cool_celsius), "on-probation": probation}
+        return {code: text for code, text in told.items() if text}
+
     def _carry_out(self, assignment: Assignment) -> None:
         log.info("job %s, attempt %s", assignment.job, assignment.number)
+        notes = self._notes()
         try:
             with own_folder("job-") as folder:
+                if notes:
+                    (folder / NOTES_FILE).write_text(json.dumps(notes), encoding="utf-8")
                 self._end(assignment, Attempt(self._door, assignment, folder, self._stopped).carry_out)
         except (OSError, errors.TransferFailed) as error:  # there is no folder to be had for it
             outcome = Outcome(error=_trouble(error).to_dict())
@@ -119,12 +142,14 @@ class Agent:
         """Carry the attempt out and tell the hub of its end, as far as that can be told."""
         try:
             outcome = carry_out()
-            self._health.ended(
-                errors.from_dict(outcome.error) if outcome.error and not self._stopped.is_set() else None
-            )
+            error = errors.from_dict(outcome.error) if outcome.error and not self._stopped.is_set() else None
+            self._health.ended(error)
+            if isinstance(error, errors.DeviceError):
+                self._probing.due_now()
             outcome = self._finish(assignment.attempt, outcome)
         except errors.Conflict as error:
             log.warning("job %s is not ours any more: %s", assignment.job, error)
+            self._probing.due_now()  # it may be this device that was not to be heard
             return
         except (Unreachable, errors.DeviceLost) as error:  # stopped, or they would have been tried again
             log.warning("job %s is left to its lease: the hub cannot be reached (%s)", assignment.job, error)

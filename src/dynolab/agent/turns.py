@@ -1,4 +1,4 @@
-"""Turns of the agents of one machine: while one measures, none compiles."""
+"""Turns of the agents of one machine: while one measures, none compiles, and none probes the machine."""
 
 from __future__ import annotations
 
@@ -28,3 +28,17 @@ def turn(*, compiles: bool, waits: Callable[[], None]) -> Iterator[None]:
             waits()
             fcntl.flock(lock, kind)
         yield
+
+
+@contextmanager
+def turn_if_free() -> Iterator[bool]:
+    """Hold this machine alone for a moment, if no agent of this user measures or compiles here; whether that is so."""
+    root = workspace_root()
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / LOCK_FILE).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

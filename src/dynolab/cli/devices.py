@@ -20,10 +20,13 @@ from dynolab.cli import _hub
 def command(ctx: click.Context, name: str, os: str, attributes: tuple[str, ...], as_json: bool) -> None:
     """List the hub's devices that your jobs may go to: how many boards of each, how many are busy, how many jobs wait.
 
-    A board that is unfit, because its disk is full say, takes no job: its reason is told beside what it is.
+    A board that is unfit, because its disk is full say, or quarantined takes no job: its reason is told beside what it is.
 
     \b
     dynolab devices
+    dynolab devices boards
+    dynolab devices quarantine BOARD --reason TEXT
+    dynolab devices release BOARD
     dynolab devices access NAME --let-send ana@example.org
     dynolab devices trust bob@example.org
     """  # noqa: D301 - click wants the backspace character itself
@@ -55,12 +58,73 @@ def _table(found: list[dict[str, Any]]) -> Any:
             one["os"],
             *(str(one[key]) for key in ("boards", "busy", "queued")),
             escape(one["owner"]),
-            escape("; ".join((one["description"], *(f"unfit: {why}" for why in one["unfit"])))),
+            escape("; ".join((one["description"], *_troubles(one)))),
         )
         for one in found
     ]
     titles = ("Device", "OS", "Boards", "Busy", "Waiting", "Whose", "What it is")
     return _hub.table(titles, rows, right=("Boards", "Busy", "Waiting"))
+
+
+def _troubles(one: dict[str, Any]) -> list[str]:
+    """Why boards take no job, and what slowly changed of them."""
+    told = (("unfit", "unfit"), ("quarantined", "quarantined"), ("slow change", "drifts"))
+    return [f"{word}: {why}" for word, key in told for why in one[key]]
+
+
+@command.command("boards")
+@click.argument("name", default="")
+@_hub.AS_JSON
+def boards(name: str, as_json: bool) -> None:
+    """List single boards, or those of a name: whether each is free, whether it is well, and since when.
+
+    \b
+    dynolab devices boards
+    dynolab devices boards NAME --json
+    """  # noqa: D301 - click wants the backspace character itself
+    with _hub.client() as client:
+        found = client.api.get("boards", name=name or None)["boards"]
+    if as_json:
+        _hub.print_json(found)
+    else:
+        _hub.show(_boards(found) if found else "no board fits" if name else "no board is known yet")
+
+
+def _boards(found: list[dict[str, Any]]) -> Any:
+    from rich.markup import escape
+
+    rows = []
+    for one in found:
+        told = (one["why"], one["probed_again"], one["drift"] and f"slow change: {one['drift']}")
+        why = "; ".join(part for part in told if part)
+        by = f" (by {one['health_by']})" if one["health_by"] else ""
+        rows.append((escape(one["name"]), escape(one["id"]), one["state"], one["health"], escape(f"{why}{by}")))
+    return _hub.table(("Device", "Board", "State", "Health", "Why"), rows)
+
+
+@command.command("quarantine")
+@click.argument("board")
+@click.option("--reason", default="", help="Why; shown with it.")
+def quarantine(board: str, reason: str) -> None:
+    """Have a board of yours take no more jobs until you release it. A job that runs there goes on."""
+    _change(board, {"quarantine": True, "reason": reason})
+
+
+@command.command("release")
+@click.argument("board")
+@click.option("--relearn", is_flag=True, help="The board has changed for good: learn its usual speed anew.")
+def release(board: str, relearn: bool) -> None:
+    """Have a quarantined board take jobs again, on probation: one probe out of its band puts it back."""
+    _change(board, {"quarantine": False, "relearn": relearn})
+
+
+def _change(board: str, asked: dict[str, object]) -> None:
+    from urllib.parse import quote
+
+    with _hub.client() as client:
+        one = client.api.send("PUT", f"devices/{quote(board, safe='')}/health", asked)
+    why = f" ({one['why']})" if one["why"] else ""
+    click.echo(f"{one['name']} {one['id']}: {one['health']}{why}")
 
 
 @command.command("access")

@@ -7,6 +7,7 @@ from typing import Any
 
 WHY_NOT = {
     "no-board": "no such device is there now",
+    "unwell": "none of its boards takes jobs",
     "no-history": "nothing has run on the device yet",
     "overrun": "what runs there now takes far longer than the last jobs did",
 }
@@ -24,6 +25,8 @@ def queue_text(document: Mapping[str, Any]) -> str | None:
     place = "next in the queue" if position == 1 else f"{ordinal(position)} in the queue"
     seconds = document.get("estimated_start_s")
     when = WHY_NOT.get(document.get("no_estimate") or "") if seconds is None else f"begins {_in_about(seconds)}"
+    unwell = document.get("unwell")
+    when = f"{when}: {'; '.join(unwell)}" if unwell else when
     return f"{place}, {when}" if when else place
 
 

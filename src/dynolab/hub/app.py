@@ -35,12 +35,14 @@ from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
+from dynolab.hub.usecases.sweep_probes import sweep_probes
 from dynolab.hub.usecases.sweep_sessions import sweep_sessions
 from dynolab.hub.usecases.sweep_toolchains import sweep_toolchains
 
 SWEEP_EVERY_S = 1.0
 SWEEP_TOOLCHAINS_EVERY_S = 10.0
 SWEEP_FILES_EVERY_S = SWEEP_SESSIONS_EVERY_S = 60.0
+SWEEP_PROBES_EVERY_S = 3600.0
 HEALTH_WITHIN_S = 1.0
 """Who asks whether the hub is well is answered within this time, also when the database does not answer."""
 JSON_MAX_BYTES = 1 << 20
@@ -177,6 +179,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         _again_and_again(sweep_toolchains, hub, SWEEP_TOOLCHAINS_EVERY_S),
         _again_and_again(sweep_files, hub, SWEEP_FILES_EVERY_S),
         _again_and_again(sweep_sessions, hub, SWEEP_SESSIONS_EVERY_S),
+        _again_and_again(sweep_probes, hub, SWEEP_PROBES_EVERY_S),
         _again_and_again(sweep_objects, hub, hub.limits.orphan_age_s),
     )
     tasks = [asyncio.create_task(one) for one in jobs_to_do]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dynolab.spec.board_health import Probe
 from dynolab.spec.compiles import InputSpec
 from dynolab.spec.duets import DuetTerms
 from dynolab.spec.tensors import Quantization, TensorSpec
 
-AGENT_PROTOCOL = 6
+AGENT_PROTOCOL = 7
 """Hub and agent refuse each other when theirs differ."""
 OFFER_NULL = "DYNOLAB_OFFER_NULL"
 """The variable that, set to 1, has an agent take models of the null runtime, too: for tests, since they may sleep for days."""
@@ -17,6 +18,8 @@ BASELINE_FOLDER = "baseline"
 """Where an attempt's process finds the model to compare with, in the folder of its assignment."""
 LINKED = "linked-"
 """With a number, from 0: what the source of a model to link is fetched as, and the folder that it lies in."""
+NOTES_FILE = "notes.json"
+"""In the folder of an attempt: what its agent has to say of the device with what is measured there, text by code of the notice."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 
@@ -50,6 +53,28 @@ class ClaimRequest:
     wait_s: float = 0.0
     unfit: str = ""
     """Why the device must not be given a job now; empty: it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What a probe showed of the device, told before a job is asked for."""
+
+    protocol: int
+    device: DeviceOffer
+    probe: Probe
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """What the hub makes of it: the device's state of health and why, and when to probe it again."""
+
+    state: str
+    """``good``, ``probation`` or ``quarantined``; the latter is given no job."""
+    why: str = ""
+    again_in_s: float | None = None
+    """None: as usual."""
+    cool_celsius: float | None = None
+    """Up to which temperature the device is as cool as it usually is; None: not known yet, or it tells none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Clock:
 def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setenv("DYNOLAB_WORKSPACE", str(tmp_path))
     monkeypatch.setenv("DYNOLAB_AGENT_FREE_BYTES", "1")
+    monkeypatch.setenv("DYNOLAB_AGENT_PROBE_EVERY_S", "0")
     return Clock()
 
 

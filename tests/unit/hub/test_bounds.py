@@ -14,7 +14,8 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.api.application import create_api
 from dynolab.hub.usecases import bounds
 from dynolab.spec import codec
-from dynolab.spec.agents import ClaimRequest, Outcome, Renewal
+from dynolab.spec.agents import ClaimRequest, Outcome, ProbeReport, Renewal
+from dynolab.spec.board_health import FIGURES
 
 MANY = 30_000
 
@@ -67,6 +68,18 @@ DEVICE = {"id": "board", "name": "board", "os": "1", "attributes": ["os:linux"],
 TENSOR = {"name": "x", "dtype": "float32", "shape": [1, 3]}
 DOCUMENTS: dict[type[Any], dict[str, Any]] = {
     ClaimRequest: {"protocol": 2, "device": DEVICE, "wait_s": 1.0, "unfit": "disk full"},
+    ProbeReport: {
+        "protocol": 2,
+        "device": DEVICE,
+        "probe": {
+            "figures": dict.fromkeys(FIGURES, 1),
+            "cores": 4,
+            "identity": "kernel 1",
+            "others_share": 0.1,
+            "celsius": 40.0,
+            "took_ns": 1,
+        },
+    },
     Renewal: {"progress": {"stage": "compile"}, "log": "line"},
     Outcome: {
         "error": {"code": "Bug", "message": "no", "hint": None, "details": {}},
@@ -97,6 +110,9 @@ def check(kind: type[Any], document: Any) -> Any:
     decoded = codec.decode(kind, document)
     if isinstance(decoded, ClaimRequest):
         return bounds.check_offer(decoded.device)
+    if isinstance(decoded, ProbeReport):
+        bounds.check_offer(decoded.device)
+        return bounds.check_probe(decoded.probe)
     return bounds.check_renewal(decoded) if isinstance(decoded, Renewal) else bounds.checked_outcome(decoded)
 
 

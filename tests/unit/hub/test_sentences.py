@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,17 +18,19 @@ pytest.importorskip("fluent.runtime")
 
 import dynolab
 from dynolab import errors
+from dynolab.agent.cooling import Cooling
 from dynolab.errors import Error, SpecInvalid
 from dynolab.hub.pages import texts
 from dynolab.hub.pages.job_form import JobForm
 from dynolab.hub.pages.texts.sentences import LONGEST, SAID, Part, Pattern, patterns
+from dynolab.hub.usecases.change_health import BY_HAND
 from dynolab.hub.usecases.tell_format import format_inside, format_of
 from dynolab.measure import figures, layer_table, verdict
 from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
 from dynolab.report.html.view import view
-from dynolab.spec import compare, compare_layers, input_shapes, precision, requirements, tensors
+from dynolab.spec import board_health, compare, compare_layers, input_shapes, precision, requirements, tensors
 from dynolab.spec import options as spec_options
 from dynolab.spec.answers import Answer
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
@@ -274,6 +277,35 @@ def test_what_a_profile_holds_in_words_is_said(language: str) -> None:
         assert english(language, sentence) in ([], ["/proc/pressure/cpu"]), sentence
 
 
+@each_language
+def test_what_is_said_of_a_boards_health_is_said(language: str) -> None:
+    figures_ = dict.fromkeys(board_health.FIGURES, 100)
+    usual = board_health.Probe(figures_, 4, "kernel 1", 0.0, 40.0)
+    shown = [
+        replace(usual, figures={**figures_, name: 200}, others_share=share) for name in figures_ for share in (0.0, 0.5)
+    ]
+    shown += [replace(usual, cores=2), replace(shown[0], cores=2)]
+    sentences = [board_health.judge(one, [usual] * 20).why for one in shown]
+    sentences.append(board_health.judge(usual, []).why)
+    for ratio in (1.01, 0.99):
+        for name in figures_:
+            told = board_health.drift([(day, {**figures_, name: 100 * ratio**day}) for day in range(20)])
+            assert told is not None
+            sentences.append(told.text)
+    cooling = Cooling(read=lambda: 70.0, now=lambda: 0.0)
+    sentences += [cooling.unfit(50.0), cooling.begin(50.0), BY_HAND]
+    sentences += [f"board-1: quarantined: {sentences[0]}", f"board-1: unfit: {errors.TROUBLE[errno.ENOSPC]}"]
+    sentences.append(f"the device was on probation: {sentences[0]}")
+    reasons_ = (
+        "the device is unfit: its disk is full",
+        "nothing was heard of the device for 15 s",
+        "its agent was lost",
+    )
+    sentences.append("no attempt ended well: " + "; ".join(f"{at} of 3: {why}" for at, why in enumerate(reasons_, 1)))
+    for sentence in sentences:
+        assert english(language, sentence) == [], sentence
+
+
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -349,7 +381,7 @@ def test_what_is_wrong_with_what_somebody_typed_is_said(language: str, kind: Cal
 # ---- all that the code can raise -------------------------------------------------------------------------------------
 
 ROOMS = (
-    "agent/attempt.py", "agent/loop.py", "connections/local.py", "hub/pages", "hub/usecases", "jobs", "measure", "runtimes",
+    "agent/attempt.py", "agent/loop.py", "agent/probing.py", "connections/local.py", "hub/pages", "hub/usecases", "jobs", "measure", "runtimes",
     "spec/compiles.py", "spec/input_shapes.py", "spec/option_grammar.py", "spec/options.py", "spec/requirements.py", "spec/onnxfile.py", "spec/tensors.py",
     "spec/toolchain_support.py",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The agents' door: claim, renew, finish, and an attempt's files. Bodies are the documents of :mod:`dynolab.spec.agents`.
+"""The agents' door: probes, claim, renew, finish, and an attempt's files. Bodies are the documents of :mod:`dynolab.spec.agents`.
 
 Only the token that claimed an attempt is heard about it.
 """
@@ -21,6 +21,7 @@ from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attem
 from dynolab.hub.usecases.end_attempt import finish_attempt
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
+from dynolab.hub.usecases.report_probe import report_probe
 from dynolab.hub.usecases.revoke_token import revocation
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
@@ -33,6 +34,7 @@ from dynolab.spec.agents import (
     FileLink,
     LinkedSource,
     Outcome,
+    ProbeReport,
     Renewal,
 )
 from dynolab.spec.duets import DuetTerms
@@ -68,6 +70,14 @@ async def claim(request: Request) -> Response:
     if found is None:
         return Response(status_code=204)
     return JSONResponse(codec.encode(_assignment(hub, found)))
+
+
+async def probes(request: Request) -> Response:
+    """``POST probes``: a :class:`ProbeAnswer`; the device is announced by it, too."""
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    answer = await report_probe(hub, agent, await _body(request, ProbeReport))
+    return JSONResponse(codec.encode(answer))
 
 
 async def renew(request: Request) -> Response:
@@ -178,6 +188,7 @@ def _baseline(found: Claim) -> Baseline | None:
 
 routes = [
     Route("/claim", claim, methods=["POST"]),
+    Route("/probes", probes, methods=["POST"]),
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
     Route("/attempts/{attempt}/finish", finish, methods=["POST"]),
     Route("/files/{what}/{attempt}", give),

@@ -7,13 +7,28 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from dynolab.hub.api.common import Caller, Filter, TheHub
-from dynolab.hub.api.schemas import Board, DeviceModel, DeviceModels, Framework
+from dynolab.hub.api.schemas import (
+    BandOf,
+    Board,
+    BoardHealth,
+    BoardsHealth,
+    DeviceModel,
+    DeviceModels,
+    Framework,
+    HealthAsked,
+    NewestProbe,
+    Probes,
+    ProbeShown,
+)
+from dynolab.hub.usecases.change_health import quarantine_board, release_board
+from dynolab.hub.usecases.find_board_states import find_board_states
 from dynolab.hub.usecases.find_boards import find_board, find_load
+from dynolab.hub.usecases.find_probes import find_probes
 
-router = APIRouter(prefix="/devices", tags=["devices"])
+router = APIRouter(tags=["devices"])
 
 
-@router.get("")
+@router.get("/devices")
 async def listing(
     hub: TheHub,
     account: Caller,
@@ -35,6 +50,8 @@ async def listing(
                 busy=one.busy,
                 queued=one.queued,
                 unfit=list(one.unfit),
+                quarantined=list(one.quarantined),
+                drifts=list(one.drifts),
                 seen_at=one.seen_at,
             )
             for one in found
@@ -42,7 +59,41 @@ async def listing(
     )
 
 
-@router.get("/{id}")
+@router.get("/boards")
+async def boards(hub: TheHub, account: Caller, name: Filter = "") -> BoardsHealth:
+    """All boards that you are told of, or those of a name: free or not, well or not."""
+    found = await find_board_states(hub, account)
+    return BoardsHealth(boards=[BoardHealth.model_validate(one) for one in found if not name or one.name == name])
+
+
+@router.put("/devices/{id}/health")
+async def change_health(hub: TheHub, account: Caller, id: str, asked: HealthAsked) -> BoardHealth:
+    """Quarantine a board, or release it; for its pool's owner and administrators. What runs on it goes on."""
+    if asked.quarantine:
+        await quarantine_board(hub, account, id, reason=asked.reason)
+    else:
+        await release_board(hub, account, id, relearn=asked.relearn)
+    [found] = await find_board_states(hub, account, device_id=id)
+    return BoardHealth.model_validate(found)
+
+
+@router.get("/devices/{id}/probes")
+async def probes(hub: TheHub, account: Caller, id: str) -> Probes:
+    """What a board's health probes showed over the last 28 days, and its bands."""
+    await find_board(hub, account, id)
+    found = await find_probes(hub, id)
+    return Probes(
+        newest=None if found.newest is None else NewestProbe.model_validate(found.newest),
+        bands={
+            name: BandOf(middle_ns=one.middle, upper_ns=one.upper, probes=one.probes)
+            for name, one in found.bands.items()
+        },
+        course=[ProbeShown.model_validate(one) for one in found.course],
+        out_of_band=[ProbeShown.model_validate(one) for one in found.marks],
+    )
+
+
+@router.get("/devices/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Board:
     """One board, by the id that its agent announced it with."""
     row = await find_board(hub, account, id)
@@ -55,6 +106,11 @@ async def show(hub: TheHub, account: Caller, id: str) -> Board:
         frameworks=[Framework(**one) for one in row.frameworks],
         busy=row.busy,
         unfit=row.unfit or None,
+        health="unfit" if row.unfit else row.health,
+        why=row.unfit or ("" if row.health == "good" else row.health_why),
+        health_by=row.health_by,
+        health_since=row.health_since,
+        drift=row.drift,
         created_at=row.created_at,
         seen_at=row.last_seen_at,
     )

@@ -151,6 +151,7 @@ async def _shown(hub: Hub, account: Account, job_id: str) -> Job:
         queue_position=position,
         estimated_start_s=None if estimate is None else estimate.seconds,
         no_estimate=None if estimate is None else estimate.reason,
+        unwell=[] if estimate is None else list(estimate.unwell),
     )
 
 

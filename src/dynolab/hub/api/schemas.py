@@ -137,6 +137,10 @@ class DeviceModel(Given):
     unfit: list[str] = Field(
         description="Why boards take no job for the time being, such as a full disk: one text for each that says so."
     )
+    quarantined: list[str] = Field(description="Why boards are in quarantine: one text for each that is.")
+    drifts: list[str] = Field(
+        description="What slowly changed of boards over days: one text for each of which that is seen."
+    )
     seen_at: datetime = Field(description="When one of the boards was last heard of.")
 
 
@@ -159,6 +163,83 @@ class Frameworks(Given):
     frameworks: list[Framework]
 
 
+HealthState = Literal["good", "probation", "quarantined", "unfit"]
+
+
+class BoardHealth(Given):
+    """A board, whether it is free, and whether it is well: the latter is a state of its own."""
+
+    id: str
+    name: str
+    os: str
+    owner: str = Field(description="The e-mail address of who answers for it.")
+    state: Literal["free", "busy", "away"]
+    health: HealthState = Field(
+        description="`quarantined` and `unfit` boards take no job; one on `probation` does, and is probed before each."
+    )
+    why: str = Field(description="Why it is not good; empty: it is.")
+    health_by: str = Field(
+        description="Who quarantined it by hand, by e-mail address; empty: its probes did, or it is not."
+    )
+    health_since: datetime | None = Field(
+        description="Since when its health is what it is; null: it was never another."
+    )
+    probed_again: str = Field(description="Why it is probed once more before it takes a job; empty: it is not.")
+    drift: str = Field(description="What slowly changed over days; empty: nothing.")
+
+
+class BoardsHealth(Given):
+    """Boards, by name and id."""
+
+    boards: list[BoardHealth]
+
+
+class HealthAsked(Asked):
+    """A board is to be quarantined, or released from that."""
+
+    quarantine: bool
+    reason: Short = Field("", description="Why it is quarantined; shown with it.")
+    relearn: bool = Field(
+        False, description="Of one that is released: its band is learned anew, since the board is another now."
+    )
+
+
+class BandOf(Given):
+    """Where a figure of this board usually is, learned from its own probes."""
+
+    middle_ns: float
+    upper_ns: float = Field(description="A probe that is slower is out of the band.")
+    probes: int = Field(description="That it was learned from.")
+
+
+class ProbeShown(Given):
+    """What a probe showed; the figures of a span of time are medians."""
+
+    at: datetime
+    verdict: Literal["learning", "good", "slow", "disturbed"]
+    figures: dict[str, float] = Field(description="ns, by name.")
+
+
+class NewestProbe(ProbeShown):
+    """The newest probe."""
+
+    why: str = Field(description="What is out of the band, or why that cannot be told; empty: it is in it.")
+    cores: int
+    others_share: float | None = Field(
+        description="Of the board's CPU time meanwhile that others used; null: nothing tells."
+    )
+    celsius: float | None = Field(description="The hottest zone just before; null: nothing tells.")
+
+
+class Probes(Given):
+    """A board's probes of the last 28 days."""
+
+    newest: NewestProbe | None = Field(description="null: it was never probed.")
+    bands: dict[str, BandOf] = Field(description="By figure; empty: too few probes to know.")
+    course: list[ProbeShown] = Field(description="Medians of what was in the band, over at most 120 spans of time.")
+    out_of_band: list[ProbeShown] = Field(description="At most 100, the newest.")
+
+
 class Board(Given):
     """One physical device, which runs one job at a time."""
 
@@ -170,6 +251,17 @@ class Board(Given):
     frameworks: list[Framework]
     busy: bool = Field(description="Whether it holds a job now.")
     unfit: str | None = Field(description="Why it takes no job for the time being; null: it is well.")
+    health: HealthState = Field(
+        description="`quarantined` and `unfit` boards take no job; one on `probation` does, and is probed before each."
+    )
+    why: str = Field(description="Why it is not good; empty: it is.")
+    health_by: str = Field(
+        description="Who quarantined it by hand, by e-mail address; empty: its probes did, or it is not."
+    )
+    health_since: datetime | None = Field(
+        description="Since when its health is what it is; null: it was never another."
+    )
+    drift: str = Field(description="What slowly changed over days; empty: nothing.")
     created_at: datetime
     seen_at: datetime = Field(description="When it was last heard of.")
 
@@ -538,10 +630,12 @@ class Job(JobHead):
         description="In about how many seconds it begins, told from the last attempts on the same boards; null: it waits no more, "
         "or `no_estimate` says why that cannot be told."
     )
-    no_estimate: Literal["waits", "no-board", "no-history", "overrun"] | None = Field(
-        description="`waits`: for other jobs; `no-board`: no such board is there now; `no-history`: nothing was run on one yet; "
+    no_estimate: Literal["waits", "no-board", "unwell", "no-history", "overrun"] | None = Field(
+        description="`waits`: for other jobs; `no-board`: no such board is there now; `unwell`: boards are there, and none takes "
+        "jobs, see the field `unwell`; `no-history`: nothing was run on one yet; "
         "`overrun`: what runs now takes far longer than the last ones did."
     )
+    unwell: list[str] = Field(description="Why none of the boards takes the job now: one text for each; else empty.")
 
 
 def dump(value: Any) -> Any:

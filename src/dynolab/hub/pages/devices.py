@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import NotFound
+from dynolab.hub.pages.board_health import figure_views
 from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.paging import read_page
@@ -23,6 +24,7 @@ from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
 from dynolab.hub.usecases.find_boards import Load, count_compiles, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
 from dynolab.hub.usecases.find_pools import find_pools
+from dynolab.hub.usecases.find_probes import find_probes
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY, made_from
 
 ATTEMPTS = 25
@@ -113,7 +115,8 @@ async def _board(request: Request, hub: Hub, account: Account, board: BoardState
     queued = load[0].queued if load else 0
     found = await read_page(request, partial(find_device_history, hub, account, board.id), ATTEMPTS)
     tries = [Try(row, _seconds(row)) for row in found.rows]
-    return await live_page(
+    probes = await find_probes(hub, board.id)
+    shown = await live_page(
         request,
         account,
         "board",
@@ -124,7 +127,11 @@ async def _board(request: Request, hub: Hub, account: Account, board: BoardState
         found=found,
         tries=tries,
         name=board.name,
+        probe=probes.newest,
+        figures=figure_views(request, probes),
+        flash=read_flash(request),
     )
+    return clear_flash(request, shown)
 
 
 def _kinds(load: Sequence[Load], boards: Sequence[BoardState]) -> list[Kind]:

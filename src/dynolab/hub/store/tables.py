@@ -144,14 +144,46 @@ device = sa.Table(
     sa.Column("frameworks", JSONB, nullable=False, server_default="[]"),
     sa.Column("attempt_id", UUID(as_uuid=True)),
     sa.Column("unfit", sa.Text, nullable=False, server_default=""),
+    sa.Column("health", sa.Text, nullable=False, server_default="good"),
+    sa.Column("health_why", sa.Text, nullable=False, server_default=""),
+    sa.Column("health_by", sa.Text, nullable=False, server_default=""),
+    _instant("health_since"),
+    sa.Column("bad_probes", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("good_probes", sa.Integer, nullable=False, server_default="0"),
+    _instant("learns_from"),
+    sa.Column("drift", sa.Text, nullable=False, server_default=""),
+    _instant("rests_until"),
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
+    sa.CheckConstraint("health IN ('good', 'probation', 'quarantined')", name="device_health"),
 )
 """One physical device, which is one slot: ``attempt_id`` is the attempt that holds it now. ``unfit`` is why it takes none
 for the time being, as its agent says; empty: it is well.
 
+``health`` is a :class:`dynolab.spec.board_health.Health` with ``health_why``, ``health_by`` and the probes in a row, ``bad_probes``
+and ``good_probes``. Its band is learned from probes since ``learns_from``; ``drift`` is what changed slowly. After its agent was
+lost amid a job it takes none before ``rests_until``.
+
 ``pool_id`` is None when it was put out of its pool, until it is announced anew. ``is_confined``: it runs models in a sandbox;
 one that does not takes only jobs of the account whose agent serves it."""
+
+probe = sa.Table(
+    "probe",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("device_id", sa.Text, sa.ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    _instant("at", known=True),
+    sa.Column("identity", sa.Text, nullable=False),
+    sa.Column("figures", JSONB, nullable=False),
+    sa.Column("cores", sa.Integer, nullable=False),
+    sa.Column("others_share", sa.Float),
+    sa.Column("celsius", sa.Float),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),
+    sa.CheckConstraint("verdict IN ('learning', 'good', 'slow', 'disturbed')", name="probe_verdict"),
+)
+"""What a board showed at one instant, a :class:`dynolab.spec.board_health.Probe`, and what was made of it then."""
+sa.Index("ix_probe_device_at", probe.c.device_id, probe.c.at.desc())
 
 blob = sa.Table(
     "blob",

@@ -9,12 +9,15 @@ from typing import Any
 
 from dynolab.errors import SpecInvalid, from_dict
 from dynolab.spec.agents import DeviceOffer, Outcome, Renewal, Tensors
+from dynolab.spec.board_health import FIGURES, Probe
 
 SHORT, OPTIONS, DESCRIPTION = 256, 20_000, 2000
 """Characters: of names, ids, addresses and versions; of a job's options; of what a device says of itself."""
 ATTRIBUTES = FRAMEWORKS = SHAPES = 100
 DIMENSIONS = 64
 """NumPy's most."""
+NS_MOST, CORES_MOST, CELSIUS = 10**13, 10**5, (-100.0, 300.0)
+"""Of a probe: hours, more cores than any machine has, and temperatures that a sensor may tell."""
 PROGRESS_BYTES, SUMMARY_BYTES, TENSORS_BYTES, ERROR_BYTES = 16 << 10, 16 << 10, 256 << 10, 64 << 10
 """Of an agent's documents as JSON: lists of hundreds of jobs show the first two, ours have some hundred bytes."""
 PROFILE_BYTES, TREND_BYTES = 2 << 20, 16 << 20
@@ -58,6 +61,26 @@ def check_offer(offer: DeviceOffer) -> None:
     check_texts(offer.frameworks, "frameworks", FRAMEWORKS)
     for version in offer.frameworks.values():
         check_text(version, "frameworks")
+
+
+def check_probe(probe: Probe) -> None:
+    """Refuse what no probe shows."""
+    check_text(probe.identity, "identity")
+    if set(probe.figures) != set(FIGURES):
+        raise SpecInvalid(
+            f"a probe has the figures {', '.join(sorted(FIGURES))}; here are {sorted(probe.figures)[:10]}"
+        )
+    for name, value in probe.figures.items():
+        _check_between(value, name, (1, NS_MOST))
+    _check_between(probe.cores, "cores", (1, CORES_MOST))
+    for name, told, ends in (("others_share", probe.others_share, (0, 1)), ("celsius", probe.celsius, CELSIUS)):
+        if told is not None:
+            _check_between(told, name, ends)
+
+
+def _check_between(value: float, what: str, ends: tuple[float, float]) -> None:
+    if not ends[0] <= value <= ends[1]:
+        raise SpecInvalid(f"the field {what!r} is {value:g}; it lies between {ends[0]:g} and {ends[1]:g}")
 
 
 def check_renewal(renewal: Renewal) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, delete, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Forbidden, NotFound, SpecInvalid
+from dynolab.errors import DeviceLost, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool, pool_grant, token
 from dynolab.hub.usecases.base import Account, Hub
@@ -84,6 +84,6 @@ async def _put_out(hub: Hub, connection: AsyncConnection, pool_id: str) -> None:
     device_ids = (await connection.execute(gone)).scalars().all()
     running = select(attempt.c.job_id).where(attempt.c.device_id.in_(device_ids), attempt.c.state == "running")
     for job_id in (await connection.execute(running)).scalars().all():
-        await give_back(hub, connection, job_id)
+        await give_back(hub, connection, job_id, DeviceLost("the device was put out of its pool"))
     for device_id in device_ids:
         await hub.queue.wake(connection, board_queue(device_id))

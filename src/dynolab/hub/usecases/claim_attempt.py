@@ -7,18 +7,19 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import UUID, Text, bindparam, exists, func, insert, literal, select, update
+from sqlalchemy import UUID, Text, bindparam, exists, func, insert, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, device, job, model
 from dynolab.hub.usecases.announce_device import Board, announce_device
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.board_health import takes_jobs
+from dynolab.hub.usecases.check_protocol import check_protocol
 from dynolab.hub.usecases.create_model import file_name
 from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.made_models import specs_of_row
-from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest
+from dynolab.spec.agents import ClaimRequest
 from dynolab.spec.compiles import InputSpec
 from dynolab.spec.toolchain_support import MAKING
 
@@ -70,10 +71,10 @@ class Claim:
 
 
 def _board() -> Prepared:
-    """Locks the board, if the token still serves it in that pool; whether an attempt that runs holds it."""
+    """Locks the board, if the token still serves it in that pool; whether it may have no job: an attempt that runs holds it, or its health."""
     running = exists().where(attempt.c.id == device.c.attempt_id, attempt.c.state == "running")
     served = device.c.token_id == bindparam("token"), device.c.pool_id == bindparam("pool")
-    found = select(running.label("held")).where(device.c.id == bindparam("board"), *served)
+    found = select(or_(running, not_(takes_jobs())).label("held")).where(device.c.id == bindparam("board"), *served)
     return Prepared(found.with_for_update(of=device))
 
 
@@ -141,11 +142,7 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
     Raises :class:`Conflict` when hub and agent do not speak the same protocol, :class:`RateLimited` while too many others
     ask, and what :func:`~dynolab.hub.usecases.announce_device.announce_device` does.
     """
-    if request.protocol != AGENT_PROTOCOL:
-        raise errors.Conflict(
-            f"the agent speaks protocol {request.protocol}, this hub speaks {AGENT_PROTOCOL}",
-            hint="install the same version of dynolab on both sides",
-        )
+    check_protocol(request.protocol)
     if request.unfit:
         async with hub.claims:
             await announce_device(hub, agent, request.device, request.unfit)
@@ -187,7 +184,7 @@ class _Displaced(Exception):
 
 
 async def _look(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:
-    """A claim if there is one, and whether the board is held by another attempt."""
+    """A claim if there is one, and whether the board is held: by another attempt, or for its health."""
     while True:
         try:
             return await _claim(hub, agent, device_id, board)

@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, Text, bindparam, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,8 +14,10 @@ from dynolab import errors
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, dataset, dependency, device, job, share
 from dynolab.hub.usecases.base import Account, Hub, new_id
+from dynolab.hub.usecases.board_health import takes_jobs
 from dynolab.hub.usecases.check_claimed import check_claimed
 from dynolab.hub.usecases.enqueue_job import queue_of
+from dynolab.hub.usecases.find_board_states import is_away
 from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.keep_tensors import keep_tensors
 from dynolab.hub.usecases.made_models import keep_made
@@ -24,6 +26,8 @@ from dynolab.hub.usecases.time_away import note_time_away
 from dynolab.spec.agents import Outcome
 
 MAX_ATTEMPTS = 3
+REASON_MOST = 300
+"""Characters of each attempt's reason in the message of a job that failed with all of them; the attempts have all of it."""
 
 
 def _ending() -> Prepared:
@@ -91,7 +95,9 @@ async def finish_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, outcom
         elif error is not None and error.retriable and row.attempts < MAX_ATTEMPTS:
             await _again(hub, connection, row.id)
         elif error is not None:
-            await fail_job(hub, connection, row.id, error)
+            await fail_job(
+                hub, connection, row.id, await _spent(connection, row.id, error) if error.retriable else error
+            )
         elif row.target_model_id is not None and row.left_output_id is None:
             await fail_job(
                 hub, connection, row.id, errors.Bug("the agent ended the job without the model that it made")
@@ -129,15 +135,33 @@ async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blo
     return str(values["id"])
 
 
-async def lose_attempts(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
-    """Call the running attempts of a job lost, and free their devices, whose agents may be waiting for that."""
+async def lose_attempts(
+    hub: Hub, connection: AsyncConnection, job_id: str, *, why: errors.Error | None = None, rest_s: float = 0.0
+) -> None:
+    """Call the running attempts of a job lost, and free their devices, whose agents may be waiting for that.
+
+    ``rest_s``: for so long these take no job where others of their pool are there, which so have the job first.
+    """
     running = (attempt.c.job_id == job_id, attempt.c.state == "running")
-    lost = update(attempt).where(*running).values(state="lost", finished_at=func.now()).returning(attempt.c.id)
+    values = {"state": "lost", "finished_at": func.now(), "failure": None if why is None else why.to_dict()}
+    lost = update(attempt).where(*running).values(values).returning(attempt.c.id)
     ids = list((await connection.execute(lost)).scalars())
     if ids:
-        freed = update(device).where(device.c.attempt_id.in_(ids)).values(attempt_id=None).returning(device.c.id)
-        for device_id in (await connection.execute(freed)).scalars().all():
+        freed: dict[str, object] = {"attempt_id": None}
+        if rest_s:
+            until = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, rest_s)
+            freed["rests_until"] = case((_has_peer(), until), else_=device.c.rests_until)
+        changed = update(device).where(device.c.attempt_id.in_(ids)).values(freed).returning(device.c.id)
+        for device_id in (await connection.execute(changed)).scalars().all():
             await hub.queue.wake(connection, board_queue(device_id))
+
+
+def _has_peer() -> ColumnElement[bool]:
+    """Whether another board of the device's pool and system is there and well."""
+    peer = device.alias("peer")
+    same = peer.c.pool_id == device.c.pool_id, peer.c.os == device.c.os, peer.c.id != device.c.id
+    there = or_(peer.c.attempt_id.is_not(None), ~is_away(peer.c.seen_at))
+    return exists().where(*same, peer.c.unfit == "", takes_jobs(peer), there).correlate(device)
 
 
 async def fail_job(hub: Hub, connection: AsyncConnection, job_id: str, error: errors.Error) -> None:
@@ -163,21 +187,41 @@ async def sweep_leases(hub: Hub) -> None:
             return
         if await note_time_away(connection) < hub.limits.lease_s:
             return
+        lost = errors.DeviceLost(f"nothing was heard of the device for {hub.limits.lease_s:g} s")
         for job_id in (await connection.execute(overdue)).scalars().all():
-            await give_back(hub, connection, job_id)
+            await give_back(hub, connection, job_id, lost, rest_s=hub.limits.lease_s)
 
 
-async def give_back(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
+async def give_back(
+    hub: Hub, connection: AsyncConnection, job_id: str, why: errors.Error, *, rest_s: float = 0.0
+) -> None:
     """Take a job from who runs it: it is queued again, or has failed after too many attempts."""
-    await lose_attempts(hub, connection, job_id)
+    await lose_attempts(hub, connection, job_id, why=why, rest_s=rest_s)
     row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
     if row.cancelled_at is not None:
         await conclude_cancelled(hub, connection, job_id)
     elif row.attempts >= MAX_ATTEMPTS:
-        lost = errors.DeviceLost(f"{MAX_ATTEMPTS} agents took this job and were lost")
-        await fail_job(hub, connection, job_id, lost)
+        await fail_job(hub, connection, job_id, await _spent(connection, job_id, why))
     else:
         await _again(hub, connection, job_id)
+
+
+async def _spent(connection: AsyncConnection, job_id: str, last: errors.Error) -> errors.Error:
+    """The error of a job of which no attempt is left, of the kind of the last one's: with the reason of each."""
+    found = (
+        select(attempt.c.number, attempt.c.device_id, attempt.c.state, attempt.c.failure)
+        .where(attempt.c.job_id == job_id)
+        .order_by(attempt.c.number)
+    )
+    rows = (await connection.execute(found)).all()
+    reasons = [(row.failure or {}).get("message") or "its agent was lost" for row in rows]
+    told = [
+        {"number": row.number, "device": row.device_id, "state": row.state, "message": why}
+        for row, why in zip(rows, reasons, strict=True)
+    ]
+    count = len(rows)
+    text = "; ".join(f"{row.number} of {count}: {why[:REASON_MOST]}" for row, why in zip(rows, reasons, strict=True))
+    return type(last)(f"no attempt ended well: {text}", hint=last.hint, details={**last.details, "attempts": told})
 
 
 async def _end(connection: AsyncConnection, agent: Account, attempt_id: uuid.UUID, state: str, failure: object) -> Any:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from sqlalchemy import Row, func, select, true
+from sqlalchemy import Row, and_, func, select, true
 
 from dynolab.hub.store.tables import attempt, device
 from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.board_health import takes_jobs, why_not
 from dynolab.hub.usecases.find_board_states import is_away
 from dynolab.spec.toolchain_support import MAKES
 
@@ -25,10 +26,13 @@ STEPS = ((100, 10), (3600, 60), (float("inf"), 600))
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """In about how many ``seconds`` a job begins, or None for the ``reason``: ``waits``, ``no-board``, ``no-history`` or ``overrun``."""
+    """In about how many ``seconds`` a job begins, or None for the ``reason``."""
 
     seconds: int | None
-    reason: Literal["waits", "no-board", "no-history", "overrun"] | None = None
+    reason: Literal["waits", "no-board", "unwell", "no-history", "overrun"] | None = None
+    """``unwell``: boards are there, and none of them takes jobs."""
+    unwell: tuple[str, ...] = ()
+    """Why each of them takes none."""
 
 
 def begins_in(took_s: Sequence[float], runs_s: Sequence[float | None], ahead: int) -> Estimate:
@@ -71,10 +75,12 @@ async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estim
     mine = (device.c.pool_id == row.pool_id, able)
     running = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
     there = ~is_away(func.greatest(device.c.seen_at, attempt.c.renewed_at))
+    takes = and_(device.c.unfit == "", takes_jobs())
     boards = (
-        select(func.extract("epoch", func.now() - attempt.c.started_at))
+        select(func.extract("epoch", func.now() - attempt.c.started_at).label("runs_s"), takes.label("takes"), device)
         .select_from(device.outerjoin(attempt, running))
-        .where(*mine, there, device.c.unfit == "")
+        .where(*mine, there)
+        .order_by(device.c.id)
     )
     ended = (
         select(func.extract("epoch", attempt.c.finished_at - attempt.c.started_at).label("took_s"))
@@ -85,7 +91,13 @@ async def estimate_start(hub: Hub, row: Row[Any], position: int | None) -> Estim
     )
     lasted = select(ended.c.took_s).select_from(device.join(ended, true())).where(*mine)
     async with hub.database.begin() as connection:
-        runs: list[Any] = list((await connection.execute(boards)).scalars())
+        found = (await connection.execute(boards)).all()
         took: list[Any] = list((await connection.execute(lasted)).scalars())
-    runs_s = [None if one is None else max(0.0, float(one)) for one in runs]
+    if found and not any(one.takes for one in found):
+        return Estimate(None, "unwell", tuple(_why(one) for one in found))
+    runs_s = [None if one.runs_s is None else max(0.0, float(one.runs_s)) for one in found if one.takes]
     return begins_in([float(one) for one in took], runs_s, position - 1)
+
+
+def _why(row: Row[Any]) -> str:
+    return f"{row.id}: {why_not(row)}"

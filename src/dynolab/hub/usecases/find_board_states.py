@@ -12,7 +12,7 @@ from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool
 from dynolab.hub.usecases.base import Account, Hub, contains_text, visible
 from dynolab.hub.usecases.claim_attempt import WAIT_MAX_S
-from dynolab.hub.usecases.pool_rights import sees
+from dynolab.hub.usecases.pool_rights import owns, sees
 
 AWAY_AFTER_S = 2 * WAIT_MAX_S
 """A free board's agent asks again at least every :data:`WAIT_MAX_S`; after twice that it is not there."""
@@ -26,7 +26,8 @@ _BOARDS = device.join(pool, pool.c.id == device.c.pool_id).join(accounts, accoun
 class BoardState:
     """A board; ``state`` is ``free``, ``busy`` or ``away``, ``since`` when its job began or its agent was last heard of.
 
-    Apart from that ``unfit`` says why it takes no job for the time being; empty: it is well.
+    Apart from that ``health`` is ``good``, ``probation``, ``quarantined`` or ``unfit``, and ``why`` says why; an unfit or quarantined
+    board takes no job.
     """
 
     id: str
@@ -41,7 +42,17 @@ class BoardState:
     created_at: datetime
     seen_at: datetime
     state: str
-    unfit: str
+    health: str
+    why: str
+    health_by: str
+    """Who quarantined it by hand, by e-mail address; empty: its probes did, or it is not."""
+    health_since: datetime | None
+    drift: str
+    """What changed slowly over days; empty: nothing."""
+    probed_again: str
+    """Why it is being probed once more before it takes a job; empty: it is not."""
+    is_own: bool
+    """Whether who asks may quarantine and release it."""
     since: datetime
     job_id: str | None
     """What it is busy with; None also where the account may not see that job."""
@@ -67,6 +78,7 @@ async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", 
         select(
             device,
             accounts.c.email.label("owner"),
+            owns(account).label("is_own"),
             seen.label("last_seen_at"),
             is_away(seen).label("away"),
             attempt.c.started_at,
@@ -110,7 +122,13 @@ def _state(row: Row[Any]) -> BoardState:
         created_at=row.created_at,
         seen_at=row.last_seen_at,
         state=state,
-        unfit=row.unfit,
+        health="unfit" if row.unfit else row.health,
+        why=row.unfit or ("" if row.health == "good" else row.health_why),
+        health_by=row.health_by,
+        health_since=row.health_since,
+        drift=row.drift,
+        probed_again=row.health_why if row.health == "good" and row.bad_probes else "",
+        is_own=row.is_own,
         since=row.started_at if state == "busy" else row.last_seen_at,
         job_id=row.job_id,
         job_name=row.job_name,

@@ -34,6 +34,10 @@ class Load:
     queued: int
     unfit: tuple[str, ...]
     """Why boards of it take no job for the time being, one for each that says so."""
+    quarantined: tuple[str, ...]
+    """Why boards of it are in quarantine, one for each."""
+    drifts: tuple[str, ...]
+    """What changed slowly of boards of it, one for each."""
     seen_at: datetime
 
 
@@ -54,6 +58,8 @@ async def find_load(
             func.count().label("boards"),
             func.count().filter(_BUSY).label("busy"),
             func.array_agg(device.c.unfit).filter(device.c.unfit != "").label("unfit"),
+            func.array_agg(device.c.health_why).filter(device.c.health == "quarantined").label("quarantined"),
+            func.array_agg(device.c.drift).filter(device.c.drift != "").label("drifts"),
             func.max(_SEEN).label("seen_at"),
         )
         .where(device.c.pool_id.in_({one.pool_id for one in models}))
@@ -69,7 +75,14 @@ async def find_load(
     found = [(one, by_model.get(one.key)) for one in models]
     return [
         Load(
-            one, row.boards, row.busy, queued.get((one.pool_id, one.os), 0), tuple(sorted(row.unfit or ())), row.seen_at
+            one,
+            row.boards,
+            row.busy,
+            queued.get((one.pool_id, one.os), 0),
+            unfit=tuple(sorted(row.unfit or ())),
+            quarantined=tuple(sorted(row.quarantined or ())),
+            drifts=tuple(sorted(row.drifts or ())),
+            seen_at=row.seen_at,
         )
         for one, row in found
         if row is not None

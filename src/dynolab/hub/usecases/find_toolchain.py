@@ -13,6 +13,7 @@ from sqlalchemy.sql import Select
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, pool, token
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.board_health import takes_jobs
 from dynolab.hub.usecases.find_board_states import is_away
 from dynolab.hub.usecases.pool_rights import Who, may_send, trusts
 from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made, no_toolchain
@@ -31,7 +32,7 @@ def _usable(account: Who) -> Select[Any]:
     held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
     seen = func.greatest(device.c.seen_at, attempt.c.renewed_at)
     columns = device.c.pool_id, device.c.attributes, accounts.c.id, accounts.c.is_admin, is_away(seen).label("away")
-    found = select(*columns, device.c.unfit, attempt.c.id.label("held"))
+    found = select(*columns, device.c.unfit, takes_jobs().label("takes_jobs"), attempt.c.id.label("held"))
     found = found.select_from(device.outerjoin(attempt, held)).join(pool, pool.c.id == device.c.pool_id)
     found = found.join(accounts, accounts.c.id == pool.c.account_id).join(token, token.c.id == device.c.token_id)
     confined = or_(device.c.is_confined, token.c.account_id == account.id)
@@ -76,4 +77,4 @@ async def _rows(connection: AsyncConnection, account: Who) -> Sequence[Row[Any]]
 
 
 def _is_there(row: Row[Any]) -> bool:
-    return not row.away and not row.unfit
+    return not row.away and not row.unfit and bool(row.takes_jobs)

@@ -1,0 +1,292 @@
+"""The drill: jobs over devices whose agents, links and boards are killed at random; and what must hold at its end.
+
+``python -m tests.chaos.drill --jobs 100 --devices 10 --seed 7``, or ``script/chaos``. The seed draws what befalls whom, when
+and for how long; how far a job has come by then is the machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import random
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+from .devices import Blow, Device, until
+from .links import Network
+
+LEASE_S = 6.0
+OPTIONS = "--repeats 1 --max_profiler_iterations 5"
+POOL = "drill"
+OVER = ("done", "failed", "cancelled")
+PEACE_S = 120.0
+"""Within which all is at rest once the last job has ended."""
+
+
+@dataclass
+class Result:
+    """What befell whom, and what became of the jobs."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By id, as the hub's API tells them."""
+    sent: dict[str, str] = field(default_factory=dict)
+    """The digest of each job's own model, by the job's id."""
+    profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    blows: Counter[str] = field(default_factory=Counter)
+    took_s: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+    """Whatever does not hold."""
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        return [one for job in self.jobs.values() for one in job["attempts"]]
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """In a few words."""
+        states = Counter(job["state"] for job in self.jobs.values())
+        tries = Counter(len(job["attempts"]) for job in self.jobs.values())
+        return {
+            "jobs": dict(states),
+            "jobs by attempts": {str(key): tries[key] for key in sorted(tries)},
+            "attempts": dict(Counter(one["state"] for one in self.attempts)),
+            "blows": dict(sorted(self.blows.items())),
+            "seconds": round(self.took_s),
+            "wrong": self.wrong,
+        }
+
+
+class Api:
+    """The hub's JSON API, as its first user."""
+
+    def __init__(self, hub: RunningHub) -> None:
+        headers = {"Authorization": f"Bearer {hub.token}"}
+        self._http = httpx.Client(base_url=f"{hub.url}/api/hub/v1/", headers=headers, timeout=60)
+
+    def ask(self, method: str, path: str, body: object = None, **query: str) -> Any:
+        answer = self._http.request(method, path, json=body, params=query)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def submit(self, number: int) -> tuple[str, str]:
+        """A job of a null model of its own; its id, and the model's digest."""
+        content = json.dumps({"busy_ns": 20_000 + number}).encode()
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("net.null", content)
+        model = self.ask("POST", "models", {"name": f"net {number}", "kind": "onnx", "is_directory": True})["id"]
+        begun = self.ask("POST", f"models/{model}/uploads", {"size": len(packed.getvalue())})
+        etags = [self._http.put(url, content=packed.getvalue()).headers["etag"] for url in begun["urls"]]
+        self.ask("POST", f"models/{model}/uploads/{begun['upload_id']}/complete", {"etags": etags})
+        device = {"name": POOL, "os": "", "attributes": []}
+        asked = {"kind": "profile", "model_id": model, "name": f"job {number}", "device": device, "options": OPTIONS}
+        return str(self.ask("POST", "jobs", asked)["id"]), hashlib.sha256(content).hexdigest()
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class Drill:
+    """One run of it in a folder of its own."""
+
+    def __init__(self, folder: Path, *, jobs: int, devices: int, seed: int, every_s: float, within_s: float) -> None:
+        self._folder, self._jobs, self._count = folder, jobs, devices
+        self._draw, self._every_s, self._within_s = random.Random(seed), every_s, within_s
+        self.result = Result()
+
+    def run(self) -> Result:
+        """What came of it; :attr:`Result.wrong` says what does not hold."""
+        settings = {"DYNOLAB_LEASE_S": str(LEASE_S), "DYNOLAB_POSTS_PER_S": "0"}
+        with running_hub(self._folder / "hub", "--no-agent", environment=settings) as hub:
+            api, network = Api(hub), Network(hub.url)
+            token = hub.data / "agent.token"
+            devices = [
+                Device(self._folder / f"device-{number}", network.link(), token, POOL) for number in range(self._count)
+            ]
+            try:
+                self._carry_out(api, devices)
+            finally:
+                for one in devices:
+                    one.link.mend()
+                    one.end()
+                network.close()
+                api.close()
+        return self.result
+
+    def _carry_out(self, api: Api, devices: Sequence[Device]) -> None:
+        start = time.monotonic()
+        for one in devices:
+            one.start()
+        until(lambda: len(_boards(api)) == len(devices), "all devices", 60 + 20 * len(devices))
+        for number in range(self._jobs):
+            job_id, digest = api.submit(number)
+            self.result.sent[job_id] = digest
+        self._befall(api, devices)
+        self.result.took_s = time.monotonic() - start
+        self.result.jobs = {job_id: api.ask("GET", f"jobs/{job_id}") for job_id in self.result.sent}
+        for job_id, job in self.result.jobs.items():
+            if job["state"] == "done":
+                self.result.profiles[job_id] = api.ask("GET", f"jobs/{job_id}/profile")
+        self.result.wrong += [*broken(self.result), *self._rest(api, devices)]
+
+    def _befall(self, api: Api, devices: Sequence[Device]) -> None:
+        """Blows at random until all jobs are over: those that wait when the devices are few enough end in peace."""
+        end, under = time.monotonic() + self._within_s, list[tuple[float, Device, Blow]]()
+        next_at = time.monotonic() + self._pause_s()
+        while (open_ := _open(api, self.result.sent)) and time.monotonic() < end:
+            now = time.monotonic()
+            for at, device, blow in [one for one in under if one[0] <= now]:
+                blow.undo()
+                under.remove((at, device, blow))
+            free = [one for one in devices if all(one is not other for _, other, _ in under)]
+            if now >= next_at and open_ > len(devices) and free:
+                device = self._draw.choice(free)
+                blow = device.blows(self._draw, LEASE_S)
+                blow.strike()
+                self.result.blows[blow.kind] += 1
+                under.append((now + blow.lasts_s, device, blow))
+                next_at = now + self._pause_s()
+            time.sleep(0.2)
+        for _, _, blow in under:
+            blow.undo()
+
+    def _pause_s(self) -> float:
+        return self._draw.expovariate(1 / self._every_s)
+
+    def _rest(self, api: Api, devices: Sequence[Device]) -> Iterator[str]:
+        """Once nothing befalls them any more: the devices are up and free, and nothing is left on them."""
+        for what, holds in (
+            ("every agent is up", lambda: all(one.is_up() for one in devices)),
+            ("every board is free", lambda: all(one["state"] == "free" for one in _boards(api))),
+            ("no job waits", lambda: all(one["queued"] == 0 for one in api.ask("GET", "devices")["devices"])),
+            ("no folder is left on a device", lambda: not any(one.left() for one in devices)),
+            ("no process is left on a device", lambda: all(len(one.processes()) == 1 for one in devices)),
+        ):
+            try:
+                until(holds, what, PEACE_S)
+            except AssertionError:
+                yield f"not so after {PEACE_S:.0f} s: {what}: {[(one.left(), one.processes()) for one in devices]}"
+        if len({one["id"] for one in _boards(api)}) != len(devices):
+            yield "a device became another"
+
+
+def _boards(api: Api) -> list[dict[str, Any]]:
+    return list(api.ask("GET", "boards", name=POOL)["boards"])
+
+
+def _open(api: Api, jobs: dict[str, str]) -> int:
+    """How many are not over yet."""
+    count = 0
+    for state in ("queued", "preparing", "running"):
+        found = api.ask("GET", "jobs", state=state, limit="100")["jobs"]
+        count += sum(one["id"] in jobs for one in found)
+    return count
+
+
+# ---- what must hold --------------------------------------------------------------------------------------------------
+
+
+def broken(result: Result) -> Iterator[str]:
+    """Whatever does not hold of the jobs: none lost, none twice, none another's."""
+    for job_id, job in result.jobs.items():
+        attempts = job["attempts"]
+        numbers = [one["number"] for one in attempts]
+        ends = Counter(one["state"] for one in attempts)
+        if job["state"] not in OVER:
+            yield f"{job_id} is lost: it is {job['state']}"
+        if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > MAX_ATTEMPTS:
+            yield f"{job_id} has the attempts {numbers}"
+        if ends["running"] or ends["done"] != (job["state"] == "done"):
+            yield f"{job_id} is {job['state']}, and its attempts are {dict(ends)}"
+        if job["state"] == "done" and (wrong := _not_its_own(result, job_id)):
+            yield wrong
+        if job["state"] == "failed" and not _has_all_reasons(job):
+            yield f"{job_id} failed without the reasons of its {len(attempts)} attempts: {job['failure']}"
+    yield from _at_once(result)
+
+
+def _not_its_own(result: Result, job_id: str) -> str:
+    """What is wrong with the result of a job that is done; empty: it is the one of its own model."""
+    profile = result.profiles.get(job_id)
+    if profile is None:
+        return f"{job_id} is done and has no result"
+    found = profile["model"]["sha256"]
+    return "" if found == result.sent[job_id] else f"{job_id} has the result of another's model: {found}"
+
+
+def _has_all_reasons(job: dict[str, Any]) -> bool:
+    """Whether it was tried as often as may be, each time the device was to blame, and all of that is told."""
+    told = job["failure"]["details"].get("attempts", [])
+    return [one["number"] for one in told] == list(range(1, MAX_ATTEMPTS + 1)) and all(one["message"] for one in told)
+
+
+def _at_once(result: Result) -> Iterator[str]:
+    """Attempts that a device had at the same time."""
+    by_device: dict[str, list[tuple[datetime, datetime]]] = {}
+    for one in result.attempts:
+        if one["finished_at"] is not None:
+            span = datetime.fromisoformat(one["started_at"]), datetime.fromisoformat(one["finished_at"])
+            by_device.setdefault(one["device_id"], []).append(span)
+    for device, spans in by_device.items():
+        for (_, ended), (began, _) in pairwise(sorted(spans)):
+            if began < ended:
+                yield f"the device {device} had two attempts at once, at {began}"
+
+
+# ---- by hand ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def own_folder(given: str) -> Iterator[Path]:
+    """The folder that was named, or one that goes at the end."""
+    if given:
+        Path(given).mkdir(parents=True)
+        yield Path(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="dynolab-drill-") as made:
+        yield Path(made)
+
+
+def main() -> int:
+    """Run it, print its figures as JSON, and end with 1 when something does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=100)
+    parser.add_argument("--devices", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="A blow about so often; default 5.")
+    parser.add_argument("--within", type=float, default=1800.0, metavar="SECONDS", help="The longest; default 1800.")
+    parser.add_argument("--folder", default="", help="A new folder, kept with all logs.")
+    asked = parser.parse_args()
+    with own_folder(asked.folder) as folder:
+        drill = Drill(
+            folder,
+            jobs=asked.jobs,
+            devices=asked.devices,
+            seed=asked.seed,
+            every_s=asked.every,
+            within_s=asked.within,
+        )
+        found = drill.run()
+    sys.stdout.write(json.dumps({"seed": asked.seed, **found.figures}, indent=1) + "\n")
+    return 1 if found.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
