@@ -111,7 +111,7 @@ class HubDoor:
         self._url = url
         self._base = url.rstrip("/") + PATH
         self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5))
-        self._token = {"Authorization": f"Bearer {token}"}
+        self._token = {"Authorization": f"Bearer {token}"} if token else {}
         self._given_up = threading.Event()
         self._outage = Outage()
 
@@ -210,6 +210,8 @@ class HubDoor:
         """Tells when the hub goes away and comes back, by how the block ends."""
         try:
             yield
+        except httpx.LocalProtocolError as error:  # what we say is no HTTP: asking again would not help
+            raise errors.Bug(f"the hub cannot be asked: {error}") from error
         except (Unreachable, errors.DeviceLost) as error:
             if not self._given_up.is_set():
                 self._outage.failed(error)

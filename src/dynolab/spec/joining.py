@@ -55,8 +55,17 @@ def join_command(address: str, wheel: str, join_token: str, extras: Sequence[str
 
     ``address``: the hub's, without a slash at its end; ``wheel``: the file name of its own wheel.
     """
-    asked = f"dynolab[{','.join(extras)}] @ {address}/wheels/{wheel}"
     return (
-        f"python3 -m venv {PLACE} && {PLACE}/bin/pip install {quote(asked)}"
+        f"python3 -m venv {PLACE} && {PLACE}/bin/pip install {_wanted(address, wheel, extras)}"
         f" && {PLACE}/bin/dynolab agent --hub {quote(address)} --join-token {join_token}"
     )
+
+
+def upgrade_command(address: str, wheel: str, extras: Sequence[str] = EXTRAS) -> str:
+    """The line that brings an agent that was installed so to the hub's version; it is to be started anew then."""
+    return f"{PLACE}/bin/pip install --upgrade {_wanted(address, wheel, extras)}"
+
+
+def _wanted(address: str, wheel: str, extras: Sequence[str]) -> str:
+    """dynolab by its address at the hub, as a shell passes it on (PEP 508)."""
+    return quote(f"dynolab[{','.join(extras)}] @ {address}/wheels/{wheel}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Row
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from dynolab import own_wheel
 from dynolab.errors import NotFound
 from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.live_updates import live_page
@@ -23,6 +26,7 @@ from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
 from dynolab.hub.usecases.find_boards import Load, count_compiles, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
 from dynolab.hub.usecases.find_pools import find_pools
+from dynolab.spec.joining import upgrade_command
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY, made_from
 
 ATTEMPTS = 25
@@ -81,6 +85,7 @@ async def listing(request: Request) -> Response:
     pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
     flash = read_flash(request)
     shown = {"kinds": kinds, "compilers": _compilers(boards), "wanted": wanted, "untrusted": pools, "flash": flash}
+    shown["states"] = Counter("unfit" if one.unfit and one.state == "free" else one.state for one in boards)
     return clear_flash(request, await live_page(request, account, "devices", **shown))
 
 
@@ -124,6 +129,8 @@ async def _board(request: Request, hub: Hub, account: Account, board: BoardState
         found=found,
         tries=tries,
         name=board.name,
+        upgrade=upgrade_command(str(request.app.state.base_url(request)).rstrip("/"), own_wheel.file_name()),
+        hub_version=version("dynolab"),
     )
 
 
