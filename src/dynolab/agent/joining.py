@@ -20,29 +20,39 @@ WAIT_FIRST_S, WAIT_MOST_S = 1.0, 30.0
 log = logging.getLogger(__name__)
 
 
-def membership(url: str, join_token: str, device_id: str, name: str) -> Membership:
-    """What this machine serves a hub with: what it keeps, or else what the join token gives it.
+def address(url: str, join_token: str) -> str:
+    """The address of the hub to serve; ``url`` empty: of the hub that this machine joined.
 
-    ``url`` empty: the hub that it joined. A join token is left alone where what is kept still opens the hub. Raises
-    :class:`~dynolab.errors.SpecInvalid` where there is neither, and what the hub refuses with.
+    Raises :class:`~dynolab.errors.SpecInvalid` where nothing here opens a hub.
     """
     kept = state.load(state.file())
     if kept is not None and url in ("", kept.hub):
+        return kept.hub
+    if url and join_token:
+        return url
+    raise errors.SpecInvalid(
+        f"this machine has not joined {url or 'a hub'} yet",
+        hint=f"the page /add-device of {'that' if url else 'a'} hub has the line to type, and so has `dynolab devices join-token`",
+    )
+
+
+def membership(url: str, join_token: str, device_id: str, name: str) -> Membership:
+    """What this machine serves the hub with: what it keeps, or else what the join token gives it.
+
+    A join token is left alone where what is kept still opens the hub. Raises what the hub refuses with.
+    """
+    kept = state.load(state.file())
+    if kept is not None and kept.hub == url:
         try:
-            HubDoor(kept.hub, kept.token).check_token()
+            HubDoor(url, kept.token).check_token()
         except errors.Unauthorized:
             if not join_token:
                 raise
-            log.info("the token that is kept here opens %s no more: joining anew", kept.hub)
+            log.info("the token that is kept here opens %s no more: joining anew", url)
         else:
             if join_token:
-                log.info("this machine has joined %s before: the join token is left as it is", kept.hub)
+                log.info("this machine has joined %s before: the join token is left as it is", url)
             return kept
-    if not join_token or not url:
-        raise errors.SpecInvalid(
-            f"this machine has not joined {url or 'a hub'} yet",
-            hint=f"the hub's page {url}/add-device has the line to type, and so has `dynolab devices join-token`",
-        )
     return join(url, join_token, device_id, name)
 
 

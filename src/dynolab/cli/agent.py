@@ -111,7 +111,7 @@ def command(
     address = _address(asked, own)
     (joining.wait_for_hub if wait_for_hub else http.greet)(address)
     offered = _offer(asked, asked.name or _kept_name(address))
-    member = own or joining.membership(asked.url, asked.join_token, offered.id, offered.name)
+    member = own or joining.membership(address, asked.join_token, offered.id, offered.name)
     if own is not None:
         http.HubDoor(own.hub, own.token).check_token()
     if only_join:
@@ -173,20 +173,13 @@ def _kept_name(address: str) -> str:
 
 def _address(asked: Asked, own: Membership | None) -> str:
     """The hub's. Raises :class:`~dynolab.errors.SpecInvalid` where none is known, and for one that is none."""
-    from dynolab.agent import state
+    from dynolab.agent import joining
     from dynolab.client import settings
     from dynolab.errors import SpecInvalid
 
-    kept = None if own is not None or asked.url else state.load(state.file())
-    url = asked.url or (kept.hub if kept is not None else "")
-    if not url:
-        raise SpecInvalid(
-            "no hub is named, and this machine has joined none yet",
-            hint="a hub's page /add-device has the line to type; with a token of your own: --hub URL --token-file FILE",
-        )
-    if not settings.is_address(url):
-        raise SpecInvalid(f"{url!r} is no hub's address", hint="such as http://127.0.0.1:8000")
-    return url
+    if asked.url and not settings.is_address(asked.url):
+        raise SpecInvalid(f"{asked.url!r} is no hub's address", hint="such as http://127.0.0.1:8000")
+    return own.hub if own is not None else joining.address(asked.url, asked.join_token)
 
 
 def _own_token(asked: Asked) -> Membership | None:
