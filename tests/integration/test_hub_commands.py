@@ -255,7 +255,7 @@ WRONG = [
     (("login",), "which hub?"),
     (("login", "--from", __file__), "is no client.ini"),
     (("submit", "profile", MODEL, "--device", "no such device"), "no device matches 'no such device'"),
-    (("agent", "--hub", "http://127.0.0.1:9"), "needs a token"),
+    (("agent", "--hub", "http://127.0.0.1:9"), "has not joined http://127.0.0.1:9 yet"),
     (("hub", "--port", "99999"), "99999"),
     (("profile", MODEL, "--keep-artifact"), "--keep-artifact needs -o"),
 ]

@@ -46,13 +46,14 @@ TABLE: dict[str, set[str]] = {
     "GET /": EVERYBODY, "GET /definitions": EVERYBODY, "GET /sign-in": EVERYBODY, "POST /sign-in": EVERYBODY,
     "GET /welcome/{invitation}": EVERYBODY, "POST /sign-out": EVERYBODY, "POST /language": EVERYBODY,
     "GET /assets/{digest}/{name}": EVERYBODY, "GET /graph/viewer/{name}": EVERYBODY,
+    "GET /wheels/{name}": EVERYBODY,
     "GET /devices": EVERYBODY, "GET /account": EVERYBODY,  # on to the page with a slash
     # pages: lists and forms
     "GET /compare/outputs": USERS, "GET /compare/outputs/json": USERS, "POST /jobs/selected/compare-outputs": USERS,
     "GET /jobs/": USERS, "GET /compare": USERS, "GET /compare/layers": USERS, "GET /compare/report/{format}": USERS,
     "GET /trends": USERS, "GET /submit": USERS, "POST /submit": USERS, "GET /submit/check": USERS, "GET /submit/jobs": USERS,
     "POST /submit/uploads/{what}": USERS, "GET /models/": USERS, "GET /datasets/": USERS, "GET /devices/": USERS,
-    "GET /account/": USERS, "GET /add-device": USERS, "POST /account/tokens": USERS, "POST /account/sessions/end-others": USERS,
+    "GET /account/": USERS, "GET /add-device": USERS, "POST /add-device": USERS, "POST /account/tokens": USERS, "POST /account/sessions/end-others": USERS,
     "POST /account/password": USERS, "POST /devices/trust": USERS,
     "POST /jobs/selected/compare": USERS, "GET /jobs/selected/delete": USERS, "POST /jobs/selected/rerun": USERS,
     "POST /jobs/selected/cancel": USERS, "POST /jobs/selected/delete": USERS,
@@ -76,6 +77,7 @@ TABLE: dict[str, set[str]] = {
     "GET /api/hub/v1/me": USERS, "PUT /api/hub/v1/account/password": USERS,
     "GET /api/hub/v1/tokens": USERS, "POST /api/hub/v1/tokens": USERS, "DELETE /api/hub/v1/tokens/{id}": OWNER,
     "GET /api/hub/v1/sessions": USERS, "DELETE /api/hub/v1/sessions/{id}": OWNER,
+    "POST /api/hub/v1/join-tokens": USERS, "GET /api/hub/v1/join-tokens/{id}": OWNER,
     "GET /api/hub/v1/devices": USERS, "GET /api/hub/v1/devices/{id}": OWNER, "GET /api/hub/v1/frameworks": USERS,
     "GET /api/hub/v1/boards": USERS, "PUT /api/hub/v1/devices/{id}/health": OWNER, "GET /api/hub/v1/devices/{id}/probes": OWNER,
     "GET /api/hub/v1/pools": USERS, "PATCH /api/hub/v1/pools/{id}": OWNER,
@@ -112,6 +114,8 @@ TABLE: dict[str, set[str]] = {
     **{f"{verb} /api/v1/{{kind}}/{{id}}/shared_access/": OWNER for verb in ("GET", "PATCH", "DELETE")},
     # agents
     "POST /api/agent/v1/claim": AGENTS, "POST /api/agent/v1/probes": AGENTS, "POST /api/agent/v1/attempts/{attempt}/renew": CLAIMANT,
+    "GET /api/agent/v1/hub": EVERYBODY, "GET /api/agent/v1/me": AGENTS,
+    "POST /api/agent/v1/join": EVERYBODY,  # which tells nothing without a good join token
     "POST /api/agent/v1/attempts/{attempt}/finish": CLAIMANT, "GET /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     "PUT /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     # addresses of files
@@ -192,6 +196,8 @@ class World:
             (kind for kind in ("job", "model", "dataset", "token", "session", "pool", "device") if f"/{kind}s" in path),
             "",
         )
+        if "/join-tokens/" in path:
+            kind = "join"
         of = self.ids["pool"] if "/pools/" in path else self.ids["job" if "{kind}" in path else kind or "job"]
         values = {**self.ids, "id": of, "id:path": of, "kind": "jobs", "what": "model", "format": "json", "run": "0"}
         values |= {
@@ -238,6 +244,7 @@ def made(hub: RunningHub, postgres: OwnDatabase, stack: ExitStack) -> World:
     world.ids["read"] = owner.get(f"/models/{model}/download")["url"].split("/blobs/")[1].split("/")[0]
     world.ids["pool"] = owner.pool(MARK, owner.email)["id"]
     world.ids["token"] = owner.post("/tokens", {"label": MARK})["id"]
+    world.ids["join"] = owner.post("/join-tokens", {"name": MARK})["id"]
     for role in ("owner", "other", "revoked"):
         page = http.post(
             f"{hub.url}/sign-in", data={"token": people[role].token}, headers={"Sec-Fetch-Site": "same-origin"}
@@ -268,7 +275,7 @@ def gets_in(answer: httpx.Response) -> bool:
 
 
 NOT_THERE = {
-    "GET /welcome/{invitation}", "GET /assets/{digest}/{name}", "GET /graph/viewer/{name}", "GET /jobs/{id}/layers",
+    "GET /wheels/{name}", "GET /welcome/{invitation}", "GET /assets/{digest}/{name}", "GET /graph/viewer/{name}", "GET /jobs/{id}/layers",
     "GET /jobs/{id}/report/{format}", "GET /jobs/{id}/artifact", "GET /jobs/{id}/log", "GET /api/hub/v1/jobs/{id}/profile",
     "GET /jobs/{id}/compiled", "GET /jobs/{id}/quantized", "GET /jobs/{id}/comparison", "GET /api/hub/v1/jobs/{id}/comparison", "GET /api/hub/v1/jobs/{id}/compiled",
     "GET /api/hub/v1/jobs/{id}/quantized", "GET /jobs/{id}/linked", "GET /api/hub/v1/jobs/{id}/linked",

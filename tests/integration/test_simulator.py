@@ -144,7 +144,7 @@ def test_its_page_says_that_it_is_a_simulator(hub: RunningHub, device: Device, c
 
 
 def test_what_cannot_be_simulated_is_refused(hub: RunningHub) -> None:
-    environment = {**os.environ, "DYNOLAB_AGENT_TOKEN": "none"}
+    environment = {**os.environ, "DYNOLAB_AGENT_TOKEN": "dla_none"}
     done = command("agent", "--hub", hub.url, "--simulate", "hexagon-v65", environment=environment)
     assert done.returncode == 2
     assert "there is no simulator of 'hexagon-v65'" in done.stderr

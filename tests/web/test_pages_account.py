@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import configparser
 import re
+import secrets
+import shlex
 from collections.abc import Callable
+from contextlib import closing
+from hashlib import sha256
 from typing import Any
 
 import httpx
 import pytest
 
+from dynolab import own_wheel
 from dynolab.agent.http import HubDoor
 from dynolab.errors import Forbidden, Unauthorized
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
+from dynolab.spec.joining import JoinRequest
 
 Visit = Callable[..., Any]
 
@@ -130,15 +137,10 @@ def test_a_secret_is_copied(seeded: Any, visit: Visit) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == secret
 
 
-def test_an_agent_token_stands_in_the_agents_command(seeded: Any, visit: Visit) -> None:
-    page = visit("/devices/")
-    page.get_by_role("link", name="Add a device").click()
-    page.get_by_label("Label").fill("rack")
-    page.get_by_role("button", name="Create token").click()
-    secret = str(page.get_by_label("Secret").input_value())
-    command = page.get_by_role("region", name=re.compile("agent.s command")).inner_text()
-    assert command.split("\n")[:2] == [f"export DYNOLAB_AGENT_TOKEN={secret}", f"dynolab agent --hub {seeded.url}"]
-    assert page.get_by_text("is reachable from this machine only").is_visible()
+def test_an_agent_token_opens_the_agents_door_until_it_is_revoked(seeded: Any, visit: Visit) -> None:
+    page = visit("/account/")
+    secret = make_token(page, "agent", "rack")
+    assert page.get_by_text("--token-file").is_visible()
     assert me(seeded, secret) == 401  # it opens no user's door
     door = HubDoor(seeded.url, secret)
     seeded.announce(door, device_id="rack-1")
@@ -153,6 +155,45 @@ def test_an_agent_token_stands_in_the_agents_command(seeded: Any, visit: Visit) 
     with pytest.raises(Forbidden):
         seeded.announce(again, device_id="bench-1")  # that of another token, which is good
     again.close()
+
+
+def test_a_device_is_added_by_a_line_and_the_page_tells_when_it_has_joined(seeded: Any, visit: Visit) -> None:
+    page = visit("/devices/", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("link", name="Add a device").click()
+    assert page.get_by_text("is reachable from this machine only").is_visible()
+    page.get_by_label("Name of the device").fill("Pi <5>")
+    page.get_by_role("button", name="Create the line").click()
+    page.get_by_role("heading", name="Waiting for the machine").wait_for()
+    page.get_by_role("button", name="Copy In a terminal on the machine").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    line = str(page.evaluate("navigator.clipboard.readText()")).strip()
+    words = shlex.split(line)
+    assert words[:3] == ["python3", "-m", "venv"]
+    assert words[-4:-1] == ["--hub", seeded.url, "--join-token"]
+    wheel = next(word for word in words if "@ " in word).partition("@ ")[2]
+    assert httpx.get(wheel, timeout=30).content == own_wheel.content()
+    own = f"dla_{secrets.token_hex(20)}"
+    asked = JoinRequest(AGENT_PROTOCOL, words[-1], sha256(own.encode()).hexdigest(), "joined-1", "its host")
+    with closing(HubDoor(seeded.url, "")) as door:
+        assert door.join(asked).name == "Pi <5>"
+    page.get_by_role("heading", name="The machine has joined").wait_for()
+    assert not page.get_by_role("heading", name="Run this line").is_visible(), "it is used up"
+    with closing(HubDoor(seeded.url, own)) as door:
+        door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("joined-1", "Pi <5>", "12", agent_version="0.0.1")))
+    page.get_by_role("heading", name="Pi <5> has joined").wait_for()
+    page.get_by_role("button", name="Copy In a terminal on the machine").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert "dynolab agent unit" in str(page.evaluate("navigator.clipboard.readText()"))
+    page.reload()
+    assert page.get_by_role("heading", name="Pi <5> has joined").is_visible()
+    assert words[-1] not in page.content(), "the token is shown once"
+    page.get_by_role("link", name="Open its page").click()
+    assert page.get_by_text("Its agent is dynolab 0.0.1, this hub is").is_visible()
+    assert "pip install --upgrade" in page.get_by_role("region", name="In a terminal on the machine").inner_text()
+    page.goto("/devices/")
+    assert "agent 0.0.1, older than this hub" in page.get_by_role("region", name="Pi <5> 12").inner_text()
+    page.goto("/account/")
+    revoke(page, "Pi <5>")  # its own agent's token, by the device's name
 
 
 def test_python_begins_with_a_device_of_this_hub(seeded: Any, visit: Visit) -> None:

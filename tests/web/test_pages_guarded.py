@@ -33,6 +33,7 @@ SEEN_BY_ANYBODY = {
     "/graph/file/{token}/{name}",
     "/traces/{token}/{name}",
     "/assets/{digest}/{name}",
+    "/wheels/{name}",
 }
 AWAY_FROM_HERE = {"/": "/jobs/", "/devices": "/devices/", "/account": "/account/"}
 """Addresses that only lead to another."""

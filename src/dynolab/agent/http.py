@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
 from dynolab import errors
+from dynolab.agent.outage import Outage
 from dynolab.spec import codec
 from dynolab.spec.agents import (
+    AGENT_PROTOCOL,
     Assignment,
     ClaimRequest,
     FileLink,
@@ -21,7 +27,9 @@ from dynolab.spec.agents import (
     Renewal,
     RenewalAnswer,
 )
+from dynolab.spec.joining import AgentAccount, HubGreeting, JoinRequest
 
+PATH = "/api/agent/v1"
 CHUNK_BYTES = 1 << 20
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 T = TypeVar("T")
@@ -38,6 +46,72 @@ REFUSED: dict[int, type[errors.Error]] = {
 
 NOTHING_THERE = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 """A server answered, but no hub's."""
+CLOCK_MOST = timedelta(days=1)
+"""How far this machine's clock may be off the hub's: one that was never set says 1970, and certificates are not valid then."""
+
+
+def greet(url: str) -> None:
+    """Make sure that a hub is there, which speaks as we do.
+
+    Raises :class:`~dynolab.errors.DeviceLost` when it cannot be reached, :class:`~dynolab.errors.DeviceUnfit` when this
+    machine's clock is far off, :class:`~dynolab.errors.NotFound` for a server that is no hub, and
+    :class:`~dynolab.errors.Conflict` for a hub of another version; each with the way out.
+    """
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}{PATH}/hub", timeout=httpx.Timeout(15, connect=5))
+    except httpx.HTTPError as error:
+        raise _unreached(url, error) from error
+    if answer.is_server_error:
+        raise errors.DeviceLost(
+            f"{url} answered {answer.status_code} {answer.reason_phrase}", hint="is the hub running?"
+        )
+    if answer.is_redirect:
+        place = answer.headers.get("location", "").removesuffix(f"{PATH}/hub")
+        raise errors.NotFound(f"{url} leads on to {place[:200]!r}", hint="name the hub's own address: --hub URL")
+    _check_clock(answer.headers.get("date", ""))
+    try:
+        hub = codec.decode(HubGreeting, answer.json() if answer.is_success else None, "the answer")
+    except (ValueError, errors.SpecInvalid) as error:
+        what = f"it answered {answer.status_code} with {answer.headers.get('content-type', 'nothing')}"
+        raise errors.NotFound(f"there is no hub of dynolab at {url}: {what}", hint="dynolab agent --hub URL") from error
+    if hub.protocol != AGENT_PROTOCOL:
+        raise errors.Conflict(
+            f"this agent is of dynolab {version('dynolab')} (protocol {AGENT_PROTOCOL}), the hub of {hub.version} "
+            f"(protocol {hub.protocol})",
+            hint="install the same version of dynolab on both; the hub's page /add-device has its own",
+        )
+
+
+def _unreached(url: str, error: httpx.HTTPError) -> errors.Error:
+    text = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" not in text:
+        return errors.DeviceLost(
+            f"the hub {url} cannot be reached: {text}", hint="is it running there, and can this machine reach it?"
+        )
+    if "not yet valid" in text or "expired" in text:
+        now = datetime.now(UTC)
+        return errors.DeviceUnfit(
+            f"the certificate of {url} is not valid at {now:%Y-%m-%d %H:%M} UTC, which this machine's clock says",
+            hint="set the clock if it is wrong: timedatectl set-ntp true",
+        )
+    return errors.Unauthorized(
+        f"the certificate of {url} is of an issuer that this machine does not know: {text}",
+        hint="SSL_CERT_FILE names the certificate of an issuer of your own",
+    )
+
+
+def _check_clock(date: str) -> None:
+    """Hold this machine's clock against an answer's ``Date``. Raises :class:`~dynolab.errors.DeviceUnfit`."""
+    try:
+        there = parsedate_to_datetime(date).astimezone(UTC)
+    except ValueError:
+        return
+    here = datetime.now(UTC)
+    if abs(here - there) > CLOCK_MOST:
+        raise errors.DeviceUnfit(
+            f"this machine's clock says {here:%Y-%m-%d %H:%M} UTC, the hub's {there:%Y-%m-%d %H:%M}",
+            hint="set the one that is wrong: timedatectl set-ntp true",
+        )
 
 
 class HubDoor:
@@ -45,10 +119,11 @@ class HubDoor:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
-        self._base = url.rstrip("/") + "/api/agent/v1"
+        self._base = url.rstrip("/") + PATH
         self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5))
-        self._token = {"Authorization": f"Bearer {token}"}
+        self._token = {"Authorization": f"Bearer {token}"} if token else {}
         self._given_up = threading.Event()
+        self._outage = Outage()
 
     def close(self) -> None:
         """Close the connections."""
@@ -57,6 +132,19 @@ class HubDoor:
     def give_up(self) -> None:
         """From now on a call that fails is not tried again: it raises."""
         self._given_up.set()
+
+    def check_token(self) -> None:
+        """Raises :class:`~dynolab.errors.Unauthorized` for a token that the hub does not know; tried until it answers."""
+        try:
+            self._again(self._me)
+        except errors.Unauthorized as error:
+            hint = f"join again with a new join token, from {self._url}/add-device or `dynolab devices join-token`"
+            raise errors.Unauthorized(f"the hub {self._url} does not know this agent's token", hint=hint) from error
+
+    def join(self, request: JoinRequest) -> AgentAccount:
+        """Whose agent this machine is now; tried until the hub answers. Raises what it refused with."""
+        document = self._again(lambda: self._post("join", codec.encode(request)))
+        return codec.decode(AgentAccount, document, "the hub's answer")
 
     def claim(self, request: ClaimRequest) -> Assignment | None:
         """A job, or None when none came in time. Raises what the hub refused with, and :data:`Unreachable`.
@@ -100,11 +188,16 @@ class HubDoor:
                     yield chunk
 
         headers = {"Content-Length": str(path.stat().st_size), **self._token}
-        self._again(lambda: _checked(self._client.put(url, content=chunks(), headers=headers)))
+
+        def send() -> None:
+            with self._told():
+                _checked(self._client.put(url, content=chunks(), headers=headers))
+
+        self._again(send)
 
     def _fetch(self, url: str, link: FileLink, folder: Path) -> Path:
         target = folder / Path(link.name).name
-        with self._client.stream("GET", url, headers=self._token) as answer:
+        with self._told(), self._client.stream("GET", url, headers=self._token) as answer:
             _checked(answer)
             with target.open("wb") as file:
                 for chunk in answer.iter_bytes(CHUNK_BYTES):
@@ -127,8 +220,26 @@ class HubDoor:
                 f"there is no hub of dynolab at {self._url}: {error}", hint="dynolab agent --hub URL"
             ) from error
 
+    def _me(self) -> None:
+        with self._told():
+            _checked(self._client.get(f"{self._base}/me", headers=self._token))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tells when the hub goes away and comes back, by how the block ends."""
+        try:
+            yield
+        except httpx.LocalProtocolError as error:  # what we say is no HTTP: asking again would not help
+            raise errors.Bug(f"the hub cannot be asked: {error}") from error
+        except (Unreachable, errors.DeviceLost) as error:
+            if not self._given_up.is_set():
+                self._outage.failed(error)
+            raise
+        self._outage.over()
+
     def _post(self, path: str, document: Any) -> Any:
-        answer = _checked(self._client.post(f"{self._base}/{path}", json=document, headers=self._token))
+        with self._told():
+            answer = _checked(self._client.post(f"{self._base}/{path}", json=document, headers=self._token))
         return answer.json() if answer.status_code == httpx.codes.OK else None
 
 

@@ -84,8 +84,7 @@ class Agent:
                 wait_s = min(WAIT_S, self._probing.left_s()) if known and not unfit else 0.0
                 assignment = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._device, wait_s, unfit))
                 self._asking = False
-            except (Unreachable, errors.DeviceLost) as error:
-                log.warning("the hub cannot be reached (%s)", error)
+            except (Unreachable, errors.DeviceLost):  # the door tells of it
                 self._stopped.wait(1.0)
                 continue
             if not known:
@@ -274,7 +273,9 @@ class Attempt:
                     self._cancelled, told = answer.cancel, size
                 except (errors.Conflict, errors.Unauthorized, errors.Forbidden) as error:
                     self._refused = error
-                except (Unreachable, errors.DeviceLost, OSError) as error:
+                except (Unreachable, errors.DeviceLost):
+                    pass  # the door tells of it, and the lease may last until the next try
+                except OSError as error:
                     log.warning("the lease could not be renewed: %s", error)
                 except errors.Error as error:
                     log.warning("the hub does not take the attempt's news: %s", error)

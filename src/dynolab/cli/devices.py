@@ -8,6 +8,9 @@ import click
 
 from dynolab.cli import _hub
 
+WAIT_EVERY_S = 2.0
+"""How often it is asked whether a machine has joined."""
+
 
 @click.group("devices", invoke_without_command=True)
 @click.option("--name", default="", help="Of this name only.")
@@ -29,6 +32,7 @@ def command(ctx: click.Context, name: str, os: str, attributes: tuple[str, ...],
     dynolab devices release BOARD
     dynolab devices access NAME --let-send ana@example.org
     dynolab devices trust bob@example.org
+    dynolab devices join-token --wait
     """  # noqa: D301 - click wants the backspace character itself
     if ctx.invoked_subcommand is not None:
         return
@@ -174,3 +178,34 @@ def trust(owner: str | None, end: bool) -> None:
             client.api.send("POST", "trusted", {"owner": owner})
         owners = client.api.get("trusted")["owners"]
     click.echo(f"may receive your models: the devices of {', '.join(['you', *owners])}")
+
+
+@command.command("join-token")
+@click.option("--name", default="", help="What the device is to be called. Default: the machine's own name.")
+@click.option("--wait", is_flag=True, help="Wait until a machine has joined with it.")
+@_hub.AS_JSON
+def join_token(name: str, wait: bool, as_json: bool) -> None:
+    """Make a token that makes one machine a device, within an hour; print the line to run there.
+
+    The line installs dynolab from the hub and starts the agent, which keeps what it is known by from then on. Where dynolab is
+    there already: `dynolab agent --hub URL --join-token TOKEN`.
+    """
+    import time
+
+    from dynolab.errors import SpecInvalid
+
+    with _hub.client() as client:
+        made = client.api.send("POST", "join-tokens", {"name": name})
+        if as_json and not wait:
+            _hub.print_json(made)
+            return
+        click.echo(made["command"], err=as_json)
+        while wait and made["state"] != "expired" and made["device"] is None:
+            time.sleep(WAIT_EVERY_S)
+            made = client.api.get(f"join-tokens/{made['id']}")
+    if wait and made["device"] is None:
+        raise SpecInvalid("no machine joined in time: the token is too old", hint="make another one")
+    if as_json:
+        _hub.print_json(made)
+    elif wait:
+        click.echo(f"joined: {made['device']['name']} ({made['device']['id']})", err=True)

@@ -330,7 +330,7 @@ def _start_agent(address: str, token_file: Path) -> subprocess.Popen[bytes]:
     """The agent of this machine, in a session of its own: Ctrl-C reaches it through us."""
     command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", address, "--token-file", str(token_file)]
     return subprocess.Popen(
-        [*command, "--parent", str(os.getpid())],
+        [*command, "--wait-for-hub", "--parent", str(os.getpid())],
         env=own_environment(*CONNECTING),  # the hub's own may hold its database's address and its cloud's keys
         stdin=subprocess.DEVNULL,
         start_new_session=True,

@@ -371,6 +371,8 @@ def install_command(extra: str) -> str:
         origin = {}
     if origin.get("dir_info", {}).get("editable"):
         return pip_command("-e", f"{unquote(urlsplit(origin['url']).path)}[{extra}]")
+    if "archive_info" in origin:  # from a hub: an index need not have it
+        return pip_command(f"dynolab[{extra}] @ {origin['url']}")
     return pip_command(f"dynolab[{extra}]")
 
 

@@ -42,6 +42,8 @@ class DeviceOffer:
     """Version by name of what it can run."""
     join: str = ""
     """The e-mail address of the account whose pool of this name the device joins; empty: the agent's own account's."""
+    agent_version: str = ""
+    """Of dynolab there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
+from dynolab.hub.usecases.join_machine import join_machine
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.report_probe import report_probe
@@ -38,8 +40,26 @@ from dynolab.spec.agents import (
     Renewal,
 )
 from dynolab.spec.duets import DuetTerms
+from dynolab.spec.joining import AgentAccount, HubGreeting, JoinRequest
 
 T = TypeVar("T")
+
+
+async def greet(request: Request) -> Response:
+    """``GET hub``: a :class:`HubGreeting`, for whoever asks."""
+    return JSONResponse(codec.encode(HubGreeting(AGENT_PROTOCOL, version("dynolab"))))
+
+
+async def me(request: Request) -> Response:
+    """``GET me``: an :class:`AgentAccount`."""
+    agent = await sign_in(request.app.state.hub, request.headers.get("authorization", ""), kind="agent")
+    return JSONResponse(codec.encode(AgentAccount(agent.email)))
+
+
+async def join(request: Request) -> Response:
+    """``POST join``: a :class:`JoinRequest`, and an :class:`AgentAccount` for it; needs no token but the one that is shown."""
+    joined = await join_machine(request.app.state.hub, await _body(request, JoinRequest))
+    return JSONResponse(codec.encode(joined))
 
 
 async def claim(request: Request) -> Response:
@@ -187,6 +207,9 @@ def _baseline(found: Claim) -> Baseline | None:
 
 
 routes = [
+    Route("/hub", greet),
+    Route("/me", me),
+    Route("/join", join, methods=["POST"]),
     Route("/claim", claim, methods=["POST"]),
     Route("/probes", probes, methods=["POST"]),
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),

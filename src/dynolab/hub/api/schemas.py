@@ -102,6 +102,38 @@ class Tokens(Given):
     tokens: list[Token]
 
 
+class JoinTokenAsked(Asked):
+    """A join token to be made."""
+
+    name: Text = Field("", description="What the device is to be called; empty: the machine's own name.")
+
+
+class JoiningDevice(Given):
+    """A device that joined with a token."""
+
+    id: str
+    name: str
+
+
+class JoinToken(Given):
+    """A join token, without its secret, and what became of it."""
+
+    id: str
+    name: str
+    state: Literal["waiting", "expired", "joined"]
+    expires_at: datetime
+    device: JoiningDevice | None = Field(description="The device, once it joined and said what it is.")
+
+
+class NewJoinToken(JoinToken):
+    """A join token that was just made."""
+
+    secret: str = Field(description="Shown this once; only a digest is kept. Good for one machine, for an hour.")
+    command: str = Field(
+        description="The line that installs dynolab on a machine, from this hub, and makes it a device."
+    )
+
+
 class Session(Given):
     """A browser that is signed in."""
 

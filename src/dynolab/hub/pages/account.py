@@ -9,7 +9,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynolab.errors import SpecInvalid
-from dynolab.hub.pages.add_device import PLACE as ADD_DEVICE
 from dynolab.hub.pages.flash import (
     Action,
     Flash,
@@ -49,12 +48,11 @@ async def without_slash(request: Request) -> Response:
 
 
 async def make(request: Request) -> Response:
-    """``POST /account/tokens`` with ``kind`` and ``label``: on to the page that shows the secret, once, and what it is for."""
+    """``POST /account/tokens`` with ``kind`` and ``label``: back to the page, which shows the secret, once."""
     hub, account, form = await posted_form(request)
     kind, label = field_text(form, "kind"), field_text(form, "label")
     _, secret = await make_own_token(hub, account, kind=kind, label=label)
-    place = ADD_DEVICE if kind == "agent" else "/account/"
-    return redirect_with_new_token(request, f"{place}#made", NewToken(kind, secret))
+    return redirect_with_new_token(request, "/account/#made", NewToken(kind, secret))
 
 
 async def revoke(request: Request) -> Response:

@@ -34,6 +34,7 @@ from dynolab.hub.pages import (
     traces,
     trends,
     uploads,
+    wheels,
 )
 from dynolab.hub.pages.rendering import is_fragment, page
 from dynolab.hub.pages.sessions import current_account, redirect_to_sign_in
@@ -61,6 +62,7 @@ ROOMS = (
     add_device,
     account,
     assets,
+    wheels,
 )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Row
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from dynolab import own_wheel
 from dynolab.errors import NotFound
 from dynolab.hub.pages.board_health import figure_views
 from dynolab.hub.pages.flash import clear_flash, read_flash
@@ -25,6 +28,7 @@ from dynolab.hub.usecases.find_boards import Load, count_compiles, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
 from dynolab.hub.usecases.find_pools import find_pools
 from dynolab.hub.usecases.find_probes import find_probes
+from dynolab.spec.joining import upgrade_command
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY, made_from
 
 ATTEMPTS = 25
@@ -83,7 +87,13 @@ async def listing(request: Request) -> Response:
     pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
     flash = read_flash(request)
     shown = {"kinds": kinds, "compilers": _compilers(boards), "wanted": wanted, "untrusted": pools, "flash": flash}
+    shown["states"] = Counter(_told_first(one) for one in boards)
     return clear_flash(request, await live_page(request, account, "devices", **shown))
+
+
+def _told_first(board: BoardState) -> str:
+    """A free board that takes no job is told by its health."""
+    return board.health if board.state == "free" and board.health in ("unfit", "quarantined") else board.state
 
 
 async def without_slash(request: Request) -> Response:
@@ -130,6 +140,8 @@ async def _board(request: Request, hub: Hub, account: Account, board: BoardState
         probe=probes.newest,
         figures=figure_views(request, probes),
         flash=read_flash(request),
+        upgrade=upgrade_command(str(request.app.state.base_url(request)).rstrip("/"), own_wheel.file_name()),
+        hub_version=version("dynolab"),
     )
     return clear_flash(request, shown)
 

@@ -94,6 +94,22 @@ invitation = sa.Table(
 )
 """A link that signs in as the account, once: who follows it takes the row away."""
 
+join_token = sa.Table(
+    "join_token",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _owner(),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("token_id", sa.Text, sa.ForeignKey("token.id", ondelete="CASCADE")),
+    _instant("created_at", known=True),
+    _instant("used_at"),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""What a machine becomes a device with, once: the agent's token that came of it is ``token_id``. Only its digest is kept; a
+while after its end the row is swept. ``name``: of the device, where whoever made it gave one."""
+sa.Index("ix_join_token_account_id", join_token.c.account_id)
+
 pool = sa.Table(
     "pool",
     metadata,
@@ -153,6 +169,7 @@ device = sa.Table(
     _instant("learns_from"),
     sa.Column("drift", sa.Text, nullable=False, server_default=""),
     _instant("rests_until"),
+    sa.Column("agent_version", sa.Text, nullable=False, server_default=""),
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
     sa.CheckConstraint("health IN ('good', 'probation', 'quarantined')", name="device_health"),
@@ -165,7 +182,8 @@ and ``good_probes``. Its band is learned from probes since ``learns_from``; ``dr
 lost amid a job it takes none before ``rests_until``.
 
 ``pool_id`` is None when it was put out of its pool, until it is announced anew. ``is_confined``: it runs models in a sandbox;
-one that does not takes only jobs of the account whose agent serves it."""
+one that does not takes only jobs of the account whose agent serves it. ``agent_version``: of dynolab there; empty: it did
+not say."""
 
 probe = sa.Table(
     "probe",

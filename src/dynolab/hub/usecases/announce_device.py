@@ -99,6 +99,7 @@ def _checked(offer: DeviceOffer) -> dict[str, object]:
         "attributes": list(offer.attributes),
         "is_confined": any(one.startswith(SANDBOX) and one != SANDBOX_NONE for one in offer.attributes),
         "description": offer.description,
+        "agent_version": offer.agent_version,
         "frameworks": [{"name": name, "version": version} for name, version in sorted(offer.frameworks.items())],
     }
 

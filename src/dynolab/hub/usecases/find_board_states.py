@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
+from packaging.version import InvalidVersion, Version
 from sqlalchemy import ColumnElement, Row, func, or_, select
 
 from dynolab.hub.store.tables import account as accounts
@@ -57,6 +59,16 @@ class BoardState:
     job_id: str | None
     """What it is busy with; None also where the account may not see that job."""
     job_name: str | None
+    agent_version: str
+    """Of dynolab there; empty: its agent did not say."""
+
+    @property
+    def agent_is_older(self) -> bool:
+        """Whether its agent is of an older version than this hub."""
+        try:
+            return bool(self.agent_version) and Version(self.agent_version) < Version(version("dynolab"))
+        except InvalidVersion:
+            return False
 
     @property
     def mark(self) -> str:
@@ -132,4 +144,5 @@ def _state(row: Row[Any]) -> BoardState:
         since=row.started_at if state == "busy" else row.last_seen_at,
         job_id=row.job_id,
         job_name=row.job_name,
+        agent_version=row.agent_version,
     )

@@ -13,8 +13,9 @@ from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.sign_in import digest
+from dynolab.spec.joining import AGENT_PREFIX
 
-PREFIXES = {"user": "dl_", "agent": "dla_"}
+PREFIXES = {"user": "dl_", "agent": AGENT_PREFIX}
 SECRET_BYTES = 20
 TOKENS_MOST = 500
 """Of one account that are good: people make one for each machine."""
@@ -40,13 +41,13 @@ async def make_own_token(hub: Hub, owner: Account, *, kind: str, label: str) -> 
     if kind not in PREFIXES:
         raise SpecInvalid(f"the token kind {kind!r} is not known", hint=f"known: {', '.join(PREFIXES)}")
     async with hub.database.begin() as connection:
-        await _check_number(connection, owner)
+        await check_number(connection, owner.id)
         return await insert_token(connection, owner.id, kind, checked_name(label, "token"))
 
 
-async def _check_number(connection: AsyncConnection, owner: Account) -> None:
+async def check_number(connection: AsyncConnection, owner: int) -> None:
     """Raises :class:`Conflict` where the account has as many tokens as it may have."""
-    good = select(func.count()).where(token.c.account_id == owner.id, token.c.revoked_at.is_(None))
+    good = select(func.count()).where(token.c.account_id == owner, token.c.revoked_at.is_(None))
     if int(await connection.scalar(good) or 0) >= TOKENS_MOST:
         raise Conflict(f"the account has {TOKENS_MOST} tokens already", hint="revoke those that nobody uses")
 

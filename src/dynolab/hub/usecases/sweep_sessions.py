@@ -1,11 +1,16 @@
-"""Browsers whose time is over, and links that nobody followed in time."""
+"""Browsers whose time is over, links that nobody followed in time, and join tokens that are long over."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import delete, func
 
-from dynolab.hub.store.tables import invitation, session
+from dynolab.hub.store.tables import invitation, join_token, session
 from dynolab.hub.usecases.base import Hub
+
+JOIN_KEPT = timedelta(days=1)
+"""For so long it is told what became of a join token, after its end."""
 
 
 async def sweep_sessions(hub: Hub) -> None:
@@ -13,3 +18,4 @@ async def sweep_sessions(hub: Hub) -> None:
     async with hub.database.single() as connection:
         for table in (session, invitation):
             await connection.execute(delete(table).where(table.c.expires_at < func.now()))
+        await connection.execute(delete(join_token).where(join_token.c.expires_at < func.now() - JOIN_KEPT))

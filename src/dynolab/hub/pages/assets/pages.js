@@ -99,17 +99,24 @@
   document.addEventListener("htmx:after:swap", count);
   addEventListener("pageshow", count);
 
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    const source = document.getElementById(button.dataset.copy);
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      const select = () => (source.select ? source.select() : getSelection().selectAllChildren(source));
-      try {
-        await navigator.clipboard.writeText(source.value ?? source.textContent);
-        button.textContent = button.dataset.copied;
-      } catch {
-        select();  // not allowed, or not over HTTPS: the text is marked, for the person to copy
-      }
-    });
-  }
+  // Also of what comes in later.
+  const offerCopying = () => {
+    for (const button of document.querySelectorAll("button[data-copy]")) {
+      button.hidden = false;
+    }
+  };
+  offerCopying();
+  document.addEventListener("htmx:after:swap", offerCopying);
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-copy]");
+    const source = button && document.getElementById(button.dataset.copy);
+    if (!source) return;
+    const select = () => (source.select ? source.select() : getSelection().selectAllChildren(source));
+    try {
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
+      button.textContent = button.dataset.copied;
+    } catch {
+      select();  // not allowed, or not over HTTPS: the text is marked, for the person to copy
+    }
+  });
 })();
