@@ -224,6 +224,7 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
 async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     """What a job that is over left: the view of its profile, comparison or model, or why that cannot be shown; and the end of its log."""
     shown: ProfileView | None = None
+    told: list[Report] = []
     seen: DuetView | None = None
     made: CompiledView | None = None
     quantised: QuantizedView | None = None
@@ -232,6 +233,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     try:
         if (profile := await read_profile(hub, row)) is not None:
             shown, is_cut = await asyncio.to_thread(_seen, profile, row.name, spoken)
+            told = [one for one in formats() if one.fits(profile)]
         if (found := await read_comparison(hub, row)) is not None:
             seen = duet_view(found, spoken)
         if (document := await read_compiled(hub, row)) is not None:
@@ -250,7 +252,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
-        "formats": formats() if shown is not None else [],
+        "formats": told,
         "measured": shown is not None,
     }
 
