@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dynolab.errors import SpecInvalid
 from dynolab.spec.agents import Outcome
 from dynolab.spec.tensors import Quantization
 from dynolab.testing.sample_compiled import EQUAL, POOR, sample_compiled
@@ -107,6 +108,51 @@ def test_the_model_leads_to_a_profile_and_beside_its_source(seeded: Any, visit: 
     assert page.get_by_label("Comparison").is_checked()
     assert page.locator("#model").input_value() == target
     assert page.locator("#baseline").input_value() == seeded.api("GET", f"jobs/{job}")["model_id"]
+
+
+def test_what_was_made_can_be_quantised_where_an_agent_does_that(seeded: Any, visit: Visit, job: str) -> None:
+    made = seeded.api("GET", f"jobs/{job}")
+    page = visit(f"/jobs/{job}/")
+    page.get_by_role("link", name="Quantise this").click()
+    assert page.get_by_role("radio", name="Quantize").is_checked()
+    assert page.locator("#model").input_value() == made["target_model_id"]
+
+
+@pytest.mark.parametrize("browser", [{}, {"java_script_enabled": False}], ids=["scripts", "plain"])
+def test_a_job_is_changed_and_submitted_as_another(browser: dict[str, Any], seeded: Any, visit: Visit) -> None:
+    options = "--target_runtime onnx --output_names a,b --truncate_64bit_io"
+    specs = [{"name": "image", "shape": [1, 3, 8, 8], "dtype": "float32"}, {"name": "k", "shape": [], "dtype": "int64"}]
+    asked = seeded.compiling("two names", options=options, input_specs=specs, deadline_s=90, priority=10)
+    given = seeded.announce_compiler(10.0)
+    assert given.job == asked
+    seeded.door.finish(given.attempt, Outcome(SpecInvalid("the model has 1 outputs").to_dict()))
+    page = visit(f"/jobs/{asked}/", **browser)
+    page.get_by_role("link", name="Change and submit").click()
+    assert page.get_by_role("radio", name="Compile").is_checked()
+    assert page.locator("#target").input_value() == "onnx"
+    assert page.locator("#input_specs").input_value() == "image=1,3,8,8:float32\nk=():int64"
+    assert page.locator("#compile_options").input_value() == "--truncate_64bit_io true"
+    assert page.get_by_role("checkbox", name=DEVICE).first.is_checked()
+    page.get_by_label("Outputs, in their order").fill("classes")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.wait_for_url(re.compile("/jobs/j"))
+    again = seeded.api("GET", f"jobs/{page.url.rstrip('/').rpartition('/')[2]}")
+    before = seeded.api("GET", f"jobs/{asked}")
+    assert again["options"] == "--target_runtime=onnx --output_names=classes --truncate_64bit_io true"
+    for name in ("kind", "model_id", "device", "input_specs", "name", "deadline_s", "priority"):
+        assert again[name] == before[name], name
+    seeded.api("POST", f"jobs/{again['id']}/cancel")
+
+
+def test_no_target_is_one_problem_and_not_two(seeded: Any, visit: Visit) -> None:
+    seeded.announce_compiler()
+    page = visit(f"/submit?kind=compile&model={seeded.model('net')}", java_script_enabled=False)
+    page.locator("#target").select_option("")
+    page.get_by_role("checkbox", name=DEVICE).first.check()
+    page.get_by_role("button", name="Submit").click()
+    assert [words(one) for one in page.locator("#problems li").all()] == [
+        "no target is chosen (choose what the model is compiled for)"
+    ]
 
 
 def test_no_comparison_is_offered_where_the_device_does_not_run_the_source(seeded: Any, visit: Visit) -> None:

@@ -58,8 +58,40 @@ def test_both_models_and_what_was_made_of_them_are_a_click_away(seeded: Any, vis
     assert json.loads(download.value.path().read_text())["separate_bytes"] == 1_146_880
 
 
+@pytest.mark.parametrize("browser", [{}, {"java_script_enabled": False}], ids=["scripts", "plain"])
+def test_the_form_links_several_models(browser: dict[str, Any], seeded: Any, visit: Visit, job: str) -> None:
+    before = seeded.api("GET", f"jobs/{job}")
+    [other] = (one["id"] for one in before["linked_models"])
+    page = visit(f"/models/{before['model_id']}/", **browser)
+    page.get_by_role("link", name="Link this").click()
+    assert page.get_by_role("radio", name="Link").is_checked()
+    assert page.locator("#model").input_value() == before["model_id"]
+    assert not page.get_by_role("heading", name="Options").is_visible()
+    page.locator(f'input[name=linked][value="{other}"]').check()
+    page.get_by_role("checkbox", name=re.compile("^Phone")).first.check()
+    page.locator(".for-link summary").click()
+    page.locator("#link_options").fill("--nothing")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.locator("#problem-link_options").get_by_text("there is no option --nothing").wait_for()
+    page.locator("#link_options").fill("")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    page.wait_for_url(re.compile("/jobs/j"))
+    made = seeded.api("GET", f"jobs/{page.url.rstrip('/').rpartition('/')[2]}")
+    assert (made["kind"], made["model_id"]) == ("link", before["model_id"])
+    assert [one["id"] for one in made["linked_models"]] == [other]
+    seeded.api("POST", f"jobs/{made['id']}/cancel")
+
+
+def test_the_form_says_what_can_be_linked(seeded: Any, visit: Visit, job: str) -> None:
+    page = visit(f"/submit?kind=link&model={seeded.model('a graph')}", java_script_enabled=False)
+    page.get_by_role("checkbox", name=re.compile("^Phone")).first.check()
+    page.get_by_role("button", name="Submit").click()
+    told = "no toolchain links models of the kind onnx (kinds that are: qnn_dlc)"
+    assert page.locator("#problem-model").get_by_text(told).is_visible()
+
+
 def test_lists_tell_the_kind_and_it_is_told_in_chinese(visit: Visit, job: str) -> None:
-    row = visit("/jobs/?kind=link").get_by_role("row").nth(1)
+    row = visit("/jobs/?kind=link&text=both+widths").get_by_role("row").nth(1)
     assert "both widths" in words(row)
     page = visit(f"/jobs/{job}/", locale="zh-CN")
     assert "2 个图" in page.get_by_label("概览").inner_text()

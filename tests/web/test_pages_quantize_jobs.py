@@ -127,6 +127,26 @@ def test_the_form_takes_samples_and_integers_and_no_device(browser: dict[str, An
     seeded.api("POST", f"jobs/{job['id']}/cancel")
 
 
+def test_a_model_that_has_to_be_compiled_first_is_told_so(seeded: Any, visit: Visit) -> None:
+    seeded.announce_compiler()
+    model_id = seeded.model("net", kind="exported_program")
+    page = visit(f"/submit?kind=quantize&model={model_id}&dataset={seeded.dataset()}")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    told = "a model of the kind exported_program (compile it for onnx first, and quantise what is made)"
+    page.locator("#problem-model").get_by_text(told).wait_for()
+
+
+def test_its_form_can_be_filled_in_again(seeded: Any, visit: Visit, job: str) -> None:
+    page = visit(f"/submit?job={job}")
+    assert page.get_by_role("radio", name="Quantize").is_checked()
+    made = seeded.api("GET", f"jobs/{job}")
+    found = {name: page.locator(f"#{name}").input_value() for name in ("model", "dataset", "weights", "activations")}
+    assert found == {
+        "model": made["model_id"], "dataset": made["dataset_id"],
+        "weights": made["weights_dtype"], "activations": made["activations_dtype"],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("browser", [{}, {"java_script_enabled": False}], ids=["scripts", "plain"])
 def test_what_nobody_quantises_is_said_beside_the_model(browser: dict[str, Any], seeded: Any, visit: Visit) -> None:
     seeded.announce_compiler()

@@ -18,7 +18,7 @@ from dynolab.spec import requirements
 from dynolab.spec.profiles import Profile
 from dynolab.spec.requirements import Decision, Outcome
 
-WRITTEN = ("json", "html", "csv", "trace", "nodedata", "aihub")
+WRITTEN = ("json", "html", "csv", "sustained", "trace", "nodedata", "aihub")
 """Reports that ``-o`` writes."""
 FOR_PEOPLE = ("text", "markdown")
 """Reports below which a line more does no harm."""
@@ -62,7 +62,8 @@ def write(profiles: Sequence[Profile], output: Path, form: str) -> None:
         folder = output if len(profiles) == 1 else output / profile.runtime.name
         for name in WRITTEN:
             chosen = report(name)
-            written[folder / chosen.file_name] = chosen.render([profile])
+            if chosen.fits(profile):
+                written[folder / chosen.file_name] = chosen.render([profile])
     page = report("html")
     written[output / page.file_name] = page.render(profiles)
     for path, text in written.items():

@@ -29,6 +29,9 @@ T = TypeVar("T")
     "--inputs", help="With --device: an .h5 file of AI Hub's form, or a dataset's id; the first batch is measured."
 )
 @click.option("--repeats", type=int, show_default="3", help="Fresh processes for each load and memory pass.")
+@click.option(
+    "--sustained", metavar="10m", help="Then infer for so long without a pause: does the device keep its pace?"
+)
 @click.option("--seed", type=int, default=20250, show_default=True, help="Seed of the random inputs.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="End the measurement after this long.")
 @click.option("--memory-limit", metavar="SIZE", help="Bound of a worker's memory, such as 512MB.")
@@ -53,6 +56,7 @@ def command(
     device: str | None,
     inputs: str | None,
     repeats: int | None,
+    sustained: str | None,
     seed: int,
     timeout: float | None,
     memory_limit: str | None,
@@ -80,7 +84,7 @@ def command(
 
     spec = ProfileSpec(
         model=model,
-        options=options,
+        options=" ".join(filter(None, [options, f"--sustained {sustained}" if sustained is not None else ""])),
         input_shapes=input_shapes.parse_shapes(shapes, "--input-shape"),
         input_ranges=_parse.ranges(ranges),
         input_files=_parse.files(files),

@@ -25,10 +25,15 @@ def check(spec: ProfileSpec) -> None:
     for what, text in (("options", spec.options), ("runtime", spec.runtime or "")):
         if not isinstance(text, str):
             raise SpecInvalid(f"{what} {text!r}: a text is needed")
-    options_module.parse(spec.options)
+    sustained_s = options_module.parse(spec.options).sustained_s
     for text in spec.requirements:
         requirements.parse(str(text))
     _check_numbers(spec)
+    if sustained_s is not None and spec.timeout_s is not None and spec.timeout_s <= sustained_s:
+        raise SpecInvalid(
+            f"--timeout {spec.timeout_s:g} ends before the sustained run of {sustained_s:g} s is over",
+            hint="raise --timeout: the four stages come first",
+        )
     input_shapes.check_shapes(spec.input_shapes, "--input-shape")
     check_ranges(spec.input_ranges)
     for name, path in spec.input_files.items():

@@ -86,6 +86,7 @@ def validate_for(spec: ProfileSpec, source: ModelSource, *, measures: bool = Tru
     arguments.check(spec)
     check_format(source, spec.formats)
     options = options_module.parse(spec.options)
+    options_module.check_sustained(options, measures=measures)
     wanted = options.runtime
     if wanted is not None and spec.runtime not in (None, wanted):
         raise errors.SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {spec.runtime}")

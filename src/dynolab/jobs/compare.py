@@ -21,6 +21,7 @@ from dynolab.measure import duet, duet_figures, duet_memory_ratio, duet_ratio
 from dynolab.measure.campaign_messages import Measured
 from dynolab.measure.duet_messages import SIDES, DuetCampaign, DuetMeasured
 from dynolab.measure.protocol import PROTOCOL_VERSION
+from dynolab.spec import options as options_module
 from dynolab.spec.answers import Answer
 from dynolab.spec.duets import (
     DEFAULT_BUDGET_S,
@@ -86,12 +87,14 @@ def _opened(spec: DuetSpec, stack: ExitStack) -> Sources:
     with _naming("A"):
         a = stack.enter_context(open_source(spec.a.model))
     with _naming("B"):
+        options_module.check_sustained(options_module.parse(spec.b.options), measures=False)
         return a, stack.enter_context(open_source(spec.b.model))
 
 
 def _validated(spec: DuetSpec, sources: Sources, *, here: bool) -> DuetSpec:
     spec.terms.check()
     with _naming("A"):
+        options_module.check_sustained(options_module.parse(spec.a.options), measures=False)
         a = campaigns.validate_for(spec.a, sources[0], here=here)
     with _naming("B"):
         return replace(spec, a=a, b=campaigns.validate_for(spec.b, sources[1], here=here))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dynolab.measure.protocol import InputWishes, Inspection, LayerPass
+from dynolab.measure.protocol import InputWishes, Inspection, LayerPass, SustainedPass
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.energy import EnergyPass
 from dynolab.spec.measurements import Range
@@ -91,3 +91,6 @@ class Measured:
     """Memory after each quarter of many iterations."""
     layer_pass: LayerPass | None = None
     energy: EnergyPass | None = None
+    sustained: SustainedPass | None = None
+    sustained_reason: str | None = None
+    """Why a sustained run that was asked for left nothing."""

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from dynolab.errors import Bug
-from dynolab.measure import energy_figures, environment, layer_table, timing_runs, verdict
+from dynolab.measure import energy_figures, environment, layer_table, sustained, timing_runs, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.memory_growth import QUARTERS
 from dynolab.measure.plan import GROWTH_ITERATIONS, GROWTH_TIME_NS
 from dynolab.measure.protocol import Inspection
+from dynolab.measure.sustained import Around
 from dynolab.measure.time_range import TimeRange, time_range
 from dynolab.spec import precision, stats
 from dynolab.spec.energy import EnergySummary
@@ -29,6 +30,7 @@ from dynolab.spec.profiles import (
     Request,
     RuntimeFacts,
     Stage,
+    Sustained,
     Tensor,
     TimeSummary,
     TimingRun,
@@ -64,6 +66,7 @@ def profile(
     first, warm = (_stage(measured, name, None) for name in (StageName.FIRST_LOAD, StageName.WARM_LOAD))
     inference = _stage(measured, StageName.INFERENCE, None, before)
     layers = layer_table.table(measured.layer_pass, inference.time.minimum_ns if inference.time else None)
+    long = _sustained(measured, inference, options)
     return Profile(
         schema_version=SCHEMA_VERSION,
         dynolab_version=version,
@@ -98,10 +101,13 @@ def profile(
             *notices,
             *precision.notices(model.precision, measured.effective, layers, request.options),
             *_notices(measured, found, layers, options),
+            *sustained.notices(long),
         ),
         log=measured.log,
         process_total=measured.total,
         energy=_energy(measured),
+        sustained=long,
+        sustained_reason=measured.sustained_reason,
     )
 
 
@@ -110,6 +116,20 @@ def _energy(measured: Measured) -> EnergySummary | None:
     if measured.energy is None:
         return None
     return energy_figures.summary(measured.energy, measured.environment.get("virtualisation", ""))
+
+
+def _sustained(measured: Measured, inference: Stage, options: Options) -> Sustained | None:
+    """What the sustained run's windows say, if there are any."""
+    if measured.sustained is None or options.sustained_s is None:
+        return None
+    around = Around(
+        asked_s=options.sustained_s,
+        best=measured.best,
+        is_shared=environment.is_shared(measured.environment),
+        inference_ns=inference.time.minimum_ns if inference.time else None,
+        unavailable=measured.sustained.unavailable,
+    )
+    return sustained.judge(measured.sustained.windows, around)
 
 
 def _compile_reason(measured: Measured, found: Inspection, runtime: str) -> str | None:

@@ -42,6 +42,10 @@ LAYER_TRIES = 2
 """Processes of the layer pass while too few iterations were calm."""
 LAYER_TRIES_NS = 10_000_000_000
 """Time that they may take together: another is begun only if it fits."""
+SUSTAINED_WINDOWS = 600
+"""Of a sustained run, time permitting: a second each of ten minutes. Pages show profiles of 2 MiB at most."""
+SUSTAINED_WINDOW_NS = 200_000_000
+"""The shortest: what is read at its end takes 2 ms."""
 CANDIDATE_TRIES = 10
 """Ways of feeding a model that an inspection tries at most."""
 
@@ -71,6 +75,11 @@ def loop_tries(options: Options, repeats: int) -> Tries:
     """Of the loop; where the iterations are given, they are a limit."""
     more = LOOP_TRIES if options.max_profiler_iterations is None and repeats > 1 else 0
     return Tries(len(loop_iterations(options, repeats)), more, LOOP_TRIES_NS)
+
+
+def sustained_windows(length_ns: int) -> int:
+    """Windows of a sustained run: of 0.2 s each, longer ones where they would be too many."""
+    return max(1, min(SUSTAINED_WINDOWS, length_ns // SUSTAINED_WINDOW_NS))
 
 
 def layer_iterations(inference_ns: int) -> int:

@@ -8,7 +8,7 @@ from dynolab.measure.campaign import Runner
 from dynolab.measure.campaign_messages import Campaign, Measured
 from dynolab.measure.device import Device
 from dynolab.measure.memory_passes import MemoryPasses
-from dynolab.measure.orders import Survey
+from dynolab.measure.orders import Files, Survey
 from dynolab.measure.protocol import Inspection, Measure, RunKind
 from dynolab.measure.timing import TimingPasses
 
@@ -40,6 +40,29 @@ def measure(runner: Runner) -> None:
     MemoryPasses(runner).carry_out()
     layer_tries.carry_out(runner)
     energy_pass.carry_out(runner)
+    sustain(runner)
+
+
+def sustain(runner: Runner) -> None:
+    """The sustained run, if one is asked for: last, since it leaves the device hot."""
+    if runner.options.sustained_s is None:
+        return
+    length_ns = int(runner.options.sustained_s * 1e9)
+    runner.tell(
+        event="stage", stage="sustained", text=f"inferring for {runner.options.sustained_s:g} s without a pause"
+    )
+    request = runner.request(
+        RunKind.SUSTAINED,
+        Measure.TIME,
+        best=runner.measured.best,
+        sustained_ns=length_ns,
+        iterations=plan.sustained_windows(length_ns),
+    )
+    try:
+        runner.note(sustained=runner.spawn(request, Files.WARM, shows_progress=True).result.sustained)
+    except errors.WorkerError as error:
+        # All else was measured by now, and stays.
+        runner.note(sustained_reason=f"the sustained run failed: {error.message}")
 
 
 def infer(runner: Runner) -> None:

@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from dynolab.errors import SpecInvalid, WorkerCrashed
 from dynolab.spec import codec, untrusted
-from dynolab.spec.measurements import Layer, LoopWindow, MemoryEdge, Notice, Witnesses
+from dynolab.spec.measurements import Layer, LoopWindow, MemoryEdge, Notice, SustainedWindow, Witnesses
 from dynolab.spec.models import Description, FileFact, ModelFormat
 from dynolab.spec.tensors import TensorSpec
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
 VALUES_FILE = "values.bin"
@@ -38,6 +38,8 @@ class RunKind(StrEnum):
     FIRST_LOAD = "first_load"
     INFERENCE = "inference"
     """A warm load, then the loop: two stages, each with a start of its own."""
+    SUSTAINED = "sustained"
+    """A warm load, then a loop without a pause for a given time, in windows of some length."""
     TURNS = "turns"
     """A warm load, then windows of a loop whenever its turn comes (:mod:`dynolab.measure.turns`): one side of a duet."""
     INFER = "infer"
@@ -109,6 +111,8 @@ class RunRequest:
     most_iterations: int = 0
     """In windows, more are made, up to these, until the loop has settled or ``settle_within_ns`` are over."""
     settle_within_ns: int = 0
+    sustained_ns: int = 0
+    """How long a sustained run goes on; its windows are ``iterations``, each of the same share of it."""
     growth_iterations: int = 0
     """Of a memory pass of the inference: so many more after its window, over which memory may grow; 0: none."""
     time_limit_ns: int = 0
@@ -193,6 +197,14 @@ class LayerPass:
 
 
 @dataclass(frozen=True, slots=True)
+class SustainedPass:
+    """What a sustained run read: its windows in order, and why readings are not to be had."""
+
+    windows: tuple[SustainedWindow, ...]
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What one run found; ``error`` is an :class:`dynolab.errors.Error` as a dict."""
 
@@ -214,6 +226,7 @@ class RunResult:
     layer_pass: LayerPass | None = None
     outputs: tuple[dict[str, str], ...] = ()
     """What was inferred: for each batch the .npy file of each output."""
+    sustained: SustainedPass | None = None
     total: StagePass | None = None
     """The whole way, from before the runtime's import to the end of the loop."""
 

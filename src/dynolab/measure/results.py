@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 
 from dynolab import errors
@@ -13,6 +15,7 @@ from dynolab.spec.tensors import TensorSpec
 
 MESSAGE_MAX, HINT_MAX, LOG_MAX = 4_000, 1_000, 20_000
 CORE_MAX = 20
+SUSTAINED_WINDOWS_MOST = 10_000
 TOLD = (errors.UserError, errors.WorkerError, errors.PluginMissing, errors.Bug, errors.DeviceUnfit)
 """What a worker can fail with. That the device is unfit is believed only once a trial says so, too (see ``process``); its other
 troubles, which have a job tried again elsewhere, are for others to tell."""
@@ -20,6 +23,7 @@ _STAGES = {
     RunKind.COMPILE: (StageName.COMPILE,),
     RunKind.FIRST_LOAD: (StageName.FIRST_LOAD,),
     RunKind.INFERENCE: (StageName.WARM_LOAD, StageName.INFERENCE),
+    RunKind.SUSTAINED: (StageName.WARM_LOAD,),
     RunKind.TURNS: (StageName.WARM_LOAD,),
 }
 _MOST_ELEMENTS = 2**62
@@ -75,6 +79,8 @@ def _wrong(result: RunResult, request: RunRequest, folder: Path) -> Iterator[str
         yield from _inspection(result)
     if request.kind is RunKind.LAYERS:
         yield from _layers(result)
+    if request.kind is RunKind.SUSTAINED:
+        yield from _sustained(result)
     if request.kind is RunKind.FIRST_LOAD and result.residency is None:
         yield "no residency"
     if request.kind is RunKind.INFER:
@@ -123,6 +129,36 @@ def _layers(result: RunResult) -> Iterator[str]:
     counts = {len(found.times_ns), len(found.calm), len(found.overlaps_ns) or found.iterations}
     if found.layers and (counts != {found.iterations} or any(len(row) != len(found.layers) for row in found.times_ns)):
         yield "times of other layers or iterations"
+
+
+def _sustained(result: RunResult) -> Iterator[str]:
+    found = result.sustained
+    if found is None or not 1 <= len(found.windows) <= SUSTAINED_WINDOWS_MOST:
+        yield "no windows, or too many"
+        return
+    for before, after in pairwise(found.windows):
+        if after.at_ns < before.at_ns + before.wall_ns:
+            yield "windows in another order than they were made"
+            return
+    for window in found.windows:
+        counted = (
+            window.delay_ns,
+            window.throttled_ns,
+            window.stolen_ns,
+            window.others_ns,
+            window.kernel_ns,
+            window.throttle_events,
+        )
+        told = (window.clock_hz, window.celsius, window.held_back)
+        sound = (
+            window.at_ns >= 0 and window.wall_ns > 0 and window.count > 0 and 0 < window.minimum_ns <= window.median_ns
+        )
+        if not sound or min(one or 0 for one in counted) < 0 or len(window.core) > CORE_MAX:
+            yield "the figures of a window"
+            return
+        if not all(one is None or isfinite(one) for one in told):
+            yield "the readings of a window"
+            return
 
 
 def _outputs(result: RunResult, request: RunRequest, folder: Path) -> Iterator[str]:

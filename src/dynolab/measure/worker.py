@@ -40,9 +40,11 @@ from dynolab.measure.protocol import (
     RunRequest,
     RunResult,
     StagePass,
+    SustainedPass,
     read,
     write,
 )
+from dynolab.measure.sustained_loop import SustainedLength, sustained_loop
 from dynolab.measure.timed_loop import LoopBudget, timed_loop
 from dynolab.measure.warmup import WARMUP_MAX, warm_up
 from dynolab.measure.window import Durations, Edges, Window
@@ -100,6 +102,7 @@ class Run:
                 RunKind.COMPILE: self.compile,
                 RunKind.FIRST_LOAD: self.first_load,
                 RunKind.INFERENCE: self.inference,
+                RunKind.SUSTAINED: self.sustained,
                 RunKind.TURNS: self.turns,
                 RunKind.INFER: self.infer,
                 RunKind.LAYERS: self.layers,
@@ -198,6 +201,27 @@ class Run:
                 held_bytes=held,
             )
         self.note(effective=session.effective())
+        session.close()
+
+    def sustained(self) -> None:
+        """A warm load, first inference and warm-up; then the loop without a pause, for as long as is asked for."""
+        request = self.request
+        session, arrays = self._load(StageName.WARM_LOAD)
+        session.bind(arrays, {spec.name: spec for spec in request.outputs})
+        run = session.runner()
+        with self._durations() as (told, warmup):
+            window = self._open()
+            first_inference(run)
+            warmed = warm_up(run, warmup, request.time_limit_ns)
+            length = SustainedLength(request.sustained_ns, request.sustained_ns // request.iterations)
+
+            def tell(number: int, median_ns: int) -> None:
+                if number < request.iterations:
+                    told[number] = median_ns
+
+            windows, unavailable = sustained_loop(run, length, warmup[warmed - 1], request.readings, tell)
+            window.close()
+        self.note(sustained=SustainedPass(tuple(windows), unavailable), effective=session.effective())
         session.close()
 
     def turns(self) -> None:

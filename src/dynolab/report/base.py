@@ -25,6 +25,11 @@ class Report(ABC):
     several: ClassVar[bool] = False
     """Whether one document holds several profiles, side by side."""
 
+    def fits(self, profile: Profile) -> bool:
+        """Whether the profile has what the format tells; without it, the document has a heading and nothing else."""
+        del profile  # most tell of every profile
+        return True
+
     @abstractmethod
     def render(self, profiles: Sequence[Profile]) -> str:
         """The whole document as text. Raises :class:`SpecInvalid` for a number of profiles that the format cannot hold."""

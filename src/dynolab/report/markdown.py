@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dynolab.report._answer import Answer, Item, answer, without_why
 from dynolab.report._markdown_text import plain
+from dynolab.report._sustained import rows, sparkline
 from dynolab.report.base import (
     Report,
     basis_text,
@@ -52,12 +53,13 @@ class MarkdownReport(Report):
         blocks += [*_heading(shown), _strip(answers, names)]
         details = [_stages(shown, names), _others(shown, names)]
         if len(shown) == 1:
-            blocks += [*_decided(answers[0]), *details, *_remarks(shown[0], answers[0]), *_layers(shown[0])]
+            blocks += [*_decided(answers[0]), *details, *_sustained(shown[0]), *_remarks(shown[0], answers[0])]
+            blocks += _layers(shown[0])
             return "\n\n".join(blocks) + "\n"
         blocks += details
         for name, profile, found in zip(names, shown, answers, strict=True):
             alert = [] if found.alert is None else [f"⚠️ {plain(found.alert, 400)}"]
-            parts = [*alert, *_decided(found), *_remarks(profile, found)]
+            parts = [*alert, *_decided(found), *_sustained(profile), *_remarks(profile, found)]
             blocks += [*([f"**{name}**"] if parts else []), *parts, *_layers(profile)]
         return "\n\n".join(blocks) + "\n"
 
@@ -132,6 +134,17 @@ def _others(profiles: Sequence[Profile], names: Sequence[str]) -> str:
     rows = [[fact(key).title, *(fact(key).show(profile) for profile in profiles)] for key in _OTHERS]
     head = ["", *(names if len(profiles) > 1 else [""])]
     return _table(head, rows, 1)
+
+
+def _sustained(profile: Profile) -> list[str]:
+    """The curve as a line of blocks, the figures, and what is to be held against them."""
+    found = profile.sustained
+    if found is None:
+        return [] if profile.sustained_reason is None else [f"- ⚠️ {plain(profile.sustained_reason, 400)}"]
+    table = _table(["Sustained run", ""], [[plain(title), plain(text, 400)] for title, text in rows(found)], 2)
+    trust = found.verdict.trust
+    doubts = [f"- Sustained run is **{trust}**: {plain(reason, 400)}" for reason in found.verdict.reasons]
+    return [table, f"`{sparkline(found)}`", *(["\n".join(doubts)] if doubts else [])]
 
 
 def _remarks(profile: Profile, found: Answer) -> list[str]:

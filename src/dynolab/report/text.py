@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dynolab.report._answer import answer, listed
 from dynolab.report._strip import NOTICE, TRUST, Notes, decisions, notice_cells, pairs, rank, strip
+from dynolab.report._sustained import rows, sparkline
 from dynolab.report.base import (
     Report,
     basis_text,
@@ -82,6 +83,8 @@ class Page:
         yield Padding(_stages(self.profiles, self.names, notes), (1, 0, 0, 0))
         yield Padding(_others(self.profiles, self.names, notes), (1, 0, 0, 0))
         yield from notes.rows()
+        for name, profile in zip(self.names, self.profiles, strict=True):
+            yield from _sustained(profile, name if many else "")
         for name, found, profile in zip(self.names, answers, self.profiles, strict=True):
             notices = listed(found) if many else found.notices
             parts = [*(decisions(found) if many else ()), *_notices(notices), *_layers(profile, options.max_width)]
@@ -187,6 +190,26 @@ def _joined(found: Sequence[Fact], profile: Profile, notes: Notes) -> Text:
     reasons = dict.fromkeys(reason for figure in found if (reason := figure.reason(profile)))
     text = ", ".join(shown) if any(part != "-" for part in shown) else "-"
     return Text(text).append("".join(notes.mark(reason) for reason in reasons), style="dim")
+
+
+def _sustained(profile: Profile, name: str) -> Iterator[RenderableType]:
+    """The curve as a line of blocks, the figures, and what is to be held against them."""
+    found = profile.sustained
+    if found is None:
+        if profile.sustained_reason is not None:
+            yield Text(f"\n! {line(profile.sustained_reason)}", style=NOTICE["warning"][1])
+        return
+    table = pairs()
+    (title, first), *rest = rows(found)
+    trust = found.verdict.trust
+    table.add_row(Text(title if not name else f"{title}, {crop(name, 24)}", style="bold"), Text(first))
+    table.add_row(Text(""), Text(sparkline(found), style="blue"))
+    for number, (title, text) in enumerate(rest):
+        cell = Text(line(text), style="bold" if number == 0 else "")
+        table.add_row(title, cell.append(f"  {trust}", style=f"not bold {TRUST[trust]}") if number == 0 else cell)
+    for reason in found.verdict.reasons:
+        table.add_row(Text(""), Text(line(reason), style="dim"))
+    yield Padding(table, (1, 0, 0, 0))
 
 
 def _notices(notices: Sequence[Notice]) -> Iterator[RenderableType]:

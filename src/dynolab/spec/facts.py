@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from dynolab.spec.glossary import DEFINITIONS, Definition
 from dynolab.spec.measurements import ComputeUnit, Range, StageName
-from dynolab.spec.profiles import LayerTable, MemoryRun, MemorySummary, Profile, Stage, TimeSummary
+from dynolab.spec.profiles import LayerTable, MemoryRun, MemorySummary, Profile, Stage, Sustained, TimeSummary
 from dynolab.spec.show import Kind, Value, show, show_joules, show_time_range
 
 NOT_MEASURED = "not measured"
@@ -350,6 +350,25 @@ def _file_facts() -> list[Fact]:
     ]  # fmt: skip
 
 
+def _sustained_facts() -> list[Fact]:
+    def told(get: Callable[[Sustained], Value | None]) -> _Get:
+        return lambda p: None if p.sustained is None else get(p.sustained)
+
+    def why(profile: Profile) -> str | None:
+        if profile.sustained is not None:
+            return profile.sustained.explanation
+        return profile.sustained_reason or "no sustained run was asked for: --sustained 10m"
+
+    rows: list[tuple[str, str, Kind, Callable[[Sustained], Value | None]]] = [
+        ("sustained_inference_time", "Sustained inference time", "time_ns", lambda s: s.steady.median_ns),
+        ("sustained_first_time", "Inference time at first", "time_ns", lambda s: s.first.median_ns),
+        ("sustained_slowdown", "Steady state over the beginning", "ratio", lambda s: s.ratio - 1),
+        ("time_to_slowdown", "Time to slowdown", "time_ns", lambda s: s.slowed_after_ns),
+        ("time_to_throttle", "Time to throttle", "time_ns", lambda s: s.throttled_after_ns),
+    ]
+    return [_plain(key, title, kind, "sustained", told(get), why=why) for key, title, kind, get in rows]
+
+
 def _layer_facts() -> list[Fact]:
     def unit_part(unit: ComputeUnit, part: str) -> _Get:
         def get(profile: Profile) -> Value | None:
@@ -400,6 +419,7 @@ FACTS: tuple[Fact, ...] = (
     *_energy_facts(),
     *_file_facts(),
     *_layer_facts(),
+    *_sustained_facts(),
     *_model_facts(),
 )
 """Every figure but accelerator memory, whose keys are the runtimes' own: see :func:`find`."""

@@ -55,6 +55,11 @@ _FIGURES = (
     ("first_inference", "First inference",
      ("The very first call after a load, always kept apart from the loop: whatever the runtime puts off until "
      "it is first used shows here.")),
+    ("sustained", "Sustained run",
+     ("The model infers without a pause for as long as was asked, in one process, after all else. Its beginning (the first minute, a quarter "
+     "of a shorter run) is held against its steady state, the second half of what comes after it got slower, or of the whole run: "
+     "medians of windows of a second or less. It got slower where a rank test finds a place from which on the windows stay slower, "
+     "by 5 % at least (8 % on a virtual machine). It throttled where the device says so itself.")),
     ("peak", "Memory peak",
      ("The highest point inside the stage minus its start, in the same fresh process: what may get an app "
      "killed. Lower end: what only swap could take back (anonymous and shared memory, swap). Upper end: all "

@@ -93,6 +93,39 @@ class LoopWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class SustainedWindow:
+    """A slice of a sustained run: iterations in a row, and what was read in it; None for what this device does not tell."""
+
+    at_ns: int
+    """Its start, from the run's."""
+    wall_ns: int
+    count: int
+    """Iterations in it."""
+    minimum_ns: int
+    median_ns: int
+    delay_ns: int | None = None
+    """Time that threads were ready to run, and waited for a CPU."""
+    throttled_ns: int | None = None
+    """Time for which a CPU quota stopped them."""
+    stolen_ns: int | None = None
+    """Time that the hypervisor kept CPUs waiting, summed over them."""
+    others_ns: int | None = None
+    """CPU time of all other processes."""
+    kernel_ns: int | None = None
+    """The reference kernel: the median of its readings in the window."""
+    kernel_threads: int = 1
+    core: str = ""
+    clock_hz: float | None = None
+    """Of the fastest CPU, at the window's end; so are the following."""
+    celsius: float | None = None
+    """The hottest zone."""
+    held_back: float | None = None
+    """States of cooling devices, and reasons of the firmware, that slow the device down; 0: nothing does."""
+    throttle_events: int | None = None
+    """How often a core or package crossed its thermal threshold in the window."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryEdge:
     """The memory of the worker's process tree at one instant (monotonic clock)."""
 

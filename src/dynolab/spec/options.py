@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from dynolab.errors import SpecInvalid
+from dynolab.errors import Bug, SpecInvalid
 from dynolab.spec.measurements import ComputeUnit
 from dynolab.spec.option_grammar import Given, Kind, KnownOption, OptionTable, OptionValue
 
@@ -31,6 +31,8 @@ class Options:
     """None: not given."""
     max_profiler_time_s: float = 600.0
     repeats: int = 3
+    sustained_s: float | None = None
+    """How long the model infers without a pause, after all else; None: not at all."""
     groups: Mapping[str, Mapping[str, OptionValue]] = field(default_factory=dict)
     plain: Mapping[str, OptionValue] = field(default_factory=dict)
     """The other top-level options that were given, such as ``qairt_version``; a list is kept as ``a,b``."""
@@ -52,6 +54,8 @@ class Options:
             found["max_profiler_time"] = self.max_profiler_time_s
         if self.repeats != default.repeats:
             found["repeats"] = self.repeats
+        if self.sustained_s is not None:
+            found["sustained"] = f"{self.sustained_s:.3f}".rstrip("0").rstrip(".") + "s"
         return found
 
     def group(self, name: str) -> Mapping[str, OptionValue]:
@@ -87,6 +91,11 @@ class Options:
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
+DURATION = re.compile(r"(?P<count>[0-9]{1,6}(?:\.[0-9]{1,3})?)(?P<unit>s|m|h)?", re.ASCII)
+"""A length of time: ``90``, ``90s``, ``10m``, ``1.5h``."""
+SUSTAINED_LEAST_S, SUSTAINED_MOST_S = 5.0, 12 * 3600.0
+"""A shorter run shows no steady state; in a hub an attempt runs for a day at most."""
+
 _INT, _NUMBER, _BOOL, _WORD, _WORDS = Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.WORD, Kind.WORDS
 _DELEGATES = ("qnn", "qnn-gpu", "nnapi", "nnapi-gpu", "gpu", "xnnpack")
 _PROVIDERS = (
@@ -98,9 +107,9 @@ _PROVIDERS = (
 def _top(
     name: str, kind: Kind, text: str, hub: OptionValue | None = None, *, ours: OptionValue | None = None,
     allowed: tuple[str, ...] = (), minimum: float | None = None, above: float | None = None, needs: str | None = None,
-    read: bool = True,
+    read: bool = True, pattern: str | None = None,
 ) -> KnownOption:  # fmt: skip
-    return KnownOption(name, kind, text, None, hub, ours, allowed, None, minimum, above, needs, read)
+    return KnownOption(name, kind, text, None, hub, ours, allowed, pattern, minimum, above, needs, read)
 
 
 def _key(
@@ -124,6 +133,8 @@ _TOP = [
     _top("max_profiler_time", _NUMBER, "Most seconds for warm-up and timed iterations, all processes together.", 600.0,
          ours=600.0, above=0),
     _top("repeats", _INT, "Fresh processes for each load and memory pass (dynolab's own).", ours=3, minimum=1),
+    _top("sustained", _WORD, "How long the model infers without a pause after all else, to see whether the device keeps its pace "
+         "(dynolab's own).", allowed=("30s", "10m", "1h"), pattern=DURATION.pattern),
     _top("runtime", _WORD, "Runtime that runs the model; without it, the format's own (dynolab's own)."),
     _top("dequantize_outputs", _BOOL, "Whether quantised outputs come back as floating-point numbers.", True,
          read=False),
@@ -255,7 +266,7 @@ OPTIONS: tuple[KnownOption, ...] = (*_TOP, *_ONNX, *_TFLITE, *_QNN, *_OPENVINO, 
 OWN_GROUP = re.compile(r"[a-z][a-z0-9_]*_options", re.ASCII)
 """How the group is called in which a runtime's own options stand: its name, then ``_options``."""
 TABLE = OptionTable(OPTIONS, others=OWN_GROUP)
-_OWN_FIELDS = ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats")
+_OWN_FIELDS = ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats", "sustained")
 NO_EFFECT = "accepted, no effect"
 """What stands for dynolab's default where an option is idle."""
 
@@ -305,9 +316,29 @@ def parse(text: str) -> Options:
         max_profiler_iterations=int(plain["max_profiler_iterations"]) if "max_profiler_iterations" in plain else None,
         max_profiler_time_s=float(plain.get("max_profiler_time", Options().max_profiler_time_s)),
         repeats=int(plain.get("repeats", Options().repeats)),
+        sustained_s=_seconds(str(plain["sustained"])) if "sustained" in plain else None,
         groups=given.groups,
         plain={name: value for name, value in plain.items() if name not in _OWN_FIELDS},
     )
+
+
+def _seconds(text: str) -> float:
+    """Of a text such as ``10m``, which the table has let pass."""
+    found = DURATION.fullmatch(text)
+    if found is None:
+        raise Bug(f"{text!r} is no length of time")
+    return round(float(found["count"]) * {"h": 3600, "m": 60}.get(found["unit"] or "s", 1), 3)
+
+
+def check_sustained(options: Options, *, measures: bool) -> None:
+    """Raise :class:`SpecInvalid` for a sustained run of a length that does not do, or in a job that does not profile one model."""
+    length_s = options.sustained_s
+    if length_s is None:
+        return
+    if not measures:
+        raise SpecInvalid("--sustained is an option of profile jobs", hint="leave it out, or have the job measure")
+    if not SUSTAINED_LEAST_S <= length_s <= SUSTAINED_MOST_S:
+        raise SpecInvalid(f"a sustained run of {length_s:g} s: it takes 5 s to 12 h", hint="such as 30s, 10m or 1h")
 
 
 def _units(words: str) -> tuple[ComputeUnit, ...]:

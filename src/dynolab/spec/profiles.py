@@ -22,6 +22,7 @@ from dynolab.spec.measurements import (
     Range,
     RuntimeRow,
     StageName,
+    SustainedWindow,
     Witnesses,
 )
 from dynolab.spec.models import FileFact, ModelFacts
@@ -265,6 +266,71 @@ class LayerTable:
         return self.overhead is not None and self.overhead > DISTURBED_FROM
 
 
+class SlowdownCause(StrEnum):
+    """What a sustained run got slower by, as far as the device tells."""
+
+    THROTTLING = "throttling"
+    """The device says so itself: its clock fell, or it was held back for heat."""
+    WAITING = "waiting"
+    """Threads waited for a CPU that others had, or a quota had used up."""
+    OTHER_LOAD = "other load"
+    """Other processes of this machine used more of it."""
+    NEIGHBOUR = "neighbour"
+    """The CPU was slower at the same clock: a busy neighbour on the same core."""
+    SLOWER_CPU = "slower cpu"
+    """The CPU was slower, and the device does not tell its clock: throttling, or a busy neighbour."""
+    UNEXPLAINED = "unexplained"
+    """The CPU was as fast as before: the model itself, its memory, or an accelerator."""
+
+
+@dataclass(frozen=True, slots=True)
+class SustainedPart:
+    """Some windows of a sustained run as one: its beginning, or its steady state. Times from the run's start."""
+
+    begins_ns: int
+    ends_ns: int
+    windows: int
+    iterations: int
+    minimum_ns: int
+    median_ns: int
+    """Of the windows' medians."""
+    clock_hz: float | None = None
+    """Medians, where the device tells."""
+    celsius: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sustained:
+    """The model inferring without a pause for a long time: does the device keep its pace (measuring.md section 9)."""
+
+    asked_s: float
+    wall_ns: int
+    windows: tuple[SustainedWindow, ...]
+    first: SustainedPart
+    """The first minute, a quarter of a shorter run; less, where it got slower before that."""
+    steady: SustainedPart
+    """The second half of what comes after it got slower; of the whole run where it did not."""
+    ratio: float
+    """The steady state's median over the beginning's: 1.2 is 20 % slower."""
+    ratio_lower: float
+    ratio_upper: float
+    """The range of the ratio."""
+    slowed_after_ns: int | None
+    """When it got slower and stayed so; None: that was not seen."""
+    cause: SlowdownCause | None
+    explanation: str
+    """The finding in a sentence."""
+    verdict: Verdict
+    """How far the figures can be trusted: who else used the machine."""
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Reason by reading that this device does not have."""
+
+    @property
+    def throttled_after_ns(self) -> int | None:
+        """The time to throttle; None: no throttling was seen, or it cannot be told from a neighbour."""
+        return self.slowed_after_ns if self.cause is SlowdownCause.THROTTLING else None
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """One input or output as it was fed: its bound spec and where shape and values came from."""
@@ -366,6 +432,9 @@ class Profile:
     """What ``process_total_peak`` comes from; None also in profiles of versions that measured one warm process."""
     energy: EnergySummary | None = None
     """None in profiles of versions that read none."""
+    sustained: Sustained | None = None
+    sustained_reason: str | None = None
+    """Why a sustained run that was asked for has no figures; None where none was asked for."""
 
     @property
     def stages(self) -> tuple[Stage, Stage, Stage, Stage]:

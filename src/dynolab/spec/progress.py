@@ -15,6 +15,7 @@ TITLES = {
     "warm_load": "warm load",
     "inference": "inference",
     "layers": "layers",
+    "sustained": "sustained",
     "total": "whole process",
     "floor": "harness floor",
 }
@@ -24,7 +25,7 @@ TITLES = {
 def describe(event: Event) -> str:
     """An event in a few words; ``of`` in it is how many processes a stage's pass gets, where that is known."""
     if event["event"] == "iteration":
-        return f"iteration {event['count']:,} of {event['of']:,}, minimum {show_time(event['minimum_ns'])}"
+        return f"{event.get('what', 'iteration')} {event['count']:,} of {event['of']:,}, minimum {show_time(event['minimum_ns'])}"
     if event["event"] == "note":
         return str(event["text"])
     if event["event"] == "duet":

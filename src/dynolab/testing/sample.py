@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from dynolab.errors import Bug
+from dynolab.measure.sustained import Around, judge
 from dynolab.spec.devices import DeviceFacts
 from dynolab.spec.energy import EnergySummary, SensorEnergy
 from dynolab.spec.measurements import (
@@ -18,6 +19,7 @@ from dynolab.spec.measurements import (
     Range,
     RuntimeRow,
     StageName,
+    SustainedWindow,
     Witnesses,
 )
 from dynolab.spec.models import FileFact, ModelFacts, ModelFormat
@@ -84,6 +86,36 @@ def sample_profile(**changes: Any) -> Profile:
         energy=_energy(),
     )
     return replace(profile, **changes)
+
+
+def sustained_profile(**changes: Any) -> Profile:
+    """A profile with a sustained run of ten minutes on a board that throttles after three: it tells clock and temperature."""
+    random = Random(11)
+    windows = []
+    for second in range(600):
+        heat = min(1.0, second / 180)
+        slow = 1.0 if second < 180 else 1.25
+        median_ns = int(9_600_000 * slow * (1 + random.random() * 0.02))
+        windows.append(
+            SustainedWindow(
+                at_ns=second * 10**9,
+                wall_ns=10**9,
+                count=10**9 // median_ns,
+                minimum_ns=int(median_ns * 0.985),
+                median_ns=median_ns,
+                delay_ns=random.randrange(400_000),
+                throttled_ns=0,
+                stolen_ns=0,
+                others_ns=random.randrange(20_000_000),
+                kernel_ns=int(101_000 * slow),
+                clock_hz=2.4e9 / slow,
+                celsius=46 + 38 * heat,
+                held_back=0.0 if second < 180 else 3.0,
+                throttle_events=0,
+            )
+        )
+    around = Around(600.0, {"reference_kernel.integer_ns": 100_000.0}, is_shared=False, inference_ns=9_400_000)
+    return replace(sample_profile(), sustained=judge(windows, around), **changes)
 
 
 def unmeasured_profile(**changes: Any) -> Profile:

@@ -16,12 +16,12 @@ from dynolab.spec.show import (
     show_share,
     show_time,
 )
-from dynolab.testing.sample import layer_table, sample_profile, unmeasured_profile
+from dynolab.testing.sample import layer_table, sample_profile, sustained_profile, unmeasured_profile
 
 
 @pytest.mark.parametrize("fact", facts.FACTS, ids=lambda fact: fact.key)
 def test_every_figure_of_a_full_profile_is_there_or_says_why(fact: facts.Fact) -> None:
-    profile = sample_profile()
+    profile = sustained_profile()
     assert (fact.value(profile) is None) == (fact.reason(profile) is not None)
     assert fact.value(profile) is not None or fact.key == "inference_time_p99"
 

@@ -27,7 +27,7 @@ from dynolab.hub.usecases.job_request import (
     checked_requirements,
     checked_terms,
 )
-from dynolab.spec import compile_options, quantize_options
+from dynolab.spec import compile_options, link_options, quantize_options
 from dynolab.spec.compiles import InputSpec, check_input_specs, parse_input_specs
 from dynolab.spec.duets import DEFAULT_BUDGET_S, DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes, parse_shapes
@@ -35,8 +35,8 @@ from dynolab.spec.options import parse as parse_options
 from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
 from dynolab.spec.toolchain_support import MAKING
 
-KINDS = tuple(one for one in ALL_KINDS if one != "link")
-"""Of jobs that the form submits; link jobs come from clients and commands."""
+KINDS = ALL_KINDS
+"""Of jobs that the form submits."""
 MODEL_FILE, BASELINE_FILE, DATASET_FILE = "model_file", "baseline_file", "dataset_file"
 COMING = "-"
 """Stands for a model or dataset whose file is yet to come, while the rest is checked."""
@@ -57,9 +57,11 @@ class JobForm:
         """The field's text, empty where it was left out."""
         return self.texts.get(name, [default])[-1]
 
-    def leave_out(self, name: str) -> None:
-        """As if the field had been empty."""
-        self.texts.pop(name, None)
+    def leave_out(self, name: str, text: str | None = None) -> None:
+        """As if the field had been empty; of a field with several texts: as if this one had not been among them."""
+        kept = [one for one in self.texts.pop(name, []) if text is not None and one != text]
+        if kept:
+            self.texts[name] = kept
 
     @property
     def kind(self) -> str:
@@ -112,6 +114,8 @@ class JobForm:
             self._check_compile()
         elif self.kind == "quantize":
             self._check_quantize()
+        elif self.kind == "link":
+            self._noted("link_options", link_options.parse)
         else:
             self._check_run()
         self._noted("name", lambda text: checked_name(text, "job"))
@@ -132,7 +136,7 @@ class JobForm:
         if not self.target:
             self.problems["target"] = SpecInvalid("no target is chosen", hint="choose what the model is compiled for")
         self._noted("compile_options", compile_options.parse)
-        if "compile_options" not in self.problems:
+        if self.target and "compile_options" not in self.problems:
             self._noted("output_names", lambda _: compile_options.parse(self._compile_options))
         self._noted("input_specs", lambda _: self._specs())
 
@@ -206,6 +210,11 @@ class JobForm:
         return Comparison(self.text("baseline"), self._baseline_options, self._terms())
 
     @property
+    def linked(self) -> list[str]:
+        """The ids of the models that are linked beside the first."""
+        return [one for one in dict.fromkeys(self.texts.get("linked", [])) if one and one != self.text("model")]
+
+    @property
     def target(self) -> str:
         """What the model is compiled for."""
         return self.text("target")
@@ -261,9 +270,12 @@ class JobForm:
 
     def _options_text(self) -> str:
         """The options of the job's kind, in AI Hub's grammar."""
-        if self.kind == "compile":
-            return self._compile_options
-        return self._quantize_options if self.kind == "quantize" else self.options().text
+        texts = {
+            "compile": self._compile_options,
+            "quantize": self._quantize_options,
+            "link": self.text("link_options").strip(),
+        }
+        return texts[self.kind] if self.kind in texts else self.options().text
 
     def request(self, device: DeviceModel | None) -> JobRequest:
         """What a sound form asks of one device model; None: the job has none."""
@@ -286,6 +298,7 @@ class JobForm:
             waits_for=self.waits_for,
             weights_dtype=self.weights if quantizes else "",
             activations_dtype=self.activations if quantizes else "",
+            linked_ids=tuple(self.linked) if self.kind == "link" else (),
             dataset_id=self.text("dataset") if self.takes_dataset else None,
             idempotency_key=hashlib.sha256("\n".join(words).encode()).hexdigest(),
             priority=self._number("priority", _priority) or 0,

@@ -32,6 +32,7 @@ from dynolab.hub.usecases.tell_format import format_of
 from dynolab.spec import toolchain_support
 from dynolab.spec.options import parse
 from dynolab.spec.runtime_support import check_own_options, check_runtime_support
+from dynolab.spec.toolchain_support import MAKING
 
 
 def check_names(form: JobForm, endings: Mapping[str, str]) -> None:
@@ -54,6 +55,8 @@ async def look_up(hub: Hub, account: Account, form: JobForm) -> list[DeviceModel
         await _check_target(hub, account, form, kinds[0])
     elif form.kind == "quantize":
         await _check_quantizer(hub, account, form, kinds[0])
+    elif form.kind == "link":
+        await _check_linker(hub, account, form, kinds[0])
     await _check_waits(hub, account, form)
     found = []
     for value in form.devices if form.has_device else ():
@@ -63,7 +66,7 @@ async def look_up(hub: Hub, account: Account, form: JobForm) -> list[DeviceModel
             await find_devices(hub, account, name=name, os=os, attributes=wanted.get("attribute", [])) if name else []
         )
         if models:
-            for kind in kinds if form.kind != "compile" else []:
+            for kind in kinds if form.kind not in MAKING else []:
                 _check_device(form, models[0], kind)
             found.append(models[0])
         else:
@@ -121,6 +124,17 @@ async def _check_quantizer(hub: Hub, account: Account, form: JobForm, model_kind
     """Note that nobody quantises models like the chosen one."""
     offered = toolchain_support.made(await find_offered(hub, account))
     wanted = toolchain_support.toolchain(toolchain_support.QUANTIZE, model_kind or "")
+    if model_kind is not None and wanted not in offered:
+        field = MODEL_FILE if form.text("model") in ("", COMING) else "model"
+        form.problems.setdefault(field, toolchain_support.no_toolchain(wanted, offered))
+
+
+async def _check_linker(hub: Hub, account: Account, form: JobForm, model_kind: str | None) -> None:
+    """Note a further model that is not to be had, and that nobody links models like the first."""
+    for one in form.linked:
+        await _noted(form, "linked", find_model_or_dataset(hub, account, model_table, one))
+    offered = toolchain_support.made(await find_offered(hub, account))
+    wanted = toolchain_support.toolchain(toolchain_support.LINK, model_kind or "")
     if model_kind is not None and wanted not in offered:
         field = MODEL_FILE if form.text("model") in ("", COMING) else "model"
         form.problems.setdefault(field, toolchain_support.no_toolchain(wanted, offered))

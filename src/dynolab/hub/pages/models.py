@@ -17,7 +17,7 @@ from dynolab.hub.usecases.find_jobs import JobFilter, find_listed
 from dynolab.hub.usecases.find_models_and_datasets import find_kinds
 from dynolab.hub.usecases.find_tensors import find_model_tensors
 from dynolab.hub.usecases.find_toolchain import find_offered
-from dynolab.spec.toolchain_support import MAKES, QUANTIZE, compiled_from, toolchain
+from dynolab.spec.toolchain_support import LINK, MAKES, QUANTIZE, compiled_from, toolchain
 
 
 async def _details(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
@@ -31,6 +31,7 @@ async def _details(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
         "making": row.blob_id is None and producer is not None and producer.finished_at is None,
         "can_compile": row.kind in sources,
         "can_quantize": is_float and f"{MAKES}{toolchain(QUANTIZE, row.kind)}" in offered,
+        "can_link": f"{MAKES}{toolchain(LINK, row.kind)}" in offered,
         "tensors": await find_model_tensors(hub, account, row),
         "uses": await uses(hub, account, JobFilter(model_id=row.id)),
     }

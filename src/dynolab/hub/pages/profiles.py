@@ -32,6 +32,7 @@ from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import find_job, linked_models
+from dynolab.hub.usecases.find_toolchain import find_offered
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_comparison import read_comparison
@@ -51,6 +52,7 @@ from dynolab.spec import codec
 from dynolab.spec.links import Linked
 from dynolab.spec.profiles import Profile
 from dynolab.spec.runtime_support import check_runtime_support
+from dynolab.spec.toolchain_support import MAKES, QUANTIZE, toolchain
 
 PAGE = "html"
 """The format that is a page."""
@@ -222,6 +224,7 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
 async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     """What a job that is over left: the view of its profile, comparison or model, or why that cannot be shown; and the end of its log."""
     shown: ProfileView | None = None
+    told: list[Report] = []
     seen: DuetView | None = None
     made: CompiledView | None = None
     quantised: QuantizedView | None = None
@@ -230,6 +233,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
     try:
         if (profile := await read_profile(hub, row)) is not None:
             shown, is_cut = await asyncio.to_thread(_seen, profile, row.name, spoken)
+            told = [one for one in formats() if one.fits(profile)]
         if (found := await read_comparison(hub, row)) is not None:
             seen = duet_view(found, spoken)
         if (document := await read_compiled(hub, row)) is not None:
@@ -248,7 +252,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
         "is_cut": is_cut,
         "trouble": trouble,
         "log": await _log_tail(hub, row),
-        "formats": formats() if shown is not None else [],
+        "formats": told,
         "measured": shown is not None,
     }
 
@@ -256,7 +260,7 @@ async def _outcome(hub: Hub, row: Row[Any], spoken: Say) -> dict[str, Any]:
 async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     """Where the model leads that a job makes: what may be submitted with it, on the job's device, if it has one that runs it."""
     if row.target_model_id is None:
-        return {"has_target": False, "profile_at": None, "compare_at": None}
+        return {"has_target": False, "profile_at": None, "compare_at": None, "quantize_at": None}
     runs = compares = not row.device_name  # elsewhere the form chooses
     on = {"device": row.device_name} if row.device_name else {}
     if row.device_name:
@@ -267,11 +271,16 @@ async def _target(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
     is_made = row.target_blob_id is not None
     declared = model_formats.by_name(row.target_kind)
     if declared is not None and declared.elsewhere:
-        return {"has_target": is_made, "profile_at": None, "compare_at": None}
+        return {"has_target": is_made, "profile_at": None, "compare_at": None, "quantize_at": None}
+    quantized = row.kind == "compile" and f"{MAKES}{toolchain(QUANTIZE, row.target_kind)}" in await find_offered(
+        hub, account
+    )
+    is_usable = is_made or row.finished_at is None  # jobs on it wait until it is made
     of_model = {"model": row.target_model_id} | (on if runs else {})
     return {
         "has_target": is_made,
-        "profile_at": f"/submit?{urlencode(of_model)}" if is_made or row.finished_at is None else None,
+        "profile_at": f"/submit?{urlencode(of_model)}" if is_usable else None,
+        "quantize_at": f"/submit?kind=quantize&model={row.target_model_id}" if is_usable and quantized else None,
         "compare_at": f"/submit?{urlencode({'baseline': row.model_id} | of_model)}" if is_made and compares else None,
     }
 

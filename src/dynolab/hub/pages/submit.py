@@ -26,6 +26,7 @@ from dynolab.hub.pages.job_form import (
     JobForm,
     device_value,
 )
+from dynolab.hub.pages.job_form_again import form_of_job
 from dynolab.hub.pages.job_form_lookups import check_names, look_up
 from dynolab.hub.pages.jobs import line
 from dynolab.hub.pages.multipart import read_parts
@@ -47,7 +48,7 @@ from dynolab.hub.usecases.find_toolchain import find_offered
 from dynolab.hub.usecases.receive_file import receive_dataset, receive_model
 from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.hub.usecases.tell_format import END_BYTES, TAKEN, whole
-from dynolab.spec import compile_options, quantize_options, toolchain_support
+from dynolab.spec import compile_options, link_options, quantize_options, toolchain_support
 from dynolab.spec.facts import FACTS
 from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
 from dynolab.spec.runtime_support import told_endings
@@ -89,10 +90,12 @@ class Target:
 async def show(request: Request) -> Response:
     """``GET /submit``: the form; ``model``, ``baseline``, ``dataset`` and ``device`` (a name) choose what there is already.
 
-    ``kind`` and ``target`` choose what is to be done.
+    ``kind`` and ``target`` choose what is to be done; ``job`` fills all fields in as that job was asked for.
     """
     hub, account = await current_account(request)
     asked = request.query_params
+    if asked.get("job"):
+        return await _form(request, hub, account, await form_of_job(hub, account, asked["job"]))
     form = JobForm({name: [asked[name]] for name in ("model", "baseline", "dataset", "target") if asked.get(name)})
     if asked.get("kind") in KINDS:
         form.texts |= {"kind": [asked["kind"]], "measures": ["yes"]}
@@ -205,7 +208,7 @@ def _of_query(request: Request) -> JobForm:
 
 async def _form(request: Request, hub: Hub, account: Account, form: JobForm, made: Sequence[str] = ()) -> Response:
     """The form with what was filled in. ``made``: jobs that are submitted already."""
-    models = await _listed(hub, account, form, model_table, "model", "baseline")
+    models = await _listed(hub, account, form, model_table, "model", "baseline", "linked")
     datasets = await _listed(hub, account, form, dataset_table, "dataset")
     offered = await find_offered(hub, account)
     merged = form.options()
@@ -226,6 +229,10 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "targets": _targets(offered, chosen.kind if chosen else None),
         "other_options": [one for one in compile_options.OPTIONS if one.name not in OF_FIELDS],
         "quantized": toolchain_support.made_from(offered).get(toolchain_support.QUANTIZE, []),
+        "linkable": [
+            one for one in models if one.kind in toolchain_support.made_from(offered).get(toolchain_support.LINK, [])
+        ],
+        "link_options": link_options.OPTIONS,
         "widths": {"weights": WEIGHTS, "activations": ACTIVATIONS},
         "range_schemes": quantize_options.TABLE.top_level["range_scheme"].allowed,
         "quantize_options": [one for one in quantize_options.OPTIONS if one.name not in OF_QUANTIZE_FIELDS],
@@ -255,15 +262,14 @@ def _targets(offered: Sequence[str], model_kind: str | None) -> list[Target]:
 async def _listed(hub: Hub, account: Account, form: JobForm, table: Table, *fields: str) -> list[Row[Any]]:
     """The newest that can be used, and those chosen in these fields. One that is not there becomes a problem, and is chosen no more."""
     rows = [row for row in await page_models_or_datasets(hub, account, table, limit=NEWEST) if row.blob_id is not None]
-    for field in fields:
-        wanted = form.text(field)
+    for field, wanted in [(name, one) for name in fields for one in form.texts.get(name, [])]:
         if not wanted or wanted in [row.id for row in rows]:
             continue
         try:
             rows.insert(0, await find_model_or_dataset(hub, account, table, wanted))
         except Error as error:
             form.problems.setdefault(field, error)
-            form.leave_out(field)
+            form.leave_out(field, wanted)
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynolab.errors import SpecInvalid
@@ -14,6 +14,7 @@ from dynolab.spec.compiles import InputSpec, check_input_specs
 from dynolab.spec.duets import DuetTerms
 from dynolab.spec.input_shapes import Shapes, check_shapes
 from dynolab.spec.quantizes import check_widths
+from dynolab.spec.toolchain_support import MAKING
 
 PRIORITY_MOST = 10
 """Owners may ask for -10 to 10."""
@@ -48,7 +49,7 @@ class Comparison:
         """Raise :class:`SpecInvalid` for options that nobody knows, or terms that nothing can be decided by."""
         bounds.check_text(self.options, "options", bounds.OPTIONS)
         bounds.check_text(self.baseline_id, "model_id")
-        options_module.parse(self.options)
+        options_module.check_sustained(options_module.parse(self.options), measures=False)
         checked_terms(self.terms)
 
 
@@ -153,7 +154,27 @@ def check_kind(request: JobRequest) -> None:
     elif request.kind == "link":
         link_options.parse(request.options)
     else:
-        options_module.parse(request.options)
+        options = options_module.parse(request.options)
+        options_module.check_sustained(options, measures=request.measures and request.kind != "compare")
+        if options.sustained_s is not None and request.deadline_s is not None:
+            _check_time(options.sustained_s, request.deadline_s)
+
+
+def _check_time(sustained_s: float, deadline_s: float) -> None:
+    """Raises :class:`SpecInvalid` for a deadline that a sustained run never meets."""
+    if deadline_s <= sustained_s:
+        raise SpecInvalid(
+            f"a deadline of {deadline_s:g} s ends before the sustained run of {sustained_s:g} s is over",
+            hint="allow more, or leave the deadline out: the hub then adds the run to its own",
+        )
+
+
+def with_time(request: JobRequest, run_s: float) -> JobRequest:
+    """The request with a deadline of its own where the hub's, ``run_s``, leaves no room for the sustained run that it asks for."""
+    if request.deadline_s is not None or request.kind in MAKING:
+        return request
+    sustained_s = options_module.parse(request.options).sustained_s
+    return request if sustained_s is None else replace(request, deadline_s=min(DEADLINE_MOST_S, run_s + sustained_s))
 
 
 def check_bounds(request: JobRequest) -> None:

@@ -17,7 +17,14 @@ from dynolab.hub.usecases.base import Account, Hub, checked_name, find_visible, 
 from dynolab.hub.usecases.enqueue_job import enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_toolchain import find_toolchain
-from dynolab.hub.usecases.job_request import JobRequest, check_request, checked_requirements, plain_shapes, widths
+from dynolab.hub.usecases.job_request import (
+    JobRequest,
+    check_request,
+    checked_requirements,
+    plain_shapes,
+    widths,
+    with_time,
+)
 from dynolab.hub.usecases.made_models import seed_target, specs_for_row
 from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.release_waiting import dependency_failed
@@ -46,7 +53,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     devices = [] if request.kind == "quantize" else await _devices(hub, account, request)
     chosen = devices[0] if devices else NO_DEVICE
     _check_chipset(request, chosen)
-    request = _as_simulated(request, chosen)
+    request = with_time(_as_simulated(request, chosen), hub.limits.run_s)
     job_id = new_id("j")
     async with hub.database.begin() as connection:
         before = await _submitted(connection, account, request)

@@ -31,7 +31,7 @@ from dynolab.measure.orders import (
     Turns,
     Verb,
 )
-from dynolab.measure.protocol import PROTOCOL_VERSION
+from dynolab.measure.protocol import PROTOCOL_VERSION, RunKind
 from dynolab.measure.readings import reference_kernel
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
@@ -108,7 +108,8 @@ class Executor:
         """One worker process."""
 
         def progress(count: int, of: int, minimum_ns: int) -> None:
-            self._tell({"event": "iteration", "count": count, "of": of, "minimum_ns": minimum_ns})
+            event = {"event": "iteration", "count": count, "of": of, "minimum_ns": minimum_ns}
+            self._tell(event | ({"what": "window"} if order.request.kind is RunKind.SUSTAINED else {}))
 
         return self._at(order.place).run(order, progress)
 

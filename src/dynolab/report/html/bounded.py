@@ -12,6 +12,8 @@ ENTRIES_MOST = 300
 """Of each list and each table of names and values: the runs of a stage, settings, files, inputs. Ours have some dozens."""
 RUNS_MOST = 40
 """Each is a column in the table of readings."""
+WINDOWS_MOST = 1200
+"""Of a sustained run: twice as many as ours have."""
 REQUIREMENTS_MOST = 50
 """As many as a job takes."""
 CHARACTERS_MOST = 4000
@@ -23,6 +25,7 @@ _MOST = {
     "values_ns": TIMES_MOST,
     "warmup_ns": TIMES_MOST,
     "requirements": REQUIREMENTS_MOST,
+    "windows": WINDOWS_MOST,
     "layers": sys.maxsize,
 }
 

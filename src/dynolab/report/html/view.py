@@ -12,6 +12,7 @@ from dynolab.report.html.iterations import IterationCharts, iteration_charts
 from dynolab.report.html.layers import LayersView, layers_view
 from dynolab.report.html.stage_cards import StageView, stage_card
 from dynolab.report.html.strip import Strip, strip
+from dynolab.report.html.sustained import SustainedView, sustained_view
 from dynolab.report.html.tables import Badge, Table, WitnessTable, tables, witnesses
 from dynolab.spec.models import FileFact
 from dynolab.spec.profiles import Profile
@@ -51,6 +52,8 @@ class ProfileView:
     statistics: list[Figure]
     loads: LoadView
     layers: LayersView
+    sustained: SustainedView | None
+    sustained_reason: str | None
     tables: list[Table]
     witnesses: list[WitnessTable]
 
@@ -82,6 +85,8 @@ def view(
         statistics=_statistics(profile),
         loads=_loads(profile),
         layers=layers_view(profile, say, chunks),
+        sustained=sustained_view(profile, say),
+        sustained_reason=profile.sustained_reason,
         tables=tables(profile, say),
         witnesses=[table for stage in profile.stages if (table := witnesses(stage, say)) is not None],
     )

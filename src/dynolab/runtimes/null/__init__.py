@@ -5,7 +5,7 @@ and touch ``file_bytes`` of ``file`` (beside the model), touch ``spike_bytes`` m
 from the heap and freed, ``lazy_free_bytes`` given back with MADV_FREE, ``threads`` that share the anonymous part. With
 ``child``, one of :data:`CHILDREN`, another process lives as long as the session: it keeps ``child_bytes``, has held
 ``child_held_bytes`` before the load ends, and has the same file mapped with ``child_maps_file``; a ``forked`` one has all of the
-session's memory in common, ``shared_bytes`` among it. ``busy_ns`` is spent in each inference, ``inference_bytes`` are kept
+session's memory in common, ``shared_bytes`` among it. ``busy_ns`` is spent in each inference, ``slower_times`` that from ``slower_after_s`` after the load on, ``inference_bytes`` are kept
 from the first one on, ``leak_bytes`` from each. ``crash`` kills the process by that signal and ``sleep_s`` waits, both in the stage that ``at``
 names (load or inference).
 """
@@ -63,6 +63,8 @@ class NullModel:
     child_maps_file: bool = False
     threads: int = 1
     busy_ns: int = 0
+    slower_after_s: float = 0.0
+    slower_times: int = 1
     inference_bytes: int = 0
     leak_bytes: int = 0
     crash: int = 0
@@ -108,12 +110,12 @@ def _check(name: str, value: object) -> None:
         fits, wanted = isinstance(value, bool), "true or false"
     elif name == "at":
         fits, wanted = value in ("load", "inference"), '"load" or "inference"'
-    elif name in ("sleep_s", "spike_ms"):
+    elif name in ("sleep_s", "spike_ms", "slower_after_s"):
         fits, wanted = (whole or isinstance(value, float)) and 0 <= value < _LONGEST, "a number from 0 on"  # type: ignore[operator] # a number
     elif name == "crash":
         fits, wanted = value == 0 or (whole and value in list(signal.Signals)), "the number of a signal"
     else:
-        least = 1 if name == "threads" else 0
+        least = 1 if name in ("threads", "slower_times") else 0
         fits, wanted = whole and least <= value < _MOST, f"a whole number from {least} on"  # type: ignore[operator] # a number
     if not fits:
         raise ValueError(f"{name} is {json.dumps(value)[:100]}, it must be {wanted}")
@@ -147,6 +149,7 @@ class NullSession(Session):
         self._end_child: Callable[[], None] = _nothing
         _happen(model, "load")
         self._hold()
+        self._loaded_ns = time.perf_counter_ns()
 
     def _hold(self) -> None:
         model = self._model
@@ -181,14 +184,18 @@ class NullSession(Session):
             return self._leak
         if model.inference_bytes:
             return self._grow_once
+        if model.slower_times > 1:
+            return self._busy_and_slower
         if model.busy_ns:
             return self._busy
         return _nothing
 
     def _busy(self) -> None:
-        end = time.perf_counter_ns() + self._model.busy_ns
-        while time.perf_counter_ns() < end:
-            pass
+        _spend(self._model.busy_ns)
+
+    def _busy_and_slower(self) -> None:
+        is_late = time.perf_counter_ns() - self._loaded_ns >= self._model.slower_after_s * 1e9
+        _spend(self._model.busy_ns * (self._model.slower_times if is_late else 1))
 
     def _grow_once(self) -> None:
         if self._grown is None:
@@ -206,6 +213,12 @@ class NullSession(Session):
     def close(self) -> None:
         self._end_child()
         self._kept.clear()
+
+
+def _spend(busy_ns: int) -> None:
+    end = time.perf_counter_ns() + busy_ns
+    while time.perf_counter_ns() < end:
+        pass
 
 
 def _nothing() -> None:
