@@ -9,8 +9,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-import dynolab
-
 PARTS = (
     "__init__.py",
     "errors.py",
@@ -30,7 +28,7 @@ _NEVER = (1980, 1, 1, 0, 0, 0)
 @cache
 def measuring_half() -> tuple[bytes, str]:
     """The zip file, and its SHA-256. It holds the distribution's metadata as well: messages and plug-ins ask for it."""
-    root, out = Path(dynolab.__file__).parent, io.BytesIO()
+    root, out = Path(__file__).parents[1], io.BytesIO()
     places = [root / part for part in PARTS]
     files = sorted(
         path for place in places for path in ([place] if place.is_file() else place.rglob("*")) if _is_ours(path)
