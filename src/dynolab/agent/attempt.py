@@ -12,6 +12,7 @@ import signal
 import sys
 import zipfile
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynolab import errors, formats
 from dynolab.agent.turns import turn
-from dynolab.connections.base import this_machine
+from dynolab.connections.base import connect, this_machine
 from dynolab.jobs._planned import counted
 from dynolab.jobs.base import Context
 from dynolab.jobs.compare import plugin as compare_job
@@ -51,8 +52,8 @@ RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "result.json", "output", "ar
 ARTIFACT_FOLDER, MADE_FOLDER = "artifact", "made"
 
 
-def carry_out(folder: Path, assignment: Assignment) -> Outcome:
-    """The outcome; an error of the model, the user or the device is one."""
+def carry_out(folder: Path, assignment: Assignment, address: str = "") -> Outcome:
+    """The outcome; an error of the model, the user or the device is one. ``address`` leads to the device; empty: it is this one."""
     log = Narration(folder / LOG_FILE)
     log.say(f"job {assignment.job}, attempt {assignment.number}: {assignment.kind} {assignment.options}".rstrip())
     quiet = (
@@ -64,8 +65,13 @@ def carry_out(folder: Path, assignment: Assignment) -> Outcome:
     for note in notes:
         log.say(note.text)
     try:
-        with turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}")):
-            left = _run(folder, assignment, Context(this_machine(), log.follow))
+        with ExitStack() as stack:
+            if not address:  # what measures elsewhere is not disturbed by what compiles here
+                stack.enter_context(
+                    turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}"))
+                )
+            connection = stack.enter_context(closing(connect(address) if address else this_machine()))
+            left = _run(folder, assignment, Context(connection, log.follow))
     except errors.Error as raised:
         error = errors.unfit(raised) or raised
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
@@ -206,10 +212,12 @@ def _run(
             options=base.options,
             formats=_formats(base.model_kind),
         )
-        return compare_job.run(compare_job.validate(DuetSpec(a, model, base.terms)), context)
+        return compare_job.run(
+            compare_job.validate(DuetSpec(a, model, base.terms), here=context.connection.is_here), context
+        )
     context = replace(context, progress=counted(context.progress, model))
     if assignment.kind == "profile":
-        return profile_job.run(profile_job.validate(model), context)
+        return profile_job.run(profile_job.validate(model, here=context.connection.is_here), context)
     if assignment.kind != "inference" or assignment.dataset is None:
         raise errors.SpecInvalid(f"this agent carries out no jobs of kind {assignment.kind!r}")
     inference_job = _inference_job()
@@ -219,7 +227,7 @@ def _run(
         outputs=folder / OUTPUT_FILE,
         measures=assignment.with_profile,
     )
-    return inference_job.run(inference_job.validate(spec), context)
+    return inference_job.run(inference_job.validate(spec, here=context.connection.is_here), context)
 
 
 def _compile(folder: Path, assignment: Assignment, context: Context) -> Compiled:
@@ -346,13 +354,13 @@ class Narration:
             self.say(event["text"])
 
 
-def main(folder: Path, parent: int) -> None:
+def main(folder: Path, parent: int, address: str = "") -> None:
     """Carry out the assignment in the folder; a terminate signal ends it and its workers, and so does the parent's end."""
     lifeline.hold(parent)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     assignment = codec.decode(Assignment, json.loads((folder / ASSIGNMENT_FILE).read_text(encoding="utf-8")))
     try:
-        outcome = carry_out(folder, assignment)
+        outcome = carry_out(folder, assignment, address)
         partial = folder / (OUTCOME_FILE + ".partial")
         partial.write_text(json.dumps(codec.encode(outcome)), encoding="utf-8")
         partial.replace(folder / OUTCOME_FILE)
@@ -369,4 +377,4 @@ def main(folder: Path, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4])

@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from dynolab import errors
+from dynolab.agent import reached
 from dynolab.agent.cooling import Cooling
 from dynolab.agent.health import Health
 from dynolab.agent.http import HubDoor, Unreachable
@@ -57,10 +59,12 @@ log = logging.getLogger(__name__)
 class Agent:
     """Serves one device until it is told to stop."""
 
-    def __init__(self, door: HubDoor, device: DeviceOffer) -> None:
-        self._door, self._device = door, device
-        self._health, self._cooling = Health(), Cooling()
-        self._probing = Probing(door, device)
+    def __init__(self, door: HubDoor, device: DeviceOffer, address: str = "") -> None:
+        """``address`` leads to the device; empty: it is this machine."""
+        self._door, self._device, self._address = door, device, address
+        self._health = Health()
+        self._cooling = Cooling(read=lambda: None) if address else Cooling()
+        self._probing = Probing(door, device, take=partial(reached.ask_probe, address) if address else None)
         self._stopped = threading.Event()
         self._asking = False
         self._unfit = ""
@@ -92,7 +96,11 @@ class Agent:
                 name = self._device.name
                 kind = "inference" if is_simulated(self._device.attributes) else "profile"
                 log.info(
-                    "this machine is now the device %s: dynolab submit %s MODEL --device %s", name, kind, quote(name)
+                    "%s is now the device %s: dynolab submit %s MODEL --device %s",
+                    self._address or "this machine",
+                    name,
+                    kind,
+                    quote(name),
                 )
             if assignment is not None:
                 self._carry_out(assignment)
@@ -132,7 +140,7 @@ class Agent:
             with own_folder("job-") as folder:
                 if notes:
                     (folder / NOTES_FILE).write_text(json.dumps(notes), encoding="utf-8")
-                self._end(assignment, Attempt(self._door, assignment, folder, self._stopped).carry_out)
+                self._end(assignment, Attempt(self._door, assignment, folder, self._stopped, self._address).carry_out)
         except (OSError, errors.TransferFailed) as error:  # there is no folder to be had for it
             outcome = Outcome(error=_trouble(error).to_dict())
             self._end(assignment, lambda: outcome)
@@ -174,8 +182,11 @@ class Agent:
 class Attempt:
     """One attempt: its files fetched, its process watched, its lease renewed meanwhile."""
 
-    def __init__(self, door: HubDoor, assignment: Assignment, folder: Path, stopped: threading.Event) -> None:
+    def __init__(
+        self, door: HubDoor, assignment: Assignment, folder: Path, stopped: threading.Event, address: str = ""
+    ) -> None:
         self._door, self._assignment, self._folder, self._stopped = door, assignment, folder, stopped
+        self._address = address
         self._progress: dict[str, Any] | None = {"event": "stage", "stage": "fetch", "text": "fetching the model"}
         self._over = threading.Event()
         self._refused: errors.Error | None = None
@@ -302,14 +313,14 @@ class Attempt:
     def _run(self) -> Outcome:
         """The process of the attempt, with its events as progress, ended early when there is reason to."""
         (self._folder / "assignment.json").write_text(json.dumps(codec.encode(self._assignment)), encoding="utf-8")
-        command = [sys.executable, "-m", "dynolab.agent.attempt", str(self._folder), str(os.getpid())]
+        command = [sys.executable, "-m", "dynolab.agent.attempt", str(self._folder), str(os.getpid()), self._address]
         scratch = self._folder / "tmp"
         scratch.mkdir()
         with (self._folder / "stderr.txt").open("wb") as stderr:
             process = subprocess.Popen(
                 command,
                 env={
-                    **own_environment(),
+                    **own_environment(*(reached.SSH_ENVIRONMENT if self._address else ())),
                     "TMPDIR": str(scratch),
                 },  # what it leaves when it is killed goes with the folder
                 stdin=subprocess.DEVNULL,

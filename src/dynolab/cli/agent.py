@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dynolab.cli import _agent_bundle, _agent_unit
+from dynolab.cli import _agent_bundle, _agent_devices, _agent_unit
 
 if TYPE_CHECKING:
     from dynolab.agent.state import Membership
@@ -26,6 +26,8 @@ class Asked:
     join: str
     toolchains_only: bool
     simulate: str
+    device: str = ""
+    runtimes: tuple[str, ...] = ()
 
 
 @click.group("agent", invoke_without_command=True)
@@ -59,6 +61,19 @@ class Asked:
     metavar="NPU",
     help="Serve a simulator in place of this machine: hexagon-v73. Inference jobs give numbers there.",
 )
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Serve the device at this address in place of this machine, such as ssh://pi@board; may be repeated.",
+)
+@click.option(
+    "--runtimes",
+    default="",
+    metavar="NAME,NAME",
+    help="What is brought to such a device. Default: onnxruntime,litert.",
+)
 @click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the models.")
 @click.option("--wait-for-hub", is_flag=True, help="Wait for a hub that cannot be reached yet: for services.")
 @click.option("--only-join", is_flag=True, help="Join the hub and end: a service serves the machine.")
@@ -73,6 +88,8 @@ def command(
     join: str,
     toolchains_only: bool,
     simulate: str,
+    devices: tuple[str, ...],
+    runtimes: str,
     require_sandbox: bool,
     wait_for_hub: bool,
     only_join: bool,
@@ -84,6 +101,7 @@ def command(
     dynolab agent --hub http://hub.example:8000 --join-token dlj_...
     dynolab agent
     dynolab agent --toolchains-only
+    dynolab agent --device ssh://pi@board1 --device ssh://pi@board2
     dynolab agent unit > ~/.config/systemd/user/dynolab-agent.service
     dynolab agent bundle --arch aarch64
     """  # noqa: D301 - click wants the backspace character itself
@@ -107,25 +125,31 @@ def command(
     logging.basicConfig(level=logging.INFO, format="agent: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     asked = Asked(url.rstrip("/"), token_file, join_token, name, join, toolchains_only, simulate)
+    if devices:
+        _agent_devices.check(asked, devices, runtimes)
+        asked = replace(asked, device=devices[0], runtimes=_agent_devices.parsed(runtimes))
     own = _own_token(asked)
     address = _address(asked, own)
     (joining.wait_for_hub if wait_for_hub else http.greet)(address)
-    offered = _offer(asked, asked.name or _kept_name(address))
+    offered = _offer(asked, asked.name or ("" if asked.device else _kept_name(address)))
     member = own or joining.membership(address, asked.join_token, offered.id, offered.name)
     if own is not None:
         http.HubDoor(own.hub, own.token).check_token()
     if only_join:
         return
-    if member.name and member.name != offered.name and not asked.name:
+    is_named = member.name and member.name != offered.name and not asked.name
+    if is_named and (not asked.device or asked.join_token):
         offered = _offer(asked, member.name)
-    _serve(member, offered)
+    if len(devices) > 1:
+        _agent_devices.start_others(devices[1:], runtimes, member)
+    _serve(member, offered, asked.device)
 
 
 command.add_command(_agent_unit.unit)
 command.add_command(_agent_bundle.bundle)
 
 
-def _serve(member: Membership, offered: DeviceOffer) -> None:
+def _serve(member: Membership, offered: DeviceOffer, address: str) -> None:
     """Until the process is told to end."""
     import logging
     import signal
@@ -134,8 +158,8 @@ def _serve(member: Membership, offered: DeviceOffer) -> None:
     from dynolab.agent.loop import Agent
     from dynolab.sandbox import base as sandbox
 
-    agent = Agent(HubDoor(member.hub, member.token), offered)
-    if not sandbox.strongest().protects:
+    agent = Agent(HubDoor(member.hub, member.token), offered, address)
+    if not address and not sandbox.strongest().protects:
         logging.warning("NO SANDBOX: models run with all rights of this user. %s gives one.", sandbox.INSTALL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
@@ -144,13 +168,15 @@ def _serve(member: Membership, offered: DeviceOffer) -> None:
 
 def _offer(asked: Asked, name: str) -> DeviceOffer:
     """What this machine is to the hub. Raises :class:`~dynolab.errors.PluginMissing` where it could do nothing there."""
-    from dataclasses import replace
     from importlib.metadata import version
 
-    from dynolab.agent import offer
+    from dynolab.agent import offer, reached
     from dynolab.errors import PluginMissing
     from dynolab.spec.runtime_support import RUNS
 
+    if asked.device:
+        offered = reached.ask_offer(asked.device, asked.runtimes, name or None)
+        return replace(offered, join=asked.join, agent_version=version("dynolab"))
     offered = offer.ask(name or None, asked.simulate)
     if asked.toolchains_only:
         offered = offer.toolchains_of(offered)

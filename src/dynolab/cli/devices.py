@@ -33,6 +33,7 @@ def command(ctx: click.Context, name: str, os: str, attributes: tuple[str, ...],
     dynolab devices access NAME --let-send ana@example.org
     dynolab devices trust bob@example.org
     dynolab devices join-token --wait
+    dynolab devices add ssh://pi@board
     """  # noqa: D301 - click wants the backspace character itself
     if ctx.invoked_subcommand is not None:
         return
@@ -209,3 +210,42 @@ def join_token(name: str, wait: bool, as_json: bool) -> None:
         _hub.print_json(made)
     elif wait:
         click.echo(f"joined: {made['device']['name']} ({made['device']['id']})", err=True)
+
+
+@command.command("add")
+@click.argument("address")
+@click.option("--runtimes", default="", metavar="NAME,NAME", help="To bring there. Default: onnxruntime,litert.")
+def add(address: str, runtimes: str) -> None:
+    """Reach the device at ADDRESS, bring what it measures with, and tell what it is. No hub is needed.
+
+    \b
+    dynolab devices add ssh://pi@board
+    dynolab devices add adb://R5CX0000000 --runtimes litert
+    """  # noqa: D301 - click wants the backspace character itself
+    from dynolab.agent import reached
+    from dynolab.cli import _agent_devices
+    from dynolab.spec import device_attributes
+
+    names = _agent_devices.parsed(runtimes)
+    found = reached.look(address, names, lambda text: click.echo(text, err=True))
+    facts, where = found.survey.device, found.survey.environment
+    rows = [
+        (facts.name, device_attributes.description(facts)),
+        ("System", f"{facts.os} {facts.os_version}, kernel {facts.kernel}"),
+        ("Python", where.get("python", "")),
+        ("Virtualisation", where.get("virtualisation", "")),
+        ("Confines models by", found.survey.sandbox),
+        ("Memory", found.survey.memory_reason or found.survey.memory_method),
+        *(
+            (name, ", ".join(f"{one} {version}" for one, version in told.items()))
+            for name, told in found.versions.items()
+        ),
+        *((name, f"cannot be used: {why}") for name, why in found.unavailable.items()),
+    ]
+    width = max(len(name) for name, _ in rows[1:])
+    click.echo(f"{rows[0][0]}: {rows[0][1]}")
+    for name, text in rows[1:]:
+        click.echo(f"  {name:<{width}}  {text}")
+    more = f" --runtimes {runtimes}" if runtimes else ""
+    click.echo(f"\nmeasure on it:       dynolab profile MODEL --device {address}")
+    click.echo(f"serve it to a hub:   dynolab agent --device {address}{more}")

@@ -132,11 +132,16 @@ def is_address(text: str) -> bool:
 
 def connect(address: str) -> Connection:
     """The device at an address such as ``ssh://pi@board``. Raises what :meth:`ConnectionKind.open` does."""
+    return check_address(address).open(address)
+
+
+def check_address(address: str) -> ConnectionKind:
+    """The kind that an address is of. Raises :class:`SpecInvalid` for what is of none."""
     scheme, _, _ = address.partition("://")
     known = [kind_named(name) for name in sorted(plugins.names(PACKAGE)) if name != HERE]
     for kind in known:
         if kind.name == scheme and is_address(address):
-            return kind.open(address)
+            return kind
     examples = ", ".join(kind.example for kind in known)
     raise SpecInvalid(f"{address[:200]!r} is no device's address", hint=f"such as {examples}")
 

@@ -27,6 +27,7 @@ from dynolab.measure.orders import (
 )
 from dynolab.measure.protocol import PROTOCOL_VERSION
 from dynolab.spec import codec
+from dynolab.spec.board_health import Probe
 from dynolab.spec.energy import EnergyRead
 
 T = TypeVar("T")
@@ -86,6 +87,10 @@ class Device:
     def turns(self, turns: Turns) -> TookTurns:
         """Two worker processes that take turns."""
         return self._order(Verb.TURNS, turns, TookTurns)
+
+    def probe(self) -> Probe:
+        """How the device is."""
+        return self._order(Verb.PROBE, None, Probe)
 
     def compile_python(self, runtime: str) -> None:
         """Have Python keep what it compiles of the runtime's library."""

@@ -8,12 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 SOURCES = (
+    "proc/device-tree/serial-number",
     "etc/machine-id",
     "var/lib/dbus/machine-id",
-    "proc/device-tree/serial-number",
-    "sys/class/dmi/id/product_uuid",
 )
-"""The system's own id (machine-id(5)), the board's serial number (device tree), the machine's (DMI, which root reads)."""
+"""The board's serial number (device tree), which copies of one memory card do not share; the system's own id (machine-id(5))."""
 
 
 def identity(root: Path = Path("/")) -> str:

@@ -53,6 +53,8 @@ class Verb(StrEnum):
     """:class:`At`: the place's artifact is kept for later, and its folder is empty."""
     PUT_BACK = "put_back"
     """:class:`At`: what was set aside is the artifact again."""
+    PROBE = "probe"
+    """No document, answered by :class:`~dynolab.spec.board_health.Probe`: how the device is."""
     CLOSE = "close"
     """The end: nothing of the campaign is left running. No answer."""
 
@@ -101,8 +103,12 @@ class Survey:
     memory_method: str
     clock: str
     """The device's UTC time, ISO 8601."""
+    sandbox: str
+    """What confines a model there."""
     unavailable: str | None = None
     """Why the runtime cannot be used there."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the runtime's distributions there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ SURVEY = Survey(
     memory_resolution_bytes=4096,
     memory_method="",
     clock="2026-03-14T09:26:53+00:00",
+    sandbox="none",
 )
 INTEGER = "reference_kernel.integer_ns"
 

@@ -269,8 +269,7 @@ def open_workspace(root: Path, lease_s: float) -> None:
     if os.fork():
         listener.close()
         os.close(lock)
-        _say(f"~opened {folder}")
-        attach(folder, 0)
+        attach(folder, 0, f"~opened {folder}")
         return
     _detach()
     if os.fork():
@@ -308,8 +307,8 @@ def _detach() -> None:
 # -- who is attached ----------------------------------------------------------------------------------------------------
 
 
-def attach(workspace: Path, had: int) -> None:
-    """Pass lines on, both ways, until either end closes."""
+def attach(workspace: Path, had: int, greeting: str = "~attached") -> None:
+    """Pass lines on, both ways, until either end closes. Every line after the greeting counts."""
     link = socket.socket(socket.AF_UNIX)
     try:
         (workspace / LOCK).stat()
@@ -317,7 +316,7 @@ def attach(workspace: Path, had: int) -> None:
     except OSError:
         _say("~gone")
         return
-    _say("~attached")
+    _say(greeting)
     link.sendall(f"~attach {had}\n".encode())
     ends: list[Any] = [0, link]
     while True:

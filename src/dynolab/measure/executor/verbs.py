@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab import errors
-from dynolab.measure import environment, memory_readings, witnesses
+from dynolab.measure import environment, memory_readings, probe, witnesses
 from dynolab.measure.executor import energy_meter
 from dynolab.measure.executor.place import PlaceFolder
 from dynolab.measure.executor.turns import take_turns
@@ -56,6 +56,7 @@ class Executor:
             Verb.RUN: (Run, self.run),
             Verb.TURNS: (Turns, self.turns),
             Verb.COMPILE_PYTHON: (Look, self.compile_python),
+            Verb.PROBE: (type(None), lambda _: probe.take()),
             Verb.SET_ASIDE: (At, lambda at: self._at(at.place).set_aside()),
             Verb.PUT_BACK: (At, lambda at: self._at(at.place).put_back()),
         }
@@ -75,10 +76,11 @@ class Executor:
 
     def look(self, wanted: Look) -> Survey:
         """What this device is now. The reference kernel is none of it: it is asked for by itself."""
+        confines = sandbox.strongest()
         return Survey(
             protocol=PROTOCOL_VERSION,
             device=environment.device_facts(),
-            environment=environment.environment() | {"sandbox": sandbox.told(sandbox.strongest())},
+            environment=environment.environment() | {"sandbox": sandbox.told(confines)},
             identity=identity(),
             kernel_identity=reference_kernel.identity(),
             cores=os.cpu_count() or 1,
@@ -87,7 +89,9 @@ class Executor:
             memory_resolution_bytes=memory_readings.resolution_bytes(),
             memory_method=memory_readings.method(),
             clock=datetime.now(UTC).isoformat(timespec="seconds"),
+            sandbox=confines.name,
             unavailable=_unavailable(wanted.runtime),
+            versions=_versions(wanted.runtime),
         )
 
     def prepare(self, place: Place) -> Prepared:
@@ -134,6 +138,16 @@ class Executor:
         if name not in self._places:
             raise errors.SpecInvalid(f"the place {name[:100]!r} was not prepared", hint="prepare it first")
         return self._places[name]
+
+
+def _versions(runtime: str) -> dict[str, str]:
+    """Of the runtime's distributions here."""
+    from dynolab.runtimes.base import runtime_named  # as below
+
+    try:
+        return runtime_named(runtime).versions()
+    except (errors.NotFound, errors.PluginMissing):
+        return {}
 
 
 def _unavailable(runtime: str) -> str | None:
