@@ -313,6 +313,20 @@ def test_the_job_of_a_device_that_vanished_goes_to_its_peer_first(run: Run) -> N
     run(drill)
 
 
+def test_a_rest_that_a_clock_set_back_makes_long_is_none(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(await bench.model())
+        for seconds, given in ((5, False), (3605, True)):
+            until = func.now() + timedelta(seconds=seconds)
+            await bench.run(update(device).where(device.c.id == bench.offer().id).values(rests_until=until))
+            found = await bench.claim()
+            assert (found is not None) == given
+        assert found is not None
+        assert found.job_id == job_id
+
+    run(drill)
+
+
 def test_a_device_that_vanished_and_has_no_peer_has_its_job_again(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         job_id = await bench.submit(await bench.model())

@@ -45,6 +45,7 @@ class Probing:
         self._every_s = seconds(EVERY, EVERY_S)
         self._measures = TOOLCHAINS_ONLY not in device.attributes and not is_simulated(device.attributes)
         self._due_at = now()
+        self._untold: tuple[Probe, float] | None = None
         self.answer = ProbeAnswer("good")
         """What the hub said of the last one."""
 
@@ -63,12 +64,16 @@ class Probing:
         """
         if self.left_s() > 0:
             return
-        with turn_if_free() as free:
-            if not free:
-                self._due_at = self._now() + POSTPONED_S
-                return
-            found = self._take()
-        answer = self._door.report_probe(ProbeReport(AGENT_PROTOCOL, self._device, found))
+        found = self._fresh()
+        if found is None:
+            self._due_at = self._now() + POSTPONED_S
+            return
+        try:
+            answer = self._door.report_probe(ProbeReport(AGENT_PROTOCOL, self._device, found))
+        except errors.SpecInvalid as error:  # the device is none the worse for a hub that does not take it
+            log.warning("the hub does not take the health probe: %s", error)
+            answer = self.answer
+        self._untold = None
         self._due_at = self._now() + (self._every_s if answer.again_in_s is None else answer.again_in_s)
         if answer.state != self.answer.state:
             log.log(
@@ -78,6 +83,16 @@ class Probing:
                 f": {answer.why}" if answer.why else "",
             )
         self.answer = answer
+
+    def _fresh(self) -> Probe | None:
+        """A probe to tell: a new one, or the last as long as no hub was there to be told; None: another agent measures here."""
+        if self._untold is not None and self._now() - self._untold[1] < self._every_s:
+            return self._untold[0]
+        with turn_if_free() as free:
+            if not free:
+                return None
+            self._untold = self._take(), self._now()
+        return self._untold[0]
 
 
 def take_here() -> Probe:

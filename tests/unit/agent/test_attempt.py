@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.agent.attempt import ASSIGNMENT_FILE, LOG_FILE, OUTCOME_FILE, _placed, carry_out, tensors
+from dynolab.agent.attempt import ASSIGNMENT_FILE, LOG_FILE, OUTCOME_FILE, RESULT_FILE, _placed, carry_out, tensors
 from dynolab.agent.offer import offer
 from dynolab.spec import codec
-from dynolab.spec.agents import AGENT_PROTOCOL, OFFER_NULL, Assignment, FileLink
+from dynolab.spec.agents import AGENT_PROTOCOL, NOTES_FILE, OFFER_NULL, Assignment, FileLink
+from dynolab.spec.profiles import Profile
 from dynolab.testing.sample import sample_profile
 
 TFLITE = Path(__file__).parents[3] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
@@ -98,6 +99,21 @@ def test_null_models_are_carried_out_only_where_they_are_offered(
     monkeypatch.setenv(OFFER_NULL, "1")
     assert "runs:null/null" in offer("bench").attributes
     assert "is not a null model" in str(said_to_be("onnx", zipped(tmp_path / "net.zip", "model.null", b"3"))["message"])
+
+
+def test_what_the_agent_has_to_say_of_the_device_stands_in_log_and_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OFFER_NULL, "1")
+    (tmp_path / "model.null").write_text("{}")
+    hot = "the device was at 70.0 °C when this began, and up to 55.0 °C is usual: it had 60 s to cool down"
+    (tmp_path / NOTES_FILE).write_text(json.dumps({"hot-start": hot}), encoding="utf-8")
+    options = "--repeats 1 --max_profiler_iterations 3"
+    asked = Assignment(AGENT_PROTOCOL, "a", 1, "j", "profile", options, 1.0, FileLink("model.null", 1), "null")
+    assert carry_out(tmp_path, asked).error is None
+    profile = codec.decode(Profile, json.loads((tmp_path / RESULT_FILE).read_text(encoding="utf-8")))
+    assert [(one.level, one.text) for one in profile.notices if one.code == "hot-start"] == [("warning", hot)]
+    assert hot in (tmp_path / LOG_FILE).read_text(encoding="utf-8")
 
 
 def test_an_error_without_a_log_of_its_own_adds_none(tmp_path: Path) -> None:

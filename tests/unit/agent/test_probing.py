@@ -119,6 +119,45 @@ def test_the_hub_says_when_to_look_again() -> None:
     assert (probes.answer.state, probes.left_s()) == ("good", EVERY_S)
 
 
+def test_while_no_hub_is_there_the_board_is_not_probed_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    door, clock, taken = Door(), Clock(), list[float]()
+
+    def take() -> Probe:
+        taken.append(clock.now_s)
+        return SHOWN
+
+    def away(report: ProbeReport) -> ProbeAnswer:
+        raise errors.DeviceLost("there is no hub")
+
+    probes = Probing(door, OFFER, take=take, now=clock)  # type: ignore[arg-type]  # what of a door it needs
+    with monkeypatch.context() as patch:
+        patch.setattr(door, "report_probe", away)
+        for _ in range(20):
+            clock.now_s += 1
+            with pytest.raises(errors.DeviceLost):
+                probes.keep()
+    assert len(taken) == 1
+    probes.keep()
+    assert (len(taken), len(door.reports)) == (1, 1), "it is told once a hub is there"
+    probes.due_now()
+    probes.keep()
+    assert len(taken) == 2
+
+
+def test_a_probe_that_the_hub_does_not_take_is_no_reason_to_stop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(report: ProbeReport) -> ProbeAnswer:
+        raise errors.SpecInvalid("the field 'celsius' is 2e+06")
+
+    door, clock = Door(), Clock()
+    monkeypatch.setattr(door, "report_probe", refuse)
+    probes = probing_of(door, clock)
+    probes.keep()
+    assert probes.left_s() == EVERY_S
+    assert "does not take the health probe: the field 'celsius'" in caplog.text
+
+
 @pytest.mark.parametrize("attribute", [TOOLCHAINS_ONLY, "simulated:hexagon-v73"])
 def test_what_measures_nothing_is_never_probed(attribute: str) -> None:
     door = Door()

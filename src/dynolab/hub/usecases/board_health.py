@@ -9,13 +9,17 @@ from sqlalchemy import ColumnElement, FromClause, Row, and_, func, or_
 from dynolab.hub.store.tables import device
 from dynolab.spec.board_health import Health
 
+REST_MOST_S = 600.0
+"""Whoever would have to rest for longer does not: the clock was set back since."""
+
 
 def takes_jobs(of: FromClause = device) -> ColumnElement[bool]:
     """Whether a board is given jobs, as far as its health goes.
 
     Not in quarantine, nor between a first probe out of its band and the second, nor while it rests after its agent was lost.
     """
-    rested = or_(of.c.rests_until.is_(None), of.c.rests_until < func.now())
+    left_s = func.extract("epoch", of.c.rests_until - func.now())
+    rested = or_(of.c.rests_until.is_(None), left_s <= 0, left_s > REST_MOST_S)
     return and_(of.c.health != "quarantined", of.c.bad_probes == 0, rested)
 
 
