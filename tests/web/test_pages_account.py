@@ -188,7 +188,7 @@ def test_a_device_is_added_by_a_line_and_the_page_tells_when_it_has_joined(seede
     assert page.get_by_role("heading", name="Pi <5> has joined").is_visible()
     assert words[-1] not in page.content(), "the token is shown once"
     page.get_by_role("link", name="Open its page").click()
-    assert page.get_by_text("Its agent is dynolab 0.0.1, this hub is").is_visible()
+    page.get_by_text("Its agent is dynolab 0.0.1, this hub is").wait_for()
     assert "pip install --upgrade" in page.get_by_role("region", name="In a terminal on the machine").inner_text()
     page.goto("/devices/")
     assert "agent 0.0.1, older than this hub" in page.get_by_role("region", name="Pi <5> 12").inner_text()
