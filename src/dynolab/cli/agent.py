@@ -44,7 +44,9 @@ class Asked:
     help="File with an agent's token, instead of joining; or DYNOLAB_AGENT_TOKEN.",
 )
 @click.option(
-    "--name", default="", help="The device's name. Default: the one given with the join token, or the host's."
+    "--name",
+    default="",
+    help="The device's name. Default: the one given with the join token, or what its maker calls it.",
 )
 @click.option(
     "--join",

@@ -163,8 +163,9 @@ def _make_environment(remote: Remote, python: str, env: str, items: Sequence[Ite
 
 
 def place_model(remote: Remote, model: ModelFiles, tell: Tell) -> tuple[str, ...]:
-    """Where a model's files lie on the device: sent once, kept by their digest."""
-    at = f"{remote.root}/models/{model.sha256}"
+    """Where a model's files lie on the device: sent once, kept by the digest of what they hold and what they are called."""
+    key = hashlib.sha256("\n".join([model.sha256, *model.paths]).encode()).hexdigest()
+    at = f"{remote.root}/models/{key}"
     paths = tuple(f"{at}/{path}" for path in model.paths)
     if remote.ask(f"[ -e {_q(at)}/.complete ] && touch {_q(at)}/.complete && echo there || :") == "there":
         return paths

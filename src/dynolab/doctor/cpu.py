@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dynolab.doctor.base import CPU, Finding, Place, readable
-from dynolab.measure import environment
+from dynolab.measure import emulation, environment
 from dynolab.measure.readings import clock
 
 
@@ -65,4 +65,20 @@ def cpu_quota(place: Place) -> list[Finding]:
     cost = "when the quota is spent, the process stands still until the period ends (100 ms by default)"
     return [
         Finding("CPU quota", "problem", found, cost, 'docker update --cpus="$(nproc --all)" CONTAINER  # on the host')
+    ]
+
+
+def emulated(place: Place) -> list[Finding]:
+    """Whether the CPU is an emulator's, whose times are no device's."""
+    found = environment.emulated(place.root)
+    if found == emulation.NONE:
+        return [Finding("emulation", "ok", found)]
+    return [
+        Finding(
+            "emulation",
+            "warning",
+            found,
+            "times are the emulator's: none is called clean",
+            "# measure on a real device",
+        )
     ]

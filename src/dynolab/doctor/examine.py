@@ -17,8 +17,8 @@ SAMPLE_S = 0.2
 """How long steal and the load of others are watched: 20 ticks per CPU."""
 _WORST_FIRST: tuple[State, ...] = ("problem", "warning", "unknown", "ok")
 CHECKS: tuple[Callable[[Place], list[Finding]], ...] = (
-    cpu.governor, cpu.turbo, cpu.frequency, load.load_and_steal, load.steady_speed, cpu.hyper_threads,
-    heat_and_power.temperature, heat_and_power.power, cpu.cpu_quota, memory.swap_in_use, memory.huge_pages, memory.memory_peaks,
+    cpu.emulated, cpu.governor, cpu.turbo, cpu.frequency, load.load_and_steal, load.steady_speed, cpu.hyper_threads,
+    heat_and_power.temperature, heat_and_power.power, heat_and_power.energy, cpu.cpu_quota, memory.swap_in_use, memory.huge_pages, memory.memory_peaks,
     memory.memory_edges, memory.free_heap, load.run_queue_delay, memory.memory_pressure, page_cache.eviction,
     timers.clock_source, timers.timer, sandboxes.confinement,
 )  # fmt: skip

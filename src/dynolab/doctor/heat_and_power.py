@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dynolab.doctor.base import Finding, Place, read
+from dynolab.measure.readings import energy as sensors
 from dynolab.measure.readings import thermal
 
 _HOT_CELSIUS = 80.0
@@ -44,3 +45,16 @@ def power(place: Place) -> list[Finding]:
             Finding("power", "warning", found, cost, "echo performance | sudo tee /sys/firmware/acpi/platform_profile")
         ]
     return [Finding("power", "ok", found)]
+
+
+def energy(place: Place) -> list[Finding]:
+    """Which sensors tell the energy of an inference, and how one that is barred is opened."""
+    values, reasons = sensors.plugin.told(place.root)
+    barred = [one for one in reasons.values() if one not in sensors.ABSENT]
+    if values:
+        return [Finding("energy", "ok", ", ".join(sensors.plugin.sources(place.root).values()))]
+    if not barred:
+        return [Finding("energy", "unknown", "no power sensor", "what an inference costs in energy cannot be told")]
+    fix = "sudo chmod a+r /sys/class/powercap/*/energy_uj  # whoever can read it may learn what others compute, until reboot"
+    shown = fix if "rapl" in reasons and reasons["rapl"] in barred else ""
+    return [Finding("energy", "unknown", "; ".join(barred), "what an inference costs in energy cannot be told", shown)]

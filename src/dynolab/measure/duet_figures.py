@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dynolab.measure import duet_ratio
+from dynolab.measure import duet_ratio, verdict
 from dynolab.measure.duet_messages import DuetMeasured
 from dynolab.spec import stats
 from dynolab.spec.answers import Answer
@@ -110,7 +110,11 @@ def _tensors(side: DuetSide) -> str:
 
 
 def notices(found: DuetMeasured) -> tuple[str, ...]:
-    """What was chosen for the models in their inspections, each sentence once; both sides' inputs are the same."""
+    """What was chosen for the models in their inspections, each sentence once; both sides' inputs are the same.
+
+    First, where it is so, that the device is emulated: what takes longer on an emulator need not on a device.
+    """
     told = [note for side in (found.a, found.b) if side.inspection for note in side.inspection.notes]
     more = [one.text for side in (found.a, found.b) if side.inspection for one in side.inspection.notices]
-    return tuple(dict.fromkeys((*told, *more)))
+    emulated = verdict.judge_device(found.a.environment).reasons
+    return tuple(dict.fromkeys((*emulated, *told, *more)))

@@ -126,7 +126,7 @@ def virtualisation(root: Path) -> str:
 def emulated(root: Path) -> str:
     """Whether the CPU is emulated, and how that is known (see :mod:`dynolab.measure.emulation`)."""
     here = root == Path("/")
-    found = emulation.emulation(root, platform.machine() if here else text(root, "proc/sys/kernel/arch"))
+    found = emulation.emulation(root, platform.machine() if here else text(root, "proc/sys/kernel/arch") or "unknown")
     return android.emulated(android.properties()) if found == emulation.NONE and here else found
 
 

@@ -54,6 +54,39 @@ def test_a_virtual_machine_in_a_container_with_half_a_cpu(recorded: Recorded) ->
     assert "virtual machine" in found["hyper-threads"].found
 
 
+def test_an_emulated_machine_and_sensors_of_energy(recorded: Recorded) -> None:
+    found = findings(recorded("qemu_arm"))
+    assert (found["emulation"].state, found["energy"].state) == ("warning", "unknown")
+    assert found["emulation"].found == "emulated: a machine of QEMU that shows no KVM"
+    assert (found["energy"].found, found["energy"].fix) == ("no power sensor", "")
+
+
+def test_a_board_with_a_power_monitor(recorded: Recorded) -> None:
+    found = findings(recorded("jetson_orin"))
+    assert (found["emulation"].state, found["energy"].state) == ("ok", "ok")
+    assert found["energy"].found.startswith("power monitor (VDD_GPU_SOC, ")
+
+
+def test_a_counter_for_root_alone_is_opened_by_a_command(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zone = root / "sys" / "class" / "powercap" / "intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
+    original = Path.read_text
+
+    def barred(path: Path, *given: str, **named: str) -> str:
+        if path.name == "energy_uj":
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path, *given, **named)
+
+    monkeypatch.setattr(Path, "read_text", barred)  # the tests may be root, whom no mode stops
+    found = findings(root)["energy"]
+    assert (found.state, found.found.partition(":")[0]) == (
+        "unknown",
+        "RAPL is there, but only root may read it (CVE-2020-8694)",
+    )
+    assert found.fix.startswith("sudo chmod a+r /sys/class/powercap/*/energy_uj")
+
+
 def test_an_empty_tree_is_unknown_and_no_failure(root: Path) -> None:
     root.mkdir()
     found = findings(root)

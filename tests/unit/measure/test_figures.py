@@ -7,6 +7,7 @@ from dataclasses import replace
 from dynolab.measure import environment, figures, verdict
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputPlan, Inspection
+from dynolab.spec import requirements
 from dynolab.spec.measurements import ComputeUnit, Layer, LoopWindow, StageName, Witnesses
 from dynolab.spec.models import Description
 from dynolab.spec.profiles import ColdProof, LayerTable, TimingRun, Trust, Verdict
@@ -40,6 +41,17 @@ def test_a_record_inside_the_range_changes_nothing() -> None:
     assert figures._stage(seen, StageName.INFERENCE, None, Before(1_990_000, "2026-03-14")) == alone
     assert figures._stage(seen, StageName.INFERENCE, None, Before(3_000_000, "2026-03-14")) == alone
     assert alone.verdict.trust is Trust.CLEAN
+
+
+def test_a_narrow_range_on_an_emulated_device_is_not_clean() -> None:
+    seen = measured((2_000_000,) * 3, (2_010_000,) * 3)
+    emulated = replace(seen, environment={"emulation": "emulated: its CPU calls itself QEMU TCG CPU"})
+    stage = figures._stage(emulated, StageName.INFERENCE, None)
+    assert stage.time is not None
+    assert stage.time == replace(figures._stage(seen, StageName.INFERENCE, None).time, verdict=stage.time.verdict)
+    assert (stage.verdict.trust, stage.time.verdict) == (Trust.NOISY, stage.verdict)
+    assert stage.verdict.reasons[0].startswith("the device is emulated: its CPU")
+    assert requirements.why_wide(stage.verdict) == f"The stage is noisy: {stage.verdict.reasons[0]}."
 
 
 def test_a_load_that_was_not_cold_does_not_count_where_others_were() -> None:

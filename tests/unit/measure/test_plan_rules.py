@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dynolab.measure import plan
+from dynolab.measure import plan, witnesses
 from dynolab.measure.executor.place import tried
 from dynolab.measure.protocol import CANDIDATE_FILE
+from dynolab.sandbox.base import strongest
 from dynolab.spec.options import parse
 from dynolab.testing.direct_device import direct_device
 from dynolab.testing.harness import Harness
@@ -41,6 +42,9 @@ def test_bytecode_that_no_worker_can_keep_is_kept_for_them(
 ) -> None:
     cache = tmp_path / "bytecode"
     cache.mkdir()
+    # Plug-ins are imported in this process too, which keeps their bytecode where it always does.
+    witnesses.all_names()
+    strongest()
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(cache))

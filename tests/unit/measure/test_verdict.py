@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dynolab.errors import Bug
 from dynolab.measure.time_range import TimeRange
-from dynolab.measure.verdict import combine, judge_cold, judge_conditions, judge_memory, judge_time
+from dynolab.measure.verdict import combine, judge_cold, judge_conditions, judge_device, judge_memory, judge_time
 from dynolab.measure.verdict_rules import percent
 from dynolab.spec.measurements import Witnesses
 from dynolab.spec.profiles import NARROW, RANKS, ColdProof, Trust, Verdict
@@ -46,7 +46,11 @@ def changed(*, before: bool = True, **values: float) -> Witnesses:
 def test_a_pass_that_kept_all_conditions_is_clean() -> None:
     found = judge_conditions(CALM, warm=True)
     assert (found.trust, found.reasons) == (Trust.CLEAN, ())
-    assert {name for name, value in found.readings.items() if value is None} == {"firmware_throttled", "quota_share"}
+    assert {name for name, value in found.readings.items() if value is None} == {
+        "firmware_throttled",
+        "gpu_held_back",
+        "quota_share",
+    }
 
 
 def test_who_computes_beside_it_breaks_no_condition() -> None:
@@ -67,6 +71,31 @@ def test_throttling_throughout_by_the_kernel_or_the_firmware() -> None:
     assert judge_conditions(hot).reasons == ("the kernel held the device's clock back at 97 °C (state 2, allowed 0)",)
     assert judge_conditions(changed(before=False, thermal__cooling_state=2)).trust is Trust.CLEAN, "not throughout"
     assert "the firmware held" in judge_conditions(changed(thermal__firmware_throttled=1)).reasons[0]
+
+
+def test_a_gpu_that_its_driver_slows_down_counts_where_it_computes() -> None:
+    def seen(heat: tuple[float, float], busy: float) -> Verdict:
+        before, after = ({"nvidia.heat": one} for one in heat)
+        edges = {"before": {**CALM.before, **before}, "after": {**CALM.after, **after, "nvidia.busy_share": busy}}
+        return judge_conditions(replace(CALM, **edges))
+
+    hot = seen((1.0, 2.0), 0.9)
+    assert (hot.trust, hot.reasons) == (
+        Trust.INVALID,
+        ("the driver held the GPU's clock back for heat (1 GPUs, allowed 0)",),
+    )
+    assert seen((1.0, 1.0), 0.1).trust is Trust.CLEAN, "somebody else's GPU"
+    assert seen((0.0, 1.0), 0.9).trust is Trust.CLEAN, "it was not slow throughout"
+
+
+def test_no_time_of_an_emulated_device_is_clean() -> None:
+    told = judge_device({"emulation": "emulated: a machine of QEMU that shows no KVM"})
+    assert told.trust is Trust.NOISY
+    assert told.reasons == (
+        "the device is emulated: a machine of QEMU that shows no KVM; its times are no real device's",
+    )
+    assert judge_device({"emulation": "none seen"}).trust is Trust.CLEAN
+    assert judge_device({}).trust is Trust.CLEAN, "a version before did not look"
 
 
 def test_memory_in_swap_makes_a_time_invalid_and_memory_noisy() -> None:

@@ -369,3 +369,27 @@ def test_a_profile_with_a_requirement_of_another_version_is_still_decided() -> N
     profile = sample_profile()
     profile = replace(profile, request=replace(profile.request, requirements=("joules <= 3 J", "warm_load_time < 1 s")))
     assert [decision.outcome for decision in decide_all(profile)] == [CANNOT_TELL, MET]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("inference_energy <= 96 mJ", MET),
+        ("energy <= 0.0956 J", MET),
+        ("inference_energy <= 91 mJ", NOT_MET),
+        ("inference_energy <= 94 mJ", CANNOT_TELL),
+        ("inference_energy >= 80000 uJ", MET),
+        ("inference_power <= 25 W", MET),
+        ("idle_power <= 3000 mW", NOT_MET),
+    ],
+)
+def test_a_limit_on_energy_is_held_against_its_uncertainty(text: str, told: Outcome) -> None:
+    """It is 93.4 ± 2.1 mJ."""
+    assert outcome(text, sample_profile()) is told
+
+
+def test_the_uncertainty_of_an_energy_is_said_where_it_decides() -> None:
+    decision = decide(parse("inference_energy <= 94 mJ"), sample_profile())
+    assert decision.figure == "93.4 ± 2.10 mJ"
+    assert "It may be off by 2.10 mJ either way." in decision.sentence
+    assert outcome("inference_energy <= 94 mJ", unmeasured_profile()) is CANNOT_TELL

@@ -93,7 +93,11 @@ class Energy(Reading):
             "battery": ("battery gauge", list(_batteries(root))),
         }
         answering = {source_of(field) for field in values}
-        return {source: f"{what} ({', '.join(of)})" for source, (what, of) in parts.items() if source in answering}
+        return {
+            source: f"{what} ({', '.join(dict.fromkeys(of))})"
+            for source, (what, of) in parts.items()
+            if source in answering
+        }
 
     def _rapl(self, root: Path) -> dict[str, float]:
         _check_listed(root, _RAPL)
