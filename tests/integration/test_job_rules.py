@@ -338,6 +338,24 @@ def test_a_deadline_counts_the_run_and_not_the_queue(user: User, door: HubDoor, 
     assert user.job(job["id"])["state"] == "done"
 
 
+def test_a_sustained_run_has_room_within_the_deadline(user: User, door: HubDoor, model: str) -> None:
+    assert claim(door, "enduring") is None
+    asked = {"options": "--sustained 10m"}
+    job = user.submit(model, "enduring", **asked)
+    assert job["deadline_s"] == 3600 + 600, "the hub's own bound, and the run"
+    again = user.ask("POST", f"/jobs/{job['id']}/rerun", status=201)
+    assert (again["options"], again["deadline_s"]) == ("--sustained 10m", 4200)
+    assert user.submit(model, "enduring", **asked, deadline_s=900)["deadline_s"] == 900
+    refused = user.submit(model, "enduring", **asked, deadline_s=600, status=422)
+    assert "a deadline of 600 s ends before the sustained run of 600 s is over" in refused["message"]
+    for text, told in (("--sustained 1s", "it takes 5 s to 12 h"), ("--sustained soon", "--sustained")):
+        assert told in user.submit(model, "enduring", options=text, status=422)["message"]
+    compared = {"kind": "compare", "comparison": {"model_id": model, "budget_s": 60}}
+    for more in ({"options": "--sustained 10m"}, {"comparison": {"model_id": model, "options": "--sustained 10m"}}):
+        refused = user.submit(model, "enduring", status=422, **{**compared, **more})
+        assert "--sustained is an option of profile jobs" in refused["message"]
+
+
 def test_an_attempt_that_runs_past_its_deadline_is_ended_and_not_tried_again(
     user: User, door: HubDoor, model: str
 ) -> None:

@@ -219,7 +219,14 @@ def test_every_job_option_is_named(option: KnownOption) -> None:
 
 def readers(option: KnownOption) -> str:
     """The runtimes that say they read an option."""
-    if option.name in ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats", "runtime"):
+    if option.name in (
+        "compute_unit",
+        "max_profiler_iterations",
+        "max_profiler_time",
+        "repeats",
+        "sustained",
+        "runtime",
+    ):
         return "all runtimes"
     named = [name for name, runtime in found("dynolab.runtimes", Runtime) if option.read_by(runtime.option_groups)]
     assert bool(named) != option.idle

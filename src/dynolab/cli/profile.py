@@ -76,6 +76,8 @@ def command(
     dynolab profile model.onnx -r onnxruntime -r openvino -o out
     dynolab profile model.tflite --require "estimated_inference_time <= 33 ms"
     """  # noqa: D301 - click wants the backspace character itself
+    import shlex
+
     from dynolab.cli import _output, _parse
     from dynolab.connections.base import is_address
     from dynolab.errors import SpecInvalid
@@ -84,7 +86,9 @@ def command(
 
     spec = ProfileSpec(
         model=model,
-        options=" ".join(filter(None, [options, f"--sustained {sustained}" if sustained is not None else ""])),
+        options=" ".join(
+            filter(None, [options, f"--sustained {shlex.quote(sustained)}" if sustained is not None else ""])
+        ),
         input_shapes=input_shapes.parse_shapes(shapes, "--input-shape"),
         input_ranges=_parse.ranges(ranges),
         input_files=_parse.files(files),

@@ -60,6 +60,8 @@ def sustain(runner: Runner) -> None:
     )
     try:
         runner.note(sustained=runner.spawn(request, Files.WARM, shows_progress=True).result.sustained)
+    except errors.WorkerTimeout:
+        raise
     except errors.WorkerError as error:
         # All else was measured by now, and stays.
         runner.note(sustained_reason=f"the sustained run failed: {error.message}")

@@ -91,7 +91,7 @@ class Options:
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-DURATION = re.compile(r"(?P<count>[0-9]{1,6}(?:\.[0-9]{1,3})?)(?P<unit>s|m|h)?", re.ASCII)
+DURATION = re.compile(r"(?P<count>[0-9]{1,10}(?:\.[0-9]{1,3})?)(?P<unit>s|m|h)?", re.ASCII)
 """A length of time: ``90``, ``90s``, ``10m``, ``1.5h``."""
 SUSTAINED_LEAST_S, SUSTAINED_MOST_S = 5.0, 12 * 3600.0
 """A shorter run shows no steady state; in a hub an attempt runs for a day at most."""

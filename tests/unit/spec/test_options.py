@@ -234,7 +234,7 @@ _PLAIN = [
     option
     for option in OPTIONS
     if option.group is None and option.kind is not Kind.GROUP and option.name not in
-    ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats")
+    ("compute_unit", "max_profiler_iterations", "max_profiler_time", "repeats", "sustained")
 ]  # fmt: skip
 _OPTIONS = st.builds(
     Options,
@@ -242,6 +242,7 @@ _OPTIONS = st.builds(
     max_profiler_iterations=st.integers(1, 10**9),
     max_profiler_time_s=st.floats(0, 1e300, exclude_min=True),
     repeats=st.integers(1, 10**6),
+    sustained_s=st.none() | st.integers(1, 10**8).map(lambda thousandths: thousandths / 1000),
     groups=st.lists(st.sampled_from(GROUPS), unique=True, max_size=3).flatmap(
         lambda names: st.fixed_dictionaries(
             {name: _some([option for option in OPTIONS if option.group == name], 1) for name in names}
@@ -345,3 +346,16 @@ def test_every_known_key_can_still_be_given() -> None:
     for option in FREE:
         text = f"{option.name}=some.word-1" if option.group else "some.word-1"
         parse(f"--{option.group or option.name} '{text}'")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("0.5M", 30), ("2.5", 2.5)]
+)
+def test_a_length_of_time_is_read_in_its_unit(text: str, seconds: float) -> None:
+    assert parse(f"--sustained {text}").sustained_s == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "10min", "-5s", "1e3", "m", "''", "10m30s"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(SpecInvalid, match="--sustained"):
+        parse(f"--sustained {text}")

@@ -102,11 +102,11 @@ def _curve(found: Sustained, ticks: Sequence[float], down: Callable[[float], flo
         top, bottom = round(down(window.median_ns), 1), round(down(window.minimum_ns), 1)
         told = f"{show_time(window.at_ns)}: {show_time(window.median_ns)}"
         yield element("rect", element("title", told), x=percent(window.at_ns / max(1, found.wall_ns)), y=top - 1,
-                      width=width, height=round(max(2.0, bottom - top + 2), 1), class_="bin")  # fmt: skip
+                      width=width, height=round(max(2.0, bottom - top + 2), 1), class_="load")  # fmt: skip
     if found.slowed_after_ns is not None:
         at = percent(found.slowed_after_ns / max(1, found.wall_ns))
         yield element("line", x1=at, x2=at, y1=_TOP - 8, y2=_HEIGHT - _BOTTOM, class_="mark median")
-    for second in nice_ticks(0, found.wall_ns / 1e9, 6):
+    for second in nice_ticks(0, found.wall_ns / 1e9, 4):
         share = second * 1e9 / max(1, found.wall_ns)
         anchor = "start" if second == 0 else "end" if share > 0.94 else "middle"
         yield element("text", f"{second:,g} s", x=percent(share), y=_HEIGHT - 8, text_anchor=anchor)
@@ -131,7 +131,7 @@ def _tracks(found: Sustained, say: Say) -> Iterator[Track]:
         width = percent(1 / len(found.windows))
         parts = [
             element("rect", element("title", f"{value:.2f} {unit}"), x=percent(at), y=round(down(value) - 1, 1),
-                    width=width, height=2, class_="bin") for at, value in values
+                    width=width, height=2, class_="load") for at, value in values
         ]  # fmt: skip
         ends = [(high, down(high) + 4), (low, down(low) + 4)] if high > low else [(high, down(high) + 4)]
         levels = [element("text", f"{value:.2f} {unit}" if unit == "GHz" else f"{value:.0f} {unit}", x="100%", y=round(y, 1),

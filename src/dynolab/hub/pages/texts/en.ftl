@@ -326,6 +326,7 @@ option-max_profiler_iterations = Iterations at most
 option-max_profiler_time = Time limit in seconds
 option-repeats = Repeats
 option-runtime = Runtime
+option-sustained = Sustained run
 options-of = { $runtime } options
 options-without-effect = Options without effect
 options-without-effect-explained = Accepted for compatibility with AI Hub; no runtime here uses them.

@@ -325,6 +325,7 @@ option-max_profiler_iterations = 最多迭代次数
 option-max_profiler_time = 时间上限（秒）
 option-repeats = 重复次数
 option-runtime = 运行时
+option-sustained = 持续运行
 options-of = 用于 { $runtime }
 options-without-effect = 在这里无效的选项
 options-without-effect-explained = 接受这些选项是为了让写给 AI Hub 的选项可以照用；这里没有运行时会读取它们。
