@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from dynolab.connections._measuring_half import measuring_half
 from dynolab.connections._remote import Remote
 from dynolab.connections._wheels import DeviceSystem, requirements_of, wheels_for
 from dynolab.connections.base import ModelFiles, Tell
 from dynolab.errors import Error, PluginMissing, TransferFailed
+from dynolab.runtimes.base import runtime_named
 
 _PROBE = (
     "import importlib.util as u, json, platform, shutil, struct, sys; "
@@ -99,7 +102,9 @@ def _items(system: DeviceSystem, runtimes: Sequence[str], tell: Tell) -> list[It
     """Everything for these runtimes; our own half first. Runtimes of outside distributions need that distribution."""
     own, digest = measuring_half()
     extras = [name for name in runtimes if name != "null"]
-    wanted = sorted({"numpy>=2.3,<3", *requirements_of(system, extras, base=False)})
+    asked = {"numpy>=2.3,<3", *requirements_of(system, extras, base=False)}
+    elsewhere = {name for one in extras for names in runtime_named(one).described_by.values() for name in names}
+    wanted = sorted(one for one in asked if Requirement(one).name not in elsewhere)
     wheels = wheels_for(system, wanted, tell)
     return [Item("dynolab", digest, own), *(Item(one.path.name, one.sha256, one.path) for one in wheels)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,6 +14,7 @@ from dynolab import errors, formats, plugins
 from dynolab.connections.base import ModelFiles, Session
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _records as records
+from dynolab.jobs._described import described_here
 from dynolab.jobs._sources import ModelSource, check_format, open_source
 from dynolab.jobs.base import Context
 from dynolab.measure import figures, profiling
@@ -132,11 +133,13 @@ def _send(
     measures: bool,
 ) -> tuple[Measured, tuple[dict[str, Path], ...], str]:
     """What was measured, the outputs that were brought back, and the key of the device's record."""
-    with on_device([runtime.name], context) as (session, device, survey):
+    with ExitStack() as stack:
+        session, device, survey = stack.enter_context(on_device([runtime.name], context))
+        describe = None if context.connection.is_here else stack.enter_context(described_here(spec, source, runtime))
         record = records.key(survey)
         campaign = pushed(spec, source, runtime, session, session.workspace, records.best(record))
         campaign = replace(campaign, batches=_push_batches(batches, session), measures=measures)
-        measured = profiling.carry_out(device, survey, campaign)
+        measured = profiling.carry_out(device, survey, campaign, describe)
         _pull_artifact(spec, measured, session)
         outputs = _pull_outputs(measured, batches, session)
         device.close()

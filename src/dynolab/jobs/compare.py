@@ -15,6 +15,7 @@ from dynolab.connections.base import this_machine
 from dynolab.jobs import _arguments as arguments
 from dynolab.jobs import _campaigns as campaigns
 from dynolab.jobs import _records as records
+from dynolab.jobs._described import described_here
 from dynolab.jobs._sources import ModelSource, open_source
 from dynolab.jobs.base import Context, JobType, Progress
 from dynolab.measure import duet, duet_figures, duet_memory_ratio, duet_ratio
@@ -105,14 +106,19 @@ def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasure
         campaigns.runtime_for(one.runtime, source.format, here=context.connection.is_here)
         for one, source in zip((spec.a, spec.b), sources, strict=True)
     )
-    with campaigns.on_device([a.name, b.name], context) as (session, device, survey):
+    with ExitStack() as stack:
+        session, device, survey = stack.enter_context(campaigns.on_device([a.name, b.name], context))
+        describe = [
+            None if context.connection.is_here else stack.enter_context(described_here(one, source, runtime))
+            for one, source, runtime in zip((spec.a, spec.b), sources, (a, b), strict=True)
+        ]
         best = records.best(records.key(survey))
         of_a, of_b = (
             campaigns.pushed(one, source, runtime, session, f"{session.workspace}/{side}", best)
             for one, source, runtime, side in zip((spec.a, spec.b), sources, (a, b), SIDES, strict=True)
         )
         campaign = DuetCampaign(PROTOCOL_VERSION, of_a, of_b, spec.terms, spec.a.seed)
-        measured = duet.carry_out(device, survey, campaign)
+        measured = duet.carry_out(device, survey, campaign, describe)
         device.close()
         return measured
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from dynolab import errors
 from dynolab.measure.campaign_messages import Campaign, Measured
@@ -20,17 +21,26 @@ from dynolab.measure.protocol import (
 from dynolab.measure.time_range import reference_name
 from dynolab.spec import options as options_module
 from dynolab.spec.measurements import StageName
+from dynolab.spec.models import Description
 
 LOG_KEPT_BYTES = 20_000
 REFERENCE_LOOKS = 10
 """At the reference kernel, each of 0.3 ms: the shortest counts."""
 
 
+class Describe(Protocol):
+    """Reads a model's file on the machine that asks."""
+
+    def __call__(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Description:
+        """What it tells, with all shapes bound to these; None: with those that the user said."""
+
+
 class Runner:
     """Has single runs of one campaign carried out and gathers what they tell."""
 
-    def __init__(self, device: Device, survey: Survey, campaign: Campaign) -> None:
-        self.device, self._survey = device, survey
+    def __init__(self, device: Device, survey: Survey, campaign: Campaign, describe: Describe | None = None) -> None:
+        """``describe``: None where the device describes the model itself."""
+        self.device, self._survey, self.describe = device, survey, describe
         self.campaign = campaign
         self.options = options_module.parse(campaign.options_text)
         self.started_ns = device.now_ns

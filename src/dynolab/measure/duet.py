@@ -9,7 +9,7 @@ from typing import Any
 
 from dynolab import errors
 from dynolab.measure import duet_ratio, profiling
-from dynolab.measure.campaign import Runner
+from dynolab.measure.campaign import Describe, Runner
 from dynolab.measure.campaign_messages import Campaign
 from dynolab.measure.device import Device
 from dynolab.measure.duet_memory import DuetMemory, reserve_ns
@@ -33,11 +33,14 @@ WARM_UP_NS = 500_000_000
 class DuetRunner:
     """The two sides of a duet, and what was found so far."""
 
-    def __init__(self, device: Device, survey: Survey, campaign: DuetCampaign) -> None:
+    def __init__(
+        self, device: Device, survey: Survey, campaign: DuetCampaign, describe: Sequence[Describe | None]
+    ) -> None:
         self.campaign, self.device = campaign, device
         self.started_ns = device.now_ns
         self.sides = {
-            side: Runner(device, survey, one) for side, one in zip(SIDES, (campaign.a, campaign.b), strict=True)
+            side: Runner(device, survey, one, by)
+            for side, one, by in zip(SIDES, (campaign.a, campaign.b), describe, strict=True)
         }
         self.pairs: list[DuetPair] = []
         self.once: dict[StageName, list[tuple[int, int]]] = {}
@@ -214,12 +217,14 @@ def bound_to(campaign: Campaign, inputs: Sequence[InputPlan]) -> Campaign:
     )
 
 
-def carry_out(device: Device, survey: Survey, campaign: DuetCampaign) -> DuetMeasured:
+def carry_out(
+    device: Device, survey: Survey, campaign: DuetCampaign, describe: Sequence[Describe | None] = (None, None)
+) -> DuetMeasured:
     """Everything that was found; an error of a model or the user ends the duet and is part of it.
 
     Raises the errors that are the device's: it has nothing more to tell then.
     """
-    runner = DuetRunner(device, survey, campaign)
+    runner = DuetRunner(device, survey, campaign, describe)
     try:
         runner.carry_out()
     except errors.DeviceError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dynolab import errors
 from dynolab.measure import energy_pass, layer_tries, plan
-from dynolab.measure.campaign import Runner
+from dynolab.measure.campaign import Describe, Runner
 from dynolab.measure.campaign_messages import Campaign, Measured
 from dynolab.measure.device import Device
 from dynolab.measure.memory_passes import MemoryPasses
@@ -13,12 +15,12 @@ from dynolab.measure.protocol import Inspection, Measure, RunKind
 from dynolab.measure.timing import TimingPasses
 
 
-def carry_out(device: Device, survey: Survey, campaign: Campaign) -> Measured:
+def carry_out(device: Device, survey: Survey, campaign: Campaign, describe: Describe | None = None) -> Measured:
     """Everything that was found; an error of the model or the user ends the campaign and is part of it.
 
     Raises the errors that are the device's: it has nothing more to tell then.
     """
-    runner = Runner(device, survey, campaign)
+    runner = Runner(device, survey, campaign, describe)
     try:
         inspect(runner)
         if campaign.batches:
@@ -79,9 +81,10 @@ def inspect(runner: Runner) -> None:
     """Describe the model and find inputs that it accepts; a native crash on one candidate leads to the next."""
     runner.tell(event="stage", stage="inspect", text="reading the model and finding inputs that it accepts")
     found: Inspection | None = None
+    description = runner.describe() if runner.describe else None
     candidate = 0
     while found is None:
-        request = runner.request(RunKind.INSPECT, Measure.NOTHING, first_candidate=candidate)
+        request = runner.request(RunKind.INSPECT, Measure.NOTHING, first_candidate=candidate, description=description)
         try:
             result = runner.spawn(request).result
             found = result.inspection
@@ -93,6 +96,9 @@ def inspect(runner: Runner) -> None:
             candidate = max(candidate, plan.CANDIDATE_TRIES if tried is None else tried) + 1
             if candidate >= plan.CANDIDATE_TRIES:
                 raise
+    if runner.describe:
+        bound = {item.spec.name: item.spec.sizes for item in found.inputs}
+        found = replace(found, description=runner.describe(bound))
     runner.note(inspection=found)
     for note in found.notes:
         runner.tell(event="note", text=note)

@@ -33,6 +33,8 @@ UNFIT_CODE = 74
 class RunKind(StrEnum):
     """What one fresh process does."""
 
+    DESCRIBE = "describe"
+    """What the file tells, for a device that has not what reading it takes."""
     INSPECT = "inspect"
     COMPILE = "compile"
     FIRST_LOAD = "first_load"
@@ -106,6 +108,8 @@ class RunRequest:
     """What earlier runs told as being in effect."""
     wishes: InputWishes = field(default_factory=InputWishes)
     first_candidate: int = 0
+    description: Description | None = None
+    """Of an inspection: what another machine read in the file; None: it is read here."""
     iterations: int = 1
     """Of the loop: as many as are wanted in any case, time permitting."""
     most_iterations: int = 0
@@ -216,6 +220,7 @@ class RunResult:
     import_ns: int | None = None
     import_edges: tuple[MemoryEdge, ...] = ()
     """Memory pass: before the import, after it, after trimming."""
+    description: Description | None = None
     inspection: Inspection | None = None
     floor_ns: int | None = None
     """Inspection: the smallest iteration of a loop around nothing, which is what the harness itself costs."""

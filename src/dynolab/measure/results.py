@@ -65,7 +65,9 @@ def _told(document: dict[str, object]) -> dict[str, object]:
 
 def _wrong(result: RunResult, request: RunRequest, folder: Path) -> Iterator[str]:
     """What is wrong with it, in words."""
-    if (result.import_ns is None) is not (request.kind is RunKind.TOTAL) or (result.import_ns or 0) < 0:
+    if (result.import_ns is None) is not (request.kind in (RunKind.TOTAL, RunKind.DESCRIBE)) or (
+        result.import_ns or 0
+    ) < 0:
         yield "the time of the import"
     if request.measure is Measure.MEMORY and request.kind is not RunKind.TOTAL:
         yield from _edges(result.import_edges, 3)
@@ -77,6 +79,8 @@ def _wrong(result: RunResult, request: RunRequest, folder: Path) -> Iterator[str
             yield "no witnesses of the whole way"
     if request.kind is RunKind.INSPECT:
         yield from _inspection(result)
+    if request.kind is RunKind.DESCRIBE and result.description is None:
+        yield "no description"
     if request.kind is RunKind.LAYERS:
         yield from _layers(result)
     if request.kind is RunKind.SUSTAINED:

@@ -95,6 +95,8 @@ class Run:
         memory_readings.adopt_orphans()
         if self.request.kind is RunKind.TOTAL:
             self.total()
+        elif self.request.kind is RunKind.DESCRIBE:
+            self.note(description=self.runtime.describe(self._as_wished()))
         else:
             self.import_library()
             steps: Mapping[RunKind, Callable[[], None]] = {
@@ -126,7 +128,7 @@ class Run:
     def inspect(self) -> None:
         """Read the model, bind its shapes, and find inputs that it accepts by running it once on each candidate."""
         self.note(versions=self.runtime.versions(), floor_ns=self.floor(), uncompiled=uncompiled())
-        description = self.runtime.describe(self.target(shapes=inputs_module.wished_shapes(self.request.wishes)))
+        description = self.request.description or self.runtime.describe(self._as_wished())
         problems: list[errors.Error] = []
         tried: set[object] = set()
         for index, candidate in inputs_module.candidates(self.request.first_candidate):
@@ -141,12 +143,16 @@ class Run:
             except (errors.LoadFailed, errors.InferenceFailed) as error:
                 problems.append(_with_a_way_out(error, plans))
                 continue
-            facts = self.runtime.describe(target)
+            facts = self.request.description or self.runtime.describe(target)
             compiles = self.runtime.compiles(target)
             inspection = Inspection(facts, plans, outputs, tuple(notes), compiles, told)
             self.note(inspection=inspection, effective=effective)
             return
         raise problems[0]
+
+    def _as_wished(self) -> Target:
+        """The target with the shapes that the user said."""
+        return self.target(shapes=inputs_module.wished_shapes(self.request.wishes))
 
     def _try(
         self, target: Target, arrays: Mapping[str, Array]

@@ -191,6 +191,9 @@ class Runtime(ABC):
 
     numbers_only: ClassVar[str] = ""
     """Why its times and memory tell nothing of a device; empty: they do. Such a runtime infers, and is never measured."""
+    described_by: ClassVar[Mapping[ModelFormat, tuple[str, ...]]] = {}
+    """Formats of which :meth:`describe` reads the file with these modules alone, and not with the runtime's library: they are
+    described on the machine that asks, and a device need not have the modules."""
     cached_values: ClassVar[bool] = True
     """Whether a model out of ``cache_dir`` gives the values of one that was just compiled; else an inference job caches nothing."""
 

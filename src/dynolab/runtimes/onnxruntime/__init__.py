@@ -52,6 +52,7 @@ class OnnxRuntime(Runtime):
     distributions = (*PACKAGES, "onnx")
     units = (ComputeUnit.CPU, ComputeUnit.GPU, ComputeUnit.NPU)
     option_groups = ("onnx_options", "onnx_execution_providers")
+    described_by: ClassVar[Mapping[ModelFormat, tuple[str, ...]]] = {ModelFormat.ONNX: ("onnx",)}
     row = RuntimeRow(
         artifact="the offline-optimised model, loaded with optimisation off",
         wiped="nothing: the CPU provider keeps no cache",

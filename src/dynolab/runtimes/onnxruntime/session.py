@@ -14,6 +14,7 @@ from dynolab.errors import InferenceFailed
 from dynolab.runtimes._elements import TEXT, element_name, packed, unpacked
 from dynolab.runtimes.base import Array, Session, zeros
 from dynolab.runtimes.onnxruntime import types
+from dynolab.runtimes.onnxruntime.text_model import text_model
 from dynolab.spec.measurements import Notice
 from dynolab.spec.tensors import Dimension, TensorSpec
 
@@ -195,13 +196,8 @@ def _value(array: Array, device: str) -> Any:
 
 def _text_value(array: Array) -> Any:
     """An OrtValue of text: ONNX Runtime makes none of an array, but a model of one constant does."""
-    from onnx import TensorProto, helper
-
-    text = helper.make_tensor("text", TensorProto.STRING, array.shape, [str(item).encode() for item in array.flat])
-    node = helper.make_node("Constant", [], ["y"], value=text)
-    graph = helper.make_graph([node], "text", [], [helper.make_tensor_value_info("y", TensorProto.STRING, None)])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    session = library().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    model = text_model([str(item).encode() for item in array.flat], array.shape)
+    session = library().InferenceSession(model, providers=["CPUExecutionProvider"])
     binding = session.io_binding()
     binding.bind_output("y", "cpu")
     session.run_with_iobinding(binding)
