@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .arm64_image import Image, image
 from .missing import Missing
+from .processes import ENDS_WITH_US
 from .sshd import answers, free_port, known_host
 
 QEMU = "qemu-system-aarch64"
@@ -98,7 +99,7 @@ def arm64_machine(*, clock: str = "", cores: int = 2, memory_mib: int = 1024) ->
         rest += ["-rtc", f"base={clock}"] if clock else []
         with (folder / "qemu.log").open("wb") as log:
             process = subprocess.Popen(
-                [*machine, *boot, *disk, *network, *rest],
+                [*ENDS_WITH_US, *machine, *boot, *disk, *network, *rest],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -21,7 +21,7 @@ import pytest
 
 from .missing import Missing
 from .phone_root import READPROC_ID, SHELL_ID, phone_root
-from .processes import children, name_of
+from .processes import ENDS_WITH_US, children, name_of
 from .sshd import free_port
 from .tcp_proxy import TcpProxy
 
@@ -83,7 +83,7 @@ class Phone:
 
     def switch_on(self) -> None:
         """Boot it, with what lies on it, and lead the server to it."""
-        namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
+        namespaces = [*ENDS_WITH_US, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
         command = [*namespaces, "sh", "-ec", BOOT, str(self._root), str(self.data), sys.executable, str(FIRST)]
         with (self._folder / "adbd.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -167,7 +167,7 @@ def _adb_server(folder: Path) -> Iterator[int]:
     port = free_port()
     environment = {**os.environ, "HOME": str(folder), "ADB_MDNS": "0"}
     with (folder / "adb.log").open("wb") as log:
-        command = ["adb", "-P", str(port), "nodaemon", "server"]
+        command = [*ENDS_WITH_US, "adb", "-P", str(port), "nodaemon", "server"]
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )

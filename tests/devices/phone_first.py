@@ -11,6 +11,8 @@ import os
 import struct
 import sys
 
+SET_PARENT_DEATH_SIGNAL, KILL = 1, 9
+"""prctl(2); it is lost with a change of user."""
 CREATE_RULESET, RESTRICT_SELF = 444, 446
 MAKE_SOCKET, MAKE_FIFO = 1 << 9, 1 << 10
 """linux/landlock.h. Hard links within a folder are none of its rights."""
@@ -32,6 +34,7 @@ def main() -> None:
     os.setgroups([int(one) for one in groups.split(",")])
     os.setgid(int(user))
     os.setuid(int(user))
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, KILL, 0, 0, 0)
     os.execv(command[0], command)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""Before a command: it does not outlive the tests, however they end (util-linux; prctl(2): PR_SET_PDEATHSIG)."""
+
 
 def children(pid: int) -> list[int]:
     """All descendants of a process, parents first."""

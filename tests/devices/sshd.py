@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from .missing import Missing
-from .processes import children, name_of
+from .processes import ENDS_WITH_US, children, name_of
 
 SSHD = "/usr/sbin/sshd"
 ACCOUNT = "pi"
@@ -78,7 +78,11 @@ class Sshd:
         self._write_settings()
         with (self._server / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*ENDS_WITH_US, *self._command()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         end = time.monotonic() + READY_WITHIN_S
         while not answers(self.port):

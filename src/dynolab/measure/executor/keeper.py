@@ -56,6 +56,8 @@ class Keeper:
         self._part = b""
         self._heard_s = self._said_s = time.monotonic()
         self._client: socket.socket | None = None
+        self._attached = False
+        """Whether the client has said which lines it has had: until then none is for it."""
         self._asked = b""
         self._to_client = bytearray()
         self._to_executor = bytearray()
@@ -113,7 +115,7 @@ class Keeper:
 
     def _keep(self, line: bytes) -> None:
         self._lines.append(line)
-        if self._client is not None:
+        if self._attached:
             self._to_client += line + b"\n"
 
     def _say_ended(self) -> None:
@@ -163,6 +165,7 @@ class Keeper:
             self._over = True
         elif word == b"~attach":
             self._forget(int(rest))
+            self._attached = True
             self._to_client += b"".join(one + b"\n" for one in self._lines)
         elif word == b"~beat":
             self._forget(int(rest))
@@ -189,7 +192,7 @@ class Keeper:
     def _drop(self) -> None:
         if self._client is not None:
             self._client.close()
-        self._client, self._asked = None, b""
+        self._client, self._attached, self._asked = None, False, b""
         self._to_client.clear()
 
 
