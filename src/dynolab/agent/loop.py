@@ -64,7 +64,8 @@ class Agent:
         self._door, self._device, self._address = door, device, address
         self._health = Health()
         self._cooling = Cooling(read=lambda: None) if address else Cooling()
-        self._probing = Probing(door, device, take=partial(reached.ask_probe, address) if address else None)
+        take = partial(reached.ask_probe, address) if address else None
+        self._probing = Probing(door, device, take=take, is_here=not address)
         self._stopped = threading.Event()
         self._asking = False
         self._unfit = ""

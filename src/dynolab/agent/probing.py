@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from dynolab import errors
 from dynolab.agent.http import HubDoor
@@ -39,8 +40,11 @@ class Probing:
         device: DeviceOffer,
         *,
         take: Callable[[], Probe] | None = None,
+        is_here: bool = True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``is_here``: what is probed is this machine, which others may be measuring."""
+        self._is_here = is_here
         self._door, self._device, self._take, self._now = door, device, take or take_here, now
         self._every_s = seconds(EVERY, EVERY_S)
         self._measures = TOOLCHAINS_ONLY not in device.attributes and not is_simulated(device.attributes)
@@ -88,7 +92,7 @@ class Probing:
         """A probe to tell: a new one, or the last as long as no hub was there to be told; None: another agent measures here."""
         if self._untold is not None and self._now() - self._untold[1] < self._every_s:
             return self._untold[0]
-        with turn_if_free() as free:
+        with turn_if_free() if self._is_here else nullcontext(True) as free:
             if not free:
                 return None
             self._untold = self._take(), self._now()

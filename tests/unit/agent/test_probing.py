@@ -188,6 +188,10 @@ def test_no_probe_disturbs_what_another_agent_of_the_machine_measures() -> None:
     clock.now_s += POSTPONED_S
     probes.keep()
     assert len(door.reports) == 1
+    elsewhere = Probing(door, OFFER, take=lambda: SHOWN, is_here=False, now=clock)  # type: ignore[arg-type]  # what of a door it needs
+    with turn(compiles=False, waits=lambda: None):
+        elsewhere.keep()
+    assert len(door.reports) == 2, "a device that is reached by an address is another machine"
 
 
 # ---- the probe itself ------------------------------------------------------------------------------------------------

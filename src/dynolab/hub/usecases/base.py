@@ -30,6 +30,7 @@ from dynolab.spec.profiles import Profile
 
 if TYPE_CHECKING:
     from dynolab.hub.usecases.announce_device import Announced
+    from dynolab.hub.usecases.find_probes import Probes
 
 _LETTERS = string.ascii_lowercase + string.digits
 NAME_MAX = 256
@@ -80,6 +81,8 @@ class Hub:
     """The same, with the revision of the tokens: those that are being asked for."""
     announced: dict[str, Announced] = field(default_factory=dict)
     """What was last said of each device (see :mod:`dynolab.hub.usecases.announce_device`)."""
+    shown_probes: dict[str, tuple[tuple[object, ...], Probes]] = field(default_factory=dict)
+    """What was found last of each device's probes, by what it was made of (see :mod:`dynolab.hub.usecases.find_probes`)."""
     followers: Followers = field(default_factory=Followers)
     claims: ConcurrencyLimit = field(
         default_factory=lambda: ConcurrencyLimit(
