@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -26,7 +28,7 @@ from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import AGENT_PROTOCOL, OFFER_NULL, ClaimRequest, DeviceOffer
 from dynolab.spec.joining import JoinRequest
 from dynolab.testing.databases import OwnDatabase
-from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .test_api import in_database
 from .test_pools import Person, introduce
@@ -305,3 +307,57 @@ def test_a_machine_without_a_runtime_is_no_device(hub: RunningHub, ana: Person, 
     assert "no runtime is installed here" in done.stderr
     assert "dynolab[onnxruntime]" in done.stderr, "how to install one"
     assert ana.get(f"/join-tokens/{made['id']}")["state"] == "waiting", "the token is good for when there is one"
+
+
+def test_the_line_is_made_in_a_terminal_which_tells_when_a_machine_has_joined(hub: RunningHub, ana: Person) -> None:
+    command = [sys.executable, "-m", "dynolab.cli.main", "devices", "join-token", "--name", "rack 9", "--wait"]
+    own = {**os.environ, "DYNOLAB_HUB_URL": hub.url, "DYNOLAB_HUB_TOKEN": ana.token}
+    with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        assert asked.stdout is not None
+        line = asked.stdout.readline()
+        machine = Machine(hub)
+        machine.join(shlex.split(line)[-1])
+        machine.announce()
+        _, told = asked.communicate(timeout=60)
+    assert asked.returncode == 0, told
+    assert told == f"joined: box ({machine.id})\n"
+    done = subprocess.run([*command[:-1], "--json"], env=own, capture_output=True, text=True, timeout=60, check=True)
+    made = json.loads(done.stdout)
+    assert (made["state"], made["name"]) == ("waiting", "rack 9")
+    assert made["command"].endswith(made["secret"])
+
+
+@pytest.mark.slow  # a hub of its own is started twice
+def test_a_hub_that_goes_away_is_told_once_and_once_when_it_is_back(tmp_path: Path) -> None:
+    data = tmp_path / "hub"
+    with running_hub(data, "--no-agent") as first:
+        own = tmp_path / "token"
+        own.write_text(first.agent_token)
+        port = int(first.url.rpartition(":")[2])
+        command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", first.url, "--token-file", str(own)]
+        said = (tmp_path / "said").open("w+")
+        process = subprocess.Popen(command, env=environment(tmp_path / "state"), stderr=said, start_new_session=True)
+        try:
+            _until(tmp_path / "said", "this machine is now the device")
+            first.end()
+            _until(tmp_path / "said", "the hub cannot be reached")
+            with running_hub(data, "--no-agent", port=port):
+                _until(tmp_path / "said", "the hub is back after")
+                assert process.poll() is None
+                process.terminate()
+                process.wait(20)
+        finally:
+            process.terminate()
+            process.wait(20)
+            said.close()
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert [sum(text in line for line in lines) for text in ("cannot be reached", "is back")] == [1, 1]
+    assert len(lines) <= 5, lines
+
+
+def _until(path: Path, text: str) -> None:
+    """Wait until a process has written a text."""
+    end = time.monotonic() + 60
+    while text not in path.read_text():
+        assert time.monotonic() < end, path.read_text()
+        time.sleep(0.1)

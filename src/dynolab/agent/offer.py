@@ -12,12 +12,10 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from dynolab import errors, formats, plugins, private_files
+from dynolab.agent import state
 from dynolab.measure import environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec, device_attributes
@@ -170,9 +168,7 @@ def _toolchains() -> list[str]:
 
 def _identity() -> str:
     """This device's id, made when it is first needed."""
-    named = os.environ.get("DYNOLAB_STATE")
-    folder = Path(named) if named else platformdirs.user_state_path("dynolab")
-    path = folder / "device-id"
+    path = state.folder() / "device-id"
     if not path.exists():
         private_files.write(path, str(uuid.uuid4()))
     return path.read_text(encoding="ascii").strip()
