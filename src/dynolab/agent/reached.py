@@ -55,7 +55,7 @@ def look(address: str, runtimes: Sequence[str], tell: Tell) -> Found:
         runtime_named(name)
     with closing(connect(address)) as connection, connection.session(runtimes, tell) as session:
         device = Device(session, lambda event: None)
-        surveys = {name: device.look(name) for name in runtimes}
+        surveys = {name: device.look(name, loads=True) for name in runtimes}
         device.close()
     return Found(
         next(iter(surveys.values())),

@@ -56,9 +56,9 @@ class Device:
         self.now_ns = 0
         """The device's monotonic clock as its last answer told it: time that the line takes is no time of the device."""
 
-    def look(self, runtime: str) -> Survey:
-        """What the device is now. Raises :class:`~dynolab.errors.DeviceUnstable` for an executor of another protocol."""
-        found = self._order(Verb.LOOK, Look(runtime), Survey)
+    def look(self, runtime: str, *, loads: bool = False) -> Survey:
+        """What the device is now; ``loads``: whether the runtime's library really does, too. Raises :class:`~dynolab.errors.DeviceUnstable` for an executor of another protocol."""
+        found = self._order(Verb.LOOK, Look(runtime, loads), Survey)
         if found.protocol != PROTOCOL_VERSION:
             raise errors.DeviceUnstable(
                 f"the device's executor speaks protocol {found.protocol}, this side {PROTOCOL_VERSION}",

@@ -73,9 +73,10 @@ class Files(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A runtime, by name."""
+    """A runtime, by name. ``loads``: its library is loaded once, in a process of its own, to see whether it does."""
 
     runtime: str
+    loads: bool = False
 
 
 @dataclass(frozen=True, slots=True)

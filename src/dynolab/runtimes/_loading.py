@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import signal
 import subprocess
@@ -11,8 +12,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-
-import platformdirs
 
 from dynolab import private_files
 
@@ -29,11 +28,11 @@ def why_not(name: str, versions: Mapping[str, str]) -> str | None:
     That it does is remembered for these versions and this Python; that it does not is tried again each time.
     """
     path, key = _remembered(), _key(name, versions)
-    known = _known(path)
+    known = _known(path) if path is not None else set()
     if key in known:
         return None
     reason = _tried(name)
-    if reason is None:
+    if reason is None and path is not None:
         with suppress(OSError):
             private_files.write(path, json.dumps(sorted({*known, key})))
     return reason
@@ -64,9 +63,16 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _remembered() -> Path:
-    """Of this user's: it is about the libraries that are installed, not about the device that an agent serves."""
-    return platformdirs.user_cache_path("dynolab") / "loaded-runtimes.json"
+def _remembered() -> Path | None:
+    """Where it is kept of this user (XDG Base Directory Specification): it is about installed libraries, not about the device.
+
+    No library is asked for the place: this runs on devices that have nothing but what measures. None: there is no home.
+    """
+    for name, below in (("XDG_CACHE_HOME", ""), ("HOME", ".cache")):
+        named = Path(os.environ.get(name, ""))
+        if named.is_absolute():
+            return named / below / "dynolab" / "loaded-runtimes.json"
+    return None
 
 
 def _known(path: Path) -> set[str]:

@@ -330,12 +330,20 @@ class Installed:
 
 def loaded_runtimes() -> list[Installed]:
     """The same, each library tried once in a process of its own: what does not load here is unavailable, with the reason."""
-    from dynolab.runtimes import _loading
 
     def tried(one: Installed) -> Installed:
-        return one if one.unavailable else replace(one, unavailable=_loading.why_not(one.name, one.versions))
+        if one.unavailable is not None or one.runtime is None:
+            return one
+        return replace(one, unavailable=why_not_loaded(one.runtime))
 
     return [tried(one) for one in installed_runtimes()]
+
+
+def why_not_loaded(runtime: Runtime) -> str | None:
+    """Why the library of an installed runtime does not load here, in words; None: it does. That it does is remembered."""
+    from dynolab.runtimes import _loading  # needed once in a while
+
+    return _loading.why_not(runtime.name, runtime.versions())
 
 
 def installed_runtimes() -> list[Installed]:

@@ -90,7 +90,7 @@ class Executor:
             memory_method=memory_readings.method(),
             clock=datetime.now(UTC).isoformat(timespec="seconds"),
             sandbox=confines.name,
-            unavailable=_unavailable(wanted.runtime),
+            unavailable=_unavailable(wanted),
             versions=_versions(wanted.runtime),
         )
 
@@ -150,11 +150,12 @@ def _versions(runtime: str) -> dict[str, str]:
         return {}
 
 
-def _unavailable(runtime: str) -> str | None:
+def _unavailable(wanted: Look) -> str | None:
     """Why the runtime cannot be used here, or None."""
-    from dynolab.runtimes.base import runtime_named  # with numpy: most orders need neither
+    from dynolab.runtimes.base import runtime_named, why_not_loaded  # with numpy: most orders need neither
 
     try:
-        return runtime_named(runtime).unavailable()
+        runtime = runtime_named(wanted.runtime)
+        return runtime.unavailable() or (why_not_loaded(runtime) if wanted.loads else None)
     except (errors.NotFound, errors.PluginMissing) as error:
         return error.message
