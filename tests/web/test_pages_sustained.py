@@ -80,12 +80,13 @@ def test_the_form_asks_for_a_length_and_the_job_has_time_for_it(
 ) -> None:
     page = visit(f"/submit?model={seeded.model('long')}", **browser)
     page.get_by_role("checkbox", name=DEVICE).first.check()
-    field = page.get_by_label("Sustained run", exact=False).first
+    field = page.locator('[id="option.sustained"]')
     field.fill("soon")
     send = page.get_by_role("button", name="Submit", exact=True)
     send.click()
-    page.get_by_text("--sustained").first.wait_for()
-    page.get_by_label("Sustained run", exact=False).first.fill("10m")
+    page.locator('[id="problem-option.sustained"]').get_by_text("soon").wait_for()
+    page.locator("#problems").get_by_text("soon").wait_for()
+    field.fill("10m")
     send.click()
     page.wait_for_url(re.compile("/jobs/j"))
     made = seeded.api("GET", f"jobs/{page.url.rstrip('/').rpartition('/')[2]}")

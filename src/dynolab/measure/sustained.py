@@ -6,7 +6,7 @@ A change is looked for in the windows' medians, what it comes from in what was r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from random import Random
 from statistics import median
@@ -40,6 +40,7 @@ EXPLAINS = 0.5
 DISTURBED_MOST = 0.1
 """Windows that something disturbed, as a share, above which the figures are noisy."""
 RESAMPLES, SEED = 1000, 20250
+NOMINAL = "a part of a larger machine tells a nominal clock, which never changes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,16 @@ def judge(windows: Sequence[SustainedWindow], around: Around) -> Sustained:
     """The finding of a run that left windows, one at least."""
     if not windows:
         raise Bug("a sustained run left no windows")
+    unavailable = dict(around.unavailable or {})
+    if around.is_shared:
+        windows = [replace(one, clock_hz=None) for one in windows]
+        unavailable.setdefault("clock", NOMINAL)
     slower = SHARED_SLOWER if around.is_shared else SLOWER
     change = find_slowdown([one.median_ns for one in windows], slower)
     first, steady = _parts(windows, change)
     ratio = _ratio(first, steady)
     lower, upper = _ratio_range(first, steady, SHARED_WIDTH if around.is_shared else LEAST_WIDTH)
-    cause = None if change is None else _cause(windows[:change], windows[change:], around)
+    cause = None if change is None else _cause(windows[:change], windows[change:])
     slowed_after_ns = None if change is None else windows[change].at_ns
     return Sustained(
         asked_s=around.asked_s,
@@ -80,7 +85,7 @@ def judge(windows: Sequence[SustainedWindow], around: Around) -> Sustained:
         cause=cause,
         explanation=_explanation(windows, slowed_after_ns, cause),
         verdict=_verdict(windows, cause, around),
-        unavailable=dict(around.unavailable or {}),
+        unavailable=unavailable,
     )
 
 
@@ -212,25 +217,25 @@ def _resampled(values: Sequence[int], random: Random) -> list[int]:
 # ---- what it comes from -----------------------------------------------------------------------------------------------
 
 
-def _cause(before: Sequence[SustainedWindow], after: Sequence[SustainedWindow], around: Around) -> SlowdownCause:
+def _cause(before: Sequence[SustainedWindow], after: Sequence[SustainedWindow]) -> SlowdownCause:
     """The first that explains it: who took the CPU away, what the device says of itself, who else is on the machine."""
     kernels = [_middle(part, lambda one: one.kernel_ns) for part in (before, after)]
     is_slower_cpu = None not in kernels and kernels[1] >= CALM_SLOWDOWN * kernels[0]  # type: ignore[operator] # both are known
     lost = 1 - 1 / max(1.0, _ratio(before, after))
     if _waited_share(after) - _waited_share(before) >= EXPLAINS * lost:
         return SlowdownCause.WAITING
-    if _was_throttled(before, after, around):
+    if _was_throttled(before, after):
         return SlowdownCause.THROTTLING
     if _others_cores(after) - _others_cores(before) >= OTHERS_CORES:
         return SlowdownCause.OTHER_LOAD
     if not is_slower_cpu:
         return SlowdownCause.UNEXPLAINED
-    return SlowdownCause.NEIGHBOUR if _clocks(before, after, around) else SlowdownCause.SLOWER_CPU
+    return SlowdownCause.NEIGHBOUR if _clocks(before, after) else SlowdownCause.SLOWER_CPU
 
 
-def _was_throttled(before: Sequence[SustainedWindow], after: Sequence[SustainedWindow], around: Around) -> bool:
+def _was_throttled(before: Sequence[SustainedWindow], after: Sequence[SustainedWindow]) -> bool:
     """Whether the device tells that it slowed itself down: by its clock, for heat, or for want of power."""
-    clocks = _clocks(before, after, around)
+    clocks = _clocks(before, after)
     fell = clocks is not None and clocks[1] <= (1 - CLOCK_FELL) * clocks[0]
     held = [_middle(part, lambda one: one.held_back) for part in (before, after)]
     rose = (held[1] or 0.0) > (held[0] or 0.0)
@@ -238,12 +243,10 @@ def _was_throttled(before: Sequence[SustainedWindow], after: Sequence[SustainedW
     return fell or rose or rates[1] > rates[0]
 
 
-def _clocks(
-    before: Sequence[SustainedWindow], after: Sequence[SustainedWindow], around: Around
-) -> tuple[float, float] | None:
-    """The clock on both sides; None where it is not told, as in a virtual machine, whose figure is a nominal one."""
+def _clocks(before: Sequence[SustainedWindow], after: Sequence[SustainedWindow]) -> tuple[float, float] | None:
+    """The clock on both sides; None where it is not told."""
     found = [_middle(part, lambda one: one.clock_hz) for part in (before, after)]
-    return None if around.is_shared or found[0] is None or found[1] is None else (found[0], found[1])
+    return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 
 def _waited_share(windows: Sequence[SustainedWindow]) -> float:

@@ -17,8 +17,15 @@ SLICE_NS = 100_000_000
 """Between two looks at the reference kernel: each takes 0.5 ms, in which the device rests."""
 ROOM = 1 << 18
 """Iterations of one window at most: what a model of microseconds does beyond them is another window's."""
-READINGS = ("clock", "neighbours", "steal", "thermal")
+READINGS = ("clock", "neighbours", "nvidia", "steal", "thermal")
 """Read at each window's end, 1 to 2 ms altogether."""
+_HELD_BACK = (
+    "thermal.cooling_state",
+    "thermal.firmware_throttled",
+    "nvidia.heat",
+    "nvidia.power_brake",
+    "nvidia.power_cap",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,8 @@ def _window(
 ) -> SustainedWindow:
     """One window of its slices and of what was read at its end."""
     kernels = sorted(one.kernel_ns for one in slices if one.kernel_ns)
-    held = [read[key] for key in ("thermal.cooling_state", "thermal.firmware_throttled") if key in read]
+    held = [read[key] for key in _HELD_BACK if key in read]
+    celsius = [read[key] for key in ("thermal.max_celsius", "nvidia.max_celsius") if key in read]
     return SustainedWindow(
         at_ns=at_ns,
         wall_ns=wall_ns,
@@ -110,7 +118,7 @@ def _window(
         kernel_threads=slices[-1].kernel_threads,
         core=slices[-1].core,
         clock_hz=read.get("clock.max_hz"),
-        celsius=read.get("thermal.max_celsius"),
+        celsius=max(celsius, default=None),
         held_back=sum(held) if held else None,
         throttle_events=_whole(read.get("thermal.throttle_events")),
     )

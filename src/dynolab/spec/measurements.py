@@ -118,9 +118,9 @@ class SustainedWindow:
     clock_hz: float | None = None
     """Of the fastest CPU, at the window's end; so are the following."""
     celsius: float | None = None
-    """The hottest zone."""
+    """The hottest zone or GPU."""
     held_back: float | None = None
-    """States of cooling devices, and reasons of the firmware, that slow the device down; 0: nothing does."""
+    """States of cooling devices, reasons of the firmware, and GPUs whose driver holds them back, altogether; 0: nothing slows the device down."""
     throttle_events: int | None = None
     """How often a core or package crossed its thermal threshold in the window."""
 

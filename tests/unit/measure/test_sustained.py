@@ -116,6 +116,8 @@ def test_a_virtual_machine_needs_a_larger_change_and_its_clock_tells_nothing() -
     assert found.cause is SlowdownCause.SLOWER_CPU
     assert found.throttled_after_ns is None
     assert "throttling, or a busy neighbour" in found.explanation
+    assert (found.first.clock_hz, found.windows[0].clock_hz) == (None, None), "a nominal figure is none"
+    assert "nominal" in found.unavailable["clock"]
 
 
 def late(before: float, after: float) -> Callable[[int], float]:

@@ -917,6 +917,7 @@ sentence-threads-waited-in-of-the-windows = threads waited for a CPU in { $share
 sentence-the-cpu-ran-below-its-best-in-windows = the CPU ran below its best speed in { $share } of the windows, as with a busy neighbour or a lower clock
 sentence-the-device-was-slower-when-it-began = the device was { $share } slower already when it began than in the inference stage
 sentence-windows-are-few = { $count } windows are few: a longer run has more
+sentence-a-part-of-a-larger-machine-tells-a-nominal-clock = a part of a larger machine tells a nominal clock, which never changes
 sentence-the-sustained-run-failed = the sustained run failed: { $said }
 sentence-no-sustained-run-was-asked-for = no sustained run was asked for: --sustained 10m
 sentence-the-two-fastest-processes-differ = the two fastest processes differ by { $share }, and a third may by as much again

@@ -1396,6 +1396,7 @@ sentence-threads-waited-in-of-the-windows = 在 { $share } 的窗口中线程等
 sentence-the-cpu-ran-below-its-best-in-windows = 在 { $share } 的窗口中 CPU 低于其最佳速度，就像有忙碌的邻居或时钟较低
 sentence-the-device-was-slower-when-it-began = 开始时设备已比推理阶段慢 { $share }
 sentence-windows-are-few = { $count } 个窗口太少：更长的运行会有更多
+sentence-a-part-of-a-larger-machine-tells-a-nominal-clock = 较大机器的一部分只告知标称时钟，它从不改变
 sentence-the-sustained-run-failed = 持续运行失败：{ $said }
 sentence-no-sustained-run-was-asked-for = 没有要求持续运行：--sustained 10m
 sentence-the-two-fastest-processes-differ = 最快的两个进程相差 { $share }，第三个可能再相差这么多
