@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
+    click.option(
+        "--device",
+        metavar="ADDRESS",
+        help="The device on which they take turns, such as ssh://pi@board. Default: here.",
+    ),
     click.option("--runtime-a", help="Runtime of model A; default: the format's own."),
     click.option("--runtime-b", help="Runtime of model B."),
     click.option("--options-a", default="", help="Options of A, in AI Hub's grammar."),
@@ -86,20 +91,24 @@ def _written(name: str) -> str:
 
 
 def compare(a: Path, b: Path | None, floor: float | None, as_json: bool, asked: Mapping[str, Any]) -> int:
-    """Run the duet here and show it; 1 when a stage became slower."""
+    """Run the duet, here or on the device at an address, and show it; 1 when a stage became slower."""
     import json
+    from contextlib import closing
 
-    from dynolab.connections.base import this_machine
+    from dynolab.connections.base import check_address, connect, this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.compare import plugin as job
     from dynolab.sandbox import base as sandbox
     from dynolab.spec import codec
 
+    address = asked["device"]
+    if address is not None:
+        check_address(address)
     if asked["require_sandbox"]:
         sandbox.require()
-    spec = job.validate(_spec(a, b, floor, asked))
-    with follow(spec) as progress:
-        found = job.run(spec, Context(this_machine(), progress))
+    spec = job.validate(_spec(a, b, floor, asked), here=address is None)
+    with closing(this_machine() if address is None else connect(address)) as connection, follow(spec) as progress:
+        found = job.run(spec, Context(connection, progress))
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:
