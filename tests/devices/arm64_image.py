@@ -30,6 +30,7 @@ PACKAGES = [
     "bash",
     "busybox-static",
     "coreutils",
+    "dash",
     "findutils",
     "grep",
     "gzip",
@@ -186,6 +187,8 @@ def _make_root(root: Path, packages: Iterable[Path]) -> None:
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
         unpack(package, root, without=NOT_UNPACKED)
+    (root / "usr/bin/sh").unlink(missing_ok=True)
+    (root / "usr/bin/sh").symlink_to("dash")  # a script of its package does that
     written = {
         "etc/passwd": PASSWD,
         "etc/group": GROUP,

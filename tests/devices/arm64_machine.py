@@ -18,6 +18,7 @@ from pathlib import Path
 from .arm64_image import Image, image
 from .missing import Missing
 from .processes import ENDS_WITH_US
+from .ssh_client import SshClient
 from .sshd import answers, free_port, known_host
 
 QEMU = "qemu-system-aarch64"
@@ -26,7 +27,7 @@ CPU = "cortex-a76"
 BOOTED_WITHIN_S = 300.0
 
 
-class Arm64Machine:
+class Arm64Machine(SshClient):
     """A running one: its user is ``pi``, without a password, and ``key`` lets in. Files of the client's side lie in ``client``."""
 
     user = "pi"
@@ -37,11 +38,6 @@ class Arm64Machine:
         self.known_hosts = folder / "known_hosts"
         self.known_hosts.write_text(known_host(port, made.host_key.with_suffix(".pub")), encoding="utf-8")
         self._process, self._console = process, folder / "console"
-
-    @property
-    def address(self) -> str:
-        """Where it is, as the command line takes it."""
-        return f"ssh://{self.user}@127.0.0.1:{self.port}"
 
     @property
     def console(self) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .missing import Missing
 from .processes import ENDS_WITH_US, children, name_of
+from .ssh_client import SshClient
 
 SSHD = "/usr/sbin/sshd"
 ACCOUNT = "pi"
@@ -31,7 +32,7 @@ printf 'no end of line'
 """A shell profile that speaks on both streams, also for commands that nobody types."""
 
 
-class Sshd:
+class Sshd(SshClient):
     """A server, with a home of its own for who logs in. Files of the client's side lie in ``client``.
 
     With an ``account`` of its own the one who logs in is not who runs the tests: for root only, since the server must become it.
@@ -57,11 +58,6 @@ class Sshd:
         self._process: subprocess.Popen[bytes] | None = None
         self._new_host_key()
         self.trust()
-
-    @property
-    def address(self) -> str:
-        """Where the device is, as the command line takes it."""
-        return f"ssh://{self.user}@127.0.0.1:{self.port}"
 
     @property
     def cache(self) -> Path:
@@ -137,35 +133,6 @@ class Sshd:
         self.close()
         self._new_host_key()
         self.open()
-
-    def write_client_settings(self, **more: str) -> Path:
-        """An ssh_config for the client that finds the device as ``board``, with what else is given as its settings."""
-        settings = {
-            "HostName": "127.0.0.1",
-            "Port": str(self.port),
-            "User": self.user,
-            "IdentityFile": str(self.key),
-            "IdentitiesOnly": "yes",
-            "UserKnownHostsFile": str(self.known_hosts),
-            "StrictHostKeyChecking": "yes",
-            **more,
-        }
-        path = self.client / "config"
-        lines = ["Host board 127.0.0.1", *(f"    {name} {value}" for name, value in settings.items())]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
-
-    @contextmanager
-    def as_home(self, **more: str) -> Iterator[None]:
-        """Connections that this process makes use the client's settings, as those of its home; with what else is given."""
-        (self.client / ".ssh").mkdir(exist_ok=True)
-        self.write_client_settings(**more).rename(self.client / ".ssh" / "config")
-        before = os.environ.get("HOME")
-        os.environ["HOME"] = str(self.client)
-        try:
-            yield
-        finally:
-            os.environ.pop("HOME") if before is None else os.environ.__setitem__("HOME", before)
 
     def write_profile(self, text: str = NOISE) -> None:
         """What the shell of who logs in reads first, for commands too (bash reads it when sshd starts it)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -140,26 +141,54 @@ def test_an_alias_and_a_jump_host_of_the_users_own_settings(board: Sshd) -> None
 # ---- what is there ---------------------------------------------------------------------------------------------------
 
 
+BARE = "sh chmod mkdir printf cat ls df rm mv cut sha256sum stat tail tar gzip touch uname"
+"""The programs of a board with little on it."""
+
+
+def _bare(device: Sshd, python: str | None, *, machine: str | None = None) -> None:
+    """The device's programs are links to this machine's, but for Python, and what it says of its processor."""
+    programs = device.home / "bin"
+    programs.mkdir()
+    for name in BARE.split():
+        (programs / name).symlink_to(Path("/usr/bin") / name if Path("/usr/bin", name).exists() else Path("/bin", name))
+    written = {"python3": python, "uname": machine and f"echo {machine}"}
+    for name, script in written.items():
+        if script is not None:
+            (programs / name).unlink(missing_ok=True)
+            (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+            (programs / name).chmod(0o755)
+    (device.home / ".bashrc").write_text(f"PATH={programs}\n")
+
+
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("python", "said"),
     [
         (None, "has no Python"),
-        ('echo "/usr/bin/python3 3 9"', "the newest Python of"),
+        pytest.param('echo "/usr/bin/python3 3 9"', r"the newest Python of .* is 3\.9", marks=pytest.mark.slow),
     ],
 )
-def test_a_python_that_does_not_do(ssh_device: Sshd, tmp_path: Path, script: str | None, said: str) -> None:
-    """Its programs are links to this machine's, all but Python."""
-    programs = ssh_device.home / "bin"
-    programs.mkdir()
-    for name in ("sh", "mkdir", "printf", "cat", "ls", "df", "rm", "mv", "cut", "sha256sum", "tail"):
-        (programs / name).symlink_to(Path("/usr/bin") / name if Path("/usr/bin", name).exists() else Path("/bin", name))
-    if script is not None:
-        (programs / "python3").write_text(f"#!/bin/sh\n{script}\n")
-        (programs / "python3").chmod(0o755)
-    (ssh_device.home / ".bashrc").write_text(f"PATH={programs}\n")
-    with opened(ssh_device) as connection, pytest.raises(PluginMissing, match=said) as caught:
+def test_a_device_without_a_python_that_does_gets_one_of_its_own(
+    ssh_device: Sshd, tmp_path: Path, python: str | None, said: str
+) -> None:
+    _bare(ssh_device, python)
+    events: list[Mapping[str, Any]] = []
+    with opened(ssh_device) as connection:
+        profile = profiled(connection, model(tmp_path), events.append)
+    assert profile.inference.time is not None
+    assert profile.environment["libc"] == "glibc 2.41"
+    assert str(ssh_device.cache / "envs") in profile.environment["python"]
+    assert any(re.search(said, str(one.get("text"))) for one in events)
+
+
+def test_an_architecture_that_no_python_is_made_for(ssh_device: Sshd, tmp_path: Path) -> None:
+    _bare(ssh_device, None, machine="riscv64")
+    with (
+        opened(ssh_device) as connection,
+        pytest.raises(PluginMissing, match="there is one for aarch64, x86_64") as caught,
+    ):
         profiled(connection, model(tmp_path))
-    assert caught.value.hint
+    assert "has no Python" in caught.value.message
+    assert "apt install python3" in str(caught.value.hint)
     assert not (ssh_device.cache / "envs").exists()
 
 

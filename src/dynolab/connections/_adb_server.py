@@ -156,7 +156,8 @@ def connect_again(serial: str) -> None:
     if ":" not in serial:
         return
     for request in (f"host:disconnect:{serial}", f"host:connect:{serial}"):
-        with suppress(OSError, Refused, Error), connect() as made:
+        with suppress(OSError, Refused, Error, ValueError), connect() as made:
+            made.settimeout(CONNECT_S)  # a device that is not there keeps the server waiting for longer
             ask(made, request)
             read(made, int(read(made, 4), 16))
 

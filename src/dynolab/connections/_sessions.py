@@ -87,9 +87,13 @@ class RemoteSession(Session):
     def _first_line(self, command: Sequence[str]) -> tuple[Stream, str]:
         """A keeper's stream and the first line of its own: before it may come noise of a shell's start-up files."""
         stream = self._remote.start(command)
-        while (line := stream.receive()) is not None:
-            if line.startswith(("~opened ", "~attached", "~gone", "~failed")):
-                return stream, line
+        try:
+            while (line := stream.receive()) is not None:
+                if line.startswith(("~opened ", "~attached", "~gone", "~failed")):
+                    return stream, line
+        except BaseException:
+            stream.close()
+            raise
         return stream, ""
 
     def _attaching(self) -> list[str]:
@@ -111,9 +115,10 @@ class RemoteSession(Session):
 
         def attach() -> None:
             stream, line = self._first_line(self._attaching())
-            if not line:
-                raise DeviceLost(f"{self._remote.address} closed the line")
             if line != "~attached":
+                stream.close()
+                if not line:
+                    raise DeviceLost(f"{self._remote.address} closed the line")
                 self._end = _GONE
                 return
             with self._writing:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
+from dynolab.connections._python_install import bring_python
 from dynolab.connections._remote import SILENT_S, Remote
 from dynolab.connections._ssh_errors import refused
 from dynolab.connections.base import Tell
@@ -147,24 +148,26 @@ class SshRemote(Remote):
         return self.ask(f"umask 077; mkdir -p {named} && cd {named} && pwd -P")
 
     def interpreter(self, tell: Tell) -> str:
-        """The newest that it has. Raises :class:`PluginMissing`."""
-        del tell
+        """The newest that it has; one of our own where it has none, or none that is new enough. Raises :class:`PluginMissing`."""
         code = "import sys; print(sys.executable, *sys.version_info[:2])"
         tries = "; ".join(f"{name} -c {shlex.quote(code)} 2>/dev/null" for name in PYTHONS)
         found = [line.rsplit(" ", 2) for line in self.ask(f"{tries}; :").splitlines()]
         for path, major, minor in (one for one in found if len(one) == 3):
             if (int(major), int(minor)) >= OLDEST:
                 return path
-        if found:
-            newest = ".".join(found[0][-2:])
-            raise PluginMissing(
-                f"the newest Python of {self.address} is {newest}, and dynolab needs {'.'.join(map(str, OLDEST))} or newer",
-                hint="a newer one on the device; Debian 12, Ubuntu 24.04 and Raspberry Pi OS of 2023 have one",
-            )
-        raise PluginMissing(
-            f"{self.address} has no Python: {', '.join(PYTHONS)} were looked for",
-            hint="on Debian and its kin: apt install python3 python3-venv",
+        newest = (
+            f"the newest Python of {self.address} is {'.'.join(found[0][-2:])}"
+            if found
+            else f"{self.address} has no Python"
         )
+        tell(f"{newest}, and {'.'.join(map(str, OLDEST))} is needed: it gets one of its own")
+        try:
+            return bring_python(self, self.ask("uname -m"), tell)
+        except PluginMissing as error:
+            raise PluginMissing(
+                f"{newest}, and dynolab needs {'.'.join(map(str, OLDEST))} or newer; one of its own it cannot get: {error.message}",
+                hint=f"on Debian and its kin: apt install python3 python3-venv. {error.hint or ''}".rstrip(),
+            ) from error
 
     # -- files ----------------------------------------------------------------------------------------------------
 
