@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import shlex
 import time
 
 from dynolab import errors
@@ -12,6 +13,7 @@ from dynolab.agent import state
 from dynolab.agent.http import HubDoor, greet
 from dynolab.agent.outage import Outage
 from dynolab.agent.state import Membership
+from dynolab.agent.unit import program
 from dynolab.spec.agents import AGENT_PROTOCOL
 from dynolab.spec.joining import AGENT_PREFIX, JOIN_PREFIX, JoinRequest
 
@@ -72,8 +74,9 @@ def join(url: str, join_token: str, device_id: str, name: str) -> Membership:
     joined = Membership(url, asked.token, told.name)
     state.save(state.file(), joined)
     state.asked_file().unlink(missing_ok=True)
+    again = f"{shlex.quote(str(program()))} agent"
     log.info(
-        "joined %s as an agent of %s; %s keeps that: from now on `dynolab agent` does", url, told.account, state.file()
+        "joined %s as an agent of %s; to start it again: %s (%s keeps the rest)", url, told.account, again, state.file()
     )
     return joined
 

@@ -57,9 +57,9 @@ WantedBy=default.target
 def system_unit(options: Sequence[str] = ()) -> str:
     """The unit for the whole machine, as a user of its own."""
     joins = (
-        f"sudo -u {USER} DYNOLAB_STATE={SYSTEM_STATE} {shlex.quote(str(_program()))} agent --hub URL --join-token TOKEN"
+        f"sudo -u {USER} DYNOLAB_STATE={SYSTEM_STATE} {shlex.quote(str(program()))} agent --hub URL --join-token TOKEN"
     )
-    home = "read-only" if str(_program()).startswith(HOMES) else "yes"
+    home = "read-only" if str(program()).startswith(HOMES) else "yes"
     kept = {"DYNOLAB_STATE": SYSTEM_STATE, "XDG_CACHE_HOME": SYSTEM_CACHE}
     return f"""\
 # Save this as /etc/systemd/system/dynolab-agent.service, then:
@@ -90,13 +90,13 @@ WantedBy=multi-user.target
 """
 
 
-def _program() -> Path:
+def program() -> Path:
     """The command beside the interpreter; the environment's own, not what it leads to."""
     return Path(sys.executable).with_name("dynolab")
 
 
 def _start(options: Sequence[str]) -> str:
-    return " ".join(map(_word, [str(_program()), "agent", "--wait-for-hub", *options]))
+    return " ".join(map(_word, [str(program()), "agent", "--wait-for-hub", *options]))
 
 
 def _word(text: str) -> str:
