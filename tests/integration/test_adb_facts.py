@@ -9,22 +9,24 @@ from dynolab.measure.device import Device
 from dynolab.measure.orders import Survey
 from dynolab.spec.device_attributes import attributes, slug, version
 
-from ..devices.fixtures import present
-from ..devices.phone import phone as new_phone
+from ..devices.phone import Phone
 
 
-def survey() -> Survey:
-    with present("adbd", new_phone()) as found, found.as_server(), closing(connect(found.address)) as connection:
-        with connection.session(["null"], lambda text: None) as session:
-            device = Device(session, lambda event: None)
-            told = device.look("null", loads=True)
-            device.close()
-            return told
+def survey(phone: Phone) -> Survey:
+    with (
+        phone.as_server(),
+        closing(connect(phone.address)) as connection,
+        connection.session(["null"], lambda text: None) as session,
+    ):
+        device = Device(session, lambda event: None)
+        told = device.look("null", loads=True)
+        device.close()
+        return told
 
 
-def test_a_phone_has_its_own_name_system_chip_and_libraries() -> None:
+def test_a_phone_has_its_own_name_system_chip_and_libraries(phone: Phone) -> None:
     """By its properties; cores and memory are those of the machine that stands in for it."""
-    told = survey()
+    told = survey(phone)
     facts = told.device
     assert (facts.name, facts.os, version(facts), facts.form) == ("Samsung Galaxy S24", "Android", "14", "phone")
     assert set(attributes(facts)) == {
