@@ -64,7 +64,7 @@ class Executor:
     def carry_out(self, verb: str, document: Any) -> object:
         """The answer of a verb, encoded. Raises :class:`~dynolab.errors.SpecInvalid` for an order that is none."""
         if verb not in self._verbs:
-            raise errors.SpecInvalid(f"there is no verb {verb[:100]!r}", hint=f"there are: {', '.join(self._verbs)}")
+            raise errors.Bug(f"there is no verb {verb[:100]!r}", hint=f"there are: {', '.join(self._verbs)}")
         kind, method = self._verbs[Verb(verb)]
         answer = method(codec.decode(kind, document, f"the order {verb}"))
         return None if answer is None else codec.encode(answer)
@@ -136,7 +136,7 @@ class Executor:
 
     def _at(self, name: str) -> PlaceFolder:
         if name not in self._places:
-            raise errors.SpecInvalid(f"the place {name[:100]!r} was not prepared", hint="prepare it first")
+            raise errors.Bug(f"the place {name[:100]!r} was not prepared")
         return self._places[name]
 
 
