@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dynolab.measure import android, cgroups, emulation, nvidia
+from dynolab.measure import android, cgroups, dumpsys, emulation, nvidia
 from dynolab.measure.cores import arm_name, core_types, numbers_of
 from dynolab.measure.machine import is_name, machine
 from dynolab.measure.nvidia import Gpu
@@ -82,6 +82,7 @@ def environment(root: Path = Path("/")) -> dict[str, str]:
         "cpu_isolation": text(root, f"{_CPU}/isolated") or "none",
         **_memory_settings(root),
         **_cgroup_limits(root),
+        **dumpsys.state(root),
         "load_average": _said(root, "proc/loadavg"),
     }
     return found | {f"env.{name}": value for name, value in sorted(os.environ.items()) if is_tuning(name)}
