@@ -62,9 +62,14 @@ def test_model_is_profiled_in_all_stages_with_its_layers_and_nothing_runs_on(and
     assert list((android.data / "dynolab" / "workspaces").iterdir()) == []
 
 
-def test_what_is_brought_is_for_the_user_alone(android: Phone, tmp_path: Path) -> None:
+def test_what_is_brought_is_for_the_user_alone_and_what_the_phone_says_is_recorded(
+    android: Phone, tmp_path: Path
+) -> None:
     (tmp_path / "m.null").write_text("{}", encoding="utf-8")
-    _profile(android.address, tmp_path / "m.null", [], "--max_profiler_iterations 5")
+    profile = _profile(android.address, tmp_path / "m.null", [], "--max_profiler_iterations 5")
+    assert profile.environment["battery"] == "81 %, charging (USB), 28.7 °C"
+    assert profile.environment["thermal_status"] == "none; CPU 44.1 °C, skin 31.4 °C"
+    assert (profile.device.os, profile.device.os_version) == ("Android", "14")
     for path in (android.data / "dynolab").rglob("*"):
         assert path.lstat().st_uid == SHELL_ID
         assert path.is_symlink() or path.stat().st_mode & 0o022 == 0, path
