@@ -156,6 +156,10 @@ class Drill:
                 blow.undo()
                 under.remove((at, device, blow))
             free = [one for one in devices if all(one is not other for _, other, _ in under)]
+            for one in free:
+                if not one.is_up():
+                    self.result.wrong.append(f"an agent ended by itself: {one.log[-500:]}")
+                    one.start()
             if now >= next_at and open_ > len(devices) and free:
                 device = self._draw.choice(free)
                 blow = device.blows(self._draw, LEASE_S)

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dynolab import errors, formats, plugins, private_files
 from dynolab.agent import state
-from dynolab.measure import environment
+from dynolab.measure import deaths, environment
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec, device_attributes
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 SIMULATORS = {"hexagon-v73": "sm8550"}
 """What can be simulated, and the chipset that models are built for then."""
+ASKED_MOST = 3
+"""Times that a machine is asked what it offers, if that is ended from outside."""
 FRAMEWORKS = {ModelFormat.ONNX: "onnx", ModelFormat.TFLITE: "tflite"}
 """AI Hub's attribute ``framework:`` by the format that a runtime reads."""
 
@@ -125,11 +128,24 @@ def simulator_of(whole: DeviceOffer, simulated: str, name: str | None) -> Device
 
 
 def ask(name: str | None = None, simulated: str = "") -> DeviceOffer:
-    """The same, or that of a simulator, found out in a process of its own. Raises what :func:`simulator_of` does."""
+    """The same, or that of a simulator, found out in a process of its own. Raises what :func:`simulator_of` does.
+
+    Raises :class:`~dynolab.errors.DeviceLost` where somebody ends that process again and again, as a system without memory does.
+    """
+    for _ in range(ASKED_MOST - 1):
+        with suppress(errors.DeviceLost):
+            return _asked(name, simulated)
+    return _asked(name, simulated)
+
+
+def _asked(name: str | None, simulated: str) -> DeviceOffer:
     command = [sys.executable, "-m", "dynolab.agent.offer", name or "", simulated]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, umask=0o022
-    )  # bytecode is for workers, too
+    # The umask: bytecode is for workers, too.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)
+    if done.returncode:
+        log = done.stderr[-4000:]
+        killed = deaths.from_outside(done.returncode, "what finds out what this machine offers", log=log)
+        raise killed or errors.Bug(f"what this machine offers cannot be told: code {done.returncode}: {log}")
     told = json.loads(done.stdout)
     if "error" in told:
         raise errors.from_dict(told["error"])

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
 
-from dynolab.agent.offer import Serves, offer, offer_of
+from dynolab import errors
+from dynolab.agent.offer import Serves, ask, offer, offer_of
 from dynolab.measure.environment import device_facts
 from dynolab.runtimes.base import loaded_runtimes
 from dynolab.sandbox.base import strongest
@@ -86,3 +90,30 @@ def loaded_before() -> list[str]:
     loaded_runtimes()
     path = platformdirs.user_cache_path("dynolab") / "loaded-runtimes.json"
     return [str(key) for key in json.loads(path.read_text())]
+
+
+def killed_times(count: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The next processes that are run are killed, so many; the exit codes of all."""
+    run, codes = subprocess.run, list[int]()
+
+    def ended(command: list[str], **how: Any) -> Any:
+        own = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        done = run([sys.executable, "-c", own] if len(codes) < count else command, **how)
+        codes.append(done.returncode)
+        return done
+
+    monkeypatch.setattr(subprocess, "run", ended)
+    return codes
+
+
+def test_an_offer_that_somebody_kills_is_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = killed_times(2, monkeypatch)
+    assert ask("bench").name == "bench"
+    assert codes == [-9, -9, 0]
+
+
+def test_an_offer_that_is_killed_again_and_again_is_the_devices_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = killed_times(9, monkeypatch)
+    with pytest.raises(errors.DeviceLost, match="what finds out what this machine offers was ended from outside"):
+        ask("bench")
+    assert codes == [-9, -9, -9]
