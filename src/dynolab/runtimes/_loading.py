@@ -64,14 +64,14 @@ def _signal(number: int) -> str:
 
 
 def _remembered() -> Path | None:
-    """Where it is kept of this user (XDG Base Directory Specification): it is about installed libraries, not about the device.
+    """In ``DYNOLAB_STATE``, or the user's cache folder (XDG Base Directory Specification); None: there is no home.
 
-    No library is asked for the place: this runs on devices that have nothing but what measures. None: there is no home.
+    No library is asked for the place: this runs on devices that have nothing but what measures.
     """
-    for name, below in (("XDG_CACHE_HOME", ""), ("HOME", ".cache")):
+    for name, below in (("DYNOLAB_STATE", ""), ("XDG_CACHE_HOME", "dynolab"), ("HOME", ".cache/dynolab")):
         named = Path(os.environ.get(name, ""))
         if named.is_absolute():
-            return named / below / "dynolab" / "loaded-runtimes.json"
+            return named / below / "loaded-runtimes.json"
     return None
 
 

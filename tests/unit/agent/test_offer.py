@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
 from dynolab import errors
@@ -22,9 +21,11 @@ from dynolab.runtimes.base import loaded_runtimes
 from dynolab.sandbox.base import strongest
 from dynolab.spec.device_attributes import attributes, description
 
+KEPT = "loaded-runtimes.json"
+
 
 def test_the_sandbox_is_an_attribute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path))
+    use_state(monkeypatch, tmp_path)
     assert f"sandbox:{strongest().name}" in offer().attributes
     monkeypatch.setenv("DYNOLAB_SANDBOX", "none")
     assert "sandbox:none" in offer().attributes
@@ -33,7 +34,7 @@ def test_the_sandbox_is_an_attribute(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_a_machine_keeps_its_id_which_is_no_other_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ids = []
     for state in ("one", "one", "other"):
-        monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path / state))
+        use_state(monkeypatch, tmp_path / state)
         ids.append(offer().id)
     assert ids[0] == ids[1] != ids[2]
     assert all(str(uuid.UUID(one)) == one for one in ids)
@@ -42,7 +43,7 @@ def test_a_machine_keeps_its_id_which_is_no_other_machines(monkeypatch: pytest.M
 
 
 def test_a_computer_is_called_what_ai_hub_calls_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path))
+    use_state(monkeypatch, tmp_path)
     found = offer().attributes
     assert (found[0], "format:compute" in found) == (f"os:{platform.system().lower()}", True)
 
@@ -65,10 +66,7 @@ def test_two_boards_of_one_model_are_offered_under_one_name(recorded: Callable[[
 
 def test_a_runtime_that_does_not_load_is_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A library that is installed and broken, as one built for another CPU is; the others are known to load."""
-    known = [key for key in loaded_before() if not key.startswith("onnxruntime:")]
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (tmp_path / "dynolab").mkdir()
-    (tmp_path / "dynolab" / "loaded-runtimes.json").write_text(json.dumps(known))
+    use_state(monkeypatch, tmp_path, but="onnxruntime")
     broken = tmp_path / "library" / "onnxruntime"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
@@ -85,11 +83,18 @@ def test_a_runtime_that_does_not_load_is_not_offered(monkeypatch: pytest.MonkeyP
     assert any(key.startswith("onnxruntime:") for key in loaded_before())
 
 
+def use_state(monkeypatch: pytest.MonkeyPatch, folder: Path, *, but: str = "no runtime") -> None:
+    """A state of its own, which remembers the libraries that load, ``but`` one: loading them all takes seconds."""
+    known = [key for key in loaded_before() if not key.startswith(f"{but}:")]
+    folder.mkdir(exist_ok=True)
+    (folder / KEPT).write_text(json.dumps(known))
+    monkeypatch.setenv("DYNOLAB_STATE", str(folder))
+
+
 def loaded_before() -> list[str]:
     """The keys of the libraries that loaded, all of them tried by now."""
     loaded_runtimes()
-    path = platformdirs.user_cache_path("dynolab") / "loaded-runtimes.json"
-    return [str(key) for key in json.loads(path.read_text())]
+    return [str(key) for key in json.loads((Path(os.environ["DYNOLAB_STATE"]) / KEPT).read_text())]
 
 
 def killed_times(count: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -19,7 +19,7 @@ BREAKS = "raise ImportError('libomp.so: cannot open shared object file')\n"
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A library that stands before the one that is installed; nothing is remembered of either."""
     pytest.importorskip("onnxruntime")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path / "state"))
     path = tmp_path / "library" / "onnxruntime" / "__init__.py"
     path.parent.mkdir(parents=True)
     monkeypatch.setenv("PYTHONPATH", str(path.parents[1]), prepend=os.pathsep)
@@ -44,7 +44,7 @@ def test_a_device_is_asked_whether_a_library_loads_and_says_why_not(
 
 
 def test_that_it_loads_is_remembered_and_that_it_does_not_is_tried_again(library: Path, tmp_path: Path) -> None:
-    runtime, kept = runtime_named("null"), tmp_path / "cache" / "dynolab" / "loaded-runtimes.json"
+    runtime, kept = runtime_named("null"), tmp_path / "state" / "loaded-runtimes.json"
     library.write_text(DIES)
     assert why_not_loaded(runtime_named("onnxruntime")) is not None
     assert not kept.exists()
@@ -58,7 +58,7 @@ def test_that_it_loads_is_remembered_and_that_it_does_not_is_tried_again(library
 @pytest.mark.parametrize("broken", ["", "{", "{}", "[1, null]"])
 def test_what_cannot_be_read_is_nothing_that_is_remembered(library: Path, tmp_path: Path, broken: str) -> None:
     del library
-    kept = tmp_path / "cache" / "dynolab" / "loaded-runtimes.json"
+    kept = tmp_path / "state" / "loaded-runtimes.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(broken)
     assert why_not_loaded(runtime_named("null")) is None
@@ -67,6 +67,6 @@ def test_what_cannot_be_read_is_nothing_that_is_remembered(library: Path, tmp_pa
 
 def test_without_a_home_nothing_is_remembered(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     del library
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.delenv("HOME")
+    for name in ("DYNOLAB_STATE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
     assert why_not_loaded(runtime_named("null")) is None
