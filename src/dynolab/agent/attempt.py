@@ -226,6 +226,7 @@ def _run(
         dataset=folder / assignment.dataset.name,
         outputs=folder / OUTPUT_FILE,
         measures=assignment.with_profile,
+        quantizations=assignment.quantizations,
     )
     return inference_job.run(inference_job.validate(spec, here=context.connection.is_here), context)
 

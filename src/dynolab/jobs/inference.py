@@ -12,6 +12,7 @@ from dynolab.connections.local import own_folder
 from dynolab.errors import ModelNotSupported, NotFound, SpecInvalid, WorkerCrashed
 from dynolab.jobs import _campaigns as campaigns
 from dynolab.jobs._datasets import h5
+from dynolab.jobs._quantized_values import quantized, real
 from dynolab.jobs.base import Context, JobType
 from dynolab.measure import inputs
 from dynolab.spec.jobs import InferenceSpec
@@ -34,6 +35,10 @@ class InferenceJob(JobType[InferenceSpec, Profile | None]):
         tensors = h5.read(spec.dataset)
         if not tensors or not all(tensors.values()):
             raise SpecInvalid("the dataset holds no batch", hint="give each input at least one array")
+        tensors, changed = quantized(tensors, spec.quantizations)
+        if changed:
+            told = f"real numbers are given for the integers of {', '.join(changed)}: they are quantised, and outputs are real again"
+            context.progress({"event": "note", "text": told})
         with own_folder("batches-") as folder:
             batches = campaigns.Batches(_files(tensors, folder), folder)
             model = replace(spec.model, input_files=dict(batches.inputs[0]))
@@ -47,7 +52,7 @@ class InferenceJob(JobType[InferenceSpec, Profile | None]):
                     "the model puts out no tensor: there is nothing to bring back",
                     hint="a profile job measures it; export it with tensors as outputs to have them",
                 )
-            h5.write(spec.outputs, outputs)
+            h5.write(spec.outputs, real(outputs, spec.quantizations) if changed else outputs)
         return carried.profile
 
     def summary(self, result: Profile | None) -> dict[str, Any]:

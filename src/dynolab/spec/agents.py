@@ -138,6 +138,8 @@ class Assignment:
     """Of a job that quantises, whose calibration data are the dataset."""
     linked: tuple[LinkedSource, ...] = ()
     """Of a job that links, for which ``model`` is not fetched."""
+    quantizations: tuple[Quantization, ...] = ()
+    """Of a job that infers: of the integers that the model takes and gives; real numbers can be given in their place."""
     made_for: tuple[str, ...] = ()
     """Of a job that compiles or links: the attributes of the device that it is for, which need not be the agent's own."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynolab.spec import options
+from dynolab.spec.tensors import Quantization
 
 DEFAULT_SEED = 20250
 
@@ -48,3 +49,5 @@ class InferenceSpec:
     """The file that is written: a dataset of the same form."""
     measures: bool = True
     """Whether the model is profiled as well, with the first batch as its input."""
+    quantizations: tuple[Quantization, ...] = ()
+    """Of the model's integers: who gives real numbers in their place gets real numbers back."""

@@ -19,8 +19,10 @@ from dynolab.hub.usecases.check_protocol import check_protocol
 from dynolab.hub.usecases.create_model import file_name
 from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.made_models import specs_of_row
+from dynolab.spec import codec
 from dynolab.spec.agents import ClaimRequest
 from dynolab.spec.compiles import InputSpec
+from dynolab.spec.tensors import Quantization
 from dynolab.spec.toolchain_support import MAKING
 
 WAIT_MAX_S = 25.0
@@ -66,6 +68,7 @@ class Claim:
     activations_dtype: str
     linked: tuple[ClaimedSource, ...]
     made_for: tuple[str, ...]
+    quantizations: tuple[Quantization, ...]
     comparison: dict[str, Any] | None
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
@@ -113,7 +116,7 @@ def _beginning() -> Prepared:
     about = (
         select(
             *(number.label("number"), *(found.c[name] for name in told)),
-            *(model.c.name, model.c.kind.label("format"), model.c.is_directory),
+            *(model.c.name, model.c.kind.label("format"), model.c.is_directory, model.c.tensors.label("model_tensors")),
             *(given.c.bytes.label("model_bytes"), data.c.bytes.label("dataset_bytes")),
             *(other.c.name.label("baseline_name"), other.c.kind.label("baseline_format")),
             *(other.c.is_directory.label("baseline_is_directory"), base.c.bytes.label("baseline_bytes")),
@@ -273,7 +276,14 @@ def _claimed(attempt_id: uuid.UUID, about: Any, linked: tuple[ClaimedSource, ...
         activations_dtype=about.activations_dtype or "",
         linked=linked,
         made_for=tuple(about.device_attributes) if about.kind in MAKING else (),
+        quantizations=_quantizations(about.model_tensors) if about.kind == "inference" else (),
     )
+
+
+def _quantizations(tensors: Any) -> tuple[Quantization, ...]:
+    """Of the integers that a model takes and gives, as far as the job told that made it."""
+    told = tensors.get("quantizations", []) if isinstance(tensors, dict) else []
+    return codec.decode(tuple[Quantization, ...], told, "the quantisations that are kept")
 
 
 def _baseline(about: Any) -> ClaimedModel:
