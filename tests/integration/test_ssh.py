@@ -105,6 +105,12 @@ def test_another_host_key_than_before_is_told_as_one(ssh_device: Sshd) -> None:
     assert f"ssh-keygen -R '[127.0.0.1]:{ssh_device.port}'" in str(error.hint)
 
 
+def test_another_host_key_is_told_as_one_behind_an_alias_too(ssh_device: Sshd) -> None:
+    ssh_device.change_host_key()
+    with pytest.raises(Forbidden, match="another host key than before"), ssh_device.as_home():
+        connect("ssh://board")
+
+
 def test_a_key_that_the_device_does_not_know(board: Sshd, tmp_path: Path) -> None:
     other = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)

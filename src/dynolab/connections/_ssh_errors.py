@@ -7,15 +7,16 @@ from pathlib import Path
 
 import asyncssh
 
-from dynolab.errors import DeviceError, DeviceLost, Error, Forbidden
+from dynolab.errors import DeviceLost, Error, Forbidden
 
 KNOWN_HOSTS = "~/.ssh/known_hosts"
+SSH_PORT = 22
 
 
-def refused(error: BaseException, address: str, host: str, port: int | None) -> Error:
+async def refused(error: BaseException, address: str, host: str, port: int | None) -> Error:
     """The error of a connection that was not made."""
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return _unverified(address, host, port)
+        return await _unverified(address, host, port)
     if isinstance(error, asyncssh.PermissionDenied):
         return Forbidden(
             f"{address} does not let us in: {error.reason}",
@@ -31,15 +32,15 @@ def refused(error: BaseException, address: str, host: str, port: int | None) -> 
     )
 
 
-def _unverified(address: str, host: str, port: int | None) -> DeviceError | Forbidden:
+async def _unverified(address: str, host: str, port: int | None) -> Forbidden:
     """A host key that is not known, or is another one than it was."""
-    file = Path(KNOWN_HOSTS).expanduser()
-    name = host if port in (None, 22) else f"[{host}]:{port}"
-    known = file.exists() and any(asyncssh.match_known_hosts(str(file), host, "", port)[0:1][0])
+    name, number, files = await _resolved(host, port)
+    known = any(asyncssh.match_known_hosts(str(file), name, "", number)[0] for file in files if file.exists())
     if known:
+        entry = name if number == SSH_PORT else f"[{name}]:{number}"
         return Forbidden(
             f"{address} shows another host key than before: it was set up anew, or another machine answers in its place",
-            hint=f"if it was set up anew: ssh-keygen -R {shlex.quote(name)}, then connect once with ssh {_for_ssh(host, port)}",
+            hint=f"if it was set up anew: ssh-keygen -R {shlex.quote(entry)}, then connect once with ssh {_for_ssh(host, port)}",
         )
     return Forbidden(
         f"the host key of {address} is not known here, and is not taken unseen",
@@ -48,5 +49,14 @@ def _unverified(address: str, host: str, port: int | None) -> DeviceError | Forb
     )
 
 
+async def _resolved(host: str, port: int | None) -> tuple[str, int, list[Path]]:
+    """Where the user's ssh settings lead: host, port, and the files of known hosts."""
+    settings = [str(path) for path in (Path("~/.ssh/config").expanduser(),) if path.is_file()]
+    given = {"port": port} if port else {}
+    found = await asyncssh.SSHClientConnectionOptions.construct(host=host, config=settings, **given)
+    files = found.known_hosts if isinstance(found.known_hosts, list) and found.known_hosts else [KNOWN_HOSTS]
+    return found.host, found.port, [Path(str(one)).expanduser() for one in files]
+
+
 def _for_ssh(host: str, port: int | None) -> str:
-    return shlex.quote(host) if port in (None, 22) else f"-p {port} {shlex.quote(host)}"
+    return shlex.quote(host) if port in (None, SSH_PORT) else f"-p {port} {shlex.quote(host)}"

@@ -75,7 +75,7 @@ class SshRemote(Remote):
                     **given,
                 )
             except (OSError, asyncssh.Error, TimeoutError) as error:
-                raise refused(error, self.address, self._host, self._port) from error
+                raise await refused(error, self.address, self._host, self._port) from error
         return self._ssh
 
     async def _files(self) -> asyncssh.SFTPClient:
