@@ -222,6 +222,16 @@ def test_scales_of_integers_that_go_in_and_out_are_told_to_every_client(
         assert (kind.scale, kind.zero_point) == (pytest.approx(own.scale), own.zero_point)
     [fed] = _message(hub, f"jobs/{job.job_id}/", pb.Job).compile_job.target_tensor_type_list.types
     assert fed.tensor_type.scale == pytest.approx(told["x"].scale)
+    # Real numbers are taken in the place of its integers, also after another job ran it, and come back as such.
+    assert client.submit_profile_job(job.target_model, device, options="--repeats 1").wait(400).success
+    sample = np.random.default_rng(5).random((1, 3, 48, 192), dtype=np.float32)
+    outputs = [
+        client.submit_inference_job(one, device, {"x": [sample]}, profile=False).download_output_data()
+        for one in (job.target_model, quantized.target_model)
+    ]
+    of_integers, of_floats = (next(iter(one.values()))[0] for one in outputs)
+    assert of_integers.dtype == np.float32
+    assert np.abs(of_integers - of_floats).max() < 0.02
     float_model = _message(hub, f"models/{quantized.target_model.model_id}/", pb.Model)
     assert not float_model.input_spec.types[0].tensor_type.HasField("scale"), "real numbers go in and out of it"
 

@@ -45,7 +45,10 @@ class Installed:
     ("origin", "wanted"),
     [
         (None, "'dynolab[litert]'"),
-        ({"url": "https://example.org/dynolab.whl", "archive_info": {}}, "'dynolab[litert] @ https://example.org/dynolab.whl'"),
+        (
+            {"url": "https://example.org/dynolab.whl", "archive_info": {}},
+            "'dynolab[litert] @ https://example.org/dynolab.whl'",
+        ),
         ({"url": "file:///src/my%20lab", "dir_info": {"editable": True}}, "-e '/src/my lab[litert]'"),
     ],
 )

@@ -29,6 +29,9 @@ async def keep_tensors(connection: AsyncConnection, row: Row[Any], tensors: Tens
     document = codec.encode(tensors)
     if tensors.fixed:
         of = model.c.id == row.model_id, model.c.account_id == row.account_id
-        if await connection.scalar(select(model.c.tensors).where(*of)) != document:
-            await connection.execute(update(model).where(*of).values(tensors=document))
+        known = await connection.scalar(select(model.c.tensors).where(*of))
+        # Scale and zero point of integers are told by the job that made the model, and by no job that runs it.
+        told = document | {"quantizations": (known or {}).get("quantizations") or document.get("quantizations", [])}
+        if known != told:
+            await connection.execute(update(model).where(*of).values(tensors=told))
     return document
