@@ -24,7 +24,7 @@ import pytest
 
 from dynolab.measure import room
 from dynolab.measure.executor import memory_limit
-from dynolab.measure.protocol import RunKind
+from dynolab.measure.protocol import PROTOCOL_VERSION, RunKind
 from dynolab.sandbox.base import strongest
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
@@ -337,14 +337,14 @@ WORKERS = {
         "WorkerCrashed",
         "read",
     ),
-    "a result of another kind": ("leave('{\"protocol\": 3}')", "WorkerCrashed", "no result of inspect"),
+    "a result of another kind": ("leave('{\"protocol\": PROTOCOL}')", "WorkerCrashed", "no result of inspect"),
     "a number past all bounds": (
-        "leave('{\"protocol\": 3, \"import_ns\": ' + '9' * 4000 + '}')",
+        "leave('{\"protocol\": PROTOCOL, \"import_ns\": ' + '9' * 4000 + '}')",
         "WorkerCrashed",
         "63 bits",
     ),
     "orders to a terminal": (
-        """leave('{"protocol": 3, "error": {"code": "LoadFailed", "message": "\\\\u001b]0;x"}}')""",
+        """leave('{"protocol": PROTOCOL, "error": {"code": "LoadFailed", "message": "\\\\u001b]0;x"}}')""",
         "LoadFailed",
         "\N{REPLACEMENT CHARACTER}]0;x",
     ),
@@ -354,7 +354,7 @@ WORKERS = {
         "left no result",
     ),
     "another device's trouble": (
-        """leave('{"protocol": 3, "error": {"code": "DeviceLost", "message": "try elsewhere"}}')""",
+        """leave('{"protocol": PROTOCOL, "error": {"code": "DeviceLost", "message": "try elsewhere"}}')""",
         "WorkerCrashed",
         "the worker ended with DeviceLost: try elsewhere",
     ),
@@ -428,7 +428,7 @@ def test_a_worker_that_is_taken_over_fails_with_the_reason(what: str, harness: H
     before = f"""
         TOKEN = {str(tmp_path / "token")!r}
         def leave(text):
-            Path("result.json").write_text(text)
+            Path("result.json").write_text(text.replace("PROTOCOL", "{PROTOCOL_VERSION}"))
             os._exit(0)
     """
     hostile(harness.model, textwrap.dedent(before) + textwrap.dedent(code))
