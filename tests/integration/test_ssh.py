@@ -198,6 +198,14 @@ def test_an_architecture_that_no_python_is_made_for(ssh_device: Sshd, tmp_path: 
     assert not (ssh_device.cache / "envs").exists()
 
 
+def test_an_account_without_rights_does(ssh_account: Sshd, tmp_path: Path) -> None:
+    with opened(ssh_account) as connection:
+        profile = profiled(connection, model(tmp_path))
+    assert profile.first_load.time is not None
+    assert profile.first_load.cold is not None
+    assert profile.first_load.cold.proven, "its own files can be put out of the page cache"
+
+
 def test_too_little_space(ssh_device: Sshd, tmp_path: Path) -> None:
     programs = ssh_device.home / "bin"
     programs.mkdir()

@@ -7,6 +7,7 @@ import logging
 import secrets
 import shlex
 import time
+from collections.abc import Sequence
 
 from dynolab import errors
 from dynolab.agent import state
@@ -38,8 +39,10 @@ def address(url: str, join_token: str) -> str:
     )
 
 
-def membership(url: str, join_token: str, device_id: str, name: str) -> Membership:
+def membership(url: str, join_token: str, device_id: str, name: str, *, options: Sequence[str] = ()) -> Membership:
     """What this machine serves the hub with: what it keeps, or else what the join token gives it.
+
+    ``options`` are those that the command has to be given again.
 
     A join token is left alone where what is kept still opens the hub. Raises what the hub refuses with.
     """
@@ -55,10 +58,10 @@ def membership(url: str, join_token: str, device_id: str, name: str) -> Membersh
             if join_token:
                 log.info("this machine has joined %s before: the join token is left as it is", url)
             return kept
-    return join(url, join_token, device_id, name)
+    return join(url, join_token, device_id, name, options)
 
 
-def join(url: str, join_token: str, device_id: str, name: str) -> Membership:
+def join(url: str, join_token: str, device_id: str, name: str, options: Sequence[str]) -> Membership:
     """Join the hub, and keep what it knows this machine by. Asked again after an answer was lost, it goes on from there."""
     if not join_token.startswith(JOIN_PREFIX):
         raise errors.SpecInvalid(
@@ -74,7 +77,7 @@ def join(url: str, join_token: str, device_id: str, name: str) -> Membership:
     joined = Membership(url, asked.token, told.name)
     state.save(state.file(), joined)
     state.asked_file().unlink(missing_ok=True)
-    again = f"{shlex.quote(str(program()))} agent"
+    again = shlex.join([str(program()), "agent", *options])
     log.info(
         "joined %s as an agent of %s; to start it again: %s (%s keeps the rest)", url, told.account, again, state.file()
     )

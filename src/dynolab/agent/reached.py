@@ -74,7 +74,7 @@ def offer_of(found: Found, name: str | None = None) -> DeviceOffer:
         raise errors.PluginMissing(f"no runtime can be used on the device: {reasons}")
     survey = found.survey
     serves = offer.Serves({one: runtime_named(one) for one in found.versions}, survey.sandbox)
-    made = offer.offer_of(survey.device, serves, identity=f"reached-{survey.identity}", name=name)
+    made = offer.offer_of(survey.device, serves, identity=survey.identity, name=name)
     return replace(made, frameworks={key: value for one in found.versions.values() for key, value in one.items()})
 
 

@@ -40,6 +40,12 @@ def parsed(runtimes: str) -> tuple[str, ...]:
     return names
 
 
+def written(devices: Sequence[str], runtimes: str) -> list[str]:
+    """The options as they are typed."""
+    named = [word for one in devices for word in ("--device", one)]
+    return [*named, *(["--runtimes", runtimes] if runtimes else [])]
+
+
 def start_others(devices: Sequence[str], runtimes: str, member: Membership) -> None:
     """Serve these too, each by a process that ends with this one and is started again when it ended before."""
     import threading

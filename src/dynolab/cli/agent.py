@@ -134,7 +134,9 @@ def command(
     address = _address(asked, own)
     (joining.wait_for_hub if wait_for_hub else http.greet)(address)
     offered = _offer(asked, asked.name or ("" if asked.device else _kept_name(address)))
-    member = own or joining.membership(address, asked.join_token, offered.id, offered.name)
+    member = own or joining.membership(
+        address, asked.join_token, offered.id, offered.name, options=_agent_devices.written(devices, runtimes)
+    )
     if own is not None:
         http.HubDoor(own.hub, own.token).check_token()
     if only_join:
