@@ -107,7 +107,7 @@ def test_systems_are_chosen_by_their_version_or_by_an_interval(run: Run) -> None
             ("[12,13)", []),
         ):
             assert await found(os) == expected, os
-        for wrong in ("[10", "(10,11)", "[a,b)"):
+        for wrong in ("[10", "[10;11]", "[a,b)"):
             with pytest.raises(SpecInvalid, match=r"is neither|is not"):
                 await found(wrong)
 
