@@ -145,7 +145,9 @@ def command(
     if is_named and (not asked.device or asked.join_token):
         offered = _offer(asked, member.name)
     if len(devices) > 1:
-        _agent_devices.start_others(devices[1:], runtimes, member)
+        from dynolab.agent.other_devices import serve_others
+
+        serve_others(devices[1:], runtimes, member)
     _serve(member, offered, asked.device)
 
 

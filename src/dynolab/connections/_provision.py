@@ -57,12 +57,11 @@ def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell) -> str:
 
     Raises :class:`PluginMissing` where the device cannot have that, and what a :class:`Remote` raises.
     """
-    items_digest, env = "", ""
     python = remote.interpreter(tell)
     system = _system(remote, python)
     items = _items(system, runtimes, tell)
-    items_digest = hashlib.sha256("\n".join([python, *(one.sha256 for one in items)]).encode()).hexdigest()[:_SHORT]
-    env = f"{remote.root}/envs/{items_digest}"
+    digest = hashlib.sha256("\n".join([python, *(one.sha256 for one in items)]).encode()).hexdigest()
+    env = f"{remote.root}/envs/{digest[:_SHORT]}"
     there = remote.ask(
         f"mkdir -p {_q(remote.root)}/wheels {_q(remote.root)}/envs; [ -e {_q(env)}/complete ] && echo complete; ls {_q(remote.root)}/wheels"
     ).split()

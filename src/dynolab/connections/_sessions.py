@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from dynolab.connections import _provision as provision
 from dynolab.connections._remote import Remote, Stream
-from dynolab.connections.base import ModelFiles, Session, Tell
+from dynolab.connections.base import Connection, ModelFiles, Session, Tell
 from dynolab.errors import DeviceError, DeviceLost, DeviceUnstable, Forbidden
 
 T = TypeVar("T")
@@ -197,12 +198,26 @@ def again(action: Callable[[], T], within_s: float, address: str) -> T:
             time.sleep(pause)
 
 
-@contextmanager
-def session(remote: Remote, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
-    """A session on a device that is reached over a line, with all that the runtimes need."""
-    python = again(lambda: provision.prepare(remote, runtimes, tell), AGAIN_WITHIN_S, remote.address)
-    made = RemoteSession(remote, python, tell)
-    try:
-        yield made
-    finally:
-        made.close()
+class RemoteConnection(Connection):
+    """A device that is reached over a line, with all that its sessions need brought there."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.address, self._remote = remote.address, remote
+
+    @contextmanager
+    def session(self, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
+        remote = self._remote
+        python = again(lambda: provision.prepare(remote, runtimes, tell), AGAIN_WITHIN_S, remote.address)
+        made = RemoteSession(remote, python, tell)
+        try:
+            yield made
+        finally:
+            made.close()
+
+    def close(self) -> None:
+        self._remote.close()
+
+
+def named_root() -> str | None:
+    """The folder on devices where what is brought is kept, as the user names it (``DYNOLAB_DEVICE_ROOT``); None: the usual one."""
+    return os.environ.get("DYNOLAB_DEVICE_ROOT")

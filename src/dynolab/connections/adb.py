@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from dynolab.connections import _adb_server as server
-from dynolab.connections._sessions import session
-from dynolab.connections.base import Connection, ConnectionKind, Session, Tell
+from dynolab.connections._sessions import RemoteConnection, named_root
+from dynolab.connections.base import Connection, ConnectionKind
 from dynolab.errors import SpecInvalid
 
-if TYPE_CHECKING:
-    from dynolab.connections._adb_remote import AdbRemote
-
 SCHEME = "adb://"
-ROOT = "DYNOLAB_DEVICE_ROOT"
-"""The folder on devices where what is brought is kept; by default in /data/local/tmp."""
-
-
-class Adb(Connection):
-    """One device, by way of an adb server."""
-
-    name: ClassVar[str] = "adb"
-
-    def __init__(self, remote: AdbRemote) -> None:
-        self.address, self._remote = remote.address, remote
-
-    @contextmanager
-    def session(self, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
-        with session(self._remote, runtimes, tell) as made:
-            yield made
-
-    def close(self) -> None:
-        self._remote.close()
 
 
 class AdbKind(ConnectionKind):
@@ -58,7 +33,7 @@ class AdbKind(ConnectionKind):
             )
         from dynolab.connections._adb_remote import AdbRemote
 
-        return Adb(AdbRemote(address, serial=serial, root=os.environ.get(ROOT)))
+        return RemoteConnection(AdbRemote(address, serial=serial, root=named_root()))
 
 
 plugin = AdbKind()

@@ -75,14 +75,10 @@ class Session(ABC):
 class Connection(ABC):
     """One device, reached."""
 
-    name: ClassVar[str]
     address: str
     """What leads to it, as people write it."""
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is the machine that this runs on: what is installed here is installed there."""
-        return self.name == HERE
+    is_here: ClassVar[bool] = False
+    """Whether it is the machine that this runs on: what is installed here is installed there."""
 
     @abstractmethod
     def session(self, runtimes: Sequence[str], tell: Tell) -> AbstractContextManager[Session]:

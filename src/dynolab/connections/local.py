@@ -93,8 +93,8 @@ class LocalSession(Session):
 class Local(Connection):
     """This machine."""
 
-    name: ClassVar[str] = HERE
     address = "this machine"
+    is_here: ClassVar[bool] = True
 
     @contextmanager
     def session(self, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
-from dynolab.connections._sessions import session
-from dynolab.connections.base import Connection, ConnectionKind, Session, Tell
+from dynolab.connections._sessions import RemoteConnection, named_root
+from dynolab.connections.base import Connection, ConnectionKind
 from dynolab.errors import PluginMissing, SpecInvalid
 from dynolab.runtimes.base import install_command
 
-if TYPE_CHECKING:
-    from dynolab.connections._ssh_remote import SshRemote
-
-ROOT = "DYNOLAB_DEVICE_ROOT"
-"""The folder on devices where what is brought is kept; by default below the user's cache folder there."""
-
-
-class Ssh(Connection):
-    """One device. Keys, agent, jump hosts and aliases are those of the user's ssh configuration."""
-
-    name: ClassVar[str] = "ssh"
-
-    def __init__(self, remote: SshRemote) -> None:
-        self.address, self._remote = remote.address, remote
-
-    @contextmanager
-    def session(self, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
-        with session(self._remote, runtimes, tell) as made:
-            yield made
-
-    def close(self) -> None:
-        self._remote.close()
-
 
 class SshKind(ConnectionKind):
-    """``ssh://[user@]host[:port]``."""
+    """``ssh://[user@]host[:port]``. Keys, agent, jump hosts and aliases are those of the user's ssh configuration."""
 
     name: ClassVar[str] = "ssh"
     example: ClassVar[str] = "ssh://pi@board"
@@ -55,7 +29,7 @@ class SshKind(ConnectionKind):
             raise PluginMissing(f"{address} cannot be reached: {reason}")
         from dynolab.connections._ssh_remote import SshRemote
 
-        return Ssh(SshRemote(address, host=host, user=user, port=port, root=os.environ.get(ROOT)))
+        return RemoteConnection(SshRemote(address, host=host, user=user, port=port, root=named_root()))
 
 
 def _parts(address: str) -> tuple[str, str | None, int | None]:

@@ -219,8 +219,8 @@ def _resampled(values: Sequence[int], random: Random) -> list[int]:
 
 def _cause(before: Sequence[SustainedWindow], after: Sequence[SustainedWindow]) -> SlowdownCause:
     """The first that explains it: who took the CPU away, what the device says of itself, who else is on the machine."""
-    kernels = [_middle(part, lambda one: one.kernel_ns) for part in (before, after)]
-    is_slower_cpu = None not in kernels and kernels[1] >= CALM_SLOWDOWN * kernels[0]  # type: ignore[operator] # both are known
+    first_ns, last_ns = (_middle(part, lambda one: one.kernel_ns) for part in (before, after))
+    is_slower_cpu = first_ns is not None and last_ns is not None and last_ns >= CALM_SLOWDOWN * first_ns
     lost = 1 - 1 / max(1.0, _ratio(before, after))
     if _waited_share(after) - _waited_share(before) >= EXPLAINS * lost:
         return SlowdownCause.WAITING

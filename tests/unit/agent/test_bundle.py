@@ -24,6 +24,8 @@ from dynolab.agent.bundle import Order
 from dynolab.connections import _wheels
 from dynolab.errors import Conflict, NotFound, PluginMissing, SpecInvalid
 
+from ..wheel_index import own_index
+
 HERE = (3, sys.version_info[1])
 EXAMPLES = Path(__file__).parents[3] / "examples" / "models"
 
@@ -62,20 +64,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An index of our own, and no lock: what is repacked has other hashes."""
-    folder, lock = tmp_path / "index", tmp_path / "devices.txt"
-    folder.mkdir()
-    lock.touch()
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", folder.as_uri())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(_wheels, "LOCK", lock)
-    _wheels._lock_lines.cache_clear()
-    yield folder
-    _wheels._lock_lines.cache_clear()
+    """An index of our own."""
+    with own_index(tmp_path, monkeypatch) as (folder, _):
+        yield folder
 
 
 def stand_in(folder: Path, name: str, version: str, tag: str) -> None:

@@ -16,6 +16,8 @@ from dynolab.connections import _wheels
 from dynolab.connections._wheels import DeviceSystem, requirements_of, wheels_for
 from dynolab.errors import NotFound, PluginMissing, SpecInvalid
 
+from ..wheel_index import own_index
+
 PI = DeviceSystem("aarch64", (3, 11), ("glibc", "2.36"))
 ANY = "py3-none-any"
 
@@ -53,19 +55,8 @@ class Index:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    folder, lock = tmp_path / "index", tmp_path / "devices.txt"
-    folder.mkdir()
-    lock.touch()
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", folder.as_uri())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(_wheels, "LOCK", lock)
-    _wheels._lock_lines.cache_clear()
-    yield Index(folder, tmp_path / "cache" / "dynolab" / "wheels", lock)
-    _wheels._lock_lines.cache_clear()
+    with own_index(tmp_path, monkeypatch) as (folder, lock):
+        yield Index(folder, tmp_path / "cache" / "dynolab" / "wheels", lock)
 
 
 def nothing(_text: str) -> None:

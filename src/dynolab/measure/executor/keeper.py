@@ -12,7 +12,7 @@ the executor and its lines come back; those that begin with ``~`` are for the ke
 ``~ended CODE TEXT``  the executor ended: its exit status, and the end of what it wrote to standard error, as JSON
 ``~gone``         the workspace that was asked for is not there (any more)
 
-Who hears nothing for LEASE_S ends everything. Standard library only.
+Who hears nothing for LEASE_S ends everything. Standard library only, but for a helper of ours.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from dynolab.sandbox._tree import kill_descendants
 
 BEAT_S = 5.0
 PATIENCE_S = 5.0
@@ -196,36 +198,25 @@ class Keeper:
         self._to_client.clear()
 
 
-def _descendants(pid: int) -> list[int]:
-    """Every process below one, by the kernel's lists of children."""
-    found: list[int] = []
-    todo = [pid]
-    while todo:
-        tasks = Path(f"/proc/{todo.pop()}/task")
-        with suppress(OSError):
-            for task in tasks.iterdir():
-                with suppress(OSError):
-                    children = [int(word) for word in (task / "children").read_text().split()]
-                    found += children
-                    todo += children
-    return found
-
-
 def _end(executor: subprocess.Popen[bytes]) -> None:
     """Ask, wait, then kill it and all it started."""
     if executor.poll() is None:
         executor.terminate()
         with suppress(subprocess.TimeoutExpired):
             executor.wait(PATIENCE_S)
+    kill_descendants(os.getpid())
     until = time.monotonic() + PATIENCE_S
-    while (left := _descendants(os.getpid())) and time.monotonic() < until:
-        for pid in left:
-            with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        time.sleep(0.01)
+    while _are_left() and time.monotonic() < until:
+        time.sleep(0.01)  # a wait without a bound would hang on a process that the kernel cannot end yet
+
+
+def _are_left() -> bool:
+    """Whether processes of ours, orphans that came to us among them, have not ended yet."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+        return True
+    return False
 
 
 # -- workspaces ---------------------------------------------------------------------------------------------------------
