@@ -23,7 +23,9 @@ def children(pid: int) -> list[int]:
 
 
 def name_of(pid: int) -> str:
-    """The name of a process's program, or nothing when it is gone."""
+    """The name of a process's program, or nothing when it is gone or has ended."""
     with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        told = dict(line.split(":\t", 1) for line in lines[:5] if ":\t" in line)
+        return "" if told["State"].startswith(("Z", "X")) else told["Name"]  # a zombie until its parent asks
     return ""

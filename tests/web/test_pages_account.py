@@ -142,19 +142,18 @@ def test_an_agent_token_opens_the_agents_door_until_it_is_revoked(seeded: Any, v
     secret = make_token(page, "agent", "rack")
     assert page.get_by_text("--token-file").is_visible()
     assert me(seeded, secret) == 401  # it opens no user's door
-    door = HubDoor(seeded.url, secret)
-    seeded.announce(door, device_id="rack-1")
-    page.goto("/account/")
-    revoke(page, "rack")
-    with pytest.raises(Unauthorized):
+    with closing(HubDoor(seeded.url, secret)) as door:
         seeded.announce(door, device_id="rack-1")
-    door.close()
+        page.goto("/account/")
+        revoke(page, "rack")
+        with pytest.raises(Unauthorized):
+            seeded.announce(door, device_id="rack-1")
+    seeded.announce(seeded.door, device_id="bench-1")
     page.goto("/account/")
-    again = HubDoor(seeded.url, make_token(page, "agent", "rack again"))
-    assert seeded.announce(again, device_id="rack-1") is None  # the same machine, with its new token
-    with pytest.raises(Forbidden):
-        seeded.announce(again, device_id="bench-1")  # that of another token, which is good
-    again.close()
+    with closing(HubDoor(seeded.url, make_token(page, "agent", "rack again"))) as again:
+        assert seeded.announce(again, device_id="rack-1") is None  # the same machine, with its new token
+        with pytest.raises(Forbidden):
+            seeded.announce(again, device_id="bench-1")  # that of another token, which is good
 
 
 def test_a_device_is_added_by_a_line_and_the_page_tells_when_it_has_joined(seeded: Any, visit: Visit) -> None:
