@@ -354,11 +354,11 @@ def test_certificates_that_cannot_be(
     ],
 )
 def test_settings_that_cannot_be(name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from dynolab.hub.settings import Settings
+    from dynolab.hub.configuration import load
 
     monkeypatch.setenv(name, value)
     with pytest.raises(errors.SpecInvalid, match=name):
-        Settings.from_environment(tmp_path, host="127.0.0.1", port=0)
+        load(data=tmp_path)
 
 
 # ---- uploads that are cut, swapped or too long -----------------------------------------------------------------------

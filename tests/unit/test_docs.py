@@ -25,6 +25,7 @@ from dynolab import errors, plugins
 from dynolab.cli import _output, _parse
 from dynolab.cli.main import cli
 from dynolab.formats import EXTENSIONS
+from dynolab.hub.settings import SETTINGS
 from dynolab.measure import (
     duet,
     duet_memory,
@@ -273,7 +274,19 @@ def test_every_figure_is_named() -> None:
 def test_every_environment_variable_is_named() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     used = {name for text in sources for name in re.findall(r"\bDYNOLAB_[A-Z_]+\b", text)}
-    assert used <= set(rows(section(COMMANDS, "## Settings")))
+    used |= {one.variable for one in SETTINGS}
+    named = rows(section(COMMANDS, "## Settings"))
+    assert used <= {name for cell in named for name in cell.split(", ")}
+
+
+def test_every_setting_of_the_hub_is_named() -> None:
+    table = rows(section(page("docs/hub.md"), "## Settings"))
+    assert [name for name in table if name in {one.name for one in SETTINGS}] == [one.name for one in SETTINGS]
+    for one in SETTINGS:
+        _, variable, default, meaning = table[one.name]
+        assert variable == f"`{one.variable}`"
+        assert default == ("`hub` in the user's data folder" if one.name == "data" else one.shown(one.default))
+        assert meaning == one.text + (f" (`{one.option}`)" if one.option else "")
 
 
 def error_tree(root: type[errors.Error] = errors.Error) -> Iterator[type[errors.Error]]:

@@ -71,10 +71,7 @@ def password(data: Path | None, email: str) -> None:
 
 
 def _done(data: Path | None, verb: Callable[[Hub], Awaitable[T]]) -> T:
-    import platformdirs
-
+    from dynolab.cli._hub_settings import configuration
     from dynolab.hub.operate import carry_out
-    from dynolab.hub.settings import Settings
 
-    folder = (data or platformdirs.user_data_path("dynolab") / "hub").absolute()
-    return carry_out(Settings.from_environment(folder, host="127.0.0.1", port=0), verb)
+    return carry_out(configuration(data).settings, verb)

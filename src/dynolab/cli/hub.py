@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from dynolab.cli._accounts import account
-
-if TYPE_CHECKING:
-    from dynolab.hub.settings import Settings
+from dynolab.cli._hub_settings import CONFIG, configuration
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.group("hub", invoke_without_command=True)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8000, show_default=True, help="Port to listen at; 0: any that is free.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="File with the hub's settings (TOML). What is given here goes first.",
+)
+@click.option("--host", help="Address to listen at.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen at; 0: any that is free.  [default: 8000]")
 @click.option("--data", type=FOLDER, help="Folder for everything that it keeps.")
 @click.option("--tls-certificate", type=FILE, help="Speak HTTPS, with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, help="The certificate's key (PEM).")
-@click.option("--agent/--no-agent", default=True, show_default=True, help="Serve this machine as a device.")
+@click.option("--agent/--no-agent", default=None, help="Serve this machine as a device.  [default: agent]")
 @click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the models of its own device.")
 @click.option(
     "--show-link", is_flag=True, help="Print what signs in also where the output is no terminal: logs keep it."
@@ -32,12 +34,13 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.pass_context
 def command(
     ctx: click.Context,
-    host: str,
-    port: int,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
     data: Path | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
-    agent: bool,
+    agent: bool | None,
     require_sandbox: bool,
     show_link: bool,
 ) -> None:
@@ -46,6 +49,7 @@ def command(
     \b
     dynolab hub
     dynolab hub --port 9000 --data /srv/dynolab
+    dynolab hub --config hub.toml
     dynolab hub --host 0.0.0.0 --port 443 --tls-certificate hub.pem --tls-key hub.key
     dynolab hub backup hub.tar.gz
     """  # noqa: D301 - click wants the backspace character itself
@@ -54,20 +58,20 @@ def command(
     from dynolab import private_files
 
     private_files.close_new_files()
+    ctx.meta[CONFIG] = config
     if ctx.invoked_subcommand is not None:
         ctx.obj = data
         return
+    from dynolab.hub.configuration import load
     from dynolab.hub.launch import serve
-    from dynolab.hub.settings import Settings
     from dynolab.sandbox import base as sandbox
 
-    if agent and require_sandbox:
+    given = {"data": data, "host": host, "port": port, "agent": agent}
+    settings = load(config, **given, tls_certificate=tls_certificate, tls_key=tls_key).settings
+    if settings.agent and require_sandbox:
         sandbox.require()  # its agent is told by the environment
-    settings = Settings.from_environment(
-        _folder(data), host=host, port=port, tls_certificate=tls_certificate, tls_key=tls_key
-    )
     shown = show_link or sys.stderr.isatty()
-    serve(settings, lambda text: click.echo(text, err=True), with_agent=agent, tell_secrets=shown)
+    serve(settings, lambda text: click.echo(text, err=True), tell_secrets=shown)
 
 
 command.add_command(account)
@@ -87,7 +91,7 @@ def backup_command(before: Path | None, file: Path, data: Path | None, skip_miss
     from dynolab.hub.store.backup import backup
 
     with _progress("backing up") as progress:
-        found = backup(_settings(data or before), file.absolute(), progress, skip_missing=skip_missing)
+        found = backup(configuration(data or before).settings, file.absolute(), progress, skip_missing=skip_missing)
     click.echo(f"{file}: {_told(found.rows, found.members)}, {file.stat().st_size:,} bytes", err=True)
     _tell_missing(found.missing)
     click.echo("its tokens open the hub: keep the file as safe as the hub itself", err=True)
@@ -105,7 +109,7 @@ def restore_command(before: Path | None, file: Path, data: Path | None) -> None:
     """  # noqa: D301 - click wants the backspace character itself
     from dynolab.hub.store.restore import restore
 
-    settings = _settings(data or before)
+    settings = configuration(data or before).settings
     with _progress("restoring") as progress:
         found = restore(settings, file.absolute(), progress)
     click.echo(f"{settings.data}: {_told(found.rows, found.members)}", err=True)
@@ -113,16 +117,26 @@ def restore_command(before: Path | None, file: Path, data: Path | None) -> None:
     click.echo(f"start it: dynolab hub --data {settings.data}", err=True)
 
 
-def _folder(data: Path | None) -> Path:
-    import platformdirs
+@command.command("config")
+@click.option("--data", type=FOLDER, help="The hub's data folder.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def config_command(before: Path | None, data: Path | None, as_json: bool) -> None:
+    """Print the settings that hold, and where each comes from: command line, environment or file. Starts nothing.
 
-    return (data or platformdirs.user_data_path("dynolab") / "hub").absolute()
+    \b
+    dynolab hub --config hub.toml config
+    """  # noqa: D301 - click wants the backspace character itself
+    from dynolab.cli import _hub
+    from dynolab.hub.configuration import described
 
-
-def _settings(data: Path | None) -> Settings:
-    from dynolab.hub.settings import Settings
-
-    return Settings.from_environment(_folder(data), host="127.0.0.1", port=0)
+    rows = [(one.name, value, source) for one, value, source in described(configuration(data or before))]
+    if as_json:
+        _hub.print_json([{"name": name, "value": value, "from": source} for name, value, source in rows])
+        return
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, value, source in rows:
+        click.echo(f"{name:{widths[0]}}  {value:{widths[1]}}  {source}")
 
 
 def _told(rows: dict[str, int], members: dict[str, list[int | str]]) -> str:

@@ -53,7 +53,7 @@ LOCAL_USER = "admin@localhost"
 Tell = Callable[[str], None]
 
 
-def serve(settings: Settings, tell: Tell, *, with_agent: bool = True, tell_secrets: bool = False) -> None:
+def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None:
     """Run a hub until it is told to end, by Ctrl-C or SIGTERM. ``tell`` receives what a person should read.
 
     ``tell_secrets``: that it may be told what signs in, because a person alone reads it.
@@ -70,7 +70,7 @@ def serve(settings: Settings, tell: Tell, *, with_agent: bool = True, tell_secre
         url, dsn = (postgres.url, postgres.dsn) if postgres else urls(str(settings.database_url))
         kept = postgres.kept() if postgres else nullcontext()
         with kept, asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:  # uvloop's, if there
-            runner.run(_serve(settings, url, dsn, listening, tell, with_agent=with_agent, tell_secrets=tell_secrets))
+            runner.run(_serve(settings, url, dsn, listening, tell, tell_secrets=tell_secrets))
     except KeyboardInterrupt:
         tell("hub stopped")
     finally:
@@ -185,7 +185,6 @@ async def _serve(
     listening: socket.socket,
     tell: Tell,
     *,
-    with_agent: bool,
     tell_secrets: bool,
 ) -> None:
     hub = await open_hub(settings, url, dsn)
@@ -197,7 +196,7 @@ async def _serve(
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     try:
-        if with_agent and not serving.done():
+        if settings.agent and not serving.done():
             server.agent = _start_agent(address, agent_token)
         if not serving.done():
             tell(way_in)

@@ -1,153 +1,121 @@
-"""What an operator may set: from the environment and the command line, checked once."""
+"""What an operator may set. Each setting is declared once: its field here, with its kind, bounds and meaning.
+
+Its name is the field's: ``lease_s`` is ``DYNOLAB_LEASE_S`` in the environment, and ``lease_s`` in a configuration file.
+Where values come from: :mod:`dynolab.hub.configuration`.
+"""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from ipaddress import ip_network
-from math import isfinite
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-from dynolab.errors import SpecInvalid
+from dynolab.hub.setting_types import (
+    File,
+    Number,
+    Switch,
+    Text,
+    Texts,
+    Type,
+    database_address,
+    network,
+    public_address,
+)
 
 MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: ``name`` in a file, and what it is for; ``option``: its option on the command line, if it has one."""
+
+    name: str
+    type: Type
+    text: str
+    default: object
+    option: str | None = None
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"DYNOLAB_{self.name.upper()}"
+
+    def shown(self, value: object) -> str:
+        """A value of it, as it is told: without secrets; None is ``none``."""
+        return "none" if value is None else self.type.show(value) or "none"
+
+
+def declared(default: object, kind: Type, text: str, *, option: str | None = None) -> Any:
+    """A field that is a setting."""
+    return field(default=default, metadata={"kind": kind, "text": text, "option": option})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One hub's settings; seconds and bytes."""
 
-    data: Path
-    host: str = "127.0.0.1"
-    port: int = 8000
-    database_url: str | None = None
-    """``DYNOLAB_DATABASE_URL``, such as ``postgresql://user@host/name``; None: a PostgreSQL of the hub's own."""
-    blobs_url: str | None = None
-    """``DYNOLAB_BLOBS_URL``, such as ``s3://bucket/prefix``; None: a folder below ``data``."""
-    public_url: str | None = None
-    """``DYNOLAB_PUBLIC_URL``: how clients reach the hub, for file addresses; None: as the request came."""
-    lease_s: float = 15.0
-    """``DYNOLAB_LEASE_S``: after this long without a heartbeat a job goes to another agent."""
-    part_bytes: int = 64 * MIB
-    model_max_bytes: int = 64 * 1024 * MIB
-    data_max_bytes: int | None = None
-    """``DYNOLAB_DATA_MAX_BYTES``: uploads that would pass this many bytes in all are refused; None: no bound."""
-    orphan_age_s: float = 3600.0
-    """``DYNOLAB_ORPHAN_AGE_S``: objects that the database did not know at two looks, this far apart, are removed."""
-    run_s: float = 3600.0
-    """``DYNOLAB_RUN_S``: how long an attempt may run of a job that names no deadline, so that none holds a device for ever."""
+    data: Path = field(
+        kw_only=False, metadata={"kind": File(), "text": "folder for all that the hub keeps", "option": "--data"}
+    )
+    host: str = declared("127.0.0.1", Text(), "address to listen at", option="--host")
+    port: int = declared(8000, Number("ports", 0, 65535, whole=True), "0: any that is free", option="--port")
+    agent: bool = declared(True, Switch(), "whether the hub's machine is a device of it", option="--agent/--no-agent")
+    database_url: str | None = declared(
+        None,
+        Text(database_address, "postgresql://user@host/name"),
+        "a PostgreSQL server's database; none: a PostgreSQL of the hub's own",
+    )
+    blobs_url: str | None = declared(
+        None, Text(), "where bytes are kept, such as s3://bucket/prefix; none: a folder below the data folder"
+    )
+    public_url: str | None = declared(
+        None,
+        Text(public_address, "https://hub.example/"),
+        "how clients reach the hub, for addresses of files; none: as the request came",
+    )
+    lease_s: float = declared(
+        15.0, Number("seconds", 1), "after this long without a word from its agent a job goes to another"
+    )
+    run_s: float = declared(3600.0, Number("seconds", 1), "how long an attempt may run of a job that names no deadline")
+    part_bytes: int = declared(
+        64 * MIB, Number("bytes", 5 * MIB, 5 << 30, whole=True), "the size of an upload's parts, but the last"
+    )
+    model_max_bytes: int = declared(
+        64 * 1024 * MIB, Number("bytes", 1, whole=True), "a larger model or dataset is refused"
+    )
+    data_max_bytes: int | None = declared(
+        None,
+        Number("bytes", 0, whole=True),
+        "uploads that would pass this many bytes in all are refused; none: no bound",
+    )
+    orphan_age_s: float = declared(
+        3600.0, Number("seconds", 1), "objects that the database did not know at two looks, this far apart, are removed"
+    )
+    posts_per_s: float | None = declared(
+        100.0,
+        Number("requests a second", 0, zero_is_none=True),
+        "more POSTs than this from one token are answered 429; 0: no bound",
+    )
+    trusted_proxies: tuple[str, ...] = declared(
+        (),
+        Texts(network, "addresses and networks, such as 127.0.0.1,10.0.0.0/8"),
+        "proxies whose forwarded headers are believed",
+    )
+    tls_certificate: Path | None = declared(
+        None, File(), "with tls_key the hub speaks HTTPS and nothing else (PEM)", option="--tls-certificate"
+    )
+    tls_key: Path | None = declared(None, File(), "the certificate's key (PEM)", option="--tls-key")
+
+    # What no operator sets.
     dataset_life_days: int = 30
     """As AI Hub keeps datasets."""
     minimum_client: tuple[int, int] = (0, 46)
     """Official clients below this are answered 426."""
-    posts_per_s: float | None = 100.0
-    """``DYNOLAB_POSTS_PER_S``: more POSTs than this from one token are answered 429; None (0): no bound."""
-    trusted_proxies: tuple[str, ...] = ()
-    """``DYNOLAB_TRUSTED_PROXIES``: addresses and networks whose forwarded headers are believed."""
-    tls_certificate: Path | None = None
-    """``DYNOLAB_TLS_CERTIFICATE``: with ``tls_key``, the hub speaks HTTPS and nothing else."""
-    tls_key: Path | None = None
-
-    @classmethod
-    def from_environment(
-        cls, data: Path, *, host: str, port: int, tls_certificate: Path | None = None, tls_key: Path | None = None
-    ) -> Settings:
-        """Command line first, environment second. Raises :class:`SpecInvalid`."""
-        if not 0 <= port <= 65535:
-            raise SpecInvalid(f"--port {port}: ports are 0 to 65535 (0: any that is free)")
-        certificate, key = tls_certificate or _path("DYNOLAB_TLS_CERTIFICATE"), tls_key or _path("DYNOLAB_TLS_KEY")
-        if (certificate is None) != (key is None):
-            raise SpecInvalid("HTTPS needs a certificate and its key", hint="--tls-certificate FILE --tls-key FILE")
-        return cls(
-            data=data,
-            host=host,
-            port=port,
-            database_url=os.environ.get("DYNOLAB_DATABASE_URL") or None,
-            blobs_url=os.environ.get("DYNOLAB_BLOBS_URL") or None,
-            public_url=_public_url(),
-            lease_s=_lease_s(),
-            data_max_bytes=_data_max_bytes(),
-            orphan_age_s=_orphan_age_s(),
-            run_s=_run_s(),
-            posts_per_s=_posts_per_s(),
-            trusted_proxies=_trusted_proxies(),
-            tls_certificate=certificate,
-            tls_key=key,
-        )
 
 
-def _path(name: str) -> Path | None:
-    text = os.environ.get(name)
-    return Path(text) if text else None
-
-
-def _number(name: str, default: float, what: str) -> float:
-    text = os.environ.get(name) or str(default)
-    try:
-        found = float(text)
-    except ValueError as error:
-        raise SpecInvalid(f"{name}={text!r} is no number of {what}") from error
-    if not isfinite(found):
-        raise SpecInvalid(f"{name}={text!r} is no number of {what}")
-    return found
-
-
-def _lease_s() -> float:
-    found = _number("DYNOLAB_LEASE_S", 15.0, "seconds")
-    if found < 1:
-        raise SpecInvalid(f"DYNOLAB_LEASE_S={found:g}: at least 1 second is needed")
-    return found
-
-
-def _orphan_age_s() -> float:
-    found = _number("DYNOLAB_ORPHAN_AGE_S", 3600.0, "seconds")
-    if found < 1:
-        raise SpecInvalid(f"DYNOLAB_ORPHAN_AGE_S={found:g}: at least 1 second is needed")
-    return found
-
-
-def _run_s() -> float:
-    found = _number("DYNOLAB_RUN_S", 3600.0, "seconds")
-    if found < 1:
-        raise SpecInvalid(f"DYNOLAB_RUN_S={found:g}: at least 1 second is needed")
-    return found
-
-
-def _posts_per_s() -> float | None:
-    found = _number("DYNOLAB_POSTS_PER_S", 100.0, "requests a second")
-    if found < 0:
-        raise SpecInvalid(f"DYNOLAB_POSTS_PER_S={found:g} is below 0", hint="0 takes the bound away")
-    return found or None
-
-
-def _data_max_bytes() -> int | None:
-    most = os.environ.get("DYNOLAB_DATA_MAX_BYTES") or None
-    if most is None:
-        return None
-    if not (most.isascii() and most.isdecimal()):
-        raise SpecInvalid(f"DYNOLAB_DATA_MAX_BYTES={most!r} is no whole number of bytes")
-    return int(most)
-
-
-def _public_url() -> str | None:
-    """With the slash at its end that addresses of files are joined to."""
-    url = os.environ.get("DYNOLAB_PUBLIC_URL")
-    if not url:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise SpecInvalid(f"DYNOLAB_PUBLIC_URL={url!r} is no address of a hub", hint="https://hub.example/")
-    return url.rstrip("/") + "/"
-
-
-def _trusted_proxies() -> tuple[str, ...]:
-    found = tuple(one.strip() for one in os.environ.get("DYNOLAB_TRUSTED_PROXIES", "").split(",") if one.strip())
-    for one in found:
-        try:
-            ip_network(one)
-        except ValueError as error:
-            raise SpecInvalid(
-                f"DYNOLAB_TRUSTED_PROXIES: {error}", hint="addresses and networks, such as 127.0.0.1,10.0.0.0/8"
-            ) from error
-    return found
+SETTINGS = tuple(
+    Setting(one.name, one.metadata["kind"], one.metadata["text"], one.default, one.metadata.get("option"))
+    for one in fields(Settings)
+    if "kind" in one.metadata
+)
+"""All that are declared, in their order."""

@@ -1,0 +1,152 @@
+"""A hub's settings as they hold: the command line's before the environment's before the file's, and where each came from."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dynolab.errors import NotFound, SpecInvalid
+from dynolab.hub.setting_types import File, Text
+from dynolab.hub.settings import SETTINGS, Setting, Settings
+
+VARIABLE = "DYNOLAB_CONFIG"
+FILE_MAX_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings, where each came from (by name), and the file that was read, if one was named."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A value that was given: as it was written, who gave it, and the value itself."""
+
+    value: Any
+    source: str
+
+
+def load(config: Path | None = None, **given: object) -> Configuration:
+    """The settings. ``config``: the file, else ``DYNOLAB_CONFIG`` names it; ``given``: the command line's, None where it has none.
+
+    Raises :class:`SpecInvalid`, which names the value, its place and the way out, and :class:`NotFound` for no such file.
+    """
+    named = config or (Path(text) if (text := os.environ.get(VARIABLE)) else None)
+    file = None if named is None else named.absolute()
+    found: dict[str, _Read] = {} if file is None else dict(_from_file(file))
+    found |= dict(_from_environment())
+    found |= {name: _checked_option(name, value) for name, value in given.items() if value is not None}
+    values = {name: read.value for name, read in found.items()}
+    if (values.get("tls_certificate") is None) != (values.get("tls_key") is None):
+        raise SpecInvalid("HTTPS needs a certificate and its key", hint="--tls-certificate FILE --tls-key FILE")
+    values["data"] = values["data"].absolute() if "data" in values else _usual_folder()
+    sources = {one.name: found[one.name].source if one.name in found else "default" for one in SETTINGS}
+    return Configuration(Settings(**values), sources, file)
+
+
+def described(configuration: Configuration) -> Iterator[tuple[Setting, str, str]]:
+    """Every setting with its value, secrets masked, and where that came from."""
+    for one in SETTINGS:
+        yield one, one.shown(getattr(configuration.settings, one.name)), configuration.sources[one.name]
+
+
+def _usual_folder() -> Path:
+    import platformdirs
+
+    return (platformdirs.user_data_path("dynolab") / "hub").absolute()
+
+
+def _checked_option(name: str, value: object) -> _Read:
+    setting = next(one for one in SETTINGS if one.name == name)
+    option = str(setting.option).partition("/")[0]
+    try:
+        read = value if isinstance(value, Path) else setting.type.take(value)
+    except ValueError as error:
+        raise SpecInvalid(f"{option} {value}: {error}", hint=setting.type.hint) from error
+    return _Read(read, f"command line ({option})")
+
+
+def _from_environment() -> Iterator[tuple[str, _Read]]:
+    for setting in SETTINGS:
+        if text := os.environ.get(setting.variable):
+            try:
+                yield setting.name, _Read(setting.type.read(text), f"environment ({setting.variable})")
+            except ValueError as error:
+                told = f"{setting.variable}={_written(setting, text)}: {error}"
+                raise SpecInvalid(told, hint=setting.type.hint) from error
+
+
+def _written(setting: Setting, value: object) -> str:
+    """A wrong value as it is told: without what is secret."""
+    if not isinstance(value, str):
+        return str(value)
+    return repr(setting.type.show(value) if isinstance(setting.type, Text) else value)
+
+
+def _from_file(path: Path) -> Iterator[tuple[str, _Read]]:
+    text = _text(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecInvalid(
+            f"{path} is no TOML: {error}", hint='one setting a line, such as: host = "0.0.0.0"'
+        ) from error
+    known = {one.name: one for one in SETTINGS}
+    for name, value in document.items():
+        place = f"{path}, line {_line(text, name)}"
+        if name not in known:
+            raise SpecInvalid(f"{place}: there is no setting {name!r}", hint=_near(name, known))
+        setting = known[name]
+        try:
+            read = setting.type.take(value)
+        except ValueError as error:
+            raise SpecInvalid(
+                f"{place}: {name} = {_written(setting, value)}: {error}", hint=setting.type.hint
+            ) from error
+        if isinstance(setting.type, File):
+            read = path.parent / read
+        yield name, _Read(read, f"file ({place})")
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > FILE_MAX_BYTES:
+            raise SpecInvalid(f"{path} has more than {FILE_MAX_BYTES} bytes: it is no configuration file")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecInvalid(f"{path} is no TOML: it is not UTF-8") from error
+    except OSError as error:
+        hint = f"--config, or {VARIABLE}, names the hub's configuration file"
+        raise NotFound(f"the configuration file {path} cannot be read: {error.strerror}", hint=hint) from error
+
+
+def _near(name: str, known: Mapping[str, Setting]) -> str:
+    near = difflib.get_close_matches(name.lower().removeprefix("dynolab_"), known, n=2)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{guess}dynolab hub config lists all settings"
+
+
+def _line(text: str, name: str) -> int:
+    """The line on which a top-level name of a TOML document is set: the first whose end the parser knows it at."""
+    lines, begin = text.splitlines(keepends=True), 0
+    for number in range(1, len(lines) + 1):
+        try:
+            document = tomllib.loads("".join(lines[:number]))
+        except tomllib.TOMLDecodeError:
+            continue  # amid a value of several lines
+        if name in document:
+            rest = (
+                at for at, line in enumerate(lines[begin:number], begin + 1) if line.strip() and line.strip()[0] != "#"
+            )
+            return next(rest, number)
+        begin = number
+    return len(lines)
