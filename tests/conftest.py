@@ -45,10 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test touches the user's records or workspaces."""
+    """No test touches the user's records or workspaces, or waits for who measures on this machine beside the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DYNOLAB_STATE", str(tmp_path_factory.mktemp("state")))
         patch.setenv("DYNOLAB_WORKSPACE", str(tmp_path_factory.mktemp("workspaces")))
+        patch.setenv("DYNOLAB_LOCKS", str(tmp_path_factory.mktemp("locks")))
         yield
 
 

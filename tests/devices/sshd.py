@@ -144,14 +144,14 @@ class Sshd(SshClient):
         _make_key(self._server / "hostkey")
 
     def _write_settings(self) -> None:
-        """``SetEnv HOME``: the caches of who logs in lie apart, whoever that is."""
+        """``SetEnv``: the caches of who logs in lie apart, whoever that is, and so do the locks of each of these boards."""
         (self._server / "settings").write_text(
             f"""\
 ListenAddress 127.0.0.1
 Port {self.port}
 HostKey {self._server}/hostkey
 AuthorizedKeysFile {self._server}/authorized_keys
-SetEnv HOME={self.home}
+SetEnv HOME={self.home} DYNOLAB_LOCKS={self.home}/locks
 PidFile none
 StrictModes no
 UsePAM no

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from dynolab.client.client import Client, Device
@@ -19,6 +21,7 @@ from dynolab.testing.running_hub import RunningHub, running_hub
 
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
+from .test_board_lock import holding
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +47,21 @@ def user(lone_hub: RunningHub) -> Iterator[Client]:
 @contextmanager
 def serving(hub: RunningHub, state: Path, board: Sshd, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """An agent that reaches the board, as the user whose ssh settings lead to it."""
+    with board.as_home(), agent(hub, state, "--device", board.address, *more) as process:
+        yield process
+
+
+@contextmanager
+def agent(hub: RunningHub, state: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """An agent of this machine."""
     command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url]
-    command += ["--token-file", str(hub.data / "agent.token"), "--device", board.address, *more]
-    with board.as_home():
-        process = subprocess.Popen(command, env={**os.environ, "DYNOLAB_STATE": str(state)})
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)
+    command += ["--token-file", str(hub.data / "agent.token"), *more]
+    process = subprocess.Popen(command, env={**os.environ, "DYNOLAB_STATE": str(state)})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def until(holds: Callable[[], object], what: str, within_s: float = 120) -> None:
@@ -66,9 +75,8 @@ def test_a_board_is_a_device_of_the_hub_and_measures_for_it(
     lone_hub: RunningHub, user: Client, board: Sshd, tmp_path: Path
 ) -> None:
     with serving(lone_hub, tmp_path / "state", board, "--name", "the board", "--runtimes", "onnxruntime"):
-        until(user.get_devices, "device")
-        (found,) = user.get_devices()
-        assert found.name == "the board"
+        until(lambda: user.get_devices("the board"), "device")
+        (found,) = user.get_devices("the board")
         assert "framework:onnx" in found.attributes
         assert "framework:tflite" not in found.attributes, "it was not asked for"
         job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("the board"), options="--repeats 1")
@@ -80,6 +88,50 @@ def test_a_board_is_a_device_of_the_hub_and_measures_for_it(
         board.open()
         assert lost.wait().success, lost.log()
     assert board.processes() == []
+
+
+def attempts(hub: RunningHub, job: str) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {hub.token}"}
+    found = httpx.get(f"{hub.url}/api/hub/v1/jobs/{job}", headers=headers, timeout=30).json()
+    return list(found["attempts"])
+
+
+def boards(hub: RunningHub) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {hub.token}"}
+    return list(httpx.get(f"{hub.url}/api/hub/v1/boards", headers=headers, timeout=30).json()["boards"])
+
+
+def test_an_agent_waits_for_a_person_at_its_board_and_its_page_says_so(
+    lone_hub: RunningHub, user: Client, board: Sshd, tmp_path: Path
+) -> None:
+    with serving(lone_hub, tmp_path / "state", board, "--name", "shared", "--runtimes", "onnxruntime"):
+        until(lambda: any(one.name == "shared" for one in user.get_devices()), "device")
+        with holding(board.address, "profile of a person's model"):
+            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("shared"), options="--repeats 1")
+
+            def told() -> bool:
+                return any("by" in (one["why"]) and "person's" in one["why"] for one in boards(lone_hub))
+
+            until(told, "word of the person on the board's page")
+            assert not job.get_status().finished
+        assert job.wait().success, job.log()
+    *busy, last = attempts(lone_hub, job.job_id)
+    assert [one["failure"]["code"] for one in busy] == ["DeviceBusy"], "it was not tried in vain again and again"
+    assert last["state"] == "done"
+    assert board.processes() == []
+
+
+def test_an_agent_waits_for_a_person_at_its_own_machine(
+    lone_hub: RunningHub, user: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNOLAB_LOCKS", str(tmp_path / "locks"))
+    with agent(lone_hub, tmp_path / "state", "--name", "a desk"):
+        with holding("", "profile of a person's model"):
+            until(lambda: any("person's" in one["why"] for one in boards(lone_hub)), "word of the person")
+            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("a desk"), options="--repeats 1")
+            assert not job.get_status().finished
+        assert job.wait().success, job.log()
+    assert [one["state"] for one in attempts(lone_hub, job.job_id)] == ["done"]
 
 
 def test_the_devices_command_tells_what_it_finds(board: Sshd) -> None:

@@ -22,7 +22,7 @@ from dynolab import errors, formats
 from dynolab.agent.turns import turn
 from dynolab.connections.base import connect, this_machine
 from dynolab.jobs._planned import counted
-from dynolab.jobs.base import Context
+from dynolab.jobs.base import Asking, Context
 from dynolab.jobs.compare import plugin as compare_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 ASSIGNMENT_FILE, OUTCOME_FILE = "assignment.json", "outcome.json"
 RESULT_FILE, OUTPUT_FILE, ARTIFACT_FILE, LOG_FILE = "result.json", "output", "artifact.zip", "log.txt"
+BOARD_WAIT_S = 10.0
+"""For a board that somebody has meanwhile; then the job goes back, and the board's agent waits."""
 ARTIFACT_FOLDER, MADE_FOLDER = "artifact", "made"
 
 
@@ -71,7 +73,8 @@ def carry_out(folder: Path, assignment: Assignment, address: str = "") -> Outcom
                     turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}"))
                 )
             connection = stack.enter_context(closing(connect(address) if address else this_machine()))
-            left = _run(folder, assignment, Context(connection, log.follow))
+            asking = Asking(f"job {assignment.job}", is_agent=True, wait_s=BOARD_WAIT_S)
+            left = _run(folder, assignment, Context(connection, log.follow, asking))
     except errors.Error as raised:
         error = errors.unfit(raised) or raised
         log.say(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))

@@ -21,6 +21,7 @@ from dynolab.agent import reached
 from dynolab.agent.cooling import Cooling
 from dynolab.agent.health import Health
 from dynolab.agent.http import HubDoor, Unreachable
+from dynolab.agent.occupied import Occupied
 from dynolab.agent.probing import Probing
 from dynolab.connections.local import own_folder, sweep_folders
 from dynolab.measure import deaths
@@ -63,6 +64,7 @@ class Agent:
         """``address`` leads to the device; empty: it is this machine."""
         self._door, self._device, self._address = door, device, address
         self._health = Health()
+        self._occupied = Occupied(address)
         self._cooling = Cooling(read=lambda: None) if address else Cooling()
         take = partial(reached.ask_probe, address) if address else None
         self._probing = Probing(door, device, take=take, is_here=not address)
@@ -74,6 +76,7 @@ class Agent:
         """Take no further job; the one that runs is given up. Called by the main thread's signal handler."""
         self._stopped.set()
         self._door.give_up()
+        self._occupied.close()
         if self._asking:
             raise SystemExit(0)  # out of the long question: the hub sees us hang up
 
@@ -110,7 +113,7 @@ class Agent:
 
     def _told_health(self) -> str:
         """Why the board is unfit, or nothing; a change is logged."""
-        unfit = self._health.unfit() or self._cooling.unfit(self._probing.answer.cool_celsius)
+        unfit = self._health.unfit() or self._occupied.unfit() or self._cooling.unfit(self._probing.answer.cool_celsius)
         if unfit and not self._unfit:
             log.warning("this device is unfit, and takes no job until it is fit again: %s", unfit)
         if self._unfit and not unfit:
@@ -122,6 +125,9 @@ class Agent:
         """Probe the board, if that is due; why it is unfit by that, or nothing."""
         try:
             self._probing.keep()
+        except errors.DeviceBusy as error:
+            self._occupied.found(error)
+            return self._told_health()
         except errors.DeviceUnfit as error:
             self._health.ended(error)
             return self._told_health()
@@ -151,8 +157,11 @@ class Agent:
         try:
             outcome = carry_out()
             error = errors.from_dict(outcome.error) if outcome.error and not self._stopped.is_set() else None
-            self._health.ended(error)
-            if isinstance(error, errors.DeviceError):
+            if isinstance(error, errors.DeviceBusy):
+                self._occupied.found(error)
+            else:
+                self._health.ended(error)
+            if isinstance(error, errors.DeviceError) and not isinstance(error, errors.DeviceBusy):
                 self._probing.due_now()
             outcome = self._finish(assignment.attempt, outcome)
         except errors.Conflict as error:

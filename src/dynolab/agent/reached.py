@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynolab import errors
+from dynolab.measure import lifeline
 from dynolab.sandbox.base import own_environment
 from dynolab.spec import codec
 from dynolab.spec.agents import DeviceOffer
 from dynolab.spec.board_health import Probe
 
 if TYPE_CHECKING:
+    from dynolab.measure.device import Device
     from dynolab.measure.orders import Survey
 
+T = TypeVar("T")
 RUNTIMES = ("onnxruntime", "litert")
 """Brought to a device unless others are named: they take 150 MB there, and run most models of phones and boards."""
 PROBE_WITHIN_S = 120.0
+LOOK_WAIT_S, FREE_WAIT_S = 86_400.0, 3600.0
+"""For a board that somebody has: before an agent looks at it, and until it is free again."""
 SSH_ENVIRONMENT = ("SSH_AUTH_SOCK", "DYNOLAB_DEVICE_ROOT", "ANDROID_ADB_SERVER_PORT", "ADB_SERVER_SOCKET")
 """What connections need of the agent's environment."""
 log = logging.getLogger(__name__)
@@ -42,19 +48,22 @@ class Found:
     unavailable: Mapping[str, str]
 
 
-def look(address: str, runtimes: Sequence[str], tell: Tell) -> Found:
+def look(address: str, runtimes: Sequence[str], tell: Tell, *, wait_s: float | None = None) -> Found:
     """Reach a device, bring what the runtimes need, and see which of them can be used there.
 
-    Raises what :func:`dynolab.connections.base.connect` does; :class:`~dynolab.errors.NotFound` for a runtime that there is not.
+    Raises what :func:`dynolab.connections.base.connect` does; :class:`~dynolab.errors.NotFound` for a runtime that there is not;
+    :class:`~dynolab.errors.DeviceBusy` when somebody still measures there after ``wait_s`` (None: a moment).
     """
     from dynolab.connections.base import connect
+    from dynolab.jobs.base import Asking
     from dynolab.measure.device import Device
     from dynolab.runtimes.base import runtime_named
 
     for name in runtimes:
         runtime_named(name)
     with closing(connect(address)) as connection, connection.session(runtimes, tell) as session:
-        device = Device(session, lambda event: None)
+        device = Device(session, lambda event: tell(str(event.get("text", ""))))
+        device.hold(Asking("a look at what the device is", wait_s=wait_s).claim("", here=False), address)
         surveys = {name: device.look(name, loads=True) for name in runtimes}
         device.close()
     return Found(
@@ -80,12 +89,28 @@ def offer_of(found: Found, name: str | None = None) -> DeviceOffer:
 
 def probe(address: str) -> Probe:
     """A device's health probe, taken on that device."""
+
+    def take(device: Device) -> Probe:
+        return device.probe()
+
+    return _holding(address, "a health probe", 0.0, take)
+
+
+def wait(address: str) -> None:
+    """Return when nobody measures on a device any more. Raises :class:`~dynolab.errors.DeviceBusy` after an hour."""
+    _holding(address, "an agent that waited for the device", FREE_WAIT_S, lambda device: None)
+
+
+def _holding(address: str, what: str, wait_s: float, act: Callable[[Device], T]) -> T:
+    """What comes of an act on a device that is held for it. Raises :class:`~dynolab.errors.DeviceBusy`."""
     from dynolab.connections.base import connect
+    from dynolab.jobs.base import Asking
     from dynolab.measure.device import Device
 
     with closing(connect(address)) as connection, connection.session([], lambda text: None) as session:
         device = Device(session, lambda event: None)
-        found = device.probe()
+        device.hold(Asking(what, wait_s=wait_s).claim("", here=False), address)
+        found = act(device)
         device.close()
     return found
 
@@ -100,9 +125,15 @@ def ask_offer(address: str, runtimes: Sequence[str], name: str | None) -> Device
 
 
 def ask_probe(address: str) -> Probe:
-    """A device's probe. Raises :class:`~dynolab.errors.DeviceUnfit` for a device that cannot be reached."""
+    """A device's probe.
+
+    Raises :class:`~dynolab.errors.DeviceUnfit` for a device that cannot be reached, :class:`~dynolab.errors.DeviceBusy` for one
+    on which somebody measures.
+    """
     try:
         return codec.decode(Probe, _asked(["probe", address], PROBE_WITHIN_S), "the probe")
+    except errors.DeviceBusy:
+        raise
     except (errors.DeviceError, errors.Forbidden, errors.PluginMissing) as error:
         raise errors.DeviceUnfit(f"the device cannot be probed: {error.message}") from error
 
@@ -133,8 +164,13 @@ def _told(verb: str, address: str, *more: str) -> object:
     try:
         if verb == "probe":
             return codec.encode(probe(address))
+        if verb == "wait":
+            lifeline.hold(int(more[0]))
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the board is let go
+            wait(address)
+            return {}
         runtimes, name = more
-        found = look(address, runtimes.split(","), lambda text: log.info("%s", text))
+        found = look(address, runtimes.split(","), lambda text: log.info("%s", text), wait_s=LOOK_WAIT_S)
         return codec.encode(offer_of(found, name or None))
     except errors.Error as error:
         return {"error": error.to_dict()}

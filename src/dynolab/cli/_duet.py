@@ -42,6 +42,7 @@ _OPTIONS = (
     click.option("--seed", type=int, help="Seed of the random inputs and of the intervals; default: 20250."),
     click.option("--timeout", type=float, metavar="SECONDS", help="End everything after this long, with an error."),
     click.option("--memory-limit", metavar="SIZE", help="Bound of a worker's memory, such as 512MB."),
+    click.option("--wait", metavar="30m", help="Wait at most so long until nobody else measures there."),
     click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the models."),
 )
 _COLOURS = {"changed": "yellow", "unchanged": "green", "cannot tell": "cyan"}
@@ -95,20 +96,21 @@ def compare(a: Path, b: Path | None, floor: float | None, as_json: bool, asked: 
     import json
     from contextlib import closing
 
+    from dynolab.cli import _parse
     from dynolab.connections.base import check_address, connect, this_machine
-    from dynolab.jobs.base import Context
+    from dynolab.jobs.base import Asking, Context
     from dynolab.jobs.compare import plugin as job
     from dynolab.sandbox import base as sandbox
     from dynolab.spec import codec
 
-    address = asked["device"]
+    address, asking = asked["device"], Asking(wait_s=_parse.wait(asked["wait"]))
     if address is not None:
         check_address(address)
     if asked["require_sandbox"]:
         sandbox.require()
     spec = job.validate(_spec(a, b, floor, asked), here=address is None)
     with closing(this_machine() if address is None else connect(address)) as connection, follow(spec) as progress:
-        found = job.run(spec, Context(connection, progress))
+        found = job.run(spec, Context(connection, progress, asking))
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:

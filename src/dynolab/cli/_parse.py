@@ -9,6 +9,7 @@ from pathlib import Path
 from dynolab.errors import SpecInvalid
 from dynolab.spec.compiles import InputSpec, parse_input_specs
 from dynolab.spec.input_shapes import parse_pairs
+from dynolab.spec.options import seconds_of
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -46,3 +47,11 @@ def size(text: str) -> int:
         return int(float(match[1]) * _UNITS[match[2].upper()])
     except (ValueError, KeyError) as error:
         raise SpecInvalid(f"{text!r} is not a size", hint="such as 512MB or 2GiB") from error
+
+
+def wait(text: str | None) -> float | None:
+    """Seconds of ``--wait``, such as ``30m``; None: nothing was said. Raises :class:`SpecInvalid`."""
+    found = None if text is None else seconds_of(text)
+    if text is not None and found is None:
+        raise SpecInvalid(f"--wait {text[:100]!r} is no length of time", hint="such as 90s, 30m or 2h")
+    return found

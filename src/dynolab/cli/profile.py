@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dynolab.client.inference_jobs import InferenceJob
+    from dynolab.jobs.base import Asking
     from dynolab.spec.jobs import ProfileSpec
     from dynolab.spec.profiles import Profile
 
@@ -36,6 +37,11 @@ T = TypeVar("T")
 @click.option("--timeout", type=float, metavar="SECONDS", help="End the measurement after this long.")
 @click.option("--memory-limit", metavar="SIZE", help="Bound of a worker's memory, such as 512MB.")
 @click.option(
+    "--wait",
+    metavar="30m",
+    help="Wait at most so long until nobody else measures there. Default: 15s for a device at an address.",
+)
+@click.option(
     "--require", "requirements", multiple=True, metavar='"FIGURE <= VALUE"', help="Decide; exit 1 unless met."
 )
 @click.option("--require-sandbox", is_flag=True, help="Refuse where nothing confines the model.")
@@ -60,6 +66,7 @@ def command(
     seed: int,
     timeout: float | None,
     memory_limit: str | None,
+    wait: str | None,
     requirements: tuple[str, ...],
     require_sandbox: bool,
     keep_artifact: bool,
@@ -81,6 +88,7 @@ def command(
     from dynolab.cli import _output, _parse
     from dynolab.connections.base import is_address
     from dynolab.errors import SpecInvalid
+    from dynolab.jobs.base import Asking
     from dynolab.spec import input_shapes
     from dynolab.spec.jobs import ProfileSpec
 
@@ -108,6 +116,8 @@ def command(
     if require_sandbox:
         _require_sandbox(device)
     if device is not None and not is_address(device):
+        if wait is not None:
+            raise SpecInvalid("--wait and a hub's device are given", hint="there, jobs wait in the hub's queue")
         profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,), kept)
     elif inputs is not None:
         raise SpecInvalid(
@@ -115,7 +125,7 @@ def command(
             hint="here, --input-file NAME=FILE.npy gives the values of one input",
         )
     else:
-        profiles, failed = _measure(spec, runtimes or (None,), kept, device)
+        profiles, failed = _measure(spec, runtimes or (None,), kept, device, Asking(wait_s=_parse.wait(wait)))
     if profiles:
         _output.show(profiles, form)
         if output is not None:
@@ -240,7 +250,7 @@ def _batch(spec: ProfileSpec) -> dict[str, list[Any]]:
 
 
 def _measure(
-    spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | None, address: str | None
+    spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | None, address: str | None, asking: Asking
 ) -> tuple[list[Profile], bool]:
     """A profile for each runtime, measured here, or on the device at an address."""
     from contextlib import closing
@@ -255,7 +265,7 @@ def _measure(
 
     def run(one: ProfileSpec) -> Profile:
         with _progress.follow(one, several=len(runtimes) > 1) as progress:
-            return job.run(one, Context(connection, progress))
+            return job.run(one, Context(connection, progress, asking))
 
     def measured(one: ProfileSpec) -> Profile:
         if kept is not None:

@@ -20,6 +20,7 @@ from dynolab.jobs.base import Context
 from dynolab.measure import figures, profiling
 from dynolab.measure.campaign_messages import Before, Campaign, Measured
 from dynolab.measure.device import Device
+from dynolab.measure.holding import Held
 from dynolab.measure.orders import ARTIFACT_FOLDER, Survey
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes
 from dynolab.runtimes.base import PACKAGE as RUNTIMES
@@ -109,7 +110,7 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
     with open_source(spec.model) as source:
         spec = validate_for(spec, source, measures=measures, here=context.connection.is_here)
         runtime = runtime_for(spec.runtime, source.format, here=context.connection.is_here)
-        measured, outputs, record = _send(spec, source, runtime, context, batches, measures)
+        measured, outputs, record, held = _send(spec, source, runtime, context, batches, measures)
     records.remember(record, measured.own)
     if measured.error is not None:
         error = errors.from_dict(measured.error)
@@ -118,7 +119,8 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
     if not measures:
         return Carried(None, outputs)
     known = records.model_key(source.sha256, measured, options_module.parse(spec.options))
-    profile = _profile(spec, source, runtime, measured, records.before(record, known))
+    notices = [*_unused(options_module.parse(spec.options), runtime), *beside(held)]
+    profile = _profile(spec, source, measured, notices, records.before(record, known))
     if profile.inference.time is not None:
         records.remember(record, {known: profile.inference.time.minimum_ns})
     return Carried(profile, outputs)
@@ -131,26 +133,44 @@ def _send(
     context: Context,
     batches: Batches | None,
     measures: bool,
-) -> tuple[Measured, tuple[dict[str, Path], ...], str]:
-    """What was measured, the outputs that were brought back, and the key of the device's record."""
+) -> tuple[Measured, tuple[dict[str, Path], ...], str, Held]:
+    """What was measured, the outputs that were brought back, the key of the device's record, and who else measured there."""
+    what = f"{'profile' if measures else 'inference'} of {source.name}"
     with ExitStack() as stack:
-        session, device, survey = stack.enter_context(on_device([runtime.name], context))
+        session, device, survey = stack.enter_context(on_device([runtime.name], context, what))
         describe = None if context.connection.is_here else stack.enter_context(described_here(spec, source, runtime))
         record = records.key(survey)
         campaign = pushed(spec, source, runtime, session, session.workspace, records.best(record))
         campaign = replace(campaign, batches=_push_batches(batches, session), measures=measures)
         measured = profiling.carry_out(device, survey, campaign, describe)
         _pull_artifact(spec, measured, session)
+        held = hold(device, context, what)
         outputs = _pull_outputs(measured, batches, session)
         device.close()
-        return measured, outputs, record
+        return measured, outputs, record, held
+
+
+def hold(device: Device, context: Context, what: str) -> Held:
+    """Have the device for this job, or see who was there meanwhile. Raises :class:`~dynolab.errors.DeviceBusy`."""
+    connection = context.connection
+    return device.hold(context.asking.claim(what, here=connection.is_here), connection.address)
+
+
+def beside(held: Held) -> list[Notice]:
+    """A warning where somebody else measured on the device, too, or may have."""
+    if held.trouble:
+        return [Notice("info", "holders-unknown", held.trouble)]
+    if not held.others:
+        return []
+    return [Notice("warning", "measured-beside", f"others measured on this machine at the same time: {held.who}")]
 
 
 @contextmanager
-def on_device(runtimes: Sequence[str], context: Context) -> Iterator[tuple[Session, Device, Survey]]:
+def on_device(runtimes: Sequence[str], context: Context, what: str) -> Iterator[tuple[Session, Device, Survey]]:
     """A session on the context's device, its executor, and what it is; the runtimes can be used there.
 
-    Raises :class:`~dynolab.errors.PluginMissing` where it cannot.
+    It is held for ``what`` to the end. Raises :class:`~dynolab.errors.PluginMissing` where the runtimes cannot be used, and
+    :class:`~dynolab.errors.DeviceBusy`.
     """
 
     def tell(text: str) -> None:
@@ -158,6 +178,8 @@ def on_device(runtimes: Sequence[str], context: Context) -> Iterator[tuple[Sessi
 
     with context.connection.session(runtimes, tell) as session:
         device = Device(session, context.progress)
+        for notice in beside(hold(device, context, what)):
+            tell(notice.text)
         surveys = [device.look(runtime) for runtime in runtimes]
         for survey in surveys:
             if survey.unavailable is not None:
@@ -241,16 +263,16 @@ def _pull_artifact(spec: ProfileSpec, measured: Measured, session: Session) -> N
 
 
 def _profile(
-    spec: ProfileSpec, source: ModelSource, runtime: Runtime, measured: Measured, before: Before | None
+    spec: ProfileSpec, source: ModelSource, measured: Measured, notices: Sequence[Notice], before: Before | None
 ) -> Profile:
-    options = options_module.parse(spec.options)
+    runtime, options = runtime_named(str(spec.runtime)), options_module.parse(spec.options)
     return figures.profile(
         measured,
         request=_request(spec, runtime.name),
         model=facts(source, measured),
         row=runtime.row_of(source.format),
         options=options,
-        notices=_unused(options, runtime),
+        notices=notices,
         before=before,
         version=metadata.version("dynolab"),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

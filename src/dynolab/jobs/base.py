@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from dynolab.connections.base import Connection
+from dynolab.measure.holding import BESIDE, Claim, HolderKind
 
 Spec = TypeVar("Spec")
 Result = TypeVar("Result")
@@ -17,12 +21,48 @@ Progress = Callable[[Mapping[str, Any]], None]
 least, ratio with its ends or None, elapsed_s, budget_s)."""
 
 
+WAIT_S = 15.0
+"""For a board that somebody has, unless one says how long: health probes end within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks for the board, as others are told that find it in use."""
+
+    what: str = ""
+    """Empty: what the job says of itself."""
+    is_agent: bool = False
+    wait_s: float | None = None
+    """How long to wait for the board; where it is this machine, for all others who measure here. None: a moment."""
+
+    def claim(self, what: str, *, here: bool) -> Claim:
+        """The claim of a job; ``here``: the board is this machine."""
+        kind = HolderKind.AGENT if self.is_agent else HolderKind.PERSON
+        kind = kind if here else HolderKind.REACHED
+        alone = self.wait_s is not None and not self.is_agent
+        return Claim(
+            by=f"{_user()}@{socket.gethostname()}",
+            what=self.what or what,
+            kind=kind,
+            beside=() if alone else BESIDE[kind],
+            wait_s=WAIT_S if self.wait_s is None else self.wait_s,
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account that nobody wrote down, as in containers
+        return str(os.getuid())
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a job runs, and who is told how it goes."""
+    """Where a job runs, who is told how it goes, and who asks for it."""
 
     connection: Connection
     progress: Progress
+    asking: Asking = field(default_factory=Asking)
 
 
 class JobType(ABC, Generic[Spec, Result]):

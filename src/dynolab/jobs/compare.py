@@ -21,6 +21,7 @@ from dynolab.jobs.base import Context, JobType, Progress
 from dynolab.measure import duet, duet_figures, duet_memory_ratio, duet_ratio
 from dynolab.measure.campaign_messages import Measured
 from dynolab.measure.duet_messages import SIDES, DuetCampaign, DuetMeasured
+from dynolab.measure.holding import Held
 from dynolab.measure.protocol import PROTOCOL_VERSION
 from dynolab.spec import options as options_module
 from dynolab.spec.answers import Answer
@@ -53,12 +54,12 @@ class CompareJob(JobType[DuetSpec, Duet]):
         with ExitStack() as stack:
             sources = _opened(spec, stack)
             spec = _validated(spec, sources, here=context.connection.is_here)
-            measured = _measured(spec, sources, context)
+            measured, held = _measured(spec, sources, context)
         if measured.error is not None:
             error = errors.from_dict(measured.error)
             error.details.setdefault("log", measured.a.log + measured.b.log)
             raise error
-        return _duet(spec, sources, measured)
+        return _duet(spec, sources, measured, held)
 
     def summary(self, result: Duet) -> dict[str, Any]:
         first = result.stage(result.asked[0]).answer
@@ -101,13 +102,14 @@ def _validated(spec: DuetSpec, sources: Sources, *, here: bool) -> DuetSpec:
         return replace(spec, a=a, b=campaigns.validate_for(spec.b, sources[1], here=here))
 
 
-def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasured:
+def _measured(spec: DuetSpec, sources: Sources, context: Context) -> tuple[DuetMeasured, Held]:
+    what = f"comparison of {sources[0].name} and {sources[1].name}"
     a, b = (
         campaigns.runtime_for(one.runtime, source.format, here=context.connection.is_here)
         for one, source in zip((spec.a, spec.b), sources, strict=True)
     )
     with ExitStack() as stack:
-        session, device, survey = stack.enter_context(campaigns.on_device([a.name, b.name], context))
+        session, device, survey = stack.enter_context(campaigns.on_device([a.name, b.name], context, what))
         describe = [
             None if context.connection.is_here else stack.enter_context(described_here(one, source, runtime))
             for one, source, runtime in zip((spec.a, spec.b), sources, (a, b), strict=True)
@@ -119,11 +121,12 @@ def _measured(spec: DuetSpec, sources: Sources, context: Context) -> DuetMeasure
         )
         campaign = DuetCampaign(PROTOCOL_VERSION, of_a, of_b, spec.terms, spec.a.seed)
         measured = duet.carry_out(device, survey, campaign, describe)
+        held = campaigns.hold(device, context, what)
         device.close()
-        return measured
+        return measured, held
 
 
-def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured) -> Duet:
+def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured, held: Held) -> Duet:
     a, b = (
         _side(one, source, found)
         for one, source, found in zip((spec.a, spec.b), sources, (measured.a, measured.b), strict=True)
@@ -152,7 +155,7 @@ def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured) -> Duet:
         wall_s=measured.wall_ns / 1e9,
         seed=spec.a.seed,
         log=measured.a.log + measured.b.log,
-        notices=duet_figures.notices(measured),
+        notices=(*duet_figures.notices(measured), *(one.text for one in campaigns.beside(held))),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from dynolab import errors
 from dynolab.measure import deaths
+from dynolab.measure.holding import Claim, Held
 from dynolab.measure.orders import (
     LINE_MAX_BYTES,
     At,
@@ -63,6 +64,20 @@ class Device:
             raise errors.DeviceUnstable(
                 f"the device's executor speaks protocol {found.protocol}, this side {PROTOCOL_VERSION}",
                 hint="install the same version of dynolab on both sides",
+            )
+        return found
+
+    def hold(self, claim: Claim, address: str) -> Held:
+        """Have the board until the executor ends, and who else is there; said again, who was there meanwhile.
+
+        ``address``: what the device is called in messages. Raises :class:`~dynolab.errors.DeviceBusy` with who has it.
+        """
+        found = self._order(Verb.HOLD, claim, Held)
+        if not found.granted:
+            raise errors.DeviceBusy(
+                f"{address} is in use by {found.who}",
+                hint="wait for it: --wait 30m; it is free again when that has ended, or 5 minutes after its line broke for good",
+                details={"holders": [codec.encode(one) for one in found.others]},
             )
         return found
 

@@ -47,6 +47,9 @@ class Verb(StrEnum):
     """:class:`Run`, answered by :class:`Ran`."""
     TURNS = "turns"
     """:class:`Turns`, answered by :class:`TookTurns`."""
+    HOLD = "hold"
+    """:class:`~dynolab.measure.holding.Claim`, answered by :class:`~dynolab.measure.holding.Held`: the board is claimed until the executor
+    ends. Said again, the answer names all who were there meanwhile."""
     COMPILE_PYTHON = "compile_python"
     """:class:`Look`: the runtime's library is imported once outside the sandbox, so that Python keeps what it compiles; no answer."""
     SET_ASIDE = "set_aside"

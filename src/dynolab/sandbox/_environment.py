@@ -22,7 +22,7 @@ _PASSED = (
 )  # fmt: skip
 """Beginnings of what programs need to be found and to speak, and Python to import what we import."""
 _OWN = (
-    "HOME", "USER", "LOGNAME", "XDG_", "TMPDIR", "DYNOLAB_WORKSPACE", "DYNOLAB_STATE", "DYNOLAB_SANDBOX",
+    "HOME", "USER", "LOGNAME", "XDG_", "TMPDIR", "DYNOLAB_WORKSPACE", "DYNOLAB_STATE", "DYNOLAB_LOCKS", "DYNOLAB_SANDBOX",
     "DYNOLAB_NO_CGROUP", "DYNOLAB_OFFER_NULL",
 )  # fmt: skip
 """Beginnings of what dynolab's own processes on a device need besides: where their folders are, and how they measure."""

@@ -324,9 +324,17 @@ def parse(text: str) -> Options:
 
 def _seconds(text: str) -> float:
     """Of a text such as ``10m``, which the table has let pass."""
-    found = DURATION.fullmatch(text)
+    found = seconds_of(text)
     if found is None:
         raise Bug(f"{text!r} is no length of time")
+    return found
+
+
+def seconds_of(text: str) -> float | None:
+    """Of a text such as ``10m``; None: it is no length of time."""
+    found = DURATION.fullmatch(text)
+    if found is None:
+        return None
     return round(float(found["count"]) * {"h": 3600, "m": 60}.get(found["unit"] or "s", 1), 3)
 
 

@@ -26,6 +26,8 @@ from dynolab.hub.usecases.time_away import note_time_away
 from dynolab.spec.agents import Outcome
 
 MAX_ATTEMPTS = 3
+BUSY_MOST = 20
+"""Further attempts that found their board in use: an agent whose board always is would take the job for ever."""
 REASON_MOST = 300
 """Characters of each attempt's reason in the message of a job that failed with all of them; the attempts have all of it."""
 
@@ -92,7 +94,7 @@ async def finish_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, outcom
         error = errors.from_dict(outcome.error) if outcome.error else None
         if row.cancelled_at is not None:
             await conclude_cancelled(hub, connection, row.id)
-        elif error is not None and error.retriable and row.attempts < MAX_ATTEMPTS:
+        elif error is not None and error.retriable and await _has_attempts(connection, row):
             await _again(hub, connection, row.id)
         elif error is not None:
             await fail_job(
@@ -200,10 +202,19 @@ async def give_back(
     row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
     if row.cancelled_at is not None:
         await conclude_cancelled(hub, connection, job_id)
-    elif row.attempts >= MAX_ATTEMPTS:
+    elif not await _has_attempts(connection, row):
         await fail_job(hub, connection, job_id, await _spent(connection, job_id, why))
     else:
         await _again(hub, connection, job_id)
+
+
+async def _has_attempts(connection: AsyncConnection, row: Any) -> bool:
+    """Whether a job may be tried again. An attempt that found its board in use does not count: nothing was tried."""
+    if row.attempts < MAX_ATTEMPTS:
+        return True
+    tried = func.coalesce(attempt.c.failure["code"].astext, "") != errors.DeviceBusy.__name__
+    count = select(func.count()).select_from(attempt).where(attempt.c.job_id == row.id, tried)
+    return int(await connection.scalar(count) or 0) < MAX_ATTEMPTS and row.attempts < MAX_ATTEMPTS + BUSY_MOST
 
 
 async def _spent(connection: AsyncConnection, job_id: str, last: errors.Error) -> errors.Error:

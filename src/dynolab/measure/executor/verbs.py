@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 from dynolab import errors
 from dynolab.measure import environment, memory_readings, probe, witnesses
 from dynolab.measure.executor import energy_meter
+from dynolab.measure.executor.board_lock import LOOK_EVERY_S, BoardLock
 from dynolab.measure.executor.place import PlaceFolder
 from dynolab.measure.executor.turns import take_turns
+from dynolab.measure.holding import Claim, Held, length
 from dynolab.measure.identity import identity
 from dynolab.measure.orders import (
     At,
@@ -48,10 +51,12 @@ class Executor:
     def __init__(self, workspace: Path, tell: Callable[[Mapping[str, Any]], None]) -> None:
         self._workspace, self._tell = workspace, tell
         self._places: dict[str, PlaceFolder] = {}
+        self._board = BoardLock()
         self._verbs: Mapping[Verb, tuple[type[Any], Callable[[Any], object]]] = {
             Verb.LOOK: (Look, self.look),
             Verb.PREPARE: (Place, self.prepare),
             Verb.IDLE: (Idle, lambda wanted: energy_meter.idle(wanted.seconds)),
+            Verb.HOLD: (Claim, self.hold),
             Verb.REFERENCE: (Reference, self.reference),
             Verb.RUN: (Run, self.run),
             Verb.TURNS: (Turns, self.turns),
@@ -73,6 +78,21 @@ class Executor:
         """Remove what was set up besides files."""
         for place in self._places.values():
             place.close()
+        self._board.release()
+
+    def hold(self, claim: Claim) -> Held:
+        """The board, as soon as nobody is in the way of the claim, and at the end of its wait in any case."""
+        if self._board.is_held:
+            self._board.look()
+            return self._board.seen
+        until, told = time.monotonic() + claim.wait_s, False
+        while not (held := self._board.take(claim)).granted and time.monotonic() < until:
+            if not told:
+                told = True
+                text = f"waits for the board, at most {length(claim.wait_s)}: it is in use by {held.who}"
+                self._tell({"event": "note", "text": text})
+            time.sleep(min(LOOK_EVERY_S, max(0.0, until - time.monotonic())))
+        return held
 
     def look(self, wanted: Look) -> Survey:
         """What this device is now. The reference kernel is none of it: it is asked for by itself."""
@@ -115,10 +135,12 @@ class Executor:
             event = {"event": "iteration", "count": count, "of": of, "minimum_ns": minimum_ns}
             self._tell(event | ({"what": "window"} if order.request.kind is RunKind.SUSTAINED else {}))
 
+        self._board.look()
         return self._at(order.place).run(order, progress)
 
     def turns(self, order: Turns) -> TookTurns:
         """Two workers that take turns."""
+        self._board.look()
         return take_turns(order, {run.place: self._at(run.place) for run in order.runs})
 
     def compile_python(self, wanted: Look) -> None:
