@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dynolab.cli._accounts import account
+from dynolab.cli._hub_check import check_command
 from dynolab.cli._hub_settings import CONFIG, configuration
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -75,6 +76,7 @@ def command(
 
 
 command.add_command(account)
+command.add_command(check_command)
 
 
 @command.command("backup")

@@ -38,6 +38,7 @@ from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.hub.usecases.sweep_probes import sweep_probes
 from dynolab.hub.usecases.sweep_sessions import sweep_sessions
 from dynolab.hub.usecases.sweep_toolchains import sweep_toolchains
+from dynolab.hub.usecases.time_away import note_sweep
 
 SWEEP_EVERY_S = 1.0
 SWEEP_TOOLCHAINS_EVERY_S = 10.0
@@ -57,6 +58,8 @@ FORM_MORE_BYTES = 1 << 20
 """What a form holds besides its file."""
 DOORS = (devices, models, datasets, jobs, sharing, users)
 """The official protocol's resources."""
+NOTED = (sweep_files, sweep_sessions, sweep_probes, sweep_objects)
+"""Sweeps that note when they ended well, which ``dynolab hub check`` reads; the others are too many to note each."""
 log = logging.getLogger(__name__)
 
 
@@ -199,6 +202,9 @@ async def _again_and_again(sweep: Callable[[Hub], Awaitable[None]], hub: Hub, ev
         await asyncio.sleep(every_s)
         try:
             await sweep(hub)
+            if sweep in NOTED:
+                async with hub.database.single() as connection:
+                    await note_sweep(connection, sweep.__name__)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises while the database is away: the next sweep tries again
             log.warning("%s failed: %s", sweep.__name__, error)
 

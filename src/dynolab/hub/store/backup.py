@@ -77,7 +77,7 @@ async def _backup(
                 await connection.execute(select(blob.c.id, blob.c.bytes, blob.c["keys"]).order_by(blob.c.id))
             ).all()
             lost = _write_blobs(blobs, found, target, progress, skip_missing)
-            target.manifest.missing = {key: await _whose(connection, blob_id) for key, blob_id in lost.items()}
+            target.manifest.missing = {key: await whose(connection, blob_id) for key, blob_id in lost.items()}
     return target.manifest
 
 
@@ -158,7 +158,7 @@ def _write_blobs(
     return lost
 
 
-async def _whose(connection: AsyncConnection, blob_id: str) -> str:
+async def whose(connection: AsyncConnection, blob_id: str) -> str:
     """What a blob is part of, in words: ``the model mabc``."""
     found = (await connection.execute(OWNERS, {"blob": blob_id})).scalars().all()
     return ", ".join(found) or f"the blob {blob_id}, which nobody needs"

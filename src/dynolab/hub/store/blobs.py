@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import re
 import time
@@ -52,11 +53,21 @@ AT_START: RetryConfig = {"max_retries": 1, "retry_timeout": timedelta(seconds=3)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object that was written: its key, its size, and the store's tag for it (without quotes)."""
+    """An object that was written: its key, its size, the store's tag for it (without quotes), and its SHA-256 digest."""
 
     key: str
     bytes: int
     etag: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object that is in the store: its key, its size, and when it was last changed, in seconds since 1970."""
+
+    key: str
+    bytes: int
+    changed_at: float
 
 
 class Blobs:
@@ -112,8 +123,8 @@ class Blobs:
         else:
             with self._answering(write=True):
                 result = await obstore.put_async(self._store, key, bytes(begun))
-            return Stored(key, len(begun), (result["e_tag"] or key).strip('"'))
-        count = len(begun)
+            return Stored(key, len(begun), (result["e_tag"] or key).strip('"'), hashlib.sha256(begun).hexdigest())
+        count, digest = len(begun), hashlib.sha256(begun)
 
         async def counted() -> AsyncIterator[bytes]:
             nonlocal count
@@ -121,11 +132,12 @@ class Blobs:
             async for chunk in rest:
                 if chunk:
                     count += len(chunk)
+                    digest.update(chunk)
                     yield bytes(chunk)
 
         with self._answering(write=True):
             result = await obstore.put_async(self._store, key, counted(), chunk_size=PART_BYTES)
-        return Stored(key, count, (result["e_tag"] or key).strip('"'))
+        return Stored(key, count, (result["e_tag"] or key).strip('"'), digest.hexdigest())
 
     async def stream(self, keys: Sequence[str]) -> AsyncIterator[bytes]:
         """The bytes of several objects, one after the other. Raises FileNotFoundError."""
@@ -163,6 +175,26 @@ class Blobs:
             async for batch in obstore.list(self._store, prefix, chunk_size=PAGE):
                 yield [meta["path"] for meta in batch]
 
+    async def listed(self, prefix: str) -> AsyncIterator[list[Listed]]:
+        """As :meth:`pages`, with what the store tells of each object."""
+        with self._answering():
+            async for batch in obstore.list(self._store, prefix, chunk_size=PAGE):
+                yield [Listed(meta["path"], meta["size"], meta["last_modified"].timestamp()) for meta in batch]
+
+    async def size(self, key: str) -> int | None:
+        """How many bytes an object has; None: it is not there."""
+        with self._answering(), suppress(FileNotFoundError):
+            return (await obstore.head_async(self._store, key))["size"]
+        return None
+
+    def unfinished(self) -> Iterator[tuple[Path, float]]:
+        """What a folder keeps of objects whose writing goes on or was cut short, and when that was last changed."""
+        if isinstance(self.place, Path):
+            for path in self.place.rglob("*#*"):
+                with suppress(FileNotFoundError):
+                    if re.search(r"#\d+$", path.name) and path.is_file():
+                        yield path, path.stat().st_mtime
+
     def drop_unfinished(self, older_than_s: float) -> None:
         """Remove what a folder keeps of objects whose writing was cut short; stores in the cloud have rules for that.
 
@@ -173,9 +205,9 @@ class Blobs:
         if isinstance(self.place, Path):
             now, seen = time.monotonic(), self._unfinished
             self._unfinished = {}
-            for path in self.place.rglob("*#*"):
+            for path, _ in self.unfinished():
                 with suppress(FileNotFoundError):
-                    if re.search(r"#\d+$", path.name) and path.is_file():
+                    if path.is_file():
                         state = path.stat().st_size, path.stat().st_mtime_ns
                         known = seen.get(path)
                         since = known[1] if known is not None and known[0] == state else now

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -30,8 +32,10 @@ AWAY_S = 5.0
 AWAY_POLL_S = 0.05
 FROM_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
 """What the driver itself raises; the third one, where a statement follows an end that it has not understood yet."""
+APPLICATION = "dynolab hub"
 SESSION = {
-    "application_name": "dynolab hub",
+    # PostgreSQL cuts it after 63 bytes. `dynolab hub check` tells replicas and their versions by it.
+    "application_name": f"{APPLICATION} {version('dynolab')} {socket.gethostname()[:24]}:{os.getpid()}",
     "statement_timeout": "25s",
     "idle_in_transaction_session_timeout": "15s",
     "tcp_keepalives_idle": "10",

@@ -209,9 +209,11 @@ blob = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("keys", ARRAY(sa.Text), nullable=False),
+    sa.Column("digests", ARRAY(sa.Text)),
     _instant("created_at", known=True),
 )
-"""A sequence of bytes: the objects ``keys`` of the blob store, one after the other."""
+"""A sequence of bytes: the objects ``keys`` of the blob store, one after the other. ``digests`` are their SHA-256 digests as
+the hub saw the bytes come, in hexadecimal; None, or NULL for one of them: it did not see them."""
 sa.Index("ix_blob_keys", blob.c["keys"], postgresql_using="gin")
 
 upload = sa.Table(
@@ -236,6 +238,7 @@ upload_part = sa.Table(
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text),
 )
 
 model = sa.Table(

@@ -38,8 +38,11 @@ def _noting(column: Column[object]) -> Prepared:
         .returning(attempt.c.id)
         .cte("named")
     )
-    new = (bindparam("blob", type_=Text), bindparam("size", type_=BigInteger), bindparam("objects", type_=ARRAY(Text)))
-    kept = insert(blob).from_select(["id", "bytes", "keys"], select(*new).select_from(named))
+    new = (
+        *(bindparam("blob", type_=Text), bindparam("size", type_=BigInteger)),
+        *(bindparam("objects", type_=ARRAY(Text)), bindparam("digests", type_=ARRAY(Text))),
+    )
+    kept = insert(blob).from_select(["id", "bytes", "keys", "digests"], select(*new).select_from(named))
     return Prepared(kept.returning(blob.c.id))
 
 
@@ -58,6 +61,7 @@ async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str,
     await check_room(hub, 0)
     stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", _fitting(hub, chunks))
     noted = {"attempt": attempt_id, "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
+    noted["digests"] = [stored.sha256]
     is_bound = hub.limits.data_max_bytes is not None
     try:
         async with hub.database.begin() if is_bound else hub.database.single() as connection:

@@ -75,7 +75,7 @@ async def _reserved(hub: Hub, link: Link, chunks: AsyncIterable[bytes]) -> Async
 
 async def _note(hub: Hub, link: Link, stored: Stored) -> str | None:
     """Put the part into the upload, if that is still open; the key of the object that it replaces."""
-    values = {"key": stored.key, "bytes": stored.bytes, "etag": stored.etag}
+    values = {"key": stored.key, "bytes": stored.bytes, "etag": stored.etag, "sha256": stored.sha256}
     async with hub.database.begin() as connection:
         still = select(upload).where(upload.c.id == link.target).with_for_update(read=True)
         _open((await connection.execute(still)).one_or_none())

@@ -45,6 +45,11 @@ async def note_time_away(connection: AsyncConnection) -> float:
     return 0.0
 
 
+async def note_sweep(connection: AsyncConnection, name: str) -> None:
+    """Note that a sweep has ended well at this moment, for who looks after the hub (``dynolab hub check``)."""
+    await _note(connection, name)
+
+
 async def _set_back(connection: AsyncConnection, by_s: float) -> None:
     """Carry the attempts that run over to a clock that was set back: leases begin anew, and deadlines come no later.
 
