@@ -15,7 +15,7 @@ from sqlalchemy import text
 pytest.importorskip("pgqueuer")
 
 from dynolab.errors import Unavailable
-from dynolab.hub.store import database
+from dynolab.hub.store import connecting, database
 from dynolab.hub.store.postgres import Postgres
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -111,7 +111,7 @@ def all_goes_on(hub: RunningHub, load: Load, made: Slots) -> None:
 
 
 def test_a_hub_that_froze_amid_a_transaction_keeps_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(database.SESSION, "idle_in_transaction_session_timeout", "500ms")  # not its 15 s
+    monkeypatch.setitem(connecting.SESSION, "idle_in_transaction_session_timeout", "500ms")  # not its 15 s
     server = Postgres.start(tmp_path / "postgres")
 
     async def drill() -> None:
@@ -140,7 +140,7 @@ def test_a_hub_that_froze_amid_a_transaction_keeps_no_lock(tmp_path: Path, monke
 def test_a_statement_that_takes_too_long_is_ended_and_may_be_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(database.SESSION, "statement_timeout", "200ms")  # not its 25 s
+    monkeypatch.setitem(connecting.SESSION, "statement_timeout", "200ms")  # not its 25 s
     server = Postgres.start(tmp_path / "postgres")
 
     async def drill() -> None:

@@ -64,8 +64,9 @@ log = logging.getLogger(__name__)
 
 
 async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
-    """The hub's parts, with the schema brought up to date."""
-    blobs, database = Blobs(settings.blobs_url or settings.data / "blobs"), Database(database_url)
+    """The hub's parts, with the schema brought up to date. ``dsn``: the plain address of the database itself."""
+    blobs = Blobs(settings.blobs_url or settings.data / "blobs")
+    database = Database(database_url, direct_url=dsn if settings.database_direct_url else None)
     await database.upgrade()
     await blobs.claim(await _kept(database, "hub_id"))
     return Hub(

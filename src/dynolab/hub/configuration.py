@@ -48,6 +48,11 @@ def load(config: Path | None = None, **given: object) -> Configuration:
     values = {name: read.value for name, read in found.items()}
     if (values.get("tls_certificate") is None) != (values.get("tls_key") is None):
         raise SpecInvalid("HTTPS needs a certificate and its key", hint="--tls-certificate FILE --tls-key FILE")
+    if values.get("database_direct_url") and not values.get("database_url"):
+        raise SpecInvalid(
+            "database_direct_url stands alone",
+            hint="database_url names the pooler; without one it is all that is needed",
+        )
     values["data"] = values["data"].absolute() if "data" in values else _usual_folder()
     sources = {one.name: found[one.name].source if one.name in found else "default" for one in SETTINGS}
     return Configuration(Settings(**values), sources, file)

@@ -67,7 +67,7 @@ def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None
     settings = replace(settings, port=listening.getsockname()[1])
     postgres = None if settings.database_url else OwnPostgres(settings.data / "postgres", tell)
     try:
-        url, dsn = (postgres.url, postgres.dsn) if postgres else urls(str(settings.database_url))
+        url, dsn = (postgres.url, postgres.dsn) if postgres else _urls(settings)
         kept = postgres.kept() if postgres else nullcontext()
         with kept, asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:  # uvloop's, if there
             runner.run(_serve(settings, url, dsn, listening, tell, tell_secrets=tell_secrets))
@@ -76,6 +76,12 @@ def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None
     finally:
         if postgres is not None:
             postgres.stop()
+
+
+def _urls(settings: Settings) -> tuple[str, str]:
+    """SQLAlchemy's form of the database's address, which may be a pooler's, and the plain one of the database itself."""
+    url, dsn = urls(str(settings.database_url))
+    return url, urls(settings.database_direct_url)[1] if settings.database_direct_url else dsn
 
 
 class OwnPostgres:

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 SECRET = "***"
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):([^?]*)(?=@)")
@@ -210,4 +210,8 @@ def database_address(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres"):
         raise ValueError("is no PostgreSQL address")
+    words = dict(parse_qsl(urlsplit(url).query))
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        if name in words and not Path(words[name]).is_file():
+            raise ValueError(f"names a file that is not there: {name}={words[name]}")
     return url

@@ -65,6 +65,11 @@ class Settings:
         Text(database_address, "postgresql://user@host/name"),
         "a PostgreSQL server's database; none: a PostgreSQL of the hub's own",
     )
+    database_direct_url: str | None = declared(
+        None,
+        Text(database_address, "postgresql://user@host/name"),
+        "where the database itself is, when database_url leads through PgBouncer or another pooler of transactions",
+    )
     blobs_url: str | None = declared(
         None, Text(), "where bytes are kept, such as s3://bucket/prefix; none: a folder below the data folder"
     )

@@ -50,7 +50,8 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
 
 EVERY = {
     "data": ("kept", "/srv"), "host": ("::1", "0.0.0.0"), "port": (0, "65535"), "agent": (False, "yes"),
-    "database_url": ("postgresql://u@h/d", "postgres://u@h/d"), "blobs_url": ("file:///x", "s3://b/p"),
+    "database_url": ("postgresql://u@h/d", "postgres://u@h/d"),
+    "database_direct_url": ("postgresql://u@h/d", "postgres://u@h/d"), "blobs_url": ("file:///x", "s3://b/p"),
     "public_url": ("https://hub.example", "http://hub.example/below"), "trusted_proxies": (["10.0.0.0/8"], "::1, 10.0.0.1"),
     "tls_certificate": ("a.pem", "b.pem"), "tls_key": ("a.key", "b.key"), "part_bytes": (5 << 20, "10000000"),
 }  # fmt: skip
@@ -62,7 +63,11 @@ def test_every_setting_is_taken_from_file_and_environment(
 ) -> None:
     name, variable = setting.name, setting.variable  # type: ignore[attr-defined]  # what SETTINGS holds
     in_file, in_environment = EVERY.get(name, (7, "9"))
-    pair = {"tls_certificate": 'tls_key = "k"\n', "tls_key": 'tls_certificate = "c"\n'}.get(name, "")
+    pair = {
+        "database_direct_url": 'database_url = "postgresql://p/d"\n',
+        "tls_certificate": 'tls_key = "k"\n',
+        "tls_key": 'tls_certificate = "c"\n',
+    }.get(name, "")
     file = written(tmp_path, f"{name} = {json.dumps(in_file)}\n{pair}")
     first = load(file)
     assert first.sources[name] == f"file ({file}, line 1)"
@@ -89,6 +94,8 @@ def test_every_setting_is_taken_from_file_and_environment(
         ('trusted_proxies = "10.0.0.1"\n', "is no list of texts", "addresses and networks"),
         ('# many\ntrusted_proxies = [\n  "10.0.0.1",\n  "proxy",\n]\n', "line 2: trusted_proxies", "networks"),
         ('public_url = "hub"\n', "public_url = 'hub': is no address of a hub", "https://hub.example/"),
+        ('database_url = "postgresql://h/d?sslmode=verify-full&sslrootcert=/n.pem"', "sslrootcert=/n.pem", "postgresql://"),
+        ('database_direct_url = "postgresql://h/d"', "database_direct_url stands alone", "database_url names the pooler"),
         ('tls_key = ""\n', "is no path", "a path"),
         ('tls_key = "k"\n', "HTTPS needs a certificate and its key", "--tls-certificate"),
         ('port = 1\nport = 2\n', "is no TOML: Cannot overwrite a value (at line 2", "one setting a line"),

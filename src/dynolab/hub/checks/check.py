@@ -26,7 +26,8 @@ from dynolab.hub.checks.objects import ObjectChecks
 from dynolab.hub.checks.schema import shape
 from dynolab.hub.scheduling.queue_log import LIFE as LOG_LIFE
 from dynolab.hub.settings import Settings
-from dynolab.hub.store.database import APPLICATION, is_away, known_version, newest
+from dynolab.hub.store.connecting import APPLICATION
+from dynolab.hub.store.database import is_away, known_version, newest
 from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS
 from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S

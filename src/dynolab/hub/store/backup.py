@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from dynolab import errors
@@ -21,6 +21,7 @@ from dynolab.hub.settings import Settings
 from dynolab.hub.store import _archive as archive
 from dynolab.hub.store import _rows as rows
 from dynolab.hub.store.blobs import KEEP_LOCK, Blobs
+from dynolab.hub.store.connecting import engine
 from dynolab.hub.store.database import is_away, known_version
 from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.store.tables import blob
@@ -83,12 +84,12 @@ async def _backup(
 
 @asynccontextmanager
 async def _connected(url: str, level: str) -> AsyncIterator[AsyncConnection]:
-    engine = create_async_engine(url, isolation_level=level, poolclass=NullPool)
+    opened = engine(url, level=level, bounded=False, poolclass=NullPool)
     try:
-        async with engine.connect() as connection:
+        async with opened.connect() as connection:
             yield connection
     finally:
-        await engine.dispose()
+        await opened.dispose()
 
 
 @asynccontextmanager

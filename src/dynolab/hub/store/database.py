@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -15,9 +13,10 @@ import asyncpg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as NoConnection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dynolab.errors import Conflict, Unavailable
+from dynolab.hub.store.connecting import BEGIN, engine, refusal, told
 from dynolab.hub.store.prepared import driver
 
 if TYPE_CHECKING:
@@ -32,17 +31,6 @@ AWAY_S = 5.0
 AWAY_POLL_S = 0.05
 FROM_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
 """What the driver itself raises; the third one, where a statement follows an end that it has not understood yet."""
-APPLICATION = "dynolab hub"
-SESSION = {
-    # PostgreSQL cuts it after 63 bytes. `dynolab hub check` tells replicas and their versions by it.
-    "application_name": f"{APPLICATION} {version('dynolab')} {socket.gethostname()[:24]}:{os.getpid()}",
-    "statement_timeout": "25s",
-    "idle_in_transaction_session_timeout": "15s",
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-}
-"""What the server keeps to for each connection, so that the locks of a hub that froze or was cut off are free again."""
 MAKER = "schema_made_by"
 """The setting with the version of the schema, and that of the dynolab that made it."""
 UPGRADE_LOCK = 0x64796E6F
@@ -52,22 +40,17 @@ UPGRADE_LOCK = 0x64796E6F
 class Database:
     """Connections to one PostgreSQL database, by SQLAlchemy's URL (``postgresql+asyncpg://...``)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, direct_url: str | None = None) -> None:
+        """``direct_url``: that ``url`` leads through a pooler, and where the database itself is."""
         self.url = url
-        # SQLAlchemy is to send no BEGIN: transactions are the driver's, so that prepared statements take part in them.
+        self._direct_url = direct_url
         self._engine = self._pool(POOL_CONNECTIONS)
         self._apart = self._pool(1)
         """Whether the database answers is asked here: however many wait for one of the others, that is told at once."""
 
     def _pool(self, size: int) -> AsyncEngine:
-        return create_async_engine(
-            self.url,
-            isolation_level="AUTOCOMMIT",
-            pool_size=size,
-            max_overflow=0,
-            pool_timeout=POOL_WAIT_S,
-            connect_args={"server_settings": SESSION},
-        )
+        pooled = self._direct_url is not None
+        return engine(self.url, pooled=pooled, pool_size=size, max_overflow=0, pool_timeout=POOL_WAIT_S)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -77,15 +60,15 @@ class Database:
         answered took place is then not known.
         """
         async with self.single() as connection:
-            transaction, ended = driver(connection).transaction(), False
+            below, ended = driver(connection), False
             try:
-                await transaction.start()
+                await below.execute("BEGIN" if self._direct_url is None else BEGIN)
                 yield connection
-                await transaction.commit()
+                await below.execute("COMMIT")
                 ended = True
             except BaseException:
                 with suppress(*FROM_DRIVER):
-                    await transaction.rollback()
+                    await below.execute("ROLLBACK")
                     ended = True
                 raise
             finally:
@@ -103,6 +86,17 @@ class Database:
 
         Raises :class:`Conflict` when a newer dynolab has brought it further already.
         """
+        direct = Database(self._direct_url) if self._direct_url is not None else self
+        try:
+            with told():
+                await direct.ready()
+                await self.ready()
+            await direct._upgrade_schema()
+        finally:
+            if direct is not self:
+                await direct.close()
+
+    async def _upgrade_schema(self) -> None:
         async with self.begin() as connection:
             await connection.execute(
                 text("SET LOCAL statement_timeout = 0")
@@ -129,7 +123,7 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         connection = await _connect(engine)
     except Exception as error:
-        if is_away(error):
+        if is_away(error) or refusal(error) is not None:
             raise Unavailable(f"the database does not answer ({type(error).__name__})", hint="ask again") from error
         raise
     below = driver(connection)
@@ -151,7 +145,8 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
             connection = await engine.connect()
         except Exception as error:
             late = asyncio.get_running_loop().time() > until
-            if late or isinstance(error, NoConnection) or not is_away(error):
+            hopeless = isinstance(error, NoConnection) or refusal(error) is not None or not is_away(error)
+            if late or hopeless:
                 raise
             await asyncio.sleep(AWAY_POLL_S)
             continue

@@ -12,13 +12,13 @@ from dynolab.hub.store.postgres import Postgres, running, urls
 
 @contextmanager
 def database_urls(settings: Settings) -> Iterator[tuple[str, str]]:
-    """SQLAlchemy's form of the database's address, and the plain one; the hub's own PostgreSQL is started unless it runs.
+    """SQLAlchemy's form of the database's own address, and the plain one; the hub's own PostgreSQL is started unless it runs.
 
     Raises :class:`NotFound` where no hub has been.
     """
     folder = settings.data / "postgres"
     if settings.database_url:
-        yield urls(settings.database_url)
+        yield urls(settings.database_direct_url or settings.database_url)
     elif (url := running(folder)) is not None:
         yield url, url.replace("+asyncpg", "", 1)
     elif not (folder / "PG_VERSION").is_file():

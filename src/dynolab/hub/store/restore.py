@@ -87,7 +87,7 @@ def _new_folder(data: Path) -> Iterator[Path]:
 def _database(settings: Settings, folder: Path) -> Iterator[str]:
     """SQLAlchemy's URL of the database that is to be filled, the hub's own if no other is named."""
     if settings.database_url:
-        yield urls(settings.database_url)[0]
+        yield urls(settings.database_direct_url or settings.database_url)[0]
         return
     server = Postgres.start(folder / "postgres")
     try:

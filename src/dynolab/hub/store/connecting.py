@@ -1,0 +1,116 @@
+"""How connections to the database are made: with its address's own words (TLS, several servers), directly or through a pooler.
+
+A pooler in transaction mode (PgBouncer) hands each transaction to another of the server's sessions. So nothing of a session
+may outlast a transaction: no prepared statement, no setting, no lock, no LISTEN. What needs a session goes by the direct address.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from dynolab import errors
+
+APPLICATION = "dynolab hub"
+NAME = f"{APPLICATION} {version('dynolab')} {socket.gethostname()[:24]}:{os.getpid()}"
+"""PostgreSQL cuts it after 63 bytes. `dynolab hub check` tells replicas and their versions by it."""
+BOUNDS = {"statement_timeout": "25s", "idle_in_transaction_session_timeout": "15s"}
+SESSION = {
+    "application_name": NAME,
+    **BOUNDS,
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""What the server keeps to for each connection, so that the locks of a hub that froze or was cut off are free again."""
+BEGIN = "; ".join(["BEGIN", *(f"SET LOCAL {name} = '{value}'" for name, value in BOUNDS.items())])
+"""The same for one transaction through a pooler, which refuses such settings with a connection, and keeps the server's alive itself."""
+STATEMENT_S = 25.0
+"""How long a statement that is a transaction of its own may take through a pooler."""
+
+
+def plain(url: str) -> str:
+    """The address as the driver reads it, of SQLAlchemy's form of it."""
+    return url.replace("+asyncpg", "", 1)
+
+
+def engine(
+    url: str, *, pooled: bool = False, level: str = "AUTOCOMMIT", bounded: bool = True, **more: Any
+) -> AsyncEngine:
+    """Connections to SQLAlchemy's URL. The driver reads the address, not SQLAlchemy, which knows neither ``sslmode`` nor several hosts.
+
+    AUTOCOMMIT: SQLAlchemy sends no BEGIN, transactions are the driver's, so that prepared statements take part in them.
+    ``bounded``: whether statements and pauses within transactions may last as long as the hub's do, and no longer.
+    """
+    arguments: dict[str, Any] = {
+        "dsn": plain(url),
+        "server_settings": SESSION if bounded else {"application_name": NAME},
+    }
+    if pooled:
+        arguments |= {
+            "server_settings": {"application_name": NAME},
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": str,  # no name: the driver then prepares and runs a statement in one go
+            "command_timeout": STATEMENT_S,
+        }
+    return create_async_engine("postgresql+asyncpg://", isolation_level=level, connect_args=arguments, **more)
+
+
+async def connect(url: str) -> asyncpg.Connection[Any]:
+    """One connection of the driver's own, for what needs a session."""
+    return await asyncpg.connect(plain(url))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What cannot be mended by waiting becomes an error with its way out, as whoever starts a hub wants to know it."""
+    try:
+        yield
+    except Exception as error:
+        if (refused := refusal(error.__cause__ or error)) is not None:
+            raise refused from error
+        raise
+
+
+def refusal(error: BaseException | None) -> errors.Error | None:
+    """The error of a database that will not have this hub, by what was said; None: it is another kind of error.
+
+    SQLSTATEs: Appendix A of PostgreSQL's manual.
+    """
+    if isinstance(error, DBAPIError):
+        error = error.orig.__cause__ if error.orig is not None and error.orig.__cause__ is not None else error.orig
+    if isinstance(error, ssl.SSLError):
+        hint = "sslrootcert in the database's address names the issuer's certificate; verify-full wants the name in the address"
+        return errors.Forbidden(f"the database's certificate is not taken: {_said(error)}", hint=hint)
+    if isinstance(error, ValueError):
+        hint = "the address's sslmode, sslrootcert, sslcert and sslkey: as libpq has them"
+        return errors.SpecInvalid(f"the database's address cannot be used: {_said(error)}", hint=hint)
+    if isinstance(error, ConnectionError) and "SSL" in str(error):
+        return errors.Forbidden(
+            f"the database speaks no TLS: {_said(error)}", hint="turn it on there, or change sslmode"
+        )
+    state, said = str(getattr(error, "sqlstate", None) or ""), _said(error)
+    if "startup parameter" in said:
+        hint = "through a pooler: name the database itself, too, with DYNOLAB_DATABASE_DIRECT_URL"
+        return errors.SpecInvalid(f"this is a pooler, not the database: {said}", hint=hint)
+    if state.startswith("28"):
+        return errors.Forbidden(f"the database refuses this hub: {said}", hint="user and password stand in its address")
+    if state == "3D000":
+        return errors.NotFound(
+            f"the database server has no such database: {said}", hint="make it first: CREATE DATABASE"
+        )
+    return None
+
+
+def _said(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0] if error is not None else ""
