@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import subprocess
 import sys
@@ -24,100 +23,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
+from hub_clients import MODEL, UNLIMITED, Agent, Line, submission, submit, users
 from hub_processes import cpu_s
 
-from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.testing.running_hub import RunningHub, running_hub
 
-MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
-NAME = "bench"
 SUBMITTERS = 20
-UNLIMITED = {"DYNOLAB_POSTS_PER_S": "1000000"}
-"""This is one user with many hands."""
-
-
-class Line:
-    """One connection, kept: HTTP/1.1 by hand."""
-
-    def __init__(self, url: str, headers: str) -> None:
-        self._at, self._headers = urlsplit(url), headers
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    async def ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        if self._reader is None or self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(self._at.hostname, self._at.port)
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._at.netloc}\r\nContent-Length: {len(body)}\r\n{self._headers}\r\n"
-        )
-        self._writer.write(head.encode() + body)
-        await self._writer.drain()
-        status, *fields = (await self._reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-        length = next((int(field[15:]) for field in fields if field.lower().startswith(b"content-length:")), 0)
-        return int(status.split()[1]), await self._reader.readexactly(length)
-
-
-class Agent:
-    """One slot."""
-
-    def __init__(self, hub: RunningHub, number: int, result: bytes) -> None:
-        self.line = Line(hub.url, f"Authorization: Bearer {hub.agent_token}\r\nContent-Type: application/json\r\n")
-        self.result = result
-        device = {"id": f"{NAME}-{number}", "name": NAME, "os": "1.0", "attributes": ["framework:tflite"]}
-        self._claim = {"protocol": 1, "device": device}
-
-    async def claim(self, wait_s: float) -> dict[str, Any] | None:
-        body = json.dumps(self._claim | {"wait_s": wait_s}).encode()
-        status, answer = await self.line.ask("POST", "/api/agent/v1/claim", body)
-        assert status in (200, 204), answer
-        return json.loads(answer) if status == 200 else None
-
-    async def leave(self, found: dict[str, Any]) -> None:
-        for verb, content in (("result", self.result), ("log", b"done\n" * 100)):
-            status, answer = await self.line.ask("PUT", urlsplit(found["uploads"][verb]).path, content)
-            assert status == 204, answer
-        body = b'{"summary": {"estimated_inference_time_ns": 1}}'
-        status, answer = await self.line.ask("POST", f"/api/agent/v1/attempts/{found['attempt']}/finish", body)
-        assert status == 204, answer
-
-
-def submission(hub: RunningHub, device: str = NAME, file: Path = MODEL) -> bytes:
-    """The body that submits a job, for a TFLite model that is uploaded here."""
-    headers = {"Authorization": f"token {hub.token}", "Client-Version": "0.56.0"}
-    with httpx.Client(base_url=f"{hub.url}/api/v1/", headers=headers) as http:
-        model = pb.Model(name="net", model_type=pb.MODEL_TYPE_TFLITE).SerializeToString()
-        model_id = pb.CreateUpdateResponse.FromString(http.post("models/", content=model).content).id
-        answer = http.get(f"models/{model_id}/multipart_upload/", params={"file_size": file.stat().st_size})
-        begun = pb.FileMultipartUploadURL.FromString(answer.content)
-        etags = [http.put(url, content=file.read_bytes()).headers["etag"] for url in begun.urls]
-        complete = pb.FileMultipartUploadComplete(upload_id=begun.upload_id, etags=etags)
-        http.post(f"models/{model_id}/multipart_upload/", content=complete.SerializeToString()).raise_for_status()
-    asked = pb.InferenceJob(name="job", is_profiling_on=True)
-    asked.model.model_id, asked.device.name = model_id, device
-    return pb.Job(inference_job=asked).SerializeToString()
-
-
-async def submit(line: Line, body: bytes) -> str:
-    status, answer = await line.ask("POST", "/api/v1/jobs/", body)
-    assert status in (200, 201), answer
-    return str(pb.CreateUpdateResponse.FromString(answer).id)
-
-
-def users(hub: RunningHub, count: int) -> list[Line]:
-    return [Line(hub.url, f"Authorization: token {hub.token}\r\nClient-Version: 0.56.0\r\n") for _ in range(count)]
 
 
 async def latency(hub: RunningHub, body: bytes, agents: list[Agent], count: int) -> list[float]:
     """Seconds from the start of a submission to an agent that has the job, one at a time, everybody else waiting."""
     took: list[float] = []
-    user = users(hub, 1)[0]
+    user = users([hub.url], hub.token, 1)[0]
     arrived: asyncio.Queue[tuple[float, Agent, dict[str, Any]]] = asyncio.Queue()
 
     async def wait(agent: Agent) -> None:
@@ -173,7 +91,7 @@ def used(hub: RunningHub) -> dict[str, float]:
 async def throughput(hub: RunningHub, body: bytes, agents: list[Agent], count: int) -> tuple[list[Phase], Counter[str]]:
     """The submission of so many jobs, then the time from the first claim to the last finish; how often each was done."""
     phases: list[Phase] = []
-    mine = users(hub, SUBMITTERS)
+    mine = users([hub.url], hub.token, SUBMITTERS)
     with phase(hub, count, phases):
         jobs = await together([submit_many(line, body, count // len(mine)) for line in mine])
     submitted = {job for part in jobs for job in part}
@@ -181,7 +99,7 @@ async def throughput(hub: RunningHub, body: bytes, agents: list[Agent], count: i
 
     async def serve(agent: Agent) -> None:
         while (found := await agent.claim(0.0)) is not None:
-            await agent.leave(found)
+            assert await agent.leave(found)
             done[found["job"]] += 1
 
     with phase(hub, count, phases):
@@ -218,11 +136,11 @@ def main() -> None:
         with running_hub(Path(name, "hub"), "--no-agent", environment=UNLIMITED) as hub:
 
             async def measure() -> tuple[list[float], list[Phase], Counter[str]]:
-                agents = [Agent(hub, number, result) for number in range(asked.slots)]
+                agents = [Agent([hub.url], hub.agent_token, number, result) for number in range(asked.slots)]
                 await together([agent.claim(0.0) for agent in agents])
                 body = await asyncio.to_thread(submission, hub)
                 took = await latency(hub, body, agents, asked.latencies) if asked.latencies else []
-                fresh = [Agent(hub, number, result) for number in range(asked.slots)]
+                fresh = [Agent([hub.url], hub.agent_token, number, result) for number in range(asked.slots)]
                 return took, *await throughput(hub, body, fresh, asked.jobs)
 
             took, (submitted, served), done = asyncio.run(measure())

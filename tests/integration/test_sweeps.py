@@ -15,41 +15,19 @@ pytest.importorskip("pgqueuer")
 from sqlalchemy import insert, text
 
 from dynolab.hub.app import open_hub
-from dynolab.hub.scheduling.queue_log import BATCH
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.tables import blob
 from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.find_board_states import find_board_states
+from dynolab.hub.usecases.find_board_states import BoardFilter, find_board_states
 from dynolab.hub.usecases.sign_in import sign_in
-from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.spec.agents import DeviceOffer
 from dynolab.testing.databases import OwnDatabase
 
-FILL = text("""
-    INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint)
-    SELECT now() - :hours * interval '1 hour', number, 'successful', 0, 'device:x' FROM generate_series(1, :count) number
-""")
-AGES = text("SELECT extract(epoch FROM now() - created)::int / 3600 FROM pgqueuer_log")
 AGE_S = 1.0
-
-
-def test_the_queues_log_keeps_the_last_days_only(postgres: OwnDatabase, tmp_path: Path) -> None:
-    async def kept() -> list[int]:
-        hub = await open_hub(Settings(tmp_path), postgres.url, postgres.dsn)
-        async with hub.database.begin() as connection:
-            await connection.execute(FILL, {"hours": 73, "count": 2 * BATCH + 1})
-            await connection.execute(FILL, {"hours": 71, "count": 5})
-        await sweep_files(hub)
-        async with hub.database.begin() as connection:
-            found = list((await connection.execute(AGES)).scalars())
-        await hub.database.close()
-        return found
-
-    assert asyncio.run(kept()) == [71] * 5
 
 
 def test_only_what_two_looks_found_without_a_name_is_swept(postgres: OwnDatabase, tmp_path: Path) -> None:
@@ -114,7 +92,7 @@ def test_a_board_that_was_last_heard_of_at_a_time_to_come_is_away(postgres: OwnD
             async with hub.database.begin() as connection:
                 heard = text("UPDATE device SET seen_at = now() + :ahead * interval '1 second' WHERE id = :id")
                 await connection.execute(heard, {"ahead": ahead_s, "id": name})
-        found = await find_board_states(hub, agent, text="clock")
+        found = await find_board_states(hub, agent, BoardFilter(text="clock"), limit=10)
         await hub.database.close()
         return {board.id: board.state for board in found}
 

@@ -21,7 +21,7 @@ from dynolab.hub.usecases.change_health import quarantine_board, release_board
 from dynolab.hub.usecases.change_pool import PoolChange, change_pool
 from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS, sweep_leases
 from dynolab.hub.usecases.estimate_start import estimate_start
-from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
+from dynolab.hub.usecases.find_board_states import BoardFilter, BoardState, find_board_states
 from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_probes import MARKS, POINTS, find_probes
 from dynolab.hub.usecases.report_probe import report_probe
@@ -57,7 +57,7 @@ async def learn(bench: Bench, board: int = 1) -> None:
 
 
 async def state_of(bench: Bench, board: int = 1, account: Account | None = None) -> BoardState:
-    [found] = await find_board_states(bench.hub, account or bench.user, device_id=bench.offer(board).id)
+    [found] = await find_board_states(bench.hub, account or bench.user, BoardFilter(id=bench.offer(board).id), limit=1)
     return found
 
 

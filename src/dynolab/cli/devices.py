@@ -88,7 +88,12 @@ def boards(name: str, as_json: bool) -> None:
     dynolab devices boards NAME --json
     """  # noqa: D301 - click wants the backspace character itself
     with _hub.client() as client:
-        found = client.api.get("boards", name=name or None)["boards"]
+        found, before = [], None
+        while page := client.api.get("boards", name=name or None, before=before):
+            found += page["boards"]
+            before = page.get("next")
+            if before is None:
+                break
     if as_json:
         _hub.print_json(found)
     else:

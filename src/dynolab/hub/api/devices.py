@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from dynolab.hub.api.common import Caller, Filter, TheHub
+from dynolab.hub.api.common import Before, Caller, Filter, TheHub
 from dynolab.hub.api.schemas import (
     BandOf,
     Board,
@@ -21,11 +21,14 @@ from dynolab.hub.api.schemas import (
     ProbeShown,
 )
 from dynolab.hub.usecases.change_health import quarantine_board, release_board
-from dynolab.hub.usecases.find_board_states import find_board_states
+from dynolab.hub.usecases.cursors import decode_pair, encode_pair
+from dynolab.hub.usecases.find_board_states import BoardFilter, find_board_states
 from dynolab.hub.usecases.find_boards import find_board, find_load
 from dynolab.hub.usecases.find_probes import find_probes
 
 router = APIRouter(tags=["devices"])
+BOARDS_MOST = 500
+"""On a page, and as many as come where no number is named: few have more."""
 
 
 @router.get("/devices")
@@ -60,10 +63,20 @@ async def listing(
 
 
 @router.get("/boards")
-async def boards(hub: TheHub, account: Caller, name: Filter = "") -> BoardsHealth:
-    """All boards that you are told of, or those of a name: free or not, well or not."""
-    found = await find_board_states(hub, account)
-    return BoardsHealth(boards=[BoardHealth.model_validate(one) for one in found if not name or one.name == name])
+async def boards(
+    hub: TheHub,
+    account: Caller,
+    name: Filter = "",
+    limit: Annotated[
+        int, Query(ge=1, le=BOARDS_MOST, description="How many there are to be on the page.")
+    ] = BOARDS_MOST,
+    before: Before = None,
+) -> BoardsHealth:
+    """A page of the boards that you are told of, or of those of a name, by name and id: free or not, well or not."""
+    wanted, after = BoardFilter(name=name), decode_pair(before)
+    found = await find_board_states(hub, account, wanted, limit=limit + 1, after=after)
+    following = encode_pair(found[limit - 1].name, found[limit - 1].id) if len(found) > limit else None
+    return BoardsHealth(boards=[BoardHealth.model_validate(one) for one in found[:limit]], next=following)
 
 
 @router.put("/devices/{id}/health")
@@ -73,7 +86,7 @@ async def change_health(hub: TheHub, account: Caller, id: str, asked: HealthAske
         await quarantine_board(hub, account, id, reason=asked.reason)
     else:
         await release_board(hub, account, id, relearn=asked.relearn)
-    [found] = await find_board_states(hub, account, device_id=id)
+    [found] = await find_board_states(hub, account, BoardFilter(id=id), limit=1)
     return BoardHealth.model_validate(found)
 
 

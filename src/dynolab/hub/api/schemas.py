@@ -221,9 +221,10 @@ class BoardHealth(Given):
 
 
 class BoardsHealth(Given):
-    """Boards, by name and id."""
+    """A page of boards, by name and id; ``next`` is ``before`` of the page after it."""
 
     boards: list[BoardHealth]
+    next: str | None = None
 
 
 class HealthAsked(Asked):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,12 +19,13 @@ from dynolab.errors import NotFound
 from dynolab.hub.pages.board_health import figure_views
 from dynolab.hub.pages.flash import clear_flash, read_flash
 from dynolab.hub.pages.live_updates import live_page
-from dynolab.hub.pages.paging import read_page
+from dynolab.hub.pages.paging import numbered_page, read_page
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
-from dynolab.hub.usecases.find_board_states import BoardState, find_board_states
+from dynolab.hub.usecases.find_board_states import BoardFilter, BoardState, count_board_states, find_board_states
 from dynolab.hub.usecases.find_boards import Load, count_compiles, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
+from dynolab.hub.usecases.find_device_lines import find_device_lines
 from dynolab.hub.usecases.find_pools import find_pools
 from dynolab.hub.usecases.find_probes import find_probes
 from dynolab.spec.joining import upgrade_command
@@ -33,6 +33,8 @@ from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY, made_from
 
 ATTEMPTS = 25
 """On a page of what a board did."""
+LINES, BOARDS, BOARDS_MOST, UNTRUSTED = 20, 8, 100, 20
+"""On a page of devices: pools and systems; boards of each, and of a device's own page; pools that would take one's jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class Kind:
 
     load: Load
     boards: Sequence[BoardState]
+    """The first ones."""
+
+    @property
+    def more(self) -> int:
+        """How many others there are."""
+        return self.load.boards - len(self.boards)
 
     @property
     def name(self) -> str:
@@ -82,18 +90,23 @@ async def listing(request: Request) -> Response:
     """``GET /devices/``: all models of devices, or those of whose boards something holds ``text``."""
     hub, account = await current_account(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
-    boards = await find_board_states(hub, account, text=wanted)
-    kinds = _kinds(await find_load(hub, account), boards)
+    lines = await find_device_lines(hub, account, text=wanted)
+    found = numbered_page(request, lines, LINES)
+    here = BoardFilter(text=wanted, lines=[(one.pool_id, one.os) for one in found.rows])
+    boards = await find_board_states(hub, account, here, limit=LINES * BOARDS_MOST, of_each_model=BOARDS)
+    load = await find_load(hub, account, pools={one.pool_id for one in found.rows})
+    compiling = BoardFilter(text=wanted, attribute=TOOLCHAINS_ONLY)
     pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
-    flash = read_flash(request)
-    shown = {"kinds": kinds, "compilers": _compilers(boards), "wanted": wanted, "untrusted": pools, "flash": flash}
-    shown["states"] = Counter(_told_first(one) for one in boards)
+    shown = {
+        "kinds": _kinds(load, boards),
+        "compilers": _compilers(await find_board_states(hub, account, compiling, limit=BOARDS_MOST)),
+        "wanted": wanted,
+        "untrusted": pools[:UNTRUSTED],
+        "flash": read_flash(request),
+        "states": await count_board_states(hub, account, BoardFilter(text=wanted)),
+        "found": found,
+    }
     return clear_flash(request, await live_page(request, account, "devices", **shown))
-
-
-def _told_first(board: BoardState) -> str:
-    """A free board that takes no job is told by its health."""
-    return board.health if board.state == "free" and board.health in ("unfit", "quarantined") else board.state
 
 
 async def without_slash(request: Request) -> Response:
@@ -105,15 +118,16 @@ async def show(request: Request) -> Response:
     """``GET /devices/ID``: a board by its id, or the models of a name. Raises :class:`NotFound`."""
     hub, account = await current_account(request)
     wanted = request.path_params["id"]
-    found = await find_board_states(hub, account, device_id=wanted)
+    found = await find_board_states(hub, account, BoardFilter(id=wanted), limit=1)
     if found:
         return await _board(request, hub, account, found[0])
     load = await find_load(hub, account, name=wanted)
     pools = await find_pools(hub, account, name=wanted)
     if not load and not pools:
         raise NotFound(f"there is no device {wanted!r}", hint="the list of devices has those that agents serve")
-    boards = await find_board_states(hub, account, text=wanted)
-    compilers = _compilers([one for one in boards if one.name == wanted])
+    named = BoardFilter(name=wanted)
+    boards = await find_board_states(hub, account, named, limit=10 * BOARDS_MOST, of_each_model=BOARDS_MOST)
+    compilers = _compilers(boards)
     flash = read_flash(request)
     shown = {"name": wanted, "kinds": _kinds(load, boards), "compilers": compilers, "pools": pools, "flash": flash}
     return clear_flash(request, await live_page(request, account, "device", **shown))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -60,3 +61,17 @@ def current_address(request: Request, *without: str, **more: str) -> str:
 def _at(request: Request, **beside: Any) -> str:
     """The address of a page beside a row, or of the first page."""
     return current_address(request, *CURSORS, **{name: encode_cursor(row) for name, row in beside.items()})
+
+
+def numbered_page(request: Request, rows: Sequence[Any], most: int) -> Page:
+    """The page of these rows that the address names by its number, ``page``: for lists that are short, and come whole."""
+    asked = request.query_params.get("page", "")
+    last = max(1, -(-len(rows) // most))
+    number = min(int(asked), last) if asked.isascii() and asked.isdecimal() and len(asked) < 7 and int(asked) else 1
+    at = partial(current_address, request, "page")
+    return Page(
+        rows[(number - 1) * most : number * most],
+        first=at() if number > 1 else None,
+        newer=at(page=str(number - 1)) if number > 2 else at() if number > 1 else None,
+        older=at(page=str(number + 1)) if number < last else None,
+    )

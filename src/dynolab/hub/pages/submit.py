@@ -38,8 +38,7 @@ from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_board_states import find_board_states
-from dynolab.hub.usecases.find_boards import find_load
+from dynolab.hub.usecases.find_boards import Load, find_load
 from dynolab.hub.usecases.find_devices import DeviceModel
 from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.find_jobs import find_job
@@ -53,8 +52,8 @@ from dynolab.spec.facts import FACTS
 from dynolab.spec.quantizes import ACTIVATIONS, WEIGHTS
 from dynolab.spec.runtime_support import told_endings
 
-NEWEST = 20
-"""Models and datasets to choose from; others are chosen on their own pages, which lead here."""
+NEWEST, CHOICES = 20, 40
+"""Models and datasets, and device models, to choose from; others are chosen on their own pages, which lead here."""
 CLIENT_CLOSED = 499
 OF_FIELDS = ("target_runtime", "output_names")
 """Options of compile jobs that have fields of their own."""
@@ -212,9 +211,10 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
     datasets = await _listed(hub, account, form, dataset_table, "dataset")
     offered = await find_offered(hub, account)
     merged = form.options()
-    devices = await _choices(hub, account, form)
-    runtimes = offered_runtimes(word for one in devices for word in one.model.attributes)
-    endings = told_endings(word for one in devices for word in one.model.attributes)
+    load = await find_load(hub, account)
+    devices = _choices(load, form)
+    told = list({word for one in load for word in one.model.attributes})
+    runtimes, endings = offered_runtimes(told), told_endings(told)
     chosen = next((one for one in models if one.id == form.text("model")), None)
     shown: dict[str, Any] = {
         "form": form,
@@ -223,6 +223,7 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "models": models,
         "datasets": datasets,
         "devices": devices,
+        "more_devices": len(load) - len(devices),
         "merged": merged,
         "was": form.text("was") if merged.problems else merged.text,
         "offered": form_fields(merged, chosen.kind if chosen else None, runtimes),
@@ -273,17 +274,14 @@ async def _listed(hub: Hub, account: Account, form: JobForm, table: Table, *fiel
     return rows
 
 
-async def _choices(hub: Hub, account: Account, form: JobForm) -> list[Choice]:
-    """All device models, with what their boards are at."""
-    states: dict[object, Counter[str]] = {}
-    for board in await find_board_states(hub, account):
-        states.setdefault(board.model, Counter())[board.state] += 1
+def _choices(load: Sequence[Load], form: JobForm) -> list[Choice]:
+    """The device models that the form offers, with what their boards are at: the first ones, and those that were chosen."""
     found = []
-    for load in await find_load(hub, account):
-        one = load.model
-        counts = states.get(one.key, Counter())
-        value = device_value(one)
-        found.append(Choice(one, load.queued, counts, value, value in form.devices))
+    for number, one in enumerate(load):
+        value = device_value(one.model)
+        if number < CHOICES or value in form.devices:
+            boards = Counter(busy=one.busy, away=one.away, free=one.boards - one.busy - one.away)
+            found.append(Choice(one.model, one.queued, boards, value, value in form.devices))
     return found
 
 

@@ -22,9 +22,22 @@ def _instant(name: str, *, known: bool = False) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True))
 
 
-def _blob(name: str) -> sa.Column[object]:
+def _blob(name: str, *, index: bool = True) -> sa.Column[object]:
     """A reference to a blob; what nobody refers to is swept, so asking who refers to one must be quick."""
-    return sa.Column(name, sa.Text, sa.ForeignKey("blob.id"), index=True)
+    return sa.Column(name, sa.Text, sa.ForeignKey("blob.id"), index=index)
+
+
+def _index_known(table: sa.Table, *columns: str) -> None:
+    """Indexes of references that most versions of a row leave open: those are no write for them."""
+    for name in columns:
+        column = table.c[name]
+        sa.Index(f"ix_{table.name}_{name}_known", column, postgresql_where=column.is_not(None))
+
+
+def _index_names(table: sa.Table) -> None:
+    """An index of all parts of names and ids, by pg_trgm."""
+    ops = {"name": "gin_trgm_ops", "id": "gin_trgm_ops"}
+    sa.Index(f"ix_{table.name}_text", table.c.name, table.c.id, postgresql_using="gin", postgresql_ops=ops)
 
 
 def _owner() -> sa.Column[object]:
@@ -67,6 +80,7 @@ token = sa.Table(
 )
 """Only digests are kept. A token opens either the users' doors or the agents', never both. ``used_at`` is when it was last
 seen to be used, to five minutes; ``by_password``: a client fetched it by signing in (see :mod:`dynolab.hub.usecases.log_in`)."""
+sa.Index("ix_token_account_id", token.c.account_id)
 
 session = sa.Table(
     "session",
@@ -151,7 +165,7 @@ device = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("token_id", sa.Text, sa.ForeignKey("token.id"), nullable=False),
-    sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id"), index=True),
+    sa.Column("pool_id", sa.Text, sa.ForeignKey("pool.id")),
     sa.Column("is_confined", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("os", sa.Text, nullable=False),
@@ -184,6 +198,9 @@ lost amid a job it takes none before ``rests_until``.
 ``pool_id`` is None when it was put out of its pool, until it is announced anew. ``is_confined``: it runs models in a sandbox;
 one that does not takes only jobs of the account whose agent serves it. ``agent_version``: of dynolab there; empty: it did
 not say."""
+sa.Index("ix_device_pool_os", device.c.pool_id, device.c.os)
+sa.Index("ix_device_name", device.c.name, device.c.id)
+sa.Index("ix_device_token_id", device.c.token_id)
 
 probe = sa.Table(
     "probe",
@@ -230,6 +247,9 @@ upload = sa.Table(
 )
 """An upload that was begun; ``bytes`` is None where the client did not say how many will come: ``come_bytes`` then counts."""
 
+sa.Index("ix_upload_created_at", upload.c.created_at)
+sa.Index("ix_upload_account_open", upload.c.account_id, postgresql_where=upload.c.completed_at.is_(None))
+
 upload_part = sa.Table(
     "upload_part",
     metadata,
@@ -261,6 +281,7 @@ model = sa.Table(
 A deleted model keeps its row, for the name in the jobs that it was used by."""
 sa.Index("ix_model_account_created", model.c.account_id, model.c.created_at.desc(), model.c.id)
 sa.Index("ix_model_name", model.c.name)
+_index_names(model)
 
 dataset = sa.Table(
     "dataset",
@@ -275,6 +296,8 @@ dataset = sa.Table(
     _instant("deleted_at"),
 )
 sa.Index("ix_dataset_account_created", dataset.c.account_id, dataset.c.created_at.desc(), dataset.c.id)
+sa.Index("ix_dataset_expires_at", dataset.c.expires_at, postgresql_where=dataset.c.deleted_at.is_(None))
+_index_names(dataset)
 
 job = sa.Table(
     "job",
@@ -314,8 +337,8 @@ job = sa.Table(
     sa.Column("failure", JSONB),
     sa.Column("summary", JSONB),
     sa.Column("tensors", JSONB),
-    _blob("result_blob_id"),
-    _blob("artifact_blob_id"),
+    _blob("result_blob_id", index=False),
+    _blob("artifact_blob_id", index=False),
     sa.Column("output_dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
     _instant("created_at", known=True),
     _instant("started_at"),
@@ -354,19 +377,35 @@ sa.Index(
     job.c.id,
     postgresql_where=job.c.state != "done",
 )
-sa.Index(
-    "ix_job_text",
-    job.c.name,
-    job.c.id,
-    postgresql_using="gin",
-    postgresql_ops={"name": "gin_trgm_ops", "id": "gin_trgm_ops"},
-)
-sa.Index("ix_job_dataset", job.c.dataset_id)
+_index_names(job)
+sa.Index("ix_job_dataset_known", job.c.dataset_id, postgresql_where=job.c.dataset_id.is_not(None))
+_index_known(job, "result_blob_id", "artifact_blob_id")
 sa.Index("ix_job_baseline", job.c.baseline_id, postgresql_where=job.c.baseline_id.is_not(None))
 for _several in (job.c.linked_ids, job.c.source_ids):
     sa.Index(f"ix_job_{_several.name}", _several, postgresql_using="gin", postgresql_where=_several.is_not(None))
 sa.Index("ix_job_target", job.c.target_model_id, postgresql_where=job.c.target_model_id.is_not(None))
-sa.Index("ix_job_output_dataset", job.c.output_dataset_id)
+sa.Index("ix_job_output_known", job.c.output_dataset_id, postgresql_where=job.c.output_dataset_id.is_not(None))
+sa.Index(
+    "ix_job_kind",
+    job.c.account_id,
+    job.c.kind,
+    job.c.created_at.desc(),
+    job.c.id,
+    postgresql_where=job.c.kind != "profile",
+)
+sa.Index(
+    "ix_job_project",
+    job.c.account_id,
+    job.c.project_id,
+    job.c.created_at.desc(),
+    job.c.id,
+    postgresql_where=job.c.project_id != "",
+)
+sa.Index(
+    "ix_job_deadline",
+    job.c.id,
+    postgresql_where=sa.and_(job.c.deadline_s.is_not(None), job.c.state.in_(("preparing", "running"))),
+)
 sa.Index(
     "ix_job_idempotency_key",
     job.c.account_id,
@@ -393,10 +432,10 @@ attempt = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("progress", JSONB),
     sa.Column("failure", JSONB),
-    _blob("result_blob_id"),
-    _blob("output_blob_id"),
-    _blob("artifact_blob_id"),
-    _blob("log_blob_id"),
+    _blob("result_blob_id", index=False),
+    _blob("output_blob_id", index=False),
+    _blob("artifact_blob_id", index=False),
+    _blob("log_blob_id", index=False),
     _instant("started_at", known=True),
     _instant("renewed_at", known=True),
     _instant("finished_at"),
@@ -405,10 +444,17 @@ attempt = sa.Table(
     sa.CheckConstraint("state IN ('running', 'done', 'failed', 'lost', 'cancelled')", name="attempt_state"),
 )
 """One try of a job on one device. Its id is the fence: whoever finishes it must name it, and only once; it is no secret.
-Only who sends the token that claimed it, ``token_id``, is heard about it.
+Only who sends the token that claimed it, ``token_id``, is heard about it. ``renewed_at`` is in no index: a heartbeat changes nothing
+but the row (a heap-only tuple), for which pages are kept a fifth empty.
 ``away_s``: for how long of its time the hub itself was away."""
 sa.Index("ix_attempt_device_started", attempt.c.device_id, attempt.c.started_at.desc(), attempt.c.id)
-sa.Index("ix_attempt_running", attempt.c.renewed_at, postgresql_where=attempt.c.state == "running")
+sa.Index("ix_attempt_running_since", attempt.c.started_at, postgresql_where=attempt.c.state == "running")
+sa.Index(
+    "ix_attempt_set_back",
+    attempt.c.started_at,
+    postgresql_where=sa.and_(attempt.c.state == "running", attempt.c.away_s < 0),
+)
+_index_known(attempt, "result_blob_id", "output_blob_id", "artifact_blob_id", "log_blob_id")
 
 live_log = sa.Table(
     "live_log",

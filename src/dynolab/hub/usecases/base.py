@@ -93,6 +93,10 @@ class Hub:
     sign_in_throttle: SignInThrottle = field(default_factory=SignInThrottle)
     unnamed: dict[str, float] = field(default_factory=dict)
     """Objects that nobody refers to, and when (monotonic) they were first seen so (see :mod:`.sweep_objects`)."""
+    swept: set[float] = field(default_factory=set)
+    """When this replica swept leases last, by the database's clock (see :mod:`dynolab.hub.usecases.time_away`)."""
+    looked_at: dict[str, str] = field(default_factory=dict)
+    """How far sweeps that go through a large table bit by bit have come, by the table's name: the last key."""
     trends: TrendCache = field(default_factory=TrendCache)
     compared_outputs: dict[tuple[str, str], ComparedOutputs] = field(default_factory=dict)
     """What was found of two jobs' outputs, by their blobs (see :mod:`dynolab.hub.usecases.compare_outputs`)."""
@@ -219,14 +223,6 @@ def newest_first(rows: Sequence[Row[Any]], cursor: Cursor | None) -> list[Row[An
 def contains_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
     """Whether a text is part of the column's, in any case; nothing in it has a meaning of its own."""
     return column.icontains(text, autoescape=True) if text else true()
-
-
-def created_by(table: Table, creator: str) -> ColumnElement[bool]:
-    """Rows whose owner has this e-mail address or name; empty: anybody's."""
-    if not creator:
-        return true()
-    named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
-    return table.c.account_id.in_(select(tables.account.c.id).where(named))
 
 
 def checked_name(name: str, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -40,3 +41,28 @@ def encode_cursor(row: Any) -> str:
 def cut_page(rows: Sequence[Any], most: int) -> tuple[Sequence[Any], str | None]:
     """The page of ``most`` rows, of which one more was asked for, and the cursor of the page after it."""
     return (rows, None) if len(rows) <= most else (rows[:most], encode_cursor(rows[most - 1]))
+
+
+def encode_pair(name: str, row_id: str) -> str:
+    """The place of a row in a list by name and id, as text."""
+    return urlsafe_b64encode(json.dumps([name, row_id]).encode()).decode("ascii")
+
+
+def decode_pair(text: str | None) -> tuple[str, str]:
+    """The name and id that a page ended with; empty ones where none was given. Raises :class:`SpecInvalid` for what no page has given."""
+    if text is None:
+        return "", ""
+    wrong = SpecInvalid(
+        f"before={text[:100]!r} is no place in a list", hint="take it from a page of the list, or begin with the first"
+    )
+    try:
+        found = json.loads(urlsafe_b64decode(text.encode("ascii")))
+    except (ValueError, RecursionError) as error:
+        raise wrong from error
+    if (
+        not isinstance(found, list)
+        or len(found) != 2
+        or not all(isinstance(one, str) and "\x00" not in one for one in found)
+    ):
+        raise wrong
+    return found[0], found[1]

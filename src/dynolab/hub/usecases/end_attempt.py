@@ -22,7 +22,8 @@ from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.keep_tensors import keep_tensors
 from dynolab.hub.usecases.made_models import keep_made
 from dynolab.hub.usecases.release_waiting import release_waiting
-from dynolab.hub.usecases.time_away import note_time_away
+from dynolab.hub.usecases.running import RUNNING
+from dynolab.hub.usecases.time_away import note_time_away, swept_by_another
 from dynolab.spec.agents import Outcome
 
 MAX_ATTEMPTS = 3
@@ -182,12 +183,12 @@ async def sweep_leases(hub: Hub) -> None:
     While the hub has not been back for a lease, nobody is lost: whoever holds a job may have had no chance to say so.
     """
     stale = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, hub.limits.lease_s)
-    overdue = select(attempt.c.job_id).where(attempt.c.state == "running", stale).with_for_update(skip_locked=True)
+    overdue = select(attempt.c.job_id).where(RUNNING, stale).with_for_update(skip_locked=True)
     async with hub.database.begin() as connection:
-        running = select(attempt.c.id).where(attempt.c.state == "running").limit(1)
-        if await connection.scalar(running) is None:
+        running = select(attempt.c.id).where(RUNNING).limit(1)
+        if await connection.scalar(running) is None or await swept_by_another(connection, hub.swept):
             return
-        if await note_time_away(connection) < hub.limits.lease_s:
+        if await note_time_away(connection, hub.swept) < hub.limits.lease_s:
             return
         lost = errors.DeviceLost(f"nothing was heard of the device for {hub.limits.lease_s:g} s")
         for job_id in (await connection.execute(overdue)).scalars().all():

@@ -11,7 +11,9 @@ from dynolab.hub.usecases.find_devices import pool_queue
 from dynolab.spec.toolchain_support import MAKES
 
 BAND = 10_000_000
-"""Places in the queue that one step of priority is worth: more than anybody has jobs waiting."""
+"""Places in the queue that one step of priority is worth: more than anybody's jobs stand back."""
+FAIR_MOST = 10_000
+"""Jobs of one account that wait in one line, which are counted: those beyond stand back as far as that, the first to come first."""
 
 
 async def enqueue_job(
@@ -29,7 +31,7 @@ async def enqueue_job(
 
     The higher priority goes first; within one, shares are fair: who has many jobs waiting stands further back.
     """
-    waiting = select(func.count()).where(
+    waiting = select(job.c.id).where(
         job.c.account_id == owner_id,
         job.c.pool_id == pool_id,
         job.c.toolchain == toolchain if toolchain else (job.c.device_os == os) & job.c.toolchain.is_(None),
@@ -37,7 +39,8 @@ async def enqueue_job(
         job.c.queue_entry.is_not(None),
         job.c.asked_priority == asked_priority,
     )
-    priority = asked_priority * BAND - int(await connection.scalar(waiting) or 0)
+    ahead = select(func.count()).select_from(waiting.limit(FAIR_MOST).subquery())
+    priority = asked_priority * BAND - int(await connection.scalar(ahead) or 0)
     queue = await queue_of(connection, pool_id, os, toolchain, owner_id)
     entry = await hub.queue.enqueue(connection, queue, job_id, priority)
     return {"priority": priority, "queue_entry": entry}

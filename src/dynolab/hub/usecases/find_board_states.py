@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, Subquery, and_, case, func, or_, select, true, tuple_
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool
@@ -81,11 +83,37 @@ class BoardState:
         return self.pool_id, self.os, self.attributes
 
 
-async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", text: str = "") -> list[BoardState]:
-    """All boards that the account is told of, or that of an id, or those with the text in their id, name, system, attributes or description."""
+@dataclass(frozen=True, slots=True)
+class BoardFilter:
+    """Which boards: empty is all."""
+
+    id: str = ""
+    name: str = ""
+    """The whole name of their device."""
+    text: str = ""
+    """A part of their id, name, system, attributes or description."""
+    attribute: str = ""
+    lines: Collection[tuple[str, str]] | None = None
+    """Pools and systems; None: all."""
+
+
+async def find_board_states(
+    hub: Hub,
+    account: Account,
+    wanted: BoardFilter,
+    *,
+    limit: int,
+    after: tuple[str, str] = ("", ""),
+    of_each_model: int | None = None,
+) -> list[BoardState]:
+    """The boards that the account is told of, by name and id, from those on that come ``after`` a name and id.
+
+    ``of_each_model``: no more than so many of each device model, the first ones by their ids.
+    """
     held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
     own = (job.c.id == attempt.c.job_id) & visible(job, account)
     seen = func.greatest(device.c.seen_at, attempt.c.renewed_at)
+    page = _page(account, wanted, limit, after, of_each_model)
     statement = (
         select(
             device,
@@ -97,22 +125,61 @@ async def find_board_states(hub: Hub, account: Account, *, device_id: str = "", 
             job.c.id.label("job_id"),
             job.c.name.label("job_name"),
         )
-        .select_from(_BOARDS.outerjoin(attempt, held).outerjoin(job, own))
-        .where(sees(account))
+        .select_from(page.join(_BOARDS, device.c.id == page.c.id).outerjoin(attempt, held).outerjoin(job, own))
         .order_by(device.c.name, device.c.id)
     )
-    if device_id:
-        statement = statement.where(device.c.id == device_id)
-    said = (
-        device.c.id,
-        device.c.name,
-        device.c.os,
-        device.c.description,
-        func.array_to_string(device.c.attributes, " "),
-    )
-    statement = statement.where(or_(*(contains_text(one, text) for one in said)))
     async with hub.database.begin() as connection:
         return [_state(row) for row in (await connection.execute(statement)).all()]
+
+
+def _page(
+    account: Account, wanted: BoardFilter, limit: int, after: tuple[str, str], of_each_model: int | None
+) -> Subquery:
+    """The ids of the page's boards."""
+    name, id = after
+    beyond = and_(device.c.name >= name, or_(device.c.name > name, device.c.id > id)) if name or id else true()
+    found = select(device.c.id, device.c.name).select_from(_BOARDS).where(*matching(account, wanted), beyond)
+    if of_each_model is not None:
+        of = (device.c.pool_id, device.c.os, device.c.attributes)
+        number = func.row_number().over(partition_by=of, order_by=device.c.id).label("number")
+        numbered = found.add_columns(number).subquery()
+        found = select(numbered.c.id, numbered.c.name).where(numbered.c.number <= of_each_model)
+        return found.order_by(numbered.c.name, numbered.c.id).limit(limit).subquery()
+    return found.order_by(device.c.name, device.c.id).limit(limit).subquery()
+
+
+def matching(account: Account, wanted: BoardFilter) -> list[ColumnElement[bool]]:
+    """The conditions on rows of devices, beside their pools."""
+    conditions = [sees(account)]
+    if wanted.id:
+        conditions.append(device.c.id == wanted.id)
+    if wanted.name:
+        conditions.append(device.c.name == wanted.name)
+    if wanted.attribute:
+        conditions.append(device.c.attributes.contains([wanted.attribute]))
+    if wanted.lines is not None:
+        conditions.append(tuple_(device.c.pool_id, device.c.os).in_(list(wanted.lines)))
+    if wanted.text:
+        words = func.array_to_string(device.c.attributes, " ")
+        said = device.c.id, device.c.name, device.c.os, device.c.description, words
+        conditions.append(or_(*(contains_text(one, wanted.text) for one in said)))
+    return conditions
+
+
+async def count_board_states(hub: Hub, account: Account, wanted: BoardFilter) -> Counter[str]:
+    """How many boards are free, busy or away; free ones that take no job are counted as ``unfit`` or ``quarantined``."""
+    held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
+    away = is_away(func.greatest(device.c.seen_at, attempt.c.renewed_at))
+    unwell = case((device.c.unfit != "", "unfit"), (device.c.health == "quarantined", "quarantined"), else_="free")
+    state = case((attempt.c.id.is_not(None), "busy"), (away, "away"), else_=unwell)
+    found = (
+        select(state.label("state"), func.count().label("boards"))
+        .select_from(_BOARDS.outerjoin(attempt, held))
+        .group_by(state)
+    )
+    async with hub.database.begin() as connection:
+        rows = (await connection.execute(found.where(*matching(account, wanted)))).all()
+    return Counter({row.state: row.boards for row in rows})
 
 
 def is_away(seen: ColumnElement[Any]) -> ColumnElement[bool]:

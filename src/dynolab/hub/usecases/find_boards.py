@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, and_, func, literal_column, select
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import attempt, device, job, pool
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.find_board_states import is_away
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.pool_rights import sees
 
@@ -31,6 +32,7 @@ class Load:
     model: DeviceModel
     boards: int
     busy: int
+    away: int
     queued: int
     unfit: tuple[str, ...]
     """Why boards of it take no job for the time being, one for each that says so."""
@@ -48,25 +50,33 @@ def _boards(*columns: Any) -> Select[Any]:
 
 
 async def find_load(
-    hub: Hub, account: Account, *, name: str = "", os: str = "", attributes: Sequence[str] = ()
+    hub: Hub,
+    account: Account,
+    *,
+    name: str = "",
+    os: str = "",
+    attributes: Sequence[str] = (),
+    pools: Collection[str] | None = None,
 ) -> list[Load]:
-    """The device models that the account's jobs with these wishes may go to, in the order of :func:`find_devices`."""
-    models = await find_devices(hub, account, name=name, os=os, attributes=attributes)
+    """The device models that the account's jobs with these wishes may go to, in the order of :func:`find_devices`. ``pools``: in these only."""
+    models = await find_devices(hub, account, name=name, os=os, attributes=attributes, pools=pools)
+    found_in = {one.pool_id for one in models}
     counted = (
         _boards(
             *_MODEL,
             func.count().label("boards"),
             func.count().filter(_BUSY).label("busy"),
+            func.count().filter(and_(~_BUSY, is_away(_SEEN))).label("away"),
             func.array_agg(device.c.unfit).filter(device.c.unfit != "").label("unfit"),
             func.array_agg(device.c.health_why).filter(device.c.health == "quarantined").label("quarantined"),
             func.array_agg(device.c.drift).filter(device.c.drift != "").label("drifts"),
             func.max(_SEEN).label("seen_at"),
         )
-        .where(device.c.pool_id.in_({one.pool_id for one in models}))
+        .where(device.c.pool_id.in_(found_in))
         .group_by(*_MODEL)
     )
-    in_queue = job.c.state == "queued", job.c.queue_entry.is_not(None), job.c.toolchain.is_(None)
-    waiting = select(job.c.pool_id, job.c.device_os, func.count()).where(*in_queue)
+    in_queue = job.c.state == literal_column("'queued'"), job.c.queue_entry.is_not(None), job.c.toolchain.is_(None)
+    waiting = select(job.c.pool_id, job.c.device_os, func.count()).where(job.c.pool_id.in_(found_in), *in_queue)
     async with hub.database.begin() as connection:
         rows = (await connection.execute(counted)).all()
         queues = (await connection.execute(waiting.group_by(job.c.pool_id, job.c.device_os))).all()
@@ -78,6 +88,7 @@ async def find_load(
             one,
             row.boards,
             row.busy,
+            row.away,
             queued.get((one.pool_id, one.os), 0),
             unfit=tuple(sorted(row.unfit or ())),
             quarantined=tuple(sorted(row.quarantined or ())),

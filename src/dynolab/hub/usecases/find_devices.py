@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -72,11 +72,12 @@ async def find_devices(
     os: str = "",
     attributes: Sequence[str] = (),
     but: Missing | None = None,
+    pools: Collection[str] | None = None,
 ) -> list[DeviceModel]:
     """Device models that the account's jobs may go to.
 
     They have exactly this name (or are of the family ``NAME (Family)``), this system version (or one in an interval such as
-    ``[14,15)``) and all these attributes, ``owner:ADDRESS`` among them. ``but``: those that it may send jobs to and to which these do not go, for lack of that. Its own come first,
+    ``[14,15)``) and all these attributes, ``owner:ADDRESS`` among them. ``but``: those that it may send jobs to and to which these do not go, for lack of that. ``pools``: in these only. Its own come first,
     then the administrators', then the newest system. Raises :class:`SpecInvalid` for an interval that is none.
     """
     for text, what in ((name, "name"), (os, "os")):
@@ -97,6 +98,8 @@ async def find_devices(
     needed = [not_(has[but])] if but else has.values()
     wanted = wanted.join(token, token.c.id == device.c.token_id).where(may_send(account), *needed).group_by(*models)
     wanted = wanted.where(not_(device.c.attributes.contains([TOOLCHAINS_ONLY])))
+    if pools is not None:
+        wanted = wanted.where(device.c.pool_id.in_(pools))
     begins = family(name)
     if begins is not None:
         wanted = wanted.where(device.c.name.startswith(begins, autoescape=True))
@@ -111,8 +114,8 @@ async def find_devices(
     named = [row for row in rows if begins is None or is_member(row.name, begins)]
     fitting = [row for row in named if not os or fits_version(row.os, os)]
     best_first = sorted(fitting, key=lambda row: (row.id == account.id, row.is_admin, version(row.os)), reverse=True)
-    pools = Counter((name, os) for name, os, _ in {(row.name, row.os, row.pool_id) for row in fitting})
-    return [_model(row, account, bool(owners) or pools[row.name, row.os] > 1) for row in best_first]
+    several = Counter((name, os) for name, os, _ in {(row.name, row.os, row.pool_id) for row in fitting})
+    return [_model(row, account, bool(owners) or several[row.name, row.os] > 1) for row in best_first]
 
 
 def _model(row: Row[Any], account: Account, names_owner: bool) -> DeviceModel:

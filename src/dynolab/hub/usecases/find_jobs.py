@@ -6,25 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Row, any_, bindparam, func, or_, select, union_all
+from sqlalchemy import BindParameter, ColumnElement, Row, any_, bindparam, func, literal_column, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import Select, Subquery
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
-from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model, share
-from dynolab.hub.usecases.base import (
-    Account,
-    Cursor,
-    Hub,
-    beyond_cursor,
-    contains_text,
-    created_by,
-    job_uses,
-    keyset_order,
-    newest_first,
-    visible,
-)
+from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model
+from dynolab.hub.usecases.base import Account, Cursor, Hub, beyond_cursor, job_uses, keyset_order, newest_first, visible
+from dynolab.hub.usecases.newest import COUNTED_MOST, newest_named, newest_of, own_and_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +141,14 @@ async def find_listed(hub: Hub, account: Account, job_ids: Sequence[str]) -> lis
 async def find_jobs(
     hub: Hub, account: Account, wanted: JobFilter, *, limit: int, offset: int = 0
 ) -> tuple[list[Row[Any]], int]:
-    """A page of jobs, and how many there are in all."""
+    """A page of jobs, and how many there are in all: at most :data:`COUNTED_MOST` more than are passed over are counted."""
     page = _page(account, wanted, limit=limit, offset=offset)
-    counts = [select(func.count().label("count")).where(*part) for part in _parts(account, wanted)]
-    count = select(func.sum(union_all(*counts).subquery().c.count))
+    counted = page_ids(account, wanted, limit=offset + COUNTED_MOST)
     async with hub.database.begin() as connection:
         rows = (await connection.execute(page)).all()
-        total = await connection.scalar(count)
+        if len(rows) < limit and (rows or not offset):
+            return list(rows), offset + len(rows)
+        total = await connection.scalar(select(func.count()).select_from(counted))
     return list(rows), int(total or 0)
 
 
@@ -188,34 +179,24 @@ def _page(
     cursor: Cursor | None = None,
 ) -> Select[Any]:
     """The page's rows in the order of :func:`~dynolab.hub.usecases.base.keyset_order`."""
-    ids = page_ids(account, wanted, limit=limit + offset, cursor=cursor)
+    ids = page_ids(account, wanted, limit=limit, offset=offset, cursor=cursor)
     order = keyset_order(job.c.created_at, job.c.id, cursor)
-    return _jobs().join(ids, ids.c.id == job.c.id).order_by(*order).limit(limit).offset(offset)
+    return _jobs().join(ids, ids.c.id == job.c.id).order_by(*order)
 
 
-def page_ids(account: Account, wanted: JobFilter, *, limit: int, cursor: Cursor | None = None) -> Subquery:
-    """The ids of the page's rows. Either part is read off an index from its first row on, no further than the page needs."""
-    ends = job.c.created_at, job.c.id
+def page_ids(
+    account: Account, wanted: JobFilter, *, limit: int, offset: int = 0, cursor: Cursor | None = None
+) -> Subquery:
+    """The ids of the page's rows."""
+    beyond = beyond_cursor(job.c.created_at, job.c.id, cursor)
+    conditions = [*_conditions(wanted), beyond]
     parts = [
-        select(job.c.id)
-        .where(*part, beyond_cursor(*ends, cursor))
-        .order_by(*keyset_order(*ends, cursor))
-        .limit(limit)
-        .subquery()
-        for part in _parts(account, wanted)
+        newest_named(
+            job, [*part, *conditions], wanted.text, columns=("name", "id"), limit=limit + offset, cursor=cursor
+        )
+        for part in own_and_shared(job, account, wanted.creator)
     ]
-    return union_all(*(select(part.c.id) for part in parts)).subquery()
-
-
-def _parts(account: Account, wanted: JobFilter) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-    """The conditions of an account's own jobs, and of those that others share with it: together all it may see.
-
-    One condition with OR would make PostgreSQL read every job there is.
-    """
-    conditions = _conditions(wanted)
-    shared = func.array(select(share.c.target_id).where(share.c.email == account.email).scalar_subquery())
-    theirs = [job.c.id == any_(shared), job.c.account_id != account.id]
-    return [job.c.account_id == account.id, *conditions], [*theirs, *conditions]
+    return newest_of(*parts, limit=limit, offset=offset, cursor=cursor)
 
 
 def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
@@ -225,11 +206,10 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
         states: BindParameter[str] = bindparam("states", list(wanted.states), expanding=True, literal_execute=True)
         conditions.append(job.c.state.in_(states))
     if wanted.kinds:
-        conditions.append(job.c.kind.in_(wanted.kinds))
-    if wanted.creator:
-        conditions.append(created_by(job, wanted.creator))
+        kinds: BindParameter[str] = bindparam("kinds", list(wanted.kinds), expanding=True, literal_execute=True)
+        conditions.append(job.c.kind.in_(kinds))  # likewise, for that of those that are no profile jobs
     if wanted.project_id:
-        conditions.append(job.c.project_id == wanted.project_id)
+        conditions += [job.c.project_id == wanted.project_id, job.c.project_id != literal_column("''")]
     if wanted.device_name:
         conditions.append(job.c.device_name == wanted.device_name)
     if wanted.model_id:
@@ -242,6 +222,4 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(job.c.model_id.in_(select(model.c.id).where(model.c.name == wanted.model_name)))
     if wanted.measured:
         conditions += [job.c.state == "done", job.c.measures, job.c.result_blob_id.is_not(None)]
-    if wanted.text:
-        conditions.append(or_(contains_text(job.c.name, wanted.text), contains_text(job.c.id, wanted.text)))
     return conditions

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, func, or_, select
+from sqlalchemy import ColumnElement, Row, Subquery, Table, func, select
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
@@ -17,11 +18,11 @@ from dynolab.hub.usecases.base import (
     Hub,
     beyond_cursor,
     contains_text,
-    created_by,
     keyset_order,
     newest_first,
     visible,
 )
+from dynolab.hub.usecases.newest import COUNTED_MOST, newest_named, newest_of, own_and_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class ModelOrDatasetFilter:
 
 
 EVERYTHING = ModelOrDatasetFilter()
+KINDS_OF = 1_000
+"""Models whose formats are offered to choose from, however many there are."""
 
 
 def _stored(table: Table) -> Select[Any]:
@@ -62,20 +65,29 @@ async def find_model_or_dataset(hub: Hub, account: Account, table: Table, target
 
 
 async def find_kinds(hub: Hub, account: Account) -> set[str]:
-    """The formats of the models that the account may see."""
+    """The formats of the newest models that the account may see."""
+    ids = _ids(account, model, limit=KINDS_OF)
+    kinds = select(model.c.kind).join(ids, ids.c.id == model.c.id).distinct()
     async with hub.database.begin() as connection:
-        return set((await connection.execute(select(model.c.kind).where(visible(model, account)).distinct())).scalars())
+        return set((await connection.execute(kinds)).scalars())
 
 
 async def list_models_or_datasets(
     hub: Hub, account: Account, table: Table, *, limit: int, offset: int = 0, **equal: str
 ) -> tuple[list[Row[Any]], int]:
-    """Rows from ``offset`` on, and how many there are in all; ``equal`` are columns and their values, where not empty."""
-    conditions = [visible(table, account), *(table.c[name] == value for name, value in equal.items() if value)]
-    page = _stored(table).where(*conditions).order_by(table.c.created_at.desc(), table.c.id)
+    """Rows from ``offset`` on, and how many there are in all: at most :data:`COUNTED_MOST` more than are passed over are counted.
+
+    ``equal`` are columns and their values, where not empty.
+    """
+    conditions = [table.c[name] == value for name, value in equal.items() if value]
+    ids = _ids(account, table, conditions=conditions, limit=limit, offset=offset)
+    counted = _ids(account, table, conditions=conditions, limit=offset + COUNTED_MOST)
+    page = _stored(table).join(ids, ids.c.id == table.c.id).order_by(table.c.created_at.desc(), table.c.id)
     async with hub.database.begin() as connection:
-        rows = (await connection.execute(page.limit(limit).offset(offset))).all()
-        total = await connection.scalar(select(func.count()).select_from(table).where(*conditions))
+        rows = (await connection.execute(page)).all()
+        if len(rows) < limit and (rows or not offset):
+            return list(rows), offset + len(rows)
+        total = await connection.scalar(select(func.count()).select_from(counted))
     return list(rows), int(total or 0)
 
 
@@ -89,14 +101,37 @@ async def page_models_or_datasets(
     cursor: Cursor | None = None,
 ) -> list[Row[Any]]:
     """The rows beyond ``cursor``, newest first."""
-    ends = table.c.created_at, table.c.id
-    page = _stored(table).where(visible(table, account), *_conditions(table, wanted), beyond_cursor(*ends, cursor))
+    ids = _ids(account, table, wanted, limit=limit, cursor=cursor)
+    page = _stored(table).join(ids, ids.c.id == table.c.id)
     async with hub.database.begin() as connection:
-        ordered = page.order_by(*keyset_order(*ends, cursor)).limit(limit)
+        ordered = page.order_by(*keyset_order(table.c.created_at, table.c.id, cursor))
         return newest_first((await connection.execute(ordered)).all(), cursor)
 
 
-def _conditions(table: Table, wanted: ModelOrDatasetFilter) -> list[ColumnElement[bool]]:
-    inside = or_(contains_text(table.c.name, wanted.text), contains_text(table.c.id, wanted.text))
-    conditions = [contains_text(table.c.name, wanted.name), inside, created_by(table, wanted.creator)]
-    return [*conditions, table.c.kind == wanted.kind] if wanted.kind and "kind" in table.c else conditions
+def _ids(
+    account: Account,
+    table: Table,
+    wanted: ModelOrDatasetFilter = EVERYTHING,
+    *,
+    conditions: Sequence[ColumnElement[bool]] = (),
+    limit: int,
+    offset: int = 0,
+    cursor: Cursor | None = None,
+) -> Subquery:
+    """The ids of a page's rows, as :func:`dynolab.hub.usecases.find_jobs.page_ids` finds those of jobs."""
+    kind = [table.c.kind == wanted.kind] if wanted.kind and "kind" in table.c else []
+    every = [*conditions, *kind, table.c.deleted_at.is_(None), beyond_cursor(table.c.created_at, table.c.id, cursor)]
+    if wanted.name and wanted.text:
+        every.append(contains_text(table.c.name, wanted.name))
+    columns = ("name", "id") if wanted.text else ("name",)
+    return newest_of(
+        *(
+            newest_named(
+                table, [*part, *every], wanted.text or wanted.name, columns=columns, limit=limit + offset, cursor=cursor
+            )
+            for part in own_and_shared(table, account, wanted.creator)
+        ),
+        limit=limit,
+        offset=offset,
+        cursor=cursor,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
@@ -41,9 +41,11 @@ def _usable(account: Who) -> Select[Any]:
 
 async def find_offered(hub: Hub, account: Account) -> list[str]:
     """What is made of the account's models, as attributes tell it: ``toolchain:onnx/torchscript``, each once."""
+    usable = _usable(account).subquery()
+    words = select(func.unnest(usable.c.attributes).label("word")).distinct().subquery()
+    found = select(words.c.word).where(words.c.word.startswith(MAKES, autoescape=True))
     async with hub.database.begin() as connection:
-        rows = await _rows(connection, account)
-    return sorted({one for row in rows for one in row.attributes if one.startswith(MAKES)})
+        return sorted((await connection.execute(found)).scalars())
 
 
 async def pools_with(connection: AsyncConnection, account: Who, toolchain: str) -> list[Maker]:
@@ -52,7 +54,7 @@ async def pools_with(connection: AsyncConnection, account: Who, toolchain: str) 
     Machines that are there and well come first; of them those that do nothing else, so that no device is kept from measuring;
     then who is free; then the account's own, and the administrators'.
     """
-    able = [row for row in await _rows(connection, account) if f"{MAKES}{toolchain}" in row.attributes]
+    able = await _rows(connection, account, device.c.attributes.contains([f"{MAKES}{toolchain}"]))
 
     def worth(row: Any) -> tuple[bool, ...]:
         return _is_there(row), TOOLCHAINS_ONLY in row.attributes, row.held is None, row.id == account.id, row.is_admin
@@ -71,8 +73,8 @@ async def find_toolchain(connection: AsyncConnection, account: Account, toolchai
     return found[0].pool_id
 
 
-async def _rows(connection: AsyncConnection, account: Who) -> Sequence[Row[Any]]:
-    rows: Sequence[Row[Any]] = (await connection.execute(_usable(account))).all()
+async def _rows(connection: AsyncConnection, account: Who, *conditions: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    rows: Sequence[Row[Any]] = (await connection.execute(_usable(account).where(*conditions))).all()
     return rows
 
 

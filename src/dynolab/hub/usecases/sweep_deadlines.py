@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, bindparam, func, literal_column, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +14,7 @@ from dynolab.errors import WorkerTimeout
 from dynolab.hub.store.tables import attempt, job, live_log
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.end_attempt import conclude_cancelled, fail_job, lose_attempts
+from dynolab.hub.usecases.running import RUNNING
 from dynolab.hub.usecases.time_away import away_s, is_known
 
 
@@ -23,12 +25,11 @@ async def sweep_deadlines(hub: Hub) -> None:
     that is known, which the sweep of leases finds out.
     """
     most_s = func.coalesce(job.c.deadline_s, hub.limits.run_s)
-    allowed = func.make_interval(0, 0, 0, 0, 0, 0, most_s + away_s())
     late = (
         select(attempt.c.id, attempt.c.job_id, most_s)
         .join(job, job.c.id == attempt.c.job_id)
-        .where(attempt.c.state == "running")
-        .where(attempt.c.started_at + allowed < func.now(), is_known())
+        .where(attempt.c.id.in_(_perhaps_late(hub.limits.run_s)), RUNNING)
+        .where(attempt.c.started_at + _seconds(most_s + away_s()) < func.now(), is_known())
         .with_for_update(skip_locked=True, of=attempt)
     )
     async with hub.database.begin() as connection:
@@ -47,6 +48,23 @@ async def sweep_deadlines(hub: Hub) -> None:
                 await conclude_cancelled(hub, connection, job_id)
             else:
                 await fail_job(hub, connection, job_id, error)
+
+
+def _perhaps_late(run_s: float) -> CompoundSelect[Any]:
+    """The ids of the attempts that may be late, each kind by an index of its own: 100,000 that run are not looked at every second.
+
+    Those that began long enough ago for jobs without a deadline; those since which the clock was set back, which began at what
+    is no time now; and all of jobs with a deadline.
+    """
+    long_ago = select(attempt.c.id).where(RUNNING, attempt.c.started_at < func.now() - _seconds(run_s))
+    set_back = select(attempt.c.id).where(RUNNING, attempt.c.away_s < literal_column("0"))
+    running = job.c.state.in_(bindparam("live", ["preparing", "running"], expanding=True, literal_execute=True))
+    bounded = select(attempt.c.id).join(job, job.c.id == attempt.c.job_id)
+    return union(long_ago, set_back, bounded.where(RUNNING, job.c.deadline_s.is_not(None), running))
+
+
+def _seconds(count: float | ColumnElement[float]) -> ColumnElement[timedelta]:
+    return func.make_interval(0, 0, 0, 0, 0, 0, count)
 
 
 async def _say(connection: AsyncConnection, attempt_id: uuid.UUID, why: str) -> None:

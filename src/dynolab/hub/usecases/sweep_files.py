@@ -1,4 +1,4 @@
-"""Bytes that nobody needs any more: uploads that were given up, datasets past their end, blobs without an owner, old logs."""
+"""Bytes that nobody needs any more: uploads that were given up, datasets past their end, blobs without an owner, the ends of logs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from datetime import timedelta
 
 from sqlalchemy import delete, exists, func, select
 
-from dynolab.hub.scheduling.queue_log import BATCH as LOG_BATCH
-from dynolab.hub.scheduling.queue_log import prune_queue_log
 from dynolab.hub.store.tables import attempt, blob, dataset, job, live_log, upload
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.delete_model import mark_deleted
@@ -24,7 +22,6 @@ async def sweep_files(hub: Hub) -> None:
     await _uploads(hub)
     await _datasets(hub)
     await free_blobs(hub)
-    await _queue_log(hub)
     await _live_logs(hub)
 
 
@@ -33,13 +30,6 @@ async def _live_logs(hub: Hub) -> None:
     whole = exists().where(attempt.c.id == live_log.c.attempt_id, attempt.c.log_blob_id.is_not(None))
     async with hub.database.begin() as connection:
         await connection.execute(delete(live_log).where(whole))
-
-
-async def _queue_log(hub: Hub) -> None:
-    count = LOG_BATCH
-    while count == LOG_BATCH:
-        async with hub.database.begin() as connection:
-            count = await prune_queue_log(connection)
 
 
 async def _uploads(hub: Hub) -> None:

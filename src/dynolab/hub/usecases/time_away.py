@@ -19,15 +19,33 @@ from dynolab.hub.store.tables import attempt, setting
 
 AWAY_S = 2.0
 """Leases are swept every second; after this long without a sweep they say nothing about the agents."""
+JUST_NOW_S = 0.7
+"""One replica that sweeps every second is enough. When it is gone the next one sweeps within :data:`AWAY_S` of its last time."""
 SWEPT, BACK = "leases_swept_at", "leases_count_from"
 """When leases were swept last, and when that was first done after the hub had been away: seconds since 1970."""
 
 
-async def note_time_away(connection: AsyncConnection) -> float:
+async def swept_by_another(connection: AsyncConnection, own: set[float]) -> bool:
+    """Whether another replica has swept leases just now, so that this one need not look through all that run. ``own``: as in :func:`note_time_away`."""
+    ago = _clock() - cast(setting.c.value, Float)
+    found = select(setting.c.value).where(setting.c.name == SWEPT, ago >= 0, ago < JUST_NOW_S)
+    last = await connection.scalar(found)
+    return last is not None and float(last) not in own
+
+
+async def note_time_away(connection: AsyncConnection, own: set[float]) -> float:
     """For how many seconds the hub has been there without a break. Called with each sweep of leases.
 
-    What it was away for is noted with the attempts that run. Replicas come one after the other.
+    What it was away for is noted with the attempts that run. Replicas come one after the other. ``own``: when this one swept last.
     """
+    since = await _noted_time_away(connection)
+    own.clear()
+    swept = await connection.scalar(select(setting.c.value).where(setting.c.name == SWEPT))
+    own.add(float(swept or 0))
+    return since
+
+
+async def _noted_time_away(connection: AsyncConnection) -> float:
     last = await connection.scalar(select(setting.c.value).where(setting.c.name == SWEPT).with_for_update())
     at = await _note(connection, SWEPT)  # a statement later, hence after the others
     if last is not None and at < float(last):

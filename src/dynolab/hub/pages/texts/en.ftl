@@ -689,6 +689,10 @@ probe-memory = Copying memory
 of-the-usual = { $ratio } × usual
 probes-explained = The time of fixed work, before a job if the last probe is older than ten minutes. Shaded: the band that this board has learned from its own probes. ✕: slower than that; ◇: slow beside others’ work, which tells nothing of the board.
 never-probed = It has not been probed yet.
+more-devices = { $count ->
+    [1] One more device, to be chosen on its own page
+   *[other] { NUMBER($count) } more devices, to be chosen on their own pages
+}
 more-boards = { $count ->
     [1] One more board
    *[other] { NUMBER($count) } more boards

@@ -661,6 +661,7 @@ probe-memory = 复制内存
 of-the-usual = 平时的 { $ratio } 倍
 probes-explained = 固定工作所用的时间；最近一次探测超过十分钟时，在作业之前测量。阴影是这台真机从自己的探测中学到的范围。✕：比这更慢；◇：受其他负载影响而偏慢，说明不了真机的状况。
 never-probed = 还没有探测过。
+more-devices = 还有 { NUMBER($count) } 种设备，可在各自的页面上选择
 more-boards = 还有 { NUMBER($count) } 台真机
 what-it-does = 正在运行
 anothers-job = 其他账户的作业
