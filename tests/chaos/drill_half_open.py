@@ -57,6 +57,4 @@ def set_up(folder: Path, stack: ExitStack) -> Scene:
     def after() -> list[str]:
         return [] if network.dropped else ["no packet was dropped"]
 
-    return Scene(
-        lambda: url, user, hub.data, SETTINGS, blows, printed=lambda: hub.printed, after=after, every_s=10.0
-    )
+    return Scene(lambda: url, user, hub.data, SETTINGS, blows, printed=lambda: hub.printed, after=after, every_s=10.0)

@@ -21,7 +21,9 @@ def set_up(folder: Path, stack: ExitStack) -> Scene:
     hub.start()
     stack.callback(hub.end)
     agents = [
-        LightAgents(hub.url, hub.data / "agent.token", POOL, folder / f"agents-{number}.log", count=3, first=1 + 3 * number)
+        LightAgents(
+            hub.url, hub.data / "agent.token", POOL, folder / f"agents-{number}.log", count=3, first=1 + 3 * number
+        )
         for number in range(GROUPS)
     ]
     for one in agents:

@@ -219,7 +219,17 @@ def _judge(load: Load, jobs: Mapping[str, dict[str, Any]], outcome: Outcome) -> 
 
 def _check(scene: Scene, outcome: Outcome) -> None:
     """What ``dynolab hub check`` says."""
-    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "check", "--data", str(scene.data), "--digests", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "dynolab.cli.main",
+        "hub",
+        "check",
+        "--data",
+        str(scene.data),
+        "--digests",
+        "--json",
+    ]
     environment = {**os.environ, **scene.environment}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode not in (0, 1):

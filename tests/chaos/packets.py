@@ -41,7 +41,10 @@ class PacketNetwork:
 
     def __init__(self, seed: int = 1) -> None:
         number = next(_NUMBERS) % 16000
-        self.near, self.far = f"10.213.{number // 64}.{number % 64 * 4 + 1}", f"10.213.{number // 64}.{number % 64 * 4 + 2}"
+        self.near, self.far = (
+            f"10.213.{number // 64}.{number % 64 * 4 + 1}",
+            f"10.213.{number // 64}.{number % 64 * 4 + 2}",
+        )
         self._space, names = f"drill{number}", (f"dn{number}", f"df{number}")
         self.within: Sequence[str] = ("ip", "netns", "exec", self._space)
         self.loss, self.delay_s, self.is_cut = 0.0, 0.0, False

@@ -24,7 +24,6 @@ from dynolab.hub.checks.base import SHOWN_MOST, Checked, Finding, Problem, Repli
 from dynolab.hub.checks.machine import clock, disks, versions
 from dynolab.hub.checks.objects import ObjectChecks
 from dynolab.hub.checks.schema import shape
-from dynolab.hub.scheduling.queue_log import LIFE as LOG_LIFE
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.connecting import APPLICATION
 from dynolab.hub.store.database import is_away, known_version, newest
@@ -119,7 +118,6 @@ def parameters(settings: Settings, replicas: Sequence[Replica], at: datetime) ->
         "blob_grace_s": GRACE.total_seconds(),
         "key_life_s": KEY_LIFE.total_seconds(),
         "join_kept_s": JOIN_KEPT.total_seconds(),
-        "log_life_s": LOG_LIFE.total_seconds(),
         "toolchains_only": TOOLCHAINS_ONLY,
         "makes": MAKES,
         "up_s": up_s(replicas, at),
