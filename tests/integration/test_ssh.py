@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 
 from dynolab.connections import _sessions
-from dynolab.connections.base import Connection, ModelFiles, connect
+from dynolab.connections.base import Connection, ModelFiles, Session, connect
 from dynolab.errors import DeviceLost, Error, Forbidden, PluginMissing, SpecInvalid, TransferFailed
 from dynolab.jobs.base import Context
 from dynolab.jobs.profile import plugin as profile_job
+from dynolab.measure.device import Device
+from dynolab.measure.orders import Place
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.profiles import Profile
 from dynolab.testing.connection_contract import command_lines
@@ -218,6 +220,36 @@ def test_too_little_space(ssh_device: Sshd, tmp_path: Path) -> None:
         profiled(connection, model(tmp_path))
     assert "DYNOLAB_DEVICE_ROOT" in str(caught.value.hint)
     assert list((ssh_device.cache / "wheels").iterdir()) == []
+
+
+def test_room_is_made_for_what_comes_and_nothing_in_use_is_touched(
+    ssh_device: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bound that one model alone passes: the older ones go, but for the one that a session has open, and its environment."""
+    monkeypatch.setenv("DYNOLAB_DEVICE_CACHE_BYTES", "1000000")
+    (tmp_path / "weights").write_bytes(b"\1" * 2_000_000)
+
+    def pushed(session: Session, digest: str) -> Path:
+        (path,) = session.push_model(ModelFiles(tmp_path, ("weights",), digest * 64), session.workspace)
+        return Path(path)
+
+    def long_ago() -> None:
+        for one in (*ssh_device.cache.glob("models/*/.complete"), *ssh_device.cache.glob("envs/*/complete")):
+            os.utime(one, (time.time() - 86_400,) * 2)
+
+    with opened(ssh_device) as connection, connection.session(["null"], print) as session:
+        device = Device(session, lambda event: None)
+        used, other = pushed(session, "a"), pushed(session, "b")
+        device.prepare(Place("", (str(used),)))
+        long_ago()
+        third = pushed(session, "c")
+        assert [one.exists() for one in (used, other, third)] == [True, False, True]
+        assert device.look("null").unavailable is None, "its environment is there"
+        device.close()
+    long_ago()
+    with opened(ssh_device) as connection, connection.session(["null"], print) as session:
+        fourth = pushed(session, "d")
+        assert [one.exists() for one in (used, third, fourth)] == [False, False, True]
 
 
 def test_a_shell_profile_that_speaks(board: Sshd, tmp_path: Path) -> None:

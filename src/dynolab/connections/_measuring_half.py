@@ -12,6 +12,7 @@ from pathlib import Path
 PARTS = (
     "__init__.py",
     "errors.py",
+    "eviction.py",
     "plugins.py",
     "formats.py",
     "private_files.py",

@@ -1,13 +1,15 @@
 """Brings to a device what it measures with: our measuring half and wheels, once, kept there by digest.
 
 Below the device's root: ``wheels/<sha256>`` (unpacked), ``envs/<digest>`` (a virtual environment that names some of them),
-``models/<sha256>``, ``workspaces``. What has a name is whole: it is unpacked beside and renamed.
+``models/<sha256>``, ``workspaces``. What has a name is whole: it is unpacked beside and renamed. Before something is brought, room is made
+for it (:mod:`dynolab.eviction`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,11 +20,12 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from dynolab import eviction
 from dynolab.connections._measuring_half import measuring_half
 from dynolab.connections._remote import Remote
 from dynolab.connections._wheels import DeviceSystem, requirements_of, wheels_for
 from dynolab.connections.base import ModelFiles, Tell
-from dynolab.errors import Error, PluginMissing, TransferFailed
+from dynolab.errors import Error, PluginMissing, SpecInvalid, TransferFailed
 from dynolab.runtimes.base import runtime_named
 
 _PROBE = (
@@ -36,6 +39,8 @@ _SHORT = 24
 """Digits of a digest that name an environment."""
 SPARE_BYTES = 64 << 20
 """To be left free on the device beside what is brought."""
+KEEPS, KEEPS_BYTES = "DYNOLAB_DEVICE_CACHE_BYTES", 4 * 10**9
+"""What is kept on a device for the next time, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,15 @@ def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell) -> str:
     digest = hashlib.sha256("\n".join([python, *(one.sha256 for one in items)]).encode()).hexdigest()
     env = f"{remote.root}/envs/{digest[:_SHORT]}"
     there = remote.ask(
-        f"mkdir -p {_q(remote.root)}/wheels {_q(remote.root)}/envs; [ -e {_q(env)}/complete ] && echo complete; ls {_q(remote.root)}/wheels"
+        f"mkdir -p {_q(remote.root)}/wheels {_q(remote.root)}/envs; "
+        f"[ -e {_q(env)}/complete ] && touch {_q(env)}/complete && echo complete; ls {_q(remote.root)}/wheels"
     ).split()
     if "complete" not in there:
-        _bring(remote, python, [one for one in items if one.sha256 not in there], tell)
+        missing = [one for one in items if one.sha256 not in there]
+        needed = sum(one.unpacked_bytes for one in missing)
+        keep = [Path(env).name, *(one.sha256 for one in items)]
+        _make_room(remote, python, needed, keep, f"for {', '.join(one.name for one in missing)}")
+        _bring(remote, python, missing, tell)
         _make_environment(remote, python, env, items)
     return f"{env}/bin/python"
 
@@ -109,13 +119,6 @@ def _items(system: DeviceSystem, runtimes: Sequence[str], tell: Tell) -> list[It
 
 
 def _bring(remote: Remote, python: str, items: Sequence[Item], tell: Tell) -> None:
-    needed, free = sum(one.unpacked_bytes for one in items) + SPARE_BYTES, _free_bytes(remote)
-    if free < needed:
-        raise TransferFailed(
-            f"{remote.address} has {free / 1e6:.0f} MB free in {remote.root}, and {needed / 1e6:.0f} MB are needed "
-            f"for {', '.join(one.name for one in items)}",
-            hint="make room there, or name another folder: DYNOLAB_DEVICE_ROOT",
-        )
     for one in items:
         size = one.unpacked_bytes / 4
         tell(f"pushing {one.name} to {remote.address} ({size / 1e6:.1f} MB)")
@@ -166,7 +169,34 @@ def _make_environment(remote: Remote, python: str, env: str, items: Sequence[Ite
     )
 
 
-def place_model(remote: Remote, model: ModelFiles, tell: Tell) -> tuple[str, ...]:
+def _make_room(remote: Remote, python: str, needed: int, keep: Sequence[str], what: str) -> None:
+    """Remove what was used least lately, until there is room. Raises :class:`TransferFailed` where that is not enough."""
+    most, needed = max(0, _keeps_bytes() - needed), needed + SPARE_BYTES
+    source = Path(eviction.__file__).read_text(encoding="utf-8")
+    words = [python, "-c", source, remote.root, str(most), str(needed), *keep]
+    said = remote.ask(" ".join(map(_q, words)), timeout_s=UNPACK_S)
+    try:
+        removed = int(json.loads(said)["removed"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TransferFailed(f"{remote.address} answers {said[:200]!r} when room is made") from error
+    free = _free_bytes(remote)
+    if free < needed:
+        also = f"; {removed / 1e6:.0f} MB that were kept there from before are removed already" if removed else ""
+        raise TransferFailed(
+            f"{remote.address} has {free / 1e6:.0f} MB free in {remote.root}, and {needed / 1e6:.0f} MB are needed {what}{also}",
+            hint="make room there, or name another folder: DYNOLAB_DEVICE_ROOT",
+        )
+
+
+def _keeps_bytes() -> int:
+    """``DYNOLAB_DEVICE_CACHE_BYTES``. Raises :class:`SpecInvalid`."""
+    text = os.environ.get(KEEPS) or str(KEEPS_BYTES)
+    if not text.isdecimal():
+        raise SpecInvalid(f"{KEEPS}={text[:100]!r} is no number of bytes", hint=f"such as {KEEPS_BYTES}")
+    return int(text)
+
+
+def place_model(remote: Remote, python: str, model: ModelFiles, tell: Tell) -> tuple[str, ...]:
     """Where a model's files lie on the device: sent once, kept by the digest of what they hold and what they are called."""
     key = hashlib.sha256("\n".join([model.sha256, *model.paths]).encode()).hexdigest()
     at = f"{remote.root}/models/{key}"
@@ -174,11 +204,7 @@ def place_model(remote: Remote, model: ModelFiles, tell: Tell) -> tuple[str, ...
     if remote.ask(f"[ -e {_q(at)}/.complete ] && touch {_q(at)}/.complete && echo there || :") == "there":
         return paths
     needed = sum((model.folder / path).stat().st_size for path in model.paths)
-    if (free := _free_bytes(remote)) < needed + SPARE_BYTES:
-        raise TransferFailed(
-            f"{remote.address} has {free / 1e6:.0f} MB free in {remote.root}, and the model takes {needed / 1e6:.0f} MB",
-            hint="make room there, or name another folder: DYNOLAB_DEVICE_ROOT",
-        )
+    _make_room(remote, python, needed, [key], "for the model")
     tell(f"pushing the model to {remote.address} ({needed / 1e6:.1f} MB)")
     for path, target in zip(model.paths, paths, strict=True):
         remote.push(model.folder / path, target)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ def python_bundle(architecture: str, tell: Tell) -> PythonBundle:
         megabytes = sum(one.bytes for one in packages) / 1e6
         tell(f"making a Python for {architecture} of Debian's packages ({megabytes:.0f} MB are fetched once)")
         _make(path, packages, LOADERS[architecture])
+    os.utime(path)  # it is used now: eviction goes by that
     return _described(path, lock, LOADERS[architecture])
 
 

@@ -167,7 +167,9 @@ class RemoteSession(Session):
     def push_model(self, model: ModelFiles, place: str) -> tuple[str, ...]:
         del place  # kept on the device, for the next job as well
         return again(
-            lambda: provision.place_model(self._remote, model, self._tell), AGAIN_WITHIN_S, self._remote.address
+            lambda: provision.place_model(self._remote, self._python, model, self._tell),
+            AGAIN_WITHIN_S,
+            self._remote.address,
         )
 
     def pull(self, source: str, target: Path) -> None:

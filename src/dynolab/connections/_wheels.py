@@ -8,12 +8,14 @@ depend on is read from their own metadata here. What is locked comes in the lock
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from functools import cache
@@ -26,7 +28,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from dynolab import private_files
+from dynolab import eviction, private_files
 from dynolab.connections import _pip
 from dynolab.connections._pip import DeviceSystem, Tell
 from dynolab.errors import NotFound, PluginMissing, SpecInvalid
@@ -36,6 +38,11 @@ __all__ = ["DeviceSystem", "Wheel", "requirements_of", "wheels_for"]
 LOCK = Path(__file__).with_name("locks") / "devices.txt"
 KEPT_FORM = 1
 """Of what is kept on the disk of an answer; another one is another answer."""
+KEEPS, KEEPS_BYTES = "DYNOLAB_CACHE_BYTES", 8 * 10**9
+"""Of wheels, and Pythons for devices without one, that are kept here, at most."""
+FREE_BYTES = 500 * 10**6
+"""What is to be free on the disk; with less, wheels go."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 LEFT_S = 24 * 3600
 """After which a folder that a killed process was fetching into is removed."""
 
@@ -95,7 +102,22 @@ def wheels_for(system: DeviceSystem, requirements: Sequence[str], tell: Tell) ->
         search.close_over(wanted)
         wheels = tuple(sorted(map(_keep, search.found.values()), key=lambda one: one.name))
     private_files.write(answer, json.dumps([[one.sha256, one.path.name] for one in wheels]))
+    _bound()
     return wheels
+
+
+def _bound() -> None:
+    """Remove wheels that were used least lately, where more are kept than is wanted, or the disk is nearly full."""
+    text = os.environ.get(KEEPS) or str(KEEPS_BYTES)
+    if not text.isdecimal():
+        raise SpecInvalid(f"{KEEPS}={text[:100]!r} is no number of bytes", hint=f"such as {KEEPS_BYTES}")
+
+    def kept() -> list[Path]:
+        pythons = (_folder().parent / "python").glob("*.tar.gz")  # of devices without one: made again when needed
+        wheels = (one for one in _folder().iterdir() if _DIGEST.fullmatch(one.name))
+        return eviction.oldest_first([*wheels, *pythons])
+
+    eviction.evict(kept, kept, _folder(), most_bytes=int(text), free_bytes=FREE_BYTES)
 
 
 @dataclass
@@ -240,6 +262,7 @@ def _keep(path: Path) -> Wheel:
     target = _folder() / digest / path.name
     private_files.make_folder(target.parent)
     path.replace(target)
+    os.utime(target.parent)
     return Wheel(target, digest)
 
 
@@ -250,4 +273,9 @@ def _read(answer: Path) -> tuple[Wheel, ...] | None:
         wheels = tuple(Wheel(_folder() / digest / name, digest) for digest, name in kept)
     except (OSError, ValueError):
         return None
-    return wheels if all(one.path.is_file() for one in wheels) else None
+    if not all(one.path.is_file() for one in wheels):
+        return None
+    for one in wheels:
+        with suppress(OSError):
+            os.utime(one.path.parent)  # it is used now: eviction goes by that
+    return wheels

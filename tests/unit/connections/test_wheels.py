@@ -222,6 +222,28 @@ def test_a_folder_that_a_killed_process_fetched_into_goes_and_a_fresh_one_stays(
     assert (old.exists(), fresh.exists()) == (False, True)
 
 
+def test_wheels_that_were_used_least_lately_go(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second", "third"):
+        index.add(name)
+    told: list[str] = []
+    (first,) = wheels_for(PI, ["first"], told.append)
+    (second,) = wheels_for(PI, ["second"], told.append)
+    for one in (first, second):
+        os.utime(one.path.parent, (time.time() - 86_400,) * 2)
+    assert wheels_for(PI, ["second"], told.append) == (second,), "which is a use"
+    monkeypatch.setenv("DYNOLAB_CACHE_BYTES", "5000")
+    (third,) = wheels_for(PI, ["third"], told.append)
+    assert [one.path.exists() for one in (first, second, third)] == [False, True, True]
+    assert wheels_for(PI, ["first"], told.append) == (first,), "it is fetched again"
+
+
+def test_a_bound_that_is_no_number_is_said(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.add("one")
+    monkeypatch.setenv("DYNOLAB_CACHE_BYTES", "many")
+    with pytest.raises(SpecInvalid, match="DYNOLAB_CACHE_BYTES='many' is no number of bytes"):
+        wheels_for(PI, ["one"], print)
+
+
 def test_what_dynolab_asks_for_comes_from_its_own_metadata() -> None:
     plain = requirements_of(PI)
     assert any(one.startswith("numpy") for one in plain)

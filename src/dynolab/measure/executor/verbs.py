@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dynolab import errors
+from dynolab import errors, eviction
 from dynolab.measure import environment, memory_readings, probe, witnesses
 from dynolab.measure.executor import energy_meter
 from dynolab.measure.executor.board_lock import LOOK_EVERY_S, BoardLock
@@ -52,6 +52,7 @@ class Executor:
         self._workspace, self._tell = workspace, tell
         self._places: dict[str, PlaceFolder] = {}
         self._board = BoardLock()
+        self._used = eviction.use_own_environment()
         self._verbs: Mapping[Verb, tuple[type[Any], Callable[[Any], object]]] = {
             Verb.LOOK: (Look, self.look),
             Verb.PREPARE: (Place, self.prepare),
@@ -79,6 +80,8 @@ class Executor:
         for place in self._places.values():
             place.close()
         self._board.release()
+        while self._used:
+            os.close(self._used.pop())
 
     def hold(self, claim: Claim) -> Held:
         """The board, as soon as nobody is in the way of the claim, and at the end of its wait in any case."""
@@ -115,7 +118,8 @@ class Executor:
         )
 
     def prepare(self, place: Place) -> Prepared:
-        """Have a place's folders, and its memory limit."""
+        """Have a place's folders, and its memory limit; its model stays on the device meanwhile."""
+        self._used += eviction.use_models(place.files)
         made = self._places[place.name] = PlaceFolder(self._workspace, place)
         return Prepared(made.memory_limit.method)
 
