@@ -12,17 +12,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dynolab.connections import _sessions
-from dynolab.connections.base import Connection, ModelFiles, Session, connect
+from dynolab.connections.base import EXECUTOR, Connection, ModelFiles, Session, connect
 from dynolab.errors import DeviceLost, Error, Forbidden, PluginMissing, SpecInvalid, TransferFailed
 from dynolab.jobs.base import Context
 from dynolab.jobs.profile import plugin as profile_job
+from dynolab.measure import order_bounds
 from dynolab.measure.device import Device
 from dynolab.measure.orders import Place
 from dynolab.spec.jobs import ProfileSpec
@@ -349,6 +350,36 @@ def test_a_lease_ends_what_nobody_asks_for(board: Sshd, tmp_path: Path, monkeypa
         asking.wait()
         asking.stdout.close()
     until(lambda: not command_lines(workspace) and not Path(workspace).exists(), "end of the executor", within_s=20)
+
+
+def test_an_executor_that_hangs_behind_a_good_line_is_found_out_and_ended(
+    ssh_device: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper goes on beating: only what was asked for says how long an answer may take."""
+    monkeypatch.setattr(order_bounds, "RUN_S", 4.0)
+    monkeypatch.setattr(order_bounds, "SLACK_S", 0.0)
+
+    def follow(event: Mapping[str, Any]) -> None:
+        if event["event"] == "stage" and event["stage"] == "first_load":
+            (executor,) = running(ssh_device, EXECUTOR)
+            os.kill(executor, signal.SIGSTOP)
+
+    spec = ProfileSpec(model(tmp_path), options="--max_profiler_iterations 50 --max_profiler_time 1", repeats=1)
+    with opened(ssh_device) as connection, pytest.raises(DeviceLost, match="did not answer the order run") as caught:
+        profile_job.run(profile_job.validate(spec, here=False), Context(connection, follow))
+    assert "hangs" in str(caught.value.hint)
+    until(lambda: not ssh_device.processes(), "end of all that hung")
+    assert not list((ssh_device.cache / "workspaces").glob("run-*"))
+
+
+def running(board: Sshd, module: str) -> list[int]:
+    """The board's processes that run a module of ours."""
+    found = []
+    for pid in board.processes():
+        with suppress(OSError):
+            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                found.append(pid)
+    return found
 
 
 def test_a_board_that_does_not_come_back_is_lost(

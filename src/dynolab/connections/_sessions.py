@@ -49,8 +49,11 @@ class RemoteSession(Session):
         with suppress(DeviceLost):  # found out when it is listened to, and sent again then
             self._say(line)
 
-    def receive(self) -> str | None:
+    def receive(self, within_s: float) -> str | None:
+        until = time.monotonic() + within_s
         while self._end is None:
+            if time.monotonic() > until:  # looked at with each beat of the keeper
+                raise TimeoutError
             try:
                 line = self._stream.receive()
                 if line is None:

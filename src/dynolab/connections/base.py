@@ -42,10 +42,11 @@ class Session(ABC):
         """Give the executor one line. Raises :class:`~dynolab.errors.DeviceLost`."""
 
     @abstractmethod
-    def receive(self) -> str | None:
+    def receive(self, within_s: float) -> str | None:
         """The executor's next line, without its end; None: it ended.
 
-        A lost link is taken up again in here, as far as the connection can. Raises :class:`~dynolab.errors.DeviceLost`.
+        A lost link is taken up again in here, as far as the connection can. Raises :class:`~dynolab.errors.DeviceLost`, and
+        :class:`TimeoutError` when no line came in time over a link that is there.
         """
 
     @abstractmethod

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,21 +42,36 @@ class LocalSession(Session):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
             start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._out = bytearray()
 
     def send(self, line: str) -> None:
         with suppress(OSError):  # it ended: how shows when it is listened to
-            self._stdin.write(line + "\n")
+            self._stdin.write(line.encode() + b"\n")
             self._stdin.flush()
 
-    def receive(self) -> str | None:
-        line = self._stdout.readline()
-        return line.removesuffix("\n") if line else None
+    def receive(self, within_s: float) -> str | None:
+        until, looked = time.monotonic() + within_s, 0
+        while (end := self._out.find(b"\n", looked)) < 0:
+            looked = len(self._out)
+            if not self._has_more(until - time.monotonic()):
+                raise TimeoutError
+            part = os.read(self._stdout.fileno(), 1 << 16)
+            if not part:
+                rest, self._out = self._out, bytearray()
+                return rest.decode("utf-8", "replace") if rest else None
+            self._out += part
+        line, self._out = self._out[:end], self._out[end + 1 :]
+        return line.decode("utf-8", "replace")
+
+    def _has_more(self, within_s: float) -> bool:
+        poller = select.poll()
+        poller.register(self._stdout, select.POLLIN)
+        return bool(poller.poll(max(0.0, within_s) * 1000))
 
     def ended(self) -> tuple[int, str]:
         code = self._process.wait()
@@ -135,7 +152,7 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfileobj(opened, out, 1 << 20)
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ask, wait, then kill; a process that ended already is only reaped."""
     if process.poll() is None:
         process.terminate()

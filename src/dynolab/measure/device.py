@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from dynolab import errors
 from dynolab.measure import deaths
-from dynolab.measure.holding import Claim, Held
+from dynolab.measure.holding import Claim, Held, length
+from dynolab.measure.order_bounds import SHORT_S, bound_s
 from dynolab.measure.orders import (
     LINE_MAX_BYTES,
     At,
@@ -41,8 +44,8 @@ class Line(Protocol):
     def send(self, line: str) -> None:
         """Give it one line."""
 
-    def receive(self) -> str | None:
-        """Its next line; None: it ended."""
+    def receive(self, within_s: float) -> str | None:
+        """Its next line; None: it ended. Raises :class:`TimeoutError` when none came in time."""
 
     def ended(self) -> tuple[int, str]:
         """Exit status, and the end of standard error."""
@@ -122,8 +125,10 @@ class Device:
     def close(self) -> None:
         """The last order: wait until nothing of the campaign runs there any more."""
         self._line.send(line_of({"order": self._number + 1, "verb": Verb.CLOSE}))
-        while self._line.receive() is not None:
-            pass
+        until = time.monotonic() + SHORT_S
+        with suppress(TimeoutError):  # whoever ends the session ends it then
+            while self._line.receive(until - time.monotonic()) is not None:
+                pass
 
     def _order(self, verb: Verb, document: object, kind: type[T]) -> T:
         answer = self._answer(verb, document)
@@ -137,9 +142,17 @@ class Device:
 
     def _answer(self, verb: Verb, document: object) -> Any:
         self._number += 1
+        bound = bound_s(document)
+        until = time.monotonic() + bound
         self._line.send(line_of({"order": self._number, "verb": verb, "with": codec.encode(document)}))
         while True:
-            told = self._next()
+            try:
+                told = self._next(until)
+            except TimeoutError as error:
+                raise errors.DeviceLost(
+                    f"the device did not answer the order {verb} within {length(bound)}, though its line is there",
+                    hint="its executor hangs, and is ended; run it again. --timeout gives a run less time",
+                ) from error
             if "event" in told:
                 self.tell(told)
             elif told.get("answer") == self._number:
@@ -148,9 +161,9 @@ class Device:
                     raise errors.from_dict(told["error"])
                 return told["value"]
 
-    def _next(self) -> dict[str, Any]:
-        """The next document; what else comes is noise, and passed over."""
-        while (line := self._line.receive()) is not None:
+    def _next(self, until: float) -> dict[str, Any]:
+        """The next document; what else comes is noise, and passed over. ``until``: a monotonic time. Raises :class:`TimeoutError`."""
+        while (line := self._line.receive(until - time.monotonic())) is not None:
             if len(line) > LINE_MAX_BYTES:
                 raise errors.TooLarge(f"the device answers with {len(line)} bytes, the most is {LINE_MAX_BYTES}")
             if (told := document_of(line)) is not None:

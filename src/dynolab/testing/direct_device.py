@@ -29,8 +29,9 @@ class DirectLine:
         value = self.executor.carry_out(order["verb"], order["with"])
         self._lines.append(line_of({"answer": order["order"], "at_ns": now_ns(), "value": value}))
 
-    def receive(self) -> str | None:
+    def receive(self, within_s: float) -> str | None:
         """What it said first and nobody took."""
+        del within_s
         return self._lines.popleft() if self._lines else None
 
     def ended(self) -> tuple[int, str]:

@@ -39,7 +39,7 @@ class Here:
             value = self.executor.carry_out(order["verb"], order.get("with"))
             self._lines.append(line_of({"answer": order["order"], "at_ns": now_ns(), "value": value}))
 
-    def receive(self) -> str | None:
+    def receive(self, within_s: float) -> str | None:
         return self._lines.popleft() if self._lines else None
 
     def ended(self) -> tuple[int, str]:
