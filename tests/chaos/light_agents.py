@@ -38,12 +38,28 @@ class LightAgent(threading.Thread):
     def run(self) -> None:
         while True:
             try:
-                found = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._offer, 10.0))
+                found = self._door.claim(ClaimRequest(AGENT_PROTOCOL, self._offer, 10.0, unfit=self._unfit()))
                 if found is not None:
-                    self._serve(found)
+                    self._tried(found)
             except (Unreachable, errors.Error) as error:
                 sys.stderr.write(f"{self._offer.id}: {type(error).__name__}: {error}\n")
                 time.sleep(AGAIN_S)
+
+    def _unfit(self) -> str:
+        """Why it takes no job; empty: it takes one."""
+        try:
+            (self._folder / "probe").write_bytes(b"x" * RESULT_BYTES)
+        except OSError as error:
+            time.sleep(AGAIN_S)
+            return f"its disk cannot be written: {error.strerror}"
+        return ""
+
+    def _tried(self, found: Assignment) -> None:
+        try:
+            self._serve(found)
+        except OSError as error:
+            unfit = errors.DeviceUnfit(f"the device cannot be written to: {error.strerror}")
+            self._door.finish(found.attempt, Outcome(error=unfit.to_dict()))
 
     def _serve(self, found: Assignment) -> None:
         """Raises :class:`~dynolab.errors.Conflict` where the job was given to another meanwhile."""
