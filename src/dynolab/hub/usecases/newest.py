@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, Table, any_, false, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, and_, false, func, or_, select, union_all
 
 from dynolab.hub.store import tables
-from dynolab.hub.usecases.base import Account, Cursor, contains_text, keyset_order
+from dynolab.hub.usecases.base import Account, Cursor, beyond_cursor, contains_text, keyset_order
 
 COUNTED_MOST = 10_000
 """To count a million rows takes as long as to read them: beyond this many it is only told that there are more."""
@@ -18,55 +20,95 @@ LOOKED_THROUGH = 20_000
 """Rows in which a text is looked for that the index does not know: the newest ones."""
 
 
-def own_and_shared(
-    table: Table, account: Account, creator: str = ""
-) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-    """The conditions of an account's own rows, and of those that others share with it: together all it may see, but for the deleted.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for in a list, beside the conditions of its own: empty is all."""
 
-    One condition with OR would make PostgreSQL read every row there is. ``creator``: an owner's e-mail address or name.
-    """
-    shared = func.array(select(tables.share.c.target_id).where(tables.share.c.email == account.email).scalar_subquery())
-    own = [table.c.account_id == account.id]
-    theirs = [table.c.id == any_(shared), table.c.account_id != account.id]
-    if creator:
-        # Not a row is read to find out that one's own are none of another's.
-        own.append(true() if creator in (account.email, account.name) else false())
-        named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
-        theirs.append(table.c.account_id.in_(select(tables.account.c.id).where(named)))
-    return own, theirs
+    text: str = ""
+    columns: Sequence[str] = ("name", "id")
+    """Where the text is a part of one."""
+    creator: str = ""
+    """An owner's e-mail address or name."""
 
 
-def newest_named(
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows in order: where they come from, by which instant and id, and of which of them they are."""
+
+    source: FromClause
+    at: ColumnElement[Any]
+    id: ColumnElement[Any]
+    conditions: Sequence[ColumnElement[bool]]
+
+
+def newest_ids(
     table: Table,
+    account: Account,
     conditions: Sequence[ColumnElement[bool]],
-    text: str,
+    search: Search,
     *,
-    columns: Sequence[str],
+    limit: int,
+    offset: int = 0,
+    cursor: Cursor | None = None,
+) -> Subquery:
+    """The ids of a page: of the rows that the account may see, its own and those shared with it, the newest beyond a cursor.
+
+    Each of these parts comes in order off an index, and they are merged: what is passed over is not looked at but there. One
+    condition with OR would make PostgreSQL read every row there is. A text without three letters or digits in a row is looked
+    for in the first :data:`LOOKED_THROUGH` rows of each part.
+    """
+    parts = [
+        _first(table, part, conditions, search, limit + offset, cursor)
+        for part in (_own(table, account, search.creator), _shared(table, account, search.creator))
+    ]
+    both = union_all(*(select(part.c.at, part.c.id) for part in parts)).subquery()
+    page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
+    return (page.offset(offset) if offset else page).subquery()
+
+
+def _own(table: Table, account: Account, creator: str) -> _Part:
+    # Not a row is read to find out that one's own are none of another's.
+    of = [table.c.account_id == account.id, *([] if creator in ("", account.email, account.name) else [false()])]
+    return _Part(table, table.c.created_at, table.c.id, of)
+
+
+def _shared(table: Table, account: Account, creator: str) -> _Part:
+    """By the order of the sharings, which know when their targets were made. Some things are shared in several ways."""
+    share, kind = tables.share.c, func.left(tables.share.c.target_id, 1)
+    letter = table.name[0]  # of ids, as in new_id
+    each = select(share.target_at, share.target_id).where(share.email == account.email, kind == letter).distinct()
+    ordered = each.order_by(share.target_at.desc(), share.target_id).subquery()
+    of = [table.c.account_id != account.id]
+    if creator:
+        named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
+        of.append(table.c.account_id.in_(select(tables.account.c.id).where(named)))
+    joined = ordered.join(table, table.c.id == ordered.c.target_id)
+    return _Part(joined, ordered.c.target_at, ordered.c.target_id, of)
+
+
+def _first(
+    table: Table,
+    part: _Part,
+    conditions: Sequence[ColumnElement[bool]],
+    search: Search,
     limit: int,
     cursor: Cursor | None,
 ) -> Subquery:
-    """``created_at`` and ``id`` of the first rows, in the order of :func:`keyset_order`, that have the text in one of these columns.
+    """``at`` and ``id`` of the first rows of a part."""
+    beyond = and_(*part.conditions, *conditions, beyond_cursor(part.at, part.id, cursor))
+    rows = select(part.at.label("at"), part.id.label("id")).select_from(part.source).where(beyond)
+    order = keyset_order(part.at, part.id, cursor)
+    if not search.text:
+        return rows.order_by(*order).limit(limit).subquery()
+    if INDEXED_TEXT.search(search.text):
+        return rows.where(_named(table.c, search)).order_by(*order).limit(limit).subquery()
+    names = [table.c[name].label(f"{name}_") for name in search.columns]
+    newest: Select[Any] = rows.add_columns(*names).order_by(*order).limit(LOOKED_THROUGH)
+    first = newest.subquery()
+    named = or_(*(contains_text(first.c[f"{name}_"], search.text) for name in search.columns))
+    found = select(first.c.at, first.c.id).where(named)
+    return found.order_by(*keyset_order(first.c.at, first.c.id, cursor)).limit(limit).subquery()
 
-    Empty: of all. A text without three letters or digits in a row is looked for in the first :data:`LOOKED_THROUGH` rows.
-    """
-    ends = table.c.created_at, table.c.id
-    order = keyset_order(*ends, cursor)
-    if not text:
-        return select(*ends).where(*conditions).order_by(*order).limit(limit).subquery()
-    if INDEXED_TEXT.search(text):
-        named = or_(*(contains_text(table.c[one], text) for one in columns))
-        return select(*ends).where(*conditions, named).order_by(*order).limit(limit).subquery()
-    first = select(*ends, table.c.name).where(*conditions).order_by(*order).limit(LOOKED_THROUGH).subquery()
-    named = or_(*(contains_text(first.c[one], text) for one in columns))
-    found = select(first.c.created_at, first.c.id).where(named)
-    return found.order_by(*keyset_order(first.c.created_at, first.c.id, cursor)).limit(limit).subquery()
 
-
-def newest_of(*parts: Subquery, limit: int, offset: int = 0, cursor: Cursor | None = None) -> Subquery:
-    """The ids of the first rows of several parts, each of which is in the order of :func:`keyset_order`.
-
-    They are merged: what is passed over is read off the indexes alone, and no row of it is looked at.
-    """
-    both = union_all(*(select(part.c.created_at, part.c.id) for part in parts)).subquery()
-    page = select(both.c.id).order_by(*keyset_order(both.c.created_at, both.c.id, cursor)).limit(limit)
-    return (page.offset(offset) if offset else page).subquery()
+def _named(columns: Any, search: Search) -> ColumnElement[bool]:
+    return or_(*(contains_text(columns[name], search.text) for name in search.columns))
