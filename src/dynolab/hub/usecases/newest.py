@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, and_, false, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, Table, false, func, or_, select, true, union_all
 
 from dynolab.hub.store import tables
 from dynolab.hub.usecases.base import Account, Cursor, beyond_cursor, contains_text, keyset_order
@@ -16,7 +16,7 @@ COUNTED_MOST = 10_000
 """To count a million rows takes as long as to read them: beyond this many it is only told that there are more."""
 INDEXED_TEXT = re.compile(r"[A-Za-z0-9]{3}")
 """What the index of names (pg_trgm) finds: it knows of three letters or digits in a row, those of ASCII whatever the locale."""
-LOOKED_THROUGH = 20_000
+LOOKED_THROUGH = 10_000
 """Rows in which a text is looked for that the index does not know: the newest ones."""
 
 
@@ -29,16 +29,6 @@ class Search:
     """Where the text is a part of one."""
     creator: str = ""
     """An owner's e-mail address or name."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Rows in order: where they come from, by which instant and id, and of which of them they are."""
-
-    source: FromClause
-    at: ColumnElement[Any]
-    id: ColumnElement[Any]
-    conditions: Sequence[ColumnElement[bool]]
 
 
 def newest_ids(
@@ -58,57 +48,82 @@ def newest_ids(
     for in the first :data:`LOOKED_THROUGH` rows of each part.
     """
     parts = [
-        _first(table, part, conditions, search, limit + offset, cursor)
-        for part in (_own(table, account, search.creator), _shared(table, account, search.creator))
+        _named(rows, search, limit + offset, cursor)
+        for rows in (
+            _own(table, account, conditions, search, cursor),
+            _shared(table, account, conditions, search, cursor),
+        )
     ]
     both = union_all(*(select(part.c.at, part.c.id) for part in parts)).subquery()
     page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
     return (page.offset(offset) if offset else page).subquery()
 
 
-def _own(table: Table, account: Account, creator: str) -> _Part:
-    # Not a row is read to find out that one's own are none of another's.
-    of = [table.c.account_id == account.id, *([] if creator in ("", account.email, account.name) else [false()])]
-    return _Part(table, table.c.created_at, table.c.id, of)
+def _own(
+    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+) -> Select[Any]:
+    """Instants, ids and names of one's own, in order."""
+    ends = table.c.created_at, table.c.id
+    rows = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search)).where(
+        table.c.account_id == account.id, *conditions, *_text(table, search), beyond_cursor(*ends, cursor)
+    )
+    if search.creator not in ("", account.email, account.name):
+        rows = rows.where(false())  # not a row is read to find that out
+    return rows.order_by(*keyset_order(*ends, cursor))
 
 
-def _shared(table: Table, account: Account, creator: str) -> _Part:
-    """By the order of the sharings, which know when their targets were made. Some things are shared in several ways."""
+def _shared(
+    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+) -> Select[Any]:
+    """Of what others share, by the order of the sharings, which know when their targets were made.
+
+    Some things are shared in several ways. Each target is looked up for itself, until there are enough: a join of another kind would look at all.
+    """
     share, kind = tables.share.c, func.left(tables.share.c.target_id, 1)
     letter = table.name[0]  # of ids, as in new_id
     each = select(share.target_at, share.target_id).where(share.email == account.email, kind == letter).distinct()
-    ordered = each.order_by(share.target_at.desc(), share.target_id).subquery()
-    of = [table.c.account_id != account.id]
-    if creator:
-        named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
-        of.append(table.c.account_id.in_(select(tables.account.c.id).where(named)))
-    joined = ordered.join(table, table.c.id == ordered.c.target_id)
-    return _Part(joined, ordered.c.target_at, ordered.c.target_id, of)
+    each = each.where(beyond_cursor(share.target_at, share.target_id, cursor))
+    ordered = each.order_by(*keyset_order(share.target_at, share.target_id, cursor)).subquery()
+    of = [table.c.id == ordered.c.target_id, table.c.account_id != account.id, *_by(table, account, search.creator)]
+    found = select(table.c.id, *_names(table, search)).where(*of, *conditions, *_text(table, search))
+    target = found.limit(1).lateral()
+    names = [column for column in target.c if column.key != "id"]
+    rows = select(ordered.c.target_at.label("at"), ordered.c.target_id.label("id"), *names)
+    ends = ordered.c.target_at, ordered.c.target_id
+    return rows.select_from(ordered.join(target, true())).order_by(*keyset_order(*ends, cursor))
 
 
-def _first(
-    table: Table,
-    part: _Part,
-    conditions: Sequence[ColumnElement[bool]],
-    search: Search,
-    limit: int,
-    cursor: Cursor | None,
-) -> Subquery:
-    """``at`` and ``id`` of the first rows of a part."""
-    beyond = and_(*part.conditions, *conditions, beyond_cursor(part.at, part.id, cursor))
-    rows = select(part.at.label("at"), part.id.label("id")).select_from(part.source).where(beyond)
-    order = keyset_order(part.at, part.id, cursor)
-    if not search.text:
-        return rows.order_by(*order).limit(limit).subquery()
-    if INDEXED_TEXT.search(search.text):
-        return rows.where(_named(table.c, search)).order_by(*order).limit(limit).subquery()
-    names = [table.c[name].label(f"{name}_") for name in search.columns]
-    newest: Select[Any] = rows.add_columns(*names).order_by(*order).limit(LOOKED_THROUGH)
-    first = newest.subquery()
+def _by(table: Table, account: Account, creator: str) -> list[ColumnElement[bool]]:
+    """Whether it is another's of this address or name."""
+    if not creator:
+        return []
+    if creator == account.email:
+        return [false()]
+    named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
+    return [table.c.account_id.in_(select(tables.account.c.id).where(named))]
+
+
+def _names(table: Table, search: Search) -> list[ColumnElement[str]]:
+    """What a text is looked for in afterwards, where no index knows of it."""
+    return [] if _is_indexed(search.text) else [table.c[name].label(f"{name}_") for name in search.columns]
+
+
+def _text(table: Table, search: Search) -> list[ColumnElement[bool]]:
+    """Whether the text is there, where the index tells."""
+    if not search.text or not _is_indexed(search.text):
+        return []
+    return [or_(*(contains_text(table.c[name], search.text) for name in search.columns))]
+
+
+def _is_indexed(text: str) -> bool:
+    return not text or INDEXED_TEXT.search(text) is not None
+
+
+def _named(rows: Select[Any], search: Search, limit: int, cursor: Cursor | None) -> Subquery:
+    """``at`` and ``id`` of the first of these rows that have the text."""
+    if _is_indexed(search.text):
+        return rows.limit(limit).subquery()
+    first = rows.limit(LOOKED_THROUGH).subquery()
     named = or_(*(contains_text(first.c[f"{name}_"], search.text) for name in search.columns))
     found = select(first.c.at, first.c.id).where(named)
     return found.order_by(*keyset_order(first.c.at, first.c.id, cursor)).limit(limit).subquery()
-
-
-def _named(columns: Any, search: Search) -> ColumnElement[bool]:
-    return or_(*(contains_text(columns[name], search.text) for name in search.columns))
