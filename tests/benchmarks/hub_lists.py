@@ -65,7 +65,7 @@ async def prepare(dsn: str) -> str:
         digest = hashlib.sha256(FEW[1].encode()).hexdigest()
         await connection.execute(
             "INSERT INTO token (id, account_id, kind, digest) SELECT 'tbenchmark', id, 'user', $1 FROM account WHERE email = $2 "
-            "ON CONFLICT DO NOTHING",
+            "ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, account_id = excluded.account_id",
             digest,
             FEW[0],
         )

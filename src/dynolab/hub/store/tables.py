@@ -472,7 +472,14 @@ share = sa.Table(
     sa.Column("via", sa.Text, primary_key=True, server_default=""),
     sa.Column("granted_by", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False),
     _instant("granted_at", known=True),
+    _instant("target_at"),
 )
-"""Whom the owner of a job, model or dataset shares it with. ``via``: the job with which it was shared; empty: for itself."""
+"""Whom the owner of a job, model or dataset shares it with. ``via``: the job with which it was shared; empty: for itself.
+
+``target_at``: when what is shared was made, by which lists are ordered. The database itself puts it in (a trigger), so that what an
+older replica shares is in them, too."""
 sa.Index("ix_share_email", share.c.email, share.c.target_id)
+sa.Index(
+    "ix_share_newest", share.c.email, sa.func.left(share.c.target_id, 1), share.c.target_at.desc(), share.c.target_id
+)
 sa.Index("ix_share_via", share.c.via, postgresql_where=share.c.via != "")

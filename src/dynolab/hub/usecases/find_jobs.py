@@ -13,8 +13,8 @@ from sqlalchemy.sql import Select, Subquery
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model
-from dynolab.hub.usecases.base import Account, Cursor, Hub, beyond_cursor, job_uses, keyset_order, newest_first, visible
-from dynolab.hub.usecases.newest import COUNTED_MOST, newest_named, newest_of, own_and_shared
+from dynolab.hub.usecases.base import Account, Cursor, Hub, job_uses, keyset_order, newest_first, visible
+from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +188,8 @@ def page_ids(
     account: Account, wanted: JobFilter, *, limit: int, offset: int = 0, cursor: Cursor | None = None
 ) -> Subquery:
     """The ids of the page's rows."""
-    beyond = beyond_cursor(job.c.created_at, job.c.id, cursor)
-    conditions = [*_conditions(wanted), beyond]
-    parts = [
-        newest_named(
-            job, [*part, *conditions], wanted.text, columns=("name", "id"), limit=limit + offset, cursor=cursor
-        )
-        for part in own_and_shared(job, account, wanted.creator)
-    ]
-    return newest_of(*parts, limit=limit, offset=offset, cursor=cursor)
+    search = Search(wanted.text, creator=wanted.creator)
+    return newest_ids(job, account, _conditions(wanted), search, limit=limit, offset=offset, cursor=cursor)
 
 
 def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:

@@ -16,13 +16,12 @@ from dynolab.hub.usecases.base import (
     Account,
     Cursor,
     Hub,
-    beyond_cursor,
     contains_text,
     keyset_order,
     newest_first,
     visible,
 )
-from dynolab.hub.usecases.newest import COUNTED_MOST, newest_named, newest_of, own_and_shared
+from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +119,8 @@ def _ids(
 ) -> Subquery:
     """The ids of a page's rows, as :func:`dynolab.hub.usecases.find_jobs.page_ids` finds those of jobs."""
     kind = [table.c.kind == wanted.kind] if wanted.kind and "kind" in table.c else []
-    every = [*conditions, *kind, table.c.deleted_at.is_(None), beyond_cursor(table.c.created_at, table.c.id, cursor)]
-    if wanted.name and wanted.text:
-        every.append(contains_text(table.c.name, wanted.name))
+    named = [contains_text(table.c.name, wanted.name)] if wanted.name and wanted.text else []
     columns = ("name", "id") if wanted.text else ("name",)
-    return newest_of(
-        *(
-            newest_named(
-                table, [*part, *every], wanted.text or wanted.name, columns=columns, limit=limit + offset, cursor=cursor
-            )
-            for part in own_and_shared(table, account, wanted.creator)
-        ),
-        limit=limit,
-        offset=offset,
-        cursor=cursor,
-    )
+    search = Search(wanted.text or wanted.name, columns, wanted.creator)
+    every = [*conditions, *kind, *named, table.c.deleted_at.is_(None)]
+    return newest_ids(table, account, every, search, limit=limit, offset=offset, cursor=cursor)

@@ -4,69 +4,126 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, Table, any_, false, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, Table, false, func, or_, select, true, union_all
 
 from dynolab.hub.store import tables
-from dynolab.hub.usecases.base import Account, Cursor, contains_text, keyset_order
+from dynolab.hub.usecases.base import Account, Cursor, beyond_cursor, contains_text, keyset_order
 
 COUNTED_MOST = 10_000
 """To count a million rows takes as long as to read them: beyond this many it is only told that there are more."""
 INDEXED_TEXT = re.compile(r"[A-Za-z0-9]{3}")
 """What the index of names (pg_trgm) finds: it knows of three letters or digits in a row, those of ASCII whatever the locale."""
-LOOKED_THROUGH = 20_000
+LOOKED_THROUGH = 10_000
 """Rows in which a text is looked for that the index does not know: the newest ones."""
 
 
-def own_and_shared(
-    table: Table, account: Account, creator: str = ""
-) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-    """The conditions of an account's own rows, and of those that others share with it: together all it may see, but for the deleted.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for in a list, beside the conditions of its own: empty is all."""
 
-    One condition with OR would make PostgreSQL read every row there is. ``creator``: an owner's e-mail address or name.
-    """
-    shared = func.array(select(tables.share.c.target_id).where(tables.share.c.email == account.email).scalar_subquery())
-    own = [table.c.account_id == account.id]
-    theirs = [table.c.id == any_(shared), table.c.account_id != account.id]
-    if creator:
-        # Not a row is read to find out that one's own are none of another's.
-        own.append(true() if creator in (account.email, account.name) else false())
-        named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
-        theirs.append(table.c.account_id.in_(select(tables.account.c.id).where(named)))
-    return own, theirs
+    text: str = ""
+    columns: Sequence[str] = ("name", "id")
+    """Where the text is a part of one."""
+    creator: str = ""
+    """An owner's e-mail address or name."""
 
 
-def newest_named(
+def newest_ids(
     table: Table,
+    account: Account,
     conditions: Sequence[ColumnElement[bool]],
-    text: str,
+    search: Search,
     *,
-    columns: Sequence[str],
     limit: int,
-    cursor: Cursor | None,
+    offset: int = 0,
+    cursor: Cursor | None = None,
 ) -> Subquery:
-    """``created_at`` and ``id`` of the first rows, in the order of :func:`keyset_order`, that have the text in one of these columns.
+    """The ids of a page: of the rows that the account may see, its own and those shared with it, the newest beyond a cursor.
 
-    Empty: of all. A text without three letters or digits in a row is looked for in the first :data:`LOOKED_THROUGH` rows.
+    Each of these parts comes in order off an index, and they are merged: what is passed over is not looked at but there. One
+    condition with OR would make PostgreSQL read every row there is. A text without three letters or digits in a row is looked
+    for in the first :data:`LOOKED_THROUGH` rows of each part.
     """
-    ends = table.c.created_at, table.c.id
-    order = keyset_order(*ends, cursor)
-    if not text:
-        return select(*ends).where(*conditions).order_by(*order).limit(limit).subquery()
-    if INDEXED_TEXT.search(text):
-        named = or_(*(contains_text(table.c[one], text) for one in columns))
-        return select(*ends).where(*conditions, named).order_by(*order).limit(limit).subquery()
-    first = select(*ends, table.c.name).where(*conditions).order_by(*order).limit(LOOKED_THROUGH).subquery()
-    named = or_(*(contains_text(first.c[one], text) for one in columns))
-    found = select(first.c.created_at, first.c.id).where(named)
-    return found.order_by(*keyset_order(first.c.created_at, first.c.id, cursor)).limit(limit).subquery()
-
-
-def newest_of(*parts: Subquery, limit: int, offset: int = 0, cursor: Cursor | None = None) -> Subquery:
-    """The ids of the first rows of several parts, each of which is in the order of :func:`keyset_order`.
-
-    They are merged: what is passed over is read off the indexes alone, and no row of it is looked at.
-    """
-    both = union_all(*(select(part.c.created_at, part.c.id) for part in parts)).subquery()
-    page = select(both.c.id).order_by(*keyset_order(both.c.created_at, both.c.id, cursor)).limit(limit)
+    parts = [
+        _named(rows, search, limit + offset, cursor)
+        for rows in (
+            _own(table, account, conditions, search, cursor),
+            _shared(table, account, conditions, search, cursor),
+        )
+    ]
+    both = union_all(*(select(part.c.at, part.c.id) for part in parts)).subquery()
+    page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
     return (page.offset(offset) if offset else page).subquery()
+
+
+def _own(
+    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+) -> Select[Any]:
+    """Instants, ids and names of one's own, in order."""
+    ends = table.c.created_at, table.c.id
+    rows = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search)).where(
+        table.c.account_id == account.id, *conditions, *_text(table, search), beyond_cursor(*ends, cursor)
+    )
+    if search.creator not in ("", account.email, account.name):
+        rows = rows.where(false())  # not a row is read to find that out
+    return rows.order_by(*keyset_order(*ends, cursor))
+
+
+def _shared(
+    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+) -> Select[Any]:
+    """Of what others share, by the order of the sharings, which know when their targets were made.
+
+    Some things are shared in several ways. Each target is looked up for itself, until there are enough: a join of another kind would look at all.
+    """
+    share, kind = tables.share.c, func.left(tables.share.c.target_id, 1)
+    letter = table.name[0]  # of ids, as in new_id
+    each = select(share.target_at, share.target_id).where(share.email == account.email, kind == letter).distinct()
+    each = each.where(beyond_cursor(share.target_at, share.target_id, cursor))
+    ordered = each.order_by(*keyset_order(share.target_at, share.target_id, cursor)).subquery()
+    of = [table.c.id == ordered.c.target_id, table.c.account_id != account.id, *_by(table, account, search.creator)]
+    found = select(table.c.id, *_names(table, search)).where(*of, *conditions, *_text(table, search))
+    target = found.limit(1).lateral()
+    names = [column for column in target.c if column.key != "id"]
+    rows = select(ordered.c.target_at.label("at"), ordered.c.target_id.label("id"), *names)
+    ends = ordered.c.target_at, ordered.c.target_id
+    return rows.select_from(ordered.join(target, true())).order_by(*keyset_order(*ends, cursor))
+
+
+def _by(table: Table, account: Account, creator: str) -> list[ColumnElement[bool]]:
+    """Whether it is another's of this address or name."""
+    if not creator:
+        return []
+    if creator == account.email:
+        return [false()]
+    named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
+    return [table.c.account_id.in_(select(tables.account.c.id).where(named))]
+
+
+def _names(table: Table, search: Search) -> list[ColumnElement[str]]:
+    """What a text is looked for in afterwards, where no index knows of it."""
+    return [] if _is_indexed(search.text) else [table.c[name].label(f"{name}_") for name in search.columns]
+
+
+def _text(table: Table, search: Search) -> list[ColumnElement[bool]]:
+    """Whether the text is there, where the index tells."""
+    if not search.text or not _is_indexed(search.text):
+        return []
+    return [or_(*(contains_text(table.c[name], search.text) for name in search.columns))]
+
+
+def _is_indexed(text: str) -> bool:
+    return not text or INDEXED_TEXT.search(text) is not None
+
+
+def _named(rows: Select[Any], search: Search, limit: int, cursor: Cursor | None) -> Subquery:
+    """``at`` and ``id`` of the first of these rows that have the text."""
+    if _is_indexed(search.text):
+        return rows.limit(limit).subquery()
+    first = rows.limit(LOOKED_THROUGH).subquery()
+    named = or_(*(contains_text(first.c[f"{name}_"], search.text) for name in search.columns))
+    found = select(first.c.at, first.c.id).where(named)
+    return found.order_by(*keyset_order(first.c.at, first.c.id, cursor)).limit(limit).subquery()

@@ -34,6 +34,12 @@ ALTER TABLE pgqueuer DISABLE TRIGGER tg_pgqueuer_changed;
 """
 """PgQueuer writes three rows with five index entries each for every job, and notifies with every entry that comes or goes. The hub
 reads neither: attempts tell what became of a job, and the hub notifies by itself (see :mod:`dynolab.hub.scheduling.queue`)."""
+SHARED_AT = """CREATE FUNCTION dynolab_shared_at() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+    NEW.target_at := COALESCE((SELECT created_at FROM job WHERE id = NEW.target_id), (SELECT created_at FROM model WHERE id = NEW.target_id),
+                              (SELECT created_at FROM dataset WHERE id = NEW.target_id));
+    RETURN NEW;
+END'"""
+"""Whoever shares something, an older replica too, has the sharing know when its target was made."""
 UNUSED = ("pgqueuer_ep_ea_idx", "pgqueuer_priority_id_id1_idx", "pgqueuer_updated_id_id1_idx")
 """Of PgQueuer's own worker, which is not run here."""
 
@@ -64,7 +70,21 @@ def upgrade() -> None:
     ):
         op.drop_index(f"ix_job_{old}", "job", if_exists=True)
         _index(f"ix_job_{new}", "job", [column], f"{column} IS NOT NULL")
+    _shares()
     _queue()
+
+
+def _shares() -> None:
+    op.add_column("share", sa.Column("target_at", sa.DateTime(timezone=True)))
+    op.execute(SHARED_AT)
+    op.execute(
+        "CREATE TRIGGER dynolab_shared_at BEFORE INSERT ON share FOR EACH ROW WHEN (NEW.target_at IS NULL) "
+        "EXECUTE FUNCTION dynolab_shared_at()"
+    )
+    for table in ("job", "model", "dataset"):
+        op.execute(f"UPDATE share SET target_at = {table}.created_at FROM {table} WHERE {table}.id = share.target_id")
+    letter, newest = sa.text('"left"(target_id, 1)'), sa.text("target_at DESC")
+    op.create_index("ix_share_newest", "share", ["email", letter, newest, "target_id"])
 
 
 def _attempts() -> None:
