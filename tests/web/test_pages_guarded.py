@@ -26,6 +26,9 @@ ELSEWHERE = (
 FOR_ANYBODY = {"/sign-in", "/sign-out", "/language"}
 """Forms that need no session."""
 SEEN_BY_ANYBODY = {
+    "/sign-in/oidc",
+    "/sign-in/oidc/callback",
+    "/sign-out/oidc",
     "/definitions",
     "/sign-in",
     "/welcome/{invitation}",

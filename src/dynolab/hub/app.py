@@ -23,14 +23,16 @@ from dynolab.hub.api.errors import answer, hung_up
 from dynolab.hub.middleware.lazy import LazyApp
 from dynolab.hub.middleware.post_rate_limit import PostRateLimit
 from dynolab.hub.middleware.request_checks import PathRules, RequestChecks
+from dynolab.hub.oidc_settings import oidc_settings
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.links import Links
+from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.tables import setting
-from dynolab.hub.usecases.base import Hub, Limits
+from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
 from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
@@ -69,12 +71,14 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
     database = Database(database_url, direct_url=dsn if settings.database_direct_url else None)
     await database.upgrade()
     await blobs.claim(await _kept(database, "hub_id"))
+    secret = await _kept(database, "link_secret")
     return Hub(
         database=database,
         queue=PgQueue(),
         wakeups=Wakeups(dsn),
         blobs=blobs,
-        links=Links(await _kept(database, "link_secret")),
+        links=Links(secret),
+        oidc=_provider(settings, secret),
         limits=Limits(
             lease_s=settings.lease_s,
             part_bytes=settings.part_bytes,
@@ -85,6 +89,15 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
             run_s=settings.run_s,
         ),
     )
+
+
+def _provider(settings: Settings, secret: str) -> SignInProvider | None:
+    there = oidc_settings(settings)
+    if there is None:
+        return None
+    from dynolab.hub.store.oidc import Provider  # its libraries take several MB
+
+    return SignInProvider(Provider(there), Flows(secret))
 
 
 async def _kept(database: Database, name: str) -> str:
@@ -194,6 +207,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        if hub.oidc is not None:
+            await hub.oidc.provider.close()
         await hub.database.close()
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 SECRET = "***"
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):([^?]*)(?=@)")
 _PASSWORD_ARGUMENT = re.compile(r"(?<=[?&])(password|sslpassword)=[^&]*")
 
@@ -215,3 +216,31 @@ def database_address(url: str) -> str:
         if name in words and not Path(words[name]).is_file():
             raise ValueError(f"names a file that is not there: {name}={words[name]}")
     return url
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether nobody on the way reads what is sent there: HTTPS, or HTTP to this machine itself. May raise ValueError."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.fragment or parts.username is not None:
+        return False
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "localhost"):
+        return True
+    try:
+        return parts.scheme == "http" and ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def provider_address(url: str) -> str:
+    """The address of a sign-in provider, to the letter: it is compared with what the provider says of itself."""
+    if not is_safe_url(url) or urlsplit(url).query:
+        raise ValueError("is no address of a provider that nobody on the way can pretend to be")
+    return url
+
+
+def domain(text: str) -> str:
+    """A domain of e-mail addresses."""
+    found = text.lower().removeprefix("@")
+    if not _DOMAIN.fullmatch(found):
+        raise ValueError("holds what is no domain")
+    return found

@@ -18,7 +18,9 @@ from dynolab.hub.setting_types import (
     Texts,
     Type,
     database_address,
+    domain,
     network,
+    provider_address,
     public_address,
 )
 
@@ -110,6 +112,30 @@ class Settings:
         None, File(), "with tls_key the hub speaks HTTPS and nothing else (PEM)", option="--tls-certificate"
     )
     tls_key: Path | None = declared(None, File(), "the certificate's key (PEM)", option="--tls-key")
+
+    oidc_issuer: str | None = declared(
+        None,
+        Text(provider_address, "https://login.example.org/realm"),
+        "the OpenID Connect provider that people may sign in by, as it names itself",
+    )
+    oidc_client_id: str | None = declared(None, Text(), "what the provider calls this hub")
+    oidc_client_secret_file: Path | None = declared(
+        None, File(), "the file with the secret that the provider gave for the hub; none: a public client"
+    )
+    oidc_name: str = declared("OpenID Connect", Text(), "what the sign-in page calls the provider")
+    oidc_scopes: tuple[str, ...] = declared(("openid", "email", "profile"), Texts(), "what the provider is asked for")
+    oidc_domains: tuple[str, ...] = declared(
+        (), Texts(domain, "domains, such as example.org,example.com"), "e-mail domains that are let in; none: all"
+    )
+    oidc_groups_claim: str = declared("groups", Text(), "the claim that lists a person's groups")
+    oidc_required_group: str | None = declared(None, Text(), "who is not in this group is not let in")
+    oidc_admin_group: str | None = declared(
+        None, Text(), "who is in this group runs the hub, as long as that is so"
+    )
+    oidc_new_accounts: bool = declared(True, Switch(), "whether the first sign-in makes an account")
+    oidc_vouches_for_email: bool = declared(
+        False, Switch(), "addresses count as verified where the provider says neither yes nor no"
+    )
 
     # What no operator sets.
     dataset_life_days: int = 30

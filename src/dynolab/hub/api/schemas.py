@@ -139,7 +139,7 @@ class Session(Given):
 
     id: str
     browser: str = Field(description="What it calls itself, in short; empty where it does not say.")
-    way: Literal["token", "password", "link"] = Field(description="What it was signed in by.")
+    way: Literal["token", "password", "link", "oidc"] = Field(description="What it was signed in by.")
     token_id: str | None = Field(description="The token, if by one: the session ends with it.")
     created_at: datetime
     seen_at: datetime = Field(description="When it last asked for something, to 5 minutes.")

@@ -30,6 +30,7 @@ from dynolab.hub.pages import (
     pools,
     profiles,
     sign_in,
+    sign_in_oidc,
     submit,
     traces,
     trends,
@@ -43,6 +44,7 @@ from dynolab.hub.usecases.base import Account
 log = logging.getLogger(__name__)
 ROOMS = (
     sign_in,
+    sign_in_oidc,
     jobs,
     job_actions,
     live_logs,

@@ -15,6 +15,8 @@ from dynolab.hub.usecases.open_session import SESSION_LIFE
 from dynolab.hub.usecases.read_session import read_session
 
 SESSION_COOKIE = "dynolab_session"
+HINT_COOKIE = "dynolab_oidc_hint"
+"""The provider's ID token of a browser that signed in by it, where one can sign out there too; sent below ``/sign-out`` alone."""
 
 
 def the_hub(request: Request) -> Hub:

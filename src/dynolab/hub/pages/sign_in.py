@@ -12,7 +12,7 @@ from dynolab.errors import RateLimited, SpecInvalid, Unauthorized, UserError
 from dynolab.hub.pages.posted_forms import check_same_origin, field_text, raw_field_text
 from dynolab.hub.pages.redirects import redirect, safe_path
 from dynolab.hub.pages.rendering import LANGUAGE_COOKIE, page
-from dynolab.hub.pages.sessions import SESSION_COOKIE, current_account, set_session_cookie, the_hub
+from dynolab.hub.pages.sessions import HINT_COOKIE, SESSION_COOKIE, current_account, set_session_cookie, the_hub
 from dynolab.hub.pages.texts import languages
 from dynolab.hub.pages.user_agents import browser_name
 from dynolab.hub.usecases.end_session import sign_out
@@ -23,7 +23,7 @@ YEAR_S = 365 * 24 * 3600
 
 async def show(request: Request) -> Response:
     """``GET /sign-in``."""
-    return await _form(request, safe_path(request.query_params.get("next", "")))
+    return await sign_in_page(request, safe_path(request.query_params.get("next", "")))
 
 
 async def sign_in(request: Request) -> Response:
@@ -39,27 +39,35 @@ async def sign_in(request: Request) -> Response:
         else:
             session = await open_by_token(hub, field_text(form, "token"), browser)
     except (Unauthorized, SpecInvalid, RateLimited) as error:
-        refused = await _form(request, following, _words(email, error), status=error.http_status, email=email)
+        refused = await sign_in_page(request, following, _words(email, error), status=error.http_status, email=email)
         if error.retry_after_s is not None:
             refused.headers["Retry-After"] = str(error.retry_after_s)
         return refused
-    return await _enter(request, following, session)
+    return await enter(request, following, session)
 
 
-async def _enter(request: Request, path: str, session: str) -> Response:
+async def enter(request: Request, path: str, session: str) -> Response:
     """On to a page, signed in anew: the session that this browser had before is over."""
     await sign_out(the_hub(request), request.cookies.get(SESSION_COOKIE, ""))
     return set_session_cookie(request, redirect(request, path), session)
 
 
-async def _form(
+async def sign_in_page(
     request: Request, following: str, refusal: str | None = None, *, status: int = HTTPStatus.OK, email: str = ""
 ) -> Response:
     """The sign-in page; ``refusal`` is the id of the text that tells what was refused."""
-    asked = request.query_params
+    asked, there = request.query_params, the_hub(request).oidc
     became = [words for name, words in (("ended", "signed-out-elsewhere"), ("unsent", "not-done")) if name in asked]
     return await page(
-        request, "sign_in.html.j2", status=status, following=following, email=email, refusal=refusal, became=became
+        request,
+        "sign_in.html.j2",
+        status=status,
+        following=following,
+        email=email,
+        refusal=refusal,
+        became=became,
+        provider=None if there is None else there.provider.settings.name,
+        left=there is not None and "left" in asked,
     )
 
 
@@ -79,8 +87,8 @@ async def invited(request: Request) -> Response:
     except Unauthorized as error:
         if await _signed_in(request):
             return redirect(request, "/jobs/")
-        return await _form(request, "/jobs/", "invitation-refused", status=error.http_status)
-    return await _enter(request, "/jobs/", session)
+        return await sign_in_page(request, "/jobs/", "invitation-refused", status=error.http_status)
+    return await enter(request, "/jobs/", session)
 
 
 async def _signed_in(request: Request) -> bool:
@@ -95,7 +103,7 @@ async def leave(request: Request) -> Response:
     """``POST /sign-out``."""
     check_same_origin(request)
     await sign_out(the_hub(request), request.cookies.get(SESSION_COOKIE, ""))
-    answer = redirect(request, "/sign-in")
+    answer = redirect(request, "/sign-in?left=yes" if HINT_COOKIE in request.cookies else "/sign-in")
     answer.delete_cookie(SESSION_COOKIE)
     return answer
 

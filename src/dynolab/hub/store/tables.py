@@ -76,10 +76,18 @@ token = sa.Table(
     _instant("revoked_at"),
     _instant("used_at"),
     sa.Column("by_password", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    _instant("expires_at"),
+    sa.Column("made_by", sa.Text, nullable=False, server_default=""),
+    _instant("rotated_at"),
+    sa.Column("previous_digest", sa.Text, unique=True),
+    _instant("previous_until"),
     sa.CheckConstraint("kind IN ('user', 'agent')", name="token_kind"),
 )
 """Only digests are kept. A token opens either the users' doors or the agents', never both. ``used_at`` is when it was last
-seen to be used, to five minutes; ``by_password``: a client fetched it by signing in (see :mod:`dynolab.hub.usecases.log_in`)."""
+seen to be used, to five minutes; ``by_password``: a client fetched it by signing in (see :mod:`dynolab.hub.usecases.log_in`).
+``scopes`` are those of :mod:`dynolab.hub.usecases.scopes`, none means all of its kind; without ``expires_at`` it does not end by itself. One that was rotated has
+another secret since ``rotated_at``, and the one before is good until ``previous_until``. ``made_by``: the way it came, in a word."""
 sa.Index("ix_token_account_id", token.c.account_id)
 
 session = sa.Table(
@@ -94,10 +102,48 @@ session = sa.Table(
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-    sa.CheckConstraint("way IN ('token', 'password', 'link')", name="session_way"),
+    sa.CheckConstraint("way IN ('token', 'password', 'link', 'oidc')", name="session_way"),
 )
 """A browser that is signed in, by which ``way``; by a token: ``token_id``, with which it ends. One that has ended has no row.
 Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's."""
+
+identity = sa.Table(
+    "identity",
+    metadata,
+    sa.Column("issuer", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False, index=True),
+    sa.Column("gave_admin", sa.Boolean, nullable=False, server_default=sa.false()),
+    _instant("created_at", known=True),
+    _instant("seen_at", known=True),
+)
+"""Who somebody is to an OpenID Connect provider: its ``issuer`` and, there, the ``subject``, whatever the e-mail address becomes.
+``gave_admin``: that the account runs the hub came of a group there, and ends with that."""
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    _instant("at", known=True),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False, server_default="ok"),
+    sa.Column("account_id", sa.BigInteger),
+    sa.Column("who", sa.Text, nullable=False, server_default=""),
+    sa.Column("kind", sa.Text, nullable=False, server_default=""),
+    sa.Column("thing", sa.Text, nullable=False, server_default=""),
+    sa.Column("door", sa.Text, nullable=False, server_default=""),
+    sa.Column("address", sa.Text, nullable=False, server_default=""),
+    sa.Column("token_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("session_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("details", JSONB, nullable=False, server_default="{}"),
+    sa.CheckConstraint("outcome IN ('ok', 'refused')", name="audit_outcome"),
+)
+"""Who did what, to which thing (``kind`` and its id), from where and with what; written with the act, in its transaction. ``who`` is an
+e-mail address as it was then, or ``operator`` for a command. Nothing refers to other tables: a row outlives what it is about.
+A trigger refuses changes, and removals within 30 days (migration 0027)."""
+sa.Index("ix_audit_at", audit.c.at.desc(), audit.c.id.desc())
+sa.Index("ix_audit_account_id_at", audit.c.account_id, audit.c.at.desc())
+sa.Index("ix_audit_thing", audit.c.thing)
 
 invitation = sa.Table(
     "invitation",

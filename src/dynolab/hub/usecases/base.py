@@ -22,6 +22,7 @@ from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.concurrency_limit import ConcurrencyLimit
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.links import Links
+from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.passwords import Passwords
 from dynolab.hub.usecases.sign_in_throttle import SignInThrottle
 from dynolab.spec.compare import StageComparison
@@ -29,6 +30,7 @@ from dynolab.spec.compared_outputs import ComparedOutputs
 from dynolab.spec.profiles import Profile
 
 if TYPE_CHECKING:
+    from dynolab.hub.store.oidc import Provider
     from dynolab.hub.usecases.announce_device import Announced
     from dynolab.hub.usecases.find_probes import Probes
 
@@ -66,6 +68,14 @@ class TrendCache:
 
 
 @dataclass(frozen=True, slots=True)
+class SignInProvider:
+    """An OpenID Connect provider, and the sign-ins that are under way there."""
+
+    provider: Provider
+    flows: Flows
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """One running hub's parts."""
 
@@ -90,6 +100,8 @@ class Hub:
         )
     )
     passwords: Passwords = field(default_factory=Passwords)
+    oidc: SignInProvider | None = None
+    """Whom people may sign in by; None: by tokens and passwords alone."""
     sign_in_throttle: SignInThrottle = field(default_factory=SignInThrottle)
     unnamed: dict[str, float] = field(default_factory=dict)
     """Objects that nobody refers to, and when (monotonic) they were first seen so (see :mod:`.sweep_objects`)."""

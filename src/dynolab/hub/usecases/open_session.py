@@ -20,7 +20,7 @@ from dynolab.hub.usecases.sign_in import digest, sign_in
 SESSION_LIFE = timedelta(days=30)
 SESSIONS_MOST = 100
 """Browsers of one account; of more, the one that was not seen for longest is signed out."""
-Way = Literal["token", "password", "link"]
+Way = Literal["token", "password", "link", "oidc"]
 
 
 async def open_by_token(hub: Hub, secret: str, browser: str) -> str:
@@ -30,7 +30,7 @@ async def open_by_token(hub: Hub, secret: str, browser: str) -> str:
         good = select(token.c.id).where(token.c.id == found.token_id, token.c.revoked_at.is_(None))
         if not await _still(connection, good):
             raise Unauthorized("the token was revoked", hint="sign in with another")
-        return await _open(connection, found.id, "token", browser, found.token_id)
+        return await insert_session(connection, found.id, "token", browser, found.token_id)
 
 
 async def open_by_password(hub: Hub, email: str, password: str, browser: str) -> str:
@@ -42,7 +42,7 @@ async def open_by_password(hub: Hub, email: str, password: str, browser: str) ->
         )
         if not await _still(connection, good):
             raise SpecInvalid("the password was changed just now", hint="use the new one")
-        return await _open(connection, proven.account_id, "password", browser)
+        return await insert_session(connection, proven.account_id, "password", browser)
 
 
 async def open_by_invitation(hub: Hub, secret: str, browser: str) -> str:
@@ -53,7 +53,7 @@ async def open_by_invitation(hub: Hub, secret: str, browser: str) -> str:
         owner = await connection.scalar(delete(invitation).where(*good).returning(invitation.c.account_id))
         if owner is None:
             raise Unauthorized("the link is not valid, or was used, or is too old", hint="sign in with a token")
-        return await _open(connection, owner, "link", browser)
+        return await insert_session(connection, owner, "link", browser)
 
 
 async def _still(connection: AsyncConnection, good: Select[Any]) -> bool:
@@ -61,7 +61,10 @@ async def _still(connection: AsyncConnection, good: Select[Any]) -> bool:
     return await connection.scalar(good.with_for_update(read=True)) is not None
 
 
-async def _open(connection: AsyncConnection, owner: int, way: Way, browser: str, token_id: str | None = None) -> str:
+async def insert_session(
+    connection: AsyncConnection, owner: int, way: Way, browser: str, token_id: str | None = None
+) -> str:
+    """The secret of a new session of the account whose id ``owner`` is."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     surplus = select(session.c.id).where(session.c.account_id == owner).order_by(session.c.seen_at.desc(), session.c.id)
     await connection.execute(delete(session).where(session.c.id.in_(surplus.offset(SESSIONS_MOST - 1))))

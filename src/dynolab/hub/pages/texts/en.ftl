@@ -764,6 +764,28 @@ sign-in-too-often = Too many failed attempts, or too many sign-ins at once: try 
 invitation-refused = This link is invalid or was already used: it works once. Sign in with a token, or restart the hub for a new link.
 password-refused = The e-mail address or the password is wrong.
 
+# Signing in by an OpenID Connect provider
+sign-in-with = Sign in with { $provider }
+by-token = By API token
+use-token = Sign in with token
+signed-in-by-oidc = OpenID Connect
+signed-out-here = You are signed out here. { $provider } may still know this browser.
+sign-out-there = Sign out of { $provider } too
+oidc-away = { $provider } does not answer. Try again in a minute, or sign in with an API token or a password.
+oidc-setup = This hub and { $provider } do not work together as they are set up. Whoever runs the hub finds the reason in its log. An API token or a password works meanwhile.
+oidc-denied = { $provider } did not let you in, or you declined there. Try again, or ask whoever runs { $provider }.
+oidc-provider = { $provider } reported a problem. Try again; if it stays so, ask whoever runs the hub, whose log has the reason.
+oidc-state = This sign-in was not begun in this browser, was begun in another tab since, or took longer than 10 minutes. Begin again.
+oidc-code = This sign-in was completed already, or took too long. Begin again.
+oidc-clock = The clocks of this hub and { $provider } differ by more than a minute. Whoever runs the hub has to set the one that is wrong.
+oidc-token = What { $provider } said of you could not be verified, so nobody was signed in. Begin again; if it stays so, ask whoever runs the hub.
+oidc-no-email = { $provider } did not tell your e-mail address, which this hub needs. Ask whoever runs { $provider } to let the hub see it.
+oidc-unverified = { $provider } has not verified your e-mail address. Verify it there, then sign in again.
+oidc-domain = E-mail addresses of your domain are not let in here. Sign in with another account of { $provider }, or ask whoever runs the hub.
+oidc-group = You are not in the group that may use this hub. Ask whoever runs { $provider } to add you to it.
+oidc-no-account = There is no account with your e-mail address here. Ask whoever runs the hub for one.
+oidc-taken = The account with your e-mail address belongs to another person at { $provider }. Ask whoever runs the hub.
+
 # Browsers that are signed in
 browsers = Signed-in browsers
 browsers-explained = A session ends when it is signed out, when the password changes, when its token is revoked, or after 30 days.

@@ -727,6 +727,28 @@ sign-in-too-often = 登录失败次数过多，或同时登录的人过多，请
 invitation-refused = 这个链接无效，或已经用过：它只能登录一次。请用令牌登录，或重新启动中心以得到新链接。
 password-refused = 电子邮箱或密码不正确。
 
+# 通过 OpenID Connect 登录
+sign-in-with = 用 { $provider } 登录
+by-token = 用 API 令牌
+use-token = 用令牌登录
+signed-in-by-oidc = OpenID Connect
+signed-out-here = 您已在这里退出登录。{ $provider } 可能仍然记得这个浏览器。
+sign-out-there = 同时退出 { $provider }
+oidc-away = { $provider } 没有响应。请过一分钟再试，或用 API 令牌或密码登录。
+oidc-setup = 这个中心与 { $provider } 的设置互不相符。管理员可以在中心的日志里看到原因；其间可以用 API 令牌或密码登录。
+oidc-denied = { $provider } 没有允许您登录，或者您在那里拒绝了。请重试，或询问 { $provider } 的管理员。
+oidc-provider = { $provider } 报告了一个问题。请重试；如果仍然如此，请询问中心的管理员，日志里有原因。
+oidc-state = 这次登录不是在这个浏览器里开始的，或后来又在别的标签页里开始过，或用时超过 10 分钟。请重新开始。
+oidc-code = 这次登录已经完成过，或用时太长。请重新开始。
+oidc-clock = 这个中心与 { $provider } 的时钟相差超过一分钟。请管理员校正不准的那一个。
+oidc-token = { $provider } 关于您的说明无法验证，因此没有登录。请重新开始；如果仍然如此，请询问中心的管理员。
+oidc-no-email = { $provider } 没有提供您的电子邮箱，而这个中心需要它。请 { $provider } 的管理员允许中心读取。
+oidc-unverified = { $provider } 还没有验证您的电子邮箱。请先在那里验证，再登录。
+oidc-domain = 您的邮箱域名在这里不被允许。请用 { $provider } 的另一个账户登录，或询问中心的管理员。
+oidc-group = 您不在可以使用这个中心的组里。请 { $provider } 的管理员把您加进去。
+oidc-no-account = 这里没有使用您邮箱的账户。请向中心的管理员申请。
+oidc-taken = 使用您邮箱的账户属于 { $provider } 的另一个人。请询问中心的管理员。
+
 # Browsers that are signed in
 browsers = 已登录的浏览器
 browsers-explained = 登录会在以下情况结束：在这里或在那个浏览器里退出、更改密码、吊销登录所用的令牌，或满 30 天。
