@@ -129,9 +129,7 @@ class Settings:
     )
     oidc_groups_claim: str = declared("groups", Text(), "the claim that lists a person's groups")
     oidc_required_group: str | None = declared(None, Text(), "who is not in this group is not let in")
-    oidc_admin_group: str | None = declared(
-        None, Text(), "who is in this group runs the hub, as long as that is so"
-    )
+    oidc_admin_group: str | None = declared(None, Text(), "who is in this group runs the hub, as long as that is so")
     oidc_new_accounts: bool = declared(True, Switch(), "whether the first sign-in makes an account")
     oidc_vouches_for_email: bool = declared(
         False, Switch(), "addresses count as verified where the provider says neither yes nor no"
