@@ -14,7 +14,7 @@ from dynolab.cli.report import read
 from dynolab.connections.base import Connection
 from dynolab.doctor import reached
 from dynolab.errors import NotFound, SpecInvalid
-from dynolab.jobs.base import Context
+from dynolab.jobs.base import Asking, Context
 from dynolab.jobs.compare import plugin as duet_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import environment
@@ -34,6 +34,7 @@ _FOR_MODELS = {"budget": "--budget"}
 _FOR_A_PROFILE = {"repeats": "--repeats"}
 _FOR_RUNS = {
     "device": "--device",
+    "wait": "--wait",
     "runtime": "--runtime",
     "options": "--options",
     "shapes": "--input-shape",
@@ -174,6 +175,7 @@ def _measured(model: Path, baseline: Profile, path: Path, asked: Mapping[str, An
         seed=request.seed,
     )
 
+    asking = Asking(wait_s=_parse.wait(asked["wait"]))
     with _device.opened(asked["device"], require_sandbox=asked["require_sandbox"]) as connection:
         if not asked["force"]:
             _check_device(baseline, path, connection)
@@ -181,7 +183,7 @@ def _measured(model: Path, baseline: Profile, path: Path, asked: Mapping[str, An
 
         def once(one: ProfileSpec) -> Profile:
             with _progress.follow(one) as progress:
-                return profile_job.run(one, Context(connection, progress))
+                return profile_job.run(one, Context(connection, progress, asking))
 
         return _side_by_side.measured(spec, [baseline], once)
 
@@ -189,7 +191,11 @@ def _measured(model: Path, baseline: Profile, path: Path, asked: Mapping[str, An
 def _check_device(baseline: Profile, path: Path, connection: Connection) -> None:
     """Raise before anything is measured where the baseline is from another device."""
     is_here = connection.is_here
-    facts = environment.device_facts() if is_here else reached.survey_of(connection, _device.say).device
+    facts = (
+        environment.device_facts()
+        if is_here
+        else reached.survey_of(connection, _device.look_claim(), _device.say).device
+    )
     if baseline.device.name != facts.name:
         raise gate.refused(str(path), [Unlike("device", baseline.device.name, facts.name)])
 

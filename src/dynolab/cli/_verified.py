@@ -35,13 +35,13 @@ def places(device: str | None, a: str | None, b: str | None, *, looks_inside: bo
     return found[0], found[1]
 
 
-def run(spec: VerifySpec, where: tuple[str | None, str | None]) -> Verified:
-    """What is found of both, run where they are to be."""
+def run(spec: VerifySpec, where: tuple[str | None, str | None], wait_s: float | None) -> Verified:
+    """What is found of both, run where they are to be; a device that somebody has is waited for."""
     from contextlib import ExitStack
 
     from dynolab.cli import _device, _notes
     from dynolab.connections.base import this_machine
-    from dynolab.jobs.base import Context
+    from dynolab.jobs.base import Asking, Context
     from dynolab.jobs.verify import plugin as job
     from dynolab.jobs.verify import verify_models
     from dynolab.spec.progress import describe
@@ -51,7 +51,8 @@ def run(spec: VerifySpec, where: tuple[str | None, str | None]) -> Verified:
         known = {one: stack.enter_context(_device.opened(one)) for one in dict.fromkeys(where) if one is not None}
         a, b = (None if one is None else known[one] for one in where)
         note = stack.enter_context(_notes.follow(f"verifying {spec.b.model.name}"))
-        return verify_models(spec, Context(this_machine(), lambda event: note(describe(event))), (a, b))
+        context = Context(this_machine(), lambda event: note(describe(event)), Asking(wait_s=wait_s))
+        return verify_models(spec, context, (a, b))
 
 
 def show(found: Verified) -> None:

@@ -30,6 +30,7 @@ from dynolab.cli import _device
 @click.option("--budget", type=float, metavar="SECONDS", help="Two models: stop after this long; default: 60.")
 @click.option("--force", is_flag=True, help="Compare with a baseline that is not like for like, and say so.")
 @_device.option("The device on which it is decided: models run there")
+@click.option("--wait", metavar="30m", help="Wait at most so long until nobody else measures there.")
 @click.option("--runtime", help="Runtime; default: the baseline's.")
 @click.option("--options", help="Options in AI Hub's grammar; default: the baseline's.")
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input.")

@@ -19,6 +19,7 @@ from dynolab.cli import _device
 @_device.option("The device that runs both; outputs are compared here")
 @click.option("--device-a", metavar="ADDRESS", help="The device that runs A, and B runs here.")
 @click.option("--device-b", metavar="ADDRESS", help="The device that runs B, and A runs here.")
+@click.option("--wait", metavar="30m", help="Wait at most so long until nobody else measures on the device.")
 @click.option("--options-a", default="", help="Options of A, in AI Hub's grammar.")
 @click.option("--options-b", default="", help="Options of B.")
 @click.option(
@@ -58,6 +59,7 @@ def command(
     device: str | None,
     device_a: str | None,
     device_b: str | None,
+    wait: str | None,
     options_a: str,
     options_b: str,
     data: Path | None,
@@ -101,6 +103,7 @@ def command(
             "--device": device,
             "--device-a": device_a,
             "--device-b": device_b,
+            "--wait": wait,
             "--profile": profiles,
         }
         return _verified.show_jobs((str(a), "" if b is None else str(b)), at_least, given, as_json)
@@ -120,7 +123,7 @@ def command(
         timeout_s=timeout,
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )
-    found = _verified.run(spec, where)
+    found = _verified.run(spec, where, _parse.wait(wait))
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:

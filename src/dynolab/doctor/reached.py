@@ -78,9 +78,7 @@ def _looked(connection: Connection, runtimes: Sequence[str], claim: Claim, tell:
     )
 
 
-def examine(
-    connection: Connection, runtimes: Sequence[str], claim: Claim, tell: Tell
-) -> tuple[Survey, list[Finding]]:
+def examine(connection: Connection, runtimes: Sequence[str], claim: Claim, tell: Tell) -> tuple[Survey, list[Finding]]:
     """What the device is, and all findings on it, worst first; which of the runtimes can be used there is among them.
 
     Raises as :func:`look` does.

@@ -123,7 +123,7 @@ def _on_devices(spec: VerifySpec, devices: Devices, context: Context) -> list[De
     """The sides that run on devices."""
     sides = (("A", spec.a, devices[0]), ("B", spec.b, devices[1]))
     return [
-        DeviceSide(name, _as_profile(side, spec), Context(device, context.progress))
+        DeviceSide(name, _as_profile(side, spec), Context(device, context.progress, context.asking))
         for name, side, device in sides
         if device is not None
     ]
