@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,6 +51,16 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("DYNOLAB_STATE", str(tmp_path_factory.mktemp("state")))
         patch.setenv("DYNOLAB_WORKSPACE", str(tmp_path_factory.mktemp("workspaces")))
         patch.setenv("DYNOLAB_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hubs begin with a database that was made once; all processes of one run of the tests share it."""
+    ours = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        whole_run = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
+        patch.setenv("TEST_POSTGRES_TEMPLATE", str(whole_run / "postgres-template"))
         yield
 
 

@@ -11,9 +11,9 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynolab import errors
@@ -24,12 +24,10 @@ from dynolab.spec.agents import DeviceOffer
 from dynolab.spec.board_health import Probe
 
 if TYPE_CHECKING:
+    from dynolab.doctor.reached import Found
     from dynolab.measure.device import Device
-    from dynolab.measure.orders import Survey
 
 T = TypeVar("T")
-RUNTIMES = ("onnxruntime", "litert")
-"""Brought to a device unless others are named: they take 150 MB there, and run most models of phones and boards."""
 PROBE_WITHIN_S = 120.0
 LOOK_WAIT_S, FREE_WAIT_S = 86_400.0, 3600.0
 """For a board that somebody has: before an agent looks at it, and until it is free again."""
@@ -39,38 +37,19 @@ log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A device as it was found: what it is, and for each runtime its versions there, or why it cannot be used."""
-
-    survey: Survey
-    versions: Mapping[str, Mapping[str, str]]
-    unavailable: Mapping[str, str]
-
-
 def look(address: str, runtimes: Sequence[str], tell: Tell, *, wait_s: float | None = None) -> Found:
-    """Reach a device, bring what the runtimes need, and see which of them can be used there.
+    """The device at an address.
 
-    Raises what :func:`dynolab.connections.base.connect` does; :class:`~dynolab.errors.NotFound` for a runtime that there is not;
+    Raises what :func:`dynolab.connections.base.connect` and :func:`dynolab.doctor.reached.look` do;
     :class:`~dynolab.errors.DeviceBusy` when somebody still measures there after ``wait_s`` (None: a moment).
     """
     from dynolab.connections.base import connect
+    from dynolab.doctor import reached
     from dynolab.jobs.base import Asking
-    from dynolab.measure.device import Device
-    from dynolab.runtimes.base import runtime_named
 
-    for name in runtimes:
-        runtime_named(name)
-    with closing(connect(address)) as connection, connection.session(runtimes, tell) as session:
-        device = Device(session, lambda event: tell(str(event.get("text", ""))))
-        device.hold(Asking("a look at what the device is", wait_s=wait_s).claim("", here=False), address)
-        surveys = {name: device.look(name, loads=True) for name in runtimes}
-        device.close()
-    return Found(
-        next(iter(surveys.values())),
-        {name: one.versions for name, one in surveys.items() if one.unavailable is None},
-        {name: one.unavailable for name, one in surveys.items() if one.unavailable is not None},
-    )
+    claim = Asking("a look at what the device is", wait_s=wait_s).claim("", here=False)
+    with closing(connect(address)) as connection:
+        return reached.look(connection, runtimes, claim, tell)
 
 
 def offer_of(found: Found, name: str | None = None) -> DeviceOffer:

@@ -28,9 +28,9 @@ def check(asked: Asked, devices: Sequence[str], runtimes: str) -> None:
 def parsed(runtimes: str) -> tuple[str, ...]:
     """The runtimes of ``--runtimes``. Raises :class:`~dynolab.errors.NotFound`."""
     from dynolab import plugins
-    from dynolab.agent.reached import RUNTIMES
+    from dynolab.connections.base import USUAL_RUNTIMES
 
-    names = tuple(dict.fromkeys(one.strip() for one in runtimes.split(",") if one.strip())) or RUNTIMES
+    names = tuple(dict.fromkeys(one.strip() for one in runtimes.split(",") if one.strip())) or USUAL_RUNTIMES
     for one in names:
         plugins.load("dynolab.runtimes", one)
     return names

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dynolab.cli import _device
+
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
@@ -22,11 +24,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option(
-        "--device",
-        metavar="ADDRESS",
-        help="The device on which they take turns, such as ssh://pi@board. Default: here.",
-    ),
+    _device.option("The device on which they take turns"),
     click.option("--runtime-a", help="Runtime of model A; default: the format's own."),
     click.option("--runtime-b", help="Runtime of model B."),
     click.option("--options-a", default="", help="Options of A, in AI Hub's grammar."),
@@ -94,28 +92,30 @@ def _written(name: str) -> str:
 def compare(a: Path, b: Path | None, floor: float | None, as_json: bool, asked: Mapping[str, Any]) -> int:
     """Run the duet, here or on the device at an address, and show it; 1 when a stage became slower."""
     import json
-    from contextlib import closing
 
-    from dynolab.cli import _parse
-    from dynolab.connections.base import check_address, connect, this_machine
-    from dynolab.jobs.base import Asking, Context
     from dynolab.jobs.compare import plugin as job
-    from dynolab.sandbox import base as sandbox
     from dynolab.spec import codec
 
-    address, asking = asked["device"], Asking(wait_s=_parse.wait(asked["wait"]))
-    if address is not None:
-        check_address(address)
-    if asked["require_sandbox"]:
-        sandbox.require()
-    spec = job.validate(_spec(a, b, floor, asked), here=address is None)
-    with closing(this_machine() if address is None else connect(address)) as connection, follow(spec) as progress:
-        found = job.run(spec, Context(connection, progress, asking))
+    _device.check(asked["device"], require_sandbox=asked["require_sandbox"])
+    spec = job.validate(_spec(a, b, floor, asked), here=_device.is_here(asked["device"]))
+    found = take_turns(spec, asked)
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:
         show(found)
     return int(found.direction > 0)
+
+
+def take_turns(spec: DuetSpec, asked: Mapping[str, Any]) -> Duet:
+    """The duet of a spec that was validated, here or on the device that was asked for."""
+    from dynolab.cli import _parse
+    from dynolab.jobs.base import Asking, Context
+    from dynolab.jobs.compare import plugin as job
+
+    asking = Asking(wait_s=_parse.wait(asked["wait"]))
+    opened = _device.opened(asked["device"], require_sandbox=asked["require_sandbox"])
+    with opened as connection, follow(spec) as progress:
+        return job.run(spec, Context(connection, progress, asking))
 
 
 def _spec(a: Path, b: Path | None, floor: float | None, asked: Mapping[str, Any]) -> DuetSpec:

@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dynolab.cli import _duet, _parse, _progress, _side_by_side
+from dynolab.cli import _device, _duet, _parse, _progress, _side_by_side
 from dynolab.cli.compare import short_names
 from dynolab.cli.report import read
-from dynolab.connections.base import this_machine
+from dynolab.connections.base import Connection
+from dynolab.doctor import reached
 from dynolab.errors import NotFound, SpecInvalid
-from dynolab.jobs.base import Context
+from dynolab.jobs.base import Asking, Context
 from dynolab.jobs.compare import plugin as duet_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import environment
-from dynolab.sandbox import base as sandbox
 from dynolab.spec import gate, input_shapes
 from dynolab.spec.duets import DEFAULT_BUDGET_S, Duet, DuetSpec, DuetTerms
 from dynolab.spec.gate import Gate, Limits
@@ -33,6 +33,8 @@ _REFUSED = ("precision", "runtime")
 _FOR_MODELS = {"budget": "--budget"}
 _FOR_A_PROFILE = {"repeats": "--repeats"}
 _FOR_RUNS = {
+    "device": "--device",
+    "wait": "--wait",
     "runtime": "--runtime",
     "options": "--options",
     "shapes": "--input-shape",
@@ -51,8 +53,7 @@ def run(model: Path, asked: Mapping[str, Any]) -> Gate:
     for path, what in ((model, "MODEL"), (baseline, "--baseline")):
         if not path.exists():
             raise NotFound(f"{what} {path}: there is no such file or folder")
-    if asked["require_sandbox"]:
-        sandbox.require()
+    _device.check(asked["device"], require_sandbox=asked["require_sandbox"])
     saved = _duet.is_profile(model), _duet.is_profile(baseline)
     if saved == (False, False):
         _refuse(
@@ -112,7 +113,7 @@ def _spec(model: Path, asked: Mapping[str, Any]) -> ProfileSpec:
 
 
 def _take_turns(model: Path, baseline: Path, limits: Limits, asked: Mapping[str, Any]) -> Gate:
-    """Two models on this machine; the baseline is side A."""
+    """Two models on one device; the baseline is side A."""
     if baseline.suffix != model.suffix and not asked["force"]:
         kinds = (one.suffix or "a folder" for one in (baseline, model))
         raise SpecInvalid(Unlike("format", *kinds).refusal(str(baseline)), hint=_FORCE)
@@ -127,10 +128,10 @@ def _take_turns(model: Path, baseline: Path, limits: Limits, asked: Mapping[str,
                 stages=limits.stages,
                 memory=limits.memory is not None,
             ),
-        )
+        ),
+        here=_device.is_here(asked["device"]),
     )
-    with _duet.follow(spec) as progress:
-        found = duet_job.run(spec, Context(this_machine(), progress))
+    found = _duet.take_turns(spec, asked)
     loud = _duet.loud(found)
     apart = [one for one in loud if one.split(": ")[1] in _REFUSED]
     if apart and not asked["force"]:
@@ -156,12 +157,11 @@ def _against_profile(model: Path, path: Path, limits: Limits, asked: Mapping[str
         measured = read(model)
         gate.check_measured(measured, str(model), limits)
     else:
-        _check_device(baseline, path, asked)
-        measured = _measured(model, baseline, asked)
+        measured = _measured(model, baseline, path, asked)
     return gate.hold(baseline, measured, limits, names=short_names(path, model), force=asked["force"])
 
 
-def _measured(model: Path, baseline: Profile, asked: Mapping[str, Any]) -> Profile:
+def _measured(model: Path, baseline: Profile, path: Path, asked: Mapping[str, Any]) -> Profile:
     """The model's profile, asked for as the baseline's was where nothing else is said."""
     spec, request = _spec(model, asked), baseline.request
     spec = replace(
@@ -175,18 +175,29 @@ def _measured(model: Path, baseline: Profile, asked: Mapping[str, Any]) -> Profi
         seed=request.seed,
     )
 
-    def once(one: ProfileSpec) -> Profile:
-        with _progress.follow(one) as progress:
-            return profile_job.run(one, Context(this_machine(), progress))
+    asking = Asking(wait_s=_parse.wait(asked["wait"]))
+    with _device.opened(asked["device"], require_sandbox=asked["require_sandbox"]) as connection:
+        if not asked["force"]:
+            _check_device(baseline, path, connection)
+        spec = profile_job.validate(spec, here=connection.is_here)
 
-    return _side_by_side.measured(profile_job.validate(spec), [baseline], once)
+        def once(one: ProfileSpec) -> Profile:
+            with _progress.follow(one) as progress:
+                return profile_job.run(one, Context(connection, progress, asking))
+
+        return _side_by_side.measured(spec, [baseline], once)
 
 
-def _check_device(baseline: Profile, path: Path, asked: Mapping[str, Any]) -> None:
+def _check_device(baseline: Profile, path: Path, connection: Connection) -> None:
     """Raise before anything is measured where the baseline is from another device."""
-    here = environment.device_facts().name
-    if baseline.device.name != here and not asked["force"]:
-        raise gate.refused(str(path), [Unlike("device", baseline.device.name, here)])
+    is_here = connection.is_here
+    facts = (
+        environment.device_facts()
+        if is_here
+        else reached.survey_of(connection, _device.look_claim(), _device.say).device
+    )
+    if baseline.device.name != facts.name:
+        raise gate.refused(str(path), [Unlike("device", baseline.device.name, facts.name)])
 
 
 _FORCE = "give a baseline that is like it; --force compares them anyway, and says so"

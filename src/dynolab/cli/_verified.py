@@ -11,8 +11,48 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dynolab.spec.compared_outputs import ComparedOutputs
-    from dynolab.spec.verifies import AtLeast, Verdict, Verified, VerifiedSide
+    from dynolab.spec.verifies import AtLeast, Verdict, Verified, VerifiedSide, VerifySpec
     from dynolab.spec.verify_layers import LayerChecks
+
+
+def places(device: str | None, a: str | None, b: str | None, *, looks_inside: bool) -> tuple[str | None, str | None]:
+    """Where A and B run; None: here. Raises :class:`~dynolab.errors.SpecInvalid`."""
+    from dynolab.cli import _device
+    from dynolab.errors import SpecInvalid
+
+    if device is not None and (a, b) != (None, None):
+        raise SpecInvalid(
+            "--device says where both run, and --device-a or --device-b is given, too", hint="leave one out"
+        )
+    found = [None if _device.is_here(one) else one for one in ((device, device) if device else (a, b))]
+    for one in found:
+        _device.check(one)
+    if looks_inside and any(found):
+        raise SpecInvalid(
+            "--layers, --times and --profile look into models that run here, and a device is given",
+            hint="leave one out: the outputs are compared wherever they were computed",
+        )
+    return found[0], found[1]
+
+
+def run(spec: VerifySpec, where: tuple[str | None, str | None], wait_s: float | None) -> Verified:
+    """What is found of both, run where they are to be; a device that somebody has is waited for."""
+    from contextlib import ExitStack
+
+    from dynolab.cli import _device, _notes
+    from dynolab.connections.base import this_machine
+    from dynolab.jobs.base import Asking, Context
+    from dynolab.jobs.verify import plugin as job
+    from dynolab.jobs.verify import verify_models
+    from dynolab.spec.progress import describe
+
+    job.validate(spec, here=(where[0] is None, where[1] is None))
+    with ExitStack() as stack:
+        known = {one: stack.enter_context(_device.opened(one)) for one in dict.fromkeys(where) if one is not None}
+        a, b = (None if one is None else known[one] for one in where)
+        note = stack.enter_context(_notes.follow(f"verifying {spec.b.model.name}"))
+        context = Context(this_machine(), lambda event: note(describe(event)), Asking(wait_s=wait_s))
+        return verify_models(spec, context, (a, b))
 
 
 def show(found: Verified) -> None:
@@ -54,6 +94,8 @@ def _names(found: Verified) -> str:
     a, b = found.a, found.b
     if a.name != b.name or a.sha256 != b.sha256:
         return f"{a.name} and {b.name}"
+    if a.runtime == b.runtime and a.device != b.device:
+        return f"{a.name} on {a.device or 'this machine'} and on {b.device or 'this machine'}"
     return f"{a.name} on {a.runtime} and {b.runtime}"
 
 
@@ -78,7 +120,8 @@ def _side(told: VerifiedSide) -> str:
     options = f", {told.options}" if told.options else ""
     if (precision := told.effective.get("inference_precision")) is not None:
         options += f", computed in {precision}"
-    return f"{told.name}, {told.format}, on {told.runtime} ({versions}){options}"
+    where = "" if told.device is None else f", on {told.device}"
+    return f"{told.name}, {told.format}, on {told.runtime} ({versions}){where}{options}"
 
 
 def _inputs(found: Verified) -> str:

@@ -1,4 +1,4 @@
-"""``dynolab doctor``: what on this machine would disturb a measurement."""
+"""``dynolab doctor``: what on a device would disturb a measurement."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dynolab.cli import _device
+
 if TYPE_CHECKING:
-    from dynolab.doctor.base import Finding
+    from dynolab.spec.findings import Finding
 
 _MARKS = {"problem": ("✗", "red"), "warning": ("!", "yellow"), "unknown": ("?", "cyan"), "ok": ("✓", "green")}
 _LEGEND = {
@@ -22,25 +24,52 @@ _COUNTED = {"problem": ("problem", "problems"), "warning": ("warning", "warnings
 
 
 @click.command("doctor")
+@_device.option("The device that is looked at")
+@click.option("-r", "--runtime", "runtimes", multiple=True, help=_device.BROUGHT)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> int:
-    """Look for what would disturb a measurement here: what it costs, and how to mend it.
+def command(device: str | None, runtimes: tuple[str, ...], as_json: bool) -> int:
+    """Look for what would disturb a measurement: what it costs, and how to mend it.
 
+    \b
+    dynolab doctor
+    dynolab doctor --device ssh://pi@board
+    \b
+    Of a device at an address, also what it is and which runtimes can be used there. The commands that mend are for that device.
     Exit status 1 when there is a problem.
-    """
+    """  # noqa: D301 - click wants the backspace character itself
     import json
     from dataclasses import asdict
 
-    from dynolab.connections.local import workspace_root
-    from dynolab.doctor.examine import examine
-
-    place = next(folder for folder in (workspace_root(), *workspace_root().parents) if folder.exists())
-    findings = examine(workspace=place)
+    findings = _here(runtimes) if _device.is_here(device) else _there(str(device), runtimes)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         _show(findings)
     return int(any(finding.state == "problem" for finding in findings))
+
+
+def _here(runtimes: tuple[str, ...]) -> list[Finding]:
+    from dynolab.connections.local import workspace_root
+    from dynolab.doctor.examine import examine
+
+    _device.refuse_runtimes(runtimes)
+    place = next(folder for folder in (workspace_root(), *workspace_root().parents) if folder.exists())
+    return examine(workspace=place)
+
+
+def _there(address: str, runtimes: tuple[str, ...]) -> list[Finding]:
+    from dynolab.doctor import reached
+    from dynolab.spec import device_attributes
+
+    names = _device.brought(runtimes)
+    with _device.opened(address) as connection:
+        survey, findings = reached.examine(connection, names, _device.look_claim(), _device.say)
+    facts, where = survey.device, survey.environment
+    click.echo(f"{facts.name}: {device_attributes.description(facts)}", err=True)
+    click.echo(
+        f"{facts.os} {facts.os_version}, kernel {facts.kernel}, Python {where.get('python', 'unknown')}", err=True
+    )
+    return findings
 
 
 def _show(findings: list[Finding]) -> None:

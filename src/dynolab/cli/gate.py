@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from dynolab.cli import _device
+
 
 @click.command("gate")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -27,6 +29,8 @@ import click
 )
 @click.option("--budget", type=float, metavar="SECONDS", help="Two models: stop after this long; default: 60.")
 @click.option("--force", is_flag=True, help="Compare with a baseline that is not like for like, and say so.")
+@_device.option("The device on which it is decided: models run there")
+@click.option("--wait", metavar="30m", help="Wait at most so long until nobody else measures there.")
 @click.option("--runtime", help="Runtime; default: the baseline's.")
 @click.option("--options", help="Options in AI Hub's grammar; default: the baseline's.")
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input.")
@@ -45,6 +49,7 @@ def command(model: Path, markdown: Path | None, junit: Path | None, as_json: boo
     \b
     dynolab gate new.onnx --baseline main.onnx --max-slower 10% --max-memory 10%
     dynolab gate new.onnx --baseline main/profile.json --max-slower 10% --stage inference --stage first_load
+    dynolab gate new.onnx --baseline main.onnx --max-slower 10% --device ssh://pi@board
     \b
     Exit status: 0 within the limits, 1 beyond, 3 cannot tell (--on-unknown makes it 0 or 1), 2 an error.
     Annotations are printed where GITHUB_ACTIONS is set.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dynolab.cli import _device
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -25,7 +27,11 @@ T = TypeVar("T")
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME=1,3,224,224", help="Shape of one input.")
 @click.option("--input-range", "ranges", multiple=True, metavar="NAME=LOW,HIGH", help="Range of random values.")
 @click.option("--input-file", "files", multiple=True, metavar="NAME=FILE.npy", help="Values of one input.")
-@click.option("--device", help="A device of the hub that `dynolab login` knows, instead of this machine.")
+@click.option(
+    "--device",
+    metavar="ADDRESS|NAME",
+    help="Where: at an address such as ssh://pi@board, or a device of the hub that `dynolab login` knows. Default: here (local).",
+)
 @click.option(
     "--inputs", help="With --device: an .h5 file of AI Hub's form, or a dataset's id; the first batch is measured."
 )
@@ -113,9 +119,13 @@ def command(
     twice = [name for name in set(runtimes) if runtimes.count(name) > 1]
     if twice:
         raise SpecInvalid(f"-r {twice[0]} is given twice", hint="name each runtime once")
-    if require_sandbox:
-        _require_sandbox(device)
-    if device is not None and not is_address(device):
+    at_hub = device is not None and not _device.is_here(device) and not is_address(device)
+    if require_sandbox and at_hub:
+        raise SpecInvalid(
+            f"--require-sandbox and --device {device}, a hub's device, are given",
+            hint="a device says by its attribute sandbox:NAME what it confines models with: see dynolab devices",
+        )
+    if device is not None and at_hub:
         if wait is not None:
             raise SpecInvalid("--wait and a hub's device are given", hint="there, jobs wait in the hub's queue")
         profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,), kept)
@@ -125,25 +135,15 @@ def command(
             hint="here, --input-file NAME=FILE.npy gives the values of one input",
         )
     else:
-        profiles, failed = _measure(spec, runtimes or (None,), kept, device, Asking(wait_s=_parse.wait(wait)))
+        _device.check(device, require_sandbox=require_sandbox)
+        asking = Asking(wait_s=_parse.wait(wait))
+        profiles, failed = _measure(spec, runtimes or (None,), kept, device, asking, require_sandbox=require_sandbox)
     if profiles:
         _output.show(profiles, form)
         if output is not None:
             _output.write(profiles, output, form)
     met = _output.decide(profiles, form)
     return 2 if failed else int(not met)
-
-
-def _require_sandbox(device: str | None) -> None:
-    from dynolab.errors import SpecInvalid
-    from dynolab.sandbox import base
-
-    if device is not None:
-        raise SpecInvalid(
-            "--require-sandbox and --device are given",
-            hint="a device says by its attribute sandbox:NAME what it confines models with: see dynolab devices",
-        )
-    base.require()
 
 
 def _at_hub(
@@ -250,14 +250,18 @@ def _batch(spec: ProfileSpec) -> dict[str, list[Any]]:
 
 
 def _measure(
-    spec: ProfileSpec, runtimes: tuple[str | None, ...], kept: Path | None, address: str | None, asking: Asking
+    spec: ProfileSpec,
+    runtimes: tuple[str | None, ...],
+    kept: Path | None,
+    address: str | None,
+    asking: Asking,
+    *,
+    require_sandbox: bool,
 ) -> tuple[list[Profile], bool]:
     """A profile for each runtime, measured here, or on the device at an address."""
-    from contextlib import closing
     from dataclasses import replace
 
     from dynolab.cli import _progress, _side_by_side
-    from dynolab.connections.base import connect, this_machine
     from dynolab.jobs.base import Context
     from dynolab.jobs.profile import plugin as job
 
@@ -273,8 +277,9 @@ def _measure(
         before.append(_side_by_side.measured(one, before, run))
         return before[-1]
 
-    specs = [job.validate(replace(spec, runtime=runtime), here=address is None) for runtime in runtimes]
-    with closing(this_machine() if address is None else connect(address)) as connection:
+    here = _device.is_here(address)
+    specs = [job.validate(replace(spec, runtime=runtime), here=here) for runtime in runtimes]
+    with _device.opened(address, require_sandbox=require_sandbox) as connection:
         return _each(specs, measured, [str(one.runtime) for one in specs])
 
 

@@ -1,4 +1,4 @@
-"""``dynolab runtimes``: what can run models here."""
+"""``dynolab runtimes``: what can run models here, or on a device."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ from typing import Any
 
 import click
 
+from dynolab.cli import _device
+
 
 @click.command("runtimes")
+@_device.option("The device whose runtimes are listed")
+@click.option("-r", "--runtime", "runtimes", multiple=True, help=_device.BROUGHT)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> int:
-    """List the runtimes with versions and formats, and why one is unavailable. Each is loaded once, the first time."""
+def command(device: str | None, runtimes: tuple[str, ...], as_json: bool) -> int:
+    """List the runtimes with versions and formats, and why one is unavailable. Each is loaded once, the first time.
+
+    \b
+    dynolab runtimes
+    dynolab runtimes --device ssh://pi@board -r openvino
+    """  # noqa: D301 - click wants the backspace character itself
     import json
 
-    rows = _rows()
+    rows = _rows(runtimes) if _device.is_here(device) else _rows_there(str(device), runtimes)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return 0
@@ -38,11 +47,37 @@ def _show(rows: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
-def _rows() -> list[dict[str, Any]]:
+def _rows_there(address: str, runtimes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One for each runtime that was brought to the device and tried, then one for each that was not."""
+    from dynolab.doctor import reached
+    from dynolab.runtimes.base import installed_runtimes
+
+    names = _device.brought(runtimes)
+    with _device.opened(address) as connection:
+        found = reached.look(connection, names, _device.look_claim(), _device.say)
+    tried = {**found.versions, **found.unavailable}
+    rows = [
+        {
+            "name": one.name,
+            "formats": [str(kind) for kind in one.runtime.formats] if one.runtime else [],
+            "versions": dict(found.versions.get(one.name, {})),
+            "unavailable": found.unavailable.get(one.name)
+            if one.name in tried
+            else one.unavailable
+            if one.runtime is None
+            else f"not brought there: -r {one.name} brings and tries it",
+        }
+        for one in installed_runtimes()
+    ]
+    return sorted(rows, key=lambda row: row["name"] not in tried)
+
+
+def _rows(runtimes: tuple[str, ...]) -> list[dict[str, Any]]:
     """One for each runtime; and one for each format of an outside distribution that cannot be used."""
     from dynolab import formats
     from dynolab.runtimes.base import loaded_runtimes
 
+    _device.refuse_runtimes(runtimes)
     rows = [
         {
             "name": one.name,

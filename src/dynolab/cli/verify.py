@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from dynolab.cli import _device
+
 
 @click.command("verify")
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
@@ -14,6 +16,10 @@ import click
 @click.option("--runtimes", "both", metavar="NAME,NAME", help="Runtimes of A and of B; default: each format's own.")
 @click.option("--runtime-a", help="Runtime of A.")
 @click.option("--runtime-b", help="Runtime of B.")
+@_device.option("The device that runs both; outputs are compared here")
+@click.option("--device-a", metavar="ADDRESS", help="The device that runs A, and B runs here.")
+@click.option("--device-b", metavar="ADDRESS", help="The device that runs B, and A runs here.")
+@click.option("--wait", metavar="30m", help="Wait at most so long until nobody else measures on the device.")
 @click.option("--options-a", default="", help="Options of A, in AI Hub's grammar.")
 @click.option("--options-b", default="", help="Options of B.")
 @click.option(
@@ -50,6 +56,10 @@ def command(
     both: str | None,
     runtime_a: str | None,
     runtime_b: str | None,
+    device: str | None,
+    device_a: str | None,
+    device_b: str | None,
+    wait: str | None,
     options_a: str,
     options_b: str,
     data: Path | None,
@@ -70,6 +80,7 @@ def command(
     \b
     dynolab verify net.onnx net.tflite
     dynolab verify net.onnx --runtimes onnxruntime,openvino
+    dynolab verify net.onnx --device-b ssh://pi@board
     dynolab verify net.onnx net-w8a8/net.onnx --data samples.npz --at-least 20dB --at-least 95%
     dynolab verify --jobs j9kqrng5evh8t j7k3w5ummun5q
     \b
@@ -77,13 +88,9 @@ def command(
     """  # noqa: D301 - click wants the backspace character itself
     import json
 
-    from dynolab.cli import _notes, _parse, _verified
+    from dynolab.cli import _parse, _verified
     from dynolab.cli.report import read
-    from dynolab.connections.base import this_machine
-    from dynolab.jobs.base import Context
-    from dynolab.jobs.verify import verify_models
     from dynolab.spec import codec, input_shapes
-    from dynolab.spec.progress import describe
     from dynolab.spec.verifies import VerifySpec, parse_at_least, sides_of
 
     at_least = parse_at_least(limits)
@@ -93,10 +100,15 @@ def command(
             "--runtimes": both,
             "--runtime-a": runtime_a,
             "--runtime-b": runtime_b,
+            "--device": device,
+            "--device-a": device_a,
+            "--device-b": device_b,
+            "--wait": wait,
             "--profile": profiles,
         }
         return _verified.show_jobs((str(a), "" if b is None else str(b)), at_least, given, as_json)
-    sides = sides_of((a, b), both, (runtime_a, runtime_b), (options_a, options_b))
+    where = _verified.places(device, device_a, device_b, looks_inside=bool(layers or times or profiles))
+    sides = sides_of((a, b), both, (runtime_a, runtime_b), (options_a, options_b), where)
     spec = VerifySpec(
         *sides,
         data=data,
@@ -111,8 +123,7 @@ def command(
         timeout_s=timeout,
         memory_limit_bytes=_parse.size(memory_limit) if memory_limit else None,
     )
-    with _notes.follow(f"verifying {sides[1].model.name}") as note:
-        found = verify_models(spec, Context(this_machine(), lambda event: note(describe(event))))
+    found = _verified.run(spec, where, _parse.wait(wait))
     if as_json:
         click.echo(json.dumps(codec.encode(found), indent=1))
     else:

@@ -18,10 +18,11 @@ PARTS = (
     "private_files.py",
     "spec",
     "measure",
+    "doctor",
     "runtimes",
     "sandbox",
 )
-"""The rooms up to `measure`, as the import contracts have them."""
+"""The rooms up to `measure`, as the import contracts have them, and the doctor, which is a process of its own."""
 _NEVER = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can name: the same sources make the same file."""
 

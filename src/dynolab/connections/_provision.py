@@ -111,6 +111,12 @@ def _items(system: DeviceSystem, runtimes: Sequence[str], tell: Tell) -> list[It
     """Everything for these runtimes; our own half first. Runtimes of outside distributions need that distribution."""
     own, digest = measuring_half()
     extras = [name for name in runtimes if name != "null"]
+    for name in extras:
+        if runtime_named(name).numbers_only:
+            raise PluginMissing(
+                f"the runtime {name} simulates a device on this machine, and is not brought to one",
+                hint="leave it out, or run it here: without --device",
+            )
     asked = {"numpy>=2.3,<3", *requirements_of(system, extras, base=False)}
     elsewhere = {name for one in extras for names in runtime_named(one).described_by.values() for name in names}
     wanted = sorted(one for one in asked if Requirement(one).name not in elsewhere)

@@ -15,6 +15,8 @@ from dynolab.errors import Bug, SpecInvalid
 PACKAGE = "dynolab.connections"
 HERE = "local"
 """The connection to the machine that this runs on."""
+USUAL_RUNTIMES = ("onnxruntime", "litert")
+"""Brought to a device unless others are named: they take 150 MB there, and run most models of phones and boards."""
 EXECUTOR = "dynolab.measure.executor"
 """The module that a session runs on the device, with the workspace as its argument."""
 

@@ -1,30 +1,15 @@
-"""What a check finds, where it looks, and the readings that several checks use."""
+"""Where a check looks, and the readings that several checks use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from dynolab.measure import environment
 from dynolab.measure.readings.base import Reading, Unavailable
+from dynolab.spec.findings import Finding
 
-State = Literal["ok", "warning", "problem", "unknown"]
 CPU = "sys/devices/system/cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: its state, what was found, what it costs a measurement, and a command to copy.
-
-    ``fix`` is "" where nothing is to be mended, and begins with ``#`` where no command can do it.
-    """
-
-    name: str
-    state: State
-    found: str
-    cost: str = ""
-    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

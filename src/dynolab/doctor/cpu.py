@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from dynolab.doctor.base import CPU, Finding, Place, readable
+from dynolab.doctor.base import CPU, Place, readable
 from dynolab.measure import emulation, environment
 from dynolab.measure.readings import clock
+from dynolab.spec.findings import Finding
 
 
 def governor(place: Place) -> list[Finding]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dynolab.doctor.base import Finding, Place, read
+from dynolab.doctor.base import Place, read
 from dynolab.measure.readings import energy as sensors
 from dynolab.measure.readings import thermal
+from dynolab.spec.findings import Finding
 
 _HOT_CELSIUS = 80.0
 """The Raspberry Pi's soft limit; laptops and phones begin to slow down between 80 and 100 degrees."""

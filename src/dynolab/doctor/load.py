@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from dynolab.doctor.base import Finding, Place, read, readable
+from dynolab.doctor.base import Place, read, readable
 from dynolab.measure.readings import neighbours, reference_kernel, run_queue, steal
 from dynolab.measure.time_range import CALM_SLOWDOWN
+from dynolab.spec.findings import Finding
 from dynolab.spec.show import show_share
 
 _OTHERS_CORES, _OTHERS_SHARE = 0.10, 0.05

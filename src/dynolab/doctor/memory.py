@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 
-from dynolab.doctor.base import Finding, Place, read, readable
+from dynolab.doctor.base import Place, read, readable
 from dynolab.measure import environment
 from dynolab.measure.readings import pressure, swap
+from dynolab.spec.findings import Finding
 
 _UNMEASURED = "memory is not measured: the profile says so, with this reason"
 

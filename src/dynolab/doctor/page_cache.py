@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from dynolab.doctor.base import Finding, Place
+from dynolab.doctor.base import Place
 from dynolab.measure import pagecache
+from dynolab.spec.findings import Finding
 
 _PROBE_BYTES = 1 << 20
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dynolab.doctor.base import Finding, Place
+from dynolab.doctor.base import Place
 from dynolab.sandbox import base as sandbox
+from dynolab.spec.findings import Finding
 
 
 def confinement(place: Place) -> list[Finding]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 
-from dynolab.doctor.base import Finding, Place
+from dynolab.doctor.base import Place
 from dynolab.measure import environment
+from dynolab.spec.findings import Finding
 
 _FAST_CLOCKS = ("tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter", "timebase", "riscv_clocksource")
 """Clock sources that are read without entering the kernel (vDSO)."""

@@ -71,6 +71,7 @@ class Carried:
 
     profile: Profile | None
     outputs: tuple[dict[str, Path], ...]
+    measured: Measured
 
 
 def validate(spec: ProfileSpec, *, measures: bool = True, here: bool = True) -> ProfileSpec:
@@ -117,13 +118,13 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
         error.details.setdefault("log", measured.log)
         raise error
     if not measures:
-        return Carried(None, outputs)
+        return Carried(None, outputs, measured)
     known = records.model_key(source.sha256, measured, options_module.parse(spec.options))
     notices = [*_unused(options_module.parse(spec.options), runtime), *beside(held)]
     profile = _profile(spec, source, measured, notices, records.before(record, known))
     if profile.inference.time is not None:
         records.remember(record, {known: profile.inference.time.minimum_ns})
-    return Carried(profile, outputs)
+    return Carried(profile, outputs, measured)
 
 
 def _send(

@@ -6,17 +6,18 @@ Started by ``verify``; ``order.json`` in its folder says what is wanted.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from time import monotonic_ns
 
-from dynolab.errors import Error, ModelNotSupported, WorkerError
+from dynolab.errors import ModelNotSupported
 from dynolab.jobs import _samples as data
 from dynolab.jobs import _toolchain_child as shared
 from dynolab.jobs import _verify_layers as layers
+from dynolab.jobs._verify_sides import GivenSide, Sample, Side, WantedSide, open_side
 from dynolab.measure import inputs
 from dynolab.measure.protocol import InputWishes
 from dynolab.runtimes._elements import element_name
@@ -24,8 +25,6 @@ from dynolab.spec import matching
 from dynolab.spec.compiles import POOR_PSNR_DB
 from dynolab.spec.matching import Match, Matches
 from dynolab.spec.measurements import Layer, Notice
-from dynolab.spec.models import ModelFormat
-from dynolab.spec.options import parse
 from dynolab.spec.tensors import TensorSpec
 from dynolab.spec.verifies import (
     SAMPLES_MOST,
@@ -34,26 +33,13 @@ from dynolab.spec.verifies import (
     AtLeast,
     Verdict,
     Verified,
-    VerifiedSide,
 )
 from dynolab.spec.verify_layers import LAYER_SAMPLES, LayerChecks, with_times
 from dynolab.toolchains import _carried as carried
 from dynolab.toolchains import _numbers as numbers
-from dynolab.toolchains import _runs as runs
-from dynolab.toolchains._layer_values.base import Traced, layer_values_of
 from dynolab.toolchains.base import Array
 
-TIMED_RUNS = 10
-"""Inferences that the layers' times are the medians of."""
-Sample = Mapping[str, Array]
-
-
-@dataclass(frozen=True, slots=True)
-class WantedSide:
-    """One model, and how it is run."""
-
-    model: str
-    told: VerifiedSide
+LAYERS_HERE = "models that run on a device are not looked into: without --device, dynolab verify compares layers here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,83 +59,51 @@ class Wanted:
     input_ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
-@contextmanager
-def _naming(side: str) -> Iterator[None]:
-    """An error that comes up inside names the side, and is no fault of ours."""
-    try:
-        yield
-    except WorkerError as error:
-        raise ModelNotSupported(f"{side}: {error.message}", hint=error.hint, details=error.details) from error
-    except Error as error:
-        error.message = f"{side}: {error.message}"
-        raise
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """The samples for the sides that run on devices: how many, and each file's input, by its path in the folder that was made."""
+
+    samples: int
+    inputs: dict[str, str]
 
 
-class _Side:
-    """One model as it runs here."""
-
-    def __init__(self, name: str, wanted: WantedSide, scratch: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """``shapes``: for a TorchScript file, which may record none of its own."""
-        self.name, self.told = name, wanted.told
-        self.path = Path(wanted.model)
-        place = scratch / name
-        place.mkdir()
-        with _naming(name):
-            self._running = runs.Running(self.told.runtime, self.path, self.told.format, place, self.told.options)
-            described = self._running.describe(shapes if self.told.format == ModelFormat.TORCHSCRIPT else {})
-        self.inputs, self.outputs = described.inputs, described.outputs
-        self.scales = carried.Scales()
-
-    def __call__(self, sample: Sample) -> dict[str, Array]:
-        """The outputs for inputs as ``inputs`` has them. Raises :class:`ModelNotSupported` and what else the runtime raises."""
-        with _naming(self.name):
-            found = self._running(self.as_file(sample))
-        return self.scales.real(found)
-
-    def as_file(self, sample: Sample) -> dict[str, Array]:
-        """Inputs as ``inputs`` has them, as the file has them."""
-        return self.scales.quantized(sample)
-
-    def traced(self) -> Traced:
-        """The same model, to look into. Raises :class:`ModelNotSupported`."""
-        with _naming(self.name):
-            values = layer_values_of(self.told.runtime, self.told.format)
-            if values is None:
-                raise ModelNotSupported(f"{self.told.runtime} tells no tensors inside of {self.told.format} models")
-            return values.open(self.path, self.told.format, parse(self.told.options))
-
-    def layers(self, sample: Sample) -> list[Layer]:
-        """What its layers take."""
-        with _naming(self.name):
-            return self._running.layers(self.as_file(sample), TIMED_RUNS)
-
-    def close(self) -> None:
-        """Give the loaded model back; it is loaded again where it must be."""
-        self._running.close()
-
-    def as_real(self) -> None:
-        """From now on, integers that stand for real numbers go in and out as those."""
-        self.scales = carried.of(self.path, self.told.format)
-        self.inputs = self.scales.specs(self.inputs)
-
-    def ran(self) -> VerifiedSide:
-        return replace(self.told, effective=self._running.effective())
+def samples_for_devices(folder: Path, wanted: Wanted) -> Fed:
+    """The samples that the sides on devices are to run, written down. Raises as :func:`verify_both` does."""
+    made, scratch = shared.folders(folder)
+    shared.say(folder, "making the inputs")
+    a, b = (
+        open_side(name, one, made, scratch, wanted.input_shapes) for name, one in (("A", wanted.a), ("B", wanted.b))
+    )
+    _settle_integers(a, b)
+    fed = matching.match_inputs(a.inputs, b.inputs)
+    count, samples, _ = _samples(wanted, _specs(a.inputs, b.inputs, fed), a, b)
+    written: dict[str, str] = {}
+    for sample, run in samples:
+        if isinstance(a, GivenSide):
+            run()
+        if isinstance(b, GivenSide):
+            b(_for_b(sample, b.inputs, fed))
+    for side in (a, b):
+        written |= side.written if isinstance(side, GivenSide) else {}
+    return Fed(count, written)
 
 
 def verify_both(folder: Path, wanted: Wanted, begun_ns: int) -> Verified:
     """The document of what was found. Raises a :class:`~dynolab.errors.UserError` that names the side."""
-    _, scratch = shared.folders(folder)
+    made, scratch = shared.folders(folder)
     shared.say(folder, "reading both models")
-    a, b = (_Side(name, one, scratch, wanted.input_shapes) for name, one in (("A", wanted.a), ("B", wanted.b)))
+    a, b = (
+        open_side(name, one, made, scratch, wanted.input_shapes) for name, one in (("A", wanted.a), ("B", wanted.b))
+    )
     notices = _settle_integers(a, b)
     fed = matching.match_inputs(a.inputs, b.inputs)
     specs = _specs(a.inputs, b.inputs, fed)
     count, samples, chosen = _samples(wanted, specs, a, b)
     found, first = _Outputs(), list[tuple[Sample, Sample]]()
-    for number, (sample, before) in enumerate(samples, 1):
+    for number, (sample, run) in enumerate(samples, 1):
         shared.say(folder, f"sample {number} of {count}")
         converted = _for_b(sample, b.inputs, fed)
-        found.add(sample, before, b(converted))
+        found.add(sample, run(), b(converted))
         if len(first) < LAYER_SAMPLES:
             first.append((sample, converted))
     time_ns, peak_bytes = shared.spent(begun_ns)
@@ -174,12 +128,14 @@ def verify_both(folder: Path, wanted: Wanted, begun_ns: int) -> Verified:
     verified = replace(verified, notices=(*verified.notices, *_coarse(verified)))
     if wanted.layers is False or (wanted.layers is None and verified.verdict is not Verdict.POOR):
         return verified
+    if wanted.a.on_device or wanted.b.on_device:
+        return replace(verified, layers_reason=LAYERS_HERE)
     inside, reason = shared.compared(lambda: _layers(folder, wanted, a, b, first))
     time_ns, peak_bytes = shared.spent(begun_ns)
     return replace(verified, layers=inside, layers_reason=reason, time_ns=time_ns, peak_bytes=peak_bytes)
 
 
-def _layers(folder: Path, wanted: Wanted, a: _Side, b: _Side, samples: Sequence[tuple[Sample, Sample]]) -> LayerChecks:
+def _layers(folder: Path, wanted: Wanted, a: Side, b: Side, samples: Sequence[tuple[Sample, Sample]]) -> LayerChecks:
     """Both models layer by layer. Raises a :class:`~dynolab.errors.UserError` with the reason why that cannot be."""
     timed: dict[str, list[Layer]] = {}
     for name, side, sample in (("a", a, samples[0][0]), ("b", b, samples[0][1])) if wanted.times else ():
@@ -223,7 +179,7 @@ class _Outputs:
         self.ranks.add(one, other)
 
 
-def _settle_integers(a: _Side, b: _Side) -> list[Notice]:
+def _settle_integers(a: Side, b: Side) -> list[Notice]:
     """Where one model alone takes integers for real numbers, they go in and out of it as such, which is told."""
     notices = []
     for one, other in ((a, b), (b, a)):
@@ -242,12 +198,12 @@ def _specs(a: Sequence[TensorSpec], b: Sequence[TensorSpec], fed: Matches) -> li
 
 
 def _samples(
-    wanted: Wanted, specs: Sequence[TensorSpec], a: _Side, b: _Side
-) -> tuple[int, Iterator[tuple[Sample, dict[str, Array]]], list[str]]:
-    """How many there are, each with A's outputs, and a sentence for each size that was chosen by default."""
+    wanted: Wanted, specs: Sequence[TensorSpec], a: Side, b: Side
+) -> tuple[int, Iterator[tuple[Sample, Callable[[], dict[str, Array]]]], list[str]]:
+    """How many there are, each with what gives A's outputs for it, and a sentence for each size that was chosen by default."""
     if wanted.data:
         loaded = data.load(wanted.data, specs)[: wanted.samples or SAMPLES_MOST]
-        return len(loaded), ((sample, a(sample)) for sample in loaded), []
+        return len(loaded), ((sample, partial(a, sample)) for sample in loaded), []
     of_b = {one.name for one in b.inputs} - {one.name for one in a.inputs}  # their sizes are A's by now
     shapes = {name: shape for name, shape in wanted.input_shapes.items() if name not in of_b}
     wishes = InputWishes(shapes, wanted.input_ranges)
@@ -261,7 +217,11 @@ def _samples(
             failed = failed or error
             continue
         rest = (inputs.make(plans, wanted.seed + number) for number in range(1, count))
-        return count, chain([(first, outputs)], ((sample, a(sample)) for sample in rest)), chosen
+        return (
+            count,
+            chain([(first, partial(dict, outputs))], ((sample, partial(a, sample)) for sample in rest)),
+            chosen,
+        )
     raise failed or ModelNotSupported("the model does not run on random inputs")
 
 
@@ -285,6 +245,14 @@ def _shapes(sample: Sample, outputs: Mapping[str, Array]) -> dict[str, str]:
     return {f"{kind}:{name}": str(list(array.shape)) for kind, name, array in told}
 
 
+def asked(folder: Path, wanted: Wanted, begun_ns: int) -> Verified | Fed:
+    """The samples while a side on a device has given nothing yet; else what was found."""
+    sides = [one.on_device for one in (wanted.a, wanted.b) if one.on_device is not None]
+    if any(not one.given for one in sides):
+        return samples_for_devices(folder, wanted)
+    return verify_both(folder, wanted, begun_ns)
+
+
 if __name__ == "__main__":
     begun_ns = monotonic_ns()
-    sys.exit(shared.main(sys.argv[1:], Wanted, lambda folder, wanted: verify_both(folder, wanted, begun_ns)))
+    sys.exit(shared.main(sys.argv[1:], Wanted, lambda folder, wanted: asked(folder, wanted, begun_ns)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic_ns
 from typing import Any
 
+from dynolab.connections.base import Connection
 from dynolab.connections.local import own_folder
 from dynolab.errors import Error, NotFound, SpecInvalid
 from dynolab.jobs import _arguments as arguments
@@ -16,30 +18,42 @@ from dynolab.jobs import _samples as samples
 from dynolab.jobs import _toolchain_jobs as toolchain_jobs
 from dynolab.jobs import _verify_child as child
 from dynolab.jobs._sources import ModelSource, open_source
+from dynolab.jobs._verify_devices import DeviceSide, fed_to
+from dynolab.jobs._verify_sides import WantedSide
 from dynolab.jobs.base import Context, JobType
 from dynolab.spec import codec, input_shapes
 from dynolab.spec import options as options_module
+from dynolab.spec.jobs import ProfileSpec
+from dynolab.spec.measurements import Notice
 from dynolab.spec.verifies import Verified, VerifiedSide, VerifySide, VerifySpec
 from dynolab.spec.verify_layers import with_times
 
+Devices = tuple[Connection | None, Connection | None]
+"""Where A and B run; None: here."""
+HERE: Devices = (None, None)
+GIVEN = "given"
+"""The folder with what models on devices put out."""
+
 
 class VerifyJob(JobType[VerifySpec, Verified]):
-    """Runs both models on this machine: nothing is measured, so that no device is disturbed."""
+    """Runs both models on this machine, or one or both on devices, and compares here: nothing is measured."""
 
     name = "verify"
 
-    def validate(self, spec: VerifySpec) -> VerifySpec:
+    def validate(self, spec: VerifySpec, *, here: tuple[bool, bool] = (True, True)) -> VerifySpec:
         """With both runtimes named. Raises :class:`SpecInvalid`, :class:`NotFound` and :class:`~dynolab.errors.PluginMissing`."""
         with ExitStack() as stack:
-            return _validated(spec, _opened(spec, stack))
+            return _validated(spec, _opened(spec, stack), here)
 
-    def run(self, spec: VerifySpec, context: Context) -> Verified:
+    def run(self, spec: VerifySpec, context: Context, *, devices: Devices = HERE) -> Verified:
         """The document of what was found."""
+        begun_ns = monotonic_ns()
         with ExitStack() as stack, own_folder("verify-") as folder:
             sources = _opened(spec, stack)
-            spec = _validated(spec, sources)
-            work, unpacked = folder / "work", folder / "work" / "data"
-            unpacked.mkdir(parents=True)
+            spec = _validated(spec, sources, (devices[0] is None, devices[1] is None))
+            unpacked, given = folder / "data", folder / GIVEN
+            unpacked.mkdir()
+            given.mkdir()
             files = () if spec.data is None else samples.find(spec.data, unpacked)
             names = _names(spec, sources)
             a, b = map(_wanted, (spec.a, spec.b), sources, names)
@@ -56,22 +70,20 @@ class VerifyJob(JobType[VerifySpec, Verified]):
                 input_shapes=dict(spec.input_shapes),
                 input_ranges=dict(spec.input_ranges),
             )
-            name = " or ".join(dict.fromkeys(source.name for source in sources))
             readable = [
                 *(file for source in sources for file in toolchain_jobs.files_of(source)),
                 *(Path(file.path) for file in files if file.path is not None),
+                unpacked,
+                given,
             ]
-            answer = toolchain_jobs.ask(
-                child.__name__,
-                name,
-                order,
-                work,
-                toolchain_jobs.Bounds(spec.timeout_s, spec.memory_limit_bytes),
-                f"{name} is not verified within {spec.timeout_s:g} s",
-                readable=readable,
-                progress=lambda text: context.progress({"event": "note", "text": text}),
-            )
-        return _with_profiles(codec.decode(Verified, answer, "what was found of two models"), spec)
+            asking = _Asking(spec, context, folder, readable, " or ".join(dict.fromkeys(one.name for one in sources)))
+            there = _on_devices(spec, devices, context)
+            order, notices = _with_devices(order, there, asking) if there else (order, [])
+            answer = asking("verify", order)
+        found = codec.decode(Verified, answer, "what was found of two models")
+        if there:
+            found = replace(found, notices=(*found.notices, *notices), time_ns=monotonic_ns() - begun_ns)
+        return _with_profiles(found, spec)
 
     def summary(self, result: Verified) -> dict[str, Any]:
         worst = result.accuracy.worst
@@ -82,9 +94,80 @@ class VerifyJob(JobType[VerifySpec, Verified]):
         }
 
 
-def verify_models(spec: VerifySpec, context: Context) -> Verified:
-    """Verify here. Raises a :class:`~dynolab.errors.UserError` that names the side, and what is wrong with it or the data."""
-    return plugin.run(spec, context)
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Asks the confined process, each time in a folder of its own."""
+
+    spec: VerifySpec
+    context: Context
+    folder: Path
+    readable: Sequence[Path]
+    name: str
+
+    def __call__(self, what: str, order: child.Wanted) -> Any:
+        work = self.folder / what
+        work.mkdir()
+        return toolchain_jobs.ask(
+            child.__name__,
+            self.name,
+            order,
+            work,
+            toolchain_jobs.Bounds(self.spec.timeout_s, self.spec.memory_limit_bytes),
+            f"{self.name} is not verified within {self.spec.timeout_s:g} s",
+            readable=self.readable,
+            progress=lambda text: self.context.progress({"event": "note", "text": text}),
+        )
+
+
+def _on_devices(spec: VerifySpec, devices: Devices, context: Context) -> list[DeviceSide]:
+    """The sides that run on devices."""
+    sides = (("A", spec.a, devices[0]), ("B", spec.b, devices[1]))
+    return [
+        DeviceSide(name, _as_profile(side, spec), Context(device, context.progress, context.asking))
+        for name, side, device in sides
+        if device is not None
+    ]
+
+
+def _as_profile(side: VerifySide, spec: VerifySpec) -> ProfileSpec:
+    return ProfileSpec(
+        model=side.model,
+        runtime=side.runtime,
+        options=side.options,
+        input_shapes=dict(spec.input_shapes),
+        seed=spec.seed,
+        timeout_s=spec.timeout_s,
+        memory_limit_bytes=spec.memory_limit_bytes,
+    )
+
+
+def _with_devices(
+    order: child.Wanted, there: Sequence[DeviceSide], asking: _Asking
+) -> tuple[child.Wanted, list[Notice]]:
+    """The order with what the sides on devices gave for its samples."""
+    notices: list[Notice] = []
+    for side in there:
+        described, told = side.described(_side(order, side))
+        order, notices = _replaced(order, side, described), [*notices, *told]
+    fed, samples_made = codec.decode(child.Fed, asking("samples", order), "the samples"), asking.folder / "samples"
+    for side in there:
+        place = asking.folder / GIVEN / side.name
+        place.mkdir()
+        order = _replaced(order, side, side.ran(_side(order, side), fed_to(side.name, fed, samples_made, place), place))
+    return order, notices
+
+
+def _side(order: child.Wanted, side: DeviceSide) -> WantedSide:
+    return order.a if side.name == "A" else order.b
+
+
+def _replaced(order: child.Wanted, side: DeviceSide, wanted: WantedSide) -> child.Wanted:
+    return replace(order, a=wanted) if side.name == "A" else replace(order, b=wanted)
+
+
+def verify_models(spec: VerifySpec, context: Context, devices: Devices = HERE) -> Verified:
+    """Verify here, or on devices. Raises a :class:`~dynolab.errors.UserError` that names the side, and what is wrong with it or the data."""
+    return plugin.run(spec, context, devices=devices)
 
 
 @contextmanager
@@ -104,7 +187,7 @@ def _opened(spec: VerifySpec, stack: ExitStack) -> tuple[ModelSource, ModelSourc
         return a, stack.enter_context(open_source(spec.b.model))
 
 
-def _validated(spec: VerifySpec, sources: tuple[ModelSource, ModelSource]) -> VerifySpec:
+def _validated(spec: VerifySpec, sources: tuple[ModelSource, ModelSource], here: tuple[bool, bool]) -> VerifySpec:
     if not 0 < spec.timeout_s < float("inf"):
         raise SpecInvalid(f"--timeout {spec.timeout_s:g}: seconds above 0 are needed")
     if spec.samples is not None and spec.samples < 1:
@@ -120,9 +203,9 @@ def _validated(spec: VerifySpec, sources: tuple[ModelSource, ModelSource]) -> Ve
     input_shapes.check_shapes(spec.input_shapes, "--input-shape")
     arguments.check_ranges(spec.input_ranges)
     with _naming("A"):
-        a = _with_runtime(spec.a, sources[0])
+        a = _with_runtime(spec.a, sources[0], here=here[0])
     with _naming("B"):
-        spec = replace(spec, a=a, b=_with_runtime(spec.b, sources[1]))
+        spec = replace(spec, a=a, b=_with_runtime(spec.b, sources[1], here=here[1]))
     sides = {(source.sha256, side.runtime) for source, side in zip(sources, (spec.a, spec.b), strict=True)}
     for one in spec.profiles:
         if (one.model.sha256, one.runtime.name) not in sides:
@@ -142,11 +225,11 @@ def _with_profiles(found: Verified, spec: VerifySpec) -> Verified:
     return found
 
 
-def _with_runtime(side: VerifySide, source: ModelSource) -> VerifySide:
+def _with_runtime(side: VerifySide, source: ModelSource, *, here: bool) -> VerifySide:
     wanted = options_module.parse(side.options).runtime
     if wanted is not None and side.runtime not in (None, wanted):
         raise SpecInvalid(f"--runtime {wanted} of the options contradicts the runtime {side.runtime}")
-    return replace(side, runtime=campaigns.runtime_for(side.runtime or wanted, source.format).name)
+    return replace(side, runtime=campaigns.runtime_for(side.runtime or wanted, source.format, here=here).name)
 
 
 def _names(spec: VerifySpec, sources: tuple[ModelSource, ModelSource]) -> tuple[str, str]:
@@ -158,12 +241,12 @@ def _names(spec: VerifySpec, sources: tuple[ModelSource, ModelSource]) -> tuple[
     return f"{folders[0]}/{a}", f"{folders[1]}/{b}"
 
 
-def _wanted(side: VerifySide, source: ModelSource, name: str) -> child.WantedSide:
-    runtime = campaigns.runtime_for(side.runtime, source.format)
+def _wanted(side: VerifySide, source: ModelSource, name: str) -> WantedSide:
+    runtime = campaigns.runtime_for(side.runtime, source.format, here=False)
     told = VerifiedSide(
         name, source.format, source.sha256, runtime.name, side.options, runtime.versions(), effective={}
     )
-    return child.WantedSide(str((source.folder / source.entry).resolve()), told)
+    return WantedSide(str((source.folder / source.entry).resolve()), told)
 
 
 plugin = VerifyJob()

@@ -33,6 +33,7 @@ from dynolab.measure.protocol import PROTOCOL_VERSION
 from dynolab.spec import codec
 from dynolab.spec.board_health import Probe
 from dynolab.spec.energy import EnergyRead
+from dynolab.spec.findings import Examined
 
 T = TypeVar("T")
 Tell = Callable[[Mapping[str, Any]], None]
@@ -109,6 +110,10 @@ class Device:
     def probe(self) -> Probe:
         """How the device is."""
         return self._order(Verb.PROBE, None, Probe)
+
+    def examine(self) -> Examined:
+        """What would disturb measurements on it."""
+        return self._order(Verb.EXAMINE, None, Examined)
 
     def compile_python(self, runtime: str) -> None:
         """Have Python keep what it compiles of the runtime's library."""

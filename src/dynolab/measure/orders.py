@@ -58,6 +58,8 @@ class Verb(StrEnum):
     """:class:`At`: what was set aside is the artifact again."""
     PROBE = "probe"
     """No document, answered by :class:`~dynolab.spec.board_health.Probe`: how the device is."""
+    EXAMINE = "examine"
+    """No document, answered by :class:`~dynolab.spec.findings.Examined`: what would disturb measurements on the device."""
     CLOSE = "close"
     """The end: nothing of the campaign is left running. No answer."""
 

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import repeat
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from dynolab.errors import Bug, SpecInvalid
 
@@ -80,6 +80,8 @@ def _decoder(kind: Any) -> _Decoder:
         return lambda value: list(items(value))
     if origin in (dict, Mapping):
         return _mapping(*get_args(kind))
+    if origin is Literal:
+        return _literal(get_args(kind))
     if is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind)
     if kind is float:
@@ -103,6 +105,18 @@ def _float(value: Any) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
             return float(value)
     raise _misfit(float, value)
+
+
+def _literal(values: tuple[Any, ...]) -> _Decoder:
+    """One of some values."""
+
+    def decoded(value: Any) -> Any:
+        if not isinstance(value, str | int) or value not in values:
+            told = ", ".join(map(str, values))
+            raise _Misfit(f"{_short(value)} is none of {told}", f"one of: {told}")
+        return value
+
+    return decoded
 
 
 def _chosen(kind: type) -> _Decoder:

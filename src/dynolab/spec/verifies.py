@@ -97,6 +97,8 @@ class VerifiedSide:
     versions: Mapping[str, str]
     effective: Mapping[str, str]
     """Threads, precision, optimisation level: what was in effect, as the runtime tells it."""
+    device: str | None = None
+    """On which it ran, with its address; None: on the machine that compares."""
 
 
 class Verdict(StrEnum):
@@ -186,8 +188,12 @@ def sides_of(
     runtimes: str | None,
     each: tuple[str | None, str | None],
     options: tuple[str, str],
+    devices: tuple[str | None, str | None] = (None, None),
 ) -> tuple[VerifySide, VerifySide]:
-    """Both sides as they are typed. Raises :class:`SpecInvalid` where there is nothing to compare, or two runtimes for one side."""
+    """Both sides as they are typed; ``devices`` are their addresses.
+
+    Raises :class:`SpecInvalid` where there is nothing to compare, or two runtimes for one side.
+    """
     a, b = models
     if runtimes is not None:
         if any(each):
@@ -196,9 +202,10 @@ def sides_of(
         if len(names) != 2 or not all(names):
             raise SpecInvalid(f"--runtimes {runtimes}: two names are needed", hint="such as onnxruntime,openvino")
         each = names[0], names[1]
-    if b is None and (each[0], options[0]) == (each[1], options[1]):
+    if b is None and (each[0], options[0], devices[0]) == (each[1], options[1], devices[1]):
         raise SpecInvalid(
             f"{a} has nothing to be compared with",
-            hint="name a second model, or two runtimes: --runtimes onnxruntime,openvino",
+            hint="name a second model, two runtimes (--runtimes onnxruntime,openvino), or a device for one of them "
+            "(--device-b ssh://pi@board)",
         )
     return VerifySide(a, each[0], options[0]), VerifySide(b or a, each[1], options[1])

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynolab.agent.http import HubDoor
+from dynolab.testing import postgres_template
 
 READY_WITHIN_S = 60.0
 END_WITHIN_S = 30.0
@@ -70,6 +71,7 @@ def running_hub(
     """A hub with its data in a folder; its output is printed when the block fails."""
     command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(data), "--port", str(port), *arguments]
     whole = {**os.environ, **(environment or {})}
+    postgres_template.give(data, whole)
     process = subprocess.Popen(
         command,
         env=whole,

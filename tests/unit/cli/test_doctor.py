@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dynolab.cli import doctor
-from dynolab.doctor.base import Finding
+from dynolab.spec.findings import Finding
 
 
 def test_what_is_not_fine_has_its_way_out_a_legend_and_a_count(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from dynolab.doctor import cpu, load, page_cache, sandboxes, timers
-from dynolab.doctor.base import Finding, Place
+from dynolab.doctor.base import Place
 from dynolab.doctor.examine import examine
 from dynolab.measure import pagecache
 from dynolab.measure.protocol import Residency
 from dynolab.sandbox import base as sandbox
+from dynolab.spec.findings import Finding
 
 Recorded = Callable[[str], Path]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab import errors, eviction
-from dynolab.measure import environment, memory_readings, probe, witnesses
+from dynolab.measure import deaths, environment, memory_readings, probe, witnesses
 from dynolab.measure.executor import energy_meter
 from dynolab.measure.executor.board_lock import LOOK_EVERY_S, BoardLock
 from dynolab.measure.executor.place import PlaceFolder
@@ -38,6 +39,7 @@ from dynolab.measure.protocol import PROTOCOL_VERSION, RunKind
 from dynolab.measure.readings import reference_kernel
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
+from dynolab.spec.findings import Examined
 
 _LIBRARY_ONCE = (
     "import sys, importlib.metadata, numpy.random; from dynolab.measure.worker import plugins as p; "
@@ -63,6 +65,7 @@ class Executor:
             Verb.TURNS: (Turns, self.turns),
             Verb.COMPILE_PYTHON: (Look, self.compile_python),
             Verb.PROBE: (type(None), lambda _: probe.take()),
+            Verb.EXAMINE: (type(None), lambda _: self.examine()),
             Verb.SET_ASIDE: (At, lambda at: self._at(at.place).set_aside()),
             Verb.PUT_BACK: (At, lambda at: self._at(at.place).put_back()),
         }
@@ -146,6 +149,15 @@ class Executor:
         """Two workers that take turns."""
         self._board.look()
         return take_turns(order, {run.place: self._at(run.place) for run in order.runs})
+
+    def examine(self) -> Examined:
+        """What the doctor finds, in a process of its own: it knows more than an executor must."""
+        command = [sys.executable, "-P", "-m", "dynolab.doctor", str(self._workspace)]
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False)
+        if done.returncode:
+            killed = deaths.from_outside(done.returncode, "the doctor", log=done.stderr[-4000:])
+            raise killed or errors.Bug(f"the doctor ended with code {done.returncode}: {done.stderr[-4000:]}")
+        return codec.decode(Examined, json.loads(done.stdout), "what the doctor found")
 
     def compile_python(self, wanted: Look) -> None:
         """Import a runtime's library once outside the sandbox, without any model, so that Python keeps what it compiles.
