@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..devices.sshd import Sshd
 from .links import Link
 
 END_WITHIN_S = 30.0
@@ -32,6 +33,9 @@ class Blow:
 
 class Device:
     """One agent's process, its state and workspaces, and its link to the hub."""
+
+    _arguments: Sequence[str] = ()
+    _environment: Mapping[str, str] = {}
 
     def __init__(self, folder: Path, link: Link, token: Path, name: str) -> None:
         self.folder, self.link = folder, link
@@ -54,9 +58,9 @@ class Device:
     def start(self) -> None:
         """Start its agent, as it was before."""
         command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", self.link.url]
-        command += ["--token-file", str(self._token), "--name", self._name]
+        command += ["--token-file", str(self._token), "--name", self._name, *self._arguments]
         environment = {**os.environ, "DYNOLAB_STATE": str(self.folder / "state"), "DYNOLAB_OFFER_NULL": "1"}
-        environment |= {"DYNOLAB_WORKSPACE": str(self.workspace), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {"DYNOLAB_WORKSPACE": str(self.workspace), "PYTHONDONTWRITEBYTECODE": "1", **self._environment}
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
         )
@@ -83,6 +87,7 @@ class Device:
         away_s = draw.uniform(0.3, 2.0) * lease_s
         return draw.choice(
             (
+                *self._own_blows(away_s),
                 Blow("agent killed", self._kill_agent, self.start, draw.uniform(0.2, 1.5) * lease_s),
                 Blow("board lost power", self._kill_all, self.start, draw.uniform(0.2, 1.5) * lease_s),
                 Blow("agent stopped", self._stop, self._go_on, away_s),
@@ -92,6 +97,10 @@ class Device:
                 Blow("process killed", lambda: self._kill_one(draw.random()), lambda: None, 0.0),
             )
         )
+
+    def _own_blows(self, away_s: float) -> Sequence[Blow]:
+        """What befalls devices of this kind alone."""
+        return ()
 
     def _kill_agent(self) -> None:
         assert self._process is not None
@@ -139,6 +148,34 @@ class Device:
     def left(self) -> list[str]:
         """What stands in its folder of workspaces that no agent leaves there."""
         return sorted(one.name for one in self.workspace.iterdir() if one.name != LOCK)
+
+
+class SshBoard(Device):
+    """A board that an agent reaches by ssh: a real sshd of this machine, with a home of its own, stands for it."""
+
+    def __init__(self, folder: Path, link: Link, token: Path, name: str, board: Sshd) -> None:
+        super().__init__(folder, link, token, name)
+        self._board = board
+        self._arguments = ("--device", board.address, "--runtimes", "null")
+        with board.as_home():  # who starts it gives it the user's settings that lead to the board
+            self._environment = {"HOME": os.environ["HOME"], "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+
+    def _own_blows(self, away_s: float) -> Sequence[Blow]:
+        """Its power and its cable, each as often as all the rest: they are what this device is there for."""
+        off = Blow("ssh board switched off", self._switch_off, self._board.open, away_s)
+        cut = Blow("ssh connections cut", self._cut, lambda: None, 0.0)
+        return (off, off, off, cut, cut, cut)
+
+    def _cut(self) -> None:
+        self._board.cut()
+
+    def _switch_off(self) -> None:
+        self._board.close()
+        _signal(self._board.processes(), signal.SIGKILL)
+
+    def left(self) -> list[str]:
+        """Also what still runs on the board once nobody measures there."""
+        return [*super().left(), *(f"process {pid} on the board" for pid in self._board.processes())]
 
 
 def _pids() -> Iterator[int]:

@@ -1,7 +1,7 @@
 """The frame of all drills: a hub under load, blows by a seed, then peace, ``dynolab hub check``, and one line of a table.
 
-``script/chaos NAME --seed N --minutes M``. A drill is a module ``tests.chaos.drill_NAME`` with ``set_up(folder, stack)``, which
-gives a :class:`Scene`, and a docstring that says what befalls it. The seed draws what befalls whom, when and for how long; what a
+``script/chaos NAME --seed N --minutes M``. A drill is a module ``tests.chaos.drill_NAME`` with a docstring that says what befalls
+it, and ``set_up(folder, stack)``, which gives a :class:`Scene`, or a ``play(outcome, folder)`` of its own. The seed draws what befalls whom, when and for how long; what a
 request or job has come to by then is the machine's. The exit status is 1 when something does not hold.
 """
 
@@ -123,8 +123,12 @@ class Outcome:
 def play(name: str, *, seed: int, minutes: float, folder: Path) -> Outcome:
     """One drill in a folder of its own."""
     outcome, draw = Outcome(name, seed, minutes), random.Random(seed)
+    module = import_module(f"tests.chaos.drill_{name}")
+    if hasattr(module, "play"):
+        module.play(outcome, folder)
+        return outcome
     with ExitStack() as stack:
-        scene: Scene = import_module(f"tests.chaos.drill_{name}").set_up(folder, stack)
+        scene: Scene = module.set_up(folder, stack)
         load = Load(scene.url, scene.token, POOL, per_s=scene.per_s)
         stack.callback(load.close)
         load.start()
@@ -134,8 +138,8 @@ def play(name: str, *, seed: int, minutes: float, folder: Path) -> Outcome:
         outcome.wrong += [f"the load ended: {load.failed}"] if load.failed else []
         jobs = _settled(load, outcome)
         time.sleep(4 * ORPHAN_AGE_S)  # two rounds of the sweep of objects, and what it takes to start
-        _judge(load, jobs, outcome)
-        _check(scene, outcome)
+        judge(load, jobs, outcome)
+        judge_check(hub_check(scene.data, scene.environment), outcome)
         outcome.wrong += [*scene.after()]
         outcome.more |= scene.figures()
         if "Traceback" in scene.printed():
@@ -187,7 +191,8 @@ def _settled(load: Load, outcome: Outcome) -> dict[str, dict[str, Any]]:
     return jobs
 
 
-def _judge(load: Load, jobs: Mapping[str, dict[str, Any]], outcome: Outcome) -> None:
+def judge(load: Load, jobs: Mapping[str, dict[str, Any]], outcome: Outcome) -> None:
+    """Put what became of the jobs into the outcome's columns."""
     outcome.acknowledged, outcome.statuses = len(load.acknowledged), load.statuses
     if load.without_retry_after:
         outcome.wrong.append(f"{load.without_retry_after} answers 503 without Retry-After")
@@ -217,25 +222,18 @@ def _judge(load: Load, jobs: Mapping[str, dict[str, Any]], outcome: Outcome) -> 
     }
 
 
-def _check(scene: Scene, outcome: Outcome) -> None:
-    """What ``dynolab hub check`` says."""
-    command = [
-        sys.executable,
-        "-m",
-        "dynolab.cli.main",
-        "hub",
-        "check",
-        "--data",
-        str(scene.data),
-        "--digests",
-        "--json",
-    ]
-    environment = {**os.environ, **scene.environment}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode not in (0, 1):
-        outcome.wrong.append(f"dynolab hub check: {done.stderr[-1000:]}")
-        return
-    found = json.loads(done.stdout)
+def hub_check(data: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What ``dynolab hub check`` says of the hub of these settings. Raises :class:`AssertionError` where it cannot be made."""
+    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "check", "--data", str(data), "--digests", "--json"]
+    whole = {**os.environ, **environment}
+    done = subprocess.run(command, env=whole, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode in (0, 1), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def judge_check(found: Mapping[str, Any], outcome: Outcome) -> None:
+    """Put what was found into the outcome's columns."""
     for one in found["checks"]:
         told = [f"{one['name']}: {two['what']}: {two['why']}" for two in one["problems"]]
         if one["name"] in ("blob-has-an-owner", "object-has-an-owner", "no-writing-was-cut-short"):

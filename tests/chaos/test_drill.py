@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-from .drill import Drill, Result, broken
+from .drill_boards import Drill, Result, broken
 from .links import Network
 
 # ---- the drill -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from dynolab import errors
@@ -25,9 +25,10 @@ from dynolab.hub.checks.machine import clock, disks, versions
 from dynolab.hub.checks.objects import ObjectChecks
 from dynolab.hub.checks.schema import shape
 from dynolab.hub.settings import Settings
-from dynolab.hub.store.connecting import APPLICATION
+from dynolab.hub.store.connecting import APPLICATION, engine
 from dynolab.hub.store.database import is_away, known_version, newest
 from dynolab.hub.store.maintenance import database_urls
+from dynolab.hub.store.prepared import driver
 from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS
 from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S
 from dynolab.hub.usecases.free_blobs import GRACE
@@ -41,6 +42,8 @@ Progress = Callable[[str, int, int], None]
 RULES = (*job_rules.RULES, *file_rules.RULES, *people_rules.RULES, *deployment_rules.RULES)
 COUNTED = ("job", "attempt", "device", "model", "dataset", "blob")
 NO_HUB = "a running hub sees to it, and none is connected to the database"
+SESSION = "SET application_name = 'dynolab check'; SET default_transaction_read_only = on"
+"""Of the check's own connections: they are no hub's."""
 _REPLICAS = text("""
     SELECT application_name, min(backend_start) AS since FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE :name || '%' GROUP BY application_name
@@ -81,15 +84,13 @@ async def _check(settings: Settings, url: str, progress: Progress, digests: bool
 @asynccontextmanager
 async def snapshot(url: str) -> AsyncIterator[AsyncConnection]:
     """A connection that sees the database as it is now until the block ends, and cannot change it."""
-    session = {"application_name": "dynolab check", "default_transaction_read_only": "on"}
-    engine = create_async_engine(
-        url, isolation_level="REPEATABLE READ", poolclass=NullPool, connect_args={"server_settings": session}
-    )
+    opened = engine(url, level="REPEATABLE READ", bounded=False, poolclass=NullPool)
     try:
-        async with engine.connect() as connection:
+        async with opened.connect() as connection:
+            await driver(connection).execute(SESSION)
             yield connection
     finally:
-        await engine.dispose()
+        await opened.dispose()
 
 
 async def _check_version(connection: AsyncConnection, settings: Settings) -> None:

@@ -1,23 +1,16 @@
-"""The drill: jobs over devices whose agents, links and boards are killed at random; and what must hold at its end.
-
-``python -m tests.chaos.drill --jobs 100 --devices 10 --seed 7``, or ``script/chaos``. The seed draws what befalls whom, when
-and for how long; how far a job has come by then is the machine's.
-"""
+"""Real agents, one of which reaches its board by ssh, measure while agents, links and boards are killed, stopped and cut."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
 import random
-import sys
-import tempfile
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -29,7 +22,9 @@ import httpx
 from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS
 from dynolab.testing.running_hub import RunningHub, running_hub
 
-from .devices import Blow, Device, until
+from ..devices.sshd import sshd
+from .devices import Blow, Device, SshBoard, until
+from .frame import ORPHAN_AGE_S, SETTINGS, Outcome, hub_check, judge_check
 from .links import Network
 
 LEASE_S = 6.0
@@ -51,6 +46,8 @@ class Result:
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     blows: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
+    checked: dict[str, Any] = field(default_factory=dict)
+    """What ``dynolab hub check`` said at the end."""
     wrong: list[str] = field(default_factory=list)
     """Whatever does not hold."""
 
@@ -106,29 +103,34 @@ class Api:
 class Drill:
     """One run of it in a folder of its own."""
 
-    def __init__(self, folder: Path, *, jobs: int, devices: int, seed: int, every_s: float, within_s: float) -> None:
-        self._folder, self._jobs, self._count = folder, jobs, devices
+    def __init__(
+        self, folder: Path, *, jobs: int, devices: int, seed: int, every_s: float, within_s: float, by_ssh: int = 0
+    ) -> None:
+        self._folder, self._jobs, self._count, self._by_ssh = folder, jobs, devices, by_ssh
         self._draw, self._every_s, self._within_s = random.Random(seed), every_s, within_s
         self.result = Result()
 
     def run(self) -> Result:
         """What came of it; :attr:`Result.wrong` says what does not hold."""
-        settings = {"DYNOLAB_LEASE_S": str(LEASE_S), "DYNOLAB_POSTS_PER_S": "0"}
-        with running_hub(self._folder / "hub", "--no-agent", environment=settings) as hub:
+        settings = {**SETTINGS, "DYNOLAB_LEASE_S": str(LEASE_S)}
+        with running_hub(self._folder / "hub", "--no-agent", environment=settings) as hub, ExitStack() as stack:
             api, network = Api(hub), Network(hub.url)
-            token = hub.data / "agent.token"
-            devices = [
-                Device(self._folder / f"device-{number}", network.link(), token, POOL) for number in range(self._count)
-            ]
-            try:
-                self._carry_out(api, devices)
-            finally:
-                for one in devices:
-                    one.link.mend()
-                    one.end()
-                network.close()
-                api.close()
+            stack.callback(api.close)
+            stack.callback(network.close)
+            devices = [self._device(number, hub, network, stack) for number in range(self._count)]
+            for one in devices:
+                stack.callback(one.end)
+                stack.callback(one.link.mend)
+            self._carry_out(api, devices)
+            time.sleep(4 * ORPHAN_AGE_S)  # two rounds of the sweep of objects, and what it takes to start
+            self.result.checked = hub_check(hub.data, hub.environment)
         return self.result
+
+    def _device(self, number: int, hub: RunningHub, network: Network, stack: ExitStack) -> Device:
+        folder, token = self._folder / f"device-{number}", hub.data / "agent.token"
+        if number < self._by_ssh:
+            return SshBoard(folder, network.link(), token, POOL, stack.enter_context(sshd()))
+        return Device(folder, network.link(), token, POOL)
 
     def _carry_out(self, api: Api, devices: Sequence[Device]) -> None:
         start = time.monotonic()
@@ -254,43 +256,33 @@ def _at_once(result: Result) -> Iterator[str]:
                 yield f"the device {device} had two attempts at once, at {began}"
 
 
-# ---- by hand ---------------------------------------------------------------------------------------------------------
+# ---- in the frame ----------------------------------------------------------------------------------------------------
+
+JOBS_A_MINUTE, DEVICES = 6, 4
+EVERY_S = 12.0
 
 
-@contextmanager
-def own_folder(given: str) -> Iterator[Path]:
-    """The folder that was named, or one that goes at the end."""
-    if given:
-        Path(given).mkdir(parents=True)
-        yield Path(given)
-        return
-    with tempfile.TemporaryDirectory(prefix="dynolab-drill-") as made:
-        yield Path(made)
+def play(outcome: Outcome, folder: Path) -> None:
+    """So many jobs as a machine of two cores has measured in these minutes, over devices of which one is reached by ssh."""
+    jobs = max(DEVICES + 2, round(outcome.minutes * JOBS_A_MINUTE))
+    drill = Drill(
+        folder,
+        jobs=jobs,
+        devices=DEVICES,
+        seed=outcome.seed,
+        every_s=EVERY_S,
+        within_s=outcome.minutes * 240 + 300,
+        by_ssh=1,
+    )
+    found = drill.run()
+    outcome.acknowledged, outcome.blows = len(found.sent), found.blows
+    outcome.states = Counter(job["state"] for job in found.jobs.values())
+    for text in found.wrong:
+        kind = next((kind for mark, kind in KINDS.items() if mark in text), outcome.wrong)
+        (kind if isinstance(kind, list) else getattr(outcome, kind)).append(text)
+    judge_check(found.checked, outcome)
+    outcome.more |= {"attempts": dict(Counter(one["state"] for one in found.attempts)), "seconds": round(found.took_s)}
 
 
-def main() -> int:
-    """Run it, print its figures as JSON, and end with 1 when something does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=100)
-    parser.add_argument("--devices", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="A blow about so often; default 5.")
-    parser.add_argument("--within", type=float, default=1800.0, metavar="SECONDS", help="The longest; default 1800.")
-    parser.add_argument("--folder", default="", help="A new folder, kept with all logs.")
-    asked = parser.parse_args()
-    with own_folder(asked.folder) as folder:
-        drill = Drill(
-            folder,
-            jobs=asked.jobs,
-            devices=asked.devices,
-            seed=asked.seed,
-            every_s=asked.every,
-            within_s=asked.within,
-        )
-        found = drill.run()
-    sys.stdout.write(json.dumps({"seed": asked.seed, **found.figures}, indent=1) + "\n")
-    return 1 if found.wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+KINDS = {"is lost": "stuck", "has no result": "lost", "another's model": "lost", "is left": "orphans"}
+"""In which column of the table a text of :func:`broken` counts, by a part of it."""
