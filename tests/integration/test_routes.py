@@ -117,6 +117,7 @@ TABLE: dict[str, set[str]] = {
     "POST /api/agent/v1/claim": AGENTS, "POST /api/agent/v1/probes": AGENTS, "POST /api/agent/v1/attempts/{attempt}/renew": CLAIMANT,
     "GET /api/agent/v1/hub": EVERYBODY, "GET /api/agent/v1/me": AGENTS,
     "POST /api/agent/v1/join": EVERYBODY,  # which tells nothing without a good join token
+    "POST /api/agent/v1/attempts/{attempt}/uploads": CLAIMANT, "POST /api/agent/v1/attempts/{attempt}/uploads/complete": CLAIMANT,
     "POST /api/agent/v1/attempts/{attempt}/finish": CLAIMANT, "GET /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     "PUT /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     # addresses of files

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from dynolab import errors
+from dynolab.agent.direct import DIRECT_LEAST_BYTES, DirectWay, StoreFailed
 from dynolab.agent.outage import Outage
 from dynolab.spec import codec
 from dynolab.spec.agents import (
@@ -21,6 +22,9 @@ from dynolab.spec.agents import (
     Assignment,
     ClaimRequest,
     FileLink,
+    FileOffer,
+    FilePlaces,
+    FileSent,
     Outcome,
     ProbeAnswer,
     ProbeReport,
@@ -124,6 +128,7 @@ class HubDoor:
         self._token = {"Authorization": f"Bearer {token}"} if token else {}
         self._given_up = threading.Event()
         self._outage = Outage()
+        self._direct = DirectWay()
 
     def close(self) -> None:
         """Close the connections."""
@@ -173,13 +178,25 @@ class HubDoor:
 
         Raises :class:`~dynolab.errors.TransferFailed` when not all of it came.
         """
-        return self._again(lambda: self._fetch(f"{self._base}/files/{what}/{attempt}", link, folder))
+        url = f"{self._base}/files/{what}/{attempt}"
+        if self._direct.is_open:
+            try:
+                return self._fetch(f"{url}?direct=1", link, folder)
+            except (Unreachable, errors.DeviceLost, errors.TransferFailed, StoreFailed) as error:
+                self._direct.failed(error)
+        return self._again(lambda: self._fetch(url, link, folder))
 
     def store(self, attempt: str, what: str, path: Path) -> None:
         """Send a file that the attempt leaves: ``result``, ``output``, ``artifact`` or ``log``; tried until the hub answers.
 
-        Raises what it refused with.
+        A long one goes to the store itself where the hub names it, and through the hub where that fails. Raises what it refused with.
         """
+        if (
+            path.stat().st_size >= DIRECT_LEAST_BYTES
+            and self._direct.is_open
+            and self._store_directly(attempt, what, path)
+        ):
+            return
         url = f"{self._base}/files/{what}/{attempt}"
 
         def chunks() -> Iterator[bytes]:
@@ -195,9 +212,55 @@ class HubDoor:
 
         self._again(send)
 
+    def _store_directly(self, attempt: str, what: str, path: Path) -> bool:
+        """Whether the file went to the store itself. Raises what the hub refused with."""
+        places = self._again(lambda: self._offer(attempt, FileOffer(what, path.stat().st_size)))
+        if not places.urls:
+            return False
+        try:
+            etags = tuple(
+                self._send_part(path, url, number * places.part_bytes, places.part_bytes)
+                for number, url in enumerate(places.urls)
+            )
+        except (Unreachable, StoreFailed) as error:
+            self._direct.failed(error)
+            return False
+        sent = codec.encode(FileSent(places.upload, etags))
+        self._again(lambda: self._post(f"attempts/{attempt}/uploads/complete", sent))
+        return True
+
+    def _offer(self, attempt: str, offered: FileOffer) -> FilePlaces:
+        try:
+            answer = self._post(f"attempts/{attempt}/uploads", codec.encode(offered))
+        except errors.DeviceLost as error:
+            if error.details.get("status") in NOTHING_THERE:  # a hub of before, which takes all files itself
+                return FilePlaces()
+            raise
+        return codec.decode(FilePlaces, answer, "the hub's answer")
+
+    def _send_part(self, path: Path, url: str, start: int, most: int) -> str:
+        """The tag that the store gave a part. Raises :data:`Unreachable`, and :class:`StoreFailed` for what it refused."""
+        length = min(most, path.stat().st_size - start)
+
+        def chunks() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                file.seek(start)
+                left = length
+                while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+                    left -= len(chunk)
+                    yield chunk
+
+        answer = self._client.put(url, content=chunks(), headers={"Content-Length": str(length)})
+        if not answer.is_success or not answer.headers.get("etag"):
+            raise StoreFailed(f"it answered {answer.status_code}")
+        tag: str = answer.headers["etag"]
+        return tag
+
     def _fetch(self, url: str, link: FileLink, folder: Path) -> Path:
         target = folder / Path(link.name).name
-        with self._told(), self._client.stream("GET", url, headers=self._token) as answer:
+        with self._told(), self._client.stream("GET", url, headers=self._token, follow_redirects=True) as answer:
+            if answer.history and not answer.is_success:
+                raise StoreFailed(f"it answered {answer.status_code}")
             _checked(answer)
             with target.open("wb") as file:
                 for chunk in answer.iter_bytes(CHUNK_BYTES):

@@ -140,7 +140,7 @@ class HubApi:
     def _fetch(self, url: str, target: Path, size: int, counted: Counted) -> None:
         halfway = target.with_name(target.name + ".partial")
         try:
-            with httpx.stream("GET", url, timeout=60) as answer:
+            with httpx.stream("GET", url, timeout=60, follow_redirects=True) as answer:
                 self._checked(answer)
                 with halfway.open("wb") as file:
                     for chunk in answer.iter_bytes(CHUNK_BYTES):

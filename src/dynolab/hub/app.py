@@ -29,6 +29,7 @@ from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.database import Database
+from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.tables import setting
@@ -69,6 +70,9 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
     """The hub's parts, with the schema brought up to date. ``dsn``: the plain address of the database itself."""
     blobs = Blobs(settings.blobs_url or settings.data / "blobs")
     database = Database(database_url, direct_url=dsn if settings.database_direct_url else None)
+    direct = None
+    if settings.transfers == "direct":
+        direct = await asyncio.to_thread(DirectTransfers, settings.blobs_url or "", settings.transfers_endpoint)
     await database.upgrade()
     await blobs.claim(await _kept(database, "hub_id"))
     secret = await _kept(database, "link_secret")
@@ -77,6 +81,7 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
         queue=PgQueue(),
         wakeups=Wakeups(dsn),
         blobs=blobs,
+        direct=direct,
         links=Links(secret),
         oidc=_provider(settings, secret),
         limits=Limits(

@@ -206,6 +206,14 @@ def public_address(url: str) -> str:
     return url.rstrip("/") + "/"
 
 
+def store_address(url: str) -> str:
+    """The address of a server that speaks S3."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
+        raise ValueError("is no address of a server")
+    return url.rstrip("/")
+
+
 def database_address(url: str) -> str:
     """The address of a PostgreSQL database."""
     scheme, separator, _ = url.partition("://")

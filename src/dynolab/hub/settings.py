@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dynolab.hub.setting_types import (
+    Choice,
     File,
     Number,
     Switch,
@@ -22,6 +23,7 @@ from dynolab.hub.setting_types import (
     network,
     provider_address,
     public_address,
+    store_address,
 )
 
 MIB = 1 << 20
@@ -74,6 +76,14 @@ class Settings:
     )
     blobs_url: str | None = declared(
         None, Text(), "where bytes are kept, such as s3://bucket/prefix; none: a folder below the data folder"
+    )
+    transfers: str = declared(
+        "hub",
+        Choice(("hub", "direct")),
+        "direct: clients and agents send bytes to the S3 store of blobs_url and fetch them there, not through the hub",
+    )
+    transfers_endpoint: str | None = declared(
+        None, Text(store_address, "https://s3.example"), "how clients reach that store; none: as the hub does"
     )
     public_url: str | None = declared(
         None,

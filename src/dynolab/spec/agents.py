@@ -173,6 +173,33 @@ class Tensors:
 
 
 @dataclass(frozen=True, slots=True)
+class FileOffer:
+    """An attempt is to leave a file of so many bytes: ``result``, ``output``, ``artifact`` or ``log``."""
+
+    what: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlaces:
+    """Where the file's parts are PUT, past the hub; without ``urls`` the hub itself takes it."""
+
+    upload: str = ""
+    """What completes it (:class:`FileSent`)."""
+    urls: tuple[str, ...] = ()
+    part_bytes: int = 0
+    """Of each part but the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSent:
+    """All parts were sent; ``etags`` are those that they were answered with, in order."""
+
+    upload: str
+    etags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MadeModel:
     """What a job that makes a model left as its output."""
 

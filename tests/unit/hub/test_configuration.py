@@ -12,8 +12,8 @@ import pytest
 
 from dynolab import errors
 from dynolab.hub.configuration import described, load
-from dynolab.hub.setting_types import without_password
-from dynolab.hub.settings import SETTINGS
+from dynolab.hub.setting_types import Choice, Number, Switch, Texts, without_password
+from dynolab.hub.settings import SETTINGS, Setting
 
 
 @pytest.fixture(autouse=True)
@@ -48,21 +48,38 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
     }
 
 
-EVERY = {
-    "data": ("kept", "/srv"), "host": ("::1", "0.0.0.0"), "port": (0, "65535"), "agent": (False, "yes"),
+EVERY: dict[str, tuple[object, str]] = {
+    "port": (0, "65535"),
     "database_url": ("postgresql://u@h/d", "postgres://u@h/d"),
-    "database_direct_url": ("postgresql://u@h/d", "postgres://u@h/d"), "blobs_url": ("file:///x", "s3://b/p"),
-    "public_url": ("https://hub.example", "http://hub.example/below"), "trusted_proxies": (["10.0.0.0/8"], "::1, 10.0.0.1"),
-    "tls_certificate": ("a.pem", "b.pem"), "tls_key": ("a.key", "b.key"), "part_bytes": (5 << 20, "10000000"),
-}  # fmt: skip
+    "database_direct_url": ("postgresql://u@h/d", "postgres://u@h/d"),
+    "public_url": ("https://hub.example", "http://hub.example/below"),
+    "transfers_endpoint": ("https://s3.example", "http://s3.example:9000"),
+    "trusted_proxies": (["10.0.0.0/8"], "::1, 10.0.0.1"),
+}
+"""Two values, for a file and for the environment, where not every value of the kind will do."""
+
+
+def samples(setting: Setting) -> tuple[object, str]:
+    if setting.name in EVERY:
+        return EVERY[setting.name]
+    match setting.type:
+        case Number(least=least):
+            return int(least) + 7, str(int(least) + 9)
+        case Switch():
+            return False, "yes"
+        case Choice(words=words):
+            return words[0], words[-1]
+        case Texts():
+            return ["one"], "one,two"
+    return "one", "two"
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda one: one.name)
 def test_every_setting_is_taken_from_file_and_environment(
-    setting: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, variable = setting.name, setting.variable  # type: ignore[attr-defined]  # what SETTINGS holds
-    in_file, in_environment = EVERY.get(name, (7, "9"))
+    name, variable = setting.name, setting.variable
+    in_file, in_environment = samples(setting)
     pair = {
         "database_direct_url": 'database_url = "postgresql://p/d"\n',
         "tls_certificate": 'tls_key = "k"\n',

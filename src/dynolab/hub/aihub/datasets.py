@@ -66,9 +66,14 @@ async def begin(request: Request) -> Response:
     """``GET datasets/ID/upload_url/``: one form takes the whole file."""
     hub, account = await who(request)
     size = number(request, "file_size", 0, 1 << 62) or None
-    begun = await begin_upload(hub, account, dataset_table, request.path_params["id"], size=size, verb="form")
-    url = f"{request.app.state.base_url(request)}files/forms/{begun.tokens[0]}"
-    answer = pb.FileUploadURL(url=url, file_field_name=FIELD)
+    begun = await begin_upload(
+        hub, account, dataset_table, request.path_params["id"], size=size, verb="form", direct=True
+    )
+    if begun.form is not None:
+        answer = pb.FileUploadURL(url=begun.form.url, file_field_name=FIELD, fields=begun.form.fields)
+    else:
+        url = f"{request.app.state.base_url(request)}files/forms/{begun.tokens[0]}"
+        answer = pb.FileUploadURL(url=url, file_field_name=FIELD)
     return protobuf(pb.FileUploadResponse(url=answer) if flag(request, "supports_s3_credentials") else answer)
 
 

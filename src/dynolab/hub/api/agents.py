@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dynolab.errors import NotFound, SpecInvalid
@@ -21,7 +21,8 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
 from dynolab.hub.usecases.join_machine import join_machine
-from dynolab.hub.usecases.read_blob import read_blob
+from dynolab.hub.usecases.place_file import keep_placed_file, place_file
+from dynolab.hub.usecases.read_blob import direct_address, read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.report_probe import report_probe
 from dynolab.hub.usecases.revoke_token import revocation
@@ -34,6 +35,8 @@ from dynolab.spec.agents import (
     Baseline,
     ClaimRequest,
     FileLink,
+    FileOffer,
+    FileSent,
     LinkedSource,
     Outcome,
     ProbeReport,
@@ -117,11 +120,32 @@ async def finish(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def give(request: Request) -> Response:
-    """``GET files/WHAT/ID``: the attempt's ``model``, ``baseline``, ``dataset`` or ``linked-0``."""
+async def offer(request: Request) -> Response:
+    """``POST attempts/ID/uploads``: a :class:`FileOffer`, and :class:`FilePlaces` for it."""
     hub: Hub = request.app.state.hub
     agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
-    size, chunks = await read_blob(hub, await given_file(hub, agent, _attempt(request), request.path_params["what"]))
+    asked = await _body(request, FileOffer)
+    _check_left(asked.what)
+    places = await place_file(hub, agent, _attempt(request), asked)
+    return JSONResponse(codec.encode(places))
+
+
+async def sent(request: Request) -> Response:
+    """``POST attempts/ID/uploads/complete``: a :class:`FileSent`; 204."""
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    await keep_placed_file(hub, agent, _attempt(request), await _body(request, FileSent))
+    return Response(status_code=204)
+
+
+async def give(request: Request) -> Response:
+    """``GET files/WHAT/ID``: the attempt's ``model``, ``baseline``, ``dataset`` or ``linked-0``; ``?direct=1``: or 307 to where it is."""
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    blob_id = await given_file(hub, agent, _attempt(request), request.path_params["what"])
+    if request.query_params.get("direct") and (address := await direct_address(hub, blob_id, "file")) is not None:
+        return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
+    size, chunks = await read_blob(hub, blob_id)
     headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
@@ -131,10 +155,15 @@ async def take(request: Request) -> Response:
     hub: Hub = request.app.state.hub
     agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
     what = request.path_params["what"]
-    if what not in COLUMNS:
-        raise NotFound(f"an attempt leaves no {what}")
+    _check_left(what)
     await store_file(hub, agent, _attempt(request), what, request.stream())
     return Response(status_code=204)
+
+
+def _check_left(what: str) -> None:
+    """Raises :class:`NotFound` for what no attempt leaves."""
+    if what not in COLUMNS:
+        raise NotFound(f"an attempt leaves no {what}")
 
 
 def _attempt(request: Request) -> uuid.UUID:
@@ -215,6 +244,8 @@ routes = [
     Route("/probes", probes, methods=["POST"]),
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
     Route("/attempts/{attempt}/finish", finish, methods=["POST"]),
+    Route("/attempts/{attempt}/uploads", offer, methods=["POST"]),
+    Route("/attempts/{attempt}/uploads/complete", sent, methods=["POST"]),
     Route("/files/{what}/{attempt}", give),
     Route("/files/{what}/{attempt}", take, methods=["PUT"]),
 ]

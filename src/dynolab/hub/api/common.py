@@ -40,8 +40,7 @@ Filter = Annotated[str, Query(max_length=256)]
 
 def upload(request: Request, begun: Begun, size: int) -> Upload:
     """The addresses of an upload's parts."""
-    base = request.app.state.base_url(request)
-    urls = [f"{base}files/parts/{token}" for token in begun.tokens]
+    urls = begun.addresses(request.app.state.base_url(request))
     return Upload(upload_id=begun.id, part_bytes=begun.part_bytes or size, urls=urls)
 
 

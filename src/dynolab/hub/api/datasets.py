@@ -89,7 +89,7 @@ async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Datase
 @router.post("/{id}/uploads", status_code=201)
 async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: UploadAsked) -> Upload:
     """Begin an upload: every part is PUT to its address. One that is not complete within a day is dropped."""
-    begun = await begin_upload(hub, account, tables.dataset, id, size=asked.size)
+    begun = await begin_upload(hub, account, tables.dataset, id, size=asked.size, direct=True)
     return common.upload(request, begun, asked.size)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dynolab.hub.api.digests import checked
 from dynolab.hub.api.forms import file_of
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.open_link import open_read, open_upload
-from dynolab.hub.usecases.read_blob import read_blob
+from dynolab.hub.usecases.read_blob import direct_address, read_blob
 from dynolab.hub.usecases.store_part import store_part
 
 FORM_FIELD = "file"
@@ -34,9 +34,12 @@ async def form(request: Request) -> Response:
 
 
 async def blob(request: Request) -> Response:
-    """``GET`` a file."""
+    """``GET`` a file, or be led on to the store that has it (307)."""
     hub = _hub(request)
-    size, chunks = await read_blob(hub, await open_read(hub, request.path_params["token"]))
+    blob_id = await open_read(hub, request.path_params["token"])
+    if (address := await direct_address(hub, blob_id, request.path_params["name"])) is not None:
+        return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
+    size, chunks = await read_blob(hub, blob_id)
     headers = {"Content-Length": str(size), "X-Content-Type-Options": "nosniff"}
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 

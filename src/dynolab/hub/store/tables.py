@@ -288,10 +288,14 @@ upload = sa.Table(
     sa.Column("bytes", sa.BigInteger),
     sa.Column("part_bytes", sa.BigInteger),
     sa.Column("come_bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("direct", sa.Text),
     _instant("created_at", known=True),
     _instant("completed_at"),
 )
-"""An upload that was begun; ``bytes`` is None where the client did not say how many will come: ``come_bytes`` then counts."""
+"""An upload that was begun; ``bytes`` is None where the client did not say how many will come: ``come_bytes`` then counts.
+
+``direct``: its bytes go to the store itself, by the store's multipart upload of this id, or by a form (``form``).
+"""
 
 sa.Index("ix_upload_created_at", upload.c.created_at)
 sa.Index("ix_upload_account_open", upload.c.account_id, postgresql_where=upload.c.completed_at.is_(None))

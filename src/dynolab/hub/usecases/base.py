@@ -21,6 +21,7 @@ from dynolab.hub.store import tables
 from dynolab.hub.store.blobs import Blobs
 from dynolab.hub.store.concurrency_limit import ConcurrencyLimit
 from dynolab.hub.store.database import Database
+from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.passwords import Passwords
@@ -85,6 +86,8 @@ class Hub:
     blobs: Blobs
     links: Links
     limits: Limits
+    direct: DirectTransfers | None = None
+    """How bytes go to the store and come from it past the hub; None: through the hub alone."""
     signed_in: dict[tuple[str, str], CachedAccount] = field(default_factory=dict)
     """Accounts by door and token's digest, for a few seconds (see :mod:`dynolab.hub.usecases.sign_in`)."""
     looking_up: dict[tuple[str, str, int], asyncio.Task[Account]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, SpecInvalid, StorageFull, TooLarge
+from dynolab.hub.store.direct import COPY_MOST_BYTES, DirectTransfers, Form
 from dynolab.hub.store.tables import blob, upload
 from dynolab.hub.usecases.base import Account, Hub, find_owned, new_id
 from dynolab.hub.usecases.open_link import sign_link
@@ -15,23 +16,43 @@ from dynolab.hub.usecases.open_link import sign_link
 QUOTA_LOCK = 0x64796E71
 """The advisory lock under which bytes are reserved, so that two uploads do not both take the last ones."""
 
+FORM = "form"
+"""What an upload's ``direct`` is where one form takes its bytes."""
 OPEN_MOST = 1000
 """Uploads of one account that are not complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An upload: its id, the size of each part but the last (None: it comes as one), and a token for each part."""
+    """An upload: its id, the size of each part but the last (None: it comes as one), and a token for each part.
+
+    ``urls``, or ``form``: where the bytes go in the store itself, in place of the hub.
+    """
 
     id: str
     part_bytes: int | None
     tokens: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+    form: Form | None = None
+
+    def addresses(self, base: str) -> list[str]:
+        """Where each part goes; ``base``: how the client reaches the hub."""
+        return list(self.urls) or [f"{base}files/parts/{token}" for token in self.tokens]
 
 
 async def begin_upload(
-    hub: Hub, account: Account, table: Table, target_id: str, *, size: int | None, verb: str = "part"
+    hub: Hub,
+    account: Account,
+    table: Table,
+    target_id: str,
+    *,
+    size: int | None,
+    verb: str = "part",
+    direct: bool = False,
 ) -> Begun:
     """Begin the upload of a model's or dataset's bytes; ``size`` is None where the client does not tell it.
+
+    ``direct``: whether the client may be sent to the store itself, if the hub does that.
 
     Raises :class:`NotFound`, :class:`Conflict` when the bytes are there already, and :class:`TooLarge` or
     :class:`StorageFull` before any flow.
@@ -51,8 +72,38 @@ async def begin_upload(
         await reserve(hub, connection, size or 0)
         values = {"id": upload_id, "account_id": account.id, "target_id": target_id, "bytes": size, "part_bytes": part}
         await connection.execute(insert(upload).values(values))
+    if direct and hub.direct is not None and (sent := await _sent_on(hub, hub.direct, upload_id, size, part)):
+        return sent
     tokens = tuple(sign_link(hub, account, verb, upload_id, number) for number in range(count))
     return Begun(upload_id, part, tokens)
+
+
+async def _sent_on(
+    hub: Hub, direct: DirectTransfers, upload_id: str, size: int | None, part: int | None
+) -> Begun | None:
+    """Where the bytes of an upload go in the store, which is noted; None: they go through the hub, since there are none."""
+    key = direct_key(upload_id)
+    if part is None and (size or 0) <= COPY_MOST_BYTES:
+        sent = Begun(upload_id, None, (), form=direct.form(key, size or 0, size or hub.limits.model_max_bytes))
+        way = FORM
+    elif part is not None and size:
+        way, urls = await direct.begin(key, part_sizes(size, part))
+        sent = Begun(upload_id, part, (), urls=urls)
+    else:
+        return None
+    async with hub.database.begin() as connection:
+        await connection.execute(update(upload).where(upload.c.id == upload_id).values(direct=way))
+    return sent
+
+
+def direct_key(upload_id: str) -> str:
+    """The object that an upload makes in the store itself."""
+    return f"uploads/{upload_id}/00000-direct"
+
+
+def part_sizes(size: int, part: int) -> list[int]:
+    """How many bytes each part has."""
+    return [min(part, size - start) for start in range(0, size, part)]
 
 
 async def _check_number(connection: AsyncConnection, account: Account) -> None:

@@ -25,6 +25,17 @@ async def read_blob(hub: Hub, blob_id: str) -> tuple[int, AsyncIterator[bytes]]:
     return row.bytes, _joined(first, chunks)
 
 
+async def direct_address(hub: Hub, blob_id: str, name: str) -> str | None:
+    """Where a client reads the blob in the store itself, as a file of this name; None: through the hub. Raises :class:`NotFound`."""
+    if hub.direct is None:
+        return None
+    async with hub.database.single() as connection:
+        keys: list[str] | None = await connection.scalar(select(blob.c["keys"]).where(blob.c.id == blob_id))
+    if keys is None:
+        raise NotFound("this file is gone")
+    return hub.direct.address(keys[0], name) if len(keys) == 1 else None
+
+
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
     async for chunk in rest:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from sqlalchemy import ARRAY, BigInteger, Column, Text, bindparam, insert, select, update
 
 from dynolab import errors
+from dynolab.hub.store.blobs import Stored
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, job, model
 from dynolab.hub.usecases.base import Account, Hub, new_id
@@ -57,9 +58,14 @@ async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str,
     """
     async with hub.database.single() as connection:
         if await check_claimed(connection, agent, attempt_id) != "running":
-            raise _over(attempt_id)
+            raise over(attempt_id)
     await check_room(hub, 0)
     stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", _fitting(hub, chunks))
+    await keep_file(hub, agent, attempt_id, verb, stored)
+
+
+async def keep_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str, stored: Stored) -> None:
+    """Note an object that was written as what the attempt leaves; where that cannot be, it goes. Raises as :func:`store_file`."""
     noted = {"attempt": attempt_id, "blob": new_id("b"), "size": stored.bytes, "objects": [stored.key]}
     noted["digests"] = [stored.sha256]
     is_bound = hub.limits.data_max_bytes is not None
@@ -72,7 +78,7 @@ async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str,
         await hub.blobs.delete([stored.key])
         raise
     await hub.blobs.delete([stored.key])
-    raise _over(attempt_id)
+    raise over(attempt_id)
 
 
 async def _fitting(hub: Hub, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
@@ -100,12 +106,13 @@ async def given_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, what: str)
     found = select(table.c.blob_id).join(job, used == table.c.id).join(attempt, attempt.c.job_id == job.c.id)
     async with hub.database.single() as connection:
         if await check_claimed(connection, agent, attempt_id) != "running":
-            raise _over(attempt_id)
+            raise over(attempt_id)
         blob_id: str | None = await connection.scalar(found.where(attempt.c.id == attempt_id))
     if blob_id is None:
         raise errors.NotFound(f"the {what} of the attempt {attempt_id} is gone")
     return blob_id
 
 
-def _over(attempt_id: uuid.UUID) -> errors.Conflict:
+def over(attempt_id: uuid.UUID) -> errors.Conflict:
+    """The error of whoever speaks of an attempt that has ended."""
     return errors.Conflict(f"the attempt {attempt_id} is over: nothing more is taken from it, or given to it")

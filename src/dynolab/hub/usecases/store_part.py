@@ -37,7 +37,7 @@ async def store_part(hub: Hub, link: Link, chunks: AsyncIterable[bytes], *, leng
         for size in (length, expected):
             if size not in (None, stored.bytes):
                 raise _wrong_size(link, f"{stored.bytes}", size)
-        before = await _note(hub, link, stored)
+        before = await note_part(hub, link, stored)
     except (SpecInvalid, Conflict, NotFound):
         await hub.blobs.delete([stored.key])
         raise
@@ -73,7 +73,7 @@ async def _reserved(hub: Hub, link: Link, chunks: AsyncIterable[bytes]) -> Async
         raise
 
 
-async def _note(hub: Hub, link: Link, stored: Stored) -> str | None:
+async def note_part(hub: Hub, link: Link, stored: Stored) -> str | None:
     """Put the part into the upload, if that is still open; the key of the object that it replaces."""
     values = {"key": stored.key, "bytes": stored.bytes, "etag": stored.etag, "sha256": stored.sha256}
     async with hub.database.begin() as connection:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, func, select
 
 from dynolab.hub.store.tables import attempt, blob, dataset, job, live_log, upload
 from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.begin_upload import FORM, direct_key
 from dynolab.hub.usecases.delete_model import mark_deleted
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
@@ -34,11 +35,18 @@ async def _live_logs(hub: Hub) -> None:
 
 async def _uploads(hub: Hub) -> None:
     """Uploads of a day ago: what of their objects is no blob's goes, and then their rows."""
-    old = select(upload.c.id).where(upload.c.created_at < func.now() - UPLOAD_LIFE).limit(BATCH)
+    old = (
+        select(upload.c.id, upload.c.direct, upload.c.completed_at)
+        .where(upload.c.created_at < func.now() - UPLOAD_LIFE)
+        .limit(BATCH)
+    )
     while True:
         async with hub.database.begin() as connection:
-            ids = list((await connection.execute(old.with_for_update(skip_locked=True))).scalars())
-            for upload_id in ids:
+            rows = (await connection.execute(old.with_for_update(skip_locked=True))).all()
+            ids = [row.id for row in rows]
+            for upload_id, way, completed_at in rows:
+                if way not in (None, FORM) and completed_at is None and hub.direct is not None:
+                    await hub.direct.abort(direct_key(upload_id), way)
                 keys = await hub.blobs.keys(f"uploads/{upload_id}")
                 kept = select(blob.c["keys"]).where(blob.c["keys"].overlap(keys))
                 used = {key for row in (await connection.execute(kept)).scalars() for key in row} if keys else set()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy import select
 
+from dynolab.hub.store.direct import PREFIXES
 from dynolab.hub.store.tables import blob, upload_part
 from dynolab.hub.usecases.base import Hub
 
-PREFIXES = ("attempts", "uploads")
-"""Where the hub writes; what else lies in the store is not touched."""
+UNFINISHED_LIFE = timedelta(days=2)
+"""Of uploads to the store itself: longer than their addresses are good for."""
 
 
 async def sweep_objects(hub: Hub) -> None:
@@ -30,6 +32,8 @@ async def sweep_objects(hub: Hub) -> None:
             old = [key for key in unnamed if now - since[key] >= hub.limits.orphan_age_s]
             await hub.blobs.delete(old)
             hub.unnamed.update({key: since[key] for key in unnamed if key not in old})
+    if hub.direct is not None:
+        await hub.direct.abort_older(UNFINISHED_LIFE)
     await asyncio.to_thread(hub.blobs.drop_unfinished, hub.limits.orphan_age_s)
 
 
