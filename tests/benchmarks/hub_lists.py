@@ -233,7 +233,7 @@ def _all(hub: RunningHub, board: str, asked: argparse.Namespace) -> Iterator[See
     print("| asked for | minimum | median | p95 | answer | p95 below 100 ms |\n|---|---|---|---|---|---|")
     for who, client in clients(hub):
         for name, path in requests(client, board).items():
-            if asked.only in name:
+            if asked.only in f"{name}; ":
                 seen = measured(client, f"{name}; who has {who}", path, asked.requests)
                 if not asked.slow_only or seen.p95_ms >= AIM_MS:
                     print(seen, flush=True)

@@ -33,7 +33,7 @@ from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY, made_from
 
 ATTEMPTS = 25
 """On a page of what a board did."""
-LINES, BOARDS, BOARDS_MOST, UNTRUSTED = 20, 8, 100, 20
+LINES, BOARDS, BOARDS_MOST, UNTRUSTED = 12, 8, 100, 20
 """On a page of devices: pools and systems; boards of each, and of a device's own page; pools that would take one's jobs."""
 
 
@@ -96,12 +96,11 @@ async def listing(request: Request) -> Response:
     boards = await find_board_states(hub, account, here, limit=LINES * BOARDS_MOST, of_each_model=BOARDS)
     load = await find_load(hub, account, pools={one.pool_id for one in found.rows})
     compiling = BoardFilter(text=wanted, attribute=TOOLCHAINS_ONLY)
-    pools = [one for one in await find_pools(hub, account) if one.may_send and not one.trusted]
     shown = {
         "kinds": _kinds(load, boards),
         "compilers": _compilers(await find_board_states(hub, account, compiling, limit=BOARDS_MOST)),
         "wanted": wanted,
-        "untrusted": pools[:UNTRUSTED],
+        "untrusted": await find_pools(hub, account, untrusted_most=UNTRUSTED),
         "flash": read_flash(request),
         "states": await count_board_states(hub, account, BoardFilter(text=wanted)),
         "found": found,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import not_, select
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import pool, pool_grant, trust
@@ -41,13 +41,18 @@ class TrustedOwner:
     is_admin: bool
 
 
-async def find_pools(hub: Hub, account: Account, *, name: str = "") -> list[Pool]:
-    """Those that the account is told of, by name and owner; ``name``: of that name only."""
+async def find_pools(hub: Hub, account: Account, *, name: str = "", untrusted_most: int | None = None) -> list[Pool]:
+    """Those that the account is told of, by name and owner; ``name``: of that name only.
+
+    ``untrusted_most``: so many of those alone that would take its jobs and may not receive its models.
+    """
     rights = owns(account).label("own"), may_send(account).label("send"), may_join(account).label("join")
     found = select(pool, accounts.c.email, *rights, trusts(account).label("trusted"))
     found = found.join(accounts, accounts.c.id == pool.c.account_id).where(sees(account))
     if name:
         found = found.where(pool.c.name == name)
+    if untrusted_most is not None:
+        found = found.where(may_send(account), not_(trusts(account))).limit(untrusted_most)
     async with hub.database.begin() as connection:
         rows = (await connection.execute(found.order_by(pool.c.name, accounts.c.email))).all()
         own = [row.id for row in rows if row.own]
