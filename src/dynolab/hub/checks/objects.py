@@ -18,8 +18,8 @@ from dynolab.hub.checks.base import SHOWN_MOST, Finding, Problem
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.backup import whose
 from dynolab.hub.store.blobs import OWNER, Blobs, Listed, folder_of
+from dynolab.hub.store.direct import PREFIXES
 from dynolab.hub.store.tables import blob, setting, upload, upload_part
-from dynolab.hub.usecases.sweep_objects import PREFIXES
 
 BATCH = 1000
 ROUNDS = 3

@@ -53,12 +53,15 @@ AT_START: RetryConfig = {"max_retries": 1, "retry_timeout": timedelta(seconds=3)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object that was written: its key, its size, the store's tag for it (without quotes), and its SHA-256 digest."""
+    """An object that was written: its key, its size, the store's tag for it (without quotes), and its SHA-256 digest.
+
+    The digest is None where the bytes did not come through the hub.
+    """
 
     key: str
     bytes: int
     etag: str
-    sha256: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
