@@ -14,19 +14,20 @@ pytest.importorskip("pgqueuer")
 
 from sqlalchemy import func, insert, select, update
 
-from dynolab.errors import Conflict, DeviceUnfit, Forbidden, NotFound, SpecInvalid
+from dynolab.errors import Conflict, DeviceBusy, DeviceUnfit, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import attempt, device, job, probe
 from dynolab.hub.usecases.base import Account
 from dynolab.hub.usecases.change_health import quarantine_board, release_board
 from dynolab.hub.usecases.change_pool import PoolChange, change_pool
-from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS, sweep_leases
+from dynolab.hub.usecases.claim_attempt import claim_attempt
+from dynolab.hub.usecases.end_attempt import BUSY_MOST, MAX_ATTEMPTS, sweep_leases
 from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_board_states import BoardFilter, BoardState, find_board_states
 from dynolab.hub.usecases.find_boards import find_load
 from dynolab.hub.usecases.find_probes import MARKS, POINTS, find_probes
 from dynolab.hub.usecases.report_probe import report_probe
 from dynolab.hub.usecases.sweep_probes import KEPT_DAYS, sweep_probes
-from dynolab.spec.agents import AGENT_PROTOCOL, Outcome, ProbeAnswer, ProbeReport
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, Outcome, ProbeAnswer, ProbeReport
 from dynolab.spec.board_health import BAD_MOST, BAND_LEAST, GOOD_LEAST, Probe
 from dynolab.testing.bench import Bench, on_bench
 from dynolab.testing.databases import OwnDatabase
@@ -361,5 +362,53 @@ def test_a_job_that_no_attempt_ended_well_tells_the_reasons_of_all(run: Run) -> 
         assert [one["number"] for one in told] == list(range(1, MAX_ATTEMPTS + 1))
         assert [one["device"] for one in told] == [bench.offer(board).id for board in (1, 2, 1)]
         assert [one["state"] for one in told] == ["failed", "lost", "failed"]
+
+    run(drill)
+
+
+def test_attempts_that_found_the_board_in_use_do_not_count(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(await bench.model())
+        busy = Outcome(error=DeviceBusy("ssh://pi@board is in use by ada@laptop").to_dict())
+        full = Outcome(error=DeviceUnfit("the device is unfit: its disk is full").to_dict())
+        for outcome in (busy, full, busy, busy, full, busy):
+            await bench.finish(await bench.claimed(), outcome)
+            assert await bench.state(job_id) == "queued"
+        await bench.finish(await bench.claimed(), full)
+        row = await bench.row(job, job_id)
+        assert (row.state, row.attempts) == ("failed", 7)
+        assert "3 of 7: ssh://pi@board is in use" in row.failure["message"]
+
+    run(drill)
+
+
+def test_a_board_that_is_always_in_use_does_not_hold_a_job_for_ever(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(await bench.model())
+        busy = Outcome(error=DeviceBusy("ssh://pi@board is in use by ada@laptop").to_dict())
+        for _ in range(MAX_ATTEMPTS + BUSY_MOST):
+            assert await bench.state(job_id) == "queued"
+            await bench.finish(await bench.claimed(), busy)
+        assert await bench.state(job_id) == "failed"
+
+    run(drill)
+
+
+def test_one_id_from_two_places_is_noticed_and_a_restart_is_none(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        async def ask(instance: str) -> None:
+            bench.hub.announced.clear()  # as on another replica, or some seconds later
+            offer = replace(bench.offer(), instance=instance)
+            await claim_attempt(bench.hub, bench.agent, ClaimRequest(AGENT_PROTOCOL, offer))
+
+        for instance in ("a1", "a1", "a2", "a2", "", "a3"):
+            await ask(instance)
+        await ask("b1")
+        with pytest.raises(Conflict, match="served from two places at once") as caught:
+            await ask("a3")
+        assert "device-id" in str(caught.value.hint)
+        await ask("b1")
+        with pytest.raises(Conflict, match="served from two places"):
+            await ask("a1")
 
     run(drill)

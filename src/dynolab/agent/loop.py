@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -62,6 +64,7 @@ class Agent:
 
     def __init__(self, door: HubDoor, device: DeviceOffer, address: str = "") -> None:
         """``address`` leads to the device; empty: it is this machine."""
+        device = replace(device, instance=secrets.token_hex(8))
         self._door, self._device, self._address = door, device, address
         self._health = Health()
         self._occupied = Occupied(address)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from dynolab import errors, formats, plugins, private_files
 from dynolab.agent import state
-from dynolab.measure import deaths, environment
+from dynolab.measure import deaths, environment, identity
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec, device_attributes
 from dynolab.spec.agents import OFFER_NULL, SANDBOX, DeviceOffer
@@ -183,11 +183,17 @@ def _toolchains() -> list[str]:
 
 
 def _identity() -> str:
-    """This device's id, made when it is first needed."""
-    path = state.folder() / "device-id"
-    if not path.exists():
-        private_files.write(path, str(uuid.uuid4()))
-    return path.read_text(encoding="ascii").strip()
+    """This device's id, made when it is first needed, and anew on hardware that it was not made on: its card is a copy, or moved."""
+    path, own = state.folder() / "device-id", identity.hardware()
+    mark = "" if own is None else identity.hashed(own)
+    found, made_on = "", ""
+    if path.exists():
+        found, _, made_on = path.read_text(encoding="ascii").strip().partition("\n")
+    if not found or (mark and made_on and mark != made_on):
+        found, made_on = str(uuid.uuid4()), ""
+    if (mark or made_on) != made_on or not path.exists():
+        private_files.write(path, f"{found}\n{mark}".strip())
+    return found
 
 
 def _told(name: str, simulated: str) -> object:

@@ -44,6 +44,9 @@ class DeviceOffer:
     """The e-mail address of the account whose pool of this name the device joins; empty: the agent's own account's."""
     agent_version: str = ""
     """Of dynolab there."""
+    instance: str = ""
+    """Of the agent's process, another one with each start: one that comes back after another took its place tells of two boards
+    with one id. Empty: an agent of before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from dynolab import errors
+from dynolab.agent import offer as offer_module
 from dynolab.agent.offer import Serves, ask, offer, offer_of
 from dynolab.measure.environment import device_facts
 from dynolab.runtimes.base import loaded_runtimes
@@ -122,3 +123,25 @@ def test_an_offer_that_is_killed_again_and_again_is_the_devices_fault(monkeypatc
     with pytest.raises(errors.DeviceLost, match="what finds out what this machine offers was ended from outside"):
         ask("bench")
     assert codes == [-9, -9, -9]
+
+
+def test_a_copied_card_gets_an_id_of_its_own_and_a_board_keeps_its(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path))
+    found = []
+    for board in ("mac:a", "mac:a", None, "mac:b", "mac:b"):
+        monkeypatch.setattr("dynolab.measure.identity.hardware", lambda board=board: board)
+        found.append(offer_module._identity())
+    first, again, unknown, other, other_again = found
+    assert first == again == unknown, "what is not known is no other board"
+    assert other == other_again != first
+
+
+def test_an_id_of_before_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DYNOLAB_STATE", str(tmp_path))
+    (tmp_path / "device-id").write_text("an-older-id")
+    monkeypatch.setattr("dynolab.measure.identity.hardware", lambda: "mac:a")
+    assert offer_module._identity() == "an-older-id"
+    monkeypatch.setattr("dynolab.measure.identity.hardware", lambda: "mac:b")
+    assert offer_module._identity() != "an-older-id", "it was written down where it was made by then"

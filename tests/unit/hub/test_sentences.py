@@ -18,6 +18,7 @@ pytest.importorskip("fluent.runtime")
 
 import dynolab
 from dynolab import errors
+from dynolab.agent import occupied
 from dynolab.agent.cooling import Cooling
 from dynolab.errors import Error, SpecInvalid
 from dynolab.hub.pages import texts
@@ -25,7 +26,9 @@ from dynolab.hub.pages.job_form import JobForm
 from dynolab.hub.pages.texts.sentences import LONGEST, SAID, Part, Pattern, patterns
 from dynolab.hub.usecases.change_health import BY_HAND
 from dynolab.hub.usecases.tell_format import format_inside, format_of
+from dynolab.jobs._campaigns import beside
 from dynolab.measure import figures, layer_table, verdict
+from dynolab.measure.holding import Held, Holder, HolderKind
 from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
@@ -294,6 +297,8 @@ def test_what_is_said_of_a_boards_health_is_said(language: str) -> None:
             sentences.append(told.text)
     cooling = Cooling(read=lambda: 70.0, now=lambda: 0.0)
     sentences += [cooling.unfit(50.0), cooling.begin(50.0), BY_HAND]
+    holder = Holder("ada@laptop", "profile of kws.tflite", HolderKind.PERSON, "pi", 60.0)
+    sentences += [occupied.told([holder]), *(one.text for one in beside(Held(True, (holder,))))]
     sentences += [f"board-1: quarantined: {sentences[0]}", f"board-1: unfit: {errors.TROUBLE[errno.ENOSPC]}"]
     sentences.append(f"the device was on probation: {sentences[0]}")
     reasons_ = (

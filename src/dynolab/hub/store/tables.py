@@ -230,12 +230,15 @@ device = sa.Table(
     sa.Column("drift", sa.Text, nullable=False, server_default=""),
     _instant("rests_until"),
     sa.Column("agent_version", sa.Text, nullable=False, server_default=""),
+    sa.Column("instance", sa.Text, nullable=False, server_default=""),
+    sa.Column("instances_before", ARRAY(sa.Text), nullable=False, server_default="{}"),
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
     sa.CheckConstraint("health IN ('good', 'probation', 'quarantined')", name="device_health"),
 )
 """One physical device, which is one slot: ``attempt_id`` is the attempt that holds it now. ``unfit`` is why it takes none
-for the time being, as its agent says; empty: it is well.
+for the time being, as its agent says; empty: it is well. ``instance`` is the agent's process that serves it, ``instances_before`` are those that
+did, the newest first.
 
 ``health`` is a :class:`dynolab.spec.board_health.Health` with ``health_why``, ``health_by`` and the probes in a row, ``bad_probes``
 and ``good_probes``. Its band is learned from probes since ``learns_from``; ``drift`` is what changed slowly. After its agent was

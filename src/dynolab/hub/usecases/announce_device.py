@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Text, and_, any_, case, exists, false, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Forbidden, SpecInvalid
+from dynolab.errors import Conflict, Forbidden, SpecInvalid
 from dynolab.hub.store.tables import account, device, pool, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
@@ -24,6 +24,8 @@ DEVICES_MOST = 500
 """Of one account; an offer has up to 40 kB, and every list of devices reads them."""
 UNFIT_MOST = 500
 """Characters that are kept of why a device is unfit."""
+INSTANCES_KEPT = 8
+"""Processes that served a device before, of which one that comes back is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: s
     A device whose token was revoked is taken over by another token of the same account. The same words of the same agent are
     written at most once in a while: an agent says them with every question.
 
-    Raises :class:`Forbidden` when another agent announced it, or when the pool is another's who did not let the account in.
+    Raises :class:`Forbidden` when another agent announced it, or when the pool is another's who did not let the account in, and
+    :class:`Conflict` for an agent whose place another one has taken that told the same id: there are two of them.
     """
     now, before = time.monotonic(), hub.announced.get(offer.id)
     said = (agent.token_id, offer, unfit)
@@ -60,12 +63,23 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: s
         values["pool_id"] = pool_id = await _pool(connection, agent, offer)
         statement = (
             insert(device)
-            .values(id=offer.id, **values)
-            .on_conflict_do_update(index_elements=[device.c.id], set_=values, where=_may_speak_for(agent))
+            .values(id=offer.id, instance=offer.instance, **values)
+            .on_conflict_do_update(
+                index_elements=[device.c.id],
+                set_={**values, **_instances(offer.instance)},
+                where=and_(_may_speak_for(agent), ~_was_replaced(offer.instance)),
+            )
             .returning(device.c.id)
         )
         await _check_room(connection, agent, offer)
         if (await connection.execute(statement)).one_or_none() is None:
+            twice = select(device.c.id).where(device.c.id == offer.id, _may_speak_for(agent))
+            if await connection.scalar(twice) is not None:
+                raise Conflict(
+                    f"the device {offer.id!r} is served from two places at once",
+                    hint="two boards tell one id, or one token is used on two machines: give each a token of its own, and on a copied "
+                    "system remove device-id in the folder DYNOLAB_STATE, or write its machine-id anew",
+                )
             raise Forbidden(f"the device {offer.id!r} was announced with another token")
         served = await _serving(connection, pool_id) if values["is_confined"] else [agent.id]
     lines = [f"{MAKES}{one}" for one in made(offer.attributes)]
@@ -102,6 +116,23 @@ def _checked(offer: DeviceOffer) -> dict[str, object]:
         "agent_version": offer.agent_version,
         "frameworks": [{"name": name, "version": version} for name, version in sorted(offer.frameworks.items())],
     }
+
+
+def _instances(instance: str) -> dict[str, object]:
+    """The columns of the process that speaks, where it tells itself; who spoke before is remembered for a while."""
+    if not instance:
+        return {}
+    another = device.c.instance.not_in(["", instance])
+    before = func.array_prepend(device.c.instance, device.c.instances_before, type_=ARRAY(Text))
+    return {
+        "instance": instance,
+        "instances_before": case((another, before[1:INSTANCES_KEPT]), else_=device.c.instances_before),
+    }
+
+
+def _was_replaced(instance: str) -> ColumnElement[bool]:
+    """Whether another process took the place of this one: a process that ended never comes back."""
+    return any_(device.c.instances_before) == instance if instance else false()
 
 
 async def _pool(connection: AsyncConnection, agent: Account, offer: DeviceOffer) -> str:

@@ -57,6 +57,7 @@ def check_offer(offer: DeviceOffer) -> None:
     for text, what in ((offer.id, "id"), (offer.name, "name"), (offer.os, "os"), (offer.join, "join")):
         check_text(text, what)
     check_text(offer.agent_version, "agent_version")
+    check_text(offer.instance, "instance")
     check_text(offer.description, "description", DESCRIPTION)
     check_texts(offer.attributes, "attributes", ATTRIBUTES)
     check_texts(offer.frameworks, "frameworks", FRAMEWORKS)
