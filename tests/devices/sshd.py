@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -36,13 +36,22 @@ class Sshd(SshClient):
     """A server, with a home of its own for who logs in. Files of the client's side lie in ``client``.
 
     With an ``account`` of its own the one who logs in is not who runs the tests: for root only, since the server must become it.
+    ``mounts`` are folders by where the device sees them, ``variables`` what else is in the environment of who logs in.
     """
 
-    def __init__(self, folder: Path, *, own_account: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        own_account: bool = False,
+        mounts: Mapping[str, Path] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         if not Path(SSHD).exists() or not shutil.which("ssh-keygen"):
             raise Missing("sshd is not installed: apt-get install openssh-server openssh-client")
-        if own_account and os.geteuid() != 0:
-            raise Missing("only root can give the device an account of its own")
+        if (own_account or mounts) and os.geteuid() != 0:
+            raise Missing("only root can give the device an account, or files of the system, of its own")
+        self._mounts, self._variables = dict(mounts or {}), dict(variables or {})
         self.folder, self.own_account = folder, own_account
         self.home, self.client, self._server = folder / "home", folder / "client", folder / "server"
         for one in (self.home, self.client, self._server):
@@ -145,13 +154,14 @@ class Sshd(SshClient):
 
     def _write_settings(self) -> None:
         """``SetEnv``: the caches of who logs in lie apart, whoever that is, and so do the locks of each of these boards."""
+        variables = {"HOME": self.home, "DYNOLAB_LOCKS": self.home / "locks", **self._variables}
         (self._server / "settings").write_text(
             f"""\
 ListenAddress 127.0.0.1
 Port {self.port}
 HostKey {self._server}/hostkey
 AuthorizedKeysFile {self._server}/authorized_keys
-SetEnv HOME={self.home} DYNOLAB_LOCKS={self.home}/locks
+SetEnv {" ".join(f'"{name}={value}"' for name, value in variables.items())}
 PidFile none
 StrictModes no
 UsePAM no
@@ -172,8 +182,17 @@ Subsystem sftp internal-sftp
             Path("/run/sshd").mkdir(
                 mode=0o755, exist_ok=True
             )  # where it shuts itself in; else the init script makes it
-        if not self.own_account:
+        binds = {**{str(path): place for place, path in self._mounts.items()}}
+        if self.own_account:
+            self._write_account()
+            binds |= {f"{self._server}/{file}": f"/etc/{file}" for file in ("passwd", "group", "shadow")}
+        if not binds:
             return serve
+        mounts = "; ".join(f"mount --bind {source} {place}" for source, place in binds.items())
+        return ["unshare", "--mount", "--", "sh", "-ec", f'{mounts}; exec "$@"', "sh", *serve]
+
+    def _write_account(self) -> None:
+        """The system's accounts, and one more."""
         for file, line in (
             ("passwd", f"{ACCOUNT}:x:{ACCOUNT_ID}:{ACCOUNT_ID}::{self.home}:/bin/bash"),
             ("group", f"{ACCOUNT}:x:{ACCOUNT_ID}:"),
@@ -182,16 +201,20 @@ Subsystem sftp internal-sftp
             (self._server / file).write_text(f"{known}\n{line}\n", encoding="utf-8")
         shadow = Path("/etc/shadow").read_text(encoding="utf-8").rstrip("\n")
         (self._server / "shadow").write_text(f"{shadow}\n{ACCOUNT}:*:1:0:99999:7:::\n", encoding="utf-8")
-        mounts = "; ".join(f'mount --bind "$0/{file}" /etc/{file}' for file in ("passwd", "group", "shadow"))
-        return ["unshare", "--mount", "--", "sh", "-ec", f'{mounts}; exec "$@"', str(self._server), *serve]
 
 
 @contextmanager
-def sshd(*, own_account: bool = False) -> Iterator[Sshd]:
+def sshd(
+    *,
+    own_account: bool = False,
+    mounts: Mapping[str, Path] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Sshd]:
     """A running one, gone with all that was started through it when the block ends. Raises :class:`Missing`."""
     folder = Path(tempfile.mkdtemp(prefix="dynolab-sshd-"))  # short, and to be entered by another account
     try:
-        with closing(Sshd(folder / "d", own_account=own_account)) as server:
+        made = Sshd(folder / "d", own_account=own_account, mounts=mounts, variables=variables)
+        with closing(made) as server:
             if own_account:
                 folder.chmod(0o755)
             server.open()

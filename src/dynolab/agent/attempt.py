@@ -28,7 +28,17 @@ from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure import lifeline
 from dynolab.measure.protocol import UNFIT_CODE
 from dynolab.spec import codec, compile_options, untrusted
-from dynolab.spec.agents import BASELINE_FOLDER, LINKED, NOTES_FILE, OFFER_NULL, Assignment, MadeModel, Outcome, Tensors
+from dynolab.spec.agents import (
+    BASELINE_FOLDER,
+    COOL_FILE,
+    LINKED,
+    NOTES_FILE,
+    OFFER_NULL,
+    Assignment,
+    MadeModel,
+    Outcome,
+    Tensors,
+)
 from dynolab.spec.chipsets import FOR_CHIPSET, chipset_of
 from dynolab.spec.compiles import Compiled, CompileSpec, Side
 from dynolab.spec.duets import Duet, DuetSpec
@@ -73,7 +83,7 @@ def carry_out(folder: Path, assignment: Assignment, address: str = "") -> Outcom
                     turn(compiles=compiles, waits=lambda: log.say(f"waits: another agent of this machine {other}"))
                 )
             connection = stack.enter_context(closing(connect(address) if address else this_machine()))
-            asking = Asking(f"job {assignment.job}", is_agent=True, wait_s=BOARD_WAIT_S)
+            asking = Asking(f"job {assignment.job}", is_agent=True, wait_s=BOARD_WAIT_S, **_cool(folder))
             left = _run(folder, assignment, Context(connection, log.follow, asking))
     except errors.Error as raised:
         error = errors.unfit(raised) or raised
@@ -116,6 +126,16 @@ def _notes(folder: Path) -> tuple[Notice, ...]:
         return ()
     told = json.loads(path.read_text(encoding="utf-8"))
     return tuple(Notice("warning", code, text) for code, text in told.items())
+
+
+def _cool(folder: Path) -> dict[str, float]:
+    """How hot the board may be, and how long it may take to cool down, where the agent knows that."""
+    path = folder / COOL_FILE
+    return (
+        {name: float(told) for name, told in json.loads(path.read_text(encoding="utf-8")).items()}
+        if path.exists()
+        else {}
+    )
 
 
 def _made(folder: Path, left: Compiled | Quantized, side: Side, summary: dict[str, Any]) -> Outcome:

@@ -22,6 +22,11 @@ class Cooling:
         self._within_s = seconds(WITHIN, WITHIN_S)
         self._hot_since: float | None = None
 
+    @property
+    def within_s(self) -> float:
+        """The longest that it waits."""
+        return self._within_s
+
     def unfit(self, limit: float | None) -> str:
         """Why no job is to be taken now; empty: the board is cool, or has waited long enough. ``limit``: in degrees Celsius."""
         found = self._hot(limit)

@@ -32,6 +32,7 @@ from dynolab.spec import codec
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
     BASELINE_FOLDER,
+    COOL_FILE,
     LINKED,
     LIVE_LOG_BYTES,
     NOTES_FILE,
@@ -150,6 +151,12 @@ class Agent:
             with own_folder("job-") as folder:
                 if notes:
                     (folder / NOTES_FILE).write_text(json.dumps(notes), encoding="utf-8")
+                limit = self._probing.answer.cool_celsius
+                if (
+                    self._address and limit is not None
+                ):  # only the board itself can tell: it is asked when the job begins
+                    cool = {"cool_celsius": limit, "cool_within_s": self._cooling.within_s}
+                    (folder / COOL_FILE).write_text(json.dumps(cool), encoding="utf-8")
                 self._end(assignment, Attempt(self._door, assignment, folder, self._stopped, self._address).carry_out)
         except (OSError, errors.TransferFailed) as error:  # there is no folder to be had for it
             outcome = Outcome(error=_trouble(error).to_dict())

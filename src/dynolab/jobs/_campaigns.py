@@ -111,7 +111,7 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
     with open_source(spec.model) as source:
         spec = validate_for(spec, source, measures=measures, here=context.connection.is_here)
         runtime = runtime_for(spec.runtime, source.format, here=context.connection.is_here)
-        measured, outputs, record, held = _send(spec, source, runtime, context, batches, measures)
+        measured, outputs, record, of_device = _send(spec, source, runtime, context, batches, measures)
     records.remember(record, measured.own)
     if measured.error is not None:
         error = errors.from_dict(measured.error)
@@ -120,7 +120,7 @@ def carry_out(spec: ProfileSpec, context: Context, *, batches: Batches | None = 
     if not measures:
         return Carried(None, outputs, measured)
     known = records.model_key(source.sha256, measured, options_module.parse(spec.options))
-    notices = [*_unused(options_module.parse(spec.options), runtime), *beside(held)]
+    notices = [*_unused(options_module.parse(spec.options), runtime), *of_device]
     profile = _profile(spec, source, measured, notices, records.before(record, known))
     if profile.inference.time is not None:
         records.remember(record, {known: profile.inference.time.minimum_ns})
@@ -134,11 +134,12 @@ def _send(
     context: Context,
     batches: Batches | None,
     measures: bool,
-) -> tuple[Measured, tuple[dict[str, Path], ...], str, Held]:
-    """What was measured, the outputs that were brought back, the key of the device's record, and who else measured there."""
+) -> tuple[Measured, tuple[dict[str, Path], ...], str, list[Notice]]:
+    """What was measured, the outputs that were brought back, the key of the device's record, and what is to be said of the device."""
     what = f"{'profile' if measures else 'inference'} of {source.name}"
     with ExitStack() as stack:
         session, device, survey = stack.enter_context(on_device([runtime.name], context, what))
+        hot = cooled(device, context) if measures else []
         describe = None if context.connection.is_here else stack.enter_context(described_here(spec, source, runtime))
         record = records.key(survey)
         campaign = pushed(spec, source, runtime, session, session.workspace, records.best(record))
@@ -148,13 +149,28 @@ def _send(
         held = hold(device, context, what)
         outputs = _pull_outputs(measured, batches, session)
         device.close()
-        return measured, outputs, record, held
+        return measured, outputs, record, [*hot, *beside(held)]
 
 
 def hold(device: Device, context: Context, what: str) -> Held:
     """Have the device for this job, or see who was there meanwhile. Raises :class:`~dynolab.errors.DeviceBusy`."""
     connection = context.connection
     return device.hold(context.asking.claim(what, here=connection.is_here), connection.address)
+
+
+def cooled(device: Device, context: Context) -> list[Notice]:
+    """Wait for a device that is hotter than usual; a warning where it still was."""
+    asking = context.asking
+    if asking.cool_celsius is None:
+        return []
+    found = device.cool(asking.cool_celsius, asking.cool_within_s)
+    if found.celsius is None or found.celsius <= asking.cool_celsius:
+        return []
+    text = (
+        f"the device was at {found.celsius:.1f} °C when this began, and up to {asking.cool_celsius:.1f} °C is usual: "
+        f"it had {found.waited_s:.0f} s to cool down"
+    )
+    return [Notice("warning", "hot-start", text)]
 
 
 def beside(held: Held) -> list[Notice]:

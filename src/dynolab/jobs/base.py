@@ -34,6 +34,10 @@ class Asking:
     is_agent: bool = False
     wait_s: float | None = None
     """How long to wait for the board; where it is this machine, for all others who measure here. None: a moment."""
+    cool_celsius: float | None = None
+    """How hot the board may be when the job begins; None: nobody knows what is usual."""
+    cool_within_s: float = 0.0
+    """How long it may take to cool down."""
 
     def claim(self, what: str, *, here: bool) -> Claim:
         """The claim of a job; ``here``: the board is this machine."""

@@ -21,7 +21,6 @@ from dynolab.jobs.base import Context, JobType, Progress
 from dynolab.measure import duet, duet_figures, duet_memory_ratio, duet_ratio
 from dynolab.measure.campaign_messages import Measured
 from dynolab.measure.duet_messages import SIDES, DuetCampaign, DuetMeasured
-from dynolab.measure.holding import Held
 from dynolab.measure.protocol import PROTOCOL_VERSION
 from dynolab.spec import options as options_module
 from dynolab.spec.answers import Answer
@@ -36,7 +35,7 @@ from dynolab.spec.duets import (
     DuetTerms,
 )
 from dynolab.spec.jobs import DEFAULT_SEED, ProfileSpec
-from dynolab.spec.measurements import StageName
+from dynolab.spec.measurements import Notice, StageName
 from dynolab.spec.profiles import Tensor
 
 
@@ -54,12 +53,12 @@ class CompareJob(JobType[DuetSpec, Duet]):
         with ExitStack() as stack:
             sources = _opened(spec, stack)
             spec = _validated(spec, sources, here=context.connection.is_here)
-            measured, held = _measured(spec, sources, context)
+            measured, of_device = _measured(spec, sources, context)
         if measured.error is not None:
             error = errors.from_dict(measured.error)
             error.details.setdefault("log", measured.a.log + measured.b.log)
             raise error
-        return _duet(spec, sources, measured, held)
+        return _duet(spec, sources, measured, of_device)
 
     def summary(self, result: Duet) -> dict[str, Any]:
         first = result.stage(result.asked[0]).answer
@@ -102,7 +101,7 @@ def _validated(spec: DuetSpec, sources: Sources, *, here: bool) -> DuetSpec:
         return replace(spec, a=a, b=campaigns.validate_for(spec.b, sources[1], here=here))
 
 
-def _measured(spec: DuetSpec, sources: Sources, context: Context) -> tuple[DuetMeasured, Held]:
+def _measured(spec: DuetSpec, sources: Sources, context: Context) -> tuple[DuetMeasured, list[Notice]]:
     what = f"comparison of {sources[0].name} and {sources[1].name}"
     a, b = (
         campaigns.runtime_for(one.runtime, source.format, here=context.connection.is_here)
@@ -110,6 +109,7 @@ def _measured(spec: DuetSpec, sources: Sources, context: Context) -> tuple[DuetM
     )
     with ExitStack() as stack:
         session, device, survey = stack.enter_context(campaigns.on_device([a.name, b.name], context, what))
+        hot = campaigns.cooled(device, context)
         describe = [
             None if context.connection.is_here else stack.enter_context(described_here(one, source, runtime))
             for one, source, runtime in zip((spec.a, spec.b), sources, (a, b), strict=True)
@@ -123,10 +123,10 @@ def _measured(spec: DuetSpec, sources: Sources, context: Context) -> tuple[DuetM
         measured = duet.carry_out(device, survey, campaign, describe)
         held = campaigns.hold(device, context, what)
         device.close()
-        return measured, held
+        return measured, [*hot, *campaigns.beside(held)]
 
 
-def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured, held: Held) -> Duet:
+def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured, of_device: Sequence[Notice]) -> Duet:
     a, b = (
         _side(one, source, found)
         for one, source, found in zip((spec.a, spec.b), sources, (measured.a, measured.b), strict=True)
@@ -155,7 +155,7 @@ def _duet(spec: DuetSpec, sources: Sources, measured: DuetMeasured, held: Held) 
         wall_s=measured.wall_ns / 1e9,
         seed=spec.a.seed,
         log=measured.a.log + measured.b.log,
-        notices=(*duet_figures.notices(measured), *(one.text for one in campaigns.beside(held))),
+        notices=(*duet_figures.notices(measured), *(one.text for one in of_device)),
     )
 
 

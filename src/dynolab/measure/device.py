@@ -14,6 +14,8 @@ from dynolab.measure.order_bounds import SHORT_S, bound_s
 from dynolab.measure.orders import (
     LINE_MAX_BYTES,
     At,
+    Cool,
+    Cooled,
     Idle,
     Look,
     Place,
@@ -84,6 +86,10 @@ class Device:
                 details={"holders": [codec.encode(one) for one in found.others]},
             )
         return found
+
+    def cool(self, celsius: float, within_s: float) -> Cooled:
+        """Wait until the device is no hotter than this, at most for so long."""
+        return self._order(Verb.COOL, Cool(celsius, within_s), Cooled)
 
     def prepare(self, place: Place) -> Prepared:
         """Have the folders of a place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynolab.measure.holding import Claim
-from dynolab.measure.orders import Idle, Run, Turns
+from dynolab.measure.orders import Cool, Idle, Run, Turns
 
 SHORT_S = 900.0
 """For an order that has no length of its own. The slowest device that was seen, an emulated one, takes 20 s to import a runtime."""
@@ -19,6 +19,8 @@ def bound_s(document: object) -> float:
         return document.wait_s + SHORT_S
     if isinstance(document, Idle):
         return document.seconds + SHORT_S
+    if isinstance(document, Cool):
+        return document.within_s + SHORT_S
     if isinstance(document, Run):
         return _run_s(document) + SLACK_S
     if isinstance(document, Turns):

@@ -50,6 +50,8 @@ class Verb(StrEnum):
     HOLD = "hold"
     """:class:`~dynolab.measure.holding.Claim`, answered by :class:`~dynolab.measure.holding.Held`: the board is claimed until the executor
     ends. Said again, the answer names all who were there meanwhile."""
+    COOL = "cool"
+    """:class:`Cool`, answered by :class:`Cooled`: a device that is hotter than usual is waited for."""
     COMPILE_PYTHON = "compile_python"
     """:class:`Look`: the runtime's library is imported once outside the sandbox, so that Python keeps what it compiles; no answer."""
     SET_ASIDE = "set_aside"
@@ -141,6 +143,22 @@ class Idle:
     """For how long the device is watched; where it has no sensor that can be read, it answers at once."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cool:
+    """The temperature that the device may have, and how long it may take to come down to it."""
+
+    celsius: float
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cooled:
+    """The device's temperature in the end, None where it tells none, and how long that took."""
+
+    celsius: float | None
+    waited_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ LINKED = "linked-"
 """With a number, from 0: what the source of a model to link is fetched as, and the folder that it lies in."""
 NOTES_FILE = "notes.json"
 """In the folder of an attempt: what its agent has to say of the device with what is measured there, text by code of the notice."""
+COOL_FILE = "cool.json"
+"""In the same folder, of a board that is reached by an address: how hot it may be when a job begins, and how long it may take to cool down."""
 LIVE_LOG_BYTES = 64 << 10
 """How much of an attempt's log is told while it runs; the whole log follows at its end."""
 

@@ -24,6 +24,7 @@ from dynolab.agent.probing import EVERY_S, POSTPONED_S, Probing, take_here
 from dynolab.agent.turns import turn
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
+    COOL_FILE,
     NOTES_FILE,
     Assignment,
     ClaimRequest,
@@ -309,6 +310,23 @@ def served(door: Door, monkeypatch: pytest.MonkeyPatch, **parts: Any) -> Iterato
     agent._stopped.set()
     serving.join()
     yield agent
+
+
+def test_a_board_that_is_reached_is_told_how_hot_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the board itself can tell how hot it is: it is asked when the job begins."""
+    monkeypatch.setenv("DYNOLAB_AGENT_COOL_WITHIN_S", "45")
+    folders = list[str]()
+    door = Door(ProbeAnswer("good", cool_celsius=55.0))
+    door.jobs = 1
+
+    def carry_out(self: Attempt) -> Outcome:
+        folders.append((self._folder / COOL_FILE).read_text(encoding="utf-8"))
+        return Outcome()
+
+    monkeypatch.setattr(Attempt, "carry_out", carry_out)
+    with served(door, monkeypatch, address="ssh://board", probing=Probing(door, OFFER, take=lambda: SHOWN)):  # type: ignore[arg-type]  # as above
+        pass
+    assert json.loads(folders[0]) == {"cool_celsius": 55.0, "cool_within_s": 45.0}
 
 
 def test_a_hot_board_says_so_to_the_hub_before_it_takes_the_job_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ from dynolab.measure.holding import Claim, Held, length
 from dynolab.measure.identity import identity
 from dynolab.measure.orders import (
     At,
+    Cool,
+    Cooled,
     Idle,
     Look,
     Place,
@@ -60,6 +62,7 @@ class Executor:
             Verb.PREPARE: (Place, self.prepare),
             Verb.IDLE: (Idle, lambda wanted: energy_meter.idle(wanted.seconds)),
             Verb.HOLD: (Claim, self.hold),
+            Verb.COOL: (Cool, self.cool),
             Verb.REFERENCE: (Reference, self.reference),
             Verb.RUN: (Run, self.run),
             Verb.TURNS: (Turns, self.turns),
@@ -99,6 +102,19 @@ class Executor:
                 self._tell({"event": "note", "text": text})
             time.sleep(min(LOOK_EVERY_S, max(0.0, until - time.monotonic())))
         return held
+
+    def cool(self, wanted: Cool) -> Cooled:
+        """The temperature, as soon as it is low enough, and at the end of the wait in any case."""
+        begun = time.monotonic()
+        while (found := probe.celsius()) is not None and found > wanted.celsius:
+            waited_s = time.monotonic() - begun
+            if waited_s >= wanted.within_s:
+                break
+            if waited_s < LOOK_EVERY_S:
+                text = f"it cools down: {found:.1f} °C, and up to {wanted.celsius:.1f} °C is usual before a job"
+                self._tell({"event": "note", "text": text})
+            time.sleep(min(LOOK_EVERY_S, wanted.within_s - waited_s))
+        return Cooled(found, time.monotonic() - begun)
 
     def look(self, wanted: Look) -> Survey:
         """What this device is now. The reference kernel is none of it: it is asked for by itself."""
