@@ -19,7 +19,7 @@ SIZES_MIB = {DATA: 400, BLOBS: 128, AGENTS: 32}
 
 
 def set_up(folder: Path, stack: ExitStack) -> Scene:
-    """A hub whose data, blobs and agents are on disks of their own."""
+    """A hub whose data and blobs are on disks of their own, and so are two of its eight agents: they alone cannot use up a job's attempts."""
     disks = {what: folder / what.replace("'", "").replace(" ", "-") for what in SIZES_MIB}
     for what, place in disks.items():
         mount(place, SIZES_MIB[what], stack)
@@ -31,9 +31,13 @@ def set_up(folder: Path, stack: ExitStack) -> Scene:
     hub.start()
     stack.callback(hub.end)
     before = ("env", f"TMPDIR={disks[AGENTS]}")
-    agents = LightAgents(hub.url, hub.data / "agent.token", POOL, folder / "agents.log", count=8, before=before)
-    agents.start()
-    stack.callback(agents.kill)
+    token = hub.data / "agent.token"
+    for one in (
+        LightAgents(hub.url, token, POOL, folder / "agents.log", count=2, before=before),
+        LightAgents(hub.url, token, POOL, folder / "others.log", count=6, first=11),
+    ):
+        one.start()
+        stack.callback(one.kill)
     url, user = hub.url, hub.running.token
 
     def blows(draw: random.Random) -> Blow:

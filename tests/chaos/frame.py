@@ -27,7 +27,7 @@ from typing import Any
 
 from .devices import Blow
 from .light_agents import figure_of
-from .load import OVER, Load
+from .load import DEPENDENCY_FAILED, OVER, Load
 
 POOL = "drill"
 LEASE_S = 4.0
@@ -171,7 +171,7 @@ def _befall(scene: Scene, draw: random.Random, outcome: Outcome, for_s: float) -
 
 
 def _settled(load: Load, outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """The jobs as the hub tells them, once they are over or patience is."""
+    """The jobs as the hub tells them, once they are over or patience is; those that were deleted are gone."""
     end, jobs = time.monotonic() + PEACE_S, dict[str, dict[str, Any]]()
     say(f"{len(load.acknowledged)} jobs were acknowledged; now there is peace")
     open_ = list(load.acknowledged)
@@ -180,7 +180,8 @@ def _settled(load: Load, outcome: Outcome) -> dict[str, dict[str, Any]]:
             try:
                 job = load.ask("GET", f"jobs/{job_id}")
             except AssertionError as error:
-                outcome.lost.append(f"{job_id}: {error}")
+                if job_id not in load.deleted:
+                    outcome.lost.append(f"{job_id}: {error}")
                 open_.remove(job_id)
                 continue
             jobs[job_id] = job
@@ -196,20 +197,16 @@ def judge(load: Load, jobs: Mapping[str, dict[str, Any]], outcome: Outcome) -> N
     outcome.acknowledged, outcome.statuses = len(load.acknowledged), load.statuses
     if load.without_retry_after:
         outcome.wrong.append(f"{load.without_retry_after} answers 503 without Retry-After")
+    outcome.wrong += [f"{job_id} was deleted, and is there" for job_id in load.deleted & set(jobs)]
+    outcome.states["deleted"] += len(load.deleted)
     for job_id, job in jobs.items():
         outcome.states[job["state"]] += 1
-        done = [one for one in job["attempts"] if one["state"] == "done"]
         if job["state"] not in OVER:
             outcome.stuck.append(f"{job_id} is {job['state']}")
-        if len(done) > 1:
-            outcome.doubled.append(f"{job_id} was done {len(done)} times")
-        told = (job.get("summary") or {}).get("estimated_inference_time_ns")
-        if job["state"] == "done" and told != figure_of(job_id):
-            outcome.lost.append(f"{job_id} is done, and its figure is {told}, not {figure_of(job_id)}")
-        if job["state"] == "failed":
-            reasons = job["failure"]["details"].get("attempts", [])
-            if len(reasons) != 3:
-                outcome.lost.append(f"{job_id} failed, not for three lost attempts: {job['failure']['message']}")
+        if (count := sum(one["state"] == "done" for one in job["attempts"])) > 1:
+            outcome.doubled.append(f"{job_id} was done {count} times")
+        if why := _not_rightly(load, job_id, job, jobs):
+            outcome.lost.append(f"{job_id} is {job['state']}: {why}")
     keys = Counter(job["name"] for job in jobs.values())
     outcome.doubled += [f"{key} was made {count} times" for key, count in keys.items() if count > 1]
     waited = sorted(load.waited_s)
@@ -230,6 +227,21 @@ def hub_check(data: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     assert done.returncode in (0, 1), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _not_rightly(load: Load, job_id: str, job: Mapping[str, Any], jobs: Mapping[str, dict[str, Any]]) -> str:
+    """Why a job did not end as it should have; empty: it did, or has not ended."""
+    told = (job.get("summary") or {}).get("estimated_inference_time_ns")
+    if job["state"] == "done" and told != figure_of(job_id):
+        return f"its figure is {told}, not {figure_of(job_id)}"
+    if job["state"] == "cancelled" and job_id not in load.cancelled:
+        return "nobody asked for that"
+    if job["state"] == "failed":
+        failure, needed = job["failure"], jobs.get(load.needed.get(job_id, ""), {}).get("state")
+        rightly = needed in ("failed", "cancelled") if failure["code"] == DEPENDENCY_FAILED else False
+        if not rightly and len(failure["details"].get("attempts", [])) != 3:
+            return f"not for three lost attempts: {failure['message']}"
+    return ""
 
 
 def judge_check(found: Mapping[str, Any], outcome: Outcome) -> None:

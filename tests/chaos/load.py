@@ -1,4 +1,4 @@
-"""Load: models are uploaded and jobs submitted without a pause, and what the hub acknowledged is kept in mind."""
+"""Load: models are uploaded, jobs submitted, cancelled and deleted without a pause, and what the hub acknowledged is kept in mind."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ import httpx
 OVER = ("done", "failed", "cancelled")
 TRY_S = 40.0
 """The longest that one request is waited for: the official client's own patience is 28 s."""
-MODEL_EVERY = 20
-"""Jobs to a model."""
+MODEL_EVERY, MODELS_KEPT = 20, 2
+"""Jobs to a model; older ones are deleted."""
+WAITS_EVERY, CANCELS_EVERY, DELETES_EVERY = 5, 9, 4
+"""Of so many jobs one waits for that before it, one is cancelled at once, and one is deleted once it is over."""
+DEPENDENCY_FAILED = "DependencyFailed"
 
 
 class Load:
@@ -27,6 +30,12 @@ class Load:
         self.acknowledged: dict[str, str] = {}
         """The idempotency key of each job, by its id."""
         self.models: list[str] = []
+        self.cancelled: set[str] = set()
+        """Jobs of which a cancel was asked for: they may be done before it came."""
+        self.deleted: set[str] = set()
+        """Jobs that the hub said are deleted: they are to be gone."""
+        self.needed: dict[str, str] = {}
+        """The job that a job waits for."""
         self.statuses: Counter[str] = Counter()
         self.without_retry_after = 0
         self.waited_s: list[float] = []
@@ -51,18 +60,21 @@ class Load:
     def close(self) -> None:
         self._http.close()
 
-    def ask(self, method: str, path: str, body: object = None, *, key: str = "", last: bool = True) -> Any:
-        """The answer's document, tried until it comes; ``last``: also once the load is to end."""
-        headers = {"Idempotency-Key": key} if key else {}
-        while True:
-            answer = self._sent(method, f"{self._url()}/api/hub/v1/{path}", headers=headers, json=body)
-            if answer is not None:
-                return answer.json()
-            if self._ended.is_set() and not last:
-                return None
-            time.sleep(0.3)
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """The answer's document, tried until it comes. Raises :class:`AssertionError` for a refusal."""
+        return self._answer(method, path, body).json()
 
-    def _sent(self, method: str, url: str, **rest: Any) -> httpx.Response | None:
+    def _answer(
+        self, method: str, path: str, body: object = None, *, key: str = "", refused: tuple[int, ...] = ()
+    ) -> httpx.Response:
+        """The answer, tried until it comes; ``refused``: with which of these a refusal is no mistake."""
+        headers = {"Idempotency-Key": key} if key else {}
+        url = f"/api/hub/v1/{path}"
+        while (answer := self._sent(method, self._url() + url, refused, headers=headers, json=body)) is None:
+            time.sleep(0.3)
+        return answer
+
+    def _sent(self, method: str, url: str, refused: tuple[int, ...] = (), **rest: Any) -> httpx.Response | None:
         """The answer; None where it is to be asked again. Raises :class:`AssertionError` for a refusal."""
         try:
             answer = self._http.request(method, url, **rest)
@@ -73,7 +85,9 @@ class Load:
         if answer.status_code in (503, 429, 507):
             self.without_retry_after += answer.status_code == 503 and "retry-after" not in answer.headers
             return None
-        assert answer.is_success, f"{method} {url}: {answer.status_code} {answer.text[:500]}"
+        assert answer.is_success or answer.status_code in refused, (
+            f"{method} {url}: {answer.status_code} {answer.text[:500]}"
+        )
         return answer
 
     def _run(self) -> None:
@@ -85,6 +99,9 @@ class Load:
                     continue
                 if number % MODEL_EVERY == 0:
                     self._upload(number)
+                    self._clear()
+                if number % 3 == 0:
+                    self._settle()
                 self._submit(number)
                 number += 1
                 self._ended.wait(1 / self._per_s)
@@ -113,23 +130,43 @@ class Load:
 
     def _submit(self, number: int) -> None:
         key, began = f"job {number}", time.monotonic()
-        asked = {
+        asked: dict[str, object] = {
             "kind": "profile",
             "model_id": self.models[-1],
             "name": key,
             "device": {"name": self._pool, "os": "", "attributes": []},
         }
-        found = self.ask("POST", "jobs", asked, key=key, last=True)
-        self.acknowledged[found["id"]] = key
-        self._open.append(found["id"])
+        needed = self._open[-1] if number % WAITS_EVERY == 0 and self._open else ""
+        asked |= {"waits_for": [needed]} if needed else {}
+        answer = self._answer("POST", "jobs", asked, key=key, refused=(409, 422) if needed else ())
+        if not answer.is_success:
+            assert answer.json()["code"] == DEPENDENCY_FAILED, answer.text
+            return
+        job_id = answer.json()["id"]
+        self.acknowledged[job_id] = key
         self.waited_s.append(time.monotonic() - began)
+        self._open.append(job_id)
+        if needed:
+            self.needed[job_id] = needed
+        if number % CANCELS_EVERY == 0:
+            self.cancelled.add(job_id)
+            self._answer("POST", f"jobs/{job_id}/cancel", refused=(409,))  # it may be over already
 
     def _settle(self) -> None:
-        """Those that were over when they were looked at wait no more."""
+        """Those that were over when they were looked at wait no more; some are deleted then."""
         for job_id in self._open[:5]:
-            job = self.ask("GET", f"jobs/{job_id}", last=False)
-            if job is None:
-                return
-            if job["state"] in OVER:
-                self._open.remove(job_id)
+            job = self.ask("GET", f"jobs/{job_id}")
+            if job["state"] not in OVER:
+                continue
+            self._open.remove(job_id)
+            needed = job_id in self.needed.values() or job_id in self.needed
+            if not needed and int(self.acknowledged[job_id].split()[1]) % DELETES_EVERY == 0:
+                self._answer("DELETE", f"jobs/{job_id}", refused=(404,))  # an answer that was lost: it is gone already
+                self.deleted.add(job_id)
         self._ended.wait(0.2)
+
+    def _clear(self) -> None:
+        """Delete models that are older than those that are kept, as far as no job that is not over uses them."""
+        for model in self.models[:-MODELS_KEPT]:
+            if self._answer("DELETE", f"models/{model}", refused=(404, 409)).status_code != 409:
+                self.models.remove(model)

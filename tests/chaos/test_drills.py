@@ -70,7 +70,7 @@ def judged_of(*jobs: dict[str, Any]) -> Outcome:
 
 
 def test_what_holds_is_let_pass() -> None:
-    three = {"details": {"attempts": [1, 2, 3]}, "message": "lost"}
+    three = {"code": "DeviceLost", "details": {"attempts": [1, 2, 3]}, "message": "lost"}
     assert judged_of(job(1), job(2, state="failed", failure=three, attempts=[])).holds
 
 
@@ -82,7 +82,9 @@ def test_what_holds_is_let_pass() -> None:
         ("doubled", {"name": "job 1"}),
         ("lost", {"summary": {"estimated_inference_time_ns": 5}}),
         ("lost", {"summary": None}),
-        ("lost", {"state": "failed", "failure": {"details": {}, "message": "who knows"}}),
+        ("lost", {"state": "failed", "failure": {"code": "Bug", "details": {}, "message": "who knows"}}),
+        ("lost", {"state": "failed", "failure": {"code": "DependencyFailed", "details": {}, "message": "x"}}),
+        ("lost", {"state": "cancelled"}),
     ],
 )
 def test_what_does_not_hold_is_counted(column: str, changes: dict[str, Any]) -> None:

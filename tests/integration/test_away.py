@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from sqlalchemy import text
@@ -16,7 +17,7 @@ pytest.importorskip("pgqueuer")
 
 from dynolab.errors import Unavailable
 from dynolab.hub.store import connecting, database
-from dynolab.hub.store.postgres import Postgres
+from dynolab.hub.store.postgres import Postgres, running
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .test_kills import (
@@ -156,3 +157,33 @@ def test_a_statement_that_takes_too_long_is_ended_and_may_be_asked_again(
         asyncio.run(drill())
     finally:
         server.stop()
+
+
+def test_a_database_that_takes_no_writes_is_away_until_it_does(tmp_path: Path) -> None:
+    """As a standby that was not promoted yet, to which a proxy leads already: SQLSTATE 25006 (Appendix A of PostgreSQL's manual)."""
+    with running_hub(tmp_path, "--no-agent", environment=SHORT_LEASE) as hub:
+        user = user_of(hub)
+        user.model()
+        dsn = connecting.plain(str(running(hub.data / "postgres")))
+
+        def made() -> httpx.Response:
+            headers = {"Authorization": f"Bearer {hub.token}"}
+            asked = {"name": "net", "kind": "onnx"}
+            return httpx.post(f"{hub.url}/api/hub/v1/models", headers=headers, json=asked, timeout=30)
+
+        asyncio.run(said(dsn, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"))
+        until(lambda: made().status_code != 201, "the end of writes")
+        answer = made()
+        assert answer.status_code == 503, answer.text
+        assert "retry-after" in answer.headers
+        back = "SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only"
+        asyncio.run(said(dsn, *back, "SELECT pg_reload_conf()"))
+        until(lambda: made().status_code == 201, "writes")
+    assert "Traceback" not in "".join(hub.lines)
+
+
+async def said(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    for one in statements:
+        await connection.execute(one)
+    await connection.close()

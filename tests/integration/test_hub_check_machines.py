@@ -107,6 +107,15 @@ def test_a_blob_that_is_not_whole_is_found(stopped: RunningHub, spoil: Callable[
     assert problem["since"]
 
 
+def test_a_removal_that_was_cut_short_after_the_objects_is_no_loss(stopped: RunningHub) -> None:
+    server = Postgres.start(stopped.data / "postgres")
+    try:
+        asyncio.run(sql(server.dsn, "INSERT INTO blob (id, bytes, keys) VALUES ('b1', 5, '{attempts/gone}')"))
+        assert wrong(checked(stopped)) == []
+    finally:
+        server.stop()
+
+
 def test_bytes_that_were_altered_are_found_when_they_are_read(stopped: RunningHub) -> None:
     [path] = objects(stopped)
     content = path.read_bytes()

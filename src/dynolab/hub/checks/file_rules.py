@@ -7,13 +7,13 @@ from dynolab.hub.checks.job_rules import KEEP
 from dynolab.hub.store.tables import blob, metadata
 
 SWEPT = "the hub's sweep of files removes it: look into the hub's log for why it does not"
-_OWNED = " AND ".join(
+UNOWNED = " AND ".join(
     f"NOT EXISTS (SELECT 1 FROM {key.parent.table.name} r WHERE r.{key.parent.name} = b.id)"
     for table in metadata.sorted_tables
     for key in sorted(table.foreign_keys, key=lambda one: one.parent.name)
     if key.column is blob.c.id
 )
-"""Of a blob that nothing refers to, whichever table's columns do that."""
+"""Whether nothing refers to the blob ``b``, whichever table's columns do that."""
 
 RULES = (
     Rule(
@@ -21,7 +21,7 @@ RULES = (
         "a blob is part of a model, dataset, job or attempt, or is removed",
         f"""
         SELECT 'blob ' || b.id, b.bytes || ' bytes that nothing refers to', b.created_at FROM blob b
-        WHERE b.created_at < now() - make_interval(secs => CAST(:blob_grace_s AS float) + 600) AND {_OWNED}
+        WHERE b.created_at < now() - make_interval(secs => CAST(:blob_grace_s AS float) + 600) AND {UNOWNED}
         """,
         SWEPT,
         needs_hub=True,

@@ -19,7 +19,7 @@ from dynolab.hub.store.blobs import folder_of
 SKEW_MOST_S = 60.0
 """Object stores of clouds refuse requests from 15 minutes on (Amazon S3: RequestTimeTooSkewed)."""
 FULL_BYTES, FULL_SHARE = 256 << 20, 0.01
-"""With less free than the one, or this share, the next large file or the database's log does not fit."""
+"""With less free than the share, or than the one where that is a tenth, the next large file or the database's log does not fit."""
 NEARLY_BYTES, NEARLY_SHARE = 10 << 30, 0.1
 """With less free than both an operator should see to it."""
 
@@ -64,7 +64,7 @@ def disks(settings: Settings) -> list[Finding]:
         told = os.statvfs(folder)
         free, all_ = told.f_bavail * told.f_frsize, told.f_blocks * told.f_frsize
         problem = Problem(what, f"{free:,} of {all_:,} bytes are free on the disk of {folder}")
-        if free < FULL_BYTES or free < FULL_SHARE * all_:
+        if free < FULL_SHARE * all_ or free < min(FULL_BYTES, NEARLY_SHARE * all_):
             full.append(problem)
         elif free < NEARLY_BYTES and free < NEARLY_SHARE * all_:
             nearly.append(problem)

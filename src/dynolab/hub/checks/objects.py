@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
 from dynolab.hub.checks.base import SHOWN_MOST, Finding, Problem
+from dynolab.hub.checks.file_rules import UNOWNED
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.backup import whose
 from dynolab.hub.store.blobs import OWNER, Blobs, Listed, folder_of
@@ -169,8 +170,9 @@ class ObjectChecks:
         sizes = [await self._size(blobs, key) for key in row.keys]
         if not any(size is None for size in sizes) and sum(size or 0 for size in sizes) == row.bytes:
             return True
-        if not await self._holds_still(select(blob.c.id).where(blob.c.id == row.id)):
-            return False  # it was deleted meanwhile
+        needed = text(f"SELECT b.id FROM blob b WHERE b.id = :id AND NOT ({UNOWNED})").bindparams(id=row.id)
+        if not await self._holds_still(needed):
+            return False  # it was deleted meanwhile, or its removal was cut short after its objects: that is done again
         what = f"blob {row.id}: {await whose(self._connection, row.id)}"
         for key, size in zip(row.keys, sizes, strict=True):
             if size is None:

@@ -29,6 +29,7 @@ POOL_WAIT_S = 25.0
 AWAY_S = 5.0
 """How long a request waits for a database that does not answer before it is told to come again: a restart takes less."""
 AWAY_POLL_S = 0.05
+READ_ONLY = "25006"
 FROM_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
 """What the driver itself raises; the third one, where a statement follows an end that it has not understood yet."""
 MAKER = "schema_made_by"
@@ -130,6 +131,8 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         yield connection
     except (DBAPIError, PendingRollbackError, *FROM_DRIVER) as error:
+        if getattr(getattr(error, "orig", error), "sqlstate", None) == READ_ONLY:
+            await connection.invalidate()  # another may lead to the server that writes
         if is_away(error) or below.is_closed():
             raise Unavailable("the database went away, or had no time", hint="ask again") from error
         raise
@@ -160,7 +163,8 @@ def is_away(error: BaseException | None) -> bool:
     """Whether an error says that the database cannot be reached, or undid a transaction that may be tried again.
 
     By SQLSTATE (Appendix A of PostgreSQL's manual): 08 connection exceptions, 53 too few resources, 57 shut down, not up
-    yet or out of time, 40 rolled back because of others. The driver's own errors have none: a connection that is closed, or
+    yet or out of time, 58 its machine's disks, 40 rolled back because of others; and 25006, a standby that was not promoted yet,
+    or a server that was set to take no writes. The driver's own errors have none: a connection that is closed, or
     whose end came in the middle of an answer, which it then does not understand.
     """
     if isinstance(error, DBAPIError):
@@ -170,7 +174,7 @@ def is_away(error: BaseException | None) -> bool:
     state = str(getattr(error, "sqlstate", None) or "")
     lost = isinstance(error, OSError | NoConnection | PendingRollbackError | asyncpg.InternalClientError)
     lost = lost or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error))
-    return lost or state.startswith(("08", "53", "57", "40"))
+    return lost or state == READ_ONLY or state.startswith(("08", "53", "57", "58", "40"))
 
 
 def known() -> set[str]:
