@@ -127,6 +127,8 @@ TABLE: dict[str, set[str]] = {
 
 
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /api/agent/v1/attempts/{attempt}/uploads": {"json": {"what": "log", "bytes": 3}},
+    "POST /api/agent/v1/attempts/{attempt}/uploads/complete": {"json": {"upload": "x", "etags": []}},
     "PUT /api/hub/v1/devices/{id}/health": {"json": {"quarantine": False}},
     "PATCH /api/v1/jobs/{id}/": {"content": pb.JobPublicUpdate(name="new").SerializeToString()},
     "POST /submit/uploads/{what}/{id}/complete": {"json": {"upload": "x", "etags": []}},
@@ -286,6 +288,7 @@ NOT_THERE = {
     "DELETE /api/hub/v1/trusted/{owner}", "POST /files/forms/{token}", "POST /api/v1/users/auth/login/", "POST /devices/trust",
     "POST /api/hub/v1/trusted", "POST /devices/pools/{id}/grant", "POST /sign-in", "GET /graph/file/{token}/{name}",
     "PUT /api/hub/v1/account/password", "POST /account/password", "GET /submit/jobs", "POST /submit/uploads/{what}",
+    "POST /api/agent/v1/attempts/{attempt}/uploads/complete",
     "GET /compare/layers", "GET /compare/report/{format}", "GET /compare", "POST /sign-out", "GET /traces/{token}/{name}",
 }  # fmt: skip
 """Where the one who may ask gets a refusal as well: there is no such thing yet, or what is asked is not said."""

@@ -92,7 +92,7 @@ class DirectTransfers:
             await self._asked(lambda: self._calls.delete_object(**place))
             came = 0 if stored is None else stored[0]
             raise errors.SpecInvalid(f"{came} bytes have arrived, {size} were announced", hint="upload it again")
-        return Stored(key, stored[0], stored[1])
+        return Stored(key, stored[0], stored[1], None)
 
     async def abort(self, key: str, upload: str) -> None:
         """Have the store forget an upload and what came of it."""
@@ -143,7 +143,7 @@ class DirectTransfers:
         if size not in (None, before[0]):
             await self._asked(lambda: self._calls.delete_object(**self._place(own)))
             raise errors.SpecInvalid(f"{before[0]} bytes have arrived, {size} were announced", hint="upload it again")
-        return Stored(own, before[0], before[1])
+        return Stored(own, before[0], before[1], None)
 
     def address(self, key: str, name: str) -> str:
         """Where an object is read for a while, as a file of this name."""
