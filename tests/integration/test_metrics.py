@@ -120,6 +120,7 @@ def test_uploads_are_counted_with_their_bytes(hub: RunningHub, client: Client, t
 
 
 def test_an_agent_that_is_lost_is_counted(hub: RunningHub, door: HubDoor, client: Client, model: Any) -> None:
+    door.claim(ClaimRequest(AGENT_PROTOCOL, BOARD, 0.0))
     lost = value(scraped(hub), "dynolab_leases_expired_total")
     job = submit(hub, model)
     assert door.claim(ClaimRequest(AGENT_PROTOCOL, BOARD, 10.0)) is not None
