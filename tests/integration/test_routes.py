@@ -17,7 +17,7 @@ pytest.importorskip("pgqueuer")
 
 from dynolab.hub.aihub import datasets, devices, jobs, models, sharing, users
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
-from dynolab.hub.api import agents, files
+from dynolab.hub.api import agents, files, metrics
 from dynolab.hub.api.application import create_api
 from dynolab.hub.pages.application import create_pages
 from dynolab.testing.databases import OwnDatabase
@@ -25,6 +25,7 @@ from dynolab.testing.running_hub import RunningHub
 
 from .test_pools import Person, introduce
 
+ENVIRONMENT = {"DYNOLAB_METRICS_TOKEN": "a-token-that-nobody-here-has"}
 ROLES = ("anonymous", "owner", "other", "agent", "other agent", "revoked", "revoked agent")
 MARK = "private-" + secrets.token_hex(4)
 """Is in the names of all that the owner has: nobody else ever reads it."""
@@ -37,6 +38,8 @@ OWNER = {"owner"}
 AGENTS = {"agent", "other agent"}
 CLAIMANT = {"agent"}
 """About an attempt, of which only the token that claimed it is heard."""
+NOBODY: set[str] = set()
+"""No account's token opens it (tests/integration/test_metrics.py)."""
 HOLDER = EVERYBODY
 """Whoever has the address, which ends with its maker's access (tests/integration/test_pools.py)."""
 
@@ -46,6 +49,7 @@ TABLE: dict[str, set[str]] = {
     "GET /": EVERYBODY, "GET /definitions": EVERYBODY, "GET /sign-in": EVERYBODY, "POST /sign-in": EVERYBODY,
     "GET /sign-in/oidc": EVERYBODY, "GET /sign-in/oidc/callback": EVERYBODY, "GET /sign-out/oidc": EVERYBODY,  # there is a provider, or not
     "GET /welcome/{invitation}": EVERYBODY, "POST /sign-out": EVERYBODY, "POST /language": EVERYBODY,
+    "GET /metrics": NOBODY,
     "GET /assets/{digest}/{name}": EVERYBODY, "GET /graph/viewer/{name}": EVERYBODY,
     "GET /wheels/{name}": EVERYBODY,
     "GET /devices": EVERYBODY, "GET /account": EVERYBODY,  # on to the page with a slash
@@ -144,7 +148,12 @@ BODIES: dict[str, dict[str, Any]] = {
 
 def routes() -> list[str]:
     """Every verb and path that the hub answers to."""
-    mounted = [("", create_pages().routes), ("/api/agent/v1", agents.routes), ("/files", files.routes)]
+    mounted = [
+        ("", metrics.routes),
+        ("", create_pages().routes),
+        ("/api/agent/v1", agents.routes),
+        ("/files", files.routes),
+    ]
     mounted += [("/api/v1", room.routes) for room in (devices, models, datasets, jobs, sharing, users)]
     found = [
         f"{verb} {base}{route.path}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -19,10 +20,12 @@ from starlette.routing import Mount, Route
 from dynolab import errors
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
 from dynolab.hub.api import agents, files
+from dynolab.hub.api import metrics as metrics_door
 from dynolab.hub.api.errors import answer, hung_up
 from dynolab.hub.middleware.lazy import LazyApp
 from dynolab.hub.middleware.post_rate_limit import PostRateLimit
 from dynolab.hub.middleware.request_checks import PathRules, RequestChecks
+from dynolab.hub.middleware.request_metrics import RequestMetrics
 from dynolab.hub.oidc_settings import oidc_settings
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
@@ -33,6 +36,7 @@ from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.tables import setting
+from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
 from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
@@ -145,10 +149,15 @@ def create(settings: Settings, hub: Hub) -> Starlette:
             Mount("/api/agent/v1", app=wired(agent_door)),
             Mount("/files", app=wired(file_door)),
             Route("/healthz", health),
+            *metrics_door.routes,
             Mount("/", app=LazyApp(lambda: wired(_pages()))),
         ],
         lifespan=_lifespan,
-        middleware=[Middleware(RequestChecks, paths=_path_rules(settings), rates=rates)],
+        middleware=[
+            Middleware(RequestMetrics),
+            Middleware(RequestChecks, paths=_path_rules(settings), rates=rates),
+        ],
+        exception_handlers={errors.Error: answer},
     )
     return wired(app)
 
@@ -219,14 +228,23 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def _again_and_again(sweep: Callable[[Hub], Awaitable[None]], hub: Hub, every_s: float) -> None:
     """Sweep as long as the hub runs; a database that is away for a while is no end."""
+    name, loop = sweep.__name__.removeprefix("sweep_"), asyncio.get_running_loop()
+    metrics.SWEEP_DONE.labels(name).set(time.time())
+    failures = metrics.SWEEP_FAILURES.labels(name)
     while True:
+        due_s = loop.time() + every_s
         await asyncio.sleep(every_s)
+        if every_s == SWEEP_EVERY_S:
+            metrics.LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due_s))
         try:
-            await sweep(hub)
+            with metrics.SWEEP_SECONDS.labels(name).time():
+                await sweep(hub)
+            metrics.SWEEP_DONE.labels(name).set(time.time())
             if sweep in NOTED:
                 async with hub.database.single() as connection:
                     await note_sweep(connection, sweep.__name__)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises while the database is away: the next sweep tries again
+            failures.inc()
             log.warning("%s failed: %s", sweep.__name__, error)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 SECRET = "***"
+SCRAPE_TOKEN_LEAST = 16
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):([^?]*)(?=@)")
 _PASSWORD_ARGUMENT = re.compile(r"(?<=[?&])(password|sslpassword)=[^&]*")
@@ -244,6 +245,13 @@ def provider_address(url: str) -> str:
     if not is_safe_url(url) or urlsplit(url).query:
         raise ValueError("is no address of a provider that nobody on the way can pretend to be")
     return url
+
+
+def scrape_token(text: str) -> str:
+    """A secret that opens the metrics. Nothing holds up guesses: so a short one is refused."""
+    if len(text) < SCRAPE_TOKEN_LEAST or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("is too short, or holds what no header can")
+    return text
 
 
 def domain(text: str) -> str:

@@ -23,6 +23,7 @@ from dynolab.hub.setting_types import (
     network,
     provider_address,
     public_address,
+    scrape_token,
     store_address,
 )
 
@@ -122,6 +123,12 @@ class Settings:
         None, File(), "with tls_key the hub speaks HTTPS and nothing else (PEM)", option="--tls-certificate"
     )
     tls_key: Path | None = declared(None, File(), "the certificate's key (PEM)", option="--tls-key")
+
+    metrics_token: str | None = declared(
+        None,
+        Text(scrape_token, "at least 16 letters and digits, such as `openssl rand -hex 24` makes", secret=True),
+        "who sends it may read /metrics; none: nobody may",
+    )
 
     oidc_issuer: str | None = declared(
         None,

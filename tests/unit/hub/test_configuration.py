@@ -49,6 +49,7 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
 
 
 EVERY: dict[str, tuple[object, str]] = {
+    "metrics_token": ("a-secret-in-a-file", "another-in-the-environment"),
     "port": (0, "65535"),
     "database_url": ("postgresql://u@h/d", "postgres://u@h/d"),
     "database_direct_url": ("postgresql://u@h/d", "postgres://u@h/d"),

@@ -36,6 +36,8 @@ class Claimed:
 
     entry: int
     payload: str
+    waited_s: float
+    """How long it was in the queue, by the database's clock."""
 
 
 class Queue(Protocol):
@@ -69,7 +71,10 @@ class PgQueue:
     async def claim(self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID) -> Claimed | None:
         wanted = {QueueEntrypoint(queue): EntrypointExecutionParameter(0) for queue in queues}
         found = await _queries(connection).dequeue(1, wanted, QueueManagerId(claimant), None, FOREVER)
-        return Claimed(int(found[0].id), (found[0].payload or b"").decode()) if found else None
+        if not found:
+            return None
+        waited_s = max(0.0, (found[0].updated - found[0].created).total_seconds())
+        return Claimed(int(found[0].id), (found[0].payload or b"").decode(), waited_s)
 
     async def wake(self, connection: AsyncConnection, queue: str) -> None:
         await _below(connection).execute("SELECT pg_notify($1, $2)", CHANNEL, queue)

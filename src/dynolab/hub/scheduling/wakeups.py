@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from dynolab.hub.scheduling.queue import CHANNEL
+from dynolab.hub.telemetry import metrics
 
 RECONNECT_EVERY_S = 0.25
 ALIVE_EVERY_S = 5.0
@@ -104,6 +105,7 @@ class Wakeups:
         try:
             await connection.add_listener(CHANNEL, lambda *notified: self._heard(notified[3]))
             self.revision = next(self._revisions)
+            metrics.LISTENING.set(1)
             self.wake_all()  # what was notified while nobody listened
             while not ended.is_set():
                 with suppress(TimeoutError):
@@ -112,5 +114,6 @@ class Wakeups:
                 await connection.execute("SELECT 1", timeout=ALIVE_WITHIN_S)
         finally:
             self.revision = None
+            metrics.LISTENING.set(0)
             with suppress(Exception):
                 await connection.close(timeout=1)

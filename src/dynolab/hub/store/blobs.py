@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from dynolab import errors, private_files
+from dynolab.hub.telemetry import metrics
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -124,8 +125,9 @@ class Blobs:
             if len(begun) > AT_ONCE_BYTES:
                 break
         else:
-            with self._answering(write=True):
+            with self._answering("put", write=True):
                 result = await obstore.put_async(self._store, key, bytes(begun))
+            metrics.BLOB_BYTES.labels("written").inc(len(begun))
             return Stored(key, len(begun), (result["e_tag"] or key).strip('"'), hashlib.sha256(begun).hexdigest())
         count, digest = len(begun), hashlib.sha256(begun)
 
@@ -138,16 +140,19 @@ class Blobs:
                     digest.update(chunk)
                     yield bytes(chunk)
 
-        with self._answering(write=True):
+        with self._answering("put_stream", write=True):
             result = await obstore.put_async(self._store, key, counted(), chunk_size=PART_BYTES)
+        metrics.BLOB_BYTES.labels("written").inc(count)
         return Stored(key, count, (result["e_tag"] or key).strip('"'), digest.hexdigest())
 
     async def stream(self, keys: Sequence[str]) -> AsyncIterator[bytes]:
         """The bytes of several objects, one after the other. Raises FileNotFoundError."""
-        with self._answering():
-            for key in keys:
+        for key in keys:
+            with self._answering("get"):
                 found = await obstore.get_async(self._store, key)
+            with self._answering():
                 async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+                    metrics.BLOB_BYTES.labels("read").inc(len(chunk))
                     yield bytes(chunk)
 
     def open(self, key: str) -> tuple[int, Iterator[bytes]]:
@@ -163,7 +168,7 @@ class Blobs:
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; those that are gone already are no error."""
-        with self._answering():
+        with self._answering("delete"):
             for key in keys:
                 with suppress(FileNotFoundError):
                     await obstore.delete_async(self._store, key)
@@ -174,7 +179,7 @@ class Blobs:
 
     async def pages(self, prefix: str) -> AsyncIterator[list[str]]:
         """The same in pages, in no order: there may be millions."""
-        with self._answering():
+        with self._answering():  # not timed: whoever asks does other things between two pages
             async for batch in obstore.list(self._store, prefix, chunk_size=PAGE):
                 yield [meta["path"] for meta in batch]
 
@@ -219,10 +224,14 @@ class Blobs:
                             path.unlink()
 
     @contextmanager
-    def _answering(self, *, write: bool = False) -> Iterator[None]:
-        """What goes wrong within becomes :class:`Unavailable`; FileNotFoundError passes, but for what is written."""
+    def _answering(self, operation: str = "", *, write: bool = False) -> Iterator[None]:
+        """What goes wrong within becomes :class:`Unavailable`; FileNotFoundError passes, but for what is written.
+
+        ``operation``: what it is counted and timed as; empty: it is not.
+        """
         try:
-            yield
+            with metrics.blob_operation(operation) if operation else nullcontext():
+                yield
         except FileNotFoundError as error:
             if write:
                 raise self._away(error) from error

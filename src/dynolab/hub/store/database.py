@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +15,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from dynolab.errors import Conflict, Unavailable
 from dynolab.hub.store.connecting import BEGIN, engine, refusal, told
 from dynolab.hub.store.prepared import driver
+from dynolab.hub.store.statement_times import watch_statements
+from dynolab.hub.telemetry import metrics
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -36,6 +40,8 @@ MAKER = "schema_made_by"
 """The setting with the version of the schema, and that of the dynolab that made it."""
 UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
+COMMITTED = "dynolab_committed"
+"""What is to be done once the transaction at hand is committed, in the connection's ``info``."""
 
 
 class Database:
@@ -51,7 +57,9 @@ class Database:
 
     def _pool(self, size: int) -> AsyncEngine:
         pooled = self._direct_url is not None
-        return engine(self.url, pooled=pooled, pool_size=size, max_overflow=0, pool_timeout=POOL_WAIT_S)
+        made = engine(self.url, pooled=pooled, pool_size=size, max_overflow=0, pool_timeout=POOL_WAIT_S)
+        watch_statements(made)
+        return made
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -62,17 +70,22 @@ class Database:
         """
         async with self.single() as connection:
             below, ended = driver(connection), False
+            committed: list[Callable[[], None]] = []
+            connection.info[COMMITTED] = committed
             try:
                 await below.execute("BEGIN" if self._direct_url is None else BEGIN)
                 yield connection
                 await below.execute("COMMIT")
                 ended = True
+                for call in committed:
+                    call()
             except BaseException:
                 with suppress(*FROM_DRIVER):
                     await below.execute("ROLLBACK")
                     ended = True
                 raise
             finally:
+                connection.info.pop(COMMITTED, None)
                 if not ended:  # lost, or cut off: nobody may go on with what it left open
                     await connection.invalidate()
 
@@ -112,17 +125,34 @@ class Database:
         async with _connected(self._apart) as connection:
             await connection.execute(text("SELECT 1"))
 
+    def connections(self) -> tuple[int, int]:
+        """How many connections of the pool are in use, and how many are idle."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool), "SQLAlchemy's own choice for this driver"
+        return pool.checkedout(), pool.checkedin()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
         await self._apart.dispose()
 
 
+def after_commit(connection: AsyncConnection, call: Callable[[], None]) -> None:
+    """Do something once the transaction at hand is committed; without one, at once. For what counts what was done."""
+    committed = connection.info.get(COMMITTED)
+    if committed is None:
+        call()
+    else:
+        committed.append(call)
+
+
 @asynccontextmanager
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection that stands. What tells that the database is away becomes :class:`Unavailable`."""
+    begun = time.perf_counter()
     try:
         connection = await _connect(engine)
+        metrics.CONNECTION_SECONDS.observe(time.perf_counter() - begun)
     except Exception as error:
         if is_away(error) or refusal(error) is not None:
             raise Unavailable(f"the database does not answer ({type(error).__name__})", hint="ask again") from error

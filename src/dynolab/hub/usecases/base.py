@@ -77,6 +77,33 @@ class SignInProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The jobs that wait for devices of pools of one name."""
+
+    jobs: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """``queues`` by name of pool; ``devices`` by state (``free``, ``busy``, ``away``) and health (as on the devices' page)."""
+
+    queues: dict[str, Waiting]
+    devices: dict[tuple[str, str], int]
+    attempts_running: int
+
+
+@dataclass(slots=True)
+class FleetCache:
+    """What was found last."""
+
+    fleet: Fleet | None = None
+    until_s: float = 0.0
+    """Until when (monotonic) it is told."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """One running hub's parts."""
 
@@ -112,6 +139,7 @@ class Hub:
     """When this replica swept leases last, by the database's clock (see :mod:`dynolab.hub.usecases.time_away`)."""
     looked_at: dict[str, str] = field(default_factory=dict)
     """How far sweeps that go through a large table bit by bit have come, by the table's name: the last key."""
+    fleet: FleetCache = field(default_factory=FleetCache)
     trends: TrendCache = field(default_factory=TrendCache)
     compared_outputs: dict[tuple[str, str], ComparedOutputs] = field(default_factory=dict)
     """What was found of two jobs' outputs, by their blobs (see :mod:`dynolab.hub.usecases.compare_outputs`)."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import UUID, Text, bindparam, exists, func, insert, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, device, job, model
+from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.announce_device import Board, announce_device
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.board_health import takes_jobs
@@ -172,7 +175,8 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
                 woken.set()  # for somebody else
                 continue
             try:
-                await asyncio.wait_for(woken.wait(), left_s)
+                with metrics.AGENTS_WAITING.track_inprogress():
+                    await asyncio.wait_for(woken.wait(), left_s)
             except TimeoutError:
                 return None
             woken.clear()
@@ -212,12 +216,18 @@ async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tupl
                 connection, job=claimed.payload, board=device_id, attempt=attempt_id, token=agent.token_id
             )
             if about is not None:
+                after_commit(connection, partial(_count, about.kind, claimed.waited_s))
                 linked = await _linked(connection, about.id) if about.kind == "link" else ()
                 return _claimed(attempt_id, about, linked), False
             if await _waits(connection, claimed.payload):
                 raise _Changing
             await hub.queue.finish(connection, claimed.entry)
     return None, False
+
+
+def _count(kind: str, waited_s: float) -> None:
+    metrics.JOB_STATES.labels(kind, "preparing").inc()
+    metrics.DISPATCH_SECONDS.labels(kind).observe(waited_s)
 
 
 async def _waits(connection: AsyncConnection, job_id: str) -> bool:

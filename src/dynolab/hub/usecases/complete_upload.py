@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Table, func, insert, select, update
 
 from dynolab.errors import Conflict, SpecInvalid
+from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.links import Link
 from dynolab.hub.store.tables import blob, upload, upload_part
+from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.base import Account, Hub, find_owned, new_id
 from dynolab.hub.usecases.begin_upload import FORM, direct_key, reserve_come
 from dynolab.hub.usecases.store_part import note_part
@@ -50,6 +53,8 @@ async def complete_upload(
         await connection.execute(insert(blob).values(values))
         await connection.execute(update(table).where(table.c.id == target_id).values(blob_id=values["id"]))
         await connection.execute(update(upload).where(upload.c.id == found.id).values(completed_at=func.now()))
+        after_commit(connection, metrics.UPLOADS.labels(table.name).inc)
+        after_commit(connection, partial(metrics.UPLOAD_BYTES.labels(table.name).inc, size))
 
 
 async def _collected(

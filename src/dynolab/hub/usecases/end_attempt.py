@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Text, bindparam, case, exists, func, insert, literal, or_, select, update
@@ -11,8 +12,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors
+from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, dataset, dependency, device, job, share
+from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.board_health import takes_jobs
 from dynolab.hub.usecases.check_claimed import check_claimed
@@ -71,7 +74,7 @@ def _concluding() -> Prepared:
     ended = update(job).where(job.c.id == bindparam("job")).values(state=bindparam("end"), **changes)
     waited_for = exists().where(dependency.c.needed_id == bindparam("job")).label("waited_for")
     return Prepared(
-        ended.values(finished_at=func.now(), updated_at=func.now()).returning(job.c.queue_entry, waited_for)
+        ended.values(finished_at=func.now(), updated_at=func.now()).returning(job.c.kind, job.c.queue_entry, waited_for)
     )
 
 
@@ -93,6 +96,7 @@ async def finish_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, outcom
         if row is None:
             return
         error = errors.from_dict(outcome.error) if outcome.error else None
+        after_commit(connection, metrics.ATTEMPTS.labels(state, error.code if error else "").inc)
         if row.cancelled_at is not None:
             await conclude_cancelled(hub, connection, row.id)
         elif error is not None and error.retriable and await _has_attempts(connection, row):
@@ -150,6 +154,7 @@ async def lose_attempts(
     lost = update(attempt).where(*running).values(values).returning(attempt.c.id)
     ids = list((await connection.execute(lost)).scalars())
     if ids:
+        after_commit(connection, partial(metrics.ATTEMPTS.labels("lost", why.code if why else "").inc, len(ids)))
         freed: dict[str, object] = {"attempt_id": None}
         if rest_s:
             until = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, rest_s)
@@ -192,6 +197,7 @@ async def sweep_leases(hub: Hub) -> None:
             return
         lost = errors.DeviceLost(f"nothing was heard of the device for {hub.limits.lease_s:g} s")
         for job_id in (await connection.execute(overdue)).scalars().all():
+            after_commit(connection, metrics.LEASES_EXPIRED.inc)
             await give_back(hub, connection, job_id, lost, rest_s=hub.limits.lease_s)
 
 
@@ -258,10 +264,12 @@ async def _again(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
     entry = await hub.queue.enqueue(connection, queue, job_id, row.priority + 1)
     changes = {"state": "queued", "queue_entry": entry, "updated_at": func.now()}
     await connection.execute(update(job).where(job.c.id == job_id).values(changes))
+    after_commit(connection, metrics.JOB_STATES.labels(row.kind, "queued").inc)
 
 
 async def _conclude(hub: Hub, connection: AsyncConnection, job_id: str, state: str, changes: dict[str, object]) -> None:
     row = await CONCLUDING.one_or_none(connection, job=job_id, end=state, **changes)
+    after_commit(connection, metrics.JOB_STATES.labels(row.kind, state).inc)
     if row.queue_entry is not None:  # else it waited for other jobs
         await hub.queue.finish(connection, row.queue_entry)
     if state != "done" or row.waited_for:  # whoever ends it so had locked it before: nobody else came meanwhile

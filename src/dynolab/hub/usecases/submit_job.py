@@ -12,7 +12,9 @@ from sqlalchemy import Row, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
+from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.tables import dataset, dependency, job, model, pool
+from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.base import Account, Hub, checked_name, find_visible, new_id, visible
 from dynolab.hub.usecases.enqueue_job import enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
@@ -127,6 +129,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
                 asked_priority=request.priority,
             )
         created = await connection.scalar(insert(job).values(values).returning(job.c.created_at))
+        after_commit(connection, metrics.JOB_STATES.labels(request.kind, "queued").inc)
         if needed:
             rows = [{"job_id": job_id, "needed_id": one} for one in needed]
             await connection.execute(insert(dependency).values(rows))

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, bindparam, func, literal_column, select, union, update
+from sqlalchemy import ColumnElement, CompoundSelect, bindparam, func, literal_column, select, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,9 +40,7 @@ async def sweep_deadlines(hub: Hub) -> None:
             )
             locked = select(job.c.cancelled_at).where(job.c.id == job_id).with_for_update()
             cancelled_at = await connection.scalar(locked)
-            await lose_attempts(hub, connection, job_id)
-            failed = update(attempt).where(attempt.c.id == attempt_id).values(failure=error.to_dict())
-            await connection.execute(failed)
+            await lose_attempts(hub, connection, job_id, why=error)
             await _say(connection, attempt_id, error.message)
             if cancelled_at is not None:
                 await conclude_cancelled(hub, connection, job_id)

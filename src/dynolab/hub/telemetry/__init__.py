@@ -1,0 +1,1 @@
+"""What a hub tells of itself while it runs: metrics for Prometheus."""
