@@ -239,7 +239,8 @@ def test_what_the_browser_brings_is_not_believed(
 def test_a_head_does_not_use_the_answer_up(hub: RunningHub, issuer: Issuer) -> None:
     visitor = Visitor(hub)
     issuer.claims = issuer.honest(visitor.asked["nonce"])
-    assert visitor.http.head("/sign-in/oidc/callback", params={"code": "c", "state": visitor.asked["state"]}).is_error
+    with visitor.http as http:
+        assert http.head("/sign-in/oidc/callback", params={"code": "c", "state": visitor.asked["state"]}).is_error
     assert issuer.asked == []
 
 
@@ -257,7 +258,6 @@ def asked_to_begin(url: str) -> Error | str:
             return error
         finally:
             await provider.close()
-            await asyncio.sleep(0)  # a transport closes its socket in the loop's next round
 
     return asyncio.run(ask())
 

@@ -81,6 +81,7 @@ TABLE: dict[str, set[str]] = {
     "GET /api/hub/v1/openapi.json": EVERYBODY, "GET /api/hub/v1/docs": EVERYBODY,
     "GET /api/hub/v1/me": USERS, "PUT /api/hub/v1/account/password": USERS,
     "GET /api/hub/v1/tokens": USERS, "POST /api/hub/v1/tokens": USERS, "DELETE /api/hub/v1/tokens/{id}": OWNER,
+    "POST /api/hub/v1/tokens/own/rotate": USERS, "POST /api/hub/v1/tokens/{id}/rotate": OWNER, "POST /account/tokens/{id}/rotate": OWNER,
     "GET /api/hub/v1/sessions": USERS, "DELETE /api/hub/v1/sessions/{id}": OWNER,
     "POST /api/hub/v1/join-tokens": USERS, "GET /api/hub/v1/join-tokens/{id}": OWNER,
     "GET /api/hub/v1/devices": USERS, "GET /api/hub/v1/devices/{id}": OWNER, "GET /api/hub/v1/frameworks": USERS,
@@ -118,7 +119,7 @@ TABLE: dict[str, set[str]] = {
     "GET /api/v1/jobs/{id}/device_runs/{run}/artifact_list/{type}/": OWNER,
     **{f"{verb} /api/v1/{{kind}}/{{id}}/shared_access/": OWNER for verb in ("GET", "PATCH", "DELETE")},
     # agents
-    "POST /api/agent/v1/claim": AGENTS, "POST /api/agent/v1/probes": AGENTS, "POST /api/agent/v1/attempts/{attempt}/renew": CLAIMANT,
+    "POST /api/agent/v1/claim": AGENTS, "POST /api/agent/v1/rotate": AGENTS, "POST /api/agent/v1/probes": AGENTS, "POST /api/agent/v1/attempts/{attempt}/renew": CLAIMANT,
     "GET /api/agent/v1/hub": EVERYBODY, "GET /api/agent/v1/me": AGENTS,
     "POST /api/agent/v1/join": EVERYBODY,  # which tells nothing without a good join token
     "POST /api/agent/v1/attempts/{attempt}/uploads": CLAIMANT, "POST /api/agent/v1/attempts/{attempt}/uploads/complete": CLAIMANT,

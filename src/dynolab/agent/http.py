@@ -31,7 +31,7 @@ from dynolab.spec.agents import (
     Renewal,
     RenewalAnswer,
 )
-from dynolab.spec.joining import AgentAccount, HubGreeting, JoinRequest
+from dynolab.spec.joining import AgentAccount, HubGreeting, JoinRequest, Rotated, RotateRequest
 
 PATH = "/api/agent/v1"
 CHUNK_BYTES = 1 << 20
@@ -125,10 +125,22 @@ class HubDoor:
         self._url = url
         self._base = url.rstrip("/") + PATH
         self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5))
-        self._token = {"Authorization": f"Bearer {token}"} if token else {}
+        self.use(token)
+        self.rotation_is_due = False
+        """Whether the hub says that the token is to be rotated."""
         self._given_up = threading.Event()
         self._outage = Outage()
         self._direct = DirectWay()
+
+    def use(self, token: str) -> None:
+        """Show another token from now on."""
+        self._token = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def rotate(self, request: RotateRequest) -> Rotated:
+        """Have the hub know the token that comes after this one. Raises what it refused with, and :data:`Unreachable`."""
+        document = self._post("rotate", codec.encode(request))
+        self.rotation_is_due = False
+        return codec.decode(Rotated, document, "the hub's answer")
 
     def close(self) -> None:
         """Close the connections."""
@@ -303,7 +315,17 @@ class HubDoor:
     def _post(self, path: str, document: Any) -> Any:
         with self._told():
             answer = _checked(self._client.post(f"{self._base}/{path}", json=document, headers=self._token))
+        self.rotation_is_due = _is_past(answer, "dynolab-token-rotate-after")
         return answer.json() if answer.status_code == httpx.codes.OK else None
+
+
+def _is_past(answer: httpx.Response, header: str) -> bool:
+    """Whether an instant that the hub tells is past by its own clock; False where it tells none."""
+    try:
+        told = datetime.fromisoformat(answer.headers.get(header, ""))
+        return told <= parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
+    except (ValueError, TypeError):
+        return False
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from dynolab import errors
-from dynolab.agent import state
+from dynolab.agent import rotation, state
 from dynolab.agent.http import HubDoor, greet
 from dynolab.agent.outage import Outage
 from dynolab.agent.state import Membership
@@ -51,6 +51,8 @@ def membership(url: str, join_token: str, device_id: str, name: str, *, options:
         try:
             HubDoor(url, kept.token).check_token()
         except errors.Unauthorized:
+            if (following := rotation.following(kept)) is not None:
+                return following
             if not join_token:
                 raise
             log.info("the token that is kept here opens %s no more: joining anew", url)

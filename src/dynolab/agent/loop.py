@@ -25,6 +25,7 @@ from dynolab.agent.health import Health
 from dynolab.agent.http import HubDoor, Unreachable
 from dynolab.agent.occupied import Occupied
 from dynolab.agent.probing import Probing
+from dynolab.agent.rotation import Rotation
 from dynolab.connections.local import own_folder, sweep_folders
 from dynolab.measure import deaths
 from dynolab.sandbox.base import own_environment
@@ -63,10 +64,12 @@ log = logging.getLogger(__name__)
 class Agent:
     """Serves one device until it is told to stop."""
 
-    def __init__(self, door: HubDoor, device: DeviceOffer, address: str = "") -> None:
-        """``address`` leads to the device; empty: it is this machine."""
+    def __init__(
+        self, door: HubDoor, device: DeviceOffer, address: str = "", *, rotation: Rotation | None = None
+    ) -> None:
+        """``address`` leads to the device; empty: it is this machine. ``rotation``: of the token; None: it stays."""
         device = replace(device, instance=secrets.token_hex(8))
-        self._door, self._device, self._address = door, device, address
+        self._door, self._device, self._address, self._rotation = door, device, address, rotation
         self._health = Health()
         self._occupied = Occupied(address)
         self._cooling = Cooling(read=lambda: None) if address else Cooling()
@@ -90,6 +93,8 @@ class Agent:
         while not self._stopped.is_set():
             try:
                 self._asking = True
+                if self._rotation is not None:
+                    self._rotation.keep()
                 sweep_folders()  # between jobs, so that it disturbs none
                 unfit = self._told_health() or self._probed()
                 # The first question is not to wait: its answer says that the hub knows this device.

@@ -47,12 +47,27 @@ def add(data: Path | None, email: str, name: str, admin: bool) -> None:
 @account.command("token")
 @click.argument("email")
 @click.option("--agent", is_flag=True, help="A token for an agent, not for a person.")
+@click.option(
+    "--scope", help="What it may be used for: read, submit or manage, each with those before it. Default: manage."
+)
+@click.option("--days", type=float, help="How long it is good. Default: for ever.")
 @click.pass_obj
-def token(data: Path | None, email: str, agent: bool) -> None:
+def token(data: Path | None, email: str, agent: bool, scope: str | None, days: float | None) -> None:
     """Make one more token of an account; prints it, this once."""
     from dynolab.hub import operate
 
-    click.echo(_done(data, partial(operate.add_token, email=email, kind="agent" if agent else "user")))
+    click.echo(
+        _done(
+            data,
+            partial(
+                operate.add_token,
+                email=email,
+                kind="agent" if agent else "user",
+                scopes=[scope] if scope else [],
+                days=days,
+            ),
+        )
+    )
 
 
 @account.command("password")

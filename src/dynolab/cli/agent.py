@@ -11,6 +11,7 @@ import click
 from dynolab.cli import _agent_bundle, _agent_devices, _agent_unit
 
 if TYPE_CHECKING:
+    from dynolab.agent.loop import Agent
     from dynolab.agent.state import Membership
     from dynolab.spec.agents import DeviceOffer
 
@@ -112,7 +113,8 @@ def command(
     import logging
 
     from dynolab import private_files
-    from dynolab.agent import http, joining
+    from dynolab.agent import http, joining, rotation
+    from dynolab.agent.loop import Agent
     from dynolab.errors import SpecInvalid
     from dynolab.measure import lifeline
     from dynolab.sandbox import base as sandbox
@@ -137,8 +139,12 @@ def command(
     member = own or joining.membership(
         address, asked.join_token, offered.id, offered.name, options=_agent_devices.written(devices, runtimes)
     )
+    keeper = rotation.TokenKeeper(member, token_file, joined=own is None)
+    door = http.HubDoor(member.hub, member.token)
+    turns = rotation.Rotation(door, keeper, is_child=own is not None and token_file is None and parent is not None)
+    turns.resume()
     if own is not None:
-        http.HubDoor(own.hub, own.token).check_token()
+        door.check_token()
     if only_join:
         return
     is_named = member.name and member.name != offered.name and not asked.name
@@ -147,24 +153,21 @@ def command(
     if len(devices) > 1:
         from dynolab.agent.other_devices import serve_others
 
-        serve_others(devices[1:], runtimes, member)
-    _serve(member, offered, asked.device)
+        serve_others(devices[1:], runtimes, member.hub, keeper.now)
+    _serve(Agent(door, offered, asked.device, rotation=turns), asked.device)
 
 
 command.add_command(_agent_unit.unit)
 command.add_command(_agent_bundle.bundle)
 
 
-def _serve(member: Membership, offered: DeviceOffer, address: str) -> None:
+def _serve(agent: Agent, address: str) -> None:
     """Until the process is told to end."""
     import logging
     import signal
 
-    from dynolab.agent.http import HubDoor
-    from dynolab.agent.loop import Agent
     from dynolab.sandbox import base as sandbox
 
-    agent = Agent(HubDoor(member.hub, member.token), offered, address)
     if not address and not sandbox.strongest().protects:
         logging.warning("NO SANDBOX: models run with all rights of this user. %s gives one.", sandbox.INSTALL)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -96,8 +97,15 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
             data_max_bytes=settings.data_max_bytes,
             orphan_age_s=settings.orphan_age_s,
             run_s=settings.run_s,
+            token_life=_days(settings.token_life_days),
+            token_life_max=_days(settings.token_life_max_days),
+            token_overlap=timedelta(seconds=settings.token_overlap_s),
         ),
     )
+
+
+def _days(count: float | None) -> timedelta | None:
+    return None if count is None else timedelta(days=count)
 
 
 def _provider(settings: Settings, secret: str) -> SignInProvider | None:

@@ -35,7 +35,7 @@ from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.timeouts import ImpatientProtocol
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
-from dynolab.hub.usecases.make_token import make_token
+from dynolab.hub.usecases.make_token import TokenTerms, make_token
 from dynolab.sandbox.base import CONNECTING, own_environment
 
 GRACE_S = 3
@@ -305,7 +305,14 @@ async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell, t
     """At the first start: tokens and a ``client.ini``, for the owner's eyes only. The file with the agent's token."""
     ini, agent_token = settings.data / "client.ini", settings.data / "agent.token"
     if not ini.exists():
-        token = await make_token(hub, email=LOCAL_USER, kind="user", label="made at the first start", is_admin=True)
+        token = await make_token(
+            hub,
+            email=LOCAL_USER,
+            kind="user",
+            label="made at the first start",
+            is_admin=True,
+            terms=TokenTerms(made_by="first start"),
+        )
         private_files.write(
             ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n"
         )
@@ -315,7 +322,14 @@ async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell, t
         tell(f"for dynolab's own commands: dynolab login --from {ini}")
     _keep_address(ini, address)
     if not agent_token.exists():
-        token = await make_token(hub, email=LOCAL_USER, kind="agent", label="this machine's agent", is_admin=True)
+        token = await make_token(
+            hub,
+            email=LOCAL_USER,
+            kind="agent",
+            label="this machine's agent",
+            is_admin=True,
+            terms=TokenTerms(made_by="first start"),
+        )
         private_files.write(agent_token, token)
     return agent_token
 

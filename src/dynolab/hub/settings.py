@@ -130,6 +130,17 @@ class Settings:
         "who sends it may read /metrics; none: nobody may",
     )
 
+    token_life_days: float | None = declared(
+        None,
+        Number("days", 0, zero_is_none=True),
+        "how long a new token is good when whoever makes it does not say; none: for ever",
+    )
+    token_life_max_days: float | None = declared(
+        None, Number("days", 0, zero_is_none=True), "the longest that a new token may be good; none: no bound"
+    )
+    token_overlap_s: float = declared(
+        86400.0, Number("seconds", 0), "how long a token's old secret is good beside the new one after a rotation"
+    )
     oidc_issuer: str | None = declared(
         None,
         Text(provider_address, "https://login.example.org/realm"),

@@ -50,6 +50,22 @@ class AgentAccount:
     """What the device is to be called, where whoever made its join token said so."""
 
 
+@dataclass(frozen=True, slots=True)
+class RotateRequest:
+    """An agent's next token, made by itself: it may ask again with the same digest when the answer was lost."""
+
+    token_digest: str
+    """SHA-256 of it, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """The hub knows the agent's next token; the one before is good for a while."""
+
+    expires_at: str
+    """When the next one is good no more, ISO 8601 in UTC; empty: it has no end."""
+
+
 def join_command(address: str, wheel: str, join_token: str, extras: Sequence[str] = EXTRAS) -> str:
     """The line that installs dynolab on a fresh machine, from the hub itself, and makes it a device.
 

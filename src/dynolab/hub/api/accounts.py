@@ -5,12 +5,23 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from dynolab.hub.api.common import Caller, TheHub
-from dynolab.hub.api.schemas import Me, NewToken, PasswordAsked, Session, Sessions, Token, TokenAsked, Tokens
+from dynolab.hub.api.schemas import (
+    Me,
+    NewToken,
+    PasswordAsked,
+    RotationAsked,
+    Session,
+    Sessions,
+    Token,
+    TokenAsked,
+    Tokens,
+)
 from dynolab.hub.usecases.end_session import end_session
 from dynolab.hub.usecases.find_sessions import find_sessions
 from dynolab.hub.usecases.find_tokens import find_tokens
-from dynolab.hub.usecases.make_token import make_own_token
+from dynolab.hub.usecases.make_token import TokenTerms, make_own_token
 from dynolab.hub.usecases.revoke_token import revoke_token
+from dynolab.hub.usecases.rotate_token import rotate_token
 from dynolab.hub.usecases.set_password import change_password
 
 router = APIRouter(tags=["account"])
@@ -37,7 +48,25 @@ async def tokens(hub: TheHub, account: Caller) -> Tokens:
 @router.post("/tokens", status_code=201)
 async def make(hub: TheHub, account: Caller, asked: TokenAsked) -> NewToken:
     """Make a token; its secret is in this reply and nowhere else."""
-    row, secret = await make_own_token(hub, account, kind=asked.kind, label=asked.label)
+    terms = TokenTerms(asked.scopes, asked.days, made_by="api")
+    row, secret = await make_own_token(hub, account, kind=asked.kind, label=asked.label, terms=terms)
+    return NewToken(**Token.model_validate(row).model_dump(), secret=secret)
+
+
+@router.post("/tokens/own/rotate", status_code=201)
+async def rotate_own(hub: TheHub, account: Caller, asked: RotationAsked) -> NewToken:
+    """Give the token that asks another secret; the old one is good for a while."""
+    return await _rotated(hub, account, account.token_id, asked)
+
+
+@router.post("/tokens/{id}/rotate", status_code=201)
+async def rotate(hub: TheHub, account: Caller, id: str, asked: RotationAsked) -> NewToken:
+    """Give a token another secret; the old one is good for a while. It stays the same token, and so do devices and browsers."""
+    return await _rotated(hub, account, id, asked)
+
+
+async def _rotated(hub: TheHub, account: Caller, id: str, asked: RotationAsked) -> NewToken:
+    row, secret = await rotate_token(hub, account, id, overlap_s=asked.overlap_s, days=asked.days)
     return NewToken(**Token.model_validate(row).model_dump(), secret=secret)
 
 

@@ -26,6 +26,7 @@ from dynolab.hub.usecases.read_blob import direct_address, read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.report_probe import report_probe
 from dynolab.hub.usecases.revoke_token import revocation
+from dynolab.hub.usecases.rotate_token import rotate_agent_token
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
 from dynolab.spec import codec, untrusted
@@ -43,7 +44,7 @@ from dynolab.spec.agents import (
     Renewal,
 )
 from dynolab.spec.duets import DuetTerms
-from dynolab.spec.joining import AgentAccount, HubGreeting, JoinRequest
+from dynolab.spec.joining import AgentAccount, HubGreeting, JoinRequest, Rotated, RotateRequest
 
 T = TypeVar("T")
 
@@ -63,6 +64,14 @@ async def join(request: Request) -> Response:
     """``POST join``: a :class:`JoinRequest`, and an :class:`AgentAccount` for it; needs no token but the one that is shown."""
     joined = await join_machine(request.app.state.hub, await _body(request, JoinRequest))
     return JSONResponse(codec.encode(joined))
+
+
+async def rotate(request: Request) -> Response:
+    """``POST rotate``: a :class:`RotateRequest`, and a :class:`Rotated` for it."""
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    until = await rotate_agent_token(hub, agent, (await _body(request, RotateRequest)).token_digest)
+    return JSONResponse(codec.encode(Rotated("" if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}")))
 
 
 async def claim(request: Request) -> Response:
@@ -240,6 +249,7 @@ routes = [
     Route("/hub", greet),
     Route("/me", me),
     Route("/join", join, methods=["POST"]),
+    Route("/rotate", rotate, methods=["POST"]),
     Route("/claim", claim, methods=["POST"]),
     Route("/probes", probes, methods=["POST"]),
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),

@@ -72,11 +72,29 @@ class PasswordAsked(Asked):
     current: Text | None = Field(None, description="The one that is set now; needed where there is one.")
 
 
+Scope = Literal["read", "submit", "manage", "agent"]
+
+
 class TokenAsked(Asked):
     """A token to be made."""
 
     kind: Literal["user", "agent"] = Field("user", description="Which doors it opens: the users' or the agents'.")
     label: Text = Field("", description="What it is for; shown in lists.")
+    scopes: list[Scope] = Field([], max_length=4, description="What it may be used for; none: all of its kind.")
+    days: float | None = Field(
+        None, ge=0, le=36_500, description="How long it is good; 0: for ever; null: as the hub is set up."
+    )
+
+
+class RotationAsked(Asked):
+    """A token to be rotated."""
+
+    overlap_s: float | None = Field(
+        None, ge=0, description="How long the old secret is good beside the new one; null: as the hub is set up."
+    )
+    days: float | None = Field(
+        None, ge=0, le=36_500, description="How long the new secret is good; 0: for ever; null: as the old one was."
+    )
 
 
 class Token(Given):
@@ -85,7 +103,14 @@ class Token(Given):
     id: str
     kind: Literal["user", "agent"]
     label: str
+    scopes: list[Scope] = Field(description="Each of a user's holds those before it: read, submit, manage.")
+    made_by: str = Field(
+        description="`page`, `api`, `password`, `join`, `operator` or `first start`; empty: not known."
+    )
     created_at: datetime
+    expires_at: datetime | None = Field(description="From when on it opens nothing; null: it has no end.")
+    rotated_at: datetime | None = Field(description="Since when it has its present secret; null: it was never rotated.")
+    previous_until: datetime | None = Field(description="How long the secret before is good; null: there was none.")
     used_at: datetime | None = Field(description="When it was last used, to five minutes; null: not yet, or not seen.")
     revoked_at: datetime | None = Field(description="From when on it opens nothing; null: it is good.")
 

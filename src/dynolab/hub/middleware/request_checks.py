@@ -12,8 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynolab import errors
 from dynolab.hub.middleware.post_rate_limit import PostRateLimit
+from dynolab.hub.usecases.asking import Asking, asking
 from dynolab.hub.usecases.sign_in_throttle import address
 
+EXPIRES, ROTATE_AFTER = b"dynolab-token-expires", b"dynolab-token-rotate-after"
+"""Headers of answers, in UTC."""
 TOLD_MAX = 100
 """How many characters of a header that does not fit are told back."""
 
@@ -37,7 +40,11 @@ class RequestChecks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            address.set(str((scope.get("client") or ("unknown",))[0]))
+            place = str((scope.get("client") or ("unknown",))[0])
+            address.set(place)
+            request = Asking(scope["method"], scope["path"], place)
+            asking.set(request)
+            send = _telling_the_end(request, send)
         rules = self._rules_of(scope["path"]) if scope["type"] == "http" else None
         if rules is None:
             await self._app(scope, receive, send)
@@ -91,6 +98,19 @@ class RequestChecks:
                 raise
         if passed and not answering:
             await _refuse(rules, _too_large(rules), scope, receive, send)
+
+
+def _telling_the_end(request: Asking, send: Send) -> Send:
+    """Have every answer to a token that ends say when, and when to rotate it."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start" and request.token_expires_at is not None:
+            instants = ((EXPIRES, request.token_expires_at), (ROTATE_AFTER, request.token_rotate_after))
+            more = [(name, f"{at:%Y-%m-%dT%H:%M:%SZ}".encode()) for name, at in instants if at is not None]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await send(message)
+
+    return told
 
 
 def _sender(headers: Headers, scope: Scope) -> str:

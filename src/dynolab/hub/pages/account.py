@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -30,10 +31,12 @@ from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_pools import find_trusted
 from dynolab.hub.usecases.find_sessions import find_sessions
 from dynolab.hub.usecases.find_tokens import find_tokens
-from dynolab.hub.usecases.make_token import PREFIXES, make_own_token
+from dynolab.hub.usecases.make_token import PREFIXES, TokenTerms, make_own_token
 from dynolab.hub.usecases.revoke_token import revoke_token
+from dynolab.hub.usecases.rotate_token import rotate_token
+from dynolab.hub.usecases.scopes import SCOPES, strongest
 from dynolab.hub.usecases.set_password import PASSWORD_LEAST, change_password
-from dynolab.hub.usecases.sign_in import USED_EVERY
+from dynolab.hub.usecases.sign_in import USED_EVERY, rotate_after
 
 
 async def show(request: Request) -> Response:
@@ -48,11 +51,28 @@ async def without_slash(request: Request) -> Response:
 
 
 async def make(request: Request) -> Response:
-    """``POST /account/tokens`` with ``kind`` and ``label``: back to the page, which shows the secret, once."""
+    """``POST /account/tokens`` with ``kind``, ``label``, ``scope`` and ``days``: back to the page, which shows the secret, once."""
     hub, account, form = await posted_form(request)
-    kind, label = field_text(form, "kind"), field_text(form, "label")
-    _, secret = await make_own_token(hub, account, kind=kind, label=label)
+    kind, label, scope = (field_text(form, name) for name in ("kind", "label", "scope"))
+    scopes = [scope] if scope and kind == "user" else []  # an agent's are all alike
+    terms = TokenTerms(scopes, _days(field_text(form, "days")), made_by="page")
+    _, secret = await make_own_token(hub, account, kind=kind, label=label, terms=terms)
     return redirect_with_new_token(request, "/account/#made", NewToken(kind, secret))
+
+
+async def rotate(request: Request) -> Response:
+    """``POST /account/tokens/ID/rotate``: back to the page, which shows the new secret, once."""
+    hub, account, _ = await posted_form(request)
+    row, secret = await rotate_token(hub, account, request.path_params["id"])
+    return redirect_with_new_token(request, "/account/#made", NewToken(row.kind, secret))
+
+
+def _days(text: str) -> float | None:
+    """A number of days that was typed; None: none was. Raises :class:`SpecInvalid`."""
+    try:
+        return float(text) if text else None
+    except ValueError as error:
+        raise SpecInvalid(f"{text[:40]!r} is no number of days", hint="such as 90; 0: without an end") from error
 
 
 async def revoke(request: Request) -> Response:
@@ -93,12 +113,21 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
     tokens = await find_tokens(hub, account)
     address = str(request.app.state.base_url(request)).rstrip("/")
     devices = await find_devices(hub, account)
+    now = datetime.now(UTC)
     return await page(
         request,
         "account.html.j2",
         account,
         known=await find_account(hub, account),
         tokens=[row for row in tokens if row.revoked_at is None],
+        held={row.id: strongest(row.kind, row.scopes) for row in tokens},
+        expired={row.id for row in tokens if row.expires_at is not None and row.expires_at <= now},
+        due={row.id for row in tokens if (at := rotate_after(row)) is not None and at <= now},
+        replaced={row.id for row in tokens if row.previous_until is not None and row.previous_until > now},
+        scopes=SCOPES["user"],
+        overlap_h=max(1, round(hub.limits.token_overlap / timedelta(hours=1))),
+        life=_in_days(hub.limits.token_life),
+        life_max=_in_days(hub.limits.token_life_max),
         revoked=[row for row in tokens if row.revoked_at is not None],
         sessions=await find_sessions(hub, account),
         trusted=await find_trusted(hub, account),
@@ -114,11 +143,16 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
     )
 
 
+def _in_days(span: timedelta | None) -> float | None:
+    return None if span is None else span / timedelta(days=1)
+
+
 routes = [
     Route("/account", without_slash),
     Route("/account/", show),
     Route("/account/tokens", make, methods=["POST"]),
     Route("/account/tokens/{id}/revoke", revoke, methods=["POST"]),
+    Route("/account/tokens/{id}/rotate", rotate, methods=["POST"]),
     Route("/account/sessions/{id}/end", end, methods=["POST"]),
     Route("/account/sessions/end-others", end_others, methods=["POST"]),
     Route("/account/password", password, methods=["POST"]),

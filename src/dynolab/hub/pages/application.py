@@ -130,6 +130,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _known(request: Request) -> Account | None:
     """Who is signed in, for the page around an error; None also where that cannot be told now."""
     try:
-        return (await current_account(request))[1]
+        return (await current_account(request, any_scope=True))[1]
     except errors.Error:
         return None

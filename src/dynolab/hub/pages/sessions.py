@@ -25,12 +25,15 @@ def the_hub(request: Request) -> Hub:
     return hub
 
 
-async def current_account(request: Request) -> tuple[Hub, Account]:
-    """The hub, and who asks. Raises :class:`Unauthorized` for somebody who is not signed in."""
+async def current_account(request: Request, *, any_scope: bool = False) -> tuple[Hub, Account]:
+    """The hub, and who asks. Raises :class:`Unauthorized` for somebody who is not signed in.
+
+    Unless ``any_scope``, raises :class:`Forbidden` where the token that the browser was signed in by is not for such a request.
+    """
     hub, session = the_hub(request), request.cookies.get(SESSION_COOKIE, "")
     if not session:
         raise Unauthorized("you are not signed in", hint="sign in first")
-    return hub, await read_session(hub, session)
+    return hub, await read_session(hub, session, any_scope=any_scope)
 
 
 def redirect_to_sign_in(request: Request) -> Response:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account
 from dynolab.hub.usecases.base import Hub, checked_name
-from dynolab.hub.usecases.make_token import make_token
+from dynolab.hub.usecases.make_token import TokenTerms, make_token
 from dynolab.hub.usecases.share_access import EMAIL
 
 
@@ -26,12 +28,17 @@ async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = Fal
     async with hub.database.single() as connection:
         if await connection.scalar(alike) is not None or await connection.scalar(made) is None:
             raise Conflict(f"there is an account {email} already", hint="`dynolab hub account token` makes a new token")
-    return await make_token(hub, email=email, kind="user", label="made with the account")
+    terms = TokenTerms(made_by="operator")
+    return await make_token(hub, email=email, kind="user", label="made with the account", terms=terms)
 
 
-async def add_token(hub: Hub, email: str, kind: str) -> str:
-    """The secret of one more token of kind ``user`` or ``agent``. Raises :class:`NotFound`."""
+async def add_token(hub: Hub, email: str, kind: str, scopes: Sequence[str] = (), days: float | None = None) -> str:
+    """The secret of one more token of kind ``user`` or ``agent``; without ``days`` it has no end.
+
+    Raises :class:`NotFound`, and :class:`SpecInvalid` for scopes and days that are none.
+    """
     async with hub.database.single() as connection:
         if await connection.scalar(select(account.c.id).where(account.c.email == email)) is None:
             raise NotFound(f"there is no account {email!r}", hint="`dynolab hub account add` makes one")
-    return await make_token(hub, email=email, kind=kind, label="made by whoever runs the hub")
+    terms = TokenTerms(scopes, days, made_by="operator")
+    return await make_token(hub, email=email, kind=kind, label="made by whoever runs the hub", terms=terms)

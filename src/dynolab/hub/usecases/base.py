@@ -7,7 +7,7 @@ import secrets
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement, Row, Table, and_, exists, or_, select, true
@@ -25,6 +25,7 @@ from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.passwords import Passwords
+from dynolab.hub.usecases.scopes import ALL
 from dynolab.hub.usecases.sign_in_throttle import SignInThrottle
 from dynolab.spec.compare import StageComparison
 from dynolab.spec.compared_outputs import ComparedOutputs
@@ -56,6 +57,11 @@ class Limits:
     orphan_age_s: float = 3600.0
     run_s: float = 3600.0
     """How long an attempt of a job without a deadline may run."""
+    token_life: timedelta | None = None
+    """How long a new token is good where nobody says; None: for ever."""
+    token_life_max: timedelta | None = None
+    token_overlap: timedelta = timedelta(days=1)
+    """How long a token's old secret is good beside the new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,14 @@ class Account:
     """The browser's; empty for whoever sends a token."""
     is_admin: bool = False
     """Runs the hub."""
+    scopes: frozenset[str] = ALL
+    """What the token is for (see :mod:`dynolab.hub.usecases.scopes`)."""
+    expires_at: datetime | None = None
+    """When what was sent is good no more; None: it has no end of its own."""
+    rotate_after: datetime | None = None
+    """From when on it should be rotated; None: that is up to its holder."""
+    is_replaced: bool = False
+    """A token's secret of before its rotation was sent."""
 
 
 @dataclass(frozen=True, slots=True)

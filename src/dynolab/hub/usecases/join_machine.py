@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
@@ -13,7 +14,8 @@ from dynolab.errors import Conflict, Forbidden, SpecInvalid, Unauthorized
 from dynolab.hub.store.tables import account, device, join_token, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Hub, checked_name, new_id
-from dynolab.hub.usecases.make_token import check_number
+from dynolab.hub.usecases.make_token import check_number, checked_life
+from dynolab.hub.usecases.scopes import AGENT
 from dynolab.hub.usecases.sign_in import digest
 from dynolab.spec.agents import AGENT_PROTOCOL
 from dynolab.spec.joining import AgentAccount, JoinRequest
@@ -42,7 +44,7 @@ async def join_machine(hub: Hub, asked: JoinRequest) -> AgentAccount:
             )
         await _check_free(connection, row.account_id, asked.device_id)
         await check_number(connection, row.account_id)
-        await _use(connection, row, asked)
+        await _use(connection, row, asked, checked_life(hub, None))
         return AgentAccount(row.email, row.name)
 
 
@@ -90,10 +92,11 @@ async def _check_free(connection: AsyncConnection, account_id: int, device_id: s
         )
 
 
-async def _use(connection: AsyncConnection, row: Row[Any], asked: JoinRequest) -> None:
+async def _use(connection: AsyncConnection, row: Row[Any], asked: JoinRequest, life: timedelta | None) -> None:
     made, label = new_id("t"), row.name or checked_name(asked.name, "device")
     values = {"id": made, "account_id": row.account_id, "kind": "agent", "digest": asked.token_digest, "label": label}
-    kept = insert(token).values(**values).on_conflict_do_nothing().returning(token.c.id)
+    more = {"scopes": [AGENT], "made_by": "join", "expires_at": None if life is None else func.now() + life}
+    kept = insert(token).values(**values, **more).on_conflict_do_nothing().returning(token.c.id)
     if (await connection.execute(kept)).one_or_none() is None:
         raise SpecInvalid("the machine's token is in use", hint="let it make another one")
     used = update(join_token).where(join_token.c.id == row.id)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.hub.store.tables import token
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.check_password import check_password
-from dynolab.hub.usecases.make_token import insert_token
+from dynolab.hub.usecases.make_token import TokenTerms, checked_life, insert_token
 from dynolab.hub.usecases.revoke_token import tell_revoked
 
 LABEL = "login by password"
@@ -25,7 +25,10 @@ async def log_in(hub: Hub, email: str, password: str) -> str:
     proven = await check_password(hub, email, password)
     async with hub.database.begin() as connection:
         forgotten = await _forget(connection, proven.account_id)
-        _, secret = await insert_token(connection, proven.account_id, "user", LABEL, by_password=True)
+        terms, life = TokenTerms(made_by="password"), checked_life(hub, None)
+        _, secret = await insert_token(
+            connection, proven.account_id, "user", LABEL, by_password=True, terms=terms, life=life
+        )
     if forgotten:
         hub.signed_in.clear()
     return secret

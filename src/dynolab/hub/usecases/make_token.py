@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select
@@ -12,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
+from dynolab.hub.usecases.scopes import checked_scopes
 from dynolab.hub.usecases.sign_in import digest
 from dynolab.spec.joining import AGENT_PREFIX
 
@@ -19,12 +23,33 @@ PREFIXES = {"user": "dl_", "agent": AGENT_PREFIX}
 SECRET_BYTES = 20
 TOKENS_MOST = 500
 """Of one account that are good: people make one for each machine."""
-SHOWN = (token.c.id, token.c.kind, token.c.label, token.c.created_at, token.c.used_at, token.c.revoked_at)
+SHOWN = (
+    *(token.c.id, token.c.kind, token.c.label, token.c.scopes, token.c.made_by, token.c.created_at, token.c.used_at),
+    *(token.c.expires_at, token.c.rotated_at, token.c.previous_until, token.c.revoked_at),
+)
 """What is told of a token."""
+LIFE_MOST_DAYS = 36_500
 
 
-async def make_token(hub: Hub, *, email: str, kind: str, label: str, is_admin: bool = False) -> str:
-    """The token's secret, which is shown this once; the account is made, as ``is_admin`` says, when there is none of that address."""
+@dataclass(frozen=True, slots=True)
+class TokenTerms:
+    """What a new token is for and how long; ``days`` None: as the hub is set up, 0: without an end. ``made_by``: in a word."""
+
+    scopes: Sequence[str] = ()
+    days: float | None = None
+    made_by: str = ""
+
+
+async def make_token(
+    hub: Hub, *, email: str, kind: str, label: str, is_admin: bool = False, terms: TokenTerms | None = None
+) -> str:
+    """The token's secret, which is shown this once; the account is made, as ``is_admin`` says, when there is none of that address.
+
+    It is for whoever runs the hub: without ``days`` it has no end. Raises :class:`SpecInvalid` for terms that are none.
+    """
+    asked = terms or TokenTerms()
+    checked_scopes(kind, asked.scopes)
+    life = None if asked.days is None else _days(asked.days)
     async with hub.database.begin() as connection:
         await connection.execute(
             upsert(account)
@@ -32,17 +57,43 @@ async def make_token(hub: Hub, *, email: str, kind: str, label: str, is_admin: b
             .on_conflict_do_nothing()
         )
         owner = (await connection.execute(select(account.c.id).where(account.c.email == email))).scalar_one()
-        _, secret = await insert_token(connection, owner, kind, label)
+        _, secret = await insert_token(connection, owner, kind, label, terms=asked, life=life)
     return secret
 
 
-async def make_own_token(hub: Hub, owner: Account, *, kind: str, label: str) -> tuple[Row[Any], str]:
+async def make_own_token(
+    hub: Hub, owner: Account, *, kind: str, label: str, terms: TokenTerms | None = None
+) -> tuple[Row[Any], str]:
     """The token's row, and its secret, which is shown this once. Raises :class:`SpecInvalid`."""
     if kind not in PREFIXES:
         raise SpecInvalid(f"the token kind {kind!r} is not known", hint=f"known: {', '.join(PREFIXES)}")
+    asked = terms or TokenTerms()
+    checked_scopes(kind, asked.scopes)
+    life = checked_life(hub, asked.days)
     async with hub.database.begin() as connection:
         await check_number(connection, owner.id)
-        return await insert_token(connection, owner.id, kind, checked_name(label, "token"))
+        return await insert_token(connection, owner.id, kind, checked_name(label, "token"), terms=asked, life=life)
+
+
+def checked_life(hub: Hub, days: float | None) -> timedelta | None:
+    """How long a token is good that somebody makes; None: it has no end. Raises :class:`SpecInvalid` beyond the hub's bound."""
+    most = hub.limits.token_life_max
+    if days is None:
+        default = hub.limits.token_life
+        return default if most is None else most if default is None else min(default, most)
+    life = _days(days)
+    if most is not None and (life is None or life > most):
+        raise SpecInvalid(
+            f"a token may be good for {most / timedelta(days=1):g} days at most here",
+            hint="whoever runs the hub says so",
+        )
+    return life
+
+
+def _days(days: float) -> timedelta | None:
+    if not 0 <= days <= LIFE_MOST_DAYS:
+        raise SpecInvalid(f"{days:g} days are no life of a token", hint=f"up to {LIFE_MOST_DAYS}; 0: without an end")
+    return timedelta(days=days) if days else None
 
 
 async def check_number(connection: AsyncConnection, owner: int) -> None:
@@ -53,10 +104,19 @@ async def check_number(connection: AsyncConnection, owner: int) -> None:
 
 
 async def insert_token(
-    connection: AsyncConnection, owner: int, kind: str, label: str, *, by_password: bool = False
+    connection: AsyncConnection,
+    owner: int,
+    kind: str,
+    label: str,
+    *,
+    by_password: bool = False,
+    terms: TokenTerms,
+    life: timedelta | None,
 ) -> tuple[Row[Any], str]:
-    """The row and the secret of a new token of the account whose id ``owner`` is."""
+    """The row and the secret of a new token of the account whose id ``owner`` is; ``terms`` and ``life`` are checked already."""
     secret = PREFIXES[kind] + secrets.token_urlsafe(SECRET_BYTES)
     values = {"id": new_id("t"), "account_id": owner, "kind": kind, "digest": digest(secret), "label": label}
-    made = insert(token).values(**values, by_password=by_password).returning(*SHOWN)
+    more = {"scopes": checked_scopes(kind, terms.scopes), "made_by": terms.made_by}
+    end = None if life is None else func.now() + life
+    made = insert(token).values(**values, **more, by_password=by_password, expires_at=end).returning(*SHOWN)
     return (await connection.execute(made)).one(), secret

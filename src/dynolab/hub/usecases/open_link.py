@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
@@ -90,7 +90,8 @@ async def _holder(connection: AsyncConnection, holder: str) -> Account:
     found: Select[Any] = select(*columns)
     if kind == "token":
         found = found.join(token, token.c.account_id == accounts.c.id)
-        found = found.where(token.c.id == id, token.c.revoked_at.is_(None))
+        good = or_(token.c.expires_at.is_(None), token.c.expires_at > func.now())
+        found = found.where(token.c.id == id, token.c.revoked_at.is_(None), good)
     else:
         found = found.join(session, session.c.account_id == accounts.c.id)
         found = found.where(session.c.id == id, session.c.expires_at > func.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import delete, func, insert, select
@@ -25,12 +25,12 @@ Way = Literal["token", "password", "link", "oidc"]
 
 async def open_by_token(hub: Hub, secret: str, browser: str) -> str:
     """What the browser keeps. It ends with the token. Raises :class:`Unauthorized`."""
-    found = await sign_in(hub, f"token {secret}", kind="user")
+    found = await sign_in(hub, f"token {secret}", kind="user", any_scope=True)
     async with hub.database.begin() as connection:
         good = select(token.c.id).where(token.c.id == found.token_id, token.c.revoked_at.is_(None))
         if not await _still(connection, good):
             raise Unauthorized("the token was revoked", hint="sign in with another")
-        return await insert_session(connection, found.id, "token", browser, found.token_id)
+        return await insert_session(connection, found.id, "token", browser, found.token_id, until=found.expires_at)
 
 
 async def open_by_password(hub: Hub, email: str, password: str, browser: str) -> str:
@@ -62,13 +62,20 @@ async def _still(connection: AsyncConnection, good: Select[Any]) -> bool:
 
 
 async def insert_session(
-    connection: AsyncConnection, owner: int, way: Way, browser: str, token_id: str | None = None
+    connection: AsyncConnection,
+    owner: int,
+    way: Way,
+    browser: str,
+    token_id: str | None = None,
+    *,
+    until: datetime | None = None,
 ) -> str:
-    """The secret of a new session of the account whose id ``owner`` is."""
+    """The secret of a new session of the account whose id ``owner`` is; it is over with ``until``, if that comes first."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     surplus = select(session.c.id).where(session.c.account_id == owner).order_by(session.c.seen_at.desc(), session.c.id)
     await connection.execute(delete(session).where(session.c.id.in_(surplus.offset(SESSIONS_MOST - 1))))
     values = {"id": new_id("s"), "account_id": owner, "token_id": token_id, "digest": digest(secret)}
-    opened = insert(session).values(**values, way=way, browser=browser, expires_at=func.now() + SESSION_LIFE)
+    end = func.least(func.now() + SESSION_LIFE, until)
+    opened = insert(session).values(**values, way=way, browser=browser, expires_at=end)
     await connection.execute(opened)
     return secret

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import Row, false, func, or_, select, update
 
 from dynolab.errors import Unauthorized
 from dynolab.hub.store.tables import account, token
+from dynolab.hub.usecases.asking import asking
 from dynolab.hub.usecases.base import Account, CachedAccount, Hub
+from dynolab.hub.usecases.scopes import check_scope, held
 
 KNOWN_S = 5.0
 """How long a token is taken for known without asking the database: an agent sends some requests for each job."""
 KNOWN_MOST = 10_000
+ANOTHER = "make another on the page /account/, or with `dynolab hub account token`"
 USED_EVERY = timedelta(minutes=5)
 """How often it is written down that a token is used: an agent that works sends something every few seconds."""
 
@@ -27,21 +30,34 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-async def sign_in(hub: Hub, authorization: str, *, kind: str) -> Account:
+async def sign_in(hub: Hub, authorization: str, *, kind: str, any_scope: bool = False) -> Account:
     """The account that a header ``Authorization: token SECRET`` (or ``Bearer SECRET``) stands for.
 
-    ``kind`` is the door: ``user`` or ``agent``. Raises :class:`Unauthorized`, whatever is wrong with it, and
-    :class:`RateLimited` where too many tokens of the same address were wrong. Whom it
+    ``kind`` is the door: ``user`` or ``agent``. Raises :class:`Unauthorized`, whatever is wrong with it,
+    :class:`RateLimited` where too many tokens of the same address were wrong, and, unless ``any_scope``,
+    :class:`Forbidden` where the token is not for such a request. Whom it
     knows it asks the database about again once in a while, and as soon as any token is revoked.
     """
     scheme, _, secret = authorization.strip().partition(" ")
     if scheme.lower() not in ("token", "bearer") or not secret:
         raise Unauthorized("no token was sent", hint="send the header `Authorization: token YOUR_TOKEN`")
-    key, now = (kind, digest(secret.strip())), time.monotonic()
+    found = await _known(hub, (kind, digest(secret.strip())))
+    if (request := asking.get()) is not None:
+        request.noted(found.id, found.email, token_id=found.token_id)
+        request.token_expires_at, request.token_rotate_after = found.expires_at, found.rotate_after
+        if not any_scope:
+            check_scope(found.scopes, request.method, request.path)
+    return found
+
+
+async def _known(hub: Hub, key: tuple[str, str]) -> Account:
+    now = time.monotonic()
     revision = hub.wakeups.revision
     known = hub.signed_in.get(key)
     if known is not None and known.revision == revision is not None and now - known.at_s < KNOWN_S:
-        return known.account
+        end = known.account.expires_at
+        if end is None or datetime.now(UTC) < end:
+            return known.account
     if revision is None:  # a revocation would not be heard, so nobody is answered by what was asked for somebody else
         return await _look_up(hub, key, None)
     looking = hub.looking_up.get((*key, revision))
@@ -57,7 +73,14 @@ async def _look_up(hub: Hub, key: tuple[str, str], revision: int | None) -> Acco
         row = await _read(hub, *key)
     if len(hub.signed_in) > KNOWN_MOST:
         hub.signed_in.clear()
-    found = Account(row.id, row.email, row.name, row.token_id, is_admin=row.is_admin)
+    found = Account(
+        *(row.id, row.email, row.name, row.token_id),
+        is_admin=row.is_admin,
+        scopes=held(key[0], row.scopes),
+        expires_at=row.previous_until if row.is_old else row.expires_at,
+        rotate_after=row.rotated_at if row.is_old else rotate_after(row),
+        is_replaced=row.is_old,
+    )
     hub.signed_in[key] = CachedAccount(found, now, revision)
     return found
 
@@ -71,18 +94,42 @@ def _forget(hub: Hub, key: tuple[str, str, int], looking: asyncio.Task[Account])
 async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
     """The account's row; it is noted that the token was used. Raises :class:`Unauthorized`."""
     unused = or_(token.c.used_at.is_(None), token.c.used_at < func.now() - USED_EVERY).label("unused")
+    is_old = (token.c.digest != secret_digest).label("is_old")
+    ended = func.coalesce(token.c.expires_at <= func.now(), false()).label("ended")
+    replaced = func.coalesce(token.c.previous_until <= func.now(), false()).label("replaced")
+    ends = (token.c.expires_at, token.c.created_at, token.c.rotated_at, token.c.previous_until)
     statement = (
-        select(account.c.id, account.c.email, account.c.name, account.c.is_admin, token.c.id.label("token_id"), unused)
+        select(
+            *(account.c.id, account.c.email, account.c.name, account.c.is_admin, token.c.id.label("token_id")),
+            *(token.c.scopes, *ends, unused, is_old, ended, replaced),
+        )
         .join(token, token.c.account_id == account.c.id)
-        .where(token.c.digest == secret_digest, token.c.kind == kind, token.c.revoked_at.is_(None))
+        .where(or_(token.c.digest == secret_digest, token.c.previous_digest == secret_digest))
+        .where(token.c.kind == kind, token.c.revoked_at.is_(None))
     )
     async with hub.database.single() as connection:
         row = (await connection.execute(statement)).one_or_none()
-        if row is not None and row.unused:
+        if row is not None and row.unused and not row.ended:
             await connection.execute(update(token).where(token.c.id == row.token_id).values(used_at=func.now()))
     if row is None:
         raise Unauthorized(
             "the token is not known here, or is of the other kind: a user's opens no agent's door, nor an agent's a user's",
             hint="`dynolab hub account token` makes a new one, or the page /account/",
         )
+    if row.ended:
+        raise Unauthorized(f"the token {row.token_id} expired at {row.expires_at:%Y-%m-%d %H:%M} UTC", hint=ANOTHER)
+    if row.is_old and row.replaced:
+        raise Unauthorized(
+            f"the token {row.token_id} was rotated: this secret was good until {row.previous_until:%Y-%m-%d %H:%M} UTC",
+            hint="use the new secret, or make another token on the page /account/",
+        )
     return row
+
+
+def rotate_after(row: Row[Any]) -> datetime | None:
+    """From when on a token should be rotated: two thirds of its life. None: it does not end."""
+    if row.expires_at is None:
+        return None
+    begun: datetime = row.rotated_at or row.created_at
+    found: datetime = begun + (row.expires_at - begun) * 2 / 3
+    return found

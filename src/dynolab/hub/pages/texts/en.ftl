@@ -786,6 +786,27 @@ oidc-group = You are not in the group that may use this hub. Ask whoever runs { 
 oidc-no-account = There is no account with your e-mail address here. Ask whoever runs the hub for one.
 oidc-taken = The account with your e-mail address belongs to another person at { $provider }. Ask whoever runs the hub.
 
+# What tokens may be used for, and for how long
+scope = Scope
+scope-read = read only
+scope-submit = read and submit
+scope-manage = everything
+scopes-explained = The scope is for user tokens: “read only” sees and downloads, “read and submit” uploads models and runs jobs too, “everything” also deletes, shares, makes tokens and administers devices.
+expires = Expires
+never = never
+rotate = Rotate
+rotated = rotated
+rotate-now = Make a new secret
+rotate-explained = The token gets a new secret, shown once. The old one stays good for { $hours } { $hours ->
+        [one] hour
+       *[other] hours
+    }, so that you can replace it without a break. Agents rotate their own tokens.
+token-expired = expired
+token-ends-soon = ends soon: rotate it
+old-secret-until = old secret until
+good-for-days = Good for, in days
+without-an-end = without an end
+
 # Browsers that are signed in
 browsers = Signed-in browsers
 browsers-explained = A session ends when it is signed out, when the password changes, when its token is revoked, or after 30 days.
@@ -1351,6 +1372,27 @@ sentence-the-profile-of = the profile of { $id }
 sentence-the-tensors-of-the-job = the tensors of the job { $id }
 sentence-the-tensors-of-the-model = the tensors of the model { $id }
 sentence-this-browser-is-not-signed-in-or-not = this browser is not signed in, or not any more
+sentence-this-hub-signs-nobody-in-by-another = this hub signs nobody in by another provider
+sentence-sign-in-with-a-token-or-a-password = sign in with an API token or a password
+sentence-scope-does-not-allow = the token's scope does not allow this: it needs { $needed }
+sentence-make-a-token-with-that-scope = make a token with that scope on the page /account/
+sentence-scope-is-not-known = the scope { $scope } is not known of a token of this kind
+sentence-token-expired-at = the token { $token } expired at { $at } UTC
+sentence-make-another-on-the-page = make another on the page /account/, or with `dynolab hub account token`
+sentence-token-was-rotated = the token { $token } was rotated: this secret was good until { $at } UTC
+sentence-use-the-new-secret-or = use the new secret, or make another token on the page /account/
+sentence-token-was-rotated-already = the token { $token } was rotated already
+sentence-use-the-new-secret = use the new secret
+sentence-old-secret-is-not-good-for = an old secret is not good for { $seconds } s beside the new one
+sentence-which-the-operator-has-set = 0 to { $most }, which whoever runs the hub has set
+sentence-token-is-not-good-any-more = the token { $token } is not good any more
+sentence-make-another-one = make another one
+sentence-token-days-at-most = a token may be good for { $days } days at most here
+sentence-the-operator-says-so = whoever runs the hub says so
+sentence-no-life-of-a-token = { $days } days are no life of a token
+sentence-up-to-days-without-an-end = up to { $days }; 0: without an end
+sentence-no-number-of-days = { $text } is no number of days
+sentence-such-as-ninety-days = such as 90; 0: without an end
 sentence-sign-in-again = sign in again
 sentence-the-job-which-this-one-waits-for-is = the job { $id }, which this one waits for, is { $said_state }
 sentence-see-why-run-it-again-and-submit-this = see why, run it again, and submit this one anew
