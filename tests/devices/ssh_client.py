@@ -42,6 +42,13 @@ class SshClient:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
 
+    def be_known_to(self, other: SshClient, alias: str) -> str:
+        """Have who is at home with the other device reach this one, too: its address there."""
+        path = other.client / ".ssh" / "config"
+        own = self.write_client_settings().read_text(encoding="utf-8").replace("Host board 127.0.0.1", f"Host {alias}")
+        path.write_text(path.read_text(encoding="utf-8") + own, encoding="utf-8")
+        return f"ssh://{alias}"
+
     @contextmanager
     def as_home(self, **more: str) -> Iterator[None]:
         """Connections that this process makes use the client's settings, as those of its home; with what else is given."""

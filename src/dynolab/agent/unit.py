@@ -35,7 +35,11 @@ NoNewPrivileges=yes
 
 def user_unit(options: Sequence[str] = ()) -> str:
     """The unit for this user, with this interpreter, state folder and these options of the agent."""
-    kept = {name: os.environ[name] for name in ("DYNOLAB_STATE", "DYNOLAB_WORKSPACE") if os.environ.get(name)}
+    kept = {
+        name: os.environ[name]
+        for name in ("DYNOLAB_STATE", "DYNOLAB_WORKSPACE", "DYNOLAB_LOCKS")
+        if os.environ.get(name)
+    }
     return f"""\
 # Save this as ~/.config/systemd/user/dynolab-agent.service, then:
 #   systemctl --user daemon-reload

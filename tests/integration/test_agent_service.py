@@ -1,0 +1,94 @@
+"""The agent's unit under a real ``systemd --user``: it serves, comes back when it is killed, and is left alone when the hub refuses it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from dynolab.testing.running_hub import RunningHub
+
+from ..devices.fixtures import present
+from ..devices.systemd import UserSystemd, user_systemd
+
+UNIT = "dynolab-agent.service"
+
+
+@pytest.fixture(scope="module")
+def systemd() -> Iterator[UserSystemd]:
+    with present("systemd", user_systemd()) as found:
+        yield found
+
+
+def until(holds: Callable[[], object], what: str, systemd: UserSystemd, within_s: float = 120) -> None:
+    end = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > end:
+            pytest.fail(f"no {what} within {within_s} s:\n{systemd.systemctl('status', UNIT)}\n{systemd.log[-3000:]}")
+        time.sleep(0.2)
+
+
+def boards(hub: RunningHub, name: str) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {hub.token}"}
+    found = httpx.get(f"{hub.url}/api/hub/v1/boards", params={"name": name}, headers=headers, timeout=30)
+    return list(found.json()["boards"])
+
+
+def install(systemd: UserSystemd, *options: str) -> None:
+    """The unit as the command prints it, with a shorter pause before a restart."""
+    command = [sys.executable, "-m", "dynolab.cli.main", "agent", "unit", "--", *options]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "RestartSec=10" in text
+    (systemd.units / UNIT).write_text(text.replace("RestartSec=10", "RestartSec=1"))
+    systemd.systemctl("daemon-reload")
+
+
+def main_pid(systemd: UserSystemd) -> int:
+    """The agent's number as this machine counts: the service's own processes are in a namespace."""
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"agent" in words and b"--wait-for-hub" in words and b"as a service" in words:
+                return int(entry.name)
+        except (OSError, ValueError):
+            continue
+    return 0
+
+
+def test_the_unit_serves_comes_back_and_ends(hub: RunningHub, systemd: UserSystemd, tmp_path: Path) -> None:
+    token = str(hub.data / "agent.token")
+    install(systemd, "--hub", hub.url, "--token-file", token, "--name", "as a service")
+    assert systemd.systemctl("start", UNIT) == ""
+    until(lambda: boards(hub, "as a service"), "device", systemd)
+    assert systemd.value(UNIT, "ActiveState") == "active"
+    first = main_pid(systemd)
+    assert first
+    os.kill(first, signal.SIGKILL)
+    until(lambda: systemd.value(UNIT, "NRestarts") == "1", "restart", systemd)
+    until(lambda: main_pid(systemd) not in (0, first), "another agent", systemd)
+    systemd.systemctl("stop", UNIT)
+    assert systemd.value(UNIT, "ActiveState") == "inactive"
+    assert main_pid(systemd) == 0
+    assert systemd.value(UNIT, "Result") == "success"
+
+
+def test_a_hub_that_refuses_it_is_not_asked_again_and_again(
+    hub: RunningHub, systemd: UserSystemd, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong").write_text("dla_nobodysownatall")
+    install(systemd, "--hub", hub.url, "--token-file", str(tmp_path / "wrong"), "--name", "as a service")
+    systemd.systemctl("start", UNIT)
+    until(lambda: systemd.value(UNIT, "ActiveState") == "failed", "end", systemd)
+    assert systemd.value(UNIT, "ExecMainStatus") == "2"
+    assert systemd.value(UNIT, "NRestarts") == "0"
+    systemd.systemctl("reset-failed", UNIT)

@@ -1,0 +1,209 @@
+"""Boards behind sshd in a hub and without one: two at once, one whose cable is pulled, one whose clock is years off; and numbers that are the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pgqueuer")
+pytest.importorskip("onnxruntime")
+
+from dynolab.client.client import Client, Device
+from dynolab.client.settings import ClientConfig
+from dynolab.connections.base import connect, this_machine
+from dynolab.jobs._datasets import h5
+from dynolab.jobs.base import Context
+from dynolab.jobs.inference import plugin as inference_job
+from dynolab.jobs.profile import plugin as profile_job
+from dynolab.measure.device import Device as Executor
+from dynolab.spec.jobs import InferenceSpec, ProfileSpec
+from dynolab.testing.models import onnx_net
+from dynolab.testing.running_hub import RunningHub, running_hub
+
+from ..devices.fixtures import present
+from ..devices.missing import Missing
+from ..devices.sshd import Sshd, sshd
+from .test_reached_devices import agent, attempts, boards, until
+
+SHORT = "--repeats 1 --max_profiler_iterations 20"
+CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/time.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec *at) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, at);
+    if (!result && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) at->tv_sec += OFF_S;
+    return result;
+}
+int gettimeofday(struct timeval *restrict at, void *restrict zone) {
+    struct timespec now;
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &now);
+    at->tv_sec = now.tv_sec;
+    at->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+time_t time(time_t *at) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (at) *at = now.tv_sec;
+    return now.tv_sec;
+}
+"""
+"""A board whose date is wrong, and whose clock of time passed is right: as one without a battery, or never set."""
+
+
+@pytest.fixture(scope="module")
+def lone_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def user(lone_hub: RunningHub) -> Iterator[Client]:
+    found = Client(ClientConfig(lone_hub.token, lone_hub.url, verbose=False))
+    yield found
+    found.close()
+
+
+# ---- two boards of one agent -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_boards(tmp_path: Path) -> Iterator[tuple[Sshd, Sshd]]:
+    """Two machines to whoever looks: each has a machine-id and a processor's name of its own."""
+    with ExitStack() as stack:
+        found = []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "machine-id").write_text(f"{name.encode().hex():0<32}\n")
+            own = {"/etc/machine-id": tmp_path / name / "machine-id"}
+            found.append(stack.enter_context(present("sshd", sshd(mounts=own))))
+        yield found[0], found[1]
+
+
+def test_one_agent_serves_two_boards_at_once_and_goes_on_with_one_when_the_other_is_pulled(
+    lone_hub: RunningHub, user: Client, two_boards: tuple[Sshd, Sshd], tmp_path: Path
+) -> None:
+    one, two = two_boards
+    net = onnx_net(tmp_path / "net.onnx")
+    before = {board["id"] for board in boards(lone_hub)}
+
+    def served() -> list[dict[str, Any]]:
+        return [board for board in boards(lone_hub) if board["id"] not in before]
+
+    with one.as_home():
+        addresses = ["--device", one.address, "--device", two.be_known_to(one, "two")]
+        with agent(lone_hub, tmp_path / "state", *addresses, "--runtimes", "onnxruntime"):
+            until(lambda: len(served()) == 2, "two boards", within_s=240)
+            model = user.upload_model(net)
+            (name,) = {board["name"] for board in served()}
+            jobs = [user.submit_profile_job(model, Device(name), options=SHORT) for _ in range(2)]
+            until(lambda: all(board_processes(board) for board in two_boards), "work on both at once")
+            two.close()  # its cable is pulled
+            later = [user.submit_profile_job(model, Device(name), options=SHORT) for _ in range(2)]
+            for job in later:
+                assert job.wait().success, job.log()
+            two.open()
+            for job in jobs:
+                assert job.wait().success, job.log()
+    ran_on = {one["device"] for job in (*jobs, *later) for one in attempts(lone_hub, job.job_id)}
+    assert len(ran_on) == 2
+    for board in two_boards:
+        until(lambda board=board: not board.processes(), "quiet boards")
+
+
+def board_processes(board: Sshd) -> list[int]:
+    """Model's processes of a board."""
+    return [pid for pid in board.processes() if b"dynolab.measure.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+# ---- inference -------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_an_inference_job_by_address_are_those_of_this_machine(
+    lone_hub: RunningHub, user: Client, ssh_device: Sshd, tmp_path: Path
+) -> None:
+    net = onnx_net(tmp_path / "net.onnx")
+    batches = {"x": [np.random.default_rng(seed).random((1, 3, 16, 16), dtype=np.float32) for seed in range(3)]}
+    with (
+        ssh_device.as_home(),
+        agent(lone_hub, tmp_path / "state", "--device", ssh_device.address, "--name", "by address"),
+    ):
+        until(lambda: user.get_devices("by address"), "device", within_s=240)
+        job = user.submit_inference_job(user.upload_model(net), Device("by address"), batches)
+        assert job.wait().success, job.log()
+        there = job.download_output_data()
+    h5.write(tmp_path / "in.h5", batches)
+    spec = InferenceSpec(ProfileSpec(net), tmp_path / "in.h5", tmp_path / "out.h5", measures=False)
+    with closing(this_machine()) as connection:
+        inference_job.run(inference_job.validate(spec), Context(connection, lambda event: None))
+    here = h5.read(tmp_path / "out.h5")
+    assert isinstance(there, dict)
+    assert there.keys() == here.keys()
+    for name, arrays in here.items():
+        for a, b in zip(arrays, there[name], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+# ---- clocks ----------------------------------------------------------------------------------------------------------
+
+
+def wrong_clock(folder: Path, off: timedelta) -> Path:
+    """A library that sets the date off by so much. Raises :class:`Missing`."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise Missing("cc is not here: apt-get install gcc libc6-dev")
+    (folder / "clock.c").write_text(CLOCK)
+    command = [
+        compiler,
+        f"-DOFF_S={off.total_seconds():.0f}LL",
+        "-O1",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(folder / "clock.so"),
+        str(folder / "clock.c"),
+        "-ldl",
+    ]
+    subprocess.run(command, check=True)
+    return folder / "clock.so"
+
+
+@pytest.mark.parametrize("off", [timedelta(days=-365 * 20), timedelta(hours=5), timedelta(days=365 * 12)], ids=str)
+def test_a_board_whose_date_is_wrong_gives_the_same_results_with_right_dates(tmp_path: Path, off: timedelta) -> None:
+    try:
+        library = wrong_clock(tmp_path, off)
+    except Missing as error:
+        pytest.skip(str(error))
+    path = tmp_path / "m.null"
+    path.write_text(json.dumps({"busy_ns": 200_000}))
+    spec = ProfileSpec(path, options=SHORT)
+    begun = datetime.now(UTC).replace(microsecond=0)
+    with present("sshd", sshd(variables={"LD_PRELOAD": str(library)})) as board, board.as_home():
+        with closing(connect(board.address)) as connection, connection.session(["null"], print) as session:
+            told = datetime.fromisoformat(Executor(session, lambda event: None).look("null").clock)
+            assert abs(told - begun - off) < timedelta(minutes=10), "its date is wrong indeed"
+        for _ in range(2):  # the second finds all that it needs there, and keeps the first's figures in mind
+            with closing(connect(board.address)) as connection:
+                profile = profile_job.run(
+                    profile_job.validate(spec, here=False), Context(connection, lambda event: None)
+                )
+            time = profile.inference.time
+            assert time is not None
+            assert 200_000 <= time.minimum_ns < 400_000
+            assert begun <= datetime.fromisoformat(profile.created_at) <= datetime.now(UTC)
+            assert str(begun.year + round(off.days / 365)) not in json.dumps(profile.environment) or off.days < 365
+        assert list((board.cache / "workspaces").glob("run-*")) == []
