@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dynolab.errors import Error, NotFound, PluginMissing
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 
 def _outside(package: str) -> dict[str, EntryPoint]:
@@ -54,6 +54,12 @@ def owner(group: str, name: str) -> str | None:
     """The distribution that offers a plug-in of this name from outside; None: none does."""
     point = _outside(group).get(name)
     return None if point is None else _owner(point)
+
+
+def distribution_of(group: str, name: str) -> Distribution | None:
+    """The outside distribution that offers a plug-in of this name; None: none does."""
+    point = _outside(group).get(name)
+    return None if point is None else point.dist
 
 
 def owner_of_module(group: str, module: str) -> str | None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -21,40 +20,8 @@ from dynolab.spec.models import ModelFormat
 from dynolab.spec.profiles import Profile
 from dynolab.testing.commands import command
 from dynolab.testing.databases import Databases
-from dynolab.testing.outside import distribution
+from dynolab.testing.outside import SCALE, distribution
 
-SCALE = """
-    import numpy as np
-    from dynolab.errors import ModelInvalid
-    from dynolab.formats import Format, Mark
-    from dynolab.runtimes.base import Runtime, Session, check_units
-    from dynolab.spec.measurements import ComputeUnit, RuntimeRow
-    from dynolab.spec.models import Description, ModelFormat
-    from dynolab.spec.tensors import TensorSpec
-
-    X = (TensorSpec("x", "float32", (1, 64)),)
-    format = Format("scale", endings=(".scl",), title="Scale", marks=(Mark(b"SCALE "),), beside=(".wgt",))
-
-    class Product(Session):
-        inputs, outputs = X, (TensorSpec("y", "float32", (1, 64)),)
-        def __init__(self, factor): self._factor = factor
-        def bind(self, inputs, outputs): self._x, self._y = inputs["x"], np.zeros((1, 64), np.float32)
-        def runner(self): return lambda: np.multiply(self._x, self._factor, out=self._y)
-        def fetch(self): return {"y": self._y}
-        def effective(self): return {"threads": "1"}
-
-    class Scale(Runtime):
-        name, formats, distributions = "scale", (ModelFormat("scale"),), ("dynolab-scale",)
-        units = (ComputeUnit.CPU,)
-        row = RuntimeRow(artifact=None, wiped="nothing: there are no caches", lazy="nothing")
-        def import_library(self): pass
-        def describe(self, target): return Description(X, Product.outputs)
-        def load(self, target):
-            check_units(target.options, self.units, self.name)
-            return Product(np.float32(target.model.with_suffix(".wgt").read_text()))
-
-    plugin = Scale()
-"""
 BROKEN = {
     "no_module": ("", "dynolab.runtimes", "no_such_module_of_theirs:plugin"),
     "at_import": ("import sys\nsys.exit(3)", "dynolab.runtimes", "at_import:plugin"),
@@ -64,7 +31,7 @@ BROKEN = {
         "dynolab.runtimes",
         "half:plugin",
     ),
-    "other_name": (textwrap.dedent(SCALE), "dynolab.runtimes", "other_name:plugin"),
+    "other_name": (SCALE, "dynolab.runtimes", "other_name:plugin"),
     "theirs": ("plugin = 5", "dynolab.runtimes", "theirs:plugin"),
     "no_format": ("format = '.abc'", "dynolab.formats", "no_format:format"),
     "greedy": (
@@ -94,7 +61,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "dynolab.runtimes": {"scale": "dynolab_scale:plugin"},
         "dynolab.formats": {"scale": "dynolab_scale:format"},
     }
-    distribution(folder, "dynolab-scale", textwrap.dedent(SCALE), groups)
+    distribution(folder, "dynolab-scale", SCALE, groups)
     for name, (source, group, value) in BROKEN.items():
         distribution(folder, name, source, {group: {"null" if name == "theirs" else name: value}})
     return folder

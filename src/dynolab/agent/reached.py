@@ -31,7 +31,13 @@ T = TypeVar("T")
 PROBE_WITHIN_S = 120.0
 LOOK_WAIT_S, FREE_WAIT_S = 86_400.0, 3600.0
 """For a board that somebody has: before an agent looks at it, and until it is free again."""
-SSH_ENVIRONMENT = ("SSH_AUTH_SOCK", "DYNOLAB_DEVICE_ROOT", "ANDROID_ADB_SERVER_PORT", "ADB_SERVER_SOCKET")
+SSH_ENVIRONMENT = (
+    "SSH_AUTH_SOCK",
+    "DYNOLAB_DEVICE_ROOT",
+    "DYNOLAB_DEVICE_PYTHON",
+    "ANDROID_ADB_SERVER_PORT",
+    "ADB_SERVER_SOCKET",
+)
 """What connections need of the agent's environment."""
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]

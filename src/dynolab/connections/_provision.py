@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-
 from dynolab import eviction
+from dynolab.connections._installed_there import installed_there
 from dynolab.connections._measuring_half import measuring_half
 from dynolab.connections._remote import Remote
-from dynolab.connections._wheels import DeviceSystem, requirements_of, wheels_for
+from dynolab.connections._runtime_needs import Needs, needs_of
+from dynolab.connections._wheels import DeviceSystem, wheels_for
 from dynolab.connections.base import ModelFiles, Tell
 from dynolab.errors import Error, PluginMissing, SpecInvalid, TransferFailed
-from dynolab.runtimes.base import runtime_named
 
 _PROBE = (
     "import importlib.util as u, json, platform, shutil, struct, sys; "
@@ -64,8 +63,16 @@ def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell) -> str:
     """
     python = remote.interpreter(tell)
     system = _system(remote, python)
-    items = _items(system, runtimes, tell)
-    digest = hashlib.sha256("\n".join([python, *(one.sha256 for one in items)]).encode()).hexdigest()
+    needs, used = needs_of(system, runtimes), None
+    if needs.there:
+        used = installed_there(remote, needs.there)
+        python = used.python
+        system = _system(remote, python)
+        needs = needs_of(system, runtimes)
+    items = _items(system, needs, tell)
+    folders = () if used is None else used.folders
+    named = [python, *(one.sha256 for one in items), *folders]
+    digest = hashlib.sha256("\n".join(named).encode()).hexdigest()
     env = f"{remote.root}/envs/{digest[:_SHORT]}"
     there = remote.ask(
         f"mkdir -p {_q(remote.root)}/wheels {_q(remote.root)}/envs; "
@@ -77,7 +84,7 @@ def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell) -> str:
         keep = [Path(env).name, *(one.sha256 for one in items)]
         _make_room(remote, python, needed, keep, f"for {', '.join(one.name for one in missing)}")
         _bring(remote, python, missing, tell)
-        _make_environment(remote, python, env, items)
+        _make_environment(remote, python, env, [*(f"{remote.root}/wheels/{one.sha256}" for one in items), *folders])
     return f"{env}/bin/python"
 
 
@@ -107,21 +114,20 @@ def _system(remote: Remote, python: str) -> DeviceSystem:
     return system
 
 
-def _items(system: DeviceSystem, runtimes: Sequence[str], tell: Tell) -> list[Item]:
-    """Everything for these runtimes; our own half first. Runtimes of outside distributions need that distribution."""
+def _items(system: DeviceSystem, needs: Needs, tell: Tell) -> list[Item]:
+    """Everything that is brought; our own half first, then outside distributions, then wheels."""
     own, digest = measuring_half()
-    extras = [name for name in runtimes if name != "null"]
-    for name in extras:
-        if runtime_named(name).numbers_only:
-            raise PluginMissing(
-                f"the runtime {name} simulates a device on this machine, and is not brought to one",
-                hint="leave it out, or run it here: without --device",
-            )
-    asked = {"numpy>=2.3,<3", *requirements_of(system, extras, base=False)}
-    elsewhere = {name for one in extras for names in runtime_named(one).described_by.values() for name in names}
-    wanted = sorted(one for one in asked if Requirement(one).name not in elsewhere)
-    wheels = wheels_for(system, wanted, tell)
-    return [Item("dynolab", digest, own), *(Item(one.path.name, one.sha256, one.path) for one in wheels)]
+    try:
+        wheels = wheels_for(system, needs.wheels, tell)
+    except PluginMissing as error:
+        if named := next((one for one in needs.native if one in error.message), None):
+            error.message += f"; {named} is installed here with machine code of this machine, which is not for a device"
+        raise
+    return [
+        Item("dynolab", digest, own),
+        *(Item(one.name, one.sha256, one.content) for one in needs.packed),
+        *(Item(one.path.name, one.sha256, one.path) for one in wheels),
+    ]
 
 
 def _bring(remote: Remote, python: str, items: Sequence[Item], tell: Tell) -> None:
@@ -164,8 +170,9 @@ def _forget(remote: Remote, at: str) -> None:
         remote.ask(f"rm -rf {_q(at + '.zip')} {_q(at + '.new')}")
 
 
-def _make_environment(remote: Remote, python: str, env: str, items: Sequence[Item]) -> None:
-    folders = "\\n".join(f"{remote.root}/wheels/{one.sha256}" for one in items)
+def _make_environment(remote: Remote, python: str, env: str, paths: Sequence[str]) -> None:
+    """``paths``: the folders of modules, those that go before first."""
+    folders = "\\n".join(paths)
     new = f"{env}.new"
     remote.ask(
         f"set -e; rm -rf {_q(new)} {_q(env)}; {_q(python)} -m venv --without-pip {_q(env)}; "

@@ -35,6 +35,8 @@ class Remote(ABC):
     address: str
     root: str
     """The folder of ours on the device, absolute."""
+    pythons: tuple[str, ...] = ()
+    """Commands that may be a Python of the device's own, the one to prefer first."""
 
     @abstractmethod
     def ask(self, script: str, *, timeout_s: float = 60.0) -> str:

@@ -223,6 +223,11 @@ class RemoteConnection(Connection):
         self._remote.close()
 
 
+def named_python() -> str | None:
+    """The path of a Python on devices, as the user names it (``DYNOLAB_DEVICE_PYTHON``); None: the newest that a device has."""
+    return os.environ.get("DYNOLAB_DEVICE_PYTHON")
+
+
 def named_root() -> str | None:
     """The folder on devices where what is brought is kept, as the user names it (``DYNOLAB_DEVICE_ROOT``); None: the usual one."""
     return os.environ.get("DYNOLAB_DEVICE_ROOT")

@@ -17,7 +17,7 @@ from dynolab.connections._python_install import bring_python
 from dynolab.connections._remote import SILENT_S, Remote
 from dynolab.connections._ssh_errors import refused
 from dynolab.connections.base import Tell
-from dynolab.errors import DeviceLost, Error, Forbidden, PluginMissing, TooLarge, TransferFailed
+from dynolab.errors import DeviceLost, Error, Forbidden, PluginMissing, SpecInvalid, TooLarge, TransferFailed
 
 T = TypeVar("T")
 CONNECT_S = 15.0
@@ -33,8 +33,19 @@ OLDEST = (3, 11)
 class SshRemote(Remote):
     """A device by its ssh address. It connects when it is needed, and again after the line broke."""
 
-    def __init__(self, address: str, *, host: str, user: str | None, port: int | None, root: str | None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        host: str,
+        user: str | None,
+        port: int | None,
+        root: str | None = None,
+        python: str | None = None,
+    ) -> None:
+        """``root`` and ``python``: as the user names them on the device."""
         self.address = address
+        self.pythons = PYTHONS if python is None else (python,)
         self._host, self._user, self._port, self._named_root = host, user, port, root
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -150,11 +161,16 @@ class SshRemote(Remote):
     def interpreter(self, tell: Tell) -> str:
         """The newest that it has; one of our own where it has none, or none that is new enough. Raises :class:`PluginMissing`."""
         code = "import sys; print(sys.executable, *sys.version_info[:2])"
-        tries = "; ".join(f"{name} -c {shlex.quote(code)} 2>/dev/null" for name in PYTHONS)
+        tries = "; ".join(f"{shlex.quote(name)} -c {shlex.quote(code)} 2>/dev/null" for name in self.pythons)
         found = [line.rsplit(" ", 2) for line in self.ask(f"{tries}; :").splitlines()]
         for path, major, minor in (one for one in found if len(one) == 3):
             if (int(major), int(minor)) >= OLDEST:
                 return path
+        if self.pythons != PYTHONS:
+            raise SpecInvalid(
+                f"DYNOLAB_DEVICE_PYTHON names {self.pythons[0]}, which is no Python {'.'.join(map(str, OLDEST))} or newer on {self.address}",
+                hint=f"the path of one there, or unset it: then the newest that {self.address} has is used",
+            )
         newest = (
             f"the newest Python of {self.address} is {'.'.join(found[0][-2:])}"
             if found

@@ -33,7 +33,7 @@ from dynolab.connections import _pip
 from dynolab.connections._pip import DeviceSystem, Tell
 from dynolab.errors import NotFound, PluginMissing, SpecInvalid
 
-__all__ = ["DeviceSystem", "Wheel", "requirements_of", "wheels_for"]
+__all__ = ["DeviceSystem", "Wheel", "applies", "requirements_of", "wheels_for"]
 
 LOCK = Path(__file__).with_name("locks") / "devices.txt"
 KEPT_FORM = 1
@@ -82,6 +82,11 @@ def requirements_of(system: DeviceSystem, extras: Iterable[str] = (), *, base: b
             one.marker = None
             found.add(str(one))
     return tuple(sorted(found))
+
+
+def applies(system: DeviceSystem, requirement: Requirement) -> bool:
+    """Whether a requirement, by its marker, is one of such a system; those of extras are none."""
+    return requirement.marker is None or requirement.marker.evaluate(_environment(system, ""))
 
 
 def wheels_for(system: DeviceSystem, requirements: Sequence[str], tell: Tell) -> tuple[Wheel, ...]:
@@ -168,6 +173,8 @@ class _Search:
                 continue
             self._asked.add((name, extra))
             for below in _requires(self.found[name]):
+                if canonicalize_name(below.name) == "dynolab":  # it is there, and no index need have it
+                    continue
                 if below.marker is None or below.marker.evaluate(_environment(self.system, extra)):
                     yield below
 

@@ -6,7 +6,7 @@ import importlib.util
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from dynolab.connections._sessions import RemoteConnection, named_root
+from dynolab.connections._sessions import RemoteConnection, named_python, named_root
 from dynolab.connections.base import Connection, ConnectionKind
 from dynolab.errors import PluginMissing, SpecInvalid
 from dynolab.runtimes.base import install_command
@@ -29,7 +29,9 @@ class SshKind(ConnectionKind):
             raise PluginMissing(f"{address} cannot be reached: {reason}")
         from dynolab.connections._ssh_remote import SshRemote
 
-        return RemoteConnection(SshRemote(address, host=host, user=user, port=port, root=named_root()))
+        return RemoteConnection(
+            SshRemote(address, host=host, user=user, port=port, root=named_root(), python=named_python())
+        )
 
 
 def _parts(address: str) -> tuple[str, str | None, int | None]:

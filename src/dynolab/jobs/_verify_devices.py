@@ -69,9 +69,8 @@ def fed_to(name: str, fed: Fed, work: Path, folder: Path) -> list[dict[str, Path
         if side != name:
             continue
         if not number.isdecimal() or int(number) >= fed.samples:
-            raise WorkerCrashed(
-                f"the process that makes the inputs names {path[:200]!r} as one of {fed.samples} samples"
-            )
+            told = f"it names {path[:200]!r} as one of {fed.samples} samples"
+            raise WorkerCrashed(f"the process that works on {name} gave no answer ({told})")
         target = folder / f"{int(number)}-{file}"
         with untrusted.open_file(made / path, inside=made) as opened, target.open("wb") as out:
             shutil.copyfileobj(opened, out)
