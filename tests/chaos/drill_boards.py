@@ -258,19 +258,19 @@ def _at_once(result: Result) -> Iterator[str]:
 
 # ---- in the frame ----------------------------------------------------------------------------------------------------
 
-JOBS_A_MINUTE, DEVICES = 6, 4
-EVERY_S = 12.0
+SHORT, LONG = (6, 4, 12.0), (12, 10, 15.0)
+"""Jobs a minute, devices, and about how often a blow falls, in seconds: of a drill below five minutes, and of one from there on."""
 
 
 def play(outcome: Outcome, folder: Path) -> None:
     """So many jobs as a machine of two cores has measured in these minutes, over devices of which one is reached by ssh."""
-    jobs = max(DEVICES + 2, round(outcome.minutes * JOBS_A_MINUTE))
+    a_minute, devices, every_s = SHORT if outcome.minutes < 5 else LONG
     drill = Drill(
         folder,
-        jobs=jobs,
-        devices=DEVICES,
+        jobs=max(devices + 2, round(outcome.minutes * a_minute)),
+        devices=devices,
         seed=outcome.seed,
-        every_s=EVERY_S,
+        every_s=every_s,
         within_s=outcome.minutes * 240 + 300,
         by_ssh=1,
     )

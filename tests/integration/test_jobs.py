@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
@@ -16,6 +18,7 @@ from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
 LEASE_S = 2.0
@@ -258,3 +261,21 @@ def test_old_clients_are_told_so(hub: RunningHub) -> None:
     )
     assert answer.status_code == 426
     assert "pip install --upgrade" in answer.json()["detail"]
+
+
+def test_a_job_whose_models_bytes_are_gone_fails_and_holds_up_no_other(
+    user: User, door: HubDoor, postgres: OwnDatabase
+) -> None:
+    """A hand in the database, or a restored part of one, did that: see `dynolab hub check`."""
+    assert claim(door, device("gone")) is None
+    broken_model, sound_model = user.model(), user.model()
+    broken, sound = user.submit(broken_model, "gone"), user.submit(sound_model, "gone")
+    asyncio.run(_said(postgres.dsn, f"UPDATE model SET blob_id = NULL WHERE id = '{broken_model}'"))
+    assert taken(door, device("gone")).job == sound
+    assert user.state(broken) == pb.JOB_STATE_FAILED
+
+
+async def _said(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()

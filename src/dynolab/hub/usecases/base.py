@@ -40,6 +40,8 @@ _LETTERS = string.ascii_lowercase + string.digits
 NAME_MAX = 256
 CLAIMS_AT_ONCE, CLAIMS_WAITING = 4, 500
 """Looks of agents for a job: a fleet that comes back all at once leaves connections of the database's pool to everybody else."""
+WAIT_MAX_S = 25.0
+"""How long an agent's question for a job is held open."""
 COMPARED_WAITING = 10
 """Comparisons of outputs that wait for the one that is made."""
 Lock = Literal["share", "own"]

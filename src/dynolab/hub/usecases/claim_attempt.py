@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import UUID, Text, bindparam, exists, func, insert, literal, not_, or_, select, update
+from sqlalchemy import UUID, ColumnElement, Text, bindparam, exists, func, insert, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab.errors import NotFound
 from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, device, job, model
 from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.announce_device import Board, announce_device
-from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.base import WAIT_MAX_S, Account, Hub
 from dynolab.hub.usecases.board_health import takes_jobs
 from dynolab.hub.usecases.check_protocol import check_protocol
 from dynolab.hub.usecases.create_model import file_name
+from dynolab.hub.usecases.end_attempt import fail_job
 from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.made_models import specs_of_row
 from dynolab.spec import codec
@@ -28,7 +30,6 @@ from dynolab.spec.compiles import InputSpec
 from dynolab.spec.tensors import Quantization
 from dynolab.spec.toolchain_support import MAKING
 
-WAIT_MAX_S = 25.0
 CHANGING_S = 0.02
 
 
@@ -86,7 +87,7 @@ def _board() -> Prepared:
 
 def _beginning() -> Prepared:
     """Makes an attempt of a job that still waits and that nobody else has locked; what the attempt is about."""
-    still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None)
+    still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None), _has_its_model()
     told = (
         "id",
         "kind",
@@ -139,7 +140,18 @@ def _beginning() -> Prepared:
     )
 
 
-BOARD, BEGINNING = _board(), _beginning()
+def _has_its_model() -> ColumnElement[bool]:
+    """Whether the bytes of the job's model are there, without which nothing can be told of it."""
+    return exists().where(model.c.id == job.c.model_id, model.c.blob_id.is_not(None)).correlate(job)
+
+
+def _lacking() -> Prepared:
+    """The job, locked, if it still waits and can never be had: nobody waits for a lock here."""
+    gone = job.c.id == bindparam("job"), job.c.state == "queued", not_(_has_its_model())
+    return Prepared(select(job.c.id).where(*gone).with_for_update(skip_locked=True))
+
+
+BOARD, BEGINNING, LACKING = _board(), _beginning(), _lacking()
 
 
 async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Claim | None:
@@ -202,7 +214,8 @@ async def _look(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple
 async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:
     """One look into the board's queues, in one transaction; entries of jobs that are over are cleared away.
 
-    It waits for nobody's lock but its board's, so that it has a part in no deadlock.
+    It waits for nobody's lock but its board's, so that it has a part in no deadlock; but for a job that can never be had, which it
+    ends with those that wait for it.
     """
     async with hub.database.begin() as connection:
         served = await BOARD.one_or_none(connection, board=device_id, token=agent.token_id, pool=board.pool_id)
@@ -219,6 +232,10 @@ async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tupl
                 after_commit(connection, partial(_count, about.kind, claimed.waited_s))
                 linked = await _linked(connection, about.id) if about.kind == "link" else ()
                 return _claimed(attempt_id, about, linked), False
+            if await LACKING.scalar(connection, job=claimed.payload) is not None:
+                gone = NotFound("the bytes of the job's model are gone", hint="`dynolab hub check` tells what else is")
+                await fail_job(hub, connection, claimed.payload, gone)
+                continue
             if await _waits(connection, claimed.payload):
                 raise _Changing
             await hub.queue.finish(connection, claimed.entry)

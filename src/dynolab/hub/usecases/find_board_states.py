@@ -14,8 +14,7 @@ from sqlalchemy import ColumnElement, Row, Subquery, and_, case, func, or_, sele
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool
-from dynolab.hub.usecases.base import Account, Hub, contains_text, visible
-from dynolab.hub.usecases.claim_attempt import WAIT_MAX_S
+from dynolab.hub.usecases.base import WAIT_MAX_S, Account, Hub, contains_text, visible
 from dynolab.hub.usecases.pool_rights import owns, sees
 
 AWAY_AFTER_S = 2 * WAIT_MAX_S
