@@ -78,7 +78,8 @@ def greet(url: str) -> None:
     except (ValueError, errors.SpecInvalid) as error:
         what = f"it answered {answer.status_code} with {answer.headers.get('content-type', 'nothing')}"
         raise errors.NotFound(f"there is no hub of dynolab at {url}: {what}", hint="dynolab agent --hub URL") from error
-    if hub.protocol != AGENT_PROTOCOL:
+    oldest = hub.protocol if hub.oldest is None else hub.oldest
+    if not oldest <= AGENT_PROTOCOL <= hub.protocol:
         raise errors.Conflict(
             f"this agent is of dynolab {version('dynolab')} (protocol {AGENT_PROTOCOL}), the hub of {hub.version} "
             f"(protocol {hub.protocol})",

@@ -157,6 +157,7 @@ def create(settings: Settings, hub: Hub) -> Starlette:
             Mount("/api/agent/v1", app=wired(agent_door)),
             Mount("/files", app=wired(file_door)),
             Route("/healthz", health),
+            Route("/livez", live),
             *metrics_door.routes,
             Mount("/", app=LazyApp(lambda: wired(_pages()))),
         ],
@@ -256,13 +257,20 @@ async def _again_and_again(sweep: Callable[[Hub], Awaitable[None]], hub: Hub, ev
             log.warning("%s failed: %s", sweep.__name__, error)
 
 
+async def live(request: Request) -> Response:
+    """``GET /livez``: 200, whatever becomes of the database: a replica that does not answer is stuck."""
+    return JSONResponse({"status": "ok"})
+
+
 async def health(request: Request) -> Response:
-    """``GET /healthz``: 200 when the database answers at once.
+    """``GET /healthz``: 200 when the database answers at once, and the hub is not about to end.
 
     One question is on its way at a time, and is let go on when it takes too long: those who ask often must not use up
     the connections while the database is away.
     """
     state = request.app.state
+    if state.hub.wakeups.leaving:
+        return JSONResponse({"status": "leaving"}, 503)
     asking: asyncio.Task[None] | None = getattr(state, "asking", None)
     if asking is None or asking.done():
         asking = state.asking = asyncio.create_task(state.hub.database.ready())

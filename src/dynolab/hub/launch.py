@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,8 +39,6 @@ from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
 from dynolab.hub.usecases.make_token import TokenTerms, make_token
 from dynolab.sandbox.base import CONNECTING, own_environment
 
-GRACE_S = 3
-"""How long open requests may take when the hub ends."""
 AGENT_FIRST_S, AGENT_STOP_S = 4.0, 15.0
 """How long the server waits for the agent before it ends, and how long after that the agent may take."""
 TRY_WITHIN_S = 5.0
@@ -154,19 +153,29 @@ def _listen(settings: Settings) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn's server, which lets this machine's agent end first, as long as it can still give its job back.
 
-    It sends those who wait for a job away before it ends: their questions would hold the end up.
+    It sends those who wait for a job away before it ends: their questions would hold the end up. Told to end by SIGTERM, it first says
+    that it leaves, for as long as balancers need to hear that; told again, it ends at once.
     """
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, drain_s: float) -> None:
         super().__init__(config)
-        self.hub = hub
+        self.hub, self._drain_s = hub, drain_s
         self.agent: subprocess.Popen[bytes] | None = None
         self._loop = asyncio.get_running_loop()
         self._ending = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        agent, asked_before = self.agent, self._ending
-        self._ending = True
+        asked_before, self._ending = self._ending, True
+        if sig != signal.SIGTERM or asked_before or not self._drain_s:
+            self._end(sig, frame, asked_before)
+            return
+        self.hub.wakeups.leaving = True
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_s, self._end, sig, frame, False)
+
+    def _end(self, sig: int, frame: FrameType | None, asked_before: bool) -> None:
+        if self.should_exit and not asked_before:
+            return  # it was told again meanwhile
+        agent = self.agent
         if agent is None or agent.poll() is not None or asked_before:
             self._exit(sig, frame)
             return
@@ -197,7 +206,7 @@ async def _serve(
     address = _address(settings)
     agent_token = await _first_start(hub, settings, address, tell, tell_secrets)
     way_in = await _way_in(hub, settings, address, tell_secrets)
-    server = Server(_config(settings, hub), hub)
+    server = Server(_config(settings, hub), hub, settings.drain_s)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
@@ -231,7 +240,7 @@ def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_level="warning",
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=ceil(settings.grace_s),
         server_header=False,
         http=ImpatientProtocol,
         proxy_headers=False,  # uvicorn would believe every program on this machine

@@ -119,6 +119,14 @@ class Settings:
         Texts(network, "addresses and networks, such as 127.0.0.1,10.0.0.0/8"),
         "proxies whose forwarded headers are believed",
     )
+    drain_s: float = declared(
+        0.0,
+        Number("seconds", 0, 3600),
+        "when it is told to end (SIGTERM), how long a replica says at /healthz that it leaves, and goes on, before it takes nothing new",
+    )
+    grace_s: float = declared(
+        3.0, Number("seconds", 0, 3600), "how long requests under way may then take, before they are cut off"
+    )
     tls_certificate: Path | None = declared(
         None, File(), "with tls_key the hub speaks HTTPS and nothing else (PEM)", option="--tls-certificate"
     )

@@ -11,7 +11,12 @@ from dynolab.spec.duets import DuetTerms
 from dynolab.spec.tensors import Quantization, TensorSpec
 
 AGENT_PROTOCOL = 7
-"""Hub and agent refuse each other when theirs differ."""
+"""What this version speaks. A hub also takes agents that speak less, down to :data:`OLDEST_AGENT_PROTOCOL`; none takes more: hubs are updated first.
+
+A document's new field has a default, and who does not know it passes over it: that alone changes no protocol.
+"""
+OLDEST_AGENT_PROTOCOL = 6
+"""The one before at least, so that agents can be updated after their hub. What 7 brought is a question that agents of 6 do not ask."""
 OFFER_NULL = "DYNOLAB_OFFER_NULL"
 """The variable that, set to 1, has an agent take models of the null runtime, too: for tests, since they may sleep for days."""
 BASELINE_FOLDER = "baseline"

@@ -22,6 +22,8 @@ class HubGreeting:
     """See :data:`~dynolab.spec.agents.AGENT_PROTOCOL`."""
     version: str
     """Of dynolab there."""
+    oldest: int | None = None
+    """The least that it takes of an agent; None: its own protocol alone."""
 
 
 @dataclass(frozen=True, slots=True)

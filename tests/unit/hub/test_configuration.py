@@ -54,6 +54,7 @@ EVERY: dict[str, tuple[object, str]] = {
     "database_url": ("postgresql://u@h/d", "postgres://u@h/d"),
     "database_direct_url": ("postgresql://u@h/d", "postgres://u@h/d"),
     "public_url": ("https://hub.example", "http://hub.example/below"),
+    "oidc_issuer": ("https://one.example", "https://two.example"),
     "transfers_endpoint": ("https://s3.example", "http://s3.example:9000"),
     "trusted_proxies": (["10.0.0.0/8"], "::1, 10.0.0.1"),
 }

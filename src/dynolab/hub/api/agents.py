@@ -32,6 +32,7 @@ from dynolab.hub.usecases.store_file import COLUMNS, given_file, store_file
 from dynolab.spec import codec, untrusted
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
+    OLDEST_AGENT_PROTOCOL,
     Assignment,
     Baseline,
     ClaimRequest,
@@ -51,7 +52,7 @@ T = TypeVar("T")
 
 async def greet(request: Request) -> Response:
     """``GET hub``: a :class:`HubGreeting`, for whoever asks."""
-    return JSONResponse(codec.encode(HubGreeting(AGENT_PROTOCOL, version("dynolab"))))
+    return JSONResponse(codec.encode(HubGreeting(AGENT_PROTOCOL, version("dynolab"), OLDEST_AGENT_PROTOCOL)))
 
 
 async def me(request: Request) -> Response:

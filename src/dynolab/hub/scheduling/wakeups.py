@@ -34,6 +34,8 @@ class Wakeups:
         self._dsn = dsn
         self._waiting: dict[str, dict[asyncio.Event, bool]] = defaultdict(dict)
         self.closed = False
+        self.leaving = False
+        """The hub will end soon: balancers are told so, and nobody else is held up yet."""
         self.revision: int | None = None
         """Changes when a token is revoked, by whichever replica; None while that would not be heard."""
         self._revisions = itertools.count()

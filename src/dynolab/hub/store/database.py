@@ -38,6 +38,9 @@ FROM_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalCl
 """What the driver itself raises; the third one, where a statement follows an end that it has not understood yet."""
 MAKER = "schema_made_by"
 """The setting with the version of the schema, and that of the dynolab that made it."""
+LOCK_WITHIN = "2s"
+"""How long a migration waits for a table; whoever asks for that table waits behind it."""
+UPGRADE_PAUSE_S, UPGRADE_PATIENCE_S = 0.5, 300.0
 UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
 COMMITTED = "dynolab_committed"
@@ -111,14 +114,37 @@ class Database:
                 await direct.close()
 
     async def _upgrade_schema(self) -> None:
+        """One migration a transaction. Other replicas go on with the database meanwhile.
+
+        A migration that does not get a table within :data:`LOCK_WITHIN` lets those go on who would wait behind it, and begins anew.
+        """
+        until = asyncio.get_running_loop().time() + UPGRADE_PATIENCE_S
+        while True:
+            try:
+                if await self._migrate_once():
+                    return
+            except Exception as error:
+                if not _is_taken(error):
+                    raise
+                if asyncio.get_running_loop().time() > until:
+                    raise Unavailable(
+                        f"the schema cannot be brought up to date: a transaction has kept a table for {UPGRADE_PATIENCE_S:.0f} s",
+                        hint="end it: SELECT pid, state, query FROM pg_stat_activity WHERE xact_start < now() - interval '1 minute'",
+                    ) from error
+                await asyncio.sleep(UPGRADE_PAUSE_S)
+
+    async def _migrate_once(self) -> bool:
+        """Carry out the next migration; whether there was none."""
         async with self.begin() as connection:
-            await connection.execute(
-                text("SET LOCAL statement_timeout = 0")
-            )  # tables may be large, and another be at it
+            # Tables may be large, and another replica be at it.
+            await driver(connection).execute("SET LOCAL statement_timeout = 0")
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
-            if await known_version(connection) != newest():
-                await connection.run_sync(_upgrade)
-            await _note_maker(connection)
+            if await known_version(connection) == newest():
+                await _note_maker(connection)
+                return True
+            await driver(connection).execute(f"SET LOCAL lock_timeout = '{LOCK_WITHIN}'")
+            await connection.run_sync(_upgrade)
+            return False
 
     async def ready(self) -> None:
         """Ask the database for something, on a connection kept for that; raises :class:`Unavailable` when it is not there."""
@@ -207,6 +233,12 @@ def is_away(error: BaseException | None) -> bool:
     return lost or state == READ_ONLY or state.startswith(("08", "53", "57", "58", "40"))
 
 
+def _is_taken(error: BaseException) -> bool:
+    """Whether a lock was not to be had in time (SQLSTATE 55P03)."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlstate", None) == "55P03"
+
+
 def known() -> set[str]:
     """The versions of the schema that this dynolab knows: the numbers that its migrations' files begin with."""
     return {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
@@ -259,4 +291,4 @@ def configuration(connection: Connection) -> Config:
 def _upgrade(connection: Connection) -> None:
     from alembic import command
 
-    command.upgrade(configuration(connection), "head")
+    command.upgrade(configuration(connection), "+1")

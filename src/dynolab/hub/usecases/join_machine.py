@@ -14,10 +14,10 @@ from dynolab.errors import Conflict, Forbidden, SpecInvalid, Unauthorized
 from dynolab.hub.store.tables import account, device, join_token, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Hub, checked_name, new_id
+from dynolab.hub.usecases.check_protocol import check_protocol
 from dynolab.hub.usecases.make_token import check_number, checked_life
 from dynolab.hub.usecases.scopes import AGENT
 from dynolab.hub.usecases.sign_in import digest
-from dynolab.spec.agents import AGENT_PROTOCOL
 from dynolab.spec.joining import AgentAccount, JoinRequest
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -49,11 +49,7 @@ async def join_machine(hub: Hub, asked: JoinRequest) -> AgentAccount:
 
 
 def _check(asked: JoinRequest) -> None:
-    if asked.protocol != AGENT_PROTOCOL:
-        raise Conflict(
-            f"the agent speaks protocol {asked.protocol}, this hub speaks {AGENT_PROTOCOL}",
-            hint="install the same version of dynolab on both sides",
-        )
+    check_protocol(asked.protocol)
     if not DIGEST.fullmatch(asked.token_digest):
         raise SpecInvalid(f"the token's digest {asked.token_digest[:100]!r} is no SHA-256 in hexadecimal")
     bounds.check_text(asked.device_id, "device_id")
