@@ -23,6 +23,7 @@ from dynolab.hub.pages.application import create_pages
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
+from .test_api import User
 from .test_pools import Person, introduce
 
 ENVIRONMENT = {"DYNOLAB_METRICS_TOKEN": "a-token-that-nobody-here-has"}
@@ -36,6 +37,8 @@ USERS = {"owner", "other"}
 OWNER = {"owner"}
 """About a thing of the owner's: there is none for anybody else."""
 AGENTS = {"agent", "other agent"}
+RUNS_HUB: set[str] = set()
+"""For whoever runs the hub (tests/integration/test_project_routes.py)."""
 CLAIMANT = {"agent"}
 """About an attempt, of which only the token that claimed it is heard."""
 NOBODY: set[str] = set()
@@ -88,6 +91,22 @@ TABLE: dict[str, set[str]] = {
     "GET /api/hub/v1/boards": USERS, "PUT /api/hub/v1/devices/{id}/health": OWNER, "GET /api/hub/v1/devices/{id}/probes": OWNER,
     "GET /api/hub/v1/pools": USERS, "PATCH /api/hub/v1/pools/{id}": OWNER,
     "GET /api/hub/v1/trusted": USERS, "POST /api/hub/v1/trusted": USERS, "DELETE /api/hub/v1/trusted/{owner}": OWNER,
+    "GET /api/hub/v1/organisations": USERS, "POST /api/hub/v1/organisations": RUNS_HUB, "GET /api/hub/v1/projects": USERS,
+    **{
+        f"{verb} /api/hub/v1/{place}{rest}": OWNER
+        for place in ("organisations/{organisation}", "projects/{project}")
+        for verb, rest in (
+            ("GET", ""), ("DELETE", ""), ("PUT", "/members/{email}"), ("DELETE", "/members/{email}"), ("POST", "/invites"),
+        )
+    },
+    "POST /api/hub/v1/organisations/{organisation}/projects": OWNER,
+    "GET /api/hub/v1/projects/{project}/usage": OWNER, "PUT /api/hub/v1/projects/{project}/retention": OWNER,
+    "GET /api/hub/v1/account/usage": USERS, "PUT /api/hub/v1/account/retention": USERS,
+    "GET /organisations/": USERS, "POST /organisations/": RUNS_HUB, "GET /organisations/{organisation}/": OWNER, "GET /projects/{project}/": OWNER,
+    **{f"POST /organisations/{{organisation}}/{act}": OWNER for act in ("projects", "members", "invite", "delete")},
+    **{f"POST /projects/{{project}}/{act}": OWNER for act in ("members", "invite", "retention", "delete")},
+    "POST /choose-project": USERS, "GET /join/{invitation}": USERS, "POST /join/{invitation}": USERS, "POST /account/retention": USERS,
+    "POST /jobs/{id}/pin": OWNER, "POST /devices/pools/{id}/organisation": OWNER,
     **{f"{verb} /api/hub/v1/{kind}": USERS for kind in ("models", "datasets", "jobs") for verb in ("GET", "POST")},
     **{
         f"{verb} /api/hub/v1/{kind}/{{id}}{rest}": OWNER
@@ -134,6 +153,24 @@ TABLE: dict[str, set[str]] = {
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/agent/v1/attempts/{attempt}/uploads": {"json": {"what": "log", "bytes": 3}},
     "POST /api/agent/v1/attempts/{attempt}/uploads/complete": {"json": {"upload": "x", "etags": []}},
+    "POST /api/hub/v1/organisations": {"json": {"name": "made", "owner": "admin@localhost"}},
+    "POST /api/hub/v1/organisations/{organisation}/projects": {"json": {"name": "made"}},
+    **{
+        f"PUT /api/hub/v1/{place}/retention": {"json": {"kept_days": None}}
+        for place in ("projects/{project}", "account")
+    },
+    "POST /organisations/{organisation}/projects": {"data": {"name": "made"}},
+    "POST /organisations/": {"data": {"name": "made", "owner": "admin@localhost"}},
+    **{
+        f"POST /{place}/{act}": {"data": {"email": "admin@localhost", "role": "viewer"}}
+        for place in ("organisations/{organisation}", "projects/{project}")
+        for act in ("members", "invite")
+    },
+    "POST /devices/pools/{id}/organisation": {"data": {"organisation": ""}},
+    **{
+        f"PUT /api/hub/v1/{place}/members/{{email}}": {"json": {"role": "viewer"}}
+        for place in ("organisations/{organisation}", "projects/{project}")
+    },
     "PUT /api/hub/v1/devices/{id}/health": {"json": {"quarantine": False}},
     "PATCH /api/v1/jobs/{id}/": {"content": pb.JobPublicUpdate(name="new").SerializeToString()},
     "POST /submit/uploads/{what}/{id}/complete": {"json": {"upload": "x", "etags": []}},
@@ -216,7 +253,8 @@ class World:
         values = {**self.ids, "id": of, "id:path": of, "kind": "jobs", "what": "model", "format": "json", "run": "0"}
         values |= {
             "type": "1",
-            "project": "p",
+            "project": "p" if path.startswith("/api/v1") else self.ids["project"],
+            "email": self.ids["member"],
             "owner": "admin@localhost",
             "digest": "x",
             "name": "x",
@@ -258,6 +296,7 @@ def made(hub: RunningHub, postgres: OwnDatabase, stack: ExitStack) -> World:
     world.ids["read"] = owner.get(f"/models/{model}/download")["url"].split("/blobs/")[1].split("/")[0]
     world.ids["pool"] = owner.pool(MARK, owner.email)["id"]
     world.ids["token"] = owner.post("/tokens", {"label": MARK})["id"]
+    world.ids |= dict(zip(("organisation", "project", "member"), organisation_of(owner), strict=True))
     world.ids["join"] = owner.post("/join-tokens", {"name": MARK})["id"]
     for role in ("owner", "other", "revoked"):
         page = http.post(
@@ -269,6 +308,14 @@ def made(hub: RunningHub, postgres: OwnDatabase, stack: ExitStack) -> World:
     world.ids["session"] = owner.get("/sessions")["sessions"][0]["id"]
     revoked.revoke_all()
     return world
+
+
+def organisation_of(owner: Person) -> tuple[str, str, str]:
+    """The id of a new organisation of the owner's, of a project of it, and the address of somebody who is no member of either."""
+    runs = User(owner.hub, owner.hub.token, owner.http)
+    made = runs.post("/organisations", {"name": f"team-{secrets.token_hex(4)}", "owner": owner.email})["id"]
+    project = owner.post(f"/organisations/{made}/projects", {"name": "vision"})["id"]
+    return made, project, "admin@localhost"
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +346,8 @@ NOT_THERE = {
     "POST /api/hub/v1/trusted", "POST /devices/pools/{id}/grant", "POST /sign-in", "GET /graph/file/{token}/{name}",
     "PUT /api/hub/v1/account/password", "POST /account/password", "GET /submit/jobs", "POST /submit/uploads/{what}",
     "POST /api/agent/v1/attempts/{attempt}/uploads/complete",
+    "GET /join/{invitation}", "POST /join/{invitation}", "POST /organisations/{organisation}/members", "POST /projects/{project}/members", "POST /devices/pools/{id}/organisation",
+    "DELETE /api/hub/v1/organisations/{organisation}/members/{email}", "DELETE /api/hub/v1/projects/{project}/members/{email}",
     "GET /compare/layers", "GET /compare/report/{format}", "GET /compare", "POST /sign-out", "GET /traces/{token}/{name}",
 }  # fmt: skip
 """Where the one who may ask gets a refusal as well: there is no such thing yet, or what is asked is not said."""

@@ -29,6 +29,8 @@ WORDS = {
     "what": "model",
     "invitation": "forged",
     "token": "forged",
+    "organisation": "acme",
+    "project": "acme.vision",
     "digest": "0",
     "name": "index.html",
 }

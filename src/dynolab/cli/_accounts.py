@@ -41,7 +41,7 @@ def add(data: Path | None, email: str, name: str, admin: bool) -> None:
     """Make an account; prints its API token, this once."""
     from dynolab.hub import operate
 
-    click.echo(_done(data, partial(operate.add_account, email=email, name=name, is_admin=admin)))
+    click.echo(carried_out(data, partial(operate.add_account, email=email, name=name, is_admin=admin)))
 
 
 @account.command("token")
@@ -57,7 +57,7 @@ def token(data: Path | None, email: str, agent: bool, scope: str | None, days: f
     from dynolab.hub import operate
 
     click.echo(
-        _done(
+        carried_out(
             data,
             partial(
                 operate.add_token,
@@ -81,11 +81,12 @@ def password(data: Path | None, email: str) -> None:
 
     asked = sys.stdin.isatty()
     text = click.prompt("Password", hide_input=True, confirmation_prompt=True) if asked else sys.stdin.readline()
-    _done(data, partial(operate.set_password, email=email, password=text.rstrip("\r\n")))
+    carried_out(data, partial(operate.set_password, email=email, password=text.rstrip("\r\n")))
     click.echo(f"{email} signs in with it: qai-hub configure, or POST /api/v1/users/auth/login/", err=True)
 
 
-def _done(data: Path | None, verb: Callable[[Hub], Awaitable[T]]) -> T:
+def carried_out(data: Path | None, verb: Callable[[Hub], Awaitable[T]]) -> T:
+    """What the verb gives for the hub with this data folder; None: the usual one."""
     from dynolab.cli._hub_settings import configuration
     from dynolab.hub.operate import carry_out
 

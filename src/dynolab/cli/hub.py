@@ -11,6 +11,7 @@ import click
 from dynolab.cli._accounts import account
 from dynolab.cli._hub_check import check_command
 from dynolab.cli._hub_settings import CONFIG, configuration
+from dynolab.cli._organisations import organisation
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -76,6 +77,7 @@ def command(
 
 
 command.add_command(account)
+command.add_command(organisation)
 command.add_command(check_command)
 
 

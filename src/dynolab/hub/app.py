@@ -40,10 +40,12 @@ from dynolab.hub.store.tables import setting
 from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
 from dynolab.hub.usecases.end_attempt import sweep_leases
+from dynolab.hub.usecases.quotas import sweep_device_use
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.hub.usecases.sweep_probes import sweep_probes
+from dynolab.hub.usecases.sweep_retention import sweep_retention
 from dynolab.hub.usecases.sweep_sessions import sweep_sessions
 from dynolab.hub.usecases.sweep_toolchains import sweep_toolchains
 from dynolab.hub.usecases.time_away import note_sweep
@@ -51,7 +53,7 @@ from dynolab.hub.usecases.time_away import note_sweep
 SWEEP_EVERY_S = 1.0
 SWEEP_TOOLCHAINS_EVERY_S = 10.0
 SWEEP_FILES_EVERY_S = SWEEP_SESSIONS_EVERY_S = 60.0
-SWEEP_PROBES_EVERY_S = 3600.0
+SWEEP_PROBES_EVERY_S = SWEEP_RETENTION_EVERY_S = 3600.0
 HEALTH_WITHIN_S = 1.0
 """Who asks whether the hub is well is answered within this time, also when the database does not answer."""
 JSON_MAX_BYTES = 1 << 20
@@ -95,6 +97,9 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
             model_max_bytes=settings.model_max_bytes,
             dataset_life_days=settings.dataset_life_days,
             data_max_bytes=settings.data_max_bytes,
+            quota_bytes=settings.quota_bytes,
+            quota_jobs=settings.quota_jobs,
+            quota_minutes=settings.quota_minutes,
             orphan_age_s=settings.orphan_age_s,
             run_s=settings.run_s,
             token_life=_days(settings.token_life_days),
@@ -220,6 +225,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         _again_and_again(sweep_files, hub, SWEEP_FILES_EVERY_S),
         _again_and_again(sweep_sessions, hub, SWEEP_SESSIONS_EVERY_S),
         _again_and_again(sweep_probes, hub, SWEEP_PROBES_EVERY_S),
+        _again_and_again(sweep_device_use, hub, SWEEP_FILES_EVERY_S),
+        _again_and_again(sweep_retention, hub, SWEEP_RETENTION_EVERY_S),
         _again_and_again(sweep_objects, hub, hub.limits.orphan_age_s),
     )
     tasks = [asyncio.create_task(one) for one in jobs_to_do]

@@ -10,11 +10,38 @@ from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.usecases.add_account import add_account, add_token
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.change_members import set_member
+from dynolab.hub.usecases.change_organisation import account_of, create_organisation, create_project
+from dynolab.hub.usecases.find_organisations import find_one_project, find_organisations
+from dynolab.hub.usecases.quotas import Owner, set_bounds
 from dynolab.hub.usecases.set_password import set_password
 
-__all__ = ["add_account", "add_token", "carry_out", "set_password"]
+__all__ = [
+    "OPERATOR",
+    "add_account",
+    "add_token",
+    "carry_out",
+    "create_organisation",
+    "create_project",
+    "find_organisations",
+    "set_member",
+    "set_password",
+    "set_quota",
+]
+OPERATOR = Account(id=0, email="", name="", token_id="", is_admin=True)
+"""Whoever has the hub's disk; no account has this number."""
 T = TypeVar("T")
+
+
+async def set_quota(hub: Hub, place: str, **bounds: int | None) -> None:
+    """Bound a project (by id or name) or an account's personal space (by address). Raises :class:`NotFound`."""
+    if "@" in place:
+        async with hub.database.single() as connection:
+            owner = Owner(await account_of(connection, place))
+    else:
+        owner = Owner(OPERATOR.id, (await find_one_project(hub, OPERATOR, place)).id)
+    await set_bounds(hub, owner, **bounds)
 
 
 def carry_out(settings: Settings, verb: Callable[[Hub], Awaitable[T]]) -> T:

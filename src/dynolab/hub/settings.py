@@ -106,6 +106,17 @@ class Settings:
         Number("bytes", 0, whole=True),
         "uploads that would pass this many bytes in all are refused; none: no bound",
     )
+    quota_bytes: int | None = declared(
+        None,
+        Number("bytes", 0, whole=True),
+        "of models and datasets in one project, or one account's personal space; none: no bound",
+    )
+    quota_jobs: int | None = declared(
+        None, Number("jobs", 0, whole=True), "that wait or run at once, likewise; none: no bound"
+    )
+    quota_minutes: int | None = declared(
+        None, Number("minutes", 0, whole=True), "for which jobs hold devices in a month (UTC), likewise; none: no bound"
+    )
     orphan_age_s: float = declared(
         3600.0, Number("seconds", 1), "objects that the database did not know at two looks, this far apart, are removed"
     )

@@ -399,6 +399,7 @@ FILLS = {
     "field": "model",
     "what": "model",
     "verb": "rename",
+    "act": "rename",
     "option.takes": "integer",
     "group.takes": "integer",
 }

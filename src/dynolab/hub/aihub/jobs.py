@@ -24,7 +24,7 @@ from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs
+from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs, narrow_to_project
 from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.rename import rename as give_name
@@ -318,7 +318,8 @@ async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
     kinds = _kinds(query.get("type", ""), version)
     if not kinds or (query.get("state") and not states):
         return [], 0, version
-    wanted = JobFilter(states, kinds, query.get("creator", ""), request.path_params.get("project", ""))
+    wanted = JobFilter(states, kinds, query.get("creator", ""))
+    wanted = await narrow_to_project(hub, account, wanted, request.path_params.get("project", ""))
     limit, offset = number(request, "limit", 50, 1000), number(request, "offset", 0, 1 << 31)
     rows, total = await find_jobs(hub, account, wanted, limit=limit, offset=offset)
     return rows, total, version

@@ -49,7 +49,9 @@ async def tokens(hub: TheHub, account: Caller) -> Tokens:
 async def make(hub: TheHub, account: Caller, asked: TokenAsked) -> NewToken:
     """Make a token; its secret is in this reply and nowhere else."""
     terms = TokenTerms(asked.scopes, asked.days, made_by="api")
-    row, secret = await make_own_token(hub, account, kind=asked.kind, label=asked.label, terms=terms)
+    row, secret = await make_own_token(
+        hub, account, kind=asked.kind, label=asked.label, terms=terms, project=asked.project
+    )
     return NewToken(**Token.model_validate(row).model_dump(), secret=secret)
 
 

@@ -12,16 +12,16 @@ from fastapi.responses import Response, StreamingResponse
 from sqlalchemy import Row
 
 from dynolab.errors import Error, NotFound, SpecInvalid
-from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub, download
+from dynolab.hub.api.common import PAGE, Before, Caller, Limit, TheHub, download
 from dynolab.hub.api.schemas import (
     Attempt,
-    Change,
     Comparison,
     Download,
     Failure,
     InputSpec,
     Job,
     JobAsked,
+    JobChange,
     JobDevice,
     JobHead,
     Jobs,
@@ -40,10 +40,11 @@ from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.estimate_start import estimate_start
 from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
-from dynolab.hub.usecases.find_jobs import JobFilter, find_job, linked_models, page_jobs
+from dynolab.hub.usecases.find_jobs import JobFilter, find_job, linked_models, narrow_to_project, page_jobs
 from dynolab.hub.usecases.follow_job import Moment, follow_job
 from dynolab.hub.usecases.job_request import Comparison as JobComparison
 from dynolab.hub.usecases.job_request import JobRequest
+from dynolab.hub.usecases.pin_job import pin_job
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.rename import rename as give_name
@@ -87,11 +88,12 @@ def _head(row: Row[Any]) -> dict[str, Any]:
         "options",
         "input_shapes",
         "requirements",
+        "is_pinned",
         "keeps_artifact",
         "artifact_bytes",
         "deadline_s",
     ]
-    instants = ["created_at", "started_at", "finished_at"]
+    instants = ["created_at", "started_at", "finished_at", "cleared_at"]
     return {name: getattr(row, name) for name in same + instants} | {
         "owner": row.email,
         "device": JobDevice(name=row.device_name, os=row.device_os, attributes=row.device_attributes),
@@ -226,15 +228,16 @@ async def listing(
     creator: Annotated[str, Query(max_length=256, description="The owner's e-mail address or name.")] = "",
     device: Annotated[str, Query(max_length=256, description="The device model's name.")] = "",
     model: Annotated[str, Query(max_length=256, description="The model's id.")] = "",
-    project: Filter = "",
+    project: Annotated[
+        str, Query(max_length=256, description="A project, by id or `ORGANISATION.PROJECT`; or a label.")
+    ] = "",
     text: Annotated[str, Query(max_length=256, description="A part of the job's name or id, in any case.")] = "",
     limit: Limit = PAGE,
     before: Before = None,
 ) -> Jobs:
     """A page of the jobs that the account may see, newest first."""
-    wanted = JobFilter(
-        states=state, kinds=kind, creator=creator, project_id=project, device_name=device, model_id=model, text=text
-    )
+    wanted = JobFilter(states=state, kinds=kind, creator=creator, device_name=device, model_id=model, text=text)
+    wanted = await narrow_to_project(hub, account, wanted, project)
     rows = await page_jobs(hub, account, wanted, limit=limit + 1, cursor=decode_cursor(before))
     page, following = cut_page(rows, limit)
     return Jobs(jobs=[JobHead(**_head(row)) for row in page], next=following)
@@ -247,9 +250,12 @@ async def show(hub: TheHub, account: Caller, id: str) -> Job:
 
 
 @router.patch("/{id}")
-async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Job:
-    """Give a job another name."""
-    await give_name(hub, account, tables.job, id, asked.name)
+async def rename(hub: TheHub, account: Caller, id: str, asked: JobChange) -> Job:
+    """Give a job another name; pin it, so that retention does not reach it."""
+    if asked.name is not None:
+        await give_name(hub, account, tables.job, id, asked.name)
+    if asked.is_pinned is not None:
+        await pin_job(hub, account, id, asked.is_pinned)
     return await _shown(hub, account, id)
 
 

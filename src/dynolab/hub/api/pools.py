@@ -23,7 +23,7 @@ async def listing(hub: TheHub, account: Caller, name: Filter = "") -> Pools:
 @router.patch("/pools/{id}")
 async def change(hub: TheHub, account: Caller, id: str, asked: PoolChangeAsked) -> Pool:
     """Say who may use a pool; for its owner and administrators. Jobs that may not wait there any more fail."""
-    wanted = PoolChange(asked.let_send, asked.let_join, asked.remove, asked.is_open)
+    wanted = PoolChange(asked.let_send, asked.let_join, asked.remove, asked.is_open, asked.organisation)
     await change_pool(hub, account, id, wanted)
     found = next((one for one in await find_pools(hub, account) if one.id == id), None)
     if found is None:

@@ -63,6 +63,7 @@ class Me(Given):
     id: int
     email: str
     name: str
+    project_id: str | None = Field(description="The project that the token works in alone; null: it works in all.")
 
 
 class PasswordAsked(Asked):
@@ -81,6 +82,11 @@ class TokenAsked(Asked):
     kind: Literal["user", "agent"] = Field("user", description="Which doors it opens: the users' or the agents'.")
     label: Text = Field("", description="What it is for; shown in lists.")
     scopes: list[Scope] = Field([], max_length=4, description="What it may be used for; none: all of its kind.")
+    project: Short = Field(
+        "",
+        description="The project, by id or `ORGANISATION.PROJECT`, that it is to work in alone: all that is made with it is in there, "
+        "and nothing else is seen. Of a user's token; empty: it works in all.",
+    )
     days: float | None = Field(
         None, ge=0, le=36_500, description="How long it is good; 0: for ever; null: as the hub is set up."
     )
@@ -113,6 +119,7 @@ class Token(Given):
     previous_until: datetime | None = Field(description="How long the secret before is good; null: there was none.")
     used_at: datetime | None = Field(description="When it was last used, to five minutes; null: not yet, or not seen.")
     revoked_at: datetime | None = Field(description="From when on it opens nothing; null: it is good.")
+    project_id: str | None = Field(description="The project that it works in alone.")
 
 
 class NewToken(Token):
@@ -330,6 +337,7 @@ class Pool(Given):
     id: str
     name: str
     owner: str = Field(description="The e-mail address of who answers for its devices.")
+    organisation: str | None = Field(description="The organisation whose projects' jobs may go to it.")
     is_open: bool = Field(description="Whether everybody with an account may send jobs to it.")
     is_own: bool = Field(description="Whether you may change it.")
     may_send: bool
@@ -352,6 +360,10 @@ class PoolChangeAsked(Asked):
     let_join: list[Short] = Field(default_factory=list, max_length=100)
     remove: list[Short] = Field(default_factory=list, max_length=100, description="Who may do neither any more.")
     is_open: bool | None = None
+    organisation: Short | None = Field(
+        None,
+        description="The organisation that it is given to, by id or name, if you manage it; empty: it is taken back.",
+    )
 
 
 class Trusted(Given):
@@ -370,6 +382,116 @@ class Change(Asked):
     """What may be changed of a job, model or dataset."""
 
     name: Text
+
+
+# ---- organisations ---------------------------------------------------------------------------------------------------
+
+RoleWord = Literal["viewer", "member", "admin", "owner"]
+
+
+class Member(Given):
+    """A member of an organisation or project."""
+
+    email: str
+    name: str
+    role: RoleWord
+    added_at: datetime
+
+
+class Usage(Given):
+    """What a project, or your personal space, has, and what it may have (null: as much as comes)."""
+
+    bytes: int = Field(description="Of models and datasets, with those on their way.")
+    most_bytes: int | None
+    jobs: int = Field(description="That wait or run.")
+    most_jobs: int | None
+    device_minutes: float = Field(description="For which jobs held devices this month (UTC).")
+    most_device_minutes: int | None
+    kept_days: int | None = Field(
+        description="For how many days results and datasets are kept; null: until they are deleted."
+    )
+
+
+class RetentionAsked(Asked):
+    """For how long results and datasets are to be kept."""
+
+    kept_days: int | None = Field(description="1 to 3650; null: until they are deleted.")
+
+
+class Project(Given):
+    """A project, as you see it."""
+
+    id: str
+    name: str
+    full_name: str = Field(description="`ORGANISATION.PROJECT`, which stands for it wherever a project is named.")
+    organisation: str
+    role: RoleWord | None = Field(description="Yours; null: you are no member, and run the hub.")
+    created_at: datetime
+    members: list[Member] = Field(description="Those of this project alone; the organisation's are members as well.")
+
+
+class Projects(Given):
+    """The projects that you see, by name."""
+
+    projects: list[Project]
+
+
+class Organisation(Given):
+    """An organisation, as you see it."""
+
+    id: str
+    name: str
+    role: RoleWord | None = Field(
+        description="Yours in all of it; null: you are a member of a project alone, or run the hub."
+    )
+    created_at: datetime
+    members: list[Member]
+    projects: list[Project]
+    pools: list[str] = Field(description="The names of its pools of devices.")
+
+
+class Organisations(Given):
+    """The organisations that you see, by name."""
+
+    organisations: list[Organisation]
+
+
+class OrganisationAsked(Asked):
+    """An organisation to be made."""
+
+    name: Short = Field(description="Small letters, digits and hyphens, 40 at most.")
+    owner: Short = Field(description="The e-mail address of the account that is its first owner.")
+
+
+class ProjectAsked(Asked):
+    """A project to be made."""
+
+    name: Short = Field(description="Small letters, digits and hyphens, 40 at most.")
+
+
+class MemberAsked(Asked):
+    """What an account is to be."""
+
+    role: RoleWord
+
+
+class InviteAsked(Asked):
+    """A link that makes whoever follows it a member."""
+
+    role: Literal["viewer", "member", "admin"] = "member"
+
+
+class Invite(Given):
+    """A link that was just made."""
+
+    url: str = Field(description="Good for one account, once, for a week. Shown this once.")
+
+
+class JobChange(Asked):
+    """What may be changed of a job; what is left out stays."""
+
+    name: Text | None = None
+    is_pinned: bool | None = None
 
 
 # ---- models and datasets ---------------------------------------------------------------------------------------------
@@ -640,6 +762,8 @@ class JobHead(Given):
     requirements: list[str] = Field(
         description="Limits that the profile is held against; `summary` counts the outcomes."
     )
+    is_pinned: bool = Field(description="Whether retention does not reach it.")
+    cleared_at: datetime | None = Field(description="When retention took its results; null: it did not.")
     keeps_artifact: bool
     artifact_bytes: int | None = Field(description="The size of what compile made, zipped; null: it was not kept.")
     priority: int

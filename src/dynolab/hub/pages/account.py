@@ -20,6 +20,7 @@ from dynolab.hub.pages.flash import (
     redirect_with_flash,
     redirect_with_new_token,
 )
+from dynolab.hub.pages.organisations import read_days
 from dynolab.hub.pages.posted_forms import field_text, posted_form, raw_field_text
 from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import page
@@ -28,15 +29,18 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session
 from dynolab.hub.usecases.find_account import find_account
 from dynolab.hub.usecases.find_devices import find_devices
+from dynolab.hub.usecases.find_organisations import find_organisations
 from dynolab.hub.usecases.find_pools import find_trusted
 from dynolab.hub.usecases.find_sessions import find_sessions
 from dynolab.hub.usecases.find_tokens import find_tokens
 from dynolab.hub.usecases.make_token import PREFIXES, TokenTerms, make_own_token
+from dynolab.hub.usecases.quotas import read_usage
 from dynolab.hub.usecases.revoke_token import revoke_token
 from dynolab.hub.usecases.rotate_token import rotate_token
 from dynolab.hub.usecases.scopes import SCOPES, strongest
 from dynolab.hub.usecases.set_password import PASSWORD_LEAST, change_password
 from dynolab.hub.usecases.sign_in import USED_EVERY, rotate_after
+from dynolab.hub.usecases.sweep_retention import keep_for
 
 
 async def show(request: Request) -> Response:
@@ -51,12 +55,13 @@ async def without_slash(request: Request) -> Response:
 
 
 async def make(request: Request) -> Response:
-    """``POST /account/tokens`` with ``kind``, ``label``, ``scope`` and ``days``: back to the page, which shows the secret, once."""
+    """``POST /account/tokens`` with ``kind``, ``label``, ``scope``, ``days`` and ``project``: back to the page, which shows the secret, once."""
     hub, account, form = await posted_form(request)
     kind, label, scope = (field_text(form, name) for name in ("kind", "label", "scope"))
     scopes = [scope] if scope and kind == "user" else []  # an agent's are all alike
+    project = field_text(form, "project") if kind == "user" else ""
     terms = TokenTerms(scopes, _days(field_text(form, "days")), made_by="page")
-    _, secret = await make_own_token(hub, account, kind=kind, label=label, terms=terms)
+    _, secret = await make_own_token(hub, account, kind=kind, label=label, terms=terms, project=project)
     return redirect_with_new_token(request, "/account/#made", NewToken(kind, secret))
 
 
@@ -108,6 +113,13 @@ async def password(request: Request) -> Response:
     return redirect(request, "/account/?changed=password")
 
 
+async def keep(request: Request) -> Response:
+    """``POST /account/retention`` with ``days``; empty: keep all."""
+    hub, account, form = await posted_form(request)
+    await keep_for(hub, account, read_days(field_text(form, "days")))
+    return redirect_with_flash(request, "/account/", Flash(Action.KEEP, 1))
+
+
 async def _page(request: Request, hub: Hub, account: Account) -> Response:
     made = read_new_token(request)
     tokens = await find_tokens(hub, account)
@@ -129,6 +141,8 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
         life=_in_days(hub.limits.token_life),
         life_max=_in_days(hub.limits.token_life_max),
         revoked=[row for row in tokens if row.revoked_at is not None],
+        projects=[one for each in await find_organisations(hub, account) for one in each.projects if one.role],
+        usage=await read_usage(hub, account, account.project_id if account.is_bound else None),
         sessions=await find_sessions(hub, account),
         trusted=await find_trusted(hub, account),
         kinds=tuple(PREFIXES),
@@ -155,5 +169,6 @@ routes = [
     Route("/account/tokens/{id}/rotate", rotate, methods=["POST"]),
     Route("/account/sessions/{id}/end", end, methods=["POST"]),
     Route("/account/sessions/end-others", end_others, methods=["POST"]),
+    Route("/account/retention", keep, methods=["POST"]),
     Route("/account/password", password, methods=["POST"]),
 ]

@@ -26,6 +26,7 @@ from dynolab.hub.usecases.find_board_states import BoardFilter, BoardState, coun
 from dynolab.hub.usecases.find_boards import Load, count_compiles, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
 from dynolab.hub.usecases.find_device_lines import find_device_lines
+from dynolab.hub.usecases.find_organisations import find_organisations
 from dynolab.hub.usecases.find_pools import find_pools
 from dynolab.hub.usecases.find_probes import find_probes
 from dynolab.spec.joining import upgrade_command
@@ -129,6 +130,8 @@ async def show(request: Request) -> Response:
     compilers = _compilers(boards)
     flash = read_flash(request)
     shown = {"name": wanted, "kinds": _kinds(load, boards), "compilers": compilers, "pools": pools, "flash": flash}
+    if any(one.is_own for one in pools):
+        shown["organisations"] = [one.name for one in await find_organisations(hub, account) if one.may_manage]
     return clear_flash(request, await live_page(request, account, "device", **shown))
 
 

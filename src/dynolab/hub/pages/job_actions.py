@@ -23,8 +23,10 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.cancel_job import cancel_job
 from dynolab.hub.usecases.compare_outputs import find_with_outputs
 from dynolab.hub.usecases.delete_job import delete_job
+from dynolab.hub.usecases.find_allowed import find_allowed
 from dynolab.hub.usecases.find_compared import MOST, find_chosen
 from dynolab.hub.usecases.find_jobs import find_job, find_listed
+from dynolab.hub.usecases.pin_job import pin_job
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.rerun_job import rerun_job
 from dynolab.hub.usecases.share_access import change_sharing, shared_with
@@ -103,6 +105,16 @@ async def rename(request: Request) -> Response:
     return redirect_with_flash(request, _back(form, f"/jobs/{job_id}/"), Flash(Action.RENAME, 1, name, job_id))
 
 
+async def pin(request: Request) -> Response:
+    """``POST /jobs/ID/pin`` with ``pinned=yes``, or without to pin it no longer."""
+    hub, account, form = await posted_form(request)
+    job_id, is_pinned = request.path_params["id"], field_text(form, "pinned") == "yes"
+    await pin_job(hub, account, job_id, is_pinned)
+    name = (await find_job(hub, account, job_id)).name
+    flash = Flash(Action.PIN if is_pinned else Action.UNPIN, 1, name, job_id)
+    return redirect_with_flash(request, _back(form, f"/jobs/{job_id}/"), flash)
+
+
 async def share(request: Request) -> Response:
     """``POST /jobs/ID/share`` with ``email``, and ``end=yes`` to share with that address no longer."""
     hub, account, form = await posted_form(request)
@@ -126,7 +138,8 @@ async def ask(action: Action, request: Request) -> Response:
         return redirect_with_flash(request, back, Flash(Action.NOTHING))
     rows = await find_listed(hub, account, ids) if len(ids) > 1 else [await find_job(hub, account, ids[0])]
     jobs = [line(row) for row in rows]
-    able = [one for one in jobs if one.owner == account.email and not (action is Action.DELETE and one.state in LIVE)]
+    allowed = await find_allowed(hub, account, job_table, [one.id for one in jobs])
+    able = [one for one in jobs if one.id in allowed and not (action is Action.DELETE and one.state in LIVE)]
     shared = await shared_with(hub, account, job_table, ids[0]) if action is Action.SHARE else []
     return await page(
         request,
@@ -173,5 +186,6 @@ routes = [
     *(Route(f"/jobs/{{id}}/{action}", partial(ask, action)) for action in ASKED),
     *(Route(f"/jobs/{{id}}/{action}", partial(act, action), methods=["POST"]) for action in ACTS),
     Route("/jobs/{id}/rename", rename, methods=["POST"]),
+    Route("/jobs/{id}/pin", pin, methods=["POST"]),
     Route("/jobs/{id}/share", share, methods=["POST"]),
 ]

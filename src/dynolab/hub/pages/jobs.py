@@ -20,7 +20,9 @@ from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.paging import current_address, read_page
 from dynolab.hub.pages.rendering import is_fragment
 from dynolab.hub.pages.sessions import current_account
+from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.find_allowed import find_allowed
 from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
@@ -188,6 +190,7 @@ async def listing(request: Request) -> Response:
     found = await read_page(request, partial(page_jobs, hub, account, wanted))
     shown: dict[str, Any] = {
         "found": replace(found, rows=[line(row) for row in found.rows]),
+        "mine": await find_allowed(hub, account, job_table, [row.id for row in found.rows]),
         "here": current_address(request),
         "filtered": current_address(request) != request.url.path,
         "unknown": _unknown(query),

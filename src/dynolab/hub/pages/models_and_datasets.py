@@ -21,6 +21,7 @@ from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
+from dynolab.hub.usecases.find_allowed import find_allowed
 from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_models_and_datasets import (
     ModelOrDatasetFilter,
@@ -104,7 +105,7 @@ async def show(collection: Collection, request: Request) -> Response:
         account,
         flash=read_flash(request),
         row=row,
-        mine=row.account_id == account.id,
+        mine=row.id in await find_allowed(hub, account, collection.table, [row.id]),
         shared=await shared_with(hub, account, collection.table, row.id),
         **_names(collection),
         **await collection.details(hub, account, row),

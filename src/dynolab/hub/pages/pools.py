@@ -44,6 +44,13 @@ async def open_pool(request: Request) -> Response:
     return await _changed(request, hub, account, PoolChange(is_open=is_open), Action.OPEN if is_open else Action.CLOSE)
 
 
+async def give(request: Request) -> Response:
+    """``POST /devices/pools/ID/organisation`` with ``organisation``; empty: taken back."""
+    hub, account, form = await posted_form(request)
+    organisation = field_text(form, "organisation")
+    return await _changed(request, hub, account, PoolChange(organisation=organisation), Action.GIVE, organisation)
+
+
 async def trust(request: Request) -> Response:
     """``POST /devices/trust`` with ``owner``, and ``end=yes`` to trust no longer; ``next``: the page that comes after."""
     hub, account, form = await posted_form(request)
@@ -66,5 +73,6 @@ routes = [
     Route("/devices/pools/{id}/grant", grant, methods=["POST"]),
     Route("/devices/pools/{id}/remove", remove, methods=["POST"]),
     Route("/devices/pools/{id}/open", open_pool, methods=["POST"]),
+    Route("/devices/pools/{id}/organisation", give, methods=["POST"]),
     Route("/devices/trust", trust, methods=["POST"]),
 ]

@@ -26,14 +26,17 @@ from dynolab.hub.pages.live_updates import live_fragment
 from dynolab.hub.pages.progress import running
 from dynolab.hub.pages.rendering import HEADERS, is_fragment, page, say
 from dynolab.hub.pages.sessions import current_account
+from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.estimate_start import estimate_start
+from dynolab.hub.usecases.find_allowed import find_allowed
 from dynolab.hub.usecases.find_artifact import find_artifact
 from dynolab.hub.usecases.find_attempts import find_attempts
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_jobs import find_job, linked_models
 from dynolab.hub.usecases.find_toolchain import find_offered
 from dynolab.hub.usecases.open_link import link_file
+from dynolab.hub.usecases.pin_job import find_end
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_comparison import read_comparison
 from dynolab.hub.usecases.read_compiled import read_compiled
@@ -217,7 +220,8 @@ async def _shown(hub: Hub, account: Account, row: Row[Any]) -> dict[str, Any]:
         "position": position,
         "estimate": await estimate_start(hub, row, position) if row.state == "queued" else None,
         "running": await running(hub, row, attempts),
-        "mine": row.account_id == account.id,
+        "end": await find_end(hub, row),
+        "mine": row.id in await find_allowed(hub, account, job_table, [row.id]),
     }
 
 

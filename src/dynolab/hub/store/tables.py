@@ -44,6 +44,21 @@ def _owner() -> sa.Column[object]:
     return sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False)
 
 
+def _in_project() -> sa.Column[object]:
+    """The project that a thing belongs to; None: its account's personal space. ``project_id`` beside it is what clients are told."""
+    return sa.Column("in_project", sa.Text, sa.ForeignKey("project.id"))
+
+
+def _limits() -> tuple[sa.Column[object], ...]:
+    """Of a project, or of an account's personal space; None: as the hub's settings say."""
+    return (
+        sa.Column("most_bytes", sa.BigInteger),
+        sa.Column("most_jobs", sa.Integer),
+        sa.Column("most_minutes", sa.Integer),
+        sa.Column("kept_days", sa.Integer),
+    )
+
+
 setting = sa.Table(
     "setting",
     metadata,
@@ -61,8 +76,69 @@ account = sa.Table(
     sa.Column("password_hash", sa.Text),
     sa.Column("is_admin", sa.Boolean, nullable=False, server_default=sa.false()),
     _instant("created_at", known=True),
+    *_limits(),
 )
 """``is_admin``: runs the hub, and so is trusted by all and may change every pool (see :data:`pool`). ``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
+
+organisation = sa.Table(
+    "organisation",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    _instant("created_at", known=True),
+)
+"""People who work together: its members see its projects (see :mod:`dynolab.hub.usecases.policy`)."""
+
+project = sa.Table(
+    "project",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    _instant("created_at", known=True),
+    *_limits(),
+    sa.UniqueConstraint("organisation_id", "name"),
+)
+"""Where an organisation's models, datasets and jobs are; ``ORGANISATION.PROJECT`` is what people call it.
+
+``most_bytes``, ``most_jobs`` and ``most_minutes`` are its quotas (see :mod:`dynolab.hub.usecases.quotas`), ``kept_days`` its
+retention (see :mod:`dynolab.hub.usecases.sweep_retention`)."""
+
+member = sa.Table(
+    "member",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("project_id", sa.Text, sa.ForeignKey("project.id", ondelete="CASCADE")),
+    sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    _instant("added_at", known=True),
+    sa.CheckConstraint("role IN ('viewer', 'member', 'admin', 'owner')", name="member_role"),
+)
+"""What an account is in all projects of an organisation, or in one (``project_id``). Of several roles the highest counts."""
+sa.Index("ix_member_project_id", member.c.project_id, postgresql_where=member.c.project_id.is_not(None))
+sa.Index("ix_member_organisation_id", member.c.organisation_id)
+sa.Index(
+    "uq_member_account_place",
+    member.c.account_id,
+    member.c.organisation_id,
+    sa.func.coalesce(member.c.project_id, sa.literal_column("''")),
+    unique=True,
+)
+
+member_link = sa.Table(
+    "member_link",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("project_id", sa.Text, sa.ForeignKey("project.id", ondelete="CASCADE")),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("made_by", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("role IN ('viewer', 'member', 'admin')", name="member_link_role"),
+)
+"""A link that makes whoever is signed in and follows it a member, once."""
+sa.Index("ix_member_link_organisation_id", member_link.c.organisation_id)
 
 token = sa.Table(
     "token",
@@ -82,12 +158,15 @@ token = sa.Table(
     _instant("rotated_at"),
     sa.Column("previous_digest", sa.Text, unique=True),
     _instant("previous_until"),
+    sa.Column("project_id", sa.Text, sa.ForeignKey("project.id", ondelete="CASCADE")),
     sa.CheckConstraint("kind IN ('user', 'agent')", name="token_kind"),
 )
 """Only digests are kept. A token opens either the users' doors or the agents', never both. ``used_at`` is when it was last
 seen to be used, to five minutes; ``by_password``: a client fetched it by signing in (see :mod:`dynolab.hub.usecases.log_in`).
 ``scopes`` are those of :mod:`dynolab.hub.usecases.scopes`, none means all of its kind; without ``expires_at`` it does not end by itself. One that was rotated has
-another secret since ``rotated_at``, and the one before is good until ``previous_until``. ``made_by``: the way it came, in a word."""
+another secret since ``rotated_at``, and the one before is good until ``previous_until``. ``made_by``: the way it came, in a word.
+``project_id``: it works in that project alone, and changes nothing of the account."""
+sa.Index("ix_token_project_id", token.c.project_id, postgresql_where=token.c.project_id.is_not(None))
 sa.Index("ix_token_account_id", token.c.account_id)
 
 session = sa.Table(
@@ -102,10 +181,11 @@ session = sa.Table(
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("project_id", sa.Text, sa.ForeignKey("project.id", ondelete="SET NULL")),
     sa.CheckConstraint("way IN ('token', 'password', 'link', 'oidc')", name="session_way"),
 )
 """A browser that is signed in, by which ``way``; by a token: ``token_id``, with which it ends. One that has ended has no row.
-Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's."""
+Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's. ``project_id``: the project that it looks at now; None: all."""
 
 identity = sa.Table(
     "identity",
@@ -178,11 +258,14 @@ pool = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("is_open", sa.Boolean, nullable=False, server_default=sa.false()),
     _instant("created_at", known=True),
+    sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id", ondelete="SET NULL")),
     sa.UniqueConstraint("account_id", "name"),
 )
 """The devices of one name that one account answers for. Jobs go to a pool, and its devices receive their models.
 
-``is_open``: everybody with an account may send jobs to it. Whose models it receives is for their owners to say (:data:`trust`)."""
+``is_open``: everybody with an account may send jobs to it. Whose models it receives is for their owners to say (:data:`trust`).
+``organisation_id``: the jobs of that organisation's projects may go to it, and its admins may change it as its owner may."""
+sa.Index("ix_pool_organisation_id", pool.c.organisation_id, postgresql_where=pool.c.organisation_id.is_not(None))
 
 pool_grant = sa.Table(
     "pool_grant",
@@ -323,6 +406,7 @@ model = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("is_directory", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("project_id", sa.Text, nullable=False, server_default=""),
+    _in_project(),
     sa.Column("producer_id", sa.Text, nullable=False, server_default=""),
     sa.Column("tensors", JSONB),
     _blob("blob_id"),
@@ -335,6 +419,14 @@ A deleted model keeps its row, for the name in the jobs that it was used by."""
 sa.Index("ix_model_account_created", model.c.account_id, model.c.created_at.desc(), model.c.id)
 sa.Index("ix_model_name", model.c.name)
 _index_names(model)
+sa.Index(
+    "ix_model_project_created",
+    model.c.in_project,
+    model.c.created_at.desc(),
+    model.c.id,
+    model.c.account_id,
+    postgresql_where=model.c.in_project.is_not(None),
+)
 
 dataset = sa.Table(
     "dataset",
@@ -343,6 +435,7 @@ dataset = sa.Table(
     _owner(),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("project_id", sa.Text, nullable=False, server_default=""),
+    _in_project(),
     _blob("blob_id"),
     _instant("created_at", known=True),
     _instant("expires_at"),
@@ -351,6 +444,14 @@ dataset = sa.Table(
 sa.Index("ix_dataset_account_created", dataset.c.account_id, dataset.c.created_at.desc(), dataset.c.id)
 sa.Index("ix_dataset_expires_at", dataset.c.expires_at, postgresql_where=dataset.c.deleted_at.is_(None))
 _index_names(dataset)
+sa.Index(
+    "ix_dataset_project_created",
+    dataset.c.in_project,
+    dataset.c.created_at.desc(),
+    dataset.c.id,
+    dataset.c.account_id,
+    postgresql_where=dataset.c.in_project.is_not(None),
+)
 
 job = sa.Table(
     "job",
@@ -360,6 +461,7 @@ job = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("project_id", sa.Text, nullable=False, server_default=""),
+    _in_project(),
     sa.Column("model_id", sa.Text, sa.ForeignKey("model.id"), nullable=False),
     sa.Column("dataset_id", sa.Text, sa.ForeignKey("dataset.id")),
     sa.Column("baseline_id", sa.Text, sa.ForeignKey("model.id")),
@@ -398,6 +500,8 @@ job = sa.Table(
     _instant("finished_at"),
     _instant("updated_at", known=True),
     _instant("cancelled_at"),
+    sa.Column("is_pinned", sa.Boolean, nullable=False, server_default=sa.false()),
+    _instant("cleared_at"),
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs), ``inference`` (a dataset's), ``compare`` (the model and another, ``baseline_id``, take
@@ -410,7 +514,8 @@ agent is given); ``measures``: whether the stages are measured.
 ``asked_priority`` is the owner's; ``priority`` orders the queue (see :mod:`dynolab.hub.usecases.enqueue_job`).
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
-``cancelled_at`` when a cancel was asked for."""
+``cancelled_at`` when a cancel was asked for. ``is_pinned``: retention does not reach it; ``cleared_at``: when retention took its
+results."""
 sa.Index("ix_job_queued", job.c.pool_id, job.c.device_os, job.c.account_id, postgresql_where=job.c.state == "queued")
 sa.Index(
     "ix_job_toolchain",
@@ -466,6 +571,23 @@ sa.Index(
     postgresql_where=job.c.idempotency_key.is_not(None),
 )
 
+for _name, _leading, _of_all in (
+    ("created", (), True),
+    ("device", (job.c.device_name,), True),
+    ("not_done", (job.c.state,), False),
+):
+    sa.Index(
+        f"ix_job_project_{_name}",
+        job.c.in_project,
+        *_leading,
+        job.c.created_at.desc(),
+        job.c.id,
+        job.c.account_id,
+        postgresql_where=job.c.in_project.is_not(None)
+        if _of_all
+        else sa.text("in_project IS NOT NULL AND state <> 'done'"),
+    )
+
 dependency = sa.Table(
     "dependency",
     metadata,
@@ -508,6 +630,25 @@ sa.Index(
     postgresql_where=sa.and_(attempt.c.state == "running", attempt.c.away_s < 0),
 )
 _index_known(attempt, "result_blob_id", "output_blob_id", "artifact_blob_id", "log_blob_id")
+
+device_use = sa.Table(
+    "device_use",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("account_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("in_project", sa.Text, sa.ForeignKey("project.id", ondelete="CASCADE")),
+    sa.Column("month", sa.Date, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+)
+"""For how long attempts held a device, by the month (UTC) in which they ended: one row each at first, which a sweep adds up to one
+of each account and project (see :mod:`dynolab.hub.usecases.quotas`)."""
+sa.Index("ix_device_use_account", device_use.c.account_id, device_use.c.month)
+sa.Index(
+    "ix_device_use_project",
+    device_use.c.in_project,
+    device_use.c.month,
+    postgresql_where=device_use.c.in_project.is_not(None),
+)
 
 live_log = sa.Table(
     "live_log",

@@ -8,12 +8,11 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, exists, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Table, and_, or_, true
 
-from dynolab.errors import Forbidden, NotFound, SpecInvalid
+from dynolab.errors import SpecInvalid
 from dynolab.hub.scheduling.followers import Followers
 from dynolab.hub.scheduling.queue import Queue
 from dynolab.hub.scheduling.wakeups import Wakeups
@@ -25,6 +24,8 @@ from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.passwords import Passwords
+from dynolab.hub.usecases.access import array_of, organisations_of
+from dynolab.hub.usecases.policy import Verb
 from dynolab.hub.usecases.scopes import ALL
 from dynolab.hub.usecases.sign_in_throttle import SignInThrottle
 from dynolab.spec.compare import StageComparison
@@ -44,7 +45,6 @@ WAIT_MAX_S = 25.0
 """How long an agent's question for a job is held open."""
 COMPARED_WAITING = 10
 """Comparisons of outputs that wait for the one that is made."""
-Lock = Literal["share", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class Limits:
     model_max_bytes: int
     dataset_life_days: int
     data_max_bytes: int | None = None
+    quota_bytes: int | None = None
+    """Of one project, or one account's personal space, as are the two below (see :mod:`dynolab.hub.usecases.quotas`)."""
+    quota_jobs: int | None = None
+    quota_minutes: int | None = None
     orphan_age_s: float = 3600.0
     run_s: float = 3600.0
     """How long an attempt of a job without a deadline may run."""
@@ -177,6 +181,17 @@ class Account:
     """From when on it should be rotated; None: that is up to its holder."""
     is_replaced: bool = False
     """A token's secret of before its rotation was sent."""
+    project_id: str | None = None
+    """The project that is looked at: nothing else is seen, and what is made is in there."""
+    is_bound: bool = False
+    """Whether the token is bound to that project, and so changes nothing of the account; else a browser has chosen it for now."""
+    project_name: str = ""
+    """Of the project that a browser has chosen, or its token is bound to."""
+
+    @property
+    def organisations(self) -> ColumnElement[Any]:
+        """An array of the ids of the organisations whose devices its jobs may go to, as a part of a statement."""
+        return array_of(organisations_of(self, Verb.CREATE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +212,6 @@ def new_id(letter: str) -> str:
     return "".join(letters)
 
 
-def visible(table: Table, account: Account) -> ColumnElement[bool]:
-    """Rows of ``job``, ``model`` or ``dataset`` that an account may see: its own and those shared with it, not the deleted."""
-    shared = exists().where(tables.share.c.target_id == table.c.id, tables.share.c.email == account.email)
-    allowed = or_(table.c.account_id == account.id, shared)
-    return and_(allowed, table.c.deleted_at.is_(None)) if "deleted_at" in table.c else allowed
-
-
 def job_uses(table: Table, ids: Sequence[str]) -> ColumnElement[bool]:
     """Whether a job is given one of these models or datasets."""
     jobs = tables.job.c
@@ -214,36 +222,6 @@ def job_uses(table: Table, ids: Sequence[str]) -> ColumnElement[bool]:
         jobs.baseline_id.in_(ids),
         *(column.overlap(list(ids)) for column in (jobs.linked_ids, jobs.source_ids)),
     )
-
-
-async def find_visible(
-    connection: AsyncConnection, table: Table, target_id: str, account: Account, *, lock: Lock | None = None
-) -> Row[Any]:
-    """The row of that id, locked till the transaction ends: ``share`` keeps others from deleting it, ``own`` from all.
-
-    Raises :class:`NotFound` for what is not there and for what is another's, alike.
-    """
-    statement = select(table).where(table.c.id == target_id, visible(table, account))
-    if lock is not None:
-        statement = statement.with_for_update(read=lock == "share", of=table)
-    row = (await connection.execute(statement)).one_or_none()
-    if row is not None and lock is not None:
-        # PostgreSQL looks again at a row that it waited for, not at who it is shared with: that stood as before the wait.
-        again = select(table).where(table.c.id == target_id, visible(table, account))
-        row = (await connection.execute(again)).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no {table.name} {target_id!r}", hint="it may have been deleted, or belong to another")
-    return row
-
-
-async def find_owned(
-    connection: AsyncConnection, table: Table, target_id: str, account: Account, verb: str, *, lock: Lock | None = None
-) -> Row[Any]:
-    """As :func:`find_visible`, for what its owner alone may do. Raises :class:`Forbidden` for what is shared with the account."""
-    row = await find_visible(connection, table, target_id, account, lock=lock)
-    if row.account_id != account.id:
-        raise Forbidden(f"the {table.name} {target_id} is another's: only its owner may {verb} it")
-    return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, SpecInvalid, StorageFull, TooLarge
 from dynolab.hub.store.direct import COPY_MOST_BYTES, DirectTransfers, Form
 from dynolab.hub.store.tables import blob, upload
-from dynolab.hub.usecases.base import Account, Hub, find_owned, new_id
+from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.open_link import sign_link
+from dynolab.hub.usecases.quotas import Owner, check_bytes, owner_of_upload
 
 QUOTA_LOCK = 0x64796E71
 """The advisory lock under which bytes are reserved, so that two uploads do not both take the last ones."""
@@ -69,6 +71,7 @@ async def begin_upload(
         if target.blob_id is not None:
             raise Conflict(f"the {table.name} {target_id} has its bytes already")
         await _check_number(connection, account)
+        await check_bytes(hub, connection, Owner(target.account_id, target.in_project), size or 0)
         await reserve(hub, connection, size or 0)
         values = {"id": upload_id, "account_id": account.id, "target_id": target_id, "bytes": size, "part_bytes": part}
         await connection.execute(insert(upload).values(values))
@@ -116,10 +119,11 @@ async def _check_number(connection: AsyncConnection, account: Account) -> None:
 
 
 async def reserve_come(hub: Hub, upload_id: str, come: int) -> None:
-    """Note how many bytes of an upload have come that told no size. Raises :class:`StorageFull` when they are too many."""
-    if hub.limits.data_max_bytes is None:
-        return
+    """Note how many bytes of an upload have come that told no size. Raises :class:`StorageFull` and :class:`TooLarge` when they are too many."""
     async with hub.database.begin() as connection:
+        owner = await owner_of_upload(connection, upload_id) if come else None
+        if owner is not None:
+            await check_bytes(hub, connection, owner, come, but=upload_id)
         if come:
             await reserve(hub, connection, come, but=upload_id)
         await connection.execute(update(upload).where(upload.c.id == upload_id).values(come_bytes=come))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, update
 
-from dynolab.errors import Conflict, Forbidden
+from dynolab.errors import Conflict
 from dynolab.hub.store.tables import job
-from dynolab.hub.usecases.base import Account, Hub, find_visible
+from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_attempt import conclude_cancelled
 from dynolab.hub.usecases.submit_job import LIVE
 
@@ -18,9 +19,7 @@ async def cancel_job(hub: Hub, account: Account, job_id: str) -> None:
     one that is over.
     """
     async with hub.database.begin() as connection:
-        row = await find_visible(connection, job, job_id, account)
-        if row.account_id != account.id:
-            raise Forbidden(f"the job {job_id} is another's: only its owner may cancel it")
+        await find_owned(connection, job, job_id, account, "cancel")
         state = await connection.scalar(select(job.c.state).where(job.c.id == job_id).with_for_update())
         if state not in LIVE:
             raise Conflict(f"the job {job_id} is over already: it is {state}")

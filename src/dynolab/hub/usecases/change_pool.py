@@ -15,6 +15,8 @@ from dynolab.hub.store.tables import attempt, device, job, pool, pool_grant, tok
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_attempt import give_back
 from dynolab.hub.usecases.find_devices import board_queue
+from dynolab.hub.usecases.find_organisations import organisation_row
+from dynolab.hub.usecases.policy import Verb
 from dynolab.hub.usecases.pool_rights import may_join, owns, sees
 from dynolab.hub.usecases.share_access import SHARED_MOST, checked_emails
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -28,6 +30,8 @@ class PoolChange:
     let_join: Sequence[str] = ()
     remove: Sequence[str] = ()
     is_open: bool | None = field(default=None)
+    organisation: str | None = None
+    """The one that it is given to, by id or name; empty: taken back; None: as it is."""
 
 
 async def change_pool(hub: Hub, account: Account, pool_id: str, change: PoolChange) -> None:
@@ -43,6 +47,8 @@ async def change_pool(hub: Hub, account: Account, pool_id: str, change: PoolChan
         gone = pool_grant.c.pool_id == pool_id, pool_grant.c.email.in_(list(change.remove))
         await connection.execute(delete(pool_grant).where(*gone))
         await _grant(connection, account, pool_id, change)
+        if change.organisation is not None:
+            await _give(connection, account, pool_id, change.organisation)
         await withdraw_jobs(hub, connection, job.c.pool_id == pool_id)
         await _put_out(hub, connection, pool_id)
     hub.announced.clear()
@@ -57,6 +63,12 @@ async def _owned(connection: AsyncConnection, account: Account, pool_id: str) ->
     if not row.is_own:
         raise Forbidden(f"the pool {pool_id} is another's: only its owner or an administrator may say who uses it")
     return row
+
+
+async def _give(connection: AsyncConnection, account: Account, pool_id: str, named: str) -> None:
+    """Have the pool belong to an organisation that the account manages, or to none."""
+    given = None if not named else (await organisation_row(connection, account, named, Verb.MANAGE)).id
+    await connection.execute(update(pool).where(pool.c.id == pool_id).values(organisation_id=given))
 
 
 async def _grant(connection: AsyncConnection, account: Account, pool_id: str, change: PoolChange) -> None:

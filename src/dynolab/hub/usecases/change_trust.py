@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import job, trust
+from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.share_access import SHARED_MOST
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -15,6 +16,7 @@ from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
 async def trust_owner(hub: Hub, account: Account, email: str) -> None:
     """From now on that account's pools may receive the models. Raises :class:`NotFound` for an address without an account."""
+    check_whole(account)
     async with hub.database.begin() as connection:
         owner_id = await connection.scalar(select(accounts.c.id).where(accounts.c.email == email))
         if owner_id is None:
@@ -30,6 +32,7 @@ async def trust_owner(hub: Hub, account: Account, email: str) -> None:
 
 async def stop_trusting(hub: Hub, account: Account, email: str) -> None:
     """Not any more; jobs that wait for that account's devices fail. Raises :class:`NotFound` where it was not trusted."""
+    check_whole(account)
     owner = select(accounts.c.id).where(accounts.c.email == email).scalar_subquery()
     async with hub.database.begin() as connection:
         gone = delete(trust).where(trust.c.account_id == account.id, trust.c.owner_id == owner)

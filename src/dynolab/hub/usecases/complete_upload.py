@@ -12,7 +12,8 @@ from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.links import Link
 from dynolab.hub.store.tables import blob, upload, upload_part
 from dynolab.hub.telemetry import metrics
-from dynolab.hub.usecases.base import Account, Hub, find_owned, new_id
+from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.begin_upload import FORM, direct_key, reserve_come
 from dynolab.hub.usecases.store_part import note_part
 

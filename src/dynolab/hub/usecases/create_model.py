@@ -12,6 +12,7 @@ from dynolab.hub.store.tables import model
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.find_formats import find_formats
+from dynolab.hub.usecases.place import find_place
 from dynolab.spec.models import is_format_name
 
 ENDINGS = {
@@ -76,8 +77,12 @@ async def create_model(
         "name": checked_name(name, "model") or "model",
         "kind": kind,
         "is_directory": is_directory,
-        "project_id": project_id,
     }
     async with hub.database.begin() as connection:
-        row = (await connection.execute(insert(model).values(values).returning(model.c.id, model.c.created_at))).one()
+        place = await find_place(connection, account, project_id)
+        row = (
+            await connection.execute(
+                insert(model).values(**values, **place.columns).returning(model.c.id, model.c.created_at)
+            )
+        ).one()
     return row.id, row.created_at

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dynolab.hub.store.tables import dataset
-from dynolab.hub.usecases.base import Account, Hub, find_owned
+from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.delete_model import mark_deleted
 from dynolab.hub.usecases.free_blobs import free_blobs
 

@@ -6,7 +6,8 @@ from sqlalchemy import delete, or_, select
 
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, job, share
-from dynolab.hub.usecases.base import Account, Hub, find_owned
+from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.store_file import COLUMNS
 from dynolab.hub.usecases.submit_job import LIVE

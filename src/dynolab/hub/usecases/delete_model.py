@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, job, model, share, upload, upload_part
-from dynolab.hub.usecases.base import Account, Hub, find_owned, job_uses
+from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.base import Account, Hub, job_uses
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -30,10 +31,11 @@ async def delete_model(hub: Hub, account: Account, model_id: str) -> None:
 async def mark_deleted(hub: Hub, connection: AsyncConnection, table: Table, row: Row[Any]) -> list[str]:
     """Mark the row of a model or dataset, which is locked, as deleted; the keys of the parts of its open uploads.
 
-    Raises :class:`Conflict` while a job of its owner's that is not over uses it; those of others that wait fail.
+    Raises :class:`Conflict` while a job of its owner's, or of its project, that is not over uses it; those of others that wait fail.
     """
     used = job_uses(table, [row.id])
-    own = used, job.c.account_id == row.account_id, job.c.state.in_(LIVE)
+    same = job.c.account_id == row.account_id if row.in_project is None else job.c.in_project == row.in_project
+    own = used, same, job.c.state.in_(LIVE)
     user = await connection.scalar(select(job.c.id).where(*own).limit(1))
     if user is not None:
         raise Conflict(f"the job {user} still uses the {table.name} {row.id}", hint="wait for its end, or cancel it")

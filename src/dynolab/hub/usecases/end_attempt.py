@@ -24,6 +24,7 @@ from dynolab.hub.usecases.find_board_states import is_away
 from dynolab.hub.usecases.find_devices import board_queue
 from dynolab.hub.usecases.keep_tensors import keep_tensors
 from dynolab.hub.usecases.made_models import keep_made
+from dynolab.hub.usecases.quotas import noted_use
 from dynolab.hub.usecases.release_waiting import release_waiting
 from dynolab.hub.usecases.running import RUNNING
 from dynolab.hub.usecases.time_away import note_time_away, swept_by_another
@@ -42,7 +43,13 @@ def _ending() -> Prepared:
     claimed = attempt.c.token_id == bindparam("token")
     left = [attempt.c[f"{verb}_blob_id"].label(f"left_{verb}_id") for verb in ("result", "output", "artifact")]
     ids = attempt.c.id, attempt.c.job_id, attempt.c.device_id
-    closed = update(attempt).where(*running, claimed).values(changes).returning(*ids, *left).cte("closed")
+    closed = (
+        update(attempt)
+        .where(*running, claimed)
+        .values(changes)
+        .returning(*ids, attempt.c.started_at, attempt.c.away_s, *left)
+        .cte("closed")
+    )
     freed = update(device).where(device.c.attempt_id == closed.c.id, device.c.id == closed.c.device_id)
     of_job = [
         job.c[name]
@@ -51,6 +58,7 @@ def _ending() -> Prepared:
             "account_id",
             "name",
             "project_id",
+            "in_project",
             "model_id",
             "target_model_id",
             "attempts",
@@ -62,7 +70,8 @@ def _ending() -> Prepared:
         .join(closed, closed.c.job_id == job.c.id)
         .with_for_update(of=job)
     )
-    return Prepared(ended.add_cte(freed.values(attempt_id=None).cte("freed")))
+    used = noted_use(closed).cte("used")
+    return Prepared(ended.add_cte(freed.values(attempt_id=None).cte("freed"), used))
 
 
 def _concluding() -> Prepared:
@@ -132,6 +141,7 @@ async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blo
         "account_id": row.account_id,
         "name": f"{row.name} outputs",
         "project_id": row.project_id,
+        "in_project": row.in_project,
         "blob_id": blob_id,
         "expires_at": func.now() + timedelta(days=hub.limits.dataset_life_days),
     }
@@ -151,8 +161,10 @@ async def lose_attempts(
     """
     running = (attempt.c.job_id == job_id, attempt.c.state == "running")
     values = {"state": "lost", "finished_at": func.now(), "failure": None if why is None else why.to_dict()}
-    lost = update(attempt).where(*running).values(values).returning(attempt.c.id)
-    ids = list((await connection.execute(lost)).scalars())
+    closed = attempt.c.id, attempt.c.job_id, attempt.c.started_at, attempt.c.away_s
+    lost = update(attempt).where(*running).values(values).returning(*closed).cte("lost")
+    used = noted_use(lost).cte("used")
+    ids = list((await connection.execute(select(lost.c.id).add_cte(used))).scalars())
     if ids:
         after_commit(connection, partial(metrics.ATTEMPTS.labels("lost", why.code if why else "").inc, len(ids)))
         freed: dict[str, object] = {"attempt_id": None}

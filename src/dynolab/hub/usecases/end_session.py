@@ -6,6 +6,7 @@ from sqlalchemy import delete
 
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import session
+from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.sign_in import digest
 
@@ -18,6 +19,7 @@ async def sign_out(hub: Hub, secret: str) -> None:
 
 async def end_session(hub: Hub, account: Account, session_id: str) -> None:
     """One of the account's browsers. Raises :class:`NotFound` for one that is not there, or another's."""
+    check_whole(account)
     mine = session.c.id == session_id, session.c.account_id == account.id
     async with hub.database.single() as connection:
         ended = await connection.execute(delete(session).where(*mine).returning(session.c.id))
@@ -27,6 +29,7 @@ async def end_session(hub: Hub, account: Account, session_id: str) -> None:
 
 async def end_other_sessions(hub: Hub, account: Account) -> None:
     """All of the account's browsers but the one that asks; all, where a client asks."""
+    check_whole(account)
     others = session.c.account_id == account.id, session.c.id != account.session_id
     async with hub.database.single() as connection:
         await connection.execute(delete(session).where(*others))

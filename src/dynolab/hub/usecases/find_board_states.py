@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Row, Subquery, and_, case, func, or_, sele
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool
-from dynolab.hub.usecases.base import WAIT_MAX_S, Account, Hub, contains_text, visible
+from dynolab.hub.usecases.access import readable
+from dynolab.hub.usecases.base import WAIT_MAX_S, Account, Hub, contains_text
 from dynolab.hub.usecases.pool_rights import owns, sees
 
 AWAY_AFTER_S = 2 * WAIT_MAX_S
@@ -110,7 +111,7 @@ async def find_board_states(
     ``of_each_model``: no more than so many of each device model, the first ones by their ids.
     """
     held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
-    own = (job.c.id == attempt.c.job_id) & visible(job, account)
+    own = (job.c.id == attempt.c.job_id) & readable(job, account)
     seen = func.greatest(device.c.seen_at, attempt.c.renewed_at)
     page = _page(account, wanted, limit, after, of_each_model)
     statement = (

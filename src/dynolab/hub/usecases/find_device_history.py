@@ -8,7 +8,8 @@ from sqlalchemy import Row, Text, case, cast, select
 from sqlalchemy.sql import Select
 
 from dynolab.hub.store.tables import attempt, job
-from dynolab.hub.usecases.base import Account, Cursor, Hub, beyond_cursor, keyset_order, newest_first, visible
+from dynolab.hub.usecases.access import readable
+from dynolab.hub.usecases.base import Account, Cursor, Hub, beyond_cursor, keyset_order, newest_first
 
 
 async def find_device_history(
@@ -20,7 +21,7 @@ async def find_device_history(
 
     Of an attempt at a job that the account may not see, these and ``failure`` are None: that the board was busy is no secret.
     """
-    own = (job.c.id == attempt.c.job_id) & visible(job, account)
+    own = (job.c.id == attempt.c.job_id) & readable(job, account)
     seen = job.c.id.is_not(None)
     ends = attempt.c.started_at, cast(attempt.c.id, Text)
     statement: Select[Any] = (

@@ -11,10 +11,10 @@ from sqlalchemy import Row, func, not_, or_, select
 from sqlalchemy.sql import Select
 
 from dynolab.hub.store.tables import account as accounts
-from dynolab.hub.store.tables import device, pool, token
+from dynolab.hub.store.tables import device, organisation, pool, token
 from dynolab.hub.usecases import bounds
-from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.pool_rights import may_send, trusts
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.pool_rights import Who, may_send, trusts
 from dynolab.spec.device_wishes import family, fits_version, is_member, version
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY
 
@@ -39,6 +39,9 @@ class DeviceModel:
     """Whether that is who asks."""
     names_owner: bool
     """Whether name and system do not tell which pool is meant, or the owner was asked for: then ``told`` does."""
+
+    organisation: str = ""
+    """The name of the one that its pool belongs to."""
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -66,7 +69,7 @@ def board_queue(device_id: str) -> str:
 
 async def find_devices(
     hub: Hub,
-    account: Account,
+    account: Who,
     *,
     name: str = "",
     os: str = "",
@@ -91,9 +94,13 @@ async def find_devices(
         accounts.c.email,
         accounts.c.id,
         accounts.c.is_admin,
+        organisation.c.name,
     )
-    wanted: Select[Any] = select(*models, func.min(device.c.description).label("description"))
+    wanted: Select[Any] = select(
+        *models[:-1], organisation.c.name.label("organisation"), func.min(device.c.description).label("description")
+    )
     wanted = wanted.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
+    wanted = wanted.outerjoin(organisation, organisation.c.id == pool.c.organisation_id)
     has = {"trust": trusts(account), "sandbox": or_(device.c.is_confined, token.c.account_id == account.id)}
     needed = [not_(has[but])] if but else has.values()
     wanted = wanted.join(token, token.c.id == device.c.token_id).where(may_send(account), *needed).group_by(*models)
@@ -118,6 +125,6 @@ async def find_devices(
     return [_model(row, account, bool(owners) or several[row.name, row.os] > 1) for row in best_first]
 
 
-def _model(row: Row[Any], account: Account, names_owner: bool) -> DeviceModel:
+def _model(row: Row[Any], account: Who, names_owner: bool) -> DeviceModel:
     told = row.name, row.os, tuple(row.attributes), row.description, row.pool_id, row.email
-    return DeviceModel(*told, is_own=row.id == account.id, names_owner=names_owner)
+    return DeviceModel(*told, is_own=row.id == account.id, names_owner=names_owner, organisation=row.organisation or "")

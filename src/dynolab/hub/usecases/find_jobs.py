@@ -13,8 +13,10 @@ from sqlalchemy.sql import Select, Subquery
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model
-from dynolab.hub.usecases.base import Account, Cursor, Hub, job_uses, keyset_order, newest_first, visible
+from dynolab.hub.usecases.access import readable
+from dynolab.hub.usecases.base import Account, Cursor, Hub, job_uses, keyset_order, newest_first
 from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
+from dynolab.hub.usecases.place import find_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,9 @@ class JobFilter:
     kinds: Collection[str] = ()
     creator: str = ""
     project_id: str = ""
+    """A label of the jobs' owners (see :class:`~dynolab.hub.usecases.place.Place`)."""
+    in_project: str | None = None
+    """The id of a project."""
     device_name: str = ""
     model_id: str = ""
     text: str = ""
@@ -123,7 +128,7 @@ async def find_job(hub: Hub, account: Account, job_id: str) -> Row[Any]:
     """One job. Raises :class:`NotFound` for one that is not there, or another's."""
     async with hub.database.begin() as connection:
         row: Row[Any] | None = (
-            await connection.execute(_jobs().where(job.c.id == job_id, visible(job, account)))
+            await connection.execute(_jobs().where(job.c.id == job_id, readable(job, account)))
         ).one_or_none()
     if row is None:
         raise NotFound(f"there is no job {job_id!r}", hint="it may have been deleted, or belong to another")
@@ -132,7 +137,7 @@ async def find_job(hub: Hub, account: Account, job_id: str) -> Row[Any]:
 
 async def find_listed(hub: Hub, account: Account, job_ids: Sequence[str]) -> list[Row[Any]]:
     """Those of these jobs that the account may see, in this order."""
-    wanted = _jobs().where(job.c.id.in_(job_ids), visible(job, account))
+    wanted = _jobs().where(job.c.id.in_(job_ids), readable(job, account))
     async with hub.database.begin() as connection:
         found = {row.id: row for row in await connection.execute(wanted)}
     return [found[job_id] for job_id in job_ids if job_id in found]
@@ -159,6 +164,15 @@ async def narrow_to_model(hub: Hub, wanted: JobFilter, named: str) -> JobFilter:
     async with hub.database.begin() as connection:
         known = await connection.scalar(select(model.c.id).where(model.c.id == named))
     return replace(wanted, model_id=named) if known else replace(wanted, model_name=named)
+
+
+async def narrow_to_project(hub: Hub, account: Account, wanted: JobFilter, named: str) -> JobFilter:
+    """The filter for jobs of a project, by its id or name; where the account sees none of it, for those of a label. Empty: of any."""
+    if not named:
+        return wanted
+    async with hub.database.begin() as connection:
+        known = await find_project(connection, account, named)
+    return replace(wanted, project_id=named) if known is None else replace(wanted, in_project=known)
 
 
 async def page_jobs(
@@ -188,7 +202,7 @@ def page_ids(
     account: Account, wanted: JobFilter, *, limit: int, offset: int = 0, cursor: Cursor | None = None
 ) -> Subquery:
     """The ids of the page's rows."""
-    search = Search(wanted.text, creator=wanted.creator)
+    search = Search(wanted.text, creator=wanted.creator, in_project=wanted.in_project)
     return newest_ids(job, account, _conditions(wanted), search, limit=limit, offset=offset, cursor=cursor)
 
 

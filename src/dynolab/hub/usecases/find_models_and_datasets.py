@@ -12,6 +12,7 @@ from sqlalchemy.sql import Select
 from dynolab.errors import NotFound
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import blob, model
+from dynolab.hub.usecases.access import readable
 from dynolab.hub.usecases.base import (
     Account,
     Cursor,
@@ -19,7 +20,6 @@ from dynolab.hub.usecases.base import (
     contains_text,
     keyset_order,
     newest_first,
-    visible,
 )
 from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
 
@@ -35,6 +35,8 @@ class ModelOrDatasetFilter:
     """The owner's e-mail address or name."""
     kind: str = ""
     """A model's format; datasets have none."""
+    in_project: str | None = None
+    """The id of a project."""
 
 
 EVERYTHING = ModelOrDatasetFilter()
@@ -54,7 +56,7 @@ def _stored(table: Table) -> Select[Any]:
 
 async def find_model_or_dataset(hub: Hub, account: Account, table: Table, target_id: str) -> Row[Any]:
     """One of them. Raises :class:`NotFound` for one that is not there, that is deleted or expired, or that is another's."""
-    found = _stored(table).where(table.c.id == target_id, visible(table, account))
+    found = _stored(table).where(table.c.id == target_id, readable(table, account))
     async with hub.database.begin() as connection:
         row: Row[Any] | None = (await connection.execute(found)).one_or_none()
     if row is None:
@@ -121,6 +123,6 @@ def _ids(
     kind = [table.c.kind == wanted.kind] if wanted.kind and "kind" in table.c else []
     named = [contains_text(table.c.name, wanted.name)] if wanted.name and wanted.text else []
     columns = ("name", "id") if wanted.text else ("name",)
-    search = Search(wanted.text or wanted.name, columns, wanted.creator)
+    search = Search(wanted.text or wanted.name, columns, wanted.creator, wanted.in_project)
     every = [*conditions, *kind, *named, table.c.deleted_at.is_(None)]
     return newest_ids(table, account, every, search, limit=limit, offset=offset, cursor=cursor)

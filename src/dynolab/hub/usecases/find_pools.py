@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import not_, select
 
 from dynolab.hub.store.tables import account as accounts
-from dynolab.hub.store.tables import pool, pool_grant, trust
+from dynolab.hub.store.tables import organisation, pool, pool_grant, trust
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.pool_rights import may_join, may_send, owns, sees, trusts
 
@@ -22,6 +22,8 @@ class Pool:
     id: str
     name: str
     owner: str
+    organisation: str | None
+    """The name of the one that it belongs to."""
     is_open: bool
     is_own: bool
     """Whether who asks may change it."""
@@ -47,8 +49,10 @@ async def find_pools(hub: Hub, account: Account, *, name: str = "", untrusted_mo
     ``untrusted_most``: so many of those alone that would take its jobs and may not receive its models.
     """
     rights = owns(account).label("own"), may_send(account).label("send"), may_join(account).label("join")
-    found = select(pool, accounts.c.email, *rights, trusts(account).label("trusted"))
-    found = found.join(accounts, accounts.c.id == pool.c.account_id).where(sees(account))
+    found = select(
+        pool, accounts.c.email, organisation.c.name.label("organisation"), *rights, trusts(account).label("trusted")
+    )
+    found = found.join(accounts, accounts.c.id == pool.c.account_id).outerjoin(organisation).where(sees(account))
     if name:
         found = found.where(pool.c.name == name)
     if untrusted_most is not None:
@@ -67,6 +71,7 @@ async def find_pools(hub: Hub, account: Account, *, name: str = "", untrusted_mo
             id=row.id,
             name=row.name,
             owner=row.email,
+            organisation=row.organisation,
             is_open=row.is_open,
             is_own=row.own,
             may_send=row.send,

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Row, case, null, or_, select
 
 from dynolab.hub.store.tables import job
-from dynolab.hub.usecases.base import Account, Hub, visible
+from dynolab.hub.usecases.access import readable
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.spec import codec
 from dynolab.spec.agents import Tensors
 from dynolab.spec.tensors import TensorSpec
@@ -39,7 +40,7 @@ async def find_model_tensors(hub: Hub, account: Account, row: Row[Any]) -> Model
     # What a job tells that compiles it is of the model that it made.
     told = select(job.c.id, job.c.tensors).where(job.c.model_id == row.id, job.c.kind != "compile")
     async with hub.database.begin() as connection:
-        newest = told.where(job.c.tensors.is_not(null()), visible(job, account)).order_by(job.c.created_at.desc())
+        newest = told.where(job.c.tensors.is_not(null()), readable(job, account)).order_by(job.c.created_at.desc())
         found = (await connection.execute(newest.limit(1))).one_or_none()
     if found is None:
         return None
@@ -53,7 +54,7 @@ async def find_dataset_entries(hub: Hub, account: Account, row: Row[Any]) -> Dat
     told = select(job.c.id, job.c.tensors, made.label("made")).where(or_(made, job.c.dataset_id == row.id))
     order = case((made, 0), else_=1), job.c.created_at.desc()
     async with hub.database.begin() as connection:
-        best = told.where(job.c.tensors.is_not(null()), visible(job, account)).order_by(*order)
+        best = told.where(job.c.tensors.is_not(null()), readable(job, account)).order_by(*order)
         found = (await connection.execute(best.limit(1))).one_or_none()
     if found is None:
         return None

@@ -16,10 +16,10 @@ SHOWN_MOST = 1000
 
 
 async def find_tokens(hub: Hub, account: Account) -> list[Row[Any]]:
-    """All of them, also the revoked, newest first; secrets are not kept."""
+    """All of them, also the revoked, newest first; secrets are not kept. Who asks with one that is bound to a project is told of it alone."""
     mine: Select[Any] = (
         select(*SHOWN)
-        .where(token.c.account_id == account.id)
+        .where(token.c.account_id == account.id, *([] if not account.is_bound else [token.c.id == account.token_id]))
         .order_by(token.c.revoked_at.desc(), token.c.created_at.desc(), token.c.id)
     )
     mine = mine.limit(SHOWN_MOST)  # a revoked_at that is NULL comes first

@@ -62,7 +62,7 @@ async def pools_with(connection: AsyncConnection, account: Who, toolchain: str) 
     return [Maker(row.pool_id, _is_there(row)) for row in sorted(able, key=worth, reverse=True)]
 
 
-async def find_toolchain(connection: AsyncConnection, account: Account, toolchain: str) -> str:
+async def find_toolchain(connection: AsyncConnection, account: Who, toolchain: str) -> str:
     """The id of the pool that a job of this toolchain, such as ``onnx/torchscript``, goes to: the best of :func:`pools_with`.
 
     Raises :class:`~dynolab.errors.SpecInvalid`, which tells what is made, where nobody makes it.

@@ -11,25 +11,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.formats import EXTENSIONS
 from dynolab.hub.store.tables import model
-from dynolab.hub.usecases.base import NAME_MAX, Account, new_id
+from dynolab.hub.usecases.base import NAME_MAX, new_id
 from dynolab.hub.usecases.create_model import ENDINGS
 from dynolab.hub.usecases.keep_tensors import is_printable
+from dynolab.hub.usecases.place import Place
 from dynolab.spec import codec
 from dynolab.spec.agents import Outcome
 from dynolab.spec.compiles import InputSpec
 
 
 async def seed_target(
-    connection: AsyncConnection, account: Account, job_id: str, job_name: str, suffix: str, kind: str, project_id: str
+    connection: AsyncConnection, place: Place, job_id: str, job_name: str, *, suffix: str, kind: str
 ) -> str:
     """The id of a new model without bytes, which the job is to make. Part of the transaction that keeps the job."""
     values = {
         "id": new_id("m"),
-        "account_id": account.id,
+        "account_id": place.account.id,
         "name": _name(job_name, suffix),
         "kind": kind,
-        "project_id": project_id,
         "producer_id": job_id,
+        **place.columns,
     }
     await connection.execute(insert(model).values(values))
     return str(values["id"])

@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, select
 
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import join_token
+from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.make_token import SECRET_BYTES
 from dynolab.hub.usecases.sign_in import digest
@@ -25,6 +26,7 @@ async def make_join_token(hub: Hub, account: Account, name: str = "") -> tuple[s
 
     Raises :class:`SpecInvalid` for a name that is none, and :class:`Conflict` while too many wait for their machines.
     """
+    check_whole(account)
     name, secret, made = checked_name(name, "device"), JOIN_PREFIX + secrets.token_urlsafe(SECRET_BYTES), new_id("w")
     good = join_token.c.used_at.is_(None), join_token.c.expires_at > func.now()
     count = select(func.count()).where(join_token.c.account_id == account.id, *good)

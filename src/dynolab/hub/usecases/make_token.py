@@ -12,9 +12,11 @@ from sqlalchemy import Row, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Conflict, SpecInvalid
+from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account, token
+from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
+from dynolab.hub.usecases.place import find_project
 from dynolab.hub.usecases.scopes import checked_scopes
 from dynolab.hub.usecases.sign_in import digest
 from dynolab.spec.joining import AGENT_PREFIX
@@ -26,6 +28,7 @@ TOKENS_MOST = 500
 SHOWN = (
     *(token.c.id, token.c.kind, token.c.label, token.c.scopes, token.c.made_by, token.c.created_at, token.c.used_at),
     *(token.c.expires_at, token.c.rotated_at, token.c.previous_until, token.c.revoked_at),
+    token.c.project_id,
 )
 """What is told of a token."""
 LIFE_MOST_DAYS = 36_500
@@ -62,9 +65,13 @@ async def make_token(
 
 
 async def make_own_token(
-    hub: Hub, owner: Account, *, kind: str, label: str, terms: TokenTerms | None = None
+    hub: Hub, owner: Account, *, kind: str, label: str, terms: TokenTerms | None = None, project: str = ""
 ) -> tuple[Row[Any], str]:
-    """The token's row, and its secret, which is shown this once. Raises :class:`SpecInvalid`."""
+    """The token's row, and its secret, which is shown this once. ``project``: the one that it is to work in, by id or name.
+
+    Raises :class:`SpecInvalid`, and :class:`NotFound` for a project that the account does not see.
+    """
+    check_whole(owner)
     if kind not in PREFIXES:
         raise SpecInvalid(f"the token kind {kind!r} is not known", hint=f"known: {', '.join(PREFIXES)}")
     asked = terms or TokenTerms()
@@ -72,7 +79,20 @@ async def make_own_token(
     life = checked_life(hub, asked.days)
     async with hub.database.begin() as connection:
         await check_number(connection, owner.id)
-        return await insert_token(connection, owner.id, kind, checked_name(label, "token"), terms=asked, life=life)
+        project_id = await _project_of(connection, owner, kind, project) if project else None
+        name = checked_name(label, "token")
+        return await insert_token(connection, owner.id, kind, name, terms=asked, life=life, project_id=project_id)
+
+
+async def _project_of(connection: AsyncConnection, owner: Account, kind: str, named: str) -> str:
+    if kind != "user":
+        raise SpecInvalid(
+            "an agent's token is bound to no project", hint="leave the project out, or make a token for a user"
+        )
+    found = await find_project(connection, owner, named)
+    if found is None:
+        raise NotFound(f"there is no project {named!r}", hint="it may have another name, or you are no member of it")
+    return found
 
 
 def checked_life(hub: Hub, days: float | None) -> timedelta | None:
@@ -112,11 +132,12 @@ async def insert_token(
     by_password: bool = False,
     terms: TokenTerms,
     life: timedelta | None,
+    project_id: str | None = None,
 ) -> tuple[Row[Any], str]:
     """The row and the secret of a new token of the account whose id ``owner`` is; ``terms`` and ``life`` are checked already."""
     secret = PREFIXES[kind] + secrets.token_urlsafe(SECRET_BYTES)
     values = {"id": new_id("t"), "account_id": owner, "kind": kind, "digest": digest(secret), "label": label}
-    more = {"scopes": checked_scopes(kind, terms.scopes), "made_by": terms.made_by}
+    more = {"scopes": checked_scopes(kind, terms.scopes), "made_by": terms.made_by, "project_id": project_id}
     end = None if life is None else func.now() + life
     made = insert(token).values(**values, **more, by_password=by_password, expires_at=end).returning(*SHOWN)
     return (await connection.execute(made)).one(), secret

@@ -7,9 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, Table, false, func, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    Table,
+    any_,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from dynolab.hub.store import tables
+from dynolab.hub.usecases.access import array_of, projects_of
 from dynolab.hub.usecases.base import Account, Cursor, beyond_cursor, contains_text, keyset_order
 
 COUNTED_MOST = 10_000
@@ -29,6 +44,8 @@ class Search:
     """Where the text is a part of one."""
     creator: str = ""
     """An owner's e-mail address or name."""
+    in_project: str | None = None
+    """The id of a project: in that alone."""
 
 
 def newest_ids(
@@ -41,19 +58,20 @@ def newest_ids(
     offset: int = 0,
     cursor: Cursor | None = None,
 ) -> Subquery:
-    """The ids of a page: of the rows that the account may see, its own and those shared with it, the newest beyond a cursor.
+    """The ids of a page: of the rows that the account may see, its own, those of its projects and those shared with it, the newest beyond a cursor.
 
     Each of these parts comes in order off an index, and they are merged: what is passed over is not looked at but there. One
     condition with OR would make PostgreSQL read every row there is. A text without three letters or digits in a row is looked
     for in the first :data:`LOOKED_THROUGH` rows of each part.
     """
-    parts = [
-        _named(rows, search, limit + offset, cursor)
-        for rows in (
+    most, apart = limit + offset, search.in_project is not None or account.project_id is not None
+    rows = [_inside(table, account, conditions, search, cursor, most=most, of_others=not apart)]
+    if not apart:
+        rows += [
             _own(table, account, conditions, search, cursor),
             _shared(table, account, conditions, search, cursor),
-        )
-    ]
+        ]
+    parts = [_named(one, search, most, cursor) for one in rows]
     both = union_all(*(select(part.c.at, part.c.id) for part in parts)).subquery()
     page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
     return (page.offset(offset) if offset else page).subquery()
@@ -67,9 +85,46 @@ def _own(
     rows = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search)).where(
         table.c.account_id == account.id, *conditions, *_text(table, search), beyond_cursor(*ends, cursor)
     )
+    # Few made anything in a project that they have left: hardly a row is passed over for that.
+    by_share = exists().where(tables.share.c.target_id == table.c.id, tables.share.c.email == account.email)
+    rows = rows.where(or_(table.c.in_project.is_(None), _in_mine(table, account), by_share.correlate(table)))
     if search.creator not in ("", account.email, account.name):
         rows = rows.where(false())  # not a row is read to find that out
     return rows.order_by(*keyset_order(*ends, cursor))
+
+
+def _in_mine(table: Table, account: Account) -> ColumnElement[bool]:
+    return table.c.in_project == any_(array_of(projects_of(account)))
+
+
+def _inside(
+    table: Table,
+    account: Account,
+    conditions: Sequence[ColumnElement[bool]],
+    search: Search,
+    cursor: Cursor | None,
+    *,
+    most: int,
+    of_others: bool,
+) -> Select[Any]:
+    """Of the account's projects, or the one that is looked for: each is read off its index no further than needed. ``of_others``: not its own."""
+    mine = projects_of(account).subquery()
+    ends = table.c.created_at, table.c.id
+    found = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search))
+    found = found.where(
+        table.c.in_project == mine.c.id, *conditions, *_text(table, search), beyond_cursor(*ends, cursor)
+    )
+    if of_others:
+        found = found.where(table.c.account_id != account.id, *_by(table, account, search.creator))
+    elif search.creator:
+        named = or_(tables.account.c.email == search.creator, tables.account.c.name == search.creator)
+        found = found.where(table.c.account_id.in_(select(tables.account.c.id).where(named)))
+    limit = most if _is_indexed(search.text) else LOOKED_THROUGH
+    one = found.order_by(*keyset_order(*ends, cursor)).limit(limit).lateral()
+    rows = select(*one.c).select_from(mine.join(one, true()))
+    if search.in_project is not None:
+        rows = rows.where(mine.c.id == search.in_project)
+    return rows.order_by(*keyset_order(one.c.at, one.c.id, cursor))
 
 
 def _shared(
@@ -85,6 +140,7 @@ def _shared(
     each = each.where(beyond_cursor(share.target_at, share.target_id, cursor))
     ordered = each.order_by(*keyset_order(share.target_at, share.target_id, cursor)).subquery()
     of = [table.c.id == ordered.c.target_id, table.c.account_id != account.id, *_by(table, account, search.creator)]
+    of.append(or_(table.c.in_project.is_(None), not_(_in_mine(table, account))))
     found = select(table.c.id, *_names(table, search)).where(*of, *conditions, *_text(table, search))
     target = found.limit(1).lateral()
     names = [column for column in target.c if column.key != "id"]

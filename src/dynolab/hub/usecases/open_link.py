@@ -13,7 +13,8 @@ from dynolab.errors import NotFound
 from dynolab.hub.store.links import READ_LIFE_S, UPLOAD_LIFE_S, Link
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, dataset, job, model, session, token
-from dynolab.hub.usecases.base import Account, Hub, find_visible
+from dynolab.hub.usecases.access import find_visible
+from dynolab.hub.usecases.base import Account, Hub
 
 TABLES = {"model": model, "dataset": dataset, "artifact": job, "log": job}
 """What an address of each verb leads to: the bytes of a model or dataset, what a job compiled, its last log."""
@@ -86,7 +87,7 @@ async def _blob_id(connection: AsyncConnection, link: Link, row: Row[Any]) -> st
 async def _holder(connection: AsyncConnection, holder: str) -> Account:
     """Whose token or browser it is. Raises :class:`NotFound` once that is worth nothing any more."""
     kind, _, id = holder.partition(":")
-    columns = accounts.c.id, accounts.c.email, accounts.c.name, accounts.c.is_admin
+    columns = accounts.c.id, accounts.c.email, accounts.c.name, accounts.c.is_admin, token.c.project_id
     found: Select[Any] = select(*columns)
     if kind == "token":
         found = found.join(token, token.c.account_id == accounts.c.id)
@@ -94,11 +95,21 @@ async def _holder(connection: AsyncConnection, holder: str) -> Account:
         found = found.where(token.c.id == id, token.c.revoked_at.is_(None), good)
     else:
         found = found.join(session, session.c.account_id == accounts.c.id)
+        found = found.outerjoin(token, token.c.id == session.c.token_id)
         found = found.where(session.c.id == id, session.c.expires_at > func.now())
     row = (await connection.execute(found)).one_or_none()
     if row is None:
         raise _invalid()
-    return Account(row.id, row.email, row.name, id if kind == "token" else "", is_admin=row.is_admin)
+    held = id if kind == "token" else ""
+    return Account(
+        row.id,
+        row.email,
+        row.name,
+        held,
+        is_admin=row.is_admin,
+        project_id=row.project_id,
+        is_bound=row.project_id is not None,
+    )
 
 
 def _invalid() -> NotFound:

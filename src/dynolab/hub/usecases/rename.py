@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Table, func, update
 
 from dynolab.errors import SpecInvalid
-from dynolab.hub.usecases.base import Account, Hub, checked_name, find_owned
+from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.base import Account, Hub, checked_name
 
 
 async def rename(hub: Hub, account: Account, table: Table, target_id: str, name: str) -> None:

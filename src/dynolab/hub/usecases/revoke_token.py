@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import NotFound
 from dynolab.hub.scheduling.queue import CHANNEL
 from dynolab.hub.store.tables import session, token
+from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.base import Account, Hub
 
 
@@ -16,6 +17,7 @@ async def revoke_token(hub: Hub, account: Account, token_id: str) -> None:
 
     Raises :class:`NotFound` for one that is not there, or another's.
     """
+    check_whole(account)
     mine = (token.c.id == token_id, token.c.account_id == account.id)
     values = {"revoked_at": func.coalesce(token.c.revoked_at, func.now())}
     async with hub.database.begin() as connection:

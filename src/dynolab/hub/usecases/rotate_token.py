@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import token
+from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.make_token import PREFIXES, SECRET_BYTES, SHOWN, checked_life
 from dynolab.hub.usecases.revoke_token import tell_revoked
@@ -29,6 +30,8 @@ async def rotate_token(
     the old one's was. Raises :class:`NotFound`, :class:`Conflict` for one that was revoked or expired, or was asked for with a
     secret that was replaced already, and :class:`SpecInvalid`.
     """
+    if token_id != account.token_id:
+        check_whole(account)
     overlap = _overlap(hub, overlap_s)
     async with hub.database.begin() as connection:
         row = await _good(connection, account, token_id)

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 from dynolab.errors import Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import session
+from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.check_password import PASSWORD_MOST
 
@@ -20,6 +21,7 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
     All other browsers are signed out; tokens are as good as before.
     Raises :class:`SpecInvalid`, :class:`Forbidden` for a wrong current password, and :class:`RateLimited`.
     """
+    check_whole(account)
     checked = None if password is None else checked_password(password)
     kept = select(account_table.c.password_hash).where(account_table.c.id == account.id)
     async with hub.database.single() as connection:

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as owners
 from dynolab.hub.store.tables import dataset, job, model, share
-from dynolab.hub.usecases.base import Account, Hub, find_owned, find_visible, job_uses
+from dynolab.hub.usecases.access import allowed_among, find_owned, find_visible
+from dynolab.hub.usecases.base import Account, Hub, job_uses
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -86,7 +87,7 @@ async def _grant(
 
 
 async def _belonging(connection: AsyncConnection, account: Account, table: Table, row: Row[object]) -> list[str]:
-    """What belongs to a job and is its owner's own: its models, its data, its outputs. Of what is another's nothing is widened."""
+    """What belongs to a job and may be shared by the account: its models, its data, its outputs. Of what is another's nothing is widened."""
     if table is not job:
         return []
     parts = (
@@ -95,8 +96,11 @@ async def _belonging(connection: AsyncConnection, account: Account, table: Table
     )
     found: list[str] = []
     for of, ids in parts:
-        own = select(of.c.id).where(of.c.id.in_([one for one in ids if one]), of.c.account_id == account.id)
-        found += (await connection.execute(own)).scalars()
+        there = [one for one in ids if one]
+        same = select(of.c.id).where(of.c.id.in_(there), of.c.in_project.is_not_distinct_from(row.in_project))
+        inside = list((await connection.execute(same)).scalars())
+        able = await allowed_among(connection, of, inside, account, "share")
+        found += [one for one in inside if one in able]
     return found
 
 

@@ -80,6 +80,8 @@ async def _look_up(hub: Hub, key: tuple[str, str], revision: int | None) -> Acco
         expires_at=row.previous_until if row.is_old else row.expires_at,
         rotate_after=row.rotated_at if row.is_old else rotate_after(row),
         is_replaced=row.is_old,
+        project_id=row.project_id,
+        is_bound=row.project_id is not None,
     )
     hub.signed_in[key] = CachedAccount(found, now, revision)
     return found
@@ -101,7 +103,7 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
     statement = (
         select(
             *(account.c.id, account.c.email, account.c.name, account.c.is_admin, token.c.id.label("token_id")),
-            *(token.c.scopes, *ends, unused, is_old, ended, replaced),
+            *(token.c.scopes, token.c.project_id, *ends, unused, is_old, ended, replaced),
         )
         .join(token, token.c.account_id == account.c.id)
         .where(or_(token.c.digest == secret_digest, token.c.previous_digest == secret_digest))

@@ -15,7 +15,8 @@ from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.tables import dataset, dependency, job, model, pool
 from dynolab.hub.telemetry import metrics
-from dynolab.hub.usecases.base import Account, Hub, checked_name, find_visible, new_id, visible
+from dynolab.hub.usecases.access import find_visible, readable
+from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.enqueue_job import enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_toolchain import find_toolchain
@@ -28,7 +29,9 @@ from dynolab.hub.usecases.job_request import (
     with_time,
 )
 from dynolab.hub.usecases.made_models import seed_target, specs_for_row
-from dynolab.hub.usecases.pool_rights import may_send
+from dynolab.hub.usecases.place import Place, find_place, is_personal
+from dynolab.hub.usecases.pool_rights import Who, may_send
+from dynolab.hub.usecases.quotas import Owner, check_bytes, check_jobs
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
 from dynolab.spec import options as options_module
@@ -52,15 +55,18 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     """
     check_request(request)
     required = checked_requirements(request.requirements)
-    devices = [] if request.kind == "quantize" else await _devices(hub, account, request)
+    place = await _place(hub, account, request)
+    devices = [] if request.kind == "quantize" else await _devices(hub, place, request)
     chosen = devices[0] if devices else NO_DEVICE
     _check_chipset(request, chosen)
     request = with_time(_as_simulated(request, chosen), hub.limits.run_s)
     job_id = new_id("j")
     async with hub.database.begin() as connection:
-        before = await _submitted(connection, account, request)
+        place = await find_place(connection, account, request.project_id)  # again: from here on it stays so
+        before = await _submitted(connection, place, request)
         if before is not None:
             return before
+        await check_jobs(hub, connection, Owner(account.id, place.in_project))
         source = await _model(connection, account, request.model_id)
         sources = [source]
         others = request.linked_ids if request.comparison is None else (request.comparison.baseline_id,)
@@ -69,17 +75,18 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
         pool_id, job_toolchain, made, made_of = chosen.pool_id, None, None, None
         if request.kind in MAKING:
             job_toolchain, kind, suffix = _making(request, sources)
-            pool_id = await find_toolchain(connection, account, job_toolchain)
+            await check_bytes(hub, connection, Owner(account.id, place.in_project), 0)
+            pool_id = await find_toolchain(connection, place.sender, job_toolchain)
             if request.kind == "link":
                 made_of = await _made_of(connection, account, sources)
-            made = await seed_target(connection, account, job_id, job_name, suffix, kind, request.project_id)
+            made = await seed_target(connection, place, job_id, job_name, suffix=suffix, kind=kind)
         else:
             _check_support(request, [one.kind for one in sources], devices)
         if request.dataset_id is not None:
             data = await find_visible(connection, dataset, request.dataset_id, account, lock="share")
             if data.blob_id is None:
                 raise Conflict(f"the dataset {request.dataset_id} has no bytes yet", hint="complete its upload first")
-        await _check_pool(connection, account, pool_id, chosen.name)
+        await _check_pool(connection, place.sender, pool_id, chosen.name)
         producers = [one.producer_id for one in sources if one.blob_id is None]
         needed = list(dict.fromkeys([*request.waits_for, *producers]))
         unready = await _unready(connection, account, needed, producers)
@@ -91,7 +98,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "account_id": account.id,
             "kind": request.kind,
             "name": job_name,
-            "project_id": request.project_id,
+            **place.columns,
             "model_id": request.model_id,
             "dataset_id": request.dataset_id,
             "baseline_id": None if request.comparison is None else request.comparison.baseline_id,
@@ -210,8 +217,17 @@ async def _made_of(connection: AsyncConnection, account: Account, linked: Sequen
     return found
 
 
-async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[DeviceModel]:
+async def _place(hub: Hub, account: Account, request: JobRequest) -> Place:
+    """Where the job belongs. Raises what :func:`~dynolab.hub.usecases.place.find_place` does."""
+    if is_personal(account, request.project_id):
+        return Place(account)
+    async with hub.database.begin() as connection:
+        return await find_place(connection, account, request.project_id)
+
+
+async def _devices(hub: Hub, place: Place, request: JobRequest) -> list[DeviceModel]:
     """Those that the job may go to, the best first. Raises :class:`NotFound`, and :class:`Forbidden` where trust is missing."""
+    account = place.sender
     find = partial(find_devices, name=request.device_name, os=request.device_os, attributes=request.device_attributes)
     devices = await find(hub, account)
     if devices:
@@ -227,6 +243,11 @@ async def _devices(hub: Hub, account: Account, request: JobRequest) -> list[Devi
         raise Forbidden(
             f"{wanted!r} has no sandbox, so it runs no models but those of who serves it",
             hint="on that machine, `dynolab doctor` tells what is missing",
+        )
+    if others := [] if place.in_project else await find(hub, place.account):
+        raise Forbidden(
+            f"{wanted!r} is a device of the organisation {others[0].organisation}, which takes the jobs of its projects alone",
+            hint="submit it to a project: the account's page lists yours",
         )
     raise NotFound(f"no device matches {wanted!r}", hint="`dynolab devices` lists those that are known")
 
@@ -259,7 +280,7 @@ def _check_support(request: JobRequest, model_kinds: Sequence[str], devices: Seq
         check_own_options(options, able)
 
 
-async def _check_pool(connection: AsyncConnection, account: Account, pool_id: str, name: str) -> None:
+async def _check_pool(connection: AsyncConnection, account: Who, pool_id: str, name: str) -> None:
     """Raises :class:`NotFound` where the pool's owner has closed it meanwhile; until the transaction ends nobody does."""
     await connection.execute(select(pool.c.id).where(pool.c.id == pool_id).with_for_update(read=True))
     # Asked once the lock is there: what was asked for together with it would be as it stood before the wait.
@@ -285,7 +306,7 @@ async def _unready(
     if not needed:
         return []
     wanted = select(job.c.id, job.c.state).where(
-        job.c.id.in_(list(needed)), or_(visible(job, account), job.c.id.in_(list(producers)))
+        job.c.id.in_(list(needed)), or_(readable(job, account), job.c.id.in_(list(producers)))
     )
     locked = wanted.order_by(job.c.created_at, job.c.id).with_for_update(read=True, of=job)
     states = {row.id: row.state for row in await connection.execute(locked)}
@@ -299,9 +320,9 @@ async def _unready(
     return [job_id for job_id in needed if states[job_id] != "done"]
 
 
-async def _submitted(connection: AsyncConnection, account: Account, request: JobRequest) -> tuple[str, datetime] | None:
+async def _submitted(connection: AsyncConnection, place: Place, request: JobRequest) -> tuple[str, datetime] | None:
     """The job that the request's key stands for already; requests of one key wait for each other here."""
-    key = request.idempotency_key
+    key, account = request.idempotency_key, place.account
     if key is None:
         return None
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{account.id} {key}", 0))))
@@ -317,6 +338,7 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
         *(request.kind, request.model_id, request.dataset_id, request.options.strip(), baseline_id, compared),
         *(specs_for_row(request.input_specs), request.weights_dtype or None, request.activations_dtype or None),
         list(request.linked_ids) or None,
+        place.in_project,
     )
     needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
     required = checked_requirements(request.requirements)
@@ -330,6 +352,7 @@ async def _submitted(connection: AsyncConnection, account: Account, request: Job
     made = (
         *(row.kind, row.model_id, row.dataset_id, row.options, row.baseline_id, row.comparison),
         *(row.input_specs, row.weights_dtype, row.activations_dtype, row.linked_ids),
+        row.in_project,
     )
     if (asked, terms, set(request.waits_for) - unasked) != (made, before, waited_for - unasked):
         raise Conflict(

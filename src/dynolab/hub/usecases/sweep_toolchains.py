@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.hub.store.tables import account, job, pool
+from dynolab.hub.store.tables import account, job, pool, project
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.enqueue_job import enqueue_job
 from dynolab.hub.usecases.find_toolchain import pools_with
+from dynolab.hub.usecases.place import Sender
 
 _WAITS = (job.c.state == "queued", job.c.toolchain.is_not(None), job.c.queue_entry.is_not(None))
-_LINE = (job.c.pool_id, job.c.toolchain, job.c.account_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """Whose jobs they are."""
-
-    id: int
-    email: str
+_LINE = (job.c.pool_id, job.c.toolchain, job.c.account_id, job.c.in_project)
 
 
 async def sweep_toolchains(hub: Hub) -> None:
     """Move them. Where no other machine is there they stay: their own may come back."""
-    lines = select(*_LINE, account.c.email).join(account, account.c.id == job.c.account_id)
+    lines = select(*_LINE, account.c.email, project.c.organisation_id)
+    lines = lines.join(account, account.c.id == job.c.account_id).outerjoin(project, project.c.id == job.c.in_project)
     async with hub.database.begin() as connection:
         for line in (await connection.execute(lines.where(*_WAITS).distinct())).all():
-            there = [
-                one
-                for one in await pools_with(connection, _Owner(line.account_id, line.email), line.toolchain)
-                if one.is_there
-            ]
+            sender = Sender(line.account_id, line.email, line.organisation_id)
+            there = [one for one in await pools_with(connection, sender, line.toolchain) if one.is_there]
             if there and all(one.pool_id != line.pool_id for one in there):
                 await _move(hub, connection, line, there[0].pool_id)
 

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Table, and_, any_, exists, func, or_, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden
-from dynolab.hub.store.tables import account, dataset, job, model, pool, share
+from dynolab.hub.store.tables import account, dataset, job, model, pool, project, share
+from dynolab.hub.usecases.access import array_of, projects_of
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.end_attempt import fail_job, lose_attempts
 from dynolab.hub.usecases.pool_rights import may_send, trusts
@@ -50,16 +51,22 @@ async def withdraw_jobs(hub: Hub, connection: AsyncConnection, about: ColumnElem
             await fail_job(hub, connection, job_id, error)
 
 
+_PROJECT = project.alias()
+
+
 @dataclass(frozen=True, slots=True)
 class _JobsOwner:
     """Who may have what a job needs: the account that the job's row names."""
 
     id: ColumnElement[int]
     email: ColumnElement[str]
+    organisations: ColumnElement[Any]
 
 
 _OWNER = _JobsOwner(
-    job.c.account_id, select(account.c.email).where(account.c.id == job.c.account_id).correlate(job).scalar_subquery()
+    job.c.account_id,
+    select(account.c.email).where(account.c.id == job.c.account_id).correlate(job).scalar_subquery(),
+    array_of(select(_PROJECT.c.organisation_id).where(_PROJECT.c.id == job.c.in_project).correlate(job)),
 )
 
 
@@ -77,7 +84,10 @@ def _one_gone(table: Table, used: ColumnElement[Any]) -> ColumnElement[bool]:
 def _seen(table: Table) -> ColumnElement[bool]:
     """Whether a row is there, and the job's owner may see it."""
     shared = exists().where(share.c.target_id == table.c.id, share.c.email == _OWNER.email).correlate_except(share)
-    return and_(table.c.deleted_at.is_(None), or_(table.c.account_id == _OWNER.id, shared))
+    own = and_(table.c.account_id == _OWNER.id, table.c.in_project.is_(None))
+    same = table.c.in_project == job.c.in_project  # also where the job's owner has left the project since
+    theirs = table.c.in_project == any_(array_of(projects_of(_OWNER).correlate(job)))
+    return and_(table.c.deleted_at.is_(None), or_(own, same, theirs, shared))
 
 
 def _refused(allowed: ColumnElement[bool]) -> ColumnElement[bool]:

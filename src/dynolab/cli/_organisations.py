@@ -1,0 +1,100 @@
+"""``dynolab hub organisation``: organisations, their projects and members, for whoever runs a hub."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from dynolab.cli._accounts import carried_out
+
+ROLES = ("viewer", "member", "admin", "owner", "none")
+
+
+@click.group("organisation")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The hub's data folder.")
+@click.pass_context
+def organisation(ctx: click.Context, data: Path | None) -> None:
+    """Make organisations, while the hub runs or not; their owners do the rest on the hub's pages.
+
+    \b
+    dynolab hub organisation add acme ana@example.org
+    dynolab hub organisation project acme vision
+    dynolab hub organisation member acme.vision bo@example.org viewer
+    """  # noqa: D301 - click wants the backspace character itself
+    ctx.obj = data or ctx.obj
+
+
+@organisation.command("add")
+@click.argument("name")
+@click.argument("owner")
+@click.pass_obj
+def add(data: Path | None, name: str, owner: str) -> None:
+    """Make an organisation; OWNER is the e-mail address of the account that is its first owner."""
+    from dynolab.hub import operate
+
+    carried_out(data, partial(operate.create_organisation, account=operate.OPERATOR, name=name, owner=owner))
+    click.echo(f"{owner} is the owner of {name}", err=True)
+
+
+@organisation.command("project")
+@click.argument("name")
+@click.argument("project")
+@click.pass_obj
+def project(data: Path | None, name: str, project: str) -> None:
+    """Make a project in the organisation NAME; prints its id."""
+    from dynolab.hub import operate
+
+    made = partial(operate.create_project, account=operate.OPERATOR, organisation_named=name, name=project)
+    click.echo(carried_out(data, made))
+
+
+@organisation.command("member")
+@click.argument("place")
+@click.argument("email")
+@click.argument("role", type=click.Choice(ROLES))
+@click.pass_obj
+def member(data: Path | None, place: str, email: str, role: str) -> None:
+    """Give an account a role in PLACE: an organisation, or one project, as in acme.vision; `none` takes it away."""
+    from dynolab.hub import operate
+
+    given = partial(operate.set_member, account=operate.OPERATOR, email=email, role=None if role == "none" else role)
+    carried_out(data, partial(given, project=place) if "." in place else partial(given, organisation=place))
+
+
+@organisation.command("quota")
+@click.argument("place")
+@click.option("--bytes", "most_bytes", type=click.IntRange(0), help="Of models and datasets.")
+@click.option("--jobs", "most_jobs", type=click.IntRange(0), help="That wait or run at once.")
+@click.option("--minutes", "most_minutes", type=click.IntRange(0), help="For which jobs hold devices in a month (UTC).")
+@click.pass_obj
+def quota(
+    data: Path | None, place: str, most_bytes: int | None, most_jobs: int | None, most_minutes: int | None
+) -> None:
+    """Bound PLACE: a project, as in acme.vision, or an account's personal space, by its e-mail address.
+
+    What is left out is as the hub's settings say: DYNOLAB_QUOTA_BYTES, DYNOLAB_QUOTA_JOBS, DYNOLAB_QUOTA_MINUTES.
+    """
+    from dynolab.hub import operate
+
+    verb = partial(
+        operate.set_quota, place=place, most_bytes=most_bytes, most_jobs=most_jobs, most_minutes=most_minutes
+    )
+    carried_out(data, verb)
+
+
+@organisation.command("list")
+@click.pass_obj
+def listing(data: Path | None) -> None:
+    """Organisations with their projects and members."""
+    from dynolab.hub import operate
+
+    for one in carried_out(data, partial(operate.find_organisations, account=operate.OPERATOR)):
+        click.echo(one.name)
+        for each in one.members:
+            click.echo(f"  {each.role:<7} {each.email}")
+        for inside in one.projects:
+            click.echo(f"  {inside.full_name}  {inside.id}")
+            for each in inside.members:
+                click.echo(f"    {each.role:<7} {each.email}")

@@ -1,0 +1,115 @@
+"""Where something new belongs: to a project, or to the personal space of the account that makes it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, Text, any_, cast, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dynolab.errors import Forbidden, NotFound
+from dynolab.hub.store.tables import member, organisation, project
+from dynolab.hub.usecases.access import array_of, full_name, projects_of
+from dynolab.hub.usecases.base import Account
+from dynolab.hub.usecases.policy import ROLES, Standing, Verb, may
+
+PROJECT_ID = re.compile(r"r[a-z0-9]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project, with its organisation; or, with neither, the account's personal space, where ``label`` is any word of its own."""
+
+    account: Account
+    in_project: str | None = None
+    organisation_id: str | None = None
+    name: str = ""
+    """``ORGANISATION.PROJECT``."""
+    label: str = ""
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """What a row keeps of it."""
+        return {"in_project": self.in_project, "project_id": self.in_project or self.label}
+
+    @property
+    def sender(self) -> Sender:
+        """Who sends a job from here, as pools see it."""
+        return Sender(self.account.id, self.account.email, self.organisation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """An account with a job of one organisation's, or of none."""
+
+    id: int
+    email: str
+    organisation_id: str | None = None
+
+    @property
+    def organisations(self) -> ColumnElement[Any]:
+        """As :attr:`Account.organisations`."""
+        ids = [] if self.organisation_id is None else [self.organisation_id]
+        return cast(literal(ids, ARRAY(Text)), ARRAY(Text))
+
+
+async def find_place(connection: AsyncConnection, account: Account, named: str) -> Place:
+    """Where the account makes something: a project that is named (by id or ``ORGANISATION.PROJECT``) or its token is bound to.
+
+    Else it is its personal space, where any other word is a label of its own. Until the transaction ends nobody takes the account out of that project. Raises :class:`NotFound` for a project that the
+    account may not see, and :class:`Forbidden` where it may only look.
+    """
+    if is_personal(account, named):
+        return Place(account)
+    wanted = named or str(account.project_id)
+    row = await _project(connection, account, wanted)
+    if row is None:
+        if account.is_bound:
+            raise Forbidden(
+                f"this token works in the project {account.project_id} alone, not in {named!r}",
+                hint="use a token that is bound to no project",
+            )
+        if not named or PROJECT_ID.fullmatch(named) or "." in named:
+            raise NotFound(
+                f"there is no project {wanted!r}", hint="it may have another name, or you are no member of it"
+            )
+        return Place(account, label=named)
+    if not may(Verb.CREATE, Standing(await _locked_role(connection, account, row), in_project=True)):
+        raise Forbidden(
+            f"you may look at the project {row.full_name}, and make nothing in it",
+            hint="its admins can make you a member",
+        )
+    return Place(account, row.id, row.organisation_id, row.full_name)
+
+
+def is_personal(account: Account, named: str) -> bool:
+    """Whether that can be told without a look: nothing is named."""
+    return not named and account.project_id is None
+
+
+async def find_project(connection: AsyncConnection, account: Account, named: str) -> str | None:
+    """The id of the project of this id or name that the account sees; None: there is none."""
+    row = await _project(connection, account, named)
+    return None if row is None else str(row.id)
+
+
+async def _project(connection: AsyncConnection, account: Account, named: str) -> Row[Any] | None:
+    found: Select[Any] = select(project.c.id, project.c.organisation_id, full_name().label("full_name")).join(
+        organisation
+    )
+    named_so = or_(project.c.id == named, full_name() == named)
+    row: Row[Any] | None = (
+        await connection.execute(found.where(named_so, project.c.id == any_(array_of(projects_of(account)))))
+    ).one_or_none()
+    return row
+
+
+async def _locked_role(connection: AsyncConnection, account: Account, row: Row[Any]) -> Any:
+    """The account's role, whose rows stay as they are until the transaction ends."""
+    of_it = or_(member.c.project_id.is_(None), member.c.project_id == row.id)
+    mine = member.c.account_id == account.id, member.c.organisation_id == row.organisation_id, of_it
+    words = (await connection.execute(select(member.c.role).where(*mine).with_for_update(read=True))).scalars()
+    return max((ROLES[word] for word in words), default=None)

@@ -1,0 +1,209 @@
+"""Quotas of a place, which is a project or an account's personal space: bytes, jobs at once, minutes of devices in a month.
+
+A bound is looked up first, without a lock. Where there is one, whoever would add to the place locks its row, and counts then: two
+that come at once, at whichever replicas, do not both take what is left. Minutes are counted when attempts end, so jobs that run
+may pass that bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Date, Select, Table, and_, cast, delete, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dynolab.errors import Forbidden, RateLimited, TooLarge
+from dynolab.hub.store.tables import account as accounts
+from dynolab.hub.store.tables import blob, dataset, device_use, job, model, organisation, project, upload
+from dynolab.hub.usecases.access import full_name
+from dynolab.hub.usecases.base import Account, Hub
+
+RETRY_AFTER_S = 20
+"""As AI Hub's client waits before it submits again."""
+MONTHS_KEPT = timedelta(days=400)
+BATCH = 10_000
+LIVE = ("queued", "preparing", "running")
+ASK = "an administrator of the hub sets these bounds"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Of what a place has: the project, or the account with what is in none."""
+
+    account_id: int
+    in_project: str | None = None
+
+    def of(self, table: Table) -> ColumnElement[bool]:
+        """The rows that are there."""
+        if self.in_project is not None:
+            return table.c.in_project == self.in_project
+        return and_(table.c.account_id == self.account_id, table.c.in_project.is_(None))
+
+    def row(self, *columns: str) -> Select[Any]:
+        """What its own row says, with its ``name``."""
+        if self.in_project is None:
+            own = [accounts.c[one] for one in columns]
+            return select(*own, accounts.c.email.label("name")).where(accounts.c.id == self.account_id)
+        theirs = [project.c[one] for one in columns]
+        named = select(*theirs, full_name().label("name")).select_from(project.join(organisation))
+        return named.where(project.c.id == self.in_project)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a place may have; None: as much as comes."""
+
+    name: str
+    bytes: int | None
+    jobs: int | None
+    minutes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a place has: bytes of models and datasets with those that are on their way, jobs that are not over, device minutes of this month (UTC)."""
+
+    bounds: Bounds
+    bytes: int
+    jobs: int
+    minutes: float
+    kept_days: int | None
+    """For how many days jobs' results and datasets are kept; None: until they are deleted."""
+
+
+async def read_usage(hub: Hub, account: Account, in_project: str | None = None) -> Usage:
+    """Of the account's personal space, or of a project, which it has to be allowed to see."""
+    owner = Owner(account.id, in_project)
+    async with hub.database.begin() as connection:
+        bounds = await _bounds(hub, connection, owner)
+        used_bytes, jobs = await _bytes(connection, owner), await _jobs(connection, owner)
+        minutes = await _minutes(connection, owner)
+        kept = await connection.scalar(owner.row("kept_days"))
+    return Usage(bounds, used_bytes, jobs, minutes, kept)
+
+
+async def check_jobs(hub: Hub, connection: AsyncConnection, owner: Owner) -> None:
+    """Raises :class:`RateLimited` and :class:`Forbidden` where one job more, or any of this month, is one too many."""
+    bounds = await _bounds(hub, connection, owner)
+    if bounds.minutes is not None and (used := await _minutes(connection, owner)) >= bounds.minutes:
+        raise Forbidden(
+            f"{bounds.name} has used {used:.1f} of its {bounds.minutes} device minutes of this month",
+            hint=ASK,
+            details={"used_minutes": used, "most_minutes": bounds.minutes},
+        )
+    if bounds.jobs is None:
+        return
+    await _lock(connection, owner)
+    if (count := await _jobs(connection, owner)) >= bounds.jobs:
+        raise RateLimited(
+            f"{bounds.name} has {count} jobs that wait or run, of {bounds.jobs} at most",
+            hint=f"wait for some to end; {ASK}",
+            details={"retry_after_s": RETRY_AFTER_S, "jobs": count, "most_jobs": bounds.jobs},
+        )
+
+
+async def check_bytes(hub: Hub, connection: AsyncConnection, owner: Owner, size: int, *, but: str = "") -> None:
+    """Raises :class:`TooLarge` where ``size`` bytes more pass the place's bound; ``but``: the upload whose bytes they stand for."""
+    bounds = await _bounds(hub, connection, owner)
+    if bounds.bytes is None:
+        return
+    await _lock(connection, owner)
+    used = await _bytes(connection, owner, but=but)
+    if used + size > bounds.bytes or (used >= bounds.bytes and size == 0):
+        raise TooLarge(
+            f"{size} bytes more do not fit: {bounds.name} keeps {used} of at most {bounds.bytes} bytes",
+            hint=f"delete models and datasets that are no longer needed; {ASK}",
+            details={"asked_bytes": size, "used_bytes": used, "most_bytes": bounds.bytes},
+        )
+
+
+async def owner_of_upload(connection: AsyncConnection, upload_id: str) -> Owner | None:
+    """The place that an upload's bytes will be in."""
+    for table in (model, dataset):
+        found = select(table.c.account_id, table.c.in_project).join(upload, upload.c.target_id == table.c.id)
+        row = (await connection.execute(found.where(upload.c.id == upload_id))).one_or_none()
+        if row is not None:
+            return Owner(row.account_id, row.in_project)
+    return None
+
+
+async def set_bounds(hub: Hub, owner: Owner, **values: int | None) -> None:
+    """Set ``most_bytes``, ``most_jobs`` and ``most_minutes``; None: as the hub's settings say."""
+    table, id = (accounts, owner.account_id) if owner.in_project is None else (project, owner.in_project)
+    async with hub.database.begin() as connection:
+        await connection.execute(update(table).where(table.c.id == id).values(values))
+
+
+async def _bounds(hub: Hub, connection: AsyncConnection, owner: Owner) -> Bounds:
+    row = (await connection.execute(owner.row("most_bytes", "most_jobs", "most_minutes"))).one()
+    limits = hub.limits
+    chosen = (
+        (row.most_bytes, limits.quota_bytes),
+        (row.most_jobs, limits.quota_jobs),
+        (row.most_minutes, limits.quota_minutes),
+    )
+    return Bounds(row.name, *(default if own is None else own for own, default in chosen))
+
+
+async def _lock(connection: AsyncConnection, owner: Owner) -> None:
+    """Until the transaction ends nobody else counts here; what refers to the row is not held up."""
+    table, id = (accounts, owner.account_id) if owner.in_project is None else (project, owner.in_project)
+    await connection.execute(select(table.c.id).where(table.c.id == id).with_for_update(key_share=True))
+
+
+async def _jobs(connection: AsyncConnection, owner: Owner) -> int:
+    live = select(func.count()).select_from(job).where(owner.of(job), job.c.state.in_(LIVE), job.c.state != "done")
+    return int(await connection.scalar(live) or 0)
+
+
+async def _bytes(connection: AsyncConnection, owner: Owner, *, but: str = "") -> int:
+    total = 0
+    coming = func.sum(func.coalesce(upload.c.bytes, upload.c.come_bytes))
+    for table in (model, dataset):
+        kept = select(func.sum(blob.c.bytes)).join(table, table.c.blob_id == blob.c.id).where(owner.of(table))
+        total += int(await connection.scalar(kept) or 0)
+        there = table.c.id == upload.c.target_id, upload.c.completed_at.is_(None), upload.c.id != but
+        announced = select(coming).select_from(upload.join(table, and_(*there))).where(owner.of(table))
+        total += int(await connection.scalar(announced) or 0)
+    return total
+
+
+async def _minutes(connection: AsyncConnection, owner: Owner) -> float:
+    used = select(func.sum(device_use.c.seconds)).where(owner.of(device_use), device_use.c.month == this_month())
+    return float(await connection.scalar(used) or 0.0) / 60
+
+
+def this_month() -> ColumnElement[Any]:
+    """The first day of the month that it is now (UTC)."""
+    return cast(func.date_trunc("month", func.timezone("UTC", func.now())), Date)
+
+
+def noted_use(closed: Any) -> Any:
+    """Notes for how long attempts held their devices; ``closed`` has their ``job_id``, ``started_at`` and ``away_s``."""
+    held = func.greatest(0.0, func.extract("epoch", func.now() - closed.c.started_at) - closed.c.away_s)
+    rows = select(job.c.account_id, job.c.in_project, this_month(), held).join(closed, closed.c.job_id == job.c.id)
+    return insert(device_use).from_select(["account_id", "in_project", "month", "seconds"], rows)
+
+
+async def sweep_device_use(hub: Hub) -> None:
+    """Add up the rows of each account and project; what other replicas have in hand is left to them."""
+    keys = device_use.c.account_id, device_use.c.in_project, device_use.c.month
+    several = select(literal(1)).select_from(device_use).group_by(*keys).having(func.count() > 1).limit(1)
+    chosen = select(device_use.c.id).order_by(device_use.c.id).limit(BATCH).with_for_update(skip_locked=True)
+    async with hub.database.begin() as connection:
+        await connection.execute(delete(device_use).where(device_use.c.month < cast(func.now() - MONTHS_KEPT, Date)))
+        if await connection.scalar(several) is None:
+            return
+        gone = (
+            delete(device_use)
+            .where(device_use.c.id.in_(chosen.scalar_subquery()))
+            .returning(*keys, device_use.c.seconds)
+            .cte("gone")
+        )
+        of = gone.c.account_id, gone.c.in_project, gone.c.month
+        summed = select(*of, func.sum(gone.c.seconds)).group_by(*of)
+        await connection.execute(
+            insert(device_use).from_select(["account_id", "in_project", "month", "seconds"], summed)
+        )
