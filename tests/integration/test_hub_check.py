@@ -231,6 +231,7 @@ BROKEN: dict[str, list[list[str]]] = {
         ["INSERT INTO share SELECT 'jnone', 'b@x', '', id FROM account"],
         ["INSERT INTO share SELECT :model, 'b@x', 'jnone', id FROM account"],
     ],
+    "organisation-has-an-owner": [["INSERT INTO organisation (id, name) VALUES ('o1', 'nobodys')"]],
     "somebody-runs-the-hub": [["UPDATE account SET is_admin = false"]],
     "pool-has-boards": [
         [f"UPDATE device SET seen_at = {LONG_AGO}", f"UPDATE job SET updated_at = {LONG_AGO}"],
