@@ -1,4 +1,4 @@
-"""Every drill, for half a minute; and that what the frame judges by is seen when it does not hold."""
+"""Every drill, for a third of a minute; and that what the frame judges by is seen when it does not hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .load import Load
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 SHORT = {"soak": 1.0}
-"""Minutes of those that half a one tells nothing of."""
+"""Minutes of those that a third of one tells nothing of."""
 
 
 def why_not(name: str) -> str:
@@ -44,7 +44,7 @@ def test_nothing_is_lost_doubled_stuck_or_left(name: str, tmp_path: Path) -> Non
     if why := why_not(name):
         pytest.skip(why)
     try:
-        found = play(name, seed=1, minutes=SHORT.get(name, 0.5), folder=tmp_path / name)
+        found = play(name, seed=1, minutes=SHORT.get(name, 0.3), folder=tmp_path / name)
     except Missing as error:
         pytest.skip(str(error))
     assert found.holds, found.document

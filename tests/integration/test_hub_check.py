@@ -201,7 +201,7 @@ BROKEN: dict[str, list[list[str]]] = {
     "deadline-kept": [[f"UPDATE attempt SET started_at = {LONG_AGO} WHERE job_id = :running"]],
     "free-board-takes-jobs": [
         [f"UPDATE job SET updated_at = {LONG_AGO} WHERE id = :queued",
-         f"UPDATE attempt SET finished_at = {LONG_AGO} WHERE job_id = :done"]
+         f"UPDATE attempt SET finished_at = {LONG_AGO} WHERE job_id = :done", "UPDATE device SET seen_at = now()"]
     ],
     "blob-has-an-owner": [
         [f"INSERT INTO blob (id, bytes, keys, created_at) VALUES ('b1', 5, '{{x}}', {LONG_AGO})"]
@@ -231,6 +231,7 @@ BROKEN: dict[str, list[list[str]]] = {
         ["INSERT INTO share SELECT 'jnone', 'b@x', '', id FROM account"],
         ["INSERT INTO share SELECT :model, 'b@x', 'jnone', id FROM account"],
     ],
+    "organisation-has-an-owner": [["INSERT INTO organisation (id, name) VALUES ('o1', 'nobodys')"]],
     "somebody-runs-the-hub": [["UPDATE account SET is_admin = false"]],
     "pool-has-boards": [
         [f"UPDATE device SET seen_at = {LONG_AGO}", f"UPDATE job SET updated_at = {LONG_AGO}"],

@@ -67,6 +67,16 @@ RULES = (
         "nobody sees anything by it; " + KEEP,
     ),
     Rule(
+        "organisation-has-an-owner",
+        "an organisation has an owner",
+        """
+        SELECT 'organisation ' || o.name, 'nobody owns it', o.created_at FROM organisation o WHERE NOT EXISTS (
+            SELECT 1 FROM member m WHERE m.organisation_id = o.id AND m.project_id IS NULL AND m.role = 'owner')
+        """,
+        "an administrator of the hub may name one",
+        grade="warning",
+    ),
+    Rule(
         "somebody-runs-the-hub",
         "an account is an administrator's",
         "SELECT 'accounts', 'none is an administrator''s', max(created_at) FROM account HAVING NOT bool_or(is_admin)",

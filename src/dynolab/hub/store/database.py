@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -244,9 +246,12 @@ def known() -> set[str]:
     return {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
+@cache
 def newest() -> str:
-    """The newest of them."""
-    return max(known())
+    """The newest of them: the one that no other comes after. Their numbers are names, and tell no order."""
+    texts = [path.read_text(encoding="utf-8") for path in (MIGRATIONS / "versions").glob("[0-9]*.py")]
+    before = {found[1] for text in texts if (found := re.search(r'^down_revision = "(\w+)"', text, re.MULTILINE))}
+    return max(known() - before)
 
 
 async def _note_maker(connection: AsyncConnection) -> None:
