@@ -18,7 +18,7 @@ from dynolab.errors import Forbidden, NotFound
 from dynolab.hub.store.tables import dataset, job, member, model, organisation, project, share
 from dynolab.hub.usecases.access import ACTS, allowed_among, find_owned, find_visible, readable
 from dynolab.hub.usecases.base import Account, new_id
-from dynolab.hub.usecases.newest import newest_named, newest_of, readable_parts
+from dynolab.hub.usecases.newest import Search, newest_ids
 from dynolab.hub.usecases.policy import ROLES, Role, Standing, Verb, may
 from dynolab.testing.bench import Bench, on_bench
 from dynolab.testing.databases import OwnDatabase
@@ -90,9 +90,7 @@ class World:
 
 def listed_ids(table: Any, account: Account, only: list[Any], in_project: str | None = None, text: str = "") -> Any:
     """The ids that a list shows, as lists of jobs, models and datasets find them."""
-    parts = readable_parts(table, account, in_project=in_project)
-    found = [newest_named(table, part, only, text, columns=("id",), limit=100, cursor=None) for part in parts]
-    return newest_of(*found, limit=100)
+    return newest_ids(table, account, only, Search(text, ("id",), in_project=in_project), limit=100)
 
 
 async def made_world(bench: Bench) -> tuple[World, list[Account]]:
