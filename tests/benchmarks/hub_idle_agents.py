@@ -37,7 +37,9 @@ async def tokens(dsn: str, count: int) -> list[str]:
     secrets = [f"benchmark-agent-{number:040d}" for number in range(count)]
     for number, secret in enumerate(secrets):
         digest = hashlib.sha256(secret.encode()).hexdigest()
-        await connection.execute("INSERT INTO account (email, is_admin) VALUES ($1, true)", f"owner{number}@example.org")
+        await connection.execute(
+            "INSERT INTO account (email, is_admin) VALUES ($1, true)", f"owner{number}@example.org"
+        )
         await connection.execute(
             "INSERT INTO token (id, account_id, kind, digest) SELECT $1, id, 'agent', $2 FROM account WHERE email = $3",
             f"tbench{number}",
