@@ -26,12 +26,9 @@ from dynolab.hub.api.errors import answer, hung_up
 from dynolab.hub.middleware.lazy import LazyApp
 from dynolab.hub.middleware.post_rate_limit import PostRateLimit
 from dynolab.hub.middleware.request_checks import PathRules, RequestChecks
-<<<<<<< HEAD
 from dynolab.hub.middleware.request_metrics import RequestMetrics
-from dynolab.hub.oidc_settings import oidc_settings
-=======
 from dynolab.hub.middleware.shortcut import Shortcut
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
+from dynolab.hub.oidc_settings import oidc_settings
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.settings import Settings
@@ -41,13 +38,9 @@ from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.tables import setting
-<<<<<<< HEAD
 from dynolab.hub.telemetry import metrics
-from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
-=======
 from dynolab.hub.usecases.announce_device import note_seen
-from dynolab.hub.usecases.base import Hub, Limits
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
+from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
 from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
@@ -173,16 +166,11 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         ],
         lifespan=_lifespan,
         middleware=[
-<<<<<<< HEAD
             Middleware(RequestMetrics),
             Middleware(RequestChecks, paths=_path_rules(settings), rates=rates),
+            Middleware(Shortcut, routes=[Route("/api/agent/v1/claim", agents.ClaimDoor(), methods=["POST"])]),
         ],
         exception_handlers={errors.Error: answer},
-=======
-            Middleware(RequestChecks, paths=_path_rules(settings), rates=rates),
-            Middleware(Shortcut, doors={("POST", "/api/agent/v1/claim"): agents.ClaimDoor()}),
-        ],
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
     )
     return wired(app)
 

@@ -11,13 +11,8 @@ from collections.abc import Coroutine
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-<<<<<<< HEAD
-from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
-=======
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -74,7 +69,6 @@ async def join(request: Request) -> Response:
     return JSONResponse(codec.encode(joined))
 
 
-<<<<<<< HEAD
 async def rotate(request: Request) -> Response:
     """``POST rotate``: a :class:`RotateRequest`, and a :class:`Rotated` for it."""
     hub: Hub = request.app.state.hub
@@ -83,12 +77,8 @@ async def rotate(request: Request) -> Response:
     return JSONResponse(codec.encode(Rotated("" if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}")))
 
 
-async def claim(request: Request) -> Response:
-    """``POST claim``: an :class:`Assignment`, or 204 when no job came in time.
-=======
 class ClaimDoor:
     """``POST claim``: an :class:`Assignment`, or 204 when no job came in time. An ASGI application of its own: see :class:`~dynolab.hub.middleware.shortcut.Shortcut`.
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
 
     An agent that hangs up while it waits must not be given a job, nor one whose token is revoked: the wait is then broken off.
     """
@@ -304,12 +294,8 @@ routes = [
     Route("/hub", greet),
     Route("/me", me),
     Route("/join", join, methods=["POST"]),
-<<<<<<< HEAD
     Route("/rotate", rotate, methods=["POST"]),
-    Route("/claim", claim, methods=["POST"]),
-=======
     Route("/claim", ClaimDoor(), methods=["POST"]),
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
     Route("/probes", probes, methods=["POST"]),
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
     Route("/attempts/{attempt}/finish", finish, methods=["POST"]),

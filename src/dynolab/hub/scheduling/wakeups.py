@@ -141,11 +141,8 @@ class Wakeups:
         try:
             await connection.add_listener(CHANNEL, lambda *notified: self._heard(notified[3]))
             self.revision = next(self._revisions)
-<<<<<<< HEAD
             metrics.LISTENING.set(1)
-=======
             self._heard_since = self.notices
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
             self.wake_all()  # what was notified while nobody listened
             while not ended.is_set():
                 with suppress(TimeoutError):
@@ -153,11 +150,7 @@ class Wakeups:
                     break
                 await connection.execute("SELECT 1", timeout=ALIVE_WITHIN_S)
         finally:
-<<<<<<< HEAD
-            self.revision = None
-            metrics.LISTENING.set(0)
-=======
             self.revision = self._heard_since = None
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
+            metrics.LISTENING.set(0)
             with suppress(Exception):
                 await connection.close(timeout=1)

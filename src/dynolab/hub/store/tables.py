@@ -230,12 +230,9 @@ device = sa.Table(
     sa.Column("drift", sa.Text, nullable=False, server_default=""),
     _instant("rests_until"),
     sa.Column("agent_version", sa.Text, nullable=False, server_default=""),
-<<<<<<< HEAD
     sa.Column("instance", sa.Text, nullable=False, server_default=""),
     sa.Column("instances_before", ARRAY(sa.Text), nullable=False, server_default="{}"),
-=======
-    sa.Column("said", sa.LargeBinary),
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
+    sa.Column("said", sa.Text),
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
     sa.CheckConstraint("health IN ('good', 'probation', 'quarantined')", name="device_health"),

@@ -7,20 +7,25 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import blake2b
 
-<<<<<<< HEAD
-from sqlalchemy import ColumnElement, Text, and_, any_, case, exists, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, Forbidden, SpecInvalid
-=======
-from sqlalchemy import ARRAY, ColumnElement, LargeBinary, Text, bindparam, exists, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from dynolab.errors import Forbidden, SpecInvalid
 from dynolab.hub.store.prepared import Prepared
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
 from dynolab.hub.store.tables import account, device, pool, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
@@ -56,7 +61,7 @@ class Announced:
     """What was last said of a device and when (monotonic), by whose token, and what came of it."""
 
     at_s: float
-    said: bytes
+    said: str
     """A digest."""
     token_id: str
     board: Board
@@ -74,7 +79,7 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: s
     :class:`Conflict` for an agent whose place another one has taken that told the same id: there are two of them.
     """
     now, before = time.monotonic(), hub.announced.get(offer.id)
-    said = blake2b(repr((agent.token_id, offer, unfit)).encode(), digest_size=16).digest()
+    said = blake2b(repr((agent.token_id, offer, unfit)).encode(), digest_size=16).hexdigest()
     if before is not None and before.said == said:
         if now - before.at_s >= SAME_S:
             before.at_s = now
@@ -139,11 +144,10 @@ async def note_seen(hub: Hub) -> None:
 
 
 def _seeing() -> Prepared:
-    columns = {"id": "ids", "token_id": "tokens", "pool_id": "pools"}
+    columns = {"id": "ids", "token_id": "tokens", "pool_id": "pools", "said": "said"}
     arrays = [bindparam(name, type_=ARRAY(Text)) for name in columns.values()]
-    arrays.append(bindparam("said", type_=ARRAY(LargeBinary())))
-    told = func.unnest(*arrays).table_valued(*columns, "said").render_derived("told")
-    same = [device.c[name] == told.c[name] for name in (*columns, "said")]
+    told = func.unnest(*arrays).table_valued(*columns).render_derived("told")
+    same = [device.c[name] == told.c[name] for name in columns]
     return Prepared(update(device).where(*same).values(seen_at=func.now()).returning(device.c.id))
 
 

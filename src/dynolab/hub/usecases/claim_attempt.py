@@ -175,13 +175,9 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
                 woken.set()  # for somebody else
                 continue
             try:
-<<<<<<< HEAD
                 with metrics.AGENTS_WAITING.track_inprogress():
-                    await asyncio.wait_for(woken.wait(), left_s)
-=======
-                async with asyncio.timeout(left_s):
-                    await woken.wait()
->>>>>>> c5b0798 (Idle agents ask the database nothing, and hold a third less memory: notices tell what is new, being seen is noted together)
+                    async with asyncio.timeout(left_s):
+                        await woken.wait()
             except TimeoutError:
                 return None
             woken.clear()
