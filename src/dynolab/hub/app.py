@@ -27,6 +27,7 @@ from dynolab.hub.middleware.lazy import LazyApp
 from dynolab.hub.middleware.post_rate_limit import PostRateLimit
 from dynolab.hub.middleware.request_checks import PathRules, RequestChecks
 from dynolab.hub.middleware.request_metrics import RequestMetrics
+from dynolab.hub.middleware.shortcut import Shortcut
 from dynolab.hub.oidc_settings import oidc_settings
 from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
@@ -38,6 +39,7 @@ from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.tables import setting
 from dynolab.hub.telemetry import metrics
+from dynolab.hub.usecases.announce_device import note_seen
 from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
 from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.quotas import sweep_device_use
@@ -45,6 +47,7 @@ from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.hub.usecases.sweep_probes import sweep_probes
+from dynolab.hub.usecases.sweep_queues import sweep_queues
 from dynolab.hub.usecases.sweep_retention import sweep_retention
 from dynolab.hub.usecases.sweep_sessions import sweep_sessions
 from dynolab.hub.usecases.sweep_toolchains import sweep_toolchains
@@ -52,6 +55,7 @@ from dynolab.hub.usecases.time_away import note_sweep
 
 SWEEP_EVERY_S = 1.0
 SWEEP_TOOLCHAINS_EVERY_S = 10.0
+NOTE_SEEN_EVERY_S = SWEEP_QUEUES_EVERY_S = 5.0
 SWEEP_FILES_EVERY_S = SWEEP_SESSIONS_EVERY_S = 60.0
 SWEEP_PROBES_EVERY_S = SWEEP_RETENTION_EVERY_S = 3600.0
 HEALTH_WITHIN_S = 1.0
@@ -170,6 +174,7 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         middleware=[
             Middleware(RequestMetrics),
             Middleware(RequestChecks, paths=_path_rules(settings), rates=rates),
+            Middleware(Shortcut, routes=[Route("/api/agent/v1/claim", agents.ClaimDoor(), methods=["POST"])]),
         ],
         exception_handlers={errors.Error: answer},
     )
@@ -221,6 +226,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         hub.wakeups.listen(),
         _again_and_again(sweep_leases, hub, SWEEP_EVERY_S),
         _again_and_again(sweep_deadlines, hub, SWEEP_EVERY_S),
+        _again_and_again(note_seen, hub, NOTE_SEEN_EVERY_S),
+        _again_and_again(sweep_queues, hub, SWEEP_QUEUES_EVERY_S),
         _again_and_again(sweep_toolchains, hub, SWEEP_TOOLCHAINS_EVERY_S),
         _again_and_again(sweep_files, hub, SWEEP_FILES_EVERY_S),
         _again_and_again(sweep_sessions, hub, SWEEP_SESSIONS_EVERY_S),

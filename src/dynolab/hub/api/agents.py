@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import suppress
+from collections.abc import Coroutine
 from importlib.metadata import version
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from dynolab import errors
 from dynolab.errors import NotFound, SpecInvalid
+from dynolab.hub.api.errors import answer
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attempt
@@ -75,34 +78,90 @@ async def rotate(request: Request) -> Response:
     return JSONResponse(codec.encode(Rotated("" if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}")))
 
 
-async def claim(request: Request) -> Response:
-    """``POST claim``: an :class:`Assignment`, or 204 when no job came in time.
+class ClaimDoor:
+    """``POST claim``: an :class:`Assignment`, or 204 when no job came in time. An ASGI application of its own: see :class:`~dynolab.hub.middleware.shortcut.Shortcut`.
 
-    An agent that hangs up while it waits must not be given a job: the wait is raced against the end of the connection.
+    An agent that hangs up while it waits must not be given a job, nor one whose token is revoked: the wait is then broken off.
     """
-    hub: Hub = request.app.state.hub
-    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
-    asked = await _body(request, ClaimRequest)
-    waiting = asyncio.create_task(claim_attempt(hub, agent, asked))
-    gone = asyncio.create_task(_hung_up(request))
-    revoked = asyncio.create_task(_revoked(request, hub, agent))
-    try:
-        await asyncio.wait({waiting, gone, revoked}, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            found = waiting.result()
-        elif revoked.done():
-            revoked.result()
-            return Response(status_code=204)  # the hub ends
-        else:
-            return Response(status_code=499)
-    finally:
-        for task in (waiting, gone, revoked):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-    if found is None:
-        return Response(status_code=204)
-    return JSONResponse(codec.encode(_assignment(hub, found)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hub: Hub = scope["app"].state.hub
+        try:
+            response = await self._answer(hub, scope, receive)
+        except errors.Error as error:
+            response = await answer(Request(scope, receive), error)
+        await response(scope, receive, send)
+
+    async def _answer(self, hub: Hub, scope: Scope, receive: Receive) -> Response:
+        agent, asked, authorization = await self._asked(hub, Request(scope, receive))
+        found = await _Wait(hub, authorization).broken_off(claim_attempt(hub, agent, asked), agent, receive)
+        if isinstance(found, int):
+            return Response(status_code=found)
+        return JSONResponse(codec.encode(_assignment(hub, found)))
+
+    async def _asked(self, hub: Hub, request: Request) -> tuple[Account, ClaimRequest, str]:
+        authorization = request.headers.get("authorization", "")
+        try:
+            return await sign_in(hub, authorization, kind="agent"), await _body(request, ClaimRequest), authorization
+        except ClientDisconnect as gone:
+            raise SpecInvalid("the sender hung up amid its question") from gone
+
+
+class _Wait:
+    """A wait that its own task makes, and that is broken off when the asker hangs up or is not who it was any more.
+
+    For as long as an agent waits there are this, the task that waits and one that would see the agent go.
+    """
+
+    def __init__(self, hub: Hub, authorization: str) -> None:
+        self._hub, self._authorization = hub, authorization
+        self._task = asyncio.current_task()
+        self._why: errors.Error | int | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    async def broken_off(
+        self, claiming: Coroutine[Any, Any, Claim | None], agent: Account, receive: Receive
+    ) -> Claim | int:
+        """What was claimed, or the status where nothing is: 204, or 499 where nobody is there to hear of it. Raises :class:`Unauthorized`."""
+        watching = asyncio.create_task(self._see_go(receive))
+        found: Claim | None = None
+        try:
+            with self._hub.wakeups.calling(revocation(agent.token_id), self._look_again):
+                found = await claiming
+            watching.cancel()
+            if self._why is not None:
+                await asyncio.sleep(0)  # it was broken off at this very moment: that is to be raised here
+        except asyncio.CancelledError:
+            if self._why is None or self._task is None:
+                raise
+            self._task.uncancel()
+        finally:
+            for one in (watching, self._looking):
+                if one is not None:
+                    one.cancel()
+        if isinstance(self._why, errors.Error):
+            raise self._why
+        return self._why or found or 204
+
+    async def _see_go(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._break_off(499)
+
+    def _look_again(self) -> None:
+        """Some token was revoked: whether it was this agent's is asked."""
+        self._looking = asyncio.create_task(self._is_known())
+
+    async def _is_known(self) -> None:
+        try:
+            await sign_in(self._hub, self._authorization, kind="agent")
+        except errors.Error as error:
+            self._break_off(error)
+
+    def _break_off(self, why: errors.Error | int) -> None:
+        self._why = why
+        if self._task is not None:
+            self._task.cancel()
 
 
 async def probes(request: Request) -> Response:
@@ -191,20 +250,6 @@ async def _body(request: Request, kind: type[T]) -> T:
     return codec.decode(kind, document, kind.__name__)
 
 
-async def _revoked(request: Request, hub: Hub, agent: Account) -> None:
-    """Wait until the agent's token is revoked, and raise :class:`Unauthorized` then."""
-    async with hub.wakeups.waiter([revocation(agent.token_id)]) as unsure:
-        while not hub.wakeups.closed:
-            await unsure.wait()
-            unsure.clear()
-            await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 def _assignment(hub: Hub, found: Claim) -> Assignment:
     return Assignment(
         protocol=AGENT_PROTOCOL,
@@ -251,7 +296,7 @@ routes = [
     Route("/me", me),
     Route("/join", join, methods=["POST"]),
     Route("/rotate", rotate, methods=["POST"]),
-    Route("/claim", claim, methods=["POST"]),
+    Route("/claim", ClaimDoor(), methods=["POST"]),
     Route("/probes", probes, methods=["POST"]),
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
     Route("/attempts/{attempt}/finish", finish, methods=["POST"]),

@@ -52,6 +52,9 @@ class Queue(Protocol):
     async def wake(self, connection: AsyncConnection, queue: str) -> None:
         """Have one of those who wait for the queue look again."""
 
+    async def waiting(self, connection: AsyncConnection) -> list[str]:
+        """The queues that hold an entry which nobody has claimed."""
+
     async def finish(self, connection: AsyncConnection, entry: int) -> None:
         """Take a claimed entry out."""
 
@@ -79,6 +82,9 @@ class PgQueue:
     async def wake(self, connection: AsyncConnection, queue: str) -> None:
         await _below(connection).execute("SELECT pg_notify($1, $2)", CHANNEL, queue)
 
+    async def waiting(self, connection: AsyncConnection) -> list[str]:
+        return [row["entrypoint"] for row in await _below(connection).fetch(_WAITING)]
+
     async def finish(self, connection: AsyncConnection, entry: int) -> None:
         await self._out(connection, entry, "successful")
 
@@ -87,6 +93,18 @@ class PgQueue:
 
     async def _out(self, connection: AsyncConnection, entry: int, status: JOB_STATUS) -> None:
         await _queries(connection).log_jobs([(Job.model_construct(id=JobId(entry)), status, None)])
+
+
+_WAITING = """
+WITH RECURSIVE found AS (
+    (SELECT entrypoint FROM pgqueuer WHERE status = 'queued' ORDER BY entrypoint LIMIT 1)
+    UNION ALL
+    SELECT (SELECT entrypoint FROM pgqueuer WHERE status = 'queued' AND entrypoint > found.entrypoint ORDER BY entrypoint LIMIT 1)
+    FROM found WHERE found.entrypoint IS NOT NULL
+)
+SELECT entrypoint FROM found WHERE entrypoint IS NOT NULL
+"""
+"""From one queue to the next by PgQueuer's index, however many entries each holds."""
 
 
 def _queries(connection: AsyncConnection) -> Queries:

@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import asyncpg
 
@@ -18,6 +18,8 @@ RECONNECT_EVERY_S = 0.25
 ALIVE_EVERY_S = 5.0
 """How often the listening connection is asked whether it still stands; one that was closed is known at once."""
 ALIVE_WITHIN_S = 30.0
+REMEMBERED = 20_000
+"""Queues of which it is remembered when they were notified last."""
 TOKENS = "token:"
 """What the names of revocations begin with (see :mod:`dynolab.hub.usecases.revoke_token`)."""
 log = logging.getLogger(__name__)
@@ -33,12 +35,24 @@ class Wakeups:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._waiting: dict[str, dict[asyncio.Event, bool]] = defaultdict(dict)
+        self._calls: dict[str, set[Callable[[], None]]] = defaultdict(set)
         self.closed = False
         self.leaving = False
         """The hub will end soon: balancers are told so, and nobody else is held up yet."""
         self.revision: int | None = None
         """Changes when a token is revoked, by whichever replica; None while that would not be heard."""
         self._revisions = itertools.count()
+        self.notices = 0
+        """How many have come; while it does not change nothing came into any queue, as far as this replica listens."""
+        self._last: dict[str, int] = {}
+        self._heard_since: int | None = None
+        """From which notice on all were heard, and are remembered; None while nobody listens."""
+
+    def is_quiet(self, queues: Iterable[str], since: int | None) -> bool:
+        """Whether it is known that nothing came into the queues after the notice of this number; None: it is not known."""
+        if since is None or self._heard_since is None or since < self._heard_since:
+            return False
+        return all(self._last.get(queue, 0) <= since for queue in queues)
 
     def close(self) -> None:
         """The hub ends: everybody who waits is to go."""
@@ -79,9 +93,27 @@ class Wakeups:
             if takes and (failed or event.is_set()):
                 self.wake(queues)
 
+    @contextmanager
+    def calling(self, queue: str, call: Callable[[], None]) -> Iterator[None]:
+        """Have ``call`` called with each notice of the queue, until the block ends."""
+        self._calls[queue].add(call)
+        try:
+            yield
+        finally:
+            self._calls[queue].discard(call)
+            if not self._calls[queue]:
+                del self._calls[queue]
+
     def wake(self, queues: Iterable[str]) -> None:
         """Have those who wait for these queues look again: for each queue, one of those who take."""
+        self.notices += 1
+        if len(self._last) > REMEMBERED:
+            self._last.clear()
+            self._heard_since = None if self._heard_since is None else self.notices
         for queue in queues:
+            self._last[queue] = self.notices
+            for call in tuple(self._calls.get(queue, ())):
+                call()
             one_takes = False
             for event, takes in self._waiting.get(queue, {}).items():
                 if takes and (one_takes or event.is_set()):
@@ -91,9 +123,13 @@ class Wakeups:
 
     def wake_all(self) -> None:
         """Have everybody look again."""
+        self.notices += 1
+        self._heard_since = None if self._heard_since is None else self.notices
         for waiting in self._waiting.values():
             for event in waiting:
                 event.set()
+        for call in [call for calls in self._calls.values() for call in calls]:
+            call()
 
     def _heard(self, queue: str) -> None:
         if queue.startswith(TOKENS):
@@ -108,6 +144,7 @@ class Wakeups:
             await connection.add_listener(CHANNEL, lambda *notified: self._heard(notified[3]))
             self.revision = next(self._revisions)
             metrics.LISTENING.set(1)
+            self._heard_since = self.notices
             self.wake_all()  # what was notified while nobody listened
             while not ended.is_set():
                 with suppress(TimeoutError):
@@ -115,7 +152,7 @@ class Wakeups:
                     break
                 await connection.execute("SELECT 1", timeout=ALIVE_WITHIN_S)
         finally:
-            self.revision = None
+            self.revision = self._heard_since = None
             metrics.LISTENING.set(0)
             with suppress(Exception):
                 await connection.close(timeout=1)

@@ -315,6 +315,7 @@ device = sa.Table(
     sa.Column("agent_version", sa.Text, nullable=False, server_default=""),
     sa.Column("instance", sa.Text, nullable=False, server_default=""),
     sa.Column("instances_before", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("said", sa.Text),
     _instant("created_at", known=True),
     _instant("seen_at", known=True),
     sa.CheckConstraint("health IN ('good', 'probation', 'quarantined')", name="device_health"),
@@ -329,7 +330,7 @@ lost amid a job it takes none before ``rests_until``.
 
 ``pool_id`` is None when it was put out of its pool, until it is announced anew. ``is_confined``: it runs models in a sandbox;
 one that does not takes only jobs of the account whose agent serves it. ``agent_version``: of dynolab there; empty: it did
-not say."""
+not say. ``said`` is a digest of what its agent said last, by which a replica that remembers it knows that it said nothing else to another."""
 sa.Index("ix_device_pool_os", device.c.pool_id, device.c.os)
 sa.Index("ix_device_name", device.c.name, device.c.id)
 sa.Index("ix_device_token_id", device.c.token_id)

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import blake2b
 
-from sqlalchemy import ColumnElement, Text, and_, any_, case, exists, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, Forbidden, SpecInvalid
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account, device, pool, token
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
@@ -19,7 +35,9 @@ from dynolab.spec.agents import SANDBOX, SANDBOX_NONE, DeviceOffer
 from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made
 
 SAME_S = 10.0
-ANNOUNCED_MOST = 2_000
+"""An agent that says the same again within this time is not noted as seen anew."""
+ANNOUNCED_MOST = 50_000
+"""Devices that one replica remembers, each some hundred bytes."""
 DEVICES_MOST = 500
 """Of one account; an offer has up to 40 kB, and every list of devices reads them."""
 UNFIT_MOST = 500
@@ -34,31 +52,41 @@ class Board:
 
     pool_id: str
     queues: tuple[str, ...]
+    served_by: tuple[int, ...] | None
+    """The accounts whose agents serve devices of the pool, of whose jobs it takes those as well; None: it takes its own account's alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Announced:
     """What was last said of a device and when (monotonic), by whose token, and what came of it."""
 
     at_s: float
-    said: tuple[str, DeviceOffer, str]
+    said: str
+    """A digest."""
+    token_id: str
     board: Board
+    empty: int | None = None
+    """How many notices had come (:attr:`dynolab.hub.scheduling.wakeups.Wakeups.notices`) before its queues were found empty; None: they were not."""
 
 
 async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: str = "") -> Board:
     """Make the device known, or renew what is known of it. ``unfit``: why it takes no job now.
 
-    A device whose token was revoked is taken over by another token of the same account. The same words of the same agent are
-    written at most once in a while: an agent says them with every question.
+    A device whose token was revoked is taken over by another token of the same account. An agent says the same with every question:
+    that it was seen is then noted with that of all others, once in a while (:func:`note_seen`).
 
     Raises :class:`Forbidden` when another agent announced it, or when the pool is another's who did not let the account in, and
     :class:`Conflict` for an agent whose place another one has taken that told the same id: there are two of them.
     """
     now, before = time.monotonic(), hub.announced.get(offer.id)
-    said = (agent.token_id, offer, unfit)
-    if before is not None and before.said == said and now - before.at_s < SAME_S:
+    said = blake2b(repr((agent.token_id, offer, unfit)).encode(), digest_size=16).hexdigest()
+    if before is not None and before.said == said:
+        if now - before.at_s >= SAME_S:
+            before.at_s = now
+            hub.seen.add(offer.id)
         return before.board
     values = {**_checked(offer), "unfit": unfit[:UNFIT_MOST], "seen_at": func.now(), "token_id": agent.token_id}
+    values["said"] = said
     async with hub.database.begin() as connection:
         values["pool_id"] = pool_id = await _pool(connection, agent, offer)
         statement = (
@@ -81,17 +109,49 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: s
                     "system remove device-id in the folder DYNOLAB_STATE, or write its machine-id anew",
                 )
             raise Forbidden(f"the device {offer.id!r} was announced with another token")
-        served = await _serving(connection, pool_id) if values["is_confined"] else [agent.id]
+        served = (await _serving(connection, [pool_id]))[pool_id] if values["is_confined"] else None
     lines = [f"{MAKES}{one}" for one in made(offer.attributes)]
     if TOOLCHAINS_ONLY not in offer.attributes:
         lines.append(offer.os)
-    own = [pool_queue(pool_id, line, one) for line in lines for one in served]
+    own = [pool_queue(pool_id, line, one) for line in lines for one in served or (agent.id,)]
     shared = [pool_queue(pool_id, line) for line in lines] if values["is_confined"] else []
-    board = Board(pool_id, (*shared, *own, board_queue(offer.id)))
+    board = Board(pool_id, (*shared, *own, board_queue(offer.id)), served)
     if len(hub.announced) > ANNOUNCED_MOST:
         hub.announced.clear()
-    hub.announced[offer.id] = Announced(now, said, board)
+    hub.announced[offer.id] = Announced(now, said, agent.token_id, board)
     return board
+
+
+async def note_seen(hub: Hub) -> None:
+    """Note which devices were heard of since the last time, all in one statement.
+
+    Those that are another's by now, that were put out of their pool, or said something else to another replica, are forgotten, and so
+    are those whose pool others serve by now: they are announced anew with the next question.
+    """
+    seen = {one: known for one in hub.seen if (known := hub.announced.get(one)) is not None}
+    hub.seen.clear()
+    if not seen:
+        return
+    each = seen.values()
+    told = {"tokens": [one.token_id for one in each], "pools": [one.board.pool_id for one in each]}
+    async with hub.database.single() as connection:
+        rows = await SEEN.all(connection, ids=list(seen), said=[one.said for one in each], **told)
+        served = await _serving(connection, set(told["pools"]))
+    noted = {row.id for row in rows}
+    for id, known in seen.items():
+        if id not in noted or known.board.served_by not in (None, served.get(known.board.pool_id)):
+            hub.announced.pop(id, None)
+
+
+def _seeing() -> Prepared:
+    columns = {"id": "ids", "token_id": "tokens", "pool_id": "pools", "said": "said"}
+    arrays = [bindparam(name, type_=ARRAY(Text)) for name in columns.values()]
+    told = func.unnest(*arrays).table_valued(*columns).render_derived("told")
+    same = [device.c[name] == told.c[name] for name in columns]
+    return Prepared(update(device).where(*same).values(seen_at=func.now()).returning(device.c.id))
+
+
+SEEN = _seeing()
 
 
 def _checked(offer: DeviceOffer) -> dict[str, object]:
@@ -162,10 +222,14 @@ async def _check_room(connection: AsyncConnection, agent: Account, offer: Device
         raise SpecInvalid(f"{agent.email} has {len(known)} devices; {DEVICES_MOST} is the most")
 
 
-async def _serving(connection: AsyncConnection, pool_id: str) -> list[int]:
-    """The accounts whose agents serve devices of the pool."""
-    found = select(token.c.account_id).join(device, device.c.token_id == token.c.id).where(device.c.pool_id == pool_id)
-    return list((await connection.execute(found.distinct().order_by(token.c.account_id))).scalars())
+async def _serving(connection: AsyncConnection, pool_ids: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """The accounts whose agents serve devices of the pools, by pool."""
+    found = select(device.c.pool_id, token.c.account_id).join(device, device.c.token_id == token.c.id).distinct()
+    rows = await connection.execute(found.where(device.c.pool_id.in_(pool_ids)).order_by(*found.selected_columns))
+    served: dict[str, tuple[int, ...]] = {}
+    for pool_id, account_id in rows:
+        served[pool_id] = (*served.get(pool_id, ()), account_id)
+    return served
 
 
 def _may_speak_for(agent: Account) -> ColumnElement[bool]:

@@ -133,6 +133,8 @@ class Hub:
     """The same, with the revision of the tokens: those that are being asked for."""
     announced: dict[str, Announced] = field(default_factory=dict)
     """What was last said of each device (see :mod:`dynolab.hub.usecases.announce_device`)."""
+    seen: set[str] = field(default_factory=set)
+    """Devices that were heard of since that was last noted."""
     shown_probes: dict[str, tuple[tuple[object, ...], Probes]] = field(default_factory=dict)
     """What was found last of each device's probes, by what it was made of (see :mod:`dynolab.hub.usecases.find_probes`)."""
     followers: Followers = field(default_factory=Followers)

@@ -169,16 +169,16 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
     until = asyncio.get_running_loop().time() + min(request.wait_s, WAIT_MAX_S)
     held = False
     while True:
-        async with hub.claims:
-            board = await announce_device(hub, agent, request.device)
+        board = await _announced(hub, agent, request)
         # Before each look, so that no notice is missed; who cannot take a job of the pool is not told of any.
         async with hub.wakeups.waiter([own] if held else board.queues, takes=True) as woken:
-            try:
-                async with hub.claims:
+            claim, still_held = None, held
+            if not _is_empty(hub, request.device.id, board):
+                try:
                     claim, still_held = await _look(hub, agent, request.device.id, board)
-            except _Displaced:
-                hub.announced.pop(request.device.id, None)
-                continue
+                except _Displaced:
+                    hub.announced.pop(request.device.id, None)
+                    continue
             left_s = until - asyncio.get_running_loop().time()
             if claim is not None or left_s <= 0 or hub.wakeups.closed:
                 return claim
@@ -188,10 +188,28 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
                 continue
             try:
                 with metrics.AGENTS_WAITING.track_inprogress():
-                    await asyncio.wait_for(woken.wait(), left_s)
+                    async with asyncio.timeout(left_s):
+                        await woken.wait()
             except TimeoutError:
                 return None
             woken.clear()
+
+
+async def _announced(hub: Hub, agent: Account, request: ClaimRequest) -> Board:
+    """The board. Nobody waits in line whose words are known already."""
+    if request.device.id in hub.announced:
+        return await announce_device(hub, agent, request.device)
+    async with hub.claims:
+        return await announce_device(hub, agent, request.device)
+
+
+def _is_empty(hub: Hub, device_id: str, board: Board) -> bool:
+    """Whether the board's queues were found empty, and nothing came since: 10,000 idle agents ask the database nothing.
+
+    What may be there all the same is found by :func:`dynolab.hub.usecases.sweep_queues.sweep_queues`.
+    """
+    known = hub.announced.get(device_id)
+    return known is not None and hub.wakeups.is_quiet(board.queues, known.empty)
 
 
 class _Changing(Exception):
@@ -204,11 +222,17 @@ class _Displaced(Exception):
 
 async def _look(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:
     """A claim if there is one, and whether the board is held: by another attempt, or for its health."""
+    notices = hub.wakeups.notices
     while True:
         try:
-            return await _claim(hub, agent, device_id, board)
+            async with hub.claims:
+                claim, held = await _claim(hub, agent, device_id, board)
         except _Changing:
             await asyncio.sleep(CHANGING_S)
+            continue
+        if (known := hub.announced.get(device_id)) is not None:
+            known.empty = None if claim is not None or held else notices
+        return claim, held
 
 
 async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:

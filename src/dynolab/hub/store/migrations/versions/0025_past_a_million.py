@@ -70,6 +70,7 @@ def upgrade() -> None:
     ):
         op.drop_index(f"ix_job_{old}", "job", if_exists=True)
         _index(f"ix_job_{new}", "job", [column], f"{column} IS NOT NULL")
+    op.add_column("device", sa.Column("said", sa.Text()))
     _shares()
     _queue()
 
