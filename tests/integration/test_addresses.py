@@ -44,7 +44,7 @@ def test_runtimes_tells_what_loads_on_the_board_and_what_was_not_brought(board: 
     assert rows["onnxruntime"]["unavailable"] is None
     assert rows["onnxruntime"]["versions"]["onnxruntime"]
     assert rows["onnxruntime"]["formats"]
-    assert "-r litert brings and tries it" in rows["litert"]["unavailable"]
+    assert rows["litert"]["unavailable"] == "not tried there: -r litert"
     assert next(iter(rows)) == "onnxruntime", "what was tried comes first"
 
 
@@ -182,6 +182,16 @@ def test_a_board_that_does_not_answer(board: Sshd, net: Path, asked: tuple[str, 
         done = command(*words, "--device", f"ssh://{board.user}@127.0.0.1:{free_port()}")
     assert done.returncode == 2
     assert "cannot be reached" in done.stderr
+    assert f"{board.user}@127.0.0.1" in done.stderr, "the way out is for the account that was meant"
+
+
+def test_a_board_on_which_nothing_can_be_kept(board: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DYNOLAB_DEVICE_ROOT", "/proc/nowhere")
+    with board.as_home():
+        done = command("doctor", "--device", board.address)
+    assert done.returncode == 2
+    assert "no folder can be made" in done.stderr
+    assert "DYNOLAB_DEVICE_ROOT" in done.stderr
 
 
 def test_local_is_this_machine(net: Path) -> None:

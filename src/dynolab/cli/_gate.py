@@ -178,7 +178,7 @@ def _measured(model: Path, baseline: Profile, path: Path, asked: Mapping[str, An
     asking = Asking(wait_s=_parse.wait(asked["wait"]))
     with _device.opened(asked["device"], require_sandbox=asked["require_sandbox"]) as connection:
         if not asked["force"]:
-            _check_device(baseline, path, connection)
+            _check_device(baseline, path, connection, str(spec.runtime))
         spec = profile_job.validate(spec, here=connection.is_here)
 
         def once(one: ProfileSpec) -> Profile:
@@ -188,14 +188,11 @@ def _measured(model: Path, baseline: Profile, path: Path, asked: Mapping[str, An
         return _side_by_side.measured(spec, [baseline], once)
 
 
-def _check_device(baseline: Profile, path: Path, connection: Connection) -> None:
+def _check_device(baseline: Profile, path: Path, connection: Connection, runtime: str) -> None:
     """Raise before anything is measured where the baseline is from another device."""
+    claim, tell = _device.look_claim(), _device.say
     is_here = connection.is_here
-    facts = (
-        environment.device_facts()
-        if is_here
-        else reached.survey_of(connection, _device.look_claim(), _device.say).device
-    )
+    facts = environment.device_facts() if is_here else reached.survey_of(connection, claim, tell, [runtime]).device
     if baseline.device.name != facts.name:
         raise gate.refused(str(path), [Unlike("device", baseline.device.name, facts.name)])
 

@@ -67,7 +67,7 @@ def _there(address: str, runtimes: tuple[str, ...]) -> list[Finding]:
     facts, where = survey.device, survey.environment
     click.echo(f"{facts.name}: {device_attributes.description(facts)}", err=True)
     click.echo(
-        f"{facts.os} {facts.os_version}, kernel {facts.kernel}, Python {where.get('python', 'unknown')}", err=True
+        f"{facts.os} {facts.os_version}, kernel {facts.kernel}, {where.get('python', 'Python unknown')}", err=True
     )
     return findings
 

@@ -8,6 +8,8 @@ import click
 
 from dynolab.cli import _device
 
+NOT_TRIED = "not tried there"
+
 
 @click.command("runtimes")
 @_device.option("The device whose runtimes are listed")
@@ -40,9 +42,9 @@ def _show(rows: list[dict[str, Any]]) -> None:
         table.add_column(title, overflow="fold")
     for row in rows:
         versions = escape(", ".join(f"{name} {version}" for name, version in row["versions"].items()))
-        state = (
-            versions if row["unavailable"] is None else f"[yellow]unavailable:[/yellow] {escape(row['unavailable'])}"
-        )
+        why = escape(row["unavailable"] or "")
+        state = f"[dim]{why}[/dim]" if why.startswith(NOT_TRIED) else f"[yellow]unavailable:[/yellow] {why}"
+        state = versions if row["unavailable"] is None else state
         table.add_row(f"[bold]{escape(row['name'])}[/bold]", " ".join(row["formats"]), state)
     Console().print(table)
 
@@ -65,9 +67,10 @@ def _rows_there(address: str, runtimes: tuple[str, ...]) -> list[dict[str, Any]]
             if one.name in tried
             else one.unavailable
             if one.runtime is None
-            else f"not brought there: -r {one.name} brings and tries it",
+            else f"{NOT_TRIED}: -r {one.name}",
         }
         for one in installed_runtimes()
+        if one.runtime is None or not one.runtime.numbers_only or one.name in tried
     ]
     return sorted(rows, key=lambda row: row["name"] not in tried)
 

@@ -86,7 +86,7 @@ class SshRemote(Remote):
                     **given,
                 )
             except (OSError, asyncssh.Error, TimeoutError) as error:
-                raise await refused(error, self.address, self._host, self._port) from error
+                raise await refused(error, self.address, self._host, self._user, self._port) from error
         return self._ssh
 
     async def _files(self) -> asyncssh.SFTPClient:
@@ -156,7 +156,13 @@ class SshRemote(Remote):
 
     def _find_root(self) -> str:
         named = shlex.quote(self._named_root) if self._named_root else '"${XDG_CACHE_HOME:-$HOME/.cache}"/dynolab'
-        return self.ask(f"umask 077; mkdir -p {named} && cd {named} && pwd -P")
+        try:
+            return self.ask(f"umask 077; mkdir -p {named} && cd {named} && pwd -P")
+        except TransferFailed as error:
+            raise TransferFailed(
+                f"no folder can be made on {self.address}: {error.message.partition(': ')[2] or error.message}",
+                hint="an account that has a home there, or name a folder on the device that it may write to: DYNOLAB_DEVICE_ROOT",
+            ) from error
 
     def interpreter(self, tell: Tell) -> str:
         """The newest that it has; one of our own where it has none, or none that is new enough. Raises :class:`PluginMissing`."""

@@ -38,9 +38,9 @@ def _held(connection: Connection, runtimes: Sequence[str], claim: Claim, tell: T
         device.close()
 
 
-def survey_of(connection: Connection, claim: Claim, tell: Tell) -> Survey:
-    """What a device is now."""
-    with _held(connection, [], claim, tell) as device:
+def survey_of(connection: Connection, claim: Claim, tell: Tell, runtimes: Sequence[str] = ()) -> Survey:
+    """What a device is now; ``runtimes``: those that are to be brought there anyway."""
+    with _held(connection, runtimes, claim, tell) as device:
         return device.look(NO_RUNTIME)
 
 
@@ -84,7 +84,7 @@ def examine(connection: Connection, runtimes: Sequence[str], claim: Claim, tell:
     Raises as :func:`look` does.
     """
     found = look(connection, runtimes, claim, tell)
-    with _held(connection, [], claim, tell) as device:
+    with _held(connection, [*found.versions], claim, tell) as device:  # as they are there already
         findings = device.examine().findings
     every = [*_of_runtimes(found), *findings]
     return found.survey, sorted(every, key=lambda one: WORST_FIRST.index(one.state))
