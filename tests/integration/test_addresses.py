@@ -81,6 +81,7 @@ def test_a_phone_is_looked_at_too(phone: Phone) -> None:
 # ---- the gate --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_gate_of_two_models_is_decided_on_the_board(board: Sshd, net: Path) -> None:
     with board.as_home():
         done = command("gate", net, "--baseline", net, "--max-slower", "1000%", "--budget", 300, "--device", board.address, "--json")  # fmt: skip
@@ -128,6 +129,7 @@ def test_the_same_model_here_and_on_the_board(board: Sshd, net: Path) -> None:
     assert all(one["psnr_db"] is None or one["psnr_db"] > 100 for one in found["accuracy"]["outputs"])
 
 
+@pytest.mark.slow
 def test_two_models_on_the_board(board: Sshd, net: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     model = onnx.load(net)

@@ -65,6 +65,7 @@ def test_an_outside_runtime_goes_to_the_board_with_its_format_and_what_it_needs(
     assert "pushing dynolab-scale-0.1" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_outside_runtime_with_machine_code_says_what_is_in_the_way(board: Sshd, scale: Path, tmp_path: Path) -> None:
     environment = installed(tmp_path / "theirs")
     package = tmp_path / "theirs" / "dynolab_scale"
@@ -78,6 +79,7 @@ def test_an_outside_runtime_with_machine_code_says_what_is_in_the_way(board: Ssh
     assert "pip download dynolab-scale" in row["unavailable"], "the way out"
 
 
+@pytest.mark.slow
 def test_torch_of_the_boards_own_is_used(board: Sshd) -> None:
     pytest.importorskip("torch", reason="torch is not installed here: script/test --torch")
     done = dynolab(board, "runtimes", "--device", board.address, "-r", "torch", DYNOLAB_DEVICE_PYTHON=sys.executable)
