@@ -239,6 +239,10 @@ def test_replicas_that_start_at_once_carry_each_migration_out_once(own: OwnDatab
     assert asyncio.run(together()) == [newest()]
 
 
+def test_the_newest_schema_is_the_one_that_none_follows() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [newest()]
+
+
 CONTRACTING = re.compile(
     r"DROP TABLE|DROP COLUMN|RENAME|SET NOT NULL|ALTER COLUMN \w+ TYPE|ADD COLUMN (?![^;]*DEFAULT)[^;]*NOT NULL",
     re.IGNORECASE,
