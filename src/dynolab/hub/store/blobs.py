@@ -30,6 +30,11 @@ AT_ONCE_BYTES = 256 << 10
 """Results and logs are shorter: written in one piece they cost half of what a stream costs."""
 PART_BYTES = 5 << 20
 """The least that S3 takes for a part but the last."""
+PARTS_AT_ONCE = 2
+"""Of one stream, on their way to the store; each is held in memory."""
+OBJECTS_AT_ONCE, FILES_AT_ONCE = 32, 400
+"""Streams to a store and to a folder at a time. A part of an object has 5 MiB and of a file 256 KiB: so neither a thousand
+uploads to a folder nor as many to a store take more memory than a few hundred MB. Direct transfers pass the hub by."""
 PAGE = 1000
 """As many keys as S3 lists in one answer."""
 SCHEMES = ("s3://", "gs://", "az://")
@@ -90,8 +95,12 @@ class Blobs:
             private_files.make_folder(place)
             # An empty folder goes with its last file. What it makes has the modes that the process's umask leaves.
             self._store: ObjectStore = LocalStore(place, automatic_cleanup=True)
+            self._part_bytes, streams = AT_ONCE_BYTES, FILES_AT_ONCE
         else:
             self._store = _opened(place, PATIENCE)
+            self._part_bytes, streams = PART_BYTES, OBJECTS_AT_ONCE
+        self._streaming = asyncio.Semaphore(streams)
+        """Those that stand in line have come as far as :data:`AT_ONCE_BYTES`; no more of them is read meanwhile."""
 
     async def claim(self, owner: str) -> None:
         """Write whose place this is. Raises :class:`Conflict` when it is another's.
@@ -140,8 +149,11 @@ class Blobs:
                     digest.update(chunk)
                     yield bytes(chunk)
 
-        with self._answering("put_stream", write=True):
-            result = await obstore.put_async(self._store, key, counted(), chunk_size=PART_BYTES)
+        async with self._streaming:
+            with self._answering("put_stream", write=True):
+                result = await obstore.put_async(
+                    self._store, key, counted(), chunk_size=self._part_bytes, max_concurrency=PARTS_AT_ONCE
+                )
         metrics.BLOB_BYTES.labels("written").inc(count)
         return Stored(key, count, (result["e_tag"] or key).strip('"'), digest.hexdigest())
 
