@@ -68,7 +68,7 @@ class World:
                 self.roles[account.id, one] = role if held is None else max(held, role)
 
     async def thing(self, table: Any, maker: Account, in_project: str | None, emails: list[str]) -> None:
-        made = new_id("x")
+        made = new_id(table.name[0])  # of which kind an id is, its letter tells
         values = {"id": made, "account_id": maker.id, "name": made, "in_project": in_project}
         if table is model:
             values |= {"kind": "onnx"}
@@ -134,7 +134,7 @@ def test_lists_single_things_and_acts_follow_the_policy(run: Run) -> None:
                     listed = listed_ids(table, account, only)
                     rows = list((await connection.execute(select(listed.c.id))).scalars())
                     assert (len(rows), set(rows)) == (len(expected), expected)
-                    for text in ("x", mine[0][1][:4]):  # a letter is looked for otherwise than several
+                    for text in (table.name[0], mine[0][1][:4]):  # a letter is looked for otherwise than several
                         listed = listed_ids(table, account, only, text=text)
                         rows = list((await connection.execute(select(listed.c.id))).scalars())
                         assert sorted(rows) == sorted(one for one in expected if text in one)
