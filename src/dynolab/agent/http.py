@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from dynolab import errors
+from dynolab import errors, tracing
 from dynolab.agent.direct import DIRECT_LEAST_BYTES, DirectWay, StoreFailed
 from dynolab.agent.outage import Outage
 from dynolab.spec import codec
@@ -125,7 +125,8 @@ class HubDoor:
     def __init__(self, url: str, token: str) -> None:
         self._url = url
         self._base = url.rstrip("/") + PATH
-        self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5))
+        hooks = {"request": [self._in_trace]}
+        self._client = httpx.Client(timeout=httpx.Timeout(60, connect=5), event_hooks=hooks)
         self.use(token)
         self.rotation_is_due = False
         """Whether the hub says that the token is to be rotated."""
@@ -146,6 +147,11 @@ class HubDoor:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _in_trace(self, request: httpx.Request) -> None:
+        """Tell the hub, and nobody else, which trace the request belongs to."""
+        if (place := tracing.place()) and str(request.url).startswith(self._base):
+            request.headers[tracing.HEADER] = place
 
     def give_up(self) -> None:
         """From now on a call that fails is not tried again: it raises."""

@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from dynolab import errors
+from dynolab import errors, logs, tracing
 from dynolab.agent import reached
 from dynolab.agent.cooling import Cooling
 from dynolab.agent.health import Health
@@ -26,6 +27,7 @@ from dynolab.agent.http import HubDoor, Unreachable
 from dynolab.agent.occupied import Occupied
 from dynolab.agent.probing import Probing
 from dynolab.agent.rotation import Rotation
+from dynolab.agent.stages import Stages
 from dynolab.connections.local import own_folder, sweep_folders
 from dynolab.measure import deaths
 from dynolab.sandbox.base import own_environment
@@ -150,7 +152,23 @@ class Agent:
         return {code: text for code, text in told.items() if text}
 
     def _carry_out(self, assignment: Assignment) -> None:
-        log.info("job %s, attempt %s", assignment.job, assignment.number)
+        told = {"dynolab__job__id": assignment.job, "dynolab__attempt__id": assignment.attempt}
+        with (
+            logs.about(job_id=assignment.job, attempt_id=assignment.attempt),
+            tracing.carrying(assignment.traceparent),
+            tracing.span(
+                f"attempt {assignment.kind}",
+                "consumer",
+                alone=False,
+                dynolab__attempt__number=assignment.number,
+                dynolab__device__id=self._device.id,
+                **told,
+            ),
+        ):
+            log.info("job %s, attempt %s", assignment.job, assignment.number)
+            self._attempt(assignment)
+
+    def _attempt(self, assignment: Assignment) -> None:
         notes = self._notes()
         try:
             with own_folder("job-") as folder:
@@ -220,10 +238,12 @@ class Attempt:
 
     def carry_out(self) -> Outcome:
         """The outcome, once the hub has the files. Raises :class:`~dynolab.errors.Conflict` when the job is another's by now."""
-        renewing = threading.Thread(target=self._renew, daemon=True)
+        renewing = threading.Thread(target=copy_context().run, args=(self._renew,), daemon=True)
         renewing.start()
         try:
-            outcome = self._leave(self._measure())
+            outcome = self._measure()
+            with tracing.span("leave", alone=False):
+                outcome = self._leave(outcome)
         except OSError as error:  # of this machine's files
             outcome = Outcome(error=_trouble(error).to_dict())
         finally:
@@ -235,21 +255,27 @@ class Attempt:
 
     def _measure(self) -> Outcome:
         try:
-            if not self._assignment.linked:
-                self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
-            if self._assignment.baseline is not None:
-                own = self._folder / BASELINE_FOLDER  # the two may be of one name
-                own.mkdir(mode=0o700)
-                self._door.fetch(self._assignment.attempt, "baseline", self._assignment.baseline.model, own)
-            for number, one in enumerate(self._assignment.linked):
-                own = self._folder / f"{LINKED}{number}"
-                own.mkdir(mode=0o700)
-                self._door.fetch(self._assignment.attempt, own.name, one.model, own)
-            if self._assignment.dataset is not None:
-                self._door.fetch(self._assignment.attempt, "dataset", self._assignment.dataset, self._folder)
+            with tracing.span("fetch", alone=False):
+                self._fetch()
         except (errors.TransferFailed, errors.UserError) as error:
             return Outcome(error=error.to_dict())
-        return self._run()
+        with tracing.span("run", alone=False):
+            return self._run()
+
+    def _fetch(self) -> None:
+        """Raises what the hub, or what it sends, is refused with."""
+        if not self._assignment.linked:
+            self._door.fetch(self._assignment.attempt, "model", self._assignment.model, self._folder)
+        if self._assignment.baseline is not None:
+            own = self._folder / BASELINE_FOLDER  # the two may be of one name
+            own.mkdir(mode=0o700)
+            self._door.fetch(self._assignment.attempt, "baseline", self._assignment.baseline.model, own)
+        for number, one in enumerate(self._assignment.linked):
+            own = self._folder / f"{LINKED}{number}"
+            own.mkdir(mode=0o700)
+            self._door.fetch(self._assignment.attempt, own.name, one.model, own)
+        if self._assignment.dataset is not None:
+            self._door.fetch(self._assignment.attempt, "dataset", self._assignment.dataset, self._folder)
 
     def _leave(self, outcome: Outcome) -> Outcome:
         """Send what the process left. The outcome is an error where the hub does not take what was asked for."""
@@ -352,7 +378,7 @@ class Attempt:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
             )
-            listening = threading.Thread(target=self._listen, args=(process,), daemon=True)
+            listening = threading.Thread(target=copy_context().run, args=(self._listen, process), daemon=True)
             listening.start()
             try:
                 while process.poll() is None:
@@ -376,6 +402,7 @@ class Attempt:
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdout is None:
             return
+        stages = Stages()
         with process.stdout as lines:
             for line in lines:
                 event = json.loads(line)
@@ -383,6 +410,8 @@ class Attempt:
                     self._unfit = event["error"]
                 else:
                     self._progress = event
+                    stages.follow(event)
+        stages.end()
 
     def _end(self, process: subprocess.Popen[bytes]) -> Outcome:
         """End the process, its workers with it, in good order where it heeds the signal."""

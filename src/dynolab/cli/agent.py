@@ -111,8 +111,9 @@ def command(
     if ctx.invoked_subcommand is not None:
         return
     import logging
+    from importlib.metadata import version
 
-    from dynolab import private_files
+    from dynolab import logs, private_files, tracing
     from dynolab.agent import http, joining, rotation
     from dynolab.agent.loop import Agent
     from dynolab.errors import SpecInvalid
@@ -126,8 +127,10 @@ def command(
         sandbox.require()
     if simulate and toolchains_only:
         raise SpecInvalid("--simulate and --toolchains-only contradict each other", hint="start an agent for each")
-    logging.basicConfig(level=logging.INFO, format="agent: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(logs.chosen(), level=logging.INFO, text="agent: %(message)s")
+    for name in ("httpx", "opentelemetry", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    tracing.start("dynolab-agent", version("dynolab"))
     asked = Asked(url.rstrip("/"), token_file, join_token, name, join, toolchains_only, simulate)
     if devices:
         _agent_devices.check(asked, devices, runtimes)
@@ -166,13 +169,17 @@ def _serve(agent: Agent, address: str) -> None:
     import logging
     import signal
 
+    from dynolab import tracing
     from dynolab.sandbox import base as sandbox
 
     if not address and not sandbox.strongest().protects:
         logging.warning("NO SANDBOX: models run with all rights of this user. %s gives one.", sandbox.INSTALL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
-    agent.serve()
+    try:
+        agent.serve()
+    finally:
+        tracing.stop()
 
 
 def _offer(asked: Asked, name: str) -> DeviceOffer:

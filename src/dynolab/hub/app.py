@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from dynolab import errors
+from dynolab import errors, tracing
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
 from dynolab.hub.api import agents, files
 from dynolab.hub.api import metrics as metrics_door
@@ -27,6 +27,7 @@ from dynolab.hub.middleware.lazy import LazyApp
 from dynolab.hub.middleware.post_rate_limit import PostRateLimit
 from dynolab.hub.middleware.request_checks import PathRules, RequestChecks
 from dynolab.hub.middleware.request_metrics import RequestMetrics
+from dynolab.hub.middleware.request_traces import RequestTraces
 from dynolab.hub.middleware.shortcut import Shortcut
 from dynolab.hub.oidc_settings import oidc_settings
 from dynolab.hub.scheduling.queue import PgQueue
@@ -172,6 +173,7 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         ],
         lifespan=_lifespan,
         middleware=[
+            *([Middleware(RequestTraces)] if tracing.is_on() else []),
             Middleware(RequestMetrics),
             Middleware(RequestChecks, paths=_path_rules(settings), rates=rates),
             Middleware(Shortcut, routes=[Route("/api/agent/v1/claim", agents.ClaimDoor(), methods=["POST"])]),

@@ -6,6 +6,7 @@ import asyncio
 import configparser
 import gc
 import io
+import logging
 import os
 import resource
 import signal
@@ -17,6 +18,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
 from math import ceil
 from pathlib import Path
 from types import FrameType
@@ -26,7 +29,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from dynolab import errors, private_files
+from dynolab import errors, logs, private_files, tracing
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.app import create, open_hub
 from dynolab.hub.middleware.forwarded import ForwardedHost
@@ -50,6 +53,7 @@ COLLECT_AFTER = 10_000, 20, 20
 RESTART_FIRST_S, RESTART_MOST_S = 0.5, 30.0
 LOCAL_USER = "admin@localhost"
 Tell = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None:
@@ -60,6 +64,11 @@ def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
     _check_certificate(settings)
     _raise_limit()
+    logs.configure(settings.log_format, level=logging.WARNING, text="%(message)s")
+    if settings.log_format == "json":
+        log.setLevel(logging.INFO)
+        tell = partial(log.info, "%s")
+    tracing.start("dynolab-hub", version("dynolab"))
     for told in data_folder.prepare(settings.data, settings.blobs_url):
         tell(told)
     listening = _listen(settings)
@@ -73,6 +82,7 @@ def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None
     except KeyboardInterrupt:
         tell("hub stopped")
     finally:
+        tracing.stop()
         if postgres is not None:
             postgres.stop()
 
@@ -212,7 +222,7 @@ async def _serve(
         await asyncio.sleep(0.01)
     try:
         if settings.agent and not serving.done():
-            server.agent = _start_agent(address, agent_token)
+            server.agent = _start_agent(address, agent_token, settings.log_format)
         if not serving.done():
             tell(way_in)
         tell(f"hub ready at {address}")
@@ -240,6 +250,7 @@ def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_level="warning",
+        log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
         timeout_graceful_shutdown=ceil(settings.grace_s),
         server_header=False,
         http=ImpatientProtocol,
@@ -354,12 +365,16 @@ def _keep_address(ini: Path, address: str) -> None:
         private_files.write(ini, text.getvalue())
 
 
-def _start_agent(address: str, token_file: Path) -> subprocess.Popen[bytes]:
-    """The agent of this machine, in a session of its own: Ctrl-C reaches it through us."""
+def _start_agent(address: str, token_file: Path, log_format: str) -> subprocess.Popen[bytes]:
+    """The agent of this machine, in a session of its own: Ctrl-C reaches it through us. It sends traces where the hub does."""
+    traces = [name for name in os.environ if name.startswith(tracing.PREFIX) and name != "OTEL_SERVICE_NAME"]
     command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", address, "--token-file", str(token_file)]
     return subprocess.Popen(
         [*command, "--wait-for-hub", "--parent", str(os.getpid())],
-        env=own_environment(*CONNECTING),  # the hub's own may hold its database's address and its cloud's keys
+        env={
+            **own_environment(*CONNECTING, *traces),
+            logs.VARIABLE: log_format,
+        },  # the hub's own may hold its database's address and its cloud's keys
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )

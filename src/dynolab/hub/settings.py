@@ -26,6 +26,7 @@ from dynolab.hub.setting_types import (
     scrape_token,
     store_address,
 )
+from dynolab.logs import FORMATS
 
 MIB = 1 << 20
 
@@ -143,6 +144,7 @@ class Settings:
     )
     tls_key: Path | None = declared(None, File(), "the certificate's key (PEM)", option="--tls-key")
 
+    log_format: str = declared("text", Choice(FORMATS), "how log lines are written")
     metrics_token: str | None = declared(
         None,
         Text(scrape_token, "at least 16 letters and digits, such as `openssl rand -hex 24` makes", secret=True),

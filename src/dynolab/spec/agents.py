@@ -150,6 +150,8 @@ class Assignment:
     """Of a job that links, for which ``model`` is not fetched."""
     quantizations: tuple[Quantization, ...] = ()
     """Of a job that infers: of the integers that the model takes and gives; real numbers can be given in their place."""
+    traceparent: str = ""
+    """Of the trace that the job belongs to, as W3C's header of that name; empty: to none."""
     made_for: tuple[str, ...] = ()
     """Of a job that compiles or links: the attributes of the device that it is for, which need not be the agent's own."""
 

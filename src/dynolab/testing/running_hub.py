@@ -108,7 +108,7 @@ def running_hub(
 def _read(hub: RunningHub, ready: threading.Event) -> None:
     for line in hub.process.stdout or ():
         hub.lines.append(line)
-        found = re.match(r"hub ready at (\S+)", line)
+        found = re.search(r"hub ready at (https?://[^\s\"]+)", line)  # in logs of JSON too
         if found:
             hub.url = found[1]
             ready.set()

@@ -272,6 +272,7 @@ def _assignment(hub: Hub, found: Claim) -> Assignment:
         activations_dtype=found.activations_dtype,
         linked=tuple(map(_linked, found.linked)),
         made_for=found.made_for,
+        traceparent=found.traceparent,
         quantizations=found.quantizations,
     )
 

@@ -19,7 +19,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from dynolab import errors, private_files
+from dynolab import errors, private_files, tracing
 from dynolab.hub.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class Blobs:
         ``operation``: what it is counted and timed as; empty: it is not.
         """
         try:
-            with metrics.blob_operation(operation) if operation else nullcontext():
+            with _observed(operation) if operation else nullcontext():
                 yield
         except FileNotFoundError as error:
             if write:
@@ -254,6 +254,12 @@ class Blobs:
     def _away(self, error: Exception) -> errors.Unavailable:
         log.warning("the blob store %s failed: %s", self.place, reason(error))
         return errors.Unavailable(f"the hub's blob store failed: {reason(error)}", hint="ask again")
+
+
+@contextmanager
+def _observed(operation: str) -> Iterator[None]:
+    with tracing.span(f"blob {operation}", "client", alone=False), metrics.blob_operation(operation):
+        yield
 
 
 def folder_of(url: str) -> Path | None:

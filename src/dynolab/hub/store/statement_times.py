@@ -10,8 +10,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dynolab.hub.telemetry.metrics import observe_statement
+from dynolab import tracing
+from dynolab.hub.telemetry.metrics import observe_statement, statement_kind
 
+TEXT_MOST = 1000
+"""Characters of a statement that its span tells: its values are not in it, but parameters."""
 BEGUN = "dynolab_statement_begun"
 
 
@@ -31,12 +34,12 @@ def watch_statements(engine: AsyncEngine) -> None:
     def end(connection: Any, cursor: object, statement: str, parameters: object, context: Any, many: bool) -> None:
         begun = connection.info.pop(BEGUN, None)
         if begun is not None:
-            observe_statement(statement, time.perf_counter() - begun, failed=False)
+            _observe(statement, time.perf_counter() - begun, failed=False)
 
     def fail(context: ExceptionContext) -> None:
         begun = None if context.connection is None else context.connection.info.pop(BEGUN, None)
         if begun is not None:
-            observe_statement(context.statement or "", time.perf_counter() - begun, failed=True)
+            _observe(context.statement or "", time.perf_counter() - begun, failed=True)
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
@@ -45,4 +48,18 @@ def watch_statements(engine: AsyncEngine) -> None:
 
 
 def _logged(query: LoggedQuery) -> None:
-    observe_statement(query.query, query.elapsed, failed=query.exception is not None)
+    _observe(query.query, query.elapsed, failed=query.exception is not None)
+
+
+def _observe(sql: str, elapsed_s: float, *, failed: bool) -> None:
+    observe_statement(sql, elapsed_s, failed=failed)
+    if tracing.is_on():
+        kind = statement_kind(sql)
+        told = {
+            "db__system__name": "postgresql",
+            "db__operation__name": kind.upper(),
+            "db__query__text": sql[:TEXT_MOST],
+        }
+        tracing.record(
+            f"database {kind}", elapsed_s, kind="client", **told, **({"error__type": "failed"} if failed else {})
+        )

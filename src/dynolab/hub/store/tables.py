@@ -503,6 +503,7 @@ job = sa.Table(
     _instant("cancelled_at"),
     sa.Column("is_pinned", sa.Boolean, nullable=False, server_default=sa.false()),
     _instant("cleared_at"),
+    sa.Column("traceparent", sa.Text),
     sa.CheckConstraint("state IN ('queued', 'preparing', 'running', 'done', 'failed', 'cancelled')", name="job_state"),
 )
 """``kind``: ``profile`` (random inputs), ``inference`` (a dataset's), ``compare`` (the model and another, ``baseline_id``, take
@@ -516,7 +517,7 @@ agent is given); ``measures``: whether the stages are measured.
 ``queue_entry`` is None while a queued job waits for others (:data:`dependency`). ``deadline_s`` bounds an attempt's run.
 ``failure`` is an error as a dict; ``summary`` the headline figures; ``tensors`` a :class:`dynolab.spec.agents.Tensors`;
 ``cancelled_at`` when a cancel was asked for. ``is_pinned``: retention does not reach it; ``cleared_at``: when retention took its
-results."""
+results. ``traceparent`` (W3C) is of what submitted it; None: of no trace."""
 sa.Index("ix_job_queued", job.c.pool_id, job.c.device_os, job.c.account_id, postgresql_where=job.c.state == "queued")
 sa.Index(
     "ix_job_toolchain",

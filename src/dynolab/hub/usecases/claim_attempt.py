@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import UUID, ColumnElement, Text, bindparam, exists, func, insert, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab import tracing
 from dynolab.errors import NotFound
 from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.prepared import Prepared
@@ -73,6 +74,8 @@ class Claim:
     linked: tuple[ClaimedSource, ...]
     made_for: tuple[str, ...]
     quantizations: tuple[Quantization, ...]
+    traceparent: str
+    """Of the job's trace; empty: of none."""
     comparison: dict[str, Any] | None
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
@@ -101,6 +104,7 @@ def _beginning() -> Prepared:
         "weights_dtype",
         "activations_dtype",
         "device_attributes",
+        "traceparent",
     )
     found = (
         select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "baseline_id", "attempts")))
@@ -253,7 +257,7 @@ async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tupl
                 connection, job=claimed.payload, board=device_id, attempt=attempt_id, token=agent.token_id
             )
             if about is not None:
-                after_commit(connection, partial(_count, about.kind, claimed.waited_s))
+                after_commit(connection, partial(_count, about, device_id, claimed.waited_s))
                 linked = await _linked(connection, about.id) if about.kind == "link" else ()
                 return _claimed(attempt_id, about, linked), False
             if await LACKING.scalar(connection, job=claimed.payload) is not None:
@@ -266,9 +270,16 @@ async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tupl
     return None, False
 
 
-def _count(kind: str, waited_s: float) -> None:
-    metrics.JOB_STATES.labels(kind, "preparing").inc()
-    metrics.DISPATCH_SECONDS.labels(kind).observe(waited_s)
+def _count(about: Any, device_id: str, waited_s: float) -> None:
+    metrics.JOB_STATES.labels(about.kind, "preparing").inc()
+    metrics.DISPATCH_SECONDS.labels(about.kind).observe(waited_s)
+    if about.traceparent:
+        told = {
+            "dynolab__job__id": about.id,
+            "dynolab__attempt__number": about.number,
+            "dynolab__device__id": device_id,
+        }
+        tracing.record(f"queue {about.kind}", waited_s, parent=about.traceparent, kind="consumer", **told)
 
 
 async def _waits(connection: AsyncConnection, job_id: str) -> bool:
@@ -321,6 +332,7 @@ def _claimed(attempt_id: uuid.UUID, about: Any, linked: tuple[ClaimedSource, ...
         model=ClaimedModel(about.format, file_name(about.name, about.format, about.is_directory), about.model_bytes),
         dataset_bytes=about.dataset_bytes,
         baseline=None if about.comparison is None else _baseline(about),
+        traceparent=about.traceparent or "",
         comparison=about.comparison,
         input_specs=specs_of_row(about),
         weights_dtype=about.weights_dtype or "",

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Text, bindparam, case, exists, func, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab import errors
+from dynolab import errors, tracing
 from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, dataset, dependency, device, job, share
@@ -83,7 +83,11 @@ def _concluding() -> Prepared:
     ended = update(job).where(job.c.id == bindparam("job")).values(state=bindparam("end"), **changes)
     waited_for = exists().where(dependency.c.needed_id == bindparam("job")).label("waited_for")
     return Prepared(
-        ended.values(finished_at=func.now(), updated_at=func.now()).returning(job.c.kind, job.c.queue_entry, waited_for)
+        ended.values(finished_at=func.now(), updated_at=func.now()).returning(
+            *(job.c.kind, job.c.queue_entry, waited_for, job.c.traceparent),
+            job.c.created_at,
+            func.now().label("now"),
+        )
     )
 
 
@@ -279,9 +283,22 @@ async def _again(hub: Hub, connection: AsyncConnection, job_id: str) -> None:
     after_commit(connection, metrics.JOB_STATES.labels(row.kind, "queued").inc)
 
 
+def _count(row: Any, job_id: str, state: str) -> None:
+    metrics.JOB_STATES.labels(row.kind, state).inc()
+    if row.traceparent:
+        told = {"dynolab__job__id": job_id, "dynolab__job__state": state}
+        tracing.record(
+            f"job {row.kind}",
+            (row.now - row.created_at).total_seconds(),
+            parent=row.traceparent,
+            kind="internal",
+            **told,
+        )
+
+
 async def _conclude(hub: Hub, connection: AsyncConnection, job_id: str, state: str, changes: dict[str, object]) -> None:
     row = await CONCLUDING.one_or_none(connection, job=job_id, end=state, **changes)
-    after_commit(connection, metrics.JOB_STATES.labels(row.kind, state).inc)
+    after_commit(connection, partial(_count, row, job_id, state))
     if row.queue_entry is not None:  # else it waited for other jobs
         await hub.queue.finish(connection, row.queue_entry)
     if state != "done" or row.waited_for:  # whoever ends it so had locked it before: nobody else came meanwhile

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab import tracing
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.tables import dataset, dependency, job, model, pool
@@ -123,6 +124,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "deadline_s": request.deadline_s,
             "state": "queued",
             "idempotency_key": request.idempotency_key,
+            "traceparent": tracing.place() or None,
         }
         if not unready:
             values |= await enqueue_job(
