@@ -58,7 +58,7 @@ def there(board: Arm64Machine, script: str) -> str:
 def without_python(board: Arm64Machine) -> Iterator[None]:
     """The board's shell finds nothing but what a bare board has."""
     links = f'mkdir -p bare; for one in {BARE}; do ln -sf "$(command -v $one || echo /usr/bin/$one)" bare/$one; done'
-    there(board, f'{links}; cp .bashrc kept; printf "PATH=$HOME/bare\\n" > .bashrc')
+    there(board, f'{links}; touch .bashrc; cp .bashrc kept; printf "PATH=$HOME/bare\\n" > .bashrc')
     try:
         yield
     finally:

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
+from dynolab import board_holders
 from dynolab.connections.base import Connection, connect, this_machine
 from dynolab.errors import DeviceBusy
 from dynolab.jobs.base import Asking, Context
 from dynolab.jobs.profile import plugin as profile_job
-from dynolab.measure.executor import board_lock
 from dynolab.measure.executor.board_lock import BoardLock, holders
-from dynolab.measure.holding import BESIDE, Claim, HolderKind, length
+from dynolab.spec.holding import BESIDE, TEXT_MOST, Claim, HolderKind, length
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.profiles import Profile
 
@@ -110,9 +110,32 @@ def holding_processes(board: Sshd) -> list[int]:
     for pid in board.processes():
         with suppress(OSError):
             files = [one.readlink() for one in Path(f"/proc/{pid}/fd").iterdir()]
-            if any(one.name.startswith(board_lock.PREFIX) for one in files):
+            if any(one.name.startswith(board_holders.PREFIX) for one in files):
                 found.append(pid)
     return found
+
+
+def test_nothing_is_brought_while_somebody_measures(ssh_device: Sshd, tmp_path: Path) -> None:
+    """Unpacking and compiling 100 MB would spoil what the other one measures."""
+    (tmp_path / "net.onnx").write_bytes(b"")
+    with ssh_device.as_home(), holding(ssh_device.address, "the first's measurement"):
+        before = sorted((ssh_device.cache / "wheels").iterdir())
+        with closing(connect(ssh_device.address)) as connection, pytest.raises(DeviceBusy, match="the first's"):
+            connection.session(["onnxruntime"], print, 0.0).__enter__()
+        assert sorted((ssh_device.cache / "wheels").iterdir()) == before
+
+
+def test_a_lock_whose_file_somebody_removed_is_made_anew(own_locks: Path) -> None:
+    """systemd-logind clears /dev/shm of an account's files when it signs out."""
+    lock = BoardLock()
+    lock.take(claim(HolderKind.PERSON, "the first"))
+    for one in own_locks.iterdir():
+        one.unlink()
+    assert holders() == ()
+    lock.look()
+    assert [one.what for one in holders()] == ["the first"]
+    lock.release()
+    assert list(own_locks.iterdir()) == []
 
 
 def test_who_waits_gets_the_board_when_its_holder_dies(board: Sshd, tmp_path: Path) -> None:
@@ -244,7 +267,7 @@ def test_words_of_a_holder_are_short_and_printable(own_locks: Path) -> None:
     lock.take(claim(HolderKind.PERSON, "x\x1b[2J\n" * 300))
     (found,) = holders()
     lock.release()
-    assert len(found.what) <= board_lock.TEXT_MOST
+    assert len(found.what) <= TEXT_MOST
     assert found.what.isprintable()
 
 
@@ -256,7 +279,7 @@ def test_accounts_of_one_board_see_each_other(own_locks: Path, tmp_path: Path) -
     code = (
         "import os\n"
         "from dynolab.measure.executor.board_lock import BoardLock, holders\n"
-        "from dynolab.measure.holding import Claim, HolderKind\n"
+        "from dynolab.spec.holding import Claim, HolderKind\n"
         "os.setgid(54322); os.setuid(54322)\n"
         "lock = BoardLock(); held = lock.take(Claim('pi@board', 'of pi', HolderKind.PERSON, (HolderKind.PERSON,)))\n"
         "print(held.granted, repr(held.trouble), held.who, flush=True); input()"

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from dynolab import errors
 from dynolab.agent.reached import SSH_ENVIRONMENT
 from dynolab.measure.executor.board_lock import holders
-from dynolab.measure.holding import BESIDE, Holder, HolderKind
 from dynolab.sandbox.base import own_environment
 from dynolab.spec import codec
+from dynolab.spec.holding import BESIDE, Holder, HolderKind
 
 log = logging.getLogger(__name__)
 

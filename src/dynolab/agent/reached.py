@@ -92,7 +92,7 @@ def _holding(address: str, what: str, wait_s: float, act: Callable[[Device], T])
     from dynolab.jobs.base import Asking
     from dynolab.measure.device import Device
 
-    with closing(connect(address)) as connection, connection.session([], lambda text: None) as session:
+    with closing(connect(address)) as connection, connection.session([], lambda text: None, wait_s) as session:
         device = Device(session, lambda event: None)
         device.hold(Asking(what, wait_s=wait_s).claim("", here=False), address)
         found = act(device)

@@ -86,6 +86,8 @@ CacheDirectory={Path(SYSTEM_CACHE).name}
 CacheDirectoryMode=0700
 {RUNNING}# The system is read-only to it but for its own two folders, and it has a /tmp of its own.
 ProtectSystem=strict
+# There all who measure on a machine see each other.
+ReadWritePaths=-/run/lock
 ProtectHome={home}
 PrivateTmp=yes
 

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from dynolab.connections.base import Connection
-    from dynolab.measure.holding import Claim
+    from dynolab.spec.holding import Claim
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 PARTS = (
     "__init__.py",
+    "board_holders.py",
     "errors.py",
     "eviction.py",
     "plugins.py",

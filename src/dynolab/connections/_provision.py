@@ -12,13 +12,14 @@ import json
 import os
 import shlex
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynolab import eviction
+from dynolab import board_holders, eviction
 from dynolab.connections._installed_there import installed_there
 from dynolab.connections._measuring_half import measuring_half
 from dynolab.connections._remote import Remote
@@ -26,6 +27,7 @@ from dynolab.connections._runtime_needs import Needs, needs_of
 from dynolab.connections._wheels import DeviceSystem, wheels_for
 from dynolab.connections.base import ModelFiles, Tell
 from dynolab.errors import Error, PluginMissing, SpecInvalid, TransferFailed
+from dynolab.spec.holding import Held, Holder, busy, holder_of, length
 
 _PROBE = (
     "import importlib.util as u, json, platform, shutil, struct, sys; "
@@ -34,6 +36,8 @@ _PROBE = (
     "'free': shutil.disk_usage(sys.argv[1]).free}))"
 )
 UNPACK_S = 1800.0
+ASK_EVERY_S = 5.0
+"""Whether somebody still measures there: each time a command is started beside it."""
 _SHORT = 24
 """Digits of a digest that name an environment."""
 SPARE_BYTES = 64 << 20
@@ -56,10 +60,11 @@ class Item:
         return 4 * (self.content.stat().st_size if isinstance(self.content, Path) else len(self.content))
 
 
-def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell) -> str:
+def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell, wait_s: float) -> str:
     """The path of an interpreter on the device that can measure with these runtimes.
 
-    Raises :class:`PluginMissing` where the device cannot have that, and what a :class:`Remote` raises.
+    Nothing is brought while somebody measures there. Raises :class:`PluginMissing` where the device cannot have that,
+    :class:`~dynolab.errors.DeviceBusy` when somebody still measures after ``wait_s``, and what a :class:`Remote` raises.
     """
     python = remote.interpreter(tell)
     system = _system(remote, python)
@@ -79,6 +84,7 @@ def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell) -> str:
         f"[ -e {_q(env)}/complete ] && touch {_q(env)}/complete && echo complete; ls {_q(remote.root)}/wheels"
     ).split()
     if "complete" not in there:
+        wait_until_free(remote, python, wait_s, tell)
         missing = [one for one in items if one.sha256 not in there]
         needed = sum(one.unpacked_bytes for one in missing)
         keep = [Path(env).name, *(one.sha256 for one in items)]
@@ -180,6 +186,29 @@ def _make_environment(remote: Remote, python: str, env: str, paths: Sequence[str
         f": > {_q(env)}/complete",
         timeout_s=300,
     )
+
+
+def wait_until_free(remote: Remote, python: str, wait_s: float, tell: Tell) -> None:
+    """Return when nobody measures on the device. Raises :class:`~dynolab.errors.DeviceBusy` after so long."""
+    source = Path(board_holders.__file__).read_text(encoding="utf-8")
+    until, told = time.monotonic() + wait_s, False
+    while others := _holders(remote, remote.ask(f"{_q(python)} -c {_q(source)}")):
+        if time.monotonic() >= until:
+            raise busy(remote.address, others)
+        if not told:
+            told = True
+            tell(f"waits for {remote.address}, at most {length(wait_s)}: it is in use by {Held(False, others).who}")
+        time.sleep(min(ASK_EVERY_S, max(0.0, until - time.monotonic())))
+
+
+def _holders(remote: Remote, said: str) -> tuple[Holder, ...]:
+    try:
+        found = json.loads(said)
+        return tuple(
+            holder_of(str(content).encode(), str(owner), float(found["now_s"])) for content, owner in found["holders"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise TransferFailed(f"{remote.address} answers {said[:200]!r}, and not who measures there") from error
 
 
 def _make_room(remote: Remote, python: str, needed: int, keep: Sequence[str], what: str) -> None:

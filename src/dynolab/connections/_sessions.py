@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from dynolab.connections import _provision as provision
 from dynolab.connections._remote import Remote, Stream
-from dynolab.connections.base import Connection, ModelFiles, Session, Tell
+from dynolab.connections.base import WAIT_S, Connection, ModelFiles, Session, Tell
 from dynolab.errors import DeviceError, DeviceLost, DeviceUnstable, Forbidden
 
 T = TypeVar("T")
@@ -210,9 +210,9 @@ class RemoteConnection(Connection):
         self.address, self._remote = remote.address, remote
 
     @contextmanager
-    def session(self, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
+    def session(self, runtimes: Sequence[str], tell: Tell, wait_s: float = WAIT_S) -> Iterator[Session]:
         remote = self._remote
-        python = again(lambda: provision.prepare(remote, runtimes, tell), AGAIN_WITHIN_S, remote.address)
+        python = again(lambda: provision.prepare(remote, runtimes, tell, wait_s), AGAIN_WITHIN_S, remote.address)
         made = RemoteSession(remote, python, tell)
         try:
             yield made

@@ -20,6 +20,9 @@ USUAL_RUNTIMES = ("onnxruntime", "litert")
 EXECUTOR = "dynolab.measure.executor"
 """The module that a session runs on the device, with the workspace as its argument."""
 
+WAIT_S = 15.0
+"""For a device that somebody has, unless one says how long: health probes end within it."""
+
 Tell = Callable[[str], None]
 """Is told, in words, what is done on the way: what is pushed, that a lost link is taken up again."""
 
@@ -84,10 +87,12 @@ class Connection(ABC):
     """Whether it is the machine that this runs on: what is installed here is installed there."""
 
     @abstractmethod
-    def session(self, runtimes: Sequence[str], tell: Tell) -> AbstractContextManager[Session]:
+    def session(self, runtimes: Sequence[str], tell: Tell, wait_s: float = WAIT_S) -> AbstractContextManager[Session]:
         """A session whose executor can run models with these runtimes; what they need is brought first.
 
+        Where something has to be brought to a device on which somebody measures, that is waited for, at most for ``wait_s``.
         At its end nothing of it is left running on the device. Raises :class:`~dynolab.errors.DeviceLost`,
+        :class:`~dynolab.errors.DeviceBusy`,
         :class:`~dynolab.errors.TransferFailed`, and :class:`~dynolab.errors.PluginMissing` where the device cannot have it.
         """
 

@@ -20,7 +20,7 @@ from typing import IO, ClassVar
 import platformdirs
 
 from dynolab import private_files
-from dynolab.connections.base import EXECUTOR, HERE, Connection, ConnectionKind, ModelFiles, Session, Tell
+from dynolab.connections.base import EXECUTOR, HERE, WAIT_S, Connection, ConnectionKind, ModelFiles, Session, Tell
 from dynolab.errors import TooLarge, TransferFailed
 from dynolab.spec import untrusted
 
@@ -114,9 +114,9 @@ class Local(Connection):
     is_here: ClassVar[bool] = True
 
     @contextmanager
-    def session(self, runtimes: Sequence[str], tell: Tell) -> Iterator[Session]:
+    def session(self, runtimes: Sequence[str], tell: Tell, wait_s: float = WAIT_S) -> Iterator[Session]:
         """In a folder under ``DYNOLAB_WORKSPACE`` or the user's cache folder; those of killed runs are swept."""
-        del runtimes, tell  # what is installed here is there
+        del runtimes, tell, wait_s  # what is installed here is there
         with own_folder("run-") as folder:
             session = LocalSession(folder)
             try:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from dynolab.connections.base import Connection
 from dynolab.errors import PluginMissing
 from dynolab.measure.device import Device
-from dynolab.measure.holding import Claim
 from dynolab.measure.orders import Survey
 from dynolab.runtimes.base import runtime_named
 from dynolab.spec.findings import WORST_FIRST, Finding
+from dynolab.spec.holding import Claim
 
 NO_RUNTIME = "null"
 """What a device is asked of where no runtime is meant: it needs nothing to be brought."""

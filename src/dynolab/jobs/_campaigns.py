@@ -20,13 +20,13 @@ from dynolab.jobs.base import Context
 from dynolab.measure import figures, profiling
 from dynolab.measure.campaign_messages import Before, Campaign, Measured
 from dynolab.measure.device import Device
-from dynolab.measure.holding import Held
 from dynolab.measure.orders import ARTIFACT_FOLDER, Survey
 from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes
 from dynolab.runtimes.base import PACKAGE as RUNTIMES
 from dynolab.runtimes.base import Runtime, installed_runtimes, runtime_named
 from dynolab.spec import options as options_module
 from dynolab.spec import requirements, untrusted
+from dynolab.spec.holding import Held
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.measurements import Notice, StageName
 from dynolab.spec.models import ModelFacts, ModelFormat
@@ -193,7 +193,7 @@ def on_device(runtimes: Sequence[str], context: Context, what: str) -> Iterator[
     def tell(text: str) -> None:
         context.progress({"event": "note", "text": text})
 
-    with context.connection.session(runtimes, tell) as session:
+    with context.connection.session(runtimes, tell, context.asking.patience_s) as session:
         device = Device(session, context.progress)
         for notice in beside(hold(device, context, what)):
             tell(notice.text)

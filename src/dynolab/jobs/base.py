@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
-from dynolab.connections.base import Connection
-from dynolab.measure.holding import BESIDE, Claim, HolderKind
+from dynolab.connections.base import WAIT_S, Connection
+from dynolab.spec.holding import BESIDE, Claim, HolderKind
 
 Spec = TypeVar("Spec")
 Result = TypeVar("Result")
@@ -19,10 +19,6 @@ Result = TypeVar("Result")
 Progress = Callable[[Mapping[str, Any]], None]
 """Receives events: ``stage`` (stage, text, process, attempt), ``iteration`` (count, of, minimum_ns), ``note`` (text), ``duet`` (stage, pair,
 least, ratio with its ends or None, elapsed_s, budget_s)."""
-
-
-WAIT_S = 15.0
-"""For a board that somebody has, unless one says how long: health probes end within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,11 @@ class Asking:
     cool_within_s: float = 0.0
     """How long it may take to cool down."""
 
+    @property
+    def patience_s(self) -> float:
+        """How long it waits."""
+        return WAIT_S if self.wait_s is None else self.wait_s
+
     def claim(self, what: str, *, here: bool) -> Claim:
         """The claim of a job; ``here``: the board is this machine."""
         kind = HolderKind.AGENT if self.is_agent else HolderKind.PERSON
@@ -49,7 +50,7 @@ class Asking:
             what=self.what or what,
             kind=kind,
             beside=() if alone else BESIDE[kind],
-            wait_s=WAIT_S if self.wait_s is None else self.wait_s,
+            wait_s=self.patience_s,
         )
 
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 
 from dynolab import errors
 from dynolab.measure import deaths
-from dynolab.measure.holding import Claim, Held, length
 from dynolab.measure.order_bounds import SHORT_S, bound_s
 from dynolab.measure.orders import (
     LINE_MAX_BYTES,
@@ -36,6 +35,7 @@ from dynolab.spec import codec
 from dynolab.spec.board_health import Probe
 from dynolab.spec.energy import EnergyRead
 from dynolab.spec.findings import Examined
+from dynolab.spec.holding import Claim, Held, busy, length
 
 T = TypeVar("T")
 Tell = Callable[[Mapping[str, Any]], None]
@@ -80,11 +80,7 @@ class Device:
         """
         found = self._order(Verb.HOLD, claim, Held)
         if not found.granted:
-            raise errors.DeviceBusy(
-                f"{address} is in use by {found.who}",
-                hint="wait for it: --wait 30m; it is free again when that has ended, or 5 minutes after its line broke for good",
-                details={"holders": [codec.encode(one) for one in found.others]},
-            )
+            raise busy(address, found.others)
         return found
 
     def cool(self, celsius: float, within_s: float) -> Cooled:

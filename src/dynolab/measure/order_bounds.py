@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dynolab.measure.holding import Claim
 from dynolab.measure.orders import Cool, Idle, Run, Turns
+from dynolab.spec.holding import Claim
 
 SHORT_S = 900.0
 """For an order that has no length of its own. The slowest device that was seen, an emulated one, takes 20 s to import a runtime."""

@@ -48,7 +48,7 @@ class Verb(StrEnum):
     TURNS = "turns"
     """:class:`Turns`, answered by :class:`TookTurns`."""
     HOLD = "hold"
-    """:class:`~dynolab.measure.holding.Claim`, answered by :class:`~dynolab.measure.holding.Held`: the board is claimed until the executor
+    """:class:`~dynolab.spec.holding.Claim`, answered by :class:`~dynolab.spec.holding.Held`: the board is claimed until the executor
     ends. Said again, the answer names all who were there meanwhile."""
     COOL = "cool"
     """:class:`Cool`, answered by :class:`Cooled`: a device that is hotter than usual is waited for."""

@@ -28,7 +28,6 @@ from dynolab.hub.usecases.change_health import BY_HAND
 from dynolab.hub.usecases.tell_format import format_inside, format_of
 from dynolab.jobs._campaigns import beside
 from dynolab.measure import figures, layer_table, verdict
-from dynolab.measure.holding import Held, Holder, HolderKind
 from dynolab.measure.time_range import TimeRange
 from dynolab.measure.verdict_rules import CONDITIONS, MEMORY_RULES, Pass, Rule
 from dynolab.report.base import condensed
@@ -36,6 +35,7 @@ from dynolab.report.html.view import view
 from dynolab.spec import board_health, compare, compare_layers, input_shapes, precision, requirements, tensors
 from dynolab.spec import options as spec_options
 from dynolab.spec.answers import Answer
+from dynolab.spec.holding import Held, Holder, HolderKind
 from dynolab.spec.measurements import ComputeUnit, StageName, Witnesses
 from dynolab.spec.profiles import ColdProof, MemoryGrowth, Profile, Trust, Verdict
 from dynolab.spec.tensors import TensorSpec

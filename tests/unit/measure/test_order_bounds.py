@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dynolab.measure.holding import Claim, HolderKind
 from dynolab.measure.order_bounds import RUN_S, SHORT_S, SLACK_S, bound_s
 from dynolab.measure.orders import At, Idle, Run, Turns
 from dynolab.measure.protocol import PROTOCOL_VERSION, Measure, RunKind, RunRequest
+from dynolab.spec.holding import Claim, HolderKind
 from dynolab.spec.models import ModelFormat
 
 REQUEST = RunRequest(

@@ -18,7 +18,6 @@ from dynolab.measure.executor import energy_meter
 from dynolab.measure.executor.board_lock import LOOK_EVERY_S, BoardLock
 from dynolab.measure.executor.place import PlaceFolder
 from dynolab.measure.executor.turns import take_turns
-from dynolab.measure.holding import Claim, Held, length
 from dynolab.measure.identity import identity
 from dynolab.measure.orders import (
     At,
@@ -42,6 +41,7 @@ from dynolab.measure.readings import reference_kernel
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec
 from dynolab.spec.findings import Examined
+from dynolab.spec.holding import Claim, Held, length
 
 _LIBRARY_ONCE = (
     "import sys, importlib.metadata, numpy.random; from dynolab.measure.worker import plugins as p; "

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dynolab.errors import DeviceBusy, SpecInvalid
+from dynolab.spec import codec, untrusted
+
+TEXT_MOST = 200
+"""Characters of what a holder says of itself."""
+
 
 class HolderKind(StrEnum):
     """In which part somebody measures."""
@@ -81,3 +87,24 @@ def length(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min" + (f" {whole % 60} s" if whole < 600 and whole % 60 else "")
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def holder_of(content: bytes, account: str, now_s: float) -> Holder:
+    """What a holder wrote of itself, as far as that can be read, and whose process it is. It may be anything."""
+    try:
+        document = untrusted.load_document(content)
+        held_s = max(0.0, now_s - float(document["since_s"]))
+        claim = codec.decode(Claim, document["claim"], "a holder's claim")
+    except (ValueError, KeyError, TypeError, SpecInvalid):
+        return Holder(account, "it does not say what for", HolderKind.REACHED, account, 0.0)
+    by, what = (untrusted.printable(text)[:TEXT_MOST].replace("\n", " ") for text in (claim.by, claim.what))
+    return Holder(by or account, what, claim.kind, account, held_s)
+
+
+def busy(address: str, others: tuple[Holder, ...]) -> DeviceBusy:
+    """The error of a board that others have. ``address``: what it is called in messages."""
+    return DeviceBusy(
+        f"{address} is in use by {Held(False, others).who}",
+        hint="wait for it: --wait 30m; it is free again when that has ended, or 5 minutes after its line broke for good",
+        details={"holders": [codec.encode(one) for one in others]},
+    )
