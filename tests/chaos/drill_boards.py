@@ -31,6 +31,8 @@ LEASE_S = 6.0
 OPTIONS = "--repeats 1 --max_profiler_iterations 5"
 POOL = "drill"
 OVER = ("done", "failed", "cancelled")
+PUSH_S = 300.0
+"""More for the first word of a board that is reached by ssh: all that measures there is sent to it before."""
 PEACE_S = 120.0
 """Within which all is at rest once the last job has ended."""
 
@@ -136,7 +138,8 @@ class Drill:
         start = time.monotonic()
         for one in devices:
             one.start()
-        until(lambda: len(_boards(api)) == len(devices), "all devices", 60 + 20 * len(devices))
+        within_s = 60 + 20 * len(devices) + PUSH_S * self._by_ssh
+        until(lambda: len(_boards(api)) == len(devices), "all devices", within_s)
         for number in range(self._jobs):
             job_id, digest = api.submit(number)
             self.result.sent[job_id] = digest

@@ -23,9 +23,10 @@ from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.find_board_states import BoardFilter, find_board_states
 from dynolab.hub.usecases.sign_in import sign_in
+from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.spec.agents import DeviceOffer
-from dynolab.testing.databases import OwnDatabase
+from dynolab.testing.databases import Databases, OwnDatabase
 
 AGE_S = 1.0
 
@@ -97,3 +98,20 @@ def test_a_board_that_was_last_heard_of_at_a_time_to_come_is_away(postgres: OwnD
         return {board.id: board.state for board in found}
 
     assert asyncio.run(states()) == {"here": "free", "gone": "away", "before": "away"}
+
+
+@pytest.mark.parametrize("after", ["", "zzz"])
+def test_files_are_swept_where_no_blob_is_left_to_look_at(databases: Databases, tmp_path: Path, after: str) -> None:
+    """Of a new hub; and of one that has looked at all: the next sweep begins anew."""
+    own = databases.new()
+
+    async def swept() -> str:
+        hub = await open_hub(Settings(tmp_path, orphan_age_s=AGE_S), own.url, own.dsn)
+        try:
+            hub.looked_at[blob.name] = after
+            await sweep_files(hub)
+            return hub.looked_at[blob.name]
+        finally:
+            await hub.database.close()
+
+    assert asyncio.run(swept()) == ""
