@@ -90,8 +90,17 @@ async def heartbeats(connection: asyncpg.Connection, count: int) -> None:
         """INSERT INTO attempt (id, job_id, number, device_id, token_id, state)
            SELECT md5(n::text)::uuid, 'j' || n, 1, 'd1', 't1', 'running' FROM generate_series(1, 1000) n"""
     )
+    await renewed(connection, count, "a heartbeat")
+    await connection.execute("CREATE INDEX as_before ON attempt (renewed_at) WHERE state = 'running'")
+    await renewed(connection, count, "a heartbeat, with an index of when each was renewed, as there was before")
+    await connection.execute("DROP INDEX as_before")
+
+
+async def renewed(connection: asyncpg.Connection, count: int, what: str) -> None:
     ids = [row["id"] for row in await connection.fetch("SELECT id FROM attempt")]
-    await connection.execute("VACUUM ANALYZE attempt")
+    await connection.execute("VACUUM FULL ANALYZE attempt")
+    await connection.execute("CHECKPOINT")
+    await connection.execute("SELECT pg_stat_reset()")
     before, start = await connection.fetchval(WAL), time.perf_counter()
     for number in range(count):
         given = {
@@ -108,7 +117,7 @@ async def heartbeats(connection: asyncpg.Connection, count: int) -> None:
         "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'attempt'"
     )
     size = await connection.fetchval("SELECT pg_relation_size('attempt')")
-    print(f"| a heartbeat | {written:.0f} bytes of WAL; {row['n_tup_hot_upd'] / max(1, row['n_tup_upd']):.0%} touch no index; "
+    print(f"| {what} | {written:.0f} bytes of WAL; {row['n_tup_hot_upd'] / max(1, row['n_tup_upd']):.0%} touch no index; "
           f"{count / took:.0f} a second on one connection; the table of 1,000 attempts has {size / 1e3:.0f} kB after {count:,} |")  # fmt: skip
 
 
