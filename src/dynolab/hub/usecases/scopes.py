@@ -27,6 +27,8 @@ _SUBMITS = (
 )
 """What gives the hub work, and names to what one has; all else that changes something needs ``manage``."""
 _SUBMIT = re.compile("|".join(f"{verb} {path}" for verb, path in _SUBMITS))
+_AUDIT = re.compile(r"/(api/hub/v1/)?audit(/|$)")
+"""What everybody did is for tokens that may do everything, too."""
 OWN = re.compile(r"POST /api/hub/v1/tokens/own/rotate")
 """What any token may do with itself."""
 
@@ -35,6 +37,8 @@ def needed(method: str, path: str) -> str | None:
     """The scope that a request needs; None: any will do."""
     if path.startswith("/api/agent/"):
         return AGENT
+    if _AUDIT.match(path):
+        return MANAGE
     if method in _READS:
         return READ
     asked = f"{method} {path}"
