@@ -27,7 +27,7 @@ from dynolab.spec.agents import AGENT_PROTOCOL, Outcome
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
-from .test_routes import MARK, TABLE, World, made
+from .test_routes import MARK, RUNS_HUB, TABLE, World, made
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
 ITS_OWN_RECORD = "what it makes or ends is kept with who, when and where, and there are too many"
@@ -50,6 +50,7 @@ UNWATCHED = {
         "POST /api/agent/v1/attempts/{attempt}/uploads", "POST /api/agent/v1/attempts/{attempt}/uploads/complete",
     ), OF_AGENTS),
     "POST /api/agent/v1/probes": "a change of health that comes of it leaves a row: device.health (tests/integration/test_use_cases_health.py)",
+    "POST /choose-project": "what a browser looks at, which it may see anyway",
     "POST /language": NOTHING, "POST /jobs/selected/compare": NOTHING, "POST /jobs/selected/compare-outputs": NOTHING,
 }  # fmt: skip
 """Routes that change something, or might, and leave no row; and why."""
@@ -81,8 +82,12 @@ def world(hub: RunningHub, postgres: OwnDatabase) -> Iterator[World]:
 
 
 def post(world: World, path: str, body: object = None) -> None:
+    send(world, "POST", path, body)
+
+
+def send(world: World, verb: str, path: str, body: object = None) -> None:
     headers = {"Authorization": f"Bearer {world.owner.token}"}
-    answer = world.http.post(f"{world.owner.hub.url}/api/hub/v1{path}", json=body, headers=headers)
+    answer = world.http.request(verb, f"{world.owner.hub.url}/api/hub/v1{path}", json=body, headers=headers)
     assert answer.status_code < 300, answer.text
 
 
@@ -104,6 +109,27 @@ def join(world: World) -> dict[str, Any]:
             "name": "x",
         }
     }
+
+
+def emptied(world: World) -> None:
+    """The organisation has no project any more."""
+    send(world, "DELETE", f"/projects/{world.ids['project']}")
+
+
+def joined(world: World) -> None:
+    """Somebody is a member of both."""
+    for place in ("organisation", "project"):
+        send(world, "PUT", f"/{place}s/{world.ids[place]}/members/{world.ids['member']}", {"role": "viewer"})
+
+
+def invited(world: World) -> None:
+    """The owner follows a link to another's organisation."""
+    http, hub = world.http, world.owner.hub
+    headers = {"Authorization": f"Bearer {hub.token}"}
+    base, name = f"{hub.url}/api/hub/v1/organisations", f"t{secrets.token_hex(4)}"
+    made = http.post(base, json={"name": name, "owner": "admin@localhost"}, headers=headers).json()
+    link = http.post(f"{base}/{made['id']}/invites", json={"role": "viewer"}, headers=headers).json()
+    world.ids["invitation"] = link["url"].rpartition("/")[2]
 
 
 E = "ana@example.org"
@@ -144,6 +170,31 @@ ACTS: dict[str, tuple[str, Body]] = {
     "PATCH /api/hub/v1/pools/{id}": ("pool.change", {"json": {"let_send": [E]}}),
     "POST /api/hub/v1/trusted": ("trust.add", {"json": {"owner": "admin@localhost"}}),
     "DELETE /api/hub/v1/trusted/{owner}": ("trust.remove", {}),
+    "POST /organisations/": ("organisation.make", lambda _: {"data": {"name": f"t{secrets.token_hex(4)}", "owner": "admin@localhost"}}),
+    "POST /api/hub/v1/organisations": ("organisation.make", lambda _: {"json": {"name": f"t{secrets.token_hex(4)}", "owner": "admin@localhost"}}),
+    "POST /organisations/{organisation}/projects": ("project.make", {}),
+    "POST /api/hub/v1/organisations/{organisation}/projects": ("project.make", {}),
+    "POST /organisations/{organisation}/delete": ("organisation.delete", {}),
+    "DELETE /api/hub/v1/organisations/{organisation}": ("organisation.delete", {}),
+    "POST /projects/{project}/delete": ("project.delete", {}),
+    "DELETE /api/hub/v1/projects/{project}": ("project.delete", {}),
+    **{
+        f"{verb} /{base}{place}/{{{place[:-1]}}}/{rest}": (word, {})
+        for place in ("organisations", "projects")
+        for verb, base, rest, word in (
+            ("POST", "", "members", "member.change"), ("POST", "", "invite", "member.invite"),
+            ("PUT", "api/hub/v1/", "members/{email}", "member.change"),
+            ("DELETE", "api/hub/v1/", "members/{email}", "member.change"),
+        )
+    },
+    **{f"POST /api/hub/v1/{place}s/{{{place}}}/invites": ("member.invite", {"json": {"role": "viewer"}}) for place in ("organisation", "project")},
+    "POST /join/{invitation}": ("member.join", {}),
+    "PUT /api/hub/v1/account/retention": ("retention.change", {}),
+    "PUT /api/hub/v1/projects/{project}/retention": ("retention.change", {}),
+    "POST /account/retention": ("retention.change", {"data": {"days": "30"}}),
+    "POST /projects/{project}/retention": ("retention.change", {"data": {"days": "30"}}),
+    "POST /jobs/{id}/pin": ("job.pin", {}),
+    "POST /devices/pools/{id}/organisation": ("pool.change", {}),
     "PATCH /api/v1/jobs/{id}/": ("job.rename", {}),
     "POST /api/v1/users/auth/login/": ("token.make", lambda world: {"json": {"email": world.owner.email, "password": "a few words"}}),
     "PATCH /api/v1/{kind}/{id}/shared_access/": ("job.share", {}),
@@ -155,6 +206,9 @@ ACTS: dict[str, tuple[str, Body]] = {
 FIRST: dict[str, Callable[[World], None]] = {
     "DELETE /api/hub/v1/trusted/{owner}": lambda world: post(world, "/trusted", {"owner": "admin@localhost"}),
     "POST /api/v1/users/auth/login/": lambda world: password(world),
+    **dict.fromkeys(("POST /organisations/{organisation}/delete", "DELETE /api/hub/v1/organisations/{organisation}"), emptied),
+    **{route: joined for route in ACTS if route.startswith("DELETE ") and route.endswith("/members/{email}")},
+    "POST /join/{invitation}": lambda world: invited(world),
     **{route: done for route in ACTS if re.search(r"job.*delete|DELETE.*jobs/\{id\}$|(model|dataset)s/\{id\}(/delete)?$", route)},
 }  # fmt: skip
 """What comes before."""
@@ -167,6 +221,10 @@ def password(world: World) -> None:
         headers={"Authorization": f"Bearer {world.owner.token}"},
     )
     assert answer.status_code == 204, answer.text
+
+
+def make_admin(postgres: OwnDatabase, email: str) -> None:
+    rows(postgres, "UPDATE account SET is_admin = true WHERE email = $1", email)
 
 
 def test_every_route_that_changes_something_leaves_a_row_or_says_why_not() -> None:
@@ -193,6 +251,8 @@ def test_what_is_done_leaves_a_row_with_who_and_what_with(
         from . import test_routes
 
         monkeypatch.setitem(test_routes.BODIES, route, sent)
+    if TABLE[route] is RUNS_HUB:
+        make_admin(postgres, world.owner.email)
     role = "agent" if "/agent/" in route else "owner"
     answer = world.ask(role, route)
     assert answer.status_code < 400, (answer.status_code, answer.text[:500])
@@ -372,5 +432,5 @@ def test_no_secret_is_in_the_log_or_in_the_hubs_output(world: World, hub: Runnin
 
 def test_all_verbs_are_of_this_list() -> None:
     acted = {verb for verb, _ in ACTS.values()}
-    others = {"account.make", "account.link", "account.admin", "token.use", "model.download", "dataset.download", "artifact.download", "log.download", "device.health"}  # fmt: skip
+    others = {"account.make", "account.link", "account.admin", "token.use", "model.download", "dataset.download", "artifact.download", "log.download", "device.health", "quota.change"}  # fmt: skip
     assert acted | others == set(VERBS)

@@ -261,7 +261,7 @@ class World:
             "owner": "admin@localhost",
             "digest": "x",
             "name": "x",
-            "invitation": "x",
+            "invitation": self.ids.get("invitation", "x"),
         }
         if path.startswith("/submit/uploads/"):
             values["id"] = self.ids["empty"]

@@ -27,6 +27,8 @@ VERBS = (
     "model.share", "model.unshare", "model.delete", "model.rename", "model.download",
     "dataset.share", "dataset.unshare", "dataset.delete", "dataset.rename", "dataset.download",
     "artifact.download", "log.download",
+    "organisation.make", "organisation.delete", "project.make", "project.delete", "member.change", "member.invite", "member.join",
+    "retention.change", "quota.change", "job.pin",
     "pool.change", "trust.add", "trust.remove", "device.quarantine", "device.release", "device.health",
 )  # fmt: skip
 """All that is written down."""

@@ -52,7 +52,13 @@ async def change_pool(hub: Hub, account: Account, pool_id: str, change: PoolChan
             await _give(connection, account, pool_id, change.organisation)
         await withdraw_jobs(hub, connection, job.c.pool_id == pool_id)
         await _put_out(hub, connection, pool_id)
-        told = {"send": change.let_send, "join": change.let_join, "remove": change.remove, "open": change.is_open}
+        told = {
+            "send": change.let_send,
+            "join": change.let_join,
+            "remove": change.remove,
+            "open": change.is_open,
+            "organisation": change.organisation,
+        }
         await note(connection, "pool.change", "pool", pool_id, details=told)
     hub.announced.clear()
 
