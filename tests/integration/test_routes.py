@@ -36,6 +36,8 @@ USERS = {"owner", "other"}
 """Each for itself: whoever is no user is refused, and what is the owner's is told to nobody else."""
 OWNER = {"owner"}
 """About a thing of the owner's: there is none for anybody else."""
+ADMINS: set[str] = set()
+"""None of these runs the hub (tests/integration/test_audit.py)."""
 AGENTS = {"agent", "other agent"}
 RUNS_HUB: set[str] = set()
 """For whoever runs the hub (tests/integration/test_project_routes.py)."""
@@ -86,6 +88,7 @@ TABLE: dict[str, set[str]] = {
     "GET /api/hub/v1/tokens": USERS, "POST /api/hub/v1/tokens": USERS, "DELETE /api/hub/v1/tokens/{id}": OWNER,
     "POST /api/hub/v1/tokens/own/rotate": USERS, "POST /api/hub/v1/tokens/{id}/rotate": OWNER, "POST /account/tokens/{id}/rotate": OWNER,
     "GET /api/hub/v1/sessions": USERS, "DELETE /api/hub/v1/sessions/{id}": OWNER,
+    "GET /api/hub/v1/account/events": USERS, "GET /api/hub/v1/audit": ADMINS, "GET /api/hub/v1/audit/export": ADMINS, "GET /audit": ADMINS, "GET /audit/export/{format}": ADMINS,
     "POST /api/hub/v1/join-tokens": USERS, "GET /api/hub/v1/join-tokens/{id}": OWNER,
     "GET /api/hub/v1/devices": USERS, "GET /api/hub/v1/devices/{id}": OWNER, "GET /api/hub/v1/frameworks": USERS,
     "GET /api/hub/v1/boards": USERS, "PUT /api/hub/v1/devices/{id}/health": OWNER, "GET /api/hub/v1/devices/{id}/probes": OWNER,
@@ -258,7 +261,7 @@ class World:
             "owner": "admin@localhost",
             "digest": "x",
             "name": "x",
-            "invitation": "x",
+            "invitation": self.ids.get("invitation", "x"),
         }
         if path.startswith("/submit/uploads/"):
             values["id"] = self.ids["empty"]

@@ -98,11 +98,17 @@ SUBMITS = re.compile(
     r"|POST /api/v1/models/{id}/multipart_upload/"
     r"|PATCH /api/v1/(jobs|datasets)/{id}/"
     r"|POST /submit|POST /submit/uploads/{what}(/{id}/(complete|give-up))?"
-    r"|POST /jobs/({id}|selected)/(rerun|cancel|rename|compare|compare-outputs)"
+    r"|POST /jobs/({id}|selected)/(rerun|cancel|rename|pin)"
     r"|POST /(models|datasets)/{id}/rename"
 )
 """What a token needs the scope ``submit`` for. Others that read need ``read``, all the rest ``manage``."""
-ANY = {"POST /api/hub/v1/tokens/own/rotate"}
+ANY = {
+    "POST /api/hub/v1/tokens/own/rotate",
+    "POST /choose-project",
+    "POST /jobs/selected/compare",
+    "POST /jobs/selected/compare-outputs",
+}
+"""What changes nothing but what is looked at, or the token itself."""
 SCOPED = sorted(route for route, roles in TABLE.items() if roles in (USERS, OWNER))
 LEVELS = ("read", "submit", "manage")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dynolab.cli._accounts import account
+from dynolab.cli._audit import audit
 from dynolab.cli._hub_check import check_command
 from dynolab.cli._hub_settings import CONFIG, configuration
 from dynolab.cli._organisations import organisation
@@ -78,6 +79,7 @@ def command(
 
 command.add_command(account)
 command.add_command(organisation)
+command.add_command(audit)
 command.add_command(check_command)
 
 

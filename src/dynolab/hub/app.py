@@ -44,6 +44,7 @@ from dynolab.hub.usecases.announce_device import note_seen
 from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
 from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.quotas import sweep_device_use
+from dynolab.hub.usecases.sweep_audit import sweep_audit
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
@@ -107,11 +108,17 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
             quota_minutes=settings.quota_minutes,
             orphan_age_s=settings.orphan_age_s,
             run_s=settings.run_s,
+            audit_kept=_kept_for(settings.audit_days),
             token_life=_days(settings.token_life_days),
             token_life_max=_days(settings.token_life_max_days),
             token_overlap=timedelta(seconds=settings.token_overlap_s),
         ),
     )
+
+
+def _kept_for(days: float | None) -> timedelta | None:
+    """How long the audit log is kept: the database refuses to remove what is younger than 30 days."""
+    return None if days is None else timedelta(days=max(days, 30.0))
 
 
 def _days(count: float | None) -> timedelta | None:
@@ -236,6 +243,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         _again_and_again(sweep_probes, hub, SWEEP_PROBES_EVERY_S),
         _again_and_again(sweep_device_use, hub, SWEEP_FILES_EVERY_S),
         _again_and_again(sweep_retention, hub, SWEEP_RETENTION_EVERY_S),
+        _again_and_again(sweep_audit, hub, SWEEP_PROBES_EVERY_S),
         _again_and_again(sweep_objects, hub, hub.limits.orphan_age_s),
     )
     tasks = [asyncio.create_task(one) for one in jobs_to_do]

@@ -162,6 +162,11 @@ class Settings:
     token_overlap_s: float = declared(
         86400.0, Number("seconds", 0), "how long a token's old secret is good beside the new one after a rotation"
     )
+    audit_days: float | None = declared(
+        365.0,
+        Number("days", 0, zero_is_none=True),
+        "how long the audit log is kept, 30 days at least; 0: for ever",
+    )
     oidc_issuer: str | None = declared(
         None,
         Text(provider_address, "https://login.example.org/realm"),

@@ -14,7 +14,18 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from dynolab import errors
-from dynolab.hub.api import accounts, datasets, devices, frameworks, jobs, join_tokens, models, organisations, pools
+from dynolab.hub.api import (
+    accounts,
+    audit,
+    datasets,
+    devices,
+    frameworks,
+    jobs,
+    join_tokens,
+    models,
+    organisations,
+    pools,
+)
 from dynolab.hub.api.docs import page
 from dynolab.hub.api.errors import answer, document, http_answer, hung_up
 from dynolab.hub.api.schemas import ErrorBody
@@ -53,7 +64,7 @@ def create_api() -> FastAPI:
             Exception: answer,
         },
     )
-    for room in (accounts, devices, join_tokens, pools, organisations, frameworks, models, datasets, jobs):
+    for room in (accounts, audit, devices, join_tokens, pools, organisations, frameworks, models, datasets, jobs):
         api.include_router(room.router)
 
     @api.get("/docs", include_in_schema=False)

@@ -134,6 +134,37 @@ class Tokens(Given):
     tokens: list[Token]
 
 
+class AuditEvent(Given):
+    """Something that was done, or refused."""
+
+    id: int
+    at: datetime
+    who: str = Field(description="An e-mail address as it was then; `operator`: a command; `hub`: the hub itself.")
+    account_id: int | None
+    verb: str
+    outcome: Literal["ok", "refused"]
+    kind: str = Field(description="What `thing` is: job, model, dataset, token, session, account, pool, device.")
+    thing: str
+    door: str = Field(description="`pages`, `api`, `aihub`, `agent`, `files` or `command`.")
+    address: str = Field(description="Where the request came from.")
+    token_id: str = Field(description="The token that it was done with, never its secret.")
+    session_id: str
+    details: dict[str, Any]
+
+
+class AuditEvents(Given):
+    """A page of the audit log, newest first."""
+
+    events: list[AuditEvent]
+    next: str | None = Field(description="The next page's `before`; null: this was the last.")
+
+
+class OwnEvents(Given):
+    """The newest of what the account did, or was done to it."""
+
+    events: list[AuditEvent]
+
+
 class JoinTokenAsked(Asked):
     """A join token to be made."""
 

@@ -28,6 +28,7 @@ from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session
 from dynolab.hub.usecases.find_account import find_account
+from dynolab.hub.usecases.find_audit import find_own_events
 from dynolab.hub.usecases.find_devices import find_devices
 from dynolab.hub.usecases.find_organisations import find_organisations
 from dynolab.hub.usecases.find_pools import find_trusted
@@ -145,6 +146,7 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
         usage=await read_usage(hub, account, account.project_id if account.is_bound else None),
         sessions=await find_sessions(hub, account),
         trusted=await find_trusted(hub, account),
+        events=await find_own_events(hub, account),
         kinds=tuple(PREFIXES),
         flash=read_flash(request),
         made=made,

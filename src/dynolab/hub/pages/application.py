@@ -17,6 +17,7 @@ from dynolab.hub.pages import (
     account,
     add_device,
     assets,
+    audit,
     board_health,
     compare,
     compare_outputs,
@@ -65,6 +66,7 @@ ROOMS = (
     devices,
     add_device,
     account,
+    audit,
     assets,
     wheels,
 )

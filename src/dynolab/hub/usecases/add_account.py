@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account
+from dynolab.hub.usecases.audit import OPERATOR, note
 from dynolab.hub.usecases.base import Hub, checked_name
 from dynolab.hub.usecases.make_token import TokenTerms, make_token
 from dynolab.hub.usecases.share_access import EMAIL
@@ -25,9 +26,13 @@ async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = Fal
     values = {**named, "is_admin": is_admin}
     made = insert(account).values(values).on_conflict_do_nothing().returning(account.c.id)
     alike = select(account.c.email).where(func.lower(account.c.email) == email.lower())
-    async with hub.database.single() as connection:
-        if await connection.scalar(alike) is not None or await connection.scalar(made) is None:
+    async with hub.database.begin() as connection:
+        new = None if await connection.scalar(alike) is not None else await connection.scalar(made)
+        if new is None:
             raise Conflict(f"there is an account {email} already", hint="`dynolab hub account token` makes a new token")
+        await note(
+            connection, "account.make", "account", new, who=OPERATOR, details={"email": email, "admin": is_admin}
+        )
     terms = TokenTerms(made_by="operator")
     return await make_token(hub, email=email, kind="user", label="made with the account", terms=terms)
 

@@ -63,6 +63,8 @@ class Limits:
     orphan_age_s: float = 3600.0
     run_s: float = 3600.0
     """How long an attempt of a job without a deadline may run."""
+    audit_kept: timedelta | None = timedelta(days=365)
+    """How long rows of the audit log are kept; None: for ever."""
     token_life: timedelta | None = None
     """How long a new token is good where nobody says; None: for ever."""
     token_life_max: timedelta | None = None

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Forbidden, NotFound
 from dynolab.hub.store.tables import device, pool
 from dynolab.hub.usecases import bounds
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.board_health import health_columns, health_of
 from dynolab.hub.usecases.find_devices import board_queue
@@ -28,6 +29,7 @@ async def quarantine_board(hub: Hub, account: Account, device_id: str, *, reason
     async with hub.database.begin() as connection:
         await _owned(connection, account, device_id)
         await _set(connection, device_id, Health("quarantined", reason.strip() or BY_HAND, by=account.email))
+        await note(connection, "device.quarantine", "device", device_id, details={"reason": reason.strip()})
 
 
 async def release_board(hub: Hub, account: Account, device_id: str, *, relearn: bool = False) -> None:
@@ -44,6 +46,7 @@ async def release_board(hub: Hub, account: Account, device_id: str, *, relearn: 
             anew = {"learns_from": func.now(), "drift": ""}
             await connection.execute(update(device).where(device.c.id == device_id).values(anew))
         await connection.execute(update(device).where(device.c.id == device_id).values(rests_until=None))
+        await note(connection, "device.release", "device", device_id, details={"relearn": relearn})
         await hub.queue.wake(connection, board_queue(device_id))
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import job, member, member_link, organisation, project
 from dynolab.hub.usecases.access import check_whole, full_name, standing_in
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_organisation import account_of
 from dynolab.hub.usecases.find_organisations import organisation_row, project_row
@@ -72,6 +73,8 @@ async def set_member(
         leaves = becomes is None and account_id == account.id
         await _check_name(connection, account, where, ROLES.get(before or ""), becomes, leaves=leaves)
         await _put(connection, where, account_id, becomes)
+        told = {"email": email, "role": role, "before": before, "in": where.name}
+        await note(connection, "member.change", "account", account_id, details=told)
         if before is not None and (becomes is None or becomes < ROLES[before]):
             await withdraw_jobs(hub, connection, job.c.account_id == account_id)
 
@@ -124,6 +127,9 @@ async def make_member_link(
         await connection.execute(delete(member_link).where(member_link.c.expires_at < func.now()))
         values = {**where.columns, "role": wanted.word, "digest": digest(secret), "made_by": account.id}
         await connection.execute(insert(member_link).values(**values, expires_at=func.now() + LINK_LIFE))
+        told = {"role": wanted.word, "in": where.name}
+        kind, place = ("project", where.project_id) if project else ("organisation", where.organisation_id)
+        await note(connection, "member.invite", kind, place, details=told)
 
 
 async def read_member_link(hub: Hub, secret: str) -> Joined:
@@ -142,6 +148,8 @@ async def follow_member_link(hub: Hub, account: Account, secret: str) -> Joined:
         before = ROLES.get(await connection.scalar(select(member.c.role).where(*mine).with_for_update()) or "")
         if before is None or before < ROLES[row.role]:
             await _put(connection, where, account.id, ROLES[row.role])
+        told = {"role": row.role, "in": where.name}
+        await note(connection, "member.join", "account", account.id, details=told)
         return _joined(row)
 
 

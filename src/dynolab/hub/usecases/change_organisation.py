@@ -12,6 +12,7 @@ from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import dataset, job, member, model, organisation, project
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.find_organisations import organisation_row, project_row
 from dynolab.hub.usecases.policy import Role, Standing, Verb, may
@@ -38,6 +39,8 @@ async def create_organisation(hub: Hub, account: Account, name: str, owner: str)
             raise Conflict(f"there is an organisation {name!r} already", hint="choose another name")
         first = {"organisation_id": values["id"], "account_id": owner_id, "role": Role.OWNER.word}
         await connection.execute(insert(member).values(first))
+        told = {"name": name, "owner": owner}
+        await note(connection, "organisation.make", "organisation", values["id"], details=told)
     return values["id"]
 
 
@@ -53,6 +56,7 @@ async def create_project(hub: Hub, account: Account, organisation_named: str, na
         made = upsert(project).values(**values, organisation_id=row.id).on_conflict_do_nothing().returning(project.c.id)
         if await connection.scalar(made) is None:
             raise Conflict(f"there is a project {row.name}.{name} already", hint="choose another name")
+        await note(connection, "project.make", "project", values["id"], details={"name": f"{row.name}.{name}"})
     return values["id"]
 
 
@@ -74,6 +78,7 @@ async def delete_project(hub: Hub, account: Account, named: str) -> None:
                     f"the project {row.full_name} is not empty: it has {table.name}s", hint="delete them first"
                 )
         await connection.execute(delete(project).where(project.c.id == row.id))
+        await note(connection, "project.delete", "project", row.id, details={"name": row.full_name})
     hub.signed_in.clear()
 
 
@@ -91,6 +96,7 @@ async def delete_organisation(hub: Hub, account: Account, named: str) -> None:
         ):
             raise Conflict(f"the organisation {row.name} has projects", hint="delete them first")
         await connection.execute(delete(organisation).where(organisation.c.id == row.id))
+        await note(connection, "organisation.delete", "organisation", row.id, details={"name": row.name})
 
 
 async def account_of(connection: AsyncConnection, email: str) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import DeviceLost, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool, pool_grant, token
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_attempt import give_back
 from dynolab.hub.usecases.find_devices import board_queue
@@ -51,6 +52,14 @@ async def change_pool(hub: Hub, account: Account, pool_id: str, change: PoolChan
             await _give(connection, account, pool_id, change.organisation)
         await withdraw_jobs(hub, connection, job.c.pool_id == pool_id)
         await _put_out(hub, connection, pool_id)
+        told = {
+            "send": change.let_send,
+            "join": change.let_join,
+            "remove": change.remove,
+            "open": change.is_open,
+            "organisation": change.organisation,
+        }
+        await note(connection, "pool.change", "pool", pool_id, details=told)
     hub.announced.clear()
 
 

@@ -9,6 +9,7 @@ from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import job, trust
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.share_access import SHARED_MOST
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -28,6 +29,7 @@ async def trust_owner(hub: Hub, account: Account, email: str) -> None:
         count = await connection.scalar(select(func.count()).where(trust.c.account_id == account.id))
         if int(count or 0) > SHARED_MOST:
             raise SpecInvalid(f"more than {SHARED_MOST} accounts would be trusted")
+        await note(connection, "trust.add", "account", owner_id, details={"email": email})
 
 
 async def stop_trusting(hub: Hub, account: Account, email: str) -> None:
@@ -39,3 +41,4 @@ async def stop_trusting(hub: Hub, account: Account, email: str) -> None:
         if (await connection.execute(gone.returning(trust.c.owner_id))).one_or_none() is None:
             raise NotFound(f"{email!r} was not trusted with your models", hint="administrators of the hub always are")
         await withdraw_jobs(hub, connection, job.c.account_id == account.id)
+        await note(connection, "trust.remove", "account", details={"email": email})

@@ -7,6 +7,7 @@ from sqlalchemy import delete, or_, select
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, job, share
 from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.store_file import COLUMNS
@@ -27,4 +28,5 @@ async def delete_job(hub: Hub, account: Account, job_id: str) -> None:
         blobs = {blob for one in attempts for blob in one} | {row.result_blob_id, row.artifact_blob_id}
         await connection.execute(delete(share).where(or_(share.c.target_id == job_id, share.c.via == job_id)))
         await connection.execute(delete(job).where(job.c.id == job_id))
+        await note(connection, "job.delete", "job", job_id, details={"name": row.name})
     await free_blobs(hub, [one for one in blobs if one is not None])

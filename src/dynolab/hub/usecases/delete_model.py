@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import attempt, job, model, share, upload, upload_part
 from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, job_uses
 from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.submit_job import LIVE
@@ -24,6 +25,7 @@ async def delete_model(hub: Hub, account: Account, model_id: str) -> None:
     async with hub.database.begin() as connection:
         row = await find_owned(connection, model, model_id, account, "delete", lock="own")
         keys = await mark_deleted(hub, connection, model, row)
+        await note(connection, "model.delete", "model", model_id, details={"name": row.name})
     await hub.blobs.delete(keys)
     await free_blobs(hub, [row.blob_id] if row.blob_id else [])
 

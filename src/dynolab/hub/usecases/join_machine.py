@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, Forbidden, SpecInvalid, Unauthorized
 from dynolab.hub.store.tables import account, device, join_token, token
 from dynolab.hub.usecases import bounds
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Hub, checked_name, new_id
 from dynolab.hub.usecases.check_protocol import check_protocol
 from dynolab.hub.usecases.make_token import check_number, checked_life
@@ -97,3 +98,5 @@ async def _use(connection: AsyncConnection, row: Row[Any], asked: JoinRequest, l
         raise SpecInvalid("the machine's token is in use", hint="let it make another one")
     used = update(join_token).where(join_token.c.id == row.id)
     await connection.execute(used.values(token_id=made, used_at=func.now()))
+    told = {"token": made, "device": asked.device_id, "name": label}
+    await note(connection, "join-token.use", "join-token", row.id, account_id=row.account_id, details=told)

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.hub.store.tables import token
+from dynolab.hub.usecases.audit import refusals_noted
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.check_password import check_password
 from dynolab.hub.usecases.make_token import TokenTerms, checked_life, insert_token
@@ -22,7 +23,8 @@ no use for the one before, and does not say so."""
 
 async def log_in(hub: Hub, email: str, password: str) -> str:
     """The secret of a new API token. Raises what :func:`check_password` raises."""
-    proven = await check_password(hub, email, password)
+    async with refusals_noted(hub, "token.make", who=email, way="password"):
+        proven = await check_password(hub, email, password)
     async with hub.database.begin() as connection:
         forgotten = await _forget(connection, proven.account_id)
         terms, life = TokenTerms(made_by="password"), checked_life(hub, None)

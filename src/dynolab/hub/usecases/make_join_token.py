@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select
 from dynolab.errors import Conflict
 from dynolab.hub.store.tables import join_token
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.make_token import SECRET_BYTES
 from dynolab.hub.usecases.sign_in import digest
@@ -37,4 +38,5 @@ async def make_join_token(hub: Hub, account: Account, name: str = "") -> tuple[s
                 f"{OPEN_MOST} join tokens wait for their machines already", hint="each is over after an hour"
             )
         await connection.execute(insert(join_token).values(**values, expires_at=func.now() + JOIN_LIFE))
+        await note(connection, "join-token.make", "join-token", made, details={"name": name})
     return made, secret

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import OPERATOR, note
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.place import find_project
 from dynolab.hub.usecases.scopes import checked_scopes
@@ -140,4 +141,12 @@ async def insert_token(
     more = {"scopes": checked_scopes(kind, terms.scopes), "made_by": terms.made_by, "project_id": project_id}
     end = None if life is None else func.now() + life
     made = insert(token).values(**values, **more, by_password=by_password, expires_at=end).returning(*SHOWN)
-    return (await connection.execute(made)).one(), secret
+    row = (await connection.execute(made)).one()
+    told = {"label": label, "of": kind, "scopes": row.scopes, "way": terms.made_by, "expires_at": row.expires_at}
+    await note(connection, "token.make", "token", row.id, account_id=owner, who=_maker(terms), details=told)
+    return row, secret
+
+
+def _maker(terms: TokenTerms) -> str:
+    """Who makes it, where that is not whom it belongs to."""
+    return OPERATOR if terms.made_by in ("operator", "first start") else ""

@@ -14,6 +14,8 @@ from dynolab.hub.store.links import READ_LIFE_S, UPLOAD_LIFE_S, Link
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, dataset, job, model, session, token
 from dynolab.hub.usecases.access import find_visible
+from dynolab.hub.usecases.asking import asking
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 
 TABLES = {"model": model, "dataset": dataset, "artifact": job, "log": job}
@@ -61,6 +63,9 @@ async def open_read(hub: Hub, text: str) -> str:
         account = await _holder(connection, link.holder)
         row = await find_visible(connection, TABLES[link.verb], link.target, account)
         blob_id = await _blob_id(connection, link, row)
+        if blob_id is not None and row.account_id != account.id:  # by others than its owner, who needs no witness
+            kind = TABLES[link.verb].name
+            await note(connection, f"{link.verb}.download", kind, link.target)
     if blob_id is None:
         raise NotFound("this file is gone")
     return blob_id
@@ -100,12 +105,15 @@ async def _holder(connection: AsyncConnection, holder: str) -> Account:
     row = (await connection.execute(found)).one_or_none()
     if row is None:
         raise _invalid()
-    held = id if kind == "token" else ""
+    token_id, session_id = (id, "") if kind == "token" else ("", id)
+    if (request := asking.get()) is not None:
+        request.noted(row.id, row.email, token_id=token_id, session_id=session_id)
     return Account(
         row.id,
         row.email,
         row.name,
-        held,
+        token_id,
+        session_id,
         is_admin=row.is_admin,
         project_id=row.project_id,
         is_bound=row.project_id is not None,

@@ -12,6 +12,7 @@ from sqlalchemy.sql import Select
 
 from dynolab.errors import SpecInvalid, Unauthorized
 from dynolab.hub.store.tables import account, invitation, session, token
+from dynolab.hub.usecases.audit import note, refusals_noted
 from dynolab.hub.usecases.base import Hub, new_id
 from dynolab.hub.usecases.check_password import check_password
 from dynolab.hub.usecases.make_token import SECRET_BYTES
@@ -25,7 +26,8 @@ Way = Literal["token", "password", "link", "oidc"]
 
 async def open_by_token(hub: Hub, secret: str, browser: str) -> str:
     """What the browser keeps. It ends with the token. Raises :class:`Unauthorized`."""
-    found = await sign_in(hub, f"token {secret}", kind="user", any_scope=True)
+    async with refusals_noted(hub, "session.open", way="token"):
+        found = await sign_in(hub, f"token {secret}", kind="user", any_scope=True)
     async with hub.database.begin() as connection:
         good = select(token.c.id).where(token.c.id == found.token_id, token.c.revoked_at.is_(None))
         if not await _still(connection, good):
@@ -35,7 +37,8 @@ async def open_by_token(hub: Hub, secret: str, browser: str) -> str:
 
 async def open_by_password(hub: Hub, email: str, password: str, browser: str) -> str:
     """What the browser keeps. It ends when the password changes. Raises what :func:`check_password` raises."""
-    proven = await check_password(hub, email, password)
+    async with refusals_noted(hub, "session.open", who=email, way="password"):
+        proven = await check_password(hub, email, password)
     async with hub.database.begin() as connection:
         good = select(account.c.id).where(
             account.c.id == proven.account_id, account.c.password_hash == proven.password_hash
@@ -49,7 +52,11 @@ async def open_by_invitation(hub: Hub, secret: str, browser: str) -> str:
     """What the browser keeps; the invitation is gone with that. Raises :class:`Unauthorized`."""
     key = digest(secret)
     good = invitation.c.digest == key, invitation.c.expires_at > func.now()
-    async with hub.sign_in_throttle.counted("secret", key), hub.database.begin() as connection:
+    async with (
+        refusals_noted(hub, "session.open", way="link"),
+        hub.sign_in_throttle.counted("secret", key),
+        hub.database.begin() as connection,
+    ):
         owner = await connection.scalar(delete(invitation).where(*good).returning(invitation.c.account_id))
         if owner is None:
             raise Unauthorized("the link is not valid, or was used, or is too old", hint="sign in with a token")
@@ -78,4 +85,12 @@ async def insert_session(
     end = func.least(func.now() + SESSION_LIFE, until)
     opened = insert(session).values(**values, way=way, browser=browser, expires_at=end)
     await connection.execute(opened)
+    await note(
+        connection,
+        "session.open",
+        "session",
+        values["id"],
+        account_id=owner,
+        details={"way": way, "browser": browser, "token": token_id},
+    )
     return secret

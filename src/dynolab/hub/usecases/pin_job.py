@@ -9,6 +9,7 @@ from sqlalchemy import Row, func, update
 
 from dynolab.hub.store.tables import job
 from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.quotas import Owner
 
@@ -19,6 +20,7 @@ async def pin_job(hub: Hub, account: Account, job_id: str, is_pinned: bool) -> N
         await find_owned(connection, job, job_id, account, "pin", lock="own")
         values = {"is_pinned": is_pinned, "updated_at": func.now()}
         await connection.execute(update(job).where(job.c.id == job_id).values(values))
+        await note(connection, "job.pin", "job", job_id, details={"pinned": is_pinned})
 
 
 async def find_end(hub: Hub, row: Row[Any]) -> datetime | None:

@@ -18,6 +18,7 @@ from dynolab.errors import Forbidden, RateLimited, TooLarge
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import blob, dataset, device_use, job, model, organisation, project, upload
 from dynolab.hub.usecases.access import full_name
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 
 RETRY_AFTER_S = 20
@@ -134,6 +135,9 @@ async def set_bounds(hub: Hub, owner: Owner, **values: int | None) -> None:
     table, id = (accounts, owner.account_id) if owner.in_project is None else (project, owner.in_project)
     async with hub.database.begin() as connection:
         await connection.execute(update(table).where(table.c.id == id).values(values))
+        kind = "account" if owner.in_project is None else "project"
+        told = {name: "as the hub" if value is None else value for name, value in values.items()}
+        await note(connection, "quota.change", kind, id, details=told)
 
 
 async def _bounds(hub: Hub, connection: AsyncConnection, owner: Owner) -> Bounds:

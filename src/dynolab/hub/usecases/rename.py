@@ -6,6 +6,7 @@ from sqlalchemy import Table, func, update
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.usecases.access import find_owned
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, checked_name
 
 
@@ -16,5 +17,8 @@ async def rename(hub: Hub, account: Account, table: Table, target_id: str, name:
         raise SpecInvalid(f"a {table.name}'s name cannot be empty")
     changed = {"updated_at": func.now()} if "updated_at" in table.c else {}
     async with hub.database.begin() as connection:
-        await find_owned(connection, table, target_id, account, "rename", lock="own")
+        row = await find_owned(connection, table, target_id, account, "rename", lock="own")
+        await note(
+            connection, f"{table.name}.rename", table.name, target_id, details={"name": kept, "before": row.name}
+        )
         await connection.execute(update(table).where(table.c.id == target_id).values(name=kept, **changed))

@@ -14,6 +14,7 @@ from dynolab.errors import Conflict
 from dynolab.hub.store.tables import device, probe
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.announce_device import announce_device
+from dynolab.hub.usecases.audit import ITSELF, note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.board_health import health_columns, health_of
 from dynolab.hub.usecases.check_protocol import check_protocol
@@ -59,6 +60,8 @@ async def report_probe(hub: Hub, agent: Account, report: ProbeReport) -> ProbeAn
         changes: dict[str, object] = {**health_columns(now), "drift": told}
         if now.state != before.state:
             changes["health_since"] = func.now()
+            told_of = {"state": now.state, "before": before.state, "why": now.why}
+            await note(connection, "device.health", "device", row.id, who=ITSELF, details=told_of)
         await connection.execute(update(device).where(device.c.id == row.id).values(**changes))
     _tell(row, now.state, judgement, told)
     return ProbeAnswer(now.state, now.why, again_in_s(now, judgement), cool_celsius(history))

@@ -9,6 +9,7 @@ from dynolab.errors import NotFound
 from dynolab.hub.scheduling.queue import CHANNEL
 from dynolab.hub.store.tables import session, token
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 
 
@@ -26,6 +27,7 @@ async def revoke_token(hub: Hub, account: Account, token_id: str) -> None:
             raise NotFound(f"there is no token {token_id!r}", hint="`GET tokens` lists yours")
         await connection.execute(delete(session).where(session.c.token_id == token_id))
         await tell_revoked(connection, token_id)
+        await note(connection, "token.revoke", "token", token_id)
     hub.signed_in.clear()  # at once here; other replicas hear of it
 
 

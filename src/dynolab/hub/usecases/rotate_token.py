@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import token
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.make_token import PREFIXES, SECRET_BYTES, SHOWN, checked_life
 from dynolab.hub.usecases.revoke_token import tell_revoked
@@ -103,6 +104,8 @@ async def _rotate(
     }
     changed = update(token).where(token.c.id == row.id).values(values).returning(*SHOWN)
     made = (await connection.execute(changed)).one()
+    told = {"of": row.kind, "expires_at": made.expires_at, "previous_until": until}
+    await note(connection, "token.rotate", "token", row.id, details=told)
     await tell_revoked(connection, row.id)  # replicas that know the old secret ask again how long it is good
     return made
 

@@ -22,11 +22,15 @@ _SUBMITS = (
     ("POST", r"/api/v1/models/[^/]+/multipart_upload/"),
     ("PATCH", r"/api/v1/(datasets|jobs)/[^/]+/"),
     ("POST", r"/submit(/uploads/.+)?"),
-    ("POST", r"/jobs/(selected|[^/]+)/(rerun|cancel|compare|compare-outputs|rename)"),
+    ("POST", r"/jobs/(selected|[^/]+)/(rerun|cancel|rename|pin)"),
     ("POST", r"/(models|datasets)/[^/]+/rename"),
 )
 """What gives the hub work, and names to what one has; all else that changes something needs ``manage``."""
 _SUBMIT = re.compile("|".join(f"{verb} {path}" for verb, path in _SUBMITS))
+_LOOKS = re.compile(r"/choose-project|/jobs/selected/compare(-outputs)?")
+"""Forms that only choose what is looked at."""
+_AUDIT = re.compile(r"/(api/hub/v1/)?audit(/|$)")
+"""What everybody did is for tokens that may do everything, too."""
 OWN = re.compile(r"POST /api/hub/v1/tokens/own/rotate")
 """What any token may do with itself."""
 
@@ -35,7 +39,9 @@ def needed(method: str, path: str) -> str | None:
     """The scope that a request needs; None: any will do."""
     if path.startswith("/api/agent/"):
         return AGENT
-    if method in _READS:
+    if _AUDIT.match(path):
+        return MANAGE
+    if method in _READS or _LOOKS.fullmatch(path):
         return READ
     asked = f"{method} {path}"
     if OWN.fullmatch(asked):

@@ -8,6 +8,7 @@ from dynolab.errors import Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import session
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import note, note_refused
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.check_password import PASSWORD_MOST
 
@@ -29,6 +30,7 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
     if known is not None:
         async with hub.sign_in_throttle.counted("password", account.email):
             if not await hub.passwords.fits(account.email, known, (current or "")[:PASSWORD_MOST]):
+                await note_refused(hub, "account.password", "account", account.id, why="the current password is wrong")
                 raise Forbidden(
                     "the current password is wrong or was not sent", hint="whoever runs the hub can set another one"
                 )
@@ -62,3 +64,6 @@ async def _keep(hub: Hub, email: str, password: str | None, *, stays: str = "") 
         if owner is None:
             raise NotFound(f"there is no account {email!r}", hint="`dynolab hub account add` makes one")
         await connection.execute(delete(session).where(session.c.account_id == owner, session.c.id != stays))
+        await note(
+            connection, "account.password", "account", owner, details={"what": "removed" if password is None else "set"}
+        )

@@ -13,6 +13,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as owners
 from dynolab.hub.store.tables import dataset, job, model, share
 from dynolab.hub.usecases.access import allowed_among, find_owned, find_visible
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, job_uses
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
 
@@ -47,8 +48,10 @@ async def change_sharing(
         row = await find_owned(connection, table, target_id, account, "share", lock="own")
         if remove:
             await _end(hub, connection, target_id, share.c.email.in_(list(remove)))
+            await note(connection, f"{table.name}.unshare", table.name, target_id, details={"emails": list(remove)})
         if add:
             await _grant(connection, account, table, row, list(dict.fromkeys(add)))
+            await note(connection, f"{table.name}.share", table.name, target_id, details={"emails": list(add)})
         known = set((await connection.execute(select(owners.c.email).where(owners.c.email.in_(list(add))))).scalars())
     return [email for email in add if email not in known]
 
@@ -58,6 +61,7 @@ async def stop_sharing(hub: Hub, account: Account, table: Table, target_id: str)
     async with hub.database.begin() as connection:
         await find_owned(connection, table, target_id, account, "share", lock="own")
         await _end(hub, connection, target_id)
+        await note(connection, f"{table.name}.unshare", table.name, target_id, details={"emails": "all"})
 
 
 def checked_emails(emails: Sequence[str]) -> None:

@@ -14,7 +14,9 @@ from sqlalchemy import Row, false, func, or_, select, update
 from dynolab.errors import Unauthorized
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.asking import asking
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, CachedAccount, Hub
+from dynolab.hub.usecases.rate_limit import RateLimit
 from dynolab.hub.usecases.scopes import check_scope, held
 
 KNOWN_S = 5.0
@@ -23,6 +25,8 @@ KNOWN_MOST = 10_000
 ANOTHER = "make another on the page /account/, or with `dynolab hub account token`"
 USED_EVERY = timedelta(minutes=5)
 """How often it is written down that a token is used: an agent that works sends something every few seconds."""
+_late = RateLimit(1 / USED_EVERY.total_seconds(), 0.0)
+"""By token: uses of what is good no more that are written down."""
 
 
 def digest(secret: str) -> str:
@@ -119,13 +123,30 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
             hint="`dynolab hub account token` makes a new one, or the page /account/",
         )
     if row.ended:
+        await _note_late(hub, row, "expired")
         raise Unauthorized(f"the token {row.token_id} expired at {row.expires_at:%Y-%m-%d %H:%M} UTC", hint=ANOTHER)
     if row.is_old and row.replaced:
+        await _note_late(hub, row, "rotated")
         raise Unauthorized(
             f"the token {row.token_id} was rotated: this secret was good until {row.previous_until:%Y-%m-%d %H:%M} UTC",
             hint="use the new secret, or make another token on the page /account/",
         )
     return row
+
+
+async def _note_late(hub: Hub, row: Row[Any], why: str) -> None:
+    """Note that somebody uses what is good no more, once in a while."""
+    if _late.count(row.token_id):
+        return
+    async with hub.database.begin() as connection:
+        told = {"why": why}
+        await note(
+            *(connection, "token.use", "token", row.token_id),
+            account_id=row.id,
+            who=row.email,
+            outcome="refused",
+            details=told,
+        )
 
 
 def rotate_after(row: Row[Any]) -> datetime | None:

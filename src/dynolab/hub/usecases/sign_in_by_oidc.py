@@ -14,6 +14,7 @@ from dynolab.errors import NotFound
 from dynolab.hub.oidc_settings import OidcSettings
 from dynolab.hub.store.oidc_flow import Flow
 from dynolab.hub.store.tables import account, identity
+from dynolab.hub.usecases.audit import note, refusals_noted
 from dynolab.hub.usecases.base import Hub, SignInProvider
 from dynolab.hub.usecases.open_session import insert_session
 from dynolab.hub.usecases.share_access import EMAIL
@@ -54,7 +55,7 @@ async def complete(hub: Hub, cookie: str, answer: Mapping[str, str], redirect_ur
     flow = there.flows.read(cookie)
     if flow is None:
         raise refused("state", "the browser brought no sign-in that was begun here lately")
-    async with hub.sign_in_throttle.counted("secret", digest(cookie)):
+    async with refusals_noted(hub, "session.open", way="oidc"), hub.sign_in_throttle.counted("secret", digest(cookie)):
         person = await there.provider.redeem(answer, flow, redirect_uri)
         _check_person(person, there.provider.settings)
         async with hub.database.begin() as connection:
@@ -86,6 +87,7 @@ async def _account_of(connection: AsyncConnection, person: Person, settings: Oid
         owner = await _by_address(connection, person, settings)
         values = {"issuer": person.issuer, "subject": person.subject, "account_id": owner}
         await connection.execute(upsert(identity).values(values).on_conflict_do_nothing())
+        await note(connection, "account.link", "account", owner, account_id=owner, details={"issuer": person.issuer})
     # Locked: of two browsers that the same person signs in with at once, one changes the account after the other.
     found = select(identity, account.c.is_admin).join(account).where(*key).with_for_update()
     row = (await connection.execute(found)).one()
@@ -109,7 +111,11 @@ async def _by_address(connection: AsyncConnection, person: Person, settings: Oid
         raise refused("no-account", f"there is no account {email}, and signing in makes none")
     if not found:
         values: dict[str, Any] = {"email": email, "name": person.name or email.partition("@")[0]}
-        await connection.execute(upsert(account).values(values).on_conflict_do_nothing())
+        made = upsert(account).values(values).on_conflict_do_nothing().returning(account.c.id)
+        if (new := await connection.scalar(made)) is not None:
+            await note(
+                connection, "account.make", "account", new, account_id=new, details={"email": email, "way": "oidc"}
+            )
         found = (await connection.execute(alike)).scalars().all()  # another browser may have been quicker
     if len(found) > 1:
         raise refused("taken", f"several accounts have the address {email}, written in different ways")
@@ -138,3 +144,12 @@ async def _keep_admin(connection: AsyncConnection, row: Row[Any], settings: Oidc
     of = identity.c.issuer == row.issuer, identity.c.subject == row.subject
     await connection.execute(update(account).where(account.c.id == row.account_id).values(is_admin=is_in))
     await connection.execute(update(identity).where(*of).values(gave_admin=is_in))
+    owner = row.account_id
+    await note(
+        connection,
+        "account.admin",
+        "account",
+        owner,
+        account_id=owner,
+        details={"admin": is_in, "group": settings.admin_group},
+    )

@@ -16,6 +16,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, dataset, job, live_log, project, share
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_organisations import project_row
 from dynolab.hub.usecases.free_blobs import free_blobs
@@ -40,9 +41,11 @@ async def keep_for(hub: Hub, account: Account, days: int | None, *, project_name
     async with hub.database.begin() as connection:
         if not project_named:
             await connection.execute(update(accounts).where(accounts.c.id == account.id).values(kept_days=days))
+            await note(connection, "retention.change", "account", account.id, details={"days": days or "for ever"})
             return
         row = await project_row(connection, account, project_named, Verb.MANAGE)
         await connection.execute(update(project).where(project.c.id == row.id).values(kept_days=days))
+        await note(connection, "retention.change", "project", row.id, details={"days": days or "for ever"})
 
 
 async def sweep_retention(hub: Hub) -> None:
