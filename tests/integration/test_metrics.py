@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from dynolab.errors import DeviceLost
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
 from dynolab.testing.running_hub import RunningHub
 
+get = partial(httpx.get, timeout=60)
+post = partial(httpx.post, timeout=60)
+request = partial(httpx.request, timeout=60)
 TOKEN = "a-token-of-these-tests"
 ENVIRONMENT = {"DYNOLAB_METRICS_TOKEN": TOKEN, "DYNOLAB_LEASE_S": "1"}
 BOARD = DeviceOffer(id="board-1", name="board", os="1", attributes=("os:linux", "framework:onnx"))
@@ -33,7 +37,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def scraped(hub: RunningHub) -> Samples:
     """All samples, by name and labels."""
-    answer = httpx.get(f"{hub.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+    answer = get(f"{hub.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     answer.raise_for_status()
     families = text_string_to_metric_families(answer.text)
     return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples}
@@ -60,7 +64,7 @@ def model(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def submit(hub: RunningHub, model: Any, name: str = BOARD.name) -> str:
     body = {"model_id": model.model_id, "device": {"name": name}}
-    answer = httpx.post(f"{hub.url}/api/hub/v1/jobs", json=body, headers={"Authorization": f"Bearer {hub.token}"})
+    answer = post(f"{hub.url}/api/hub/v1/jobs", json=body, headers={"Authorization": f"Bearer {hub.token}"})
     answer.raise_for_status()
     return str(answer.json()["id"])
 
@@ -68,7 +72,7 @@ def submit(hub: RunningHub, model: Any, name: str = BOARD.name) -> str:
 @pytest.mark.parametrize("sent", ["", "Bearer", "Bearer wrong-token-of-those", f"Basic {TOKEN}", "user", "agent"])
 def test_only_the_scrape_token_opens_them(hub: RunningHub, sent: str) -> None:
     given = {"user": f"Bearer {hub.token}", "agent": f"Bearer {hub.agent_token}"}.get(sent, sent)
-    answer = httpx.get(f"{hub.url}/metrics", headers={"Authorization": given} if given else {})
+    answer = get(f"{hub.url}/metrics", headers={"Authorization": given} if given else {})
     assert (answer.status_code, answer.json()["code"]) == (401, "Unauthorized")
     assert "dynolab_" not in answer.text
 
@@ -126,7 +130,7 @@ def test_an_agent_that_is_lost_is_counted(hub: RunningHub, door: HubDoor, client
     assert door.claim(ClaimRequest(AGENT_PROTOCOL, BOARD, 10.0)) is not None
     until(hub, "dynolab_leases_expired_total", lost + 1)
     until(hub, "dynolab_attempts_total", 1, outcome="lost", reason="DeviceLost")
-    httpx.post(f"{hub.url}/api/hub/v1/jobs/{job}/cancel", headers={"Authorization": f"Bearer {hub.token}"})
+    post(f"{hub.url}/api/hub/v1/jobs/{job}/cancel", headers={"Authorization": f"Bearer {hub.token}"})
     until(hub, "dynolab_job_transitions_total", 1, kind="profile", state="cancelled")
 
 
@@ -141,7 +145,7 @@ def test_what_waits_and_what_the_boards_are_at_is_told(hub: RunningHub, door: Hu
     assert value(found, "dynolab_devices", state="free", health="unfit") == 1
     assert value(found, "dynolab_fleet_known") == 1
     for job in jobs:
-        httpx.post(f"{hub.url}/api/hub/v1/jobs/{job}/cancel", headers={"Authorization": f"Bearer {hub.token}"})
+        post(f"{hub.url}/api/hub/v1/jobs/{job}/cancel", headers={"Authorization": f"Bearer {hub.token}"})
     end = time.monotonic() + 60
     while ("dynolab_queue_jobs", (("pool", "other board"),)) in scraped(hub):
         assert time.monotonic() < end, "a pool in which nobody waits has no series"
@@ -164,8 +168,8 @@ def test_labels_hold_no_id_address_or_path_of_anybody(hub: RunningHub, model: An
     secret = {"Authorization": f"Bearer {hub.token}"}
     for path in ("/nothing/here/at-all", f"/api/hub/v1/models/{model.model_id}", f"/models/{model.model_id}/",
                  f"/api/hub/v1/nothing/{model.model_id}", f"/api/v1/models/{model.model_id}/"):  # fmt: skip
-        httpx.get(hub.url + path, headers=secret)
-    httpx.request("BREW", hub.url + "/healthz")
+        get(hub.url + path, headers=secret)
+    request("BREW", hub.url + "/healthz")
     found = scraped(hub)
     texts = {text for _, labels in found for _, text in labels}
     assert not [text for text in texts if model.model_id in text or "@" in text or "at-all" in text or "BREW" in text]
@@ -179,7 +183,7 @@ def test_without_a_token_there_are_none(tmp_path: Path, postgres: Any) -> None:
     with running_hub(
         tmp_path / "hub", "--no-agent", environment={"DYNOLAB_DATABASE_URL": postgres.dsn, "DYNOLAB_METRICS_TOKEN": ""}
     ) as closed:
-        answer = httpx.get(f"{closed.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = get(f"{closed.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         assert answer.status_code == 404
         assert "DYNOLAB_METRICS_TOKEN" in answer.json()["hint"]
 
@@ -227,7 +231,7 @@ def prometheus(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def asked(address: str, query: str) -> list[dict[str, Any]]:
     """What Prometheus answers to a query."""
     try:
-        answer = httpx.get(f"{address}/api/v1/query", params={"query": query})
+        answer = get(f"{address}/api/v1/query", params={"query": query})
     except httpx.TransportError:
         return []
     document = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else {}
@@ -238,7 +242,7 @@ def asked(address: str, query: str) -> list[dict[str, Any]]:
 def test_a_real_prometheus_scrapes_the_hub_as_the_docs_say(prometheus: str) -> None:
     [build] = asked(prometheus, "dynolab_build_info")
     assert build["metric"]["schema"]
-    rules = httpx.get(f"{prometheus}/api/v1/rules").json()["data"]["groups"]
+    rules = get(f"{prometheus}/api/v1/rules").json()["data"]["groups"]
     assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
     assert sum(len(group["rules"]) for group in rules) >= 8
 

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -24,25 +25,27 @@ from dynolab.spec import codec
 from dynolab.testing.running_hub import RunningHub
 from dynolab.testing.sample import sample_profile
 
+get = partial(httpx.get, timeout=60)
+
 
 def test_the_hub_makes_its_schema(hub: RunningHub) -> None:
-    assert httpx.get(f"{hub.url}/healthz").json() == {"status": "ok"}
+    assert get(f"{hub.url}/healthz").json() == {"status": "ok"}
     assert len(known()) >= 20
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "API token"), ("zh", "令牌")])
 def test_pages_have_their_templates_and_texts(hub: RunningHub, language: str, words: str) -> None:
-    page = httpx.get(f"{hub.url}/sign-in", headers={"Accept-Language": language})
+    page = get(f"{hub.url}/sign-in", headers={"Accept-Language": language})
     assert page.status_code == 200
     assert words in page.text
     assets = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page.text)
     assert assets
     for asset in assets:
-        assert httpx.get(hub.url + asset).status_code == 200, asset
+        assert get(hub.url + asset).status_code == 200, asset
 
 
 def test_the_pages_of_somebody_who_is_signed_in(hub: RunningHub) -> None:
-    with httpx.Client(base_url=hub.url, follow_redirects=True) as browser:
+    with httpx.Client(base_url=hub.url, follow_redirects=True, timeout=60) as browser:
         browser.post("/sign-in", data={"token": hub.token}, headers={"Sec-Fetch-Site": "same-origin"})
         for path in (
             "/jobs/",
@@ -58,13 +61,13 @@ def test_the_pages_of_somebody_who_is_signed_in(hub: RunningHub) -> None:
 
 
 def test_the_description_of_the_api(hub: RunningHub) -> None:
-    answer = httpx.get(f"{hub.url}/api/hub/v1/docs", headers={"Authorization": f"Bearer {hub.token}"})
+    answer = get(f"{hub.url}/api/hub/v1/docs", headers={"Authorization": f"Bearer {hub.token}"})
     assert answer.status_code == 200
     assert "<style" in answer.text
 
 
 def test_the_hub_serves_a_wheel_of_itself(hub: RunningHub) -> None:
-    answer = httpx.get(f"{hub.url}/wheels/dynolab-{dynolab.__version__}-py3-none-any.whl")
+    answer = get(f"{hub.url}/wheels/dynolab-{dynolab.__version__}-py3-none-any.whl")
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert {"dynolab/hub/pages/texts/zh.ftl", "dynolab/toolchains/locks/tflite.txt", "dynolab/py.typed"} <= set(names)
 
@@ -72,7 +75,7 @@ def test_the_hub_serves_a_wheel_of_itself(hub: RunningHub) -> None:
 def test_the_client_s_protocol(hub: RunningHub) -> None:
     from dynolab.hub.aihub.wire import public_api_pb2 as pb
 
-    answer = httpx.get(f"{hub.url}/api/v1/users/auth/user/", headers={"Authorization": f"token {hub.token}"})
+    answer = get(f"{hub.url}/api/v1/users/auth/user/", headers={"Authorization": f"token {hub.token}"})
     assert answer.status_code == 200
     assert pb.User.FromString(answer.content).email == "admin@localhost"
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import OFFER_NULL
 from dynolab.testing.running_hub import RunningHub, running_hub
 
+get = partial(httpx.get, timeout=60)
+post = partial(httpx.post, timeout=60)
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 """What the client of these tests says that it is doing: the example of W3C Trace Context."""
 
@@ -125,7 +128,7 @@ def traced(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         }
         with running_hub(tmp_path_factory.mktemp("hub"), environment=environment) as hub:
             job = submitted(hub, tmp_path_factory.mktemp("model") / "model.null")
-            httpx.get(f"{hub.url}/healthz")
+            get(f"{hub.url}/healthz")
             until(hub, job)
         yield Traced(receiver, job, hub.lines)  # both have ended, and sent what they had
 
@@ -140,7 +143,7 @@ def submitted(hub: RunningHub, path: Path) -> str:
         time.sleep(0.2)
     body = {"model_id": client.upload_model(path).model_id, "device": {"name": devices[0].name}}
     headers = {"Authorization": f"Bearer {hub.token}", "traceparent": f"00-{TRACE}-{SPAN}-01"}
-    answer = httpx.post(f"{hub.url}/api/hub/v1/jobs", json=body, headers=headers)
+    answer = post(f"{hub.url}/api/hub/v1/jobs", json=body, headers=headers)
     client.close()
     assert answer.is_success, answer.text
     return str(answer.json()["id"])
@@ -149,7 +152,7 @@ def submitted(hub: RunningHub, path: Path) -> str:
 def until(hub: RunningHub, job: str) -> None:
     """Wait for the job's end."""
     end, headers = time.monotonic() + 120, {"Authorization": f"Bearer {hub.token}"}
-    while (found := httpx.get(f"{hub.url}/api/hub/v1/jobs/{job}", headers=headers).json())["state"] != "done":
+    while (found := get(f"{hub.url}/api/hub/v1/jobs/{job}", headers=headers).json())["state"] != "done":
         assert found["state"] in ("queued", "preparing", "running"), found
         assert time.monotonic() < end
         time.sleep(0.2)
