@@ -45,7 +45,7 @@ class DirectTransfers:
         """``endpoint``: how clients reach the store, where that is not how the hub does. Raises :class:`SpecInvalid`, :class:`PluginMissing`."""
         if not url.startswith("s3://"):
             raise errors.SpecInvalid(
-                f"transfers = direct: {url} is no S3 store",
+                f"transfers = direct: {url or 'a folder'} is no S3 store",
                 hint='blobs_url = "s3://bucket/prefix", or transfers = "hub"',
             )
         self._bucket, _, prefix = url.removeprefix("s3://").partition("/")
