@@ -6,6 +6,7 @@ same, as W3C's ``traceparent``: an agent without traces of its own hands on what
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -67,6 +68,7 @@ def start(service: str, version: str) -> None:
             f"traces are asked for by {PREFIX}* variables, and {error.name} is not installed",
             hint="pip install 'dynolab[otel]', or OTEL_SDK_DISABLED=true",
         ) from error
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # of each batch that is lost, not of each try
     told = {"service.version": version}
     if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in os.environ.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
