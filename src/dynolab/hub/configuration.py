@@ -82,7 +82,7 @@ def _checked_option(name: str, value: object) -> _Read:
 
 def _from_environment() -> Iterator[tuple[str, _Read]]:
     for setting in SETTINGS:
-        if text := os.environ.get(setting.variable):
+        if text := os.environ.get(setting.variable, "").strip():
             try:
                 yield setting.name, _Read(setting.type.read(text), f"environment ({setting.variable})")
             except ValueError as error:
