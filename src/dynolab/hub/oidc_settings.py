@@ -34,7 +34,7 @@ def oidc_settings(settings: Settings) -> OidcSettings | None:
     """None: there is no provider. Raises :class:`SpecInvalid` for settings that do not go together."""
     if settings.oidc_issuer is None:
         return None
-    if settings.oidc_client_id is None:
+    if settings.oidc_client_id is None or not settings.oidc_client_id.strip():
         raise SpecInvalid(
             "oidc_issuer is set, oidc_client_id is not",
             hint="register the hub at the provider, with the redirect URI https://hub.example/sign-in/oidc/callback",
