@@ -128,8 +128,8 @@ def command(
     if simulate and toolchains_only:
         raise SpecInvalid("--simulate and --toolchains-only contradict each other", hint="start an agent for each")
     logs.configure(logs.chosen(), level=logging.INFO, text="agent: %(message)s")
-    for name in ("httpx", "opentelemetry", "urllib3"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for library in ("httpx", "opentelemetry", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     tracing.start("dynolab-agent", version("dynolab"))
     asked = Asked(url.rstrip("/"), token_file, join_token, name, join, toolchains_only, simulate)
     if devices:
