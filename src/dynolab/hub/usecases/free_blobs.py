@@ -39,6 +39,9 @@ async def free_blobs(hub: Hub, ids: Collection[str] | None = None) -> int:
     window = select(blob.c.id).where(blob.c.id > after).order_by(blob.c.id).limit(LOOKED_AT).subquery()
     async with hub.database.single() as connection:
         count, last = (await connection.execute(select(func.count(), func.max(window.c.id)))).one()
+    if last is None:  # the table's end
+        hub.looked_at[blob.name] = ""
+        return 0
     freed = await _free(hub, and_(blob.c.id > after, blob.c.id <= last, blob.c.created_at < func.now() - GRACE))
     hub.looked_at[blob.name] = last if count == LOOKED_AT else ""
     return freed
