@@ -139,8 +139,8 @@ async def _kill(site: Site, kills: random.Random, every_s: float) -> None:
     try:
         while True:
             await asyncio.sleep(every_s)
-            await asyncio.shield(site.kill(kills.randrange(len(site.hubs))))
             count += 1
+            await asyncio.shield(site.kill(kills.randrange(len(site.hubs))))
     finally:
         print(f"| replicas killed | {count} |", flush=True)
 

@@ -1,0 +1,269 @@
+"""What lets a hub grow: statements that touch a bounded number of rows, whichever number there is, and idle agents that cost none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pgqueuer")
+
+from sqlalchemy import event, func, select, text, update
+
+from dynolab.hub.store.prepared import driver
+from dynolab.hub.store.tables import attempt, device, job, share
+from dynolab.hub.usecases import free_blobs as freeing
+from dynolab.hub.usecases.announce_device import note_seen
+from dynolab.hub.usecases.claim_attempt import claim_attempt
+from dynolab.hub.usecases.end_attempt import sweep_leases
+from dynolab.hub.usecases.find_board_states import BoardFilter, count_board_states, find_board_states
+from dynolab.hub.usecases.find_device_lines import find_device_lines
+from dynolab.hub.usecases.find_jobs import JobFilter, find_jobs, page_ids, page_jobs
+from dynolab.hub.usecases.free_blobs import free_blobs
+from dynolab.hub.usecases.share_access import change_sharing
+from dynolab.hub.usecases.sweep_queues import sweep_queues
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest
+from dynolab.testing.bench import Bench, on_bench
+from dynolab.testing.databases import OwnDatabase
+
+Drill = Callable[[Bench], Awaitable[None]]
+Run = Callable[..., None]
+MANY = """INSERT INTO job (id, account_id, kind, name, model_id, device_name, device_os, state, created_at)
+          SELECT 'j' || :prefix || 'x' || n, :account, CASE WHEN n % 500 = 0 THEN 'compile' ELSE 'profile' END, 'net ' || n, :model, 'phone', '1',
+                 CASE WHEN n % 700 = 0 THEN 'failed' ELSE 'done' END, now() - n * interval '1 min' FROM generate_series(1, 20000) n"""
+
+
+@pytest.fixture
+def run(postgres: OwnDatabase, tmp_path: Path) -> Run:
+    def carry_out(drill: Drill, **settings: object) -> None:
+        on_bench(postgres, tmp_path, drill, **settings)
+
+    return carry_out
+
+
+@asynccontextmanager
+async def listening(bench: Bench) -> AsyncIterator[None]:
+    """The hub hears notices, as a running one does."""
+    task = asyncio.create_task(bench.hub.wakeups.listen())
+    while bench.hub.wakeups.revision is None:
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def buffers(bench: Bench, statement: Any) -> int:
+    """Pages that the database touches for it."""
+    compiled = statement.compile(dialect=bench.hub.database._engine.dialect, compile_kwargs={"literal_binds": True})
+    async with bench.hub.database.single() as connection:
+        rows = await driver(connection).fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT TEXT) {compiled}")
+    plan = "\n".join(row[0] for row in rows)
+    found = next(line for line in plan.splitlines() if "Buffers:" in line)
+    return sum(int(part.partition("=")[2]) for part in found.split() if part.startswith(("hit=", "read=")))
+
+
+async def filled(bench: Bench) -> None:
+    model = await bench.model()
+    async with bench.hub.database.begin() as connection:
+        await connection.execute(text(MANY), {"account": bench.user.id, "prefix": str(bench.user.id), "model": model})
+    async with bench.hub.database.single() as connection:
+        await driver(connection).execute("VACUUM ANALYZE job")
+
+
+PAGES = (
+    (JobFilter(), 200),
+    (JobFilter(kinds=["compile"]), 250),
+    (JobFilter(kinds=["link"]), 60),
+    (JobFilter(states=["failed"]), 250),
+    (JobFilter(project_id="none"), 60),
+    (JobFilter(creator="nobody@example.org"), 60),
+)
+"""Filters, and how many pages of 8 kB they may touch: the table of 20,000 jobs has some 600."""
+
+
+def test_a_page_of_jobs_touches_no_more_of_the_table_than_it_shows(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        await filled(bench)
+        for wanted, most in PAGES:
+            assert await buffers(bench, select(page_ids(bench.user, wanted, limit=51).c.id)) < most, wanted
+
+    run(drill)
+
+
+def test_more_jobs_than_are_counted_are_told_to_be_that_many(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        await filled(bench)
+        rows, total = await find_jobs(bench.hub, bench.user, JobFilter(), limit=10, offset=50)
+        assert ([row.id for row in rows][:2], total) == ([f"j{bench.user.id}x51", f"j{bench.user.id}x52"], 10_050)
+        rows, total = await find_jobs(bench.hub, bench.user, JobFilter(states=["failed"]), limit=20, offset=20)
+        assert (len(rows), total) == (8, 28)
+
+    run(drill)
+
+
+def test_what_is_shared_stands_in_ones_list_by_when_it_was_made(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        await filled(bench)
+        other = await bench.account()
+        names = [f"j{bench.user.id}x{number}" for number in (30, 10, 20)]
+        for name in names:
+            await change_sharing(bench.hub, bench.user, job, name, add=[other.email])
+        rows = await page_jobs(bench.hub, other, JobFilter(), limit=2)
+        assert [row.id for row in rows] == names[1:]
+        async with bench.hub.database.single() as connection:
+            same = (
+                select(func.count())
+                .join(job, job.c.id == share.c.target_id)
+                .where(share.c.target_id.in_(names), share.c.target_at == job.c.created_at)
+            )
+            assert await connection.scalar(same) == 3
+
+    run(drill)
+
+
+def test_an_idle_agent_asks_the_database_nothing_until_a_notice_comes(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        statements: list[str] = []
+        model = await bench.model()
+        async with listening(bench):
+            asked = ClaimRequest(AGENT_PROTOCOL, bench.offer())
+            assert await claim_attempt(bench.hub, bench.agent, asked) is None
+            event.listen(bench.hub.database._engine.sync_engine, "checkout", lambda *_: statements.append("checkout"))
+            for _ in range(5):
+                assert await claim_attempt(bench.hub, bench.agent, asked) is None
+            assert statements == []
+            job_id = await bench.submit(model)
+            found = await claim_attempt(bench.hub, bench.agent, replace(asked, wait_s=20.0))
+            assert found is not None
+            assert found.job_id == job_id
+
+    run(drill)
+
+
+def test_a_job_whose_notice_was_lost_is_found_by_the_sweep_of_queues(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        await bench.claim()
+        known = bench.hub.announced[bench.offer().id]
+        job_id = await bench.submit(await bench.model())
+        bench.hub.wakeups._heard_since, known.empty = (
+            0,
+            bench.hub.wakeups.notices,
+        )  # as if all was heard, and no notice had come
+        assert await bench.claim() is None
+        await sweep_queues(bench.hub)
+        assert (await bench.claimed()).job_id == job_id
+
+    run(drill)
+
+
+def test_devices_that_were_heard_of_are_noted_together_and_those_that_changed_elsewhere_forgotten(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        for board in (1, 2, 3):
+            await bench.claim(board)
+        names = [bench.offer(board).id for board in (1, 2, 3)]
+        async with bench.hub.database.begin() as connection:
+            await connection.execute(update(device).values(seen_at=func.now() - text("interval '1 hour'")))
+            await connection.execute(
+                update(device).where(device.c.id == names[1]).values(said="something else", unfit="no disk")
+            )
+        bench.hub.seen.update(names)
+        await note_seen(bench.hub)
+        states = await count_board_states(bench.hub, bench.user, BoardFilter(text=bench.name))
+        assert states == {"free": 2, "away": 1}
+        assert names[1] not in bench.hub.announced
+        await bench.claim(2)
+        assert (await bench.row(device, names[1])).unfit == ""
+
+    run(drill)
+
+
+def test_no_index_holds_what_a_heartbeat_changes(run: Run) -> None:
+    """So it is a heap-only tuple; `tests/benchmarks/hub_growth.py` counts them."""
+
+    async def drill(bench: Bench) -> None:
+        indexes = text("SELECT string_agg(indexdef, ' ') FROM pg_indexes WHERE tablename = :name")
+        async with bench.hub.database.single() as connection:
+            for table, columns in (("attempt", ("renewed_at", "progress")), ("device", ("seen_at", "attempt_id"))):
+                found = str(await connection.scalar(indexes, {"name": table}))
+                assert [one for one in columns if one in found] == []
+
+    run(drill)
+
+
+def test_one_replica_sweeps_leases_at_a_time_and_the_next_takes_over(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        await bench.claim()
+        await bench.submit(await bench.model())
+        claimed = await bench.claimed()
+        await sweep_leases(bench.hub)
+        own = set(bench.hub.swept)
+        assert own
+        bench.hub.swept.clear()
+        bench.hub.swept.add(1.0)  # as another replica's, which swept long ago
+        async with bench.hub.database.begin() as connection:
+            await connection.execute(update(attempt).values(renewed_at=func.now() - text("interval '1 hour'")))
+        await sweep_leases(bench.hub)
+        assert bench.hub.swept == {1.0}, "another has swept just now"
+        bench.hub.swept.update(own)
+        await sweep_leases(bench.hub)
+        assert bench.hub.swept.isdisjoint(own)
+        assert claimed.job_id
+
+    run(drill)
+
+
+def test_blobs_are_swept_a_window_at_a_time_and_all_in_turn(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drill(bench: Bench) -> None:
+        async with bench.hub.database.begin() as connection:
+            made = """INSERT INTO blob (id, bytes, keys, created_at) SELECT 'bwindow' || n, 1, ARRAY['attempts/none/' || n],
+                      now() - interval '2 h' FROM generate_series(1, 9) n"""
+            await connection.execute(text(made))
+        freed = [await free_blobs(bench.hub) for _ in range(100)]
+        assert sum(freed) >= 9
+        assert max(freed) <= 2
+        async with bench.hub.database.single() as connection:
+            assert await connection.scalar(text("SELECT count(*) FROM blob WHERE id LIKE 'bwindow%'")) == 0
+
+    monkeypatch.setattr(freeing, "LOOKED_AT", 2)
+    run(drill)
+
+
+def test_boards_come_in_pages_and_in_lines(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        for board in range(5):
+            await bench.claim(board)
+        wanted, seen, after = BoardFilter(name=bench.name), list[str](), ("", "")
+        while found := await find_board_states(bench.hub, bench.user, wanted, limit=2, after=after):
+            seen += [one.id for one in found]
+            after = found[-1].name, found[-1].id
+        assert seen == sorted(bench.offer(board).id for board in range(5))
+        [line] = await find_device_lines(bench.hub, bench.user, text=bench.name)
+        assert (line.name, line.os) == (bench.name, "1.0")
+        few = await find_board_states(bench.hub, bench.user, wanted, limit=9, of_each_model=3)
+        assert len(few) == 3
+
+    run(drill)
+
+
+def test_the_queue_keeps_no_log_and_notifies_nobody_else(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        heard: list[str] = []
+        async with bench.hub.database.single() as connection:
+            await driver(connection).add_listener("ch_pgqueuer", lambda *told: heard.append(told[3]))
+            await bench.claim()
+            job_id = await bench.submit(await bench.model())
+            await bench.finish(await bench.claimed())
+            assert await connection.scalar(text("SELECT count(*) FROM pgqueuer_log")) == 0
+            left = text("SELECT count(*) FROM pgqueuer WHERE payload = convert_to(:id, 'UTF8')")
+            assert await connection.scalar(left, {"id": job_id}) == 0
+            assert heard == []
+
+    run(drill)
