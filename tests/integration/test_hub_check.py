@@ -289,3 +289,11 @@ def test_a_check_finds_what_it_is_for(world: World, name: str, statements: list[
     assert found.problems[0].what
     assert found.problems[0].why
     assert found.hint
+
+
+@pytest.mark.parametrize(("times", "fine"), [(4, True), (21, False)])
+def test_attempts_that_found_their_board_in_use_have_a_limit_of_their_own(world: World, times: int, fine: bool) -> None:
+    added = [added_attempt("done", number, "failed") for number in range(2, times + 2)]
+    busy = """UPDATE attempt SET failure = '{"code": "DeviceBusy"}' WHERE job_id = :done AND number > 1"""
+    told = f"UPDATE job SET attempts = {times + 1} WHERE id = :done"
+    assert found_by(world.hub, [*added, busy, told], world.ids)["attempts-within-limit"].ok is fine

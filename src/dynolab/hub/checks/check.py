@@ -29,7 +29,7 @@ from dynolab.hub.store.connecting import APPLICATION, engine, told
 from dynolab.hub.store.database import is_away, known_version, newest
 from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.store.prepared import driver
-from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS
+from dynolab.hub.usecases.end_attempt import BUSY_MOST, MAX_ATTEMPTS
 from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S
 from dynolab.hub.usecases.free_blobs import GRACE
 from dynolab.hub.usecases.submit_job import KEY_LIFE
@@ -116,6 +116,7 @@ def parameters(settings: Settings, replicas: Sequence[Replica], at: datetime) ->
         "orphan_age_s": settings.orphan_age_s,
         "data_max_bytes": settings.data_max_bytes,
         "max_attempts": MAX_ATTEMPTS,
+        "busy_most": BUSY_MOST,
         "idle_s": AWAY_AFTER_S,
         "upload_life_s": UPLOAD_LIFE.total_seconds(),
         "blob_grace_s": GRACE.total_seconds(),

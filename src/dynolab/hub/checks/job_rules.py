@@ -138,10 +138,13 @@ RULES = (
     ),
     Rule(
         "attempts-within-limit",
-        "no job has more attempts than it may",
+        "no job has more attempts than it may; those that found their board in use have a limit of their own",
         """
-        SELECT 'job ' || j.id, 'it has ' || j.attempts || ' attempts', j.updated_at
-        FROM job j WHERE j.attempts > CAST(:max_attempts AS int)
+        SELECT 'job ' || j.id, 'it has ' || j.attempts || ' attempts, ' || b.busy || ' of them found the board in use', j.updated_at
+        FROM job j CROSS JOIN LATERAL (
+            SELECT count(*) AS busy FROM attempt a WHERE a.job_id = j.id AND a.failure->>'code' = 'DeviceBusy'
+        ) b WHERE j.attempts > CAST(:max_attempts AS int)
+            AND (j.attempts - b.busy > CAST(:max_attempts AS int) OR b.busy > CAST(:busy_most AS int))
         """,
         KEEP,
     ),
