@@ -49,7 +49,7 @@ class Device:
     def id(self) -> str:
         """What its agent calls it; nothing before it has started once."""
         path = self.folder / "state" / "device-id"
-        return path.read_text(encoding="ascii").strip() if path.exists() else ""
+        return path.read_text(encoding="ascii").split()[0] if path.exists() else ""  # its hardware stands below
 
     @property
     def log(self) -> str:

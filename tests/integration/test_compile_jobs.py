@@ -51,7 +51,7 @@ def announced(client: Client, named: Path) -> str:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         with suppress(OSError, NotFound):
-            return str(client.api.get(f"devices/{named.read_text().strip()}-toolchains")["id"])
+            return str(client.api.get(f"devices/{named.read_text().split()[0]}-toolchains")["id"])
         time.sleep(0.2)  # an agent starts in seconds, and tells nobody when it has
     raise AssertionError("it was not announced")
 

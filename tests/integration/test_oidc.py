@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
@@ -239,8 +240,10 @@ def test_what_the_browser_brings_is_not_believed(
 def test_a_head_does_not_use_the_answer_up(hub: RunningHub, issuer: Issuer) -> None:
     visitor = Visitor(hub)
     issuer.claims = issuer.honest(visitor.asked["nonce"])
-    with visitor.http as http:
-        assert http.head("/sign-in/oidc/callback", params={"code": "c", "state": visitor.asked["state"]}).is_error
+    with closing(visitor.http):
+        assert visitor.http.head(
+            "/sign-in/oidc/callback", params={"code": "c", "state": visitor.asked["state"]}
+        ).is_error
     assert issuer.asked == []
 
 

@@ -34,7 +34,8 @@ def unbounded(said: Mapping[str, Any]) -> bool:
         return True
     kind = said.get("type")
     if kind == "string":
-        return "maxLength" not in said and "enum" not in said and "const" not in said
+        # An instant is no longer than its grammar has it.
+        return said.get("format") != "date-time" and not {"maxLength", "enum", "const"} & said.keys()
     if kind == "array":
         return "maxItems" not in said or unbounded(said["items"])
     if kind == "object" and "additionalProperties" in said:

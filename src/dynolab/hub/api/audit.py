@@ -47,7 +47,13 @@ async def listing(
     return AuditEvents(events=[AuditEvent.model_validate(one) for one in shown], next=following)
 
 
-@router.get("/audit/export")
+@router.get(
+    "/audit/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {one.partition(";")[0]: {"schema": {"type": "string"}} for one in MEDIA_TYPES.values()}}
+    },
+)
 async def export(
     hub: TheHub, account: Caller, wanted: Wanted, format: Literal["csv", "jsonl"] = "jsonl"
 ) -> StreamingResponse:

@@ -42,9 +42,9 @@ async def export(request: Request) -> Response:
     """``GET /audit/export/FORMAT``, with the same filters: ``csv`` or ``jsonl``."""
     hub, account = await current_account(request)
     format, wanted = request.path_params["format"], _wanted(request)
+    await find_audit(hub, account, wanted, limit=1)  # refused before anything is sent
     if format not in MEDIA_TYPES:
         raise SpecInvalid(f"the audit log is not exported as {format[:40]!r}", hint=f"known: {', '.join(MEDIA_TYPES)}")
-    await find_audit(hub, account, wanted, limit=1)  # refused before anything is sent
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="audit.{format}"'}
     lines = export_lines(export_audit(hub, account, wanted), format)
     return StreamingResponse(lines, media_type=MEDIA_TYPES[format], headers=headers)

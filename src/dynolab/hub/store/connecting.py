@@ -92,7 +92,7 @@ def refusal(error: BaseException | None) -> errors.Error | None:
     if isinstance(error, ssl.SSLError):
         hint = "sslrootcert in the database's address names the issuer's certificate; verify-full wants the name in the address"
         return errors.Forbidden(f"the database's certificate is not taken: {_said(error)}", hint=hint)
-    if isinstance(error, ValueError):
+    if isinstance(error, asyncpg.ClientConfigurationError):
         hint = "the address's sslmode, sslrootcert, sslcert and sslkey: as libpq has them"
         return errors.SpecInvalid(f"the database's address cannot be used: {_said(error)}", hint=hint)
     if isinstance(error, ConnectionError) and "SSL" in str(error):
