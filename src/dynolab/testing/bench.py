@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Table, select
+from sqlalchemy import Row, Table, delete, select
 
 from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.links import Link
-from dynolab.hub.store.tables import attempt, dataset, device, job, model
+from dynolab.hub.store.tables import attempt, dataset, device, job, model, setting
 from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.begin_upload import begin_upload
@@ -27,6 +27,7 @@ from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.store_file import store_file
 from dynolab.hub.usecases.store_part import store_part
 from dynolab.hub.usecases.submit_job import submit_job
+from dynolab.hub.usecases.time_away import SWEPT
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
 from dynolab.testing.databases import OwnDatabase
 
@@ -139,6 +140,8 @@ def on_bench(
             user = await sign_in(hub, f"token {await add_account(hub, email)}", kind="user")
             agent = await sign_in(hub, f"token {await add_token(hub, email, 'agent')}", kind="agent")
             bench = Bench(hub, user, agent, name)
+            # Another bench's hub, which is gone, may have swept the same database just now.
+            await bench.run(delete(setting).where(setting.c.name == SWEPT))
             for board in range(1, boards + 1):
                 assert await bench.claim(board) is None
             return await drill(bench)
