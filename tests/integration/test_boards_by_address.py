@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -26,43 +24,15 @@ from dynolab.jobs.inference import plugin as inference_job
 from dynolab.jobs.profile import plugin as profile_job
 from dynolab.measure.device import Device as Executor
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
+from dynolab.testing.clocks import WallClock, compiler
 from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from ..devices.fixtures import present
-from ..devices.missing import Missing
 from ..devices.sshd import Sshd, sshd
 from .test_reached_devices import agent, attempts, boards, until
 
 SHORT = "--repeats 1 --max_profiler_iterations 20"
-CLOCK = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <sys/time.h>
-#include <time.h>
-int clock_gettime(clockid_t id, struct timespec *at) {
-    static int (*real)(clockid_t, struct timespec *);
-    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
-    int result = real(id, at);
-    if (!result && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) at->tv_sec += OFF_S;
-    return result;
-}
-int gettimeofday(struct timeval *restrict at, void *restrict zone) {
-    struct timespec now;
-    (void)zone;
-    clock_gettime(CLOCK_REALTIME, &now);
-    at->tv_sec = now.tv_sec;
-    at->tv_usec = now.tv_nsec / 1000;
-    return 0;
-}
-time_t time(time_t *at) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (at) *at = now.tv_sec;
-    return now.tv_sec;
-}
-"""
-"""A board whose date is wrong, and whose clock of time passed is right: as one without a battery, or never set."""
 
 
 @pytest.fixture(scope="module")
@@ -161,38 +131,16 @@ def test_numbers_of_an_inference_job_by_address_are_those_of_this_machine(
 # ---- clocks ----------------------------------------------------------------------------------------------------------
 
 
-def wrong_clock(folder: Path, off: timedelta) -> Path:
-    """A library that sets the date off by so much. Raises :class:`Missing`."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise Missing("cc is not here: apt-get install gcc libc6-dev")
-    (folder / "clock.c").write_text(CLOCK)
-    command = [
-        compiler,
-        f"-DOFF_S={off.total_seconds():.0f}LL",
-        "-O1",
-        "-shared",
-        "-fPIC",
-        "-o",
-        str(folder / "clock.so"),
-        str(folder / "clock.c"),
-        "-ldl",
-    ]
-    subprocess.run(command, check=True)
-    return folder / "clock.so"
-
-
 @pytest.mark.parametrize("off", [timedelta(days=-365 * 20), timedelta(hours=5), timedelta(days=365 * 12)], ids=str)
 def test_a_board_whose_date_is_wrong_gives_the_same_results_with_right_dates(tmp_path: Path, off: timedelta) -> None:
-    try:
-        library = wrong_clock(tmp_path, off)
-    except Missing as error:
-        pytest.skip(str(error))
+    if (found := compiler()) is None:
+        pytest.skip("no C compiler is here: apt-get install gcc libc6-dev")
+    clock = WallClock(tmp_path, found, int(off.total_seconds()))  # of a board without a battery, or never set
     path = tmp_path / "m.null"
     path.write_text(json.dumps({"busy_ns": 200_000}))
     spec = ProfileSpec(path, options=SHORT)
     begun = datetime.now(UTC).replace(microsecond=0)
-    with present("sshd", sshd(variables={"LD_PRELOAD": str(library)})) as board, board.as_home():
+    with present("sshd", sshd(variables={"LD_PRELOAD": clock.environment["LD_PRELOAD"]})) as board, board.as_home():
         with closing(connect(board.address)) as connection, connection.session(["null"], print) as session:
             told = datetime.fromisoformat(Executor(session, lambda event: None).look("null").clock)
             assert abs(told - begun - off) < timedelta(minutes=10), "its date is wrong indeed"

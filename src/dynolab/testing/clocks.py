@@ -26,7 +26,8 @@ SOURCE = r"""
 #include <time.h>
 #include <unistd.h>
 
-static volatile const int64_t *ahead_s;
+static const int64_t begun_ahead_s = AHEAD_S;
+static volatile const int64_t *ahead_s = &begun_ahead_s;
 
 __attribute__((constructor)) static void open_clock(void) {
     const char *path = getenv("TEST_WALL_CLOCK");
@@ -40,7 +41,7 @@ __attribute__((constructor)) static void open_clock(void) {
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int result = syscall(SYS_clock_gettime, clock, now);
     int wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
-    if (result == 0 && wall && ahead_s) now->tv_sec += *ahead_s;
+    if (result == 0 && wall) now->tv_sec += *ahead_s;
     return result;
 }
 
@@ -68,13 +69,27 @@ def compiler() -> str | None:
 
 
 class WallClock:
-    """The wall clock of the processes that have ``environment``; what they see of other clocks is as it is."""
+    """The wall clock of the processes that have ``environment``; what they see of other clocks is as it is.
 
-    def __init__(self, folder: Path, compile_with: str) -> None:
+    ``ahead_s``: what it begins with, also for those that cannot read its file.
+    """
+
+    def __init__(self, folder: Path, compile_with: str, ahead_s: int = 0) -> None:
         self._file, library = folder / "clock", folder / "clock.so"
-        command = [compile_with, "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(library)]
+        command = [
+            compile_with,
+            f"-DAHEAD_S={ahead_s}LL",
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-x",
+            "c",
+            "-",
+            "-o",
+            str(library),
+        ]
         subprocess.run(command, input=SOURCE.encode(), check=True)
-        self._file.write_bytes(struct.pack("q", 0))
+        self._file.write_bytes(struct.pack("q", ahead_s))
         for path in (self._file, library):
             path.chmod(0o644)
         self.environment = {"LD_PRELOAD": str(library), VARIABLE: str(self._file)}
