@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,10 @@ def test_pulled_cable_ends_the_session_and_leaves_the_command(ssh_device: Sshd) 
         assert running
         assert ssh_device.cut()
         assert client.wait() == 255
-    assert not ssh_device.sessions()
+    end = time.monotonic() + 60
+    while ssh_device.sessions():  # the server of a killed one may see its end later than the client
+        assert time.monotonic() < end, ssh_device.sessions()
+        time.sleep(0.05)
     assert ssh_device.processes() == running
     assert _ssh(ssh_device, "true").returncode == 0, "the device itself goes on"
 

@@ -307,9 +307,22 @@ def test_the_device_of_a_revoked_token_goes_to_another_token_of_the_same_account
     run(drill)
 
 
-def test_what_a_device_says_anew_is_kept_and_what_is_wrong_is_refused(run: Run) -> None:
-    from dataclasses import replace
+def test_one_revoked_token_of_an_account_opens_no_other_device(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        other = await bench.account()
+        lost = await bench.agent_of(other)
+        await announce_device(bench.hub, lost, replace(bench.offer(), id=f"{bench.name}-lost", name=f"{bench.name} other"))
+        await revoke_token(bench.hub, other, lost.token_id)
+        await bench.claim()
+        again = await bench.agent_of(other)
+        with pytest.raises(Forbidden):
+            await bench.claim(agent=again)
+        assert (await bench.row(device, f"{bench.name}-1")).token_id == bench.agent.token_id
 
+    run(drill)
+
+
+def test_what_a_device_says_anew_is_kept_and_what_is_wrong_is_refused(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         await announce_device(bench.hub, bench.agent, replace(bench.offer(), os="2.0", frameworks={"b": "1", "a": "2"}))
         row = await bench.row(device, f"{bench.name}-1")

@@ -14,8 +14,12 @@ from dynolab import eviction
 from dynolab.eviction import evict_device, use, use_models
 
 MB = 1 << 20
-NOW = time.time()
 DAY = 86_400.0
+
+
+def make_old(path: Path, age_s: float) -> None:
+    then = time.time() - age_s
+    os.utime(path, (then, then))
 
 
 def item(root: Path, kind: str, name: str, *, mb: int = 1, age_s: float = DAY, mark: str = "") -> Path:
@@ -25,7 +29,7 @@ def item(root: Path, kind: str, name: str, *, mb: int = 1, age_s: float = DAY, m
     if mark:
         (folder / mark).touch()
     for one in (folder / mark, folder):
-        os.utime(one, (NOW - age_s, NOW - age_s))
+        make_old(one, age_s)
     return folder
 
 
@@ -103,7 +107,7 @@ def test_what_transfers_left_goes_after_a_day(tmp_path: Path) -> None:
     for name, age_s in (("x.zip", 2 * DAY), ("y.zip", DAY / 2)):
         (tmp_path / "wheels").mkdir(exist_ok=True)
         (tmp_path / "wheels" / name).touch()
-        os.utime(tmp_path / "wheels" / name, (NOW - age_s, NOW - age_s))
+        make_old(tmp_path / "wheels" / name, age_s)
     evict_device(tmp_path, most_bytes=1 << 60, free_bytes=0)
     assert left(tmp_path) == {"y.zip"}
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
-    exists,
     false,
     func,
     or_,
@@ -234,5 +233,6 @@ async def _serving(connection: AsyncConnection, pool_ids: Collection[str]) -> di
 
 def _may_speak_for(agent: Account) -> ColumnElement[bool]:
     """Whether the device is the agent's, or was that of a token of the same account that is worth nothing any more."""
-    old = token.c.id == device.c.token_id, token.c.account_id == agent.id, token.c.revoked_at.is_not(None)
-    return or_(device.c.token_id == agent.token_id, exists().where(*old))
+    # no subquery of the device's own token: in ON CONFLICT it would be of any device's
+    revoked = select(token.c.id).where(token.c.account_id == agent.id, token.c.revoked_at.is_not(None))
+    return or_(device.c.token_id == agent.token_id, device.c.token_id.in_(revoked))
