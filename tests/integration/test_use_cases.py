@@ -311,7 +311,9 @@ def test_one_revoked_token_of_an_account_opens_no_other_device(run: Run) -> None
     async def drill(bench: Bench) -> None:
         other = await bench.account()
         lost = await bench.agent_of(other)
-        await announce_device(bench.hub, lost, replace(bench.offer(), id=f"{bench.name}-lost", name=f"{bench.name} other"))
+        await announce_device(
+            bench.hub, lost, replace(bench.offer(), id=f"{bench.name}-lost", name=f"{bench.name} other")
+        )
         await revoke_token(bench.hub, other, lost.token_id)
         await bench.claim()
         again = await bench.agent_of(other)

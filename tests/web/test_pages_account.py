@@ -323,5 +323,6 @@ def test_on_a_phone_everything_of_a_token_is_seen_without_scrolling_sideways(see
         assert box["x"] + box["width"] <= 390
     for name in ("Tokens", "Signed-in browsers"):
         region = page.locator(".scroll").and_(page.get_by_role("region", name=name, exact=True))
-        assert region.evaluate("one => one.scrollWidth - one.clientWidth") <= 1, name  # each is rounded to a whole pixel
+        # each is rounded to a whole pixel
+        assert region.evaluate("one => one.scrollWidth - one.clientWidth") <= 1, name
     revoke(page, "on a phone")
