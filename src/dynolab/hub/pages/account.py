@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from dynolab.errors import SpecInvalid
+from dynolab.errors import Forbidden, SpecInvalid
 from dynolab.hub.pages.flash import (
     Action,
     Flash,
@@ -21,11 +21,12 @@ from dynolab.hub.pages.flash import (
     redirect_with_new_token,
 )
 from dynolab.hub.pages.organisations import read_days
-from dynolab.hub.pages.posted_forms import field_text, posted_form, raw_field_text
+from dynolab.hub.pages.posted_forms import field_text, posted_form, raw_field_text, told_on
 from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import page
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.check_password import PASSWORD_MOST
 from dynolab.hub.usecases.end_session import end_other_sessions, end_session
 from dynolab.hub.usecases.find_account import find_account
 from dynolab.hub.usecases.find_audit import find_own_events
@@ -55,6 +56,7 @@ async def without_slash(request: Request) -> Response:
     return RedirectResponse("/account/", 307)
 
 
+@told_on(show)
 async def make(request: Request) -> Response:
     """``POST /account/tokens`` with ``kind``, ``label``, ``scope``, ``days`` and ``project``: back to the page, which shows the secret, once."""
     hub, account, form = await posted_form(request)
@@ -104,6 +106,7 @@ async def end_others(request: Request) -> Response:
     return redirect_with_flash(request, "/account/", Flash(Action.SIGN_OUT_OTHERS, 1))
 
 
+@told_on(show, "/account/", Forbidden)
 async def password(request: Request) -> Response:
     """``POST /account/password`` with ``current``, ``password`` and ``again``, or with ``remove=yes``."""
     hub, account, form = await posted_form(request)
@@ -114,6 +117,7 @@ async def password(request: Request) -> Response:
     return redirect(request, "/account/?changed=password")
 
 
+@told_on(show)
 async def keep(request: Request) -> Response:
     """``POST /account/retention`` with ``days``; empty: keep all."""
     hub, account, form = await posted_form(request)
@@ -127,6 +131,7 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
     address = str(request.app.state.base_url(request)).rstrip("/")
     devices = await find_devices(hub, account)
     now = datetime.now(UTC)
+    projects = [one for each in await find_organisations(hub, account) for one in each.projects]
     return await page(
         request,
         "account.html.j2",
@@ -142,7 +147,8 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
         life=_in_days(hub.limits.token_life),
         life_max=_in_days(hub.limits.token_life_max),
         revoked=[row for row in tokens if row.revoked_at is not None],
-        projects=[one for each in await find_organisations(hub, account) for one in each.projects if one.role],
+        projects=[one for one in projects if one.role],
+        project_names={one.id: one.full_name for one in projects},
         usage=await read_usage(hub, account, account.project_id if account.is_bound else None),
         sessions=await find_sessions(hub, account),
         trusted=await find_trusted(hub, account),
@@ -153,6 +159,7 @@ async def _page(request: Request, hub: Hub, account: Account) -> Response:
         changed=request.query_params.get("changed") == "password",
         used_every=int(USED_EVERY.total_seconds() // 60),
         least=PASSWORD_LEAST,
+        most=PASSWORD_MOST,
         address=address,
         user_token=made.secret if made is not None and made.kind == "user" else None,
         device=json.dumps(devices[0].name if devices else "DEVICE", ensure_ascii=False),

@@ -14,7 +14,7 @@ from dynolab import own_wheel
 from dynolab.errors import NotFound
 from dynolab.hub.pages.flash import NewToken, clear_flash, read_new_token, redirect_with_new_token
 from dynolab.hub.pages.live_updates import live_page
-from dynolab.hub.pages.posted_forms import field_text, posted_form
+from dynolab.hub.pages.posted_forms import field_text, posted_form, told_on
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_join_token import Joining, find_join_token
@@ -46,6 +46,7 @@ async def show(request: Request) -> Response:
     return clear_flash(request, await live_page(request, account, "add_device", **shown))
 
 
+@told_on(show, PLACE)
 async def make(request: Request) -> Response:
     """``POST /add-device`` with ``name``: on to the page that shows the line, once."""
     hub, account, form = await posted_form(request)

@@ -21,7 +21,7 @@ from dynolab.hub.pages.flash import (
     redirect_with_flash,
     redirect_with_new_token,
 )
-from dynolab.hub.pages.posted_forms import field_text, posted_form
+from dynolab.hub.pages.posted_forms import field_text, posted_form, told_on
 from dynolab.hub.pages.redirects import redirect, safe_path
 from dynolab.hub.pages.rendering import page
 from dynolab.hub.pages.sessions import current_account
@@ -64,7 +64,7 @@ async def show(request: Request) -> Response:
     hub, account = await current_account(request)
     found = await find_organisation(hub, account, request.path_params["organisation"])
     roles = OF_ORGANISATION if found.may_own else OF_PROJECT
-    shown = {"organisation": found, "roles": roles, "invite_roles": OF_PROJECT, "place": f"{PLACE}{found.name}/"}
+    shown = {"organisation": found, "roles": roles, "place": f"{PLACE}{found.name}/"}
     return await _page(request, "organisation.html.j2", account, **shown)
 
 
@@ -72,13 +72,13 @@ async def show_project(request: Request) -> Response:
     """``GET /projects/PROJECT/``."""
     hub, account = await current_account(request)
     found = await find_one_project(hub, account, request.path_params["project"])
-    shown = {
-        "project": found,
-        "roles": OF_PROJECT,
-        "invite_roles": OF_PROJECT,
-        "place": f"/projects/{found.full_name}/",
-    }
+    shown = {"project": found, "roles": OF_PROJECT, "place": f"/projects/{found.full_name}/"}
     return await _page(request, "project.html.j2", account, usage=await read_usage(hub, account, found.id), **shown)
+
+
+async def show_place(request: Request) -> Response:
+    """The page of the project, or of the organisation, that the address names."""
+    return await (show_project if "project" in request.path_params else show)(request)
 
 
 async def _page(request: Request, template: str, account: Account, **shown: Any) -> Response:
@@ -89,6 +89,7 @@ async def _page(request: Request, template: str, account: Account, **shown: Any)
     return clear_flash(request, await page(request, template, account, **shown))
 
 
+@told_on(listing)
 async def make(request: Request) -> Response:
     """``POST /organisations/`` with ``name`` and ``owner``."""
     hub, account, form = await posted_form(request)
@@ -97,6 +98,7 @@ async def make(request: Request) -> Response:
     return redirect_with_flash(request, PLACE, Flash(Action.MADE, 1, name))
 
 
+@told_on(show)
 async def make_project(request: Request) -> Response:
     """``POST /organisations/ORGANISATION/projects`` with ``name``."""
     hub, account, form = await posted_form(request)
@@ -105,6 +107,7 @@ async def make_project(request: Request) -> Response:
     return redirect_with_flash(request, f"{PLACE}{_in_path(named)}/", Flash(Action.MADE, 1, name))
 
 
+@told_on(show)
 async def end(request: Request) -> Response:
     """``POST /organisations/ORGANISATION/delete``."""
     hub, account, _ = await posted_form(request)
@@ -113,6 +116,7 @@ async def end(request: Request) -> Response:
     return redirect_with_flash(request, PLACE, Flash(Action.DELETE, 1, named))
 
 
+@told_on(show_project)
 async def end_project(request: Request) -> Response:
     """``POST /projects/PROJECT/delete``."""
     hub, account, _ = await posted_form(request)
@@ -121,6 +125,7 @@ async def end_project(request: Request) -> Response:
     return redirect_with_flash(request, f"{PLACE}{found.organisation}/", Flash(Action.DELETE, 1, found.full_name))
 
 
+@told_on(show_place)
 async def members(request: Request) -> Response:
     """``POST .../members`` with ``email`` and ``role``, or ``role=none`` to take it away."""
     hub, account, form = await posted_form(request)
@@ -132,6 +137,7 @@ async def members(request: Request) -> Response:
     return redirect_with_flash(request, PLACE if left else place, flash)
 
 
+@told_on(show_place)
 async def invite(request: Request) -> Response:
     """``POST .../invite`` with ``role``: back to the page, which shows the link, once."""
     hub, account, form = await posted_form(request)
@@ -150,6 +156,7 @@ async def _where(request: Request, hub: Hub, account: Account) -> tuple[dict[str
     return {"organisation": of.id}, f"{PLACE}{of.name}/"
 
 
+@told_on(show_project)
 async def keep(request: Request) -> Response:
     """``POST /projects/PROJECT/retention`` with ``days``; empty: keep all."""
     hub, account, form = await posted_form(request)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
+from starlette.responses import Response
 
-from dynolab.errors import Forbidden, SpecInvalid
+from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid, UserError
+from dynolab.hub.pages.refused_forms import RefusedForm, tell_refused
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 
 FIELDS_MOST = 200
+TYPED_MOST = 2000
+"""Characters of a field that come back with a refusal."""
+Route = Callable[[Request], Awaitable[Response]]
 
 
 async def posted_form(request: Request) -> tuple[Hub, Account, FormData]:
@@ -46,3 +53,30 @@ def raw_field_text(form: FormData, name: str, default: str = "") -> str:
     if "\x00" in found:
         raise SpecInvalid(f"the field {name!r} holds a NUL character")
     return found
+
+
+def told_on(show: Route, path: str = "", *more: type[UserError]) -> Callable[[Route], Route]:
+    """What a form's route becomes whose refusals ``show`` tells, at ``path`` (without it: the form's address without its last word).
+
+    What the account may not do or see is told on a page of its own, unless it is one of ``more``.
+    """
+
+    def told(act: Route) -> Route:
+        @functools.wraps(act)
+        async def answered(request: Request) -> Response:
+            check_same_origin(request)
+            try:
+                return await act(request)
+            except (SpecInvalid, NotFound, Conflict, *more) as error:
+                refused = error
+            form = await request.form(max_files=1, max_fields=FIELDS_MOST)
+            fields = {name: value[:TYPED_MOST] for name, value in form.items() if isinstance(value, str)}
+            place, _, name = request.url.path.rpartition("/")
+            tell_refused(request, path or f"{place}/", RefusedForm(name, refused, fields))
+            answer = await show(request)
+            answer.status_code = refused.http_status
+            return answer
+
+        return answered
+
+    return told

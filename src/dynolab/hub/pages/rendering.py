@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from dynolab.errors import Error
 from dynolab.hub.pages import assets, texts
+from dynolab.hub.pages.refused_forms import page_path, refused_form
 from dynolab.hub.pages.texts.sentences import Parts
 from dynolab.hub.usecases.base import Account
 from dynolab.report.base import Say
@@ -71,6 +72,8 @@ def render(request: Request, template: str, account: Account | None, **shown: An
     spoken = texts.texts(language(request))
     known = {
         "request": request,
+        "refused": refused_form(request),
+        "page_path": page_path(request),
         "account": account,
         "t": spoken,
         "languages": texts.languages(),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account
+from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import OPERATOR, note
 from dynolab.hub.usecases.base import Hub, checked_name
 from dynolab.hub.usecases.make_token import TokenTerms, make_token
@@ -21,13 +21,12 @@ async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = Fal
     Raises :class:`SpecInvalid`, and :class:`Conflict` for one that is there.
     """
     if not EMAIL.fullmatch(email) or checked_name(email, "account") != email:
-        raise SpecInvalid(f"{email!r} is no e-mail address")
+        raise SpecInvalid(f"{email[:254]!r} is no e-mail address", hint="such as ana@example.org")
     named = {"email": email, "name": checked_name(name, "account") or email.partition("@")[0]}
     values = {**named, "is_admin": is_admin}
     made = insert(account).values(values).on_conflict_do_nothing().returning(account.c.id)
-    alike = select(account.c.email).where(func.lower(account.c.email) == email.lower())
     async with hub.database.begin() as connection:
-        new = None if await connection.scalar(alike) is not None else await connection.scalar(made)
+        new = None if await account_at(connection, email) is not None else await connection.scalar(made)
         if new is None:
             raise Conflict(f"there is an account {email} already", hint="`dynolab hub account token` makes a new token")
         await note(
@@ -43,7 +42,8 @@ async def add_token(hub: Hub, email: str, kind: str, scopes: Sequence[str] = (),
     Raises :class:`NotFound`, and :class:`SpecInvalid` for scopes and days that are none.
     """
     async with hub.database.single() as connection:
-        if await connection.scalar(select(account.c.id).where(account.c.email == email)) is None:
+        known = await account_at(connection, email)
+        if known is None:
             raise NotFound(f"there is no account {email!r}", hint="`dynolab hub account add` makes one")
     terms = TokenTerms(scopes, days, made_by="operator")
-    return await make_token(hub, email=email, kind=kind, label="made by whoever runs the hub", terms=terms)
+    return await make_token(hub, email=known.email, kind=kind, label="made by whoever runs the hub", terms=terms)

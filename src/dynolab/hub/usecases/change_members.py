@@ -188,6 +188,11 @@ def checked_role(word: str, *, of_project: bool) -> Role:
     """The role. Raises :class:`SpecInvalid` for a word that is none; a project has no owners of its own."""
     known = [role for role in Role if not (of_project and role is Role.OWNER)]
     found = next((role for role in known if role.word == word), None)
+    if found is None and word == Role.OWNER.word:
+        raise SpecInvalid(
+            "owners are of a whole organisation, and are not made by links",
+            hint="an owner of the organisation names them on its page, by their address",
+        )
     if found is None:
         raise SpecInvalid(f"the role {word[:40]!r} is none", hint=f"known: {', '.join(role.word for role in known)}")
     return found

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
-from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import dataset, job, member, model, organisation, project
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.find_organisations import organisation_row, project_row
@@ -100,13 +100,13 @@ async def delete_organisation(hub: Hub, account: Account, named: str) -> None:
 
 
 async def account_of(connection: AsyncConnection, email: str) -> int:
-    """The id of the account of this address. Raises :class:`NotFound`."""
-    found = await connection.scalar(select(accounts.c.id).where(accounts.c.email == email))
+    """The id of the account of this address, however it is capitalised. Raises :class:`NotFound`."""
+    found = await account_at(connection, email)
     if found is None:
         raise NotFound(
-            f"there is no account {email!r}", hint="`dynolab hub account add` makes one; a link invites as well"
+            f"there is no account {email[:254]!r}", hint="`dynolab hub account add` makes one; a link invites as well"
         )
-    return int(found)
+    return int(found.id)
 
 
 def checked_slug(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Row, delete, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import DeviceLost, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, job, pool, pool_grant, token
+from dynolab.hub.usecases.addresses import as_spelled
 from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.end_attempt import give_back
@@ -43,6 +44,7 @@ async def change_pool(hub: Hub, account: Account, pool_id: str, change: PoolChan
     checked_emails([*change.let_send, *change.let_join, *change.remove])
     async with hub.database.begin() as connection:
         await _owned(connection, account, pool_id)
+        change = await _spelled(connection, change)
         if change.is_open is not None:
             await connection.execute(update(pool).where(pool.c.id == pool_id).values(is_open=change.is_open))
         gone = pool_grant.c.pool_id == pool_id, pool_grant.c.email.in_(list(change.remove))
@@ -61,6 +63,13 @@ async def change_pool(hub: Hub, account: Account, pool_id: str, change: PoolChan
         }
         await note(connection, "pool.change", "pool", pool_id, details=told)
     hub.announced.clear()
+
+
+async def _spelled(connection: AsyncConnection, change: PoolChange) -> PoolChange:
+    """The same, with addresses of accounts as they are spelled; what is taken away goes in any spelling that it was given in."""
+    send, join = [await as_spelled(connection, emails) for emails in (change.let_send, change.let_join)]
+    remove = list(dict.fromkeys([*change.remove, *await as_spelled(connection, change.remove)]))
+    return replace(change, let_send=send, let_join=join, remove=remove)
 
 
 async def _owned(connection: AsyncConnection, account: Account, pool_id: str) -> Row[tuple[str]]:

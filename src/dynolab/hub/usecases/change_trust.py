@@ -9,6 +9,7 @@ from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import job, trust
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.share_access import SHARED_MOST
@@ -19,17 +20,17 @@ async def trust_owner(hub: Hub, account: Account, email: str) -> None:
     """From now on that account's pools may receive the models. Raises :class:`NotFound` for an address without an account."""
     check_whole(account)
     async with hub.database.begin() as connection:
-        owner_id = await connection.scalar(select(accounts.c.id).where(accounts.c.email == email))
-        if owner_id is None:
+        owner = await account_at(connection, email)
+        if owner is None:
             raise NotFound(
                 f"nobody here has the address {email!r}", hint="`dynolab devices` tells whose devices there are"
             )
-        values = {"account_id": account.id, "owner_id": owner_id}
+        values = {"account_id": account.id, "owner_id": owner.id}
         await connection.execute(insert(trust).values(values).on_conflict_do_nothing())
         count = await connection.scalar(select(func.count()).where(trust.c.account_id == account.id))
         if int(count or 0) > SHARED_MOST:
             raise SpecInvalid(f"more than {SHARED_MOST} accounts would be trusted")
-        await note(connection, "trust.add", "account", owner_id, details={"email": email})
+        await note(connection, "trust.add", "account", owner.id, details={"email": owner.email})
 
 
 async def stop_trusting(hub: Hub, account: Account, email: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account
@@ -29,7 +29,7 @@ async def check_password(hub: Hub, email: str, password: str) -> Proven:
     :class:`RateLimited` after too many failures.
     """
     name = email.strip()
-    async with hub.sign_in_throttle.counted("password", name[:PASSWORD_MOST]):
+    async with hub.sign_in_throttle.counted("password", name[:PASSWORD_MOST].lower()):
         return await _check(hub, name, password)
 
 
@@ -37,9 +37,9 @@ async def _check(hub: Hub, name: str, password: str) -> Proven:
     row = None
     storable = len(name) <= PASSWORD_MOST and name.isprintable()
     if storable:
-        kept = select(account.c.id, account.c.password_hash).where(account.c.email == name)
+        kept = select(account.c.id, account.c.password_hash).where(func.lower(account.c.email) == name.lower())
         async with hub.database.single() as connection:
-            row = (await connection.execute(kept)).one_or_none()
+            row = (await connection.execute(kept.order_by(account.c.email != name).limit(1))).one_or_none()
     known = None if row is None else row.password_hash
     fits = await hub.passwords.fits(name[:PASSWORD_MOST], known, password[:PASSWORD_MOST])
     if row is None or not fits or len(password) > PASSWORD_MOST:

@@ -113,7 +113,7 @@ def checked_life(hub: Hub, days: float | None) -> timedelta | None:
 
 def _days(days: float) -> timedelta | None:
     if not 0 <= days <= LIFE_MOST_DAYS:
-        raise SpecInvalid(f"{days:g} days are no life of a token", hint=f"up to {LIFE_MOST_DAYS}; 0: without an end")
+        raise SpecInvalid(f"{days:.15g} days are no life of a token", hint=f"up to {LIFE_MOST_DAYS}; 0: without an end")
     return timedelta(days=days) if days else None
 
 

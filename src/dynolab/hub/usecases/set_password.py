@@ -8,6 +8,7 @@ from dynolab.errors import Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import session
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import note, note_refused
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.check_password import PASSWORD_MOST
@@ -28,7 +29,7 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
     async with hub.database.single() as connection:
         known = await connection.scalar(kept)
     if known is not None:
-        async with hub.sign_in_throttle.counted("password", account.email):
+        async with hub.sign_in_throttle.counted("password", account.email.lower()):
             if not await hub.passwords.fits(account.email, known, (current or "")[:PASSWORD_MOST]):
                 await note_refused(hub, "account.password", "account", account.id, why="the current password is wrong")
                 raise Forbidden(
@@ -42,7 +43,10 @@ async def set_password(hub: Hub, email: str, password: str) -> None:
 
     Raises :class:`NotFound` and :class:`SpecInvalid`.
     """
-    await _keep(hub, email, checked_password(password))
+    checked = checked_password(password)
+    async with hub.database.single() as connection:
+        known = await account_at(connection, email)
+    await _keep(hub, email if known is None else known.email, checked)
 
 
 def checked_password(password: str) -> str:

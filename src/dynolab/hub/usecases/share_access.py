@@ -13,6 +13,7 @@ from dynolab.errors import SpecInvalid
 from dynolab.hub.store.tables import account as owners
 from dynolab.hub.store.tables import dataset, job, model, share
 from dynolab.hub.usecases.access import allowed_among, find_owned, find_visible
+from dynolab.hub.usecases.addresses import as_spelled
 from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, job_uses
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -46,13 +47,14 @@ async def change_sharing(
     checked_emails([*add, *remove])
     async with hub.database.begin() as connection:
         row = await find_owned(connection, table, target_id, account, "share", lock="own")
+        add, remove = await as_spelled(connection, add), [*remove, *await as_spelled(connection, remove)]
         if remove:
-            await _end(hub, connection, target_id, share.c.email.in_(list(remove)))
-            await note(connection, f"{table.name}.unshare", table.name, target_id, details={"emails": list(remove)})
+            await _end(hub, connection, target_id, share.c.email.in_(remove))
+            await note(connection, f"{table.name}.unshare", table.name, target_id, details={"emails": list(dict.fromkeys(remove))})
         if add:
-            await _grant(connection, account, table, row, list(dict.fromkeys(add)))
-            await note(connection, f"{table.name}.share", table.name, target_id, details={"emails": list(add)})
-        known = set((await connection.execute(select(owners.c.email).where(owners.c.email.in_(list(add))))).scalars())
+            await _grant(connection, account, table, row, add)
+            await note(connection, f"{table.name}.share", table.name, target_id, details={"emails": add})
+        known = set((await connection.execute(select(owners.c.email).where(owners.c.email.in_(add)))).scalars())
     return [email for email in add if email not in known]
 
 
@@ -72,7 +74,7 @@ def checked_emails(emails: Sequence[str]) -> None:
         )
     wrong = next((email for email in emails if len(email) > EMAIL_MOST or not EMAIL.fullmatch(email)), None)
     if wrong is not None:
-        raise SpecInvalid(f"{wrong[:EMAIL_MOST]!r} is no e-mail address")
+        raise SpecInvalid(f"{wrong[:EMAIL_MOST]!r} is no e-mail address", hint="such as ana@example.org")
 
 
 async def _grant(
