@@ -32,17 +32,38 @@ COLOURS = {
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
+PROJECT = click.option(
+    "--project",
+    metavar="ORGANISATION.PROJECT",
+    help='Work in this project; "": in none.  [default: DYNOLAB_PROJECT]',
+)
+
+
 @contextmanager
-def client(config: ClientConfig | None = None) -> Iterator[Client]:
+def client(config: ClientConfig | None = None, project: str | None = None) -> Iterator[Client]:
     """The client of a hub, by default the configured one. Where nobody looks, its progress is told in lines."""
     from dynolab.cli import _progress
     from dynolab.client.client import Client
 
-    opened = Client(config, display=None if sys.stderr.isatty() else _progress.Lines())
+    display = None if sys.stderr.isatty() else _progress.Lines()
+    opened = Client(config, default_project_id=project, display=display)
     try:
         yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def client_in(project: str | None, *, makes: bool = True) -> Iterator[Client]:
+    """The client of the configured hub, which works in a project, and ``makes`` something there; None: in the configured one, if any.
+
+    Raises :class:`~dynolab.errors.SpecInvalid`, :class:`~dynolab.errors.NotFound` and :class:`~dynolab.errors.Forbidden` before anything is done.
+    """
+    from dynolab.spec.projects import check_project
+
+    with client(project=check_project(project, "--project") if project else project) as opened:
+        opened.check_project(makes=makes)
+        yield opened
 
 
 def show(content: object) -> None:

@@ -12,9 +12,10 @@ from dynolab.cli import _hub
 @click.group("jobs", invoke_without_command=True)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, the newest.")
 @click.option("--state", type=click.Choice(list(_hub.COLOURS)), help="Only those in this state.")
+@_hub.PROJECT
 @_hub.AS_JSON
 @click.pass_context
-def command(ctx: click.Context, limit: int, state: str | None, as_json: bool) -> None:
+def command(ctx: click.Context, limit: int, state: str | None, project: str | None, as_json: bool) -> None:
     """List jobs, or: show, log, artifact, watch, cancel, rerun, delete one.
 
     \b
@@ -23,19 +24,21 @@ def command(ctx: click.Context, limit: int, state: str | None, as_json: bool) ->
     dynolab jobs log ID
     """  # noqa: D301 - click wants the backspace character itself
     if ctx.invoked_subcommand is None:
-        _list(limit, state, as_json)
+        _list(limit, state, project, as_json)
 
 
-def _list(limit: int, state: str | None, as_json: bool) -> None:
+def _list(limit: int, state: str | None, project: str | None, as_json: bool) -> None:
     from rich.markup import escape
 
     from dynolab.spec.show import show_time
 
-    with _hub.client() as client:
-        found = client.transport.list_documents("jobs", 0, limit, state=state)
+    with _hub.client_in(project, makes=False) as client:
+        within = client.project
+        found = client.transport.list_documents("jobs", 0, limit, state=state, project=within or None)
     if as_json:
         _hub.print_json(found)
         return
+    names_projects = not within and any(one.get("project") for one in found)
     rows = []
     for one in found:
         time_ns = (one["summary"] or {}).get("estimated_inference_time_ns")
@@ -43,6 +46,7 @@ def _list(limit: int, state: str | None, as_json: bool) -> None:
             (
                 one["id"],
                 escape(one["name"]),
+                *([escape(one["project"] or "")] if names_projects else []),
                 one["kind"],
                 escape(one["device"]["name"]),
                 _hub.state(one),
@@ -50,8 +54,18 @@ def _list(limit: int, state: str | None, as_json: bool) -> None:
                 _hub.ago(one["created_at"]),
             )
         )
-    titles = ("Job", "Name", "Kind", "Device", "State", "Inference", "Submitted")
-    nothing = f"no job is {state}" if state else "no job yet: `dynolab submit profile MODEL` makes one"
+    titles = (
+        "Job",
+        "Name",
+        *(["Project"] if names_projects else []),
+        "Kind",
+        "Device",
+        "State",
+        "Inference",
+        "Submitted",
+    )
+    where = f" in {within}" if within else ""
+    nothing = f"no job{where} is {state}" if state else f"no job{where} yet: `dynolab submit profile MODEL` makes one"
     _hub.show(_hub.table(titles, rows, right=("Inference",)) if found else nothing)
 
 

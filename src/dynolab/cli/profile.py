@@ -35,6 +35,9 @@ T = TypeVar("T")
 @click.option(
     "--inputs", help="With --device: an .h5 file of AI Hub's form, or a dataset's id; the first batch is measured."
 )
+@click.option(
+    "--project", metavar="ORGANISATION.PROJECT", help="With a hub's device: see `dynolab submit profile --help`."
+)
 @click.option("--repeats", type=int, show_default="3", help="Fresh processes for each load and memory pass.")
 @click.option(
     "--sustained", metavar="10m", help="Then infer for so long without a pause: does the device keep its pace?"
@@ -67,6 +70,7 @@ def command(
     files: tuple[str, ...],
     device: str | None,
     inputs: str | None,
+    project: str | None,
     repeats: int | None,
     sustained: str | None,
     seed: int,
@@ -128,7 +132,9 @@ def command(
     if device is not None and at_hub:
         if wait is not None:
             raise SpecInvalid("--wait and a hub's device are given", hint="there, jobs wait in the hub's queue")
-        profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,), kept)
+        profiles, failed = _at_hub(spec, device, inputs, runtimes or (None,), kept, project=project)
+    elif project is not None:
+        raise SpecInvalid("--project needs --device, and a hub's device", hint="leave it out: only a hub has projects")
     elif inputs is not None:
         raise SpecInvalid(
             "--inputs needs --device, and a hub's device",
@@ -147,7 +153,13 @@ def command(
 
 
 def _at_hub(
-    spec: ProfileSpec, device: str, inputs: str | None, runtimes: tuple[str | None, ...], kept: Path | None
+    spec: ProfileSpec,
+    device: str,
+    inputs: str | None,
+    runtimes: tuple[str | None, ...],
+    kept: Path | None,
+    *,
+    project: str | None,
 ) -> tuple[list[Profile], bool]:
     """Profiles of jobs at the hub, one for each runtime: the same measurement, on one of its devices."""
     from dynolab.cli import _hub
@@ -178,7 +190,7 @@ def _at_hub(
     if spec.input_shapes and (spec.input_files or inputs is not None):
         raise SpecInvalid("--input-shape and values of inputs are given", hint="the values have a shape of their own")
     batch = _batch(spec)
-    with _hub.client() as client:
+    with _hub.client_in(project) as client:
         wanted = Device(device)
         asked = [_options(spec, runtime) for runtime in runtimes]
         for options in asked:

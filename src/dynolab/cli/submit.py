@@ -37,6 +37,7 @@ _ON_DEVICES = (
         help="How long an attempt may run.",
     ),
     _SHAPES,
+    _hub.PROJECT,
     click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the end; exit 1 when it fails."),
     click.option("--json", "as_json", is_flag=True, help="As JSON: the job."),
 )
@@ -76,11 +77,11 @@ def command() -> None:
 
 @command.command("profile")
 @_with(_COMMON)
-def profile(model: Path, wait: bool, as_json: bool, **asked: Any) -> int:
+def profile(model: Path, project: str | None, wait: bool, as_json: bool, **asked: Any) -> int:
     """Profile MODEL on a device of the hub, and print the profile."""
     from dynolab.cli import _output
 
-    with _hub.client() as client:
+    with _hub.client_in(project) as client:
         job = client.submit_profile_job(model, **_wanted(asked))
         if not _through(job, wait, as_json):
             return int(wait)
@@ -98,6 +99,7 @@ def profile(model: Path, wait: bool, as_json: bool, **asked: Any) -> int:
 @click.option("--profile/--no-profile", "measures", default=True, show_default=True, help="Whether to measure as well.")
 def inference(
     model: Path,
+    project: str | None,
     wait: bool,
     as_json: bool,
     inputs: str,
@@ -108,7 +110,7 @@ def inference(
     """Run MODEL on a dataset on a device of the hub."""
     from dynolab.cli import _output
 
-    with _hub.client() as client:
+    with _hub.client_in(project) as client:
         job = client.submit_inference_job(
             model, inputs=_hub.dataset(client, inputs), profile=measures, **_wanted(asked)
         )
@@ -133,12 +135,20 @@ def inference(
     help="Shape and type of one input; float32 if no type is given.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the compiled model goes.")
-def compile_(model: Path, wait: bool, as_json: bool, specs: tuple[str, ...], output: Path | None, **asked: Any) -> int:
+def compile_(
+    model: Path,
+    project: str | None,
+    wait: bool,
+    as_json: bool,
+    specs: tuple[str, ...],
+    output: Path | None,
+    **asked: Any,
+) -> int:
     """Compile MODEL for a device of the hub; exit 1 when its numbers are not those of MODEL any more."""
     from dynolab.cli import _compiled, _parse
 
     wanted = {name: (one.shape, one.dtype) for name, one in _parse.specs(specs).items()}
-    with _hub.client() as client:
+    with _hub.client_in(project) as client:
         job = client.submit_compile_job(model, input_specs=wanted, **_wanted(asked))
         click.echo(f"target model {job.target_model.model_id}", err=True)
         if not _through(job, wait, as_json):
@@ -166,6 +176,7 @@ def quantize(
     data: str,
     weights: str,
     activations: str,
+    project: str | None,
     wait: bool,
     as_json: bool,
     output: Path | None,
@@ -177,7 +188,7 @@ def quantize(
 
     widths = QuantizeDtype[weights.upper()], QuantizeDtype[activations.upper()]
     named = {name: value for name, value in asked.items() if value is not None}
-    with _hub.client() as client:
+    with _hub.client_in(project) as client:
         job = client.submit_quantize_job(model, _hub.dataset(client, data), *widths, **named)
         click.echo(f"target model {job.target_model.model_id}", err=True)
         if not _through(job, wait, as_json):
@@ -197,11 +208,13 @@ def quantize(
 @_with([one for one in _ON_DEVICES if one is not _SHAPES])
 @click.option("--options", default="", help='In AI Hub\'s grammar, such as "--qairt_version default".')
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the linked model goes.")
-def link(models: tuple[str, ...], wait: bool, as_json: bool, output: Path | None, **asked: Any) -> int:
+def link(
+    models: tuple[str, ...], project: str | None, wait: bool, as_json: bool, output: Path | None, **asked: Any
+) -> int:
     """Link MODELs, files or ids of models at the hub, into one file for a device."""
     from dynolab.cli import _linked
 
-    with _hub.client() as client:
+    with _hub.client_in(project) as client:
         given = [Path(one) if Path(one).exists() else client.get_model(one) for one in models]
         job = client.submit_link_job(given, **_wanted(asked))
         click.echo(f"target model {job.target_model.model_id}", err=True)
@@ -224,7 +237,7 @@ def link(models: tuple[str, ...], wait: bool, as_json: bool, output: Path | None
 @click.option("--budget", type=float, metavar="SECONDS", help="Stop after this long, decided or not; default: 60.")
 @click.option("--stage", "stages", multiple=True, help="What is to be decided; may be repeated. Default: inference.")
 @click.option("--no-memory", is_flag=True, help="Leave out the memory passes.")
-def compare(a: Path, b: Path, wait: bool, as_json: bool, **asked: Any) -> int:
+def compare(a: Path, b: Path, project: str | None, wait: bool, as_json: bool, **asked: Any) -> int:
     """Have A and B take turns on a device of the hub, and decide which is slower; exit 1 when B is."""
     from dynolab.cli import _duet
     from dynolab.spec.duets import DEFAULT_BUDGET_S, DEFAULT_FLOOR
@@ -239,7 +252,7 @@ def compare(a: Path, b: Path, wait: bool, as_json: bool, **asked: Any) -> int:
         "options": asked.pop("options_b"),
         "baseline_options": asked.pop("options_a"),
     }
-    with _hub.client() as client:
+    with _hub.client_in(project) as client:
         job = client.submit_compare_job(b, a, **terms, **_wanted(asked))
         if not _through(job, wait, as_json):
             return int(wait)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from dynolab.client import settings
 from dynolab.client.http import HubApi
 from dynolab.client.progress import Display
 from dynolab.client.settings import ClientConfig
 from dynolab.client.transport import Transport
+from dynolab.errors import Forbidden
 
 LIST_DEFAULT = 50
 
@@ -24,7 +27,8 @@ class ClientBase:
         display: Display | None = None,
     ) -> None:
         self.transport = Transport(config or settings.load(profile), display)
-        self._project = default_project_id
+        self.project = self.config.default_project if default_project_id is None else default_project_id
+        """The project that is worked in where a call names none; empty: none."""
 
     @property
     def config(self) -> ClientConfig:
@@ -57,5 +61,19 @@ class ClientBase:
         """Use another token than the configured one from now on."""
         self.transport.use_token(token)
 
+    def check_project(self, *, makes: bool = False) -> None:
+        """See that the hub has the project which this client works in; with ``makes``, that something may be made there.
+
+        Raises :class:`NotFound` and :class:`Forbidden`.
+        """
+        if not self.project:
+            return
+        found = self.api.get(f"projects/{quote(self.project, safe='')}")
+        if makes and not found.get("may_create", True):  # a hub before this one does not tell
+            raise Forbidden(
+                f"you may look at the project {found['full_name']}, and make nothing in it",
+                hint="its admins can make you a member",
+            )
+
     def _in(self, project: str | None) -> str:
-        return project or self._project or ""
+        return self.project if project is None else project

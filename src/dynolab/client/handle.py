@@ -79,6 +79,11 @@ class FileHandle(Handle):
         return str(self.document["name"])
 
     @property
+    def project(self) -> str | None:
+        """``ORGANISATION.PROJECT``; None: a personal space."""
+        return self.document.get("project")
+
+    @property
     def date(self) -> datetime:
         """When it was made."""
         return datetime.fromisoformat(self.document["created_at"])

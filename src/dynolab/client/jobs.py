@@ -75,8 +75,13 @@ class Job(Handle):
 
     @property
     def project_id(self) -> str:
-        """The project that it was submitted to, or nothing."""
+        """The id of the project that it was submitted to, or a label, or nothing."""
         return str(self._document["project_id"])
+
+    @property
+    def project(self) -> str | None:
+        """``ORGANISATION.PROJECT``; None: a personal space."""
+        return self._document.get("project")
 
     @property
     def options(self) -> str:

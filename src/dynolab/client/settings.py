@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ import platformdirs
 
 from dynolab import private_files
 from dynolab.errors import NotFound, SpecInvalid, UserError
+from dynolab.spec.projects import check_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class ClientConfig:
     """Where its pages are; empty: where its API is."""
     verbose: bool = True
     """Whether transfers and waiting are shown."""
+    default_project: str = ""
+    """The project that is worked in, by id or ``ORGANISATION.PROJECT``; empty: none."""
 
     @property
     def pages(self) -> str:
@@ -47,14 +50,18 @@ def configured() -> bool:
 
 
 def load(profile: str | None = None) -> ClientConfig:
-    """``DYNOLAB_HUB_URL`` and ``DYNOLAB_HUB_TOKEN``, else the file. Raises :class:`UserError` when there is neither."""
+    """``DYNOLAB_HUB_URL`` and ``DYNOLAB_HUB_TOKEN``, else the file; ``DYNOLAB_PROJECT`` goes before the file's project.
+
+    A ``profile`` that is named is read as it is. Raises :class:`UserError` when there is neither, and :class:`SpecInvalid`.
+    """
+    if profile is not None:
+        return read(file(profile))
     url, token = os.environ.get("DYNOLAB_HUB_URL"), os.environ.get("DYNOLAB_HUB_TOKEN")
-    if url and profile is None:
-        return ClientConfig(token or "", _address(url, "DYNOLAB_HUB_URL"))
-    path = file(profile)
-    if not path.is_file() and profile is None:
+    if not url and not file().is_file():
         raise UserError("no hub is configured", hint="dynolab login URL, or DYNOLAB_HUB_URL and DYNOLAB_HUB_TOKEN")
-    return read(path)
+    found = ClientConfig(token or "", _address(url, "DYNOLAB_HUB_URL")) if url else read(file())
+    named = os.environ.get("DYNOLAB_PROJECT")
+    return replace(found, default_project=check_project(named, "DYNOLAB_PROJECT")) if named else found
 
 
 def read(path: Path) -> ClientConfig:
@@ -70,7 +77,8 @@ def read(path: Path) -> ClientConfig:
     except (configparser.Error, KeyError, ValueError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise SpecInvalid(f"{path} is no client.ini: {what}", hint="dynolab login URL makes a good one") from error
-    return ClientConfig(token, _address(url, str(path)), api.get("web_url", "").rstrip("/"), shown)
+    web_url, project = api.get("web_url", "").rstrip("/"), api.get("default_project", "")
+    return ClientConfig(token, _address(url, str(path)), web_url, shown, project)
 
 
 def _address(url: str, source: str) -> str:
@@ -93,5 +101,7 @@ def save(config: ClientConfig) -> Path:
     """Write the file, for its owner's eyes only; where it is."""
     path = file()
     text = f"[api]\napi_token = {config.api_token}\napi_url = {config.api_url}\nweb_url = {config.pages}\n"
+    if config.default_project:
+        text += f"default_project = {config.default_project}\n"
     private_files.write(path, text)
     return path

@@ -13,7 +13,6 @@ from dynolab.client.device_queries import DeviceQueries
 from dynolab.client.devices import Device
 from dynolab.client.inference_jobs import InferenceJob
 from dynolab.client.jobs import Job
-from dynolab.client.models import Model
 from dynolab.client.results import JobSummary
 from dynolab.client.status import JobType, State, hub_states
 from dynolab.client.transport import object_path
@@ -100,7 +99,7 @@ class Submissions(DeviceQueries, Uploads):
                 keep_artifact=keep_artifact,
             )
         more = more_asked(priority, waits_for, deadline_s, input_shapes, requirements, keep_artifact)
-        data = self.dataset_of(inputs)
+        data = self.dataset_of(inputs, project)
         asked = {"kind": "inference", "measures": profile, "name": name or "", "options": options, **more}
         return self._submit(
             model, device, {**asked, "dataset_id": data.dataset_id, "project_id": self._in(project)}, retry
@@ -138,7 +137,7 @@ class Submissions(DeviceQueries, Uploads):
         for one in devices:
             if isinstance(one, Device):
                 self.check_device(one, own_options, baseline)
-        base = baseline if isinstance(baseline, Model) else self.upload_model(baseline)
+        base = self._at_hub(baseline, self._in(project))
         comparison = {
             "model_id": base.model_id,
             "options": baseline_options,
@@ -152,11 +151,13 @@ class Submissions(DeviceQueries, Uploads):
         asked = {"kind": "compare", "name": name or "", "options": options, "comparison": comparison, **more}
         return self._submit(model, device, {**asked, "project_id": self._in(project)}, retry)
 
-    def dataset_of(self, inputs: Dataset | DatasetEntries | str) -> Dataset:
+    def dataset_of(self, inputs: Dataset | DatasetEntries | str, project: str | None = None) -> Dataset:
         """The dataset at the hub: the same, the one of an id, or batches by input name, which are uploaded."""
         if isinstance(inputs, Dataset):
             return inputs
-        return self.upload_dataset(inputs) if isinstance(inputs, Mapping) else self.get_dataset(inputs)
+        if isinstance(inputs, Mapping):
+            return self.upload_dataset(inputs, project=project)
+        return self.get_dataset(inputs)
 
     def _submit(self, model: Any, device: Device | list[Device], asked: dict[str, Any], retry: bool) -> Any:
         devices = device if isinstance(device, list) else [device]
@@ -168,7 +169,7 @@ class Submissions(DeviceQueries, Uploads):
 
     def _submit_to(self, model: Any, devices: Sequence[Device], asked: dict[str, Any], retry: bool) -> list[Any]:
         """A job for each device, which was looked at before."""
-        source = model if isinstance(model, Model) else self.upload_model(model)
+        source = self._at_hub(model, asked["project_id"])
         return [self._submitted({**asked, "model_id": source.model_id, "device": one.wanted}, retry) for one in devices]
 
     def _submitted(self, asked: dict[str, Any], retry: bool) -> Any:
@@ -188,12 +189,12 @@ class Submissions(DeviceQueries, Uploads):
         type: JobType | None = None,
         project: str | None = None,
     ) -> list[JobSummary]:
-        """What lists show of jobs, newest first; of one creator, in some states, of one kind."""
+        """What lists show of jobs, newest first; of one creator, in some states, of one kind, of one project."""
         states = hub_states(state)
         kinds = [kind for kind, its_type in AIHUB_KINDS.items() if type in (None, JobType.UNSPECIFIED, its_type)]
         if states == [] or not kinds:
             return []
-        wanted = {"creator": creator, "state": states, "project": project, "kind": kinds}
+        wanted = {"creator": creator, "state": states, "project": self._in(project) or None, "kind": kinds}
         found = self.transport.list_documents("jobs", offset, limit, **wanted)
         return [results.summary(one, self.config.pages) for one in found]
 

@@ -8,7 +8,6 @@ from typing import Any
 from dynolab.client.datasets import Dataset, DatasetEntries
 from dynolab.client.devices import Device
 from dynolab.client.jobs import Job
-from dynolab.client.models import Model
 from dynolab.client.quantize_jobs import QuantizeDtype
 from dynolab.client.submissions import Submissions, more_asked
 from dynolab.errors import ModelNotSupported, SpecInvalid
@@ -97,8 +96,8 @@ class Toolchains(Submissions):
         widths = [str(one.name).lower() for one in (weights_dtype, activations_dtype)]
         check_widths(*widths)
         quantize_options.parse(options)
-        data = self.dataset_of(calibration_data)
-        source = model if isinstance(model, Model) else self.upload_model(model)
+        data = self.dataset_of(calibration_data, project)
+        source = self._at_hub(model, self._in(project))
         asked = {"kind": "quantize", "name": name or "", "options": options, "project_id": self._in(project)}
         asked |= {"weights_dtype": widths[0], "activations_dtype": widths[1], "dataset_id": data.dataset_id}
         more = more_asked(priority, waits_for, deadline_s)
@@ -127,7 +126,7 @@ class Toolchains(Submissions):
         devices = _devices(device)
         for one in devices:
             self.check_there(one)
-        first, *others = [one if isinstance(one, Model) else self.upload_model(one) for one in several]
+        first, *others = [self._at_hub(one, self._in(project)) for one in several]
         asked: dict[str, Any] = {
             "kind": "link",
             "name": name or "",
@@ -206,7 +205,7 @@ class Toolchains(Submissions):
             raise SpecInvalid(
                 f"graph_names {graph_names} names a graph twice", hint="give each graph a name of its own"
             )
-        uploaded = {id(one): one if isinstance(one, Model) else self.upload_model(one) for one in several}
+        uploaded = {id(one): self._at_hub(one, self._in(project)) for one in several}
         found = []
         for one in _devices(device):
             rows = zip(several, *columns.values(), strict=True)

@@ -30,6 +30,10 @@ class Uploads(ClientBase):
             made = self.api.send("POST", "models", asked, patient=True)
             return Model(self.transport, self._upload(f"models/{made['id']}", file, f"model {made['name']}"))
 
+    def _at_hub(self, model: Any, project: str) -> Model:
+        """The model itself, where it is at the hub; else it is uploaded into that project."""
+        return model if isinstance(model, Model) else self.upload_model(model, project=project)
+
     def _told_endings(self) -> dict[str, str]:
         return told_endings(word for one in self.api.get("devices")["devices"] for word in one["attributes"])
 
@@ -55,16 +59,17 @@ class Uploads(ClientBase):
         return Model.find(self.transport, model_id)
 
     def get_models(self, offset: int = 0, limit: int = LIST_DEFAULT, project: str | None = None) -> list[Model]:
-        """Models, newest first."""
+        """Models, newest first; of one project alone, where that is named."""
         return [
             Model(self.transport, one)
-            for one in self.transport.list_documents("models", offset, limit, project=project)
+            for one in self.transport.list_documents("models", offset, limit, project=self._in(project) or None)
         ]
 
     def get_dataset(self, dataset_id: str) -> Dataset:
         """One dataset. Raises :class:`NotFound`."""
         return Dataset.find(self.transport, dataset_id)
 
-    def get_datasets(self, offset: int = 0, limit: int = LIST_DEFAULT) -> list[Dataset]:
-        """Datasets, newest first."""
-        return [Dataset(self.transport, one) for one in self.transport.list_documents("datasets", offset, limit)]
+    def get_datasets(self, offset: int = 0, limit: int = LIST_DEFAULT, project: str | None = None) -> list[Dataset]:
+        """Datasets, newest first; of one project alone, where that is named."""
+        found = self.transport.list_documents("datasets", offset, limit, project=self._in(project) or None)
+        return [Dataset(self.transport, one) for one in found]

@@ -22,7 +22,7 @@ ATTRIBUTES_NOT_HERE = {
     "Job": {"hub_version"},
     "Model": {"input_spec", "output_spec", "metadata"},
     "Client": set(),
-    "ClientConfig": {"client_mode", "default_project"},
+    "ClientConfig": {"client_mode"},
     "SourceModelType": {"AIMET_ONNX", "AIMET_PT", "MLMODEL", "MLMODELC", "MLPACKAGE", "ORT",
                         "QNN_LIB_AARCH64_ANDROID", "QNN_LIB_X86_64_LINUX", "TETRART"},
     "QuantizeDtype": {"UINT4", "UINT8", "UINT16"},

@@ -106,7 +106,7 @@ async def listing(request: Request) -> Response:
         hub,
         account,
         model_table,
-        project_id=request.path_params.get("project", ""),
+        project=request.path_params.get("project", ""),
         producer_id=request.query_params.get("producer", ""),
         limit=number(request, "limit", 50, 1000),
         offset=number(request, "offset", 0, 1 << 31),

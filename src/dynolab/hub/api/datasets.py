@@ -21,20 +21,28 @@ from dynolab.hub.usecases.delete_dataset import delete_dataset
 from dynolab.hub.usecases.find_models_and_datasets import (
     ModelOrDatasetFilter,
     find_model_or_dataset,
+    narrow_to_project,
     page_models_or_datasets,
 )
+from dynolab.hub.usecases.place import names_for
 from dynolab.hub.usecases.rename import rename as give_name
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 sharing_routes(router, tables.dataset)
 
 
-def _shown(row: Row[Any]) -> Dataset:
+async def _read(hub: TheHub, account: Caller, id: str) -> Dataset:
+    row = await find_model_or_dataset(hub, account, tables.dataset, id)
+    return _shown(row, await names_for(hub, account, [row]))
+
+
+def _shown(row: Row[Any], projects: dict[str, str]) -> Dataset:
     return Dataset(
         id=row.id,
         name=row.name,
         owner=row.email,
         project_id=row.project_id,
+        project=projects.get(row.in_project or ""),
         created_at=row.created_at,
         has_bytes=row.blob_id is not None,
         size_bytes=row.size_bytes,
@@ -49,7 +57,7 @@ async def create(hub: TheHub, account: Caller, asked: DatasetAsked) -> Dataset:
     dataset_id, *_ = await create_dataset(
         hub, account, name=asked.name, permanent=asked.permanent, project_id=asked.project_id
     )
-    return _shown(await find_model_or_dataset(hub, account, tables.dataset, dataset_id))
+    return await _read(hub, account, dataset_id)
 
 
 @router.get("")
@@ -58,32 +66,36 @@ async def listing(
     account: Caller,
     name: Filter = "",
     creator: Filter = "",
+    project: Filter = "",
     limit: Limit = PAGE,
     before: Before = None,
 ) -> Datasets:
     """A page of the datasets that the account may see, newest first.
 
-    `name`: a part of the name, in any case; `creator`: the owner's e-mail address or name.
+    `name`: a part of the name, in any case; `creator`: the owner's e-mail address or name;
+    `project`: a project, by id or `ORGANISATION.PROJECT`; or a label.
     """
     wanted = ModelOrDatasetFilter(name=name, creator=creator)
+    wanted = await narrow_to_project(hub, account, wanted, project)
     rows = await page_models_or_datasets(
         hub, account, tables.dataset, wanted, limit=limit + 1, cursor=decode_cursor(before)
     )
     page, following = cut_page(rows, limit)
-    return Datasets(datasets=[_shown(row) for row in page], next=following)
+    projects = await names_for(hub, account, page)
+    return Datasets(datasets=[_shown(row, projects) for row in page], next=following)
 
 
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Dataset:
     """One dataset."""
-    return _shown(await find_model_or_dataset(hub, account, tables.dataset, id))
+    return await _read(hub, account, id)
 
 
 @router.patch("/{id}")
 async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Dataset:
     """Give a dataset another name."""
     await give_name(hub, account, tables.dataset, id, asked.name)
-    return _shown(await find_model_or_dataset(hub, account, tables.dataset, id))
+    return await _read(hub, account, id)
 
 
 @router.post("/{id}/uploads", status_code=201)
@@ -97,7 +109,7 @@ async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: 
 async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Dataset:
     """Join the parts; said twice, it is done once."""
     await complete_upload(hub, account, tables.dataset, id, upload_id=upload_id, etags=asked.etags)
-    return _shown(await find_model_or_dataset(hub, account, tables.dataset, id))
+    return await _read(hub, account, id)
 
 
 @router.get("/{id}/download")

@@ -45,6 +45,7 @@ from dynolab.hub.usecases.follow_job import Moment, follow_job
 from dynolab.hub.usecases.job_request import Comparison as JobComparison
 from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.pin_job import pin_job
+from dynolab.hub.usecases.place import names_for
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_log import read_log
 from dynolab.hub.usecases.rename import rename as give_name
@@ -69,8 +70,8 @@ def _failure(document: Any) -> Failure | None:
     return Failure.model_validate(document) if isinstance(document, dict) and "code" in document else None
 
 
-def _head(row: Row[Any]) -> dict[str, Any]:
-    """What lists show of a job."""
+def _head(row: Row[Any], projects: dict[str, str]) -> dict[str, Any]:
+    """What lists show of a job; ``projects`` are the names of those that the account sees."""
     same = [
         "id",
         "kind",
@@ -96,6 +97,7 @@ def _head(row: Row[Any]) -> dict[str, Any]:
     instants = ["created_at", "started_at", "finished_at", "cleared_at"]
     return {name: getattr(row, name) for name in same + instants} | {
         "owner": row.email,
+        "project": projects.get(row.in_project or ""),
         "device": JobDevice(name=row.device_name, os=row.device_os, attributes=row.device_attributes),
         "comparison": _comparison(row),
         "target_model_name": row.target_name,
@@ -135,7 +137,7 @@ async def _shown(hub: Hub, account: Account, job_id: str) -> Job:
     estimate = await estimate_start(hub, row, position) if row.state == "queued" else None
     running = [dump(one.progress) for one in attempts if one.state == "running"]
     return Job(
-        **_head(row),
+        **_head(row, await names_for(hub, account, [row])),
         attempts=[
             Attempt(
                 number=one.number,
@@ -240,7 +242,8 @@ async def listing(
     wanted = await narrow_to_project(hub, account, wanted, project)
     rows = await page_jobs(hub, account, wanted, limit=limit + 1, cursor=decode_cursor(before))
     page, following = cut_page(rows, limit)
-    return Jobs(jobs=[JobHead(**_head(row)) for row in page], next=following)
+    projects = await names_for(hub, account, page)
+    return Jobs(jobs=[JobHead(**_head(row, projects)) for row in page], next=following)
 
 
 @router.get("/{id}")

@@ -21,20 +21,28 @@ from dynolab.hub.usecases.delete_model import delete_model
 from dynolab.hub.usecases.find_models_and_datasets import (
     ModelOrDatasetFilter,
     find_model_or_dataset,
+    narrow_to_project,
     page_models_or_datasets,
 )
+from dynolab.hub.usecases.place import names_for
 from dynolab.hub.usecases.rename import rename as give_name
 
 router = APIRouter(prefix="/models", tags=["models"])
 sharing_routes(router, tables.model)
 
 
-def _shown(row: Row[Any]) -> Model:
+async def _read(hub: TheHub, account: Caller, id: str) -> Model:
+    row = await find_model_or_dataset(hub, account, tables.model, id)
+    return _shown(row, await names_for(hub, account, [row]))
+
+
+def _shown(row: Row[Any], projects: dict[str, str]) -> Model:
     return Model(
         id=row.id,
         name=row.name,
         owner=row.email,
         project_id=row.project_id,
+        project=projects.get(row.in_project or ""),
         created_at=row.created_at,
         has_bytes=row.blob_id is not None,
         size_bytes=row.size_bytes,
@@ -50,7 +58,7 @@ async def create(hub: TheHub, account: Caller, asked: ModelAsked) -> Model:
     model_id, _ = await create_model(
         hub, account, name=asked.name, kind=asked.kind, is_directory=asked.is_directory, project_id=asked.project_id
     )
-    return _shown(await find_model_or_dataset(hub, account, tables.model, model_id))
+    return await _read(hub, account, model_id)
 
 
 @router.get("")
@@ -60,32 +68,36 @@ async def listing(
     name: Filter = "",
     kind: Filter = "",
     creator: Filter = "",
+    project: Filter = "",
     limit: Limit = PAGE,
     before: Before = None,
 ) -> Models:
     """A page of the models that the account may see, newest first.
 
-    `name`: a part of the name, in any case; `kind`: the format; `creator`: the owner's e-mail address or name.
+    `name`: a part of the name, in any case; `kind`: the format; `creator`: the owner's e-mail address or name;
+    `project`: a project, by id or `ORGANISATION.PROJECT`; or a label.
     """
     wanted = ModelOrDatasetFilter(name=name, kind=kind, creator=creator)
+    wanted = await narrow_to_project(hub, account, wanted, project)
     rows = await page_models_or_datasets(
         hub, account, tables.model, wanted, limit=limit + 1, cursor=decode_cursor(before)
     )
     page, following = cut_page(rows, limit)
-    return Models(models=[_shown(row) for row in page], next=following)
+    projects = await names_for(hub, account, page)
+    return Models(models=[_shown(row, projects) for row in page], next=following)
 
 
 @router.get("/{id}")
 async def show(hub: TheHub, account: Caller, id: str) -> Model:
     """One model."""
-    return _shown(await find_model_or_dataset(hub, account, tables.model, id))
+    return await _read(hub, account, id)
 
 
 @router.patch("/{id}")
 async def rename(hub: TheHub, account: Caller, id: str, asked: Change) -> Model:
     """Give a model another name."""
     await give_name(hub, account, tables.model, id, asked.name)
-    return _shown(await find_model_or_dataset(hub, account, tables.model, id))
+    return await _read(hub, account, id)
 
 
 @router.post("/{id}/uploads", status_code=201)
@@ -99,7 +111,7 @@ async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: 
 async def complete(hub: TheHub, account: Caller, id: str, upload_id: str, asked: UploadDone) -> Model:
     """Join the parts; said twice, it is done once."""
     await complete_upload(hub, account, tables.model, id, upload_id=upload_id, etags=asked.etags)
-    return _shown(await find_model_or_dataset(hub, account, tables.model, id))
+    return await _read(hub, account, id)
 
 
 @router.get("/{id}/download")

@@ -29,6 +29,8 @@ Kind = Literal["profile", "inference", "compare", "compile", "quantize", "link"]
 Weights = Literal["int8", "int4"]
 Activations = Literal["int8", "int16"]
 Stage = Literal["compile", "first_load", "warm_load", "inference"]
+PROJECT = "`ORGANISATION.PROJECT`; null: in its owner's personal space, or in a project that you are not in."
+PROJECT_ID = "The project's id; in a personal space the owner's own label, or empty."
 
 
 class Asked(BaseModel):
@@ -459,6 +461,7 @@ class Project(Given):
     role: RoleWord | None = Field(description="Yours; null: you are no member, and run the hub.")
     created_at: datetime
     members: list[Member] = Field(description="Those of this project alone; the organisation's are members as well.")
+    may_create: bool = Field(description="Whether you may upload and submit there.")
 
 
 class Projects(Given):
@@ -553,7 +556,8 @@ class Stored(Given):
     id: str
     name: str
     owner: str = Field(description="E-mail address.")
-    project_id: str
+    project_id: str = Field(description=PROJECT_ID)
+    project: str | None = Field(description=PROJECT)
     created_at: datetime
     has_bytes: bool = Field(description="Whether its upload is complete.")
     size_bytes: int | None = Field(description="Null until then.")
@@ -773,7 +777,8 @@ class JobHead(Given):
     name: str
     state: State
     owner: str = Field(description="E-mail address.")
-    project_id: str
+    project_id: str = Field(description=PROJECT_ID)
+    project: str | None = Field(description=PROJECT)
     model_id: str
     model_name: str
     dataset_id: str | None

@@ -16,7 +16,7 @@ from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, mo
 from dynolab.hub.usecases.access import readable
 from dynolab.hub.usecases.base import Account, Cursor, Hub, job_uses, keyset_order, newest_first
 from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
-from dynolab.hub.usecases.place import find_project
+from dynolab.hub.usecases.place import look_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +167,13 @@ async def narrow_to_model(hub: Hub, wanted: JobFilter, named: str) -> JobFilter:
 
 
 async def narrow_to_project(hub: Hub, account: Account, wanted: JobFilter, named: str) -> JobFilter:
-    """The filter for jobs of a project, by its id or name; where the account sees none of it, for those of a label. Empty: of any."""
+    """The filter for jobs of a project, by its id or name; for another word, for those of that label. Empty: of any.
+
+    Raises what :func:`~dynolab.hub.usecases.place.no_project` says, for a project that the account does not see.
+    """
     if not named:
         return wanted
-    async with hub.database.begin() as connection:
-        known = await find_project(connection, account, named)
+    known = await look_in(hub, account, named)
     return replace(wanted, project_id=named) if known is None else replace(wanted, in_project=known)
 
 

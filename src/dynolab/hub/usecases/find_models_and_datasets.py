@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Subquery, Table, func, select
@@ -22,6 +22,7 @@ from dynolab.hub.usecases.base import (
     newest_first,
 )
 from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
+from dynolab.hub.usecases.place import look_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class ModelOrDatasetFilter:
     """A model's format; datasets have none."""
     in_project: str | None = None
     """The id of a project."""
+    label: str = ""
+    """Of their owners (see :class:`~dynolab.hub.usecases.place.Place`)."""
 
 
 EVERYTHING = ModelOrDatasetFilter()
@@ -65,6 +68,16 @@ async def find_model_or_dataset(hub: Hub, account: Account, table: Table, target
     return row
 
 
+async def narrow_to_project(
+    hub: Hub, account: Account, wanted: ModelOrDatasetFilter, named: str
+) -> ModelOrDatasetFilter:
+    """As :func:`dynolab.hub.usecases.find_jobs.narrow_to_project`."""
+    if not named:
+        return wanted
+    known = await look_in(hub, account, named)
+    return replace(wanted, label=named) if known is None else replace(wanted, in_project=known)
+
+
 async def find_kinds(hub: Hub, account: Account) -> set[str]:
     """The formats of the newest models that the account may see."""
     ids = _ids(account, model, limit=KINDS_OF)
@@ -74,15 +87,16 @@ async def find_kinds(hub: Hub, account: Account) -> set[str]:
 
 
 async def list_models_or_datasets(
-    hub: Hub, account: Account, table: Table, *, limit: int, offset: int = 0, **equal: str
+    hub: Hub, account: Account, table: Table, *, limit: int, offset: int = 0, project: str = "", **equal: str
 ) -> tuple[list[Row[Any]], int]:
     """Rows from ``offset`` on, and how many there are in all: at most :data:`COUNTED_MOST` more than are passed over are counted.
 
-    ``equal`` are columns and their values, where not empty.
+    ``equal`` are columns and their values, where not empty; ``project`` is one, by id or name, or a label.
     """
+    wanted = await narrow_to_project(hub, account, EVERYTHING, project)
     conditions = [table.c[name] == value for name, value in equal.items() if value]
-    ids = _ids(account, table, conditions=conditions, limit=limit, offset=offset)
-    counted = _ids(account, table, conditions=conditions, limit=offset + COUNTED_MOST)
+    ids = _ids(account, table, wanted, conditions=conditions, limit=limit, offset=offset)
+    counted = _ids(account, table, wanted, conditions=conditions, limit=offset + COUNTED_MOST)
     page = _stored(table).join(ids, ids.c.id == table.c.id).order_by(table.c.created_at.desc(), table.c.id)
     async with hub.database.begin() as connection:
         rows = (await connection.execute(page)).all()
@@ -124,5 +138,6 @@ def _ids(
     named = [contains_text(table.c.name, wanted.name)] if wanted.name and wanted.text else []
     columns = ("name", "id") if wanted.text else ("name",)
     search = Search(wanted.text or wanted.name, columns, wanted.creator, wanted.in_project)
-    every = [*conditions, *kind, *named, table.c.deleted_at.is_(None)]
+    labelled = [table.c.project_id == wanted.label, table.c.in_project.is_(None)] if wanted.label else []
+    every = [*conditions, *kind, *named, *labelled, table.c.deleted_at.is_(None)]
     return newest_ids(table, account, every, search, limit=limit, offset=offset, cursor=cursor)

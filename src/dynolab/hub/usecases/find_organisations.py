@@ -16,6 +16,7 @@ from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import member, organisation, pool, project
 from dynolab.hub.usecases.access import full_name, standing_in
 from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.place import no_project
 from dynolab.hub.usecases.policy import LEAST, NOBODY, ROLES, Role, Standing, Verb, may
 
 
@@ -86,14 +87,14 @@ async def find_organisation(hub: Hub, account: Account, named: str) -> Organisat
 
 
 async def find_one_project(hub: Hub, account: Account, named: str) -> Project:
-    """A project that the account sees, by id or ``ORGANISATION.PROJECT``. Raises :class:`NotFound`."""
+    """A project that the account sees, by id or ``ORGANISATION.PROJECT``. Raises :class:`NotFound`, :class:`Forbidden`."""
     async with hub.database.begin() as connection:
         row = await project_row(connection, account, named, Verb.SEE)
         of = select(organisation).where(organisation.c.id == row.organisation_id)
         found = await _found(connection, account, of)
-    seen = [one for each in found for one in each.projects if one.id == row.id]
-    if not seen:
-        raise _no_project(named)
+        seen = [one for each in found for one in each.projects if one.id == row.id]
+        if not seen:
+            raise await no_project(connection, account, named)
     return seen[0]
 
 
@@ -120,7 +121,7 @@ async def project_row(connection: AsyncConnection, account: Account, named: str,
     if row is not None:
         stands = await standing_in(connection, account, row.organisation_id, row.id, runs_hub=account.is_admin)
     if row is None or not may(Verb.SEE, stands):
-        raise _no_project(named)
+        raise await no_project(connection, account, named)
     if not may(verb, stands):
         raise _refused(row.full_name, verb, stands)
     return row
@@ -138,10 +139,6 @@ def _refused(name: str, verb: Verb, stands: Standing) -> Forbidden:
 
 def _no_organisation(named: str) -> NotFound:
     return NotFound(f"there is no organisation {named!r}", hint="it may have another name, or you are no member of it")
-
-
-def _no_project(named: str) -> NotFound:
-    return NotFound(f"there is no project {named!r}", hint="it may have another name, or you are no member of it")
 
 
 async def _sees_a_project(connection: AsyncConnection, account: Account, organisation_id: str) -> bool:

@@ -12,12 +12,12 @@ from sqlalchemy import Row, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Conflict, NotFound, SpecInvalid
+from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.audit import OPERATOR, note
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
-from dynolab.hub.usecases.place import find_project
+from dynolab.hub.usecases.place import find_project, no_project
 from dynolab.hub.usecases.scopes import checked_scopes
 from dynolab.hub.usecases.sign_in import digest
 from dynolab.spec.joining import AGENT_PREFIX
@@ -92,7 +92,7 @@ async def _project_of(connection: AsyncConnection, owner: Account, kind: str, na
         )
     found = await find_project(connection, owner, named)
     if found is None:
-        raise NotFound(f"there is no project {named!r}", hint="it may have another name, or you are no member of it")
+        raise await no_project(connection, owner, named)
     return found
 
 

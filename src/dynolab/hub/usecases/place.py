@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Text, any_, cast, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Forbidden, NotFound
+from dynolab.errors import Forbidden, NotFound, UserError
 from dynolab.hub.store.tables import member, organisation, project
 from dynolab.hub.usecases.access import array_of, full_name, projects_of
-from dynolab.hub.usecases.base import Account
+from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.policy import ROLES, Standing, Verb, may
+from dynolab.spec.projects import is_project
 
-PROJECT_ID = re.compile(r"r[a-z0-9]{12}")
+NAMED_MOST = 10
+"""Projects that an error lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,8 @@ async def find_place(connection: AsyncConnection, account: Account, named: str) 
     wanted = named or str(account.project_id)
     row = await _project(connection, account, wanted)
     if row is None:
-        if account.is_bound:
-            raise Forbidden(
-                f"this token works in the project {account.project_id} alone, not in {named!r}",
-                hint="use a token that is bound to no project",
-            )
-        if not named or PROJECT_ID.fullmatch(named) or "." in named:
-            raise NotFound(
-                f"there is no project {wanted!r}", hint="it may have another name, or you are no member of it"
-            )
+        if account.is_bound or not named or is_project(named):
+            raise await no_project(connection, account, wanted)
         return Place(account, label=named)
     if not may(Verb.CREATE, Standing(await _locked_role(connection, account, row), in_project=True)):
         raise Forbidden(
@@ -88,6 +83,48 @@ async def find_place(connection: AsyncConnection, account: Account, named: str) 
 def is_personal(account: Account, named: str) -> bool:
     """Whether that can be told without a look: nothing is named."""
     return not named and account.project_id is None
+
+
+async def no_project(connection: AsyncConnection, account: Account, named: str) -> UserError:
+    """What to raise where the account sees no project of that name: it lists those that it sees, for a token that is bound its own."""
+    who = account if account.is_bound else replace(account, project_id=None)
+    seen = project.c.id == any_(array_of(projects_of(who)))
+    names: Select[Any] = select(full_name()).select_from(project).join(organisation).where(seen).order_by(full_name())
+    found = list((await connection.execute(names.limit(NAMED_MOST + 1))).scalars())
+    if account.is_bound:
+        return Forbidden(
+            f"this token works in the project {found[0] if found else account.project_id} alone, not in {named!r}",
+            hint="leave the project out, or use a token that is bound to none",
+        )
+    if not found:
+        return NotFound(
+            f"there is no project {named!r}", hint="you are in none: leave it out, or ask for an invitation"
+        )
+    more = ", ..." if len(found) > NAMED_MOST else ""
+    return NotFound(f"there is no project {named!r}", hint=f"you are in {', '.join(found[:NAMED_MOST])}{more}")
+
+
+async def look_in(hub: Hub, account: Account, named: str) -> str | None:
+    """The id of the project that a list is narrowed to, by id or name; None: the word is a label. Raises as :func:`no_project` says."""
+    async with hub.database.begin() as connection:
+        known = await find_project(connection, account, named)
+        if known is None and (account.is_bound or is_project(named)):
+            raise await no_project(connection, account, named)
+    return known
+
+
+async def project_names(hub: Hub, account: Account) -> dict[str, str]:
+    """``ORGANISATION.PROJECT`` of the projects that the account looks at, by id, in order."""
+    found: Select[Any] = select(project.c.id, full_name().label("full_name")).join(organisation)
+    seen = project.c.id == any_(array_of(projects_of(account)))
+    async with hub.database.single() as connection:
+        rows = (await connection.execute(found.where(seen).order_by(full_name()))).all()
+    return {row.id: row.full_name for row in rows}
+
+
+async def names_for(hub: Hub, account: Account, rows: Iterable[Row[Any]]) -> dict[str, str]:
+    """The same for what these rows of jobs, models or datasets need: nothing is asked where none is in a project."""
+    return await project_names(hub, account) if any(row.in_project is not None for row in rows) else {}
 
 
 async def find_project(connection: AsyncConnection, account: Account, named: str) -> str | None:

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
-from dynolab.errors import NotFound, Unauthorized
+from dynolab.errors import Unauthorized
 from dynolab.hub.store.tables import account, organisation, project, session, token
 from dynolab.hub.usecases.access import check_whole, full_name
 from dynolab.hub.usecases.asking import asking
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.place import find_project
+from dynolab.hub.usecases.place import find_project, no_project
 from dynolab.hub.usecases.scopes import ALL, check_scope, held
 from dynolab.hub.usecases.sign_in import digest
 
@@ -80,8 +80,6 @@ async def choose_project(hub: Hub, account: Account, named: str) -> None:
     async with hub.database.begin() as connection:
         chosen = await find_project(connection, replace(account, project_id=None), named) if named else None
         if named and chosen is None:
-            raise NotFound(
-                f"there is no project {named!r}", hint="it may have another name, or you are no member of it"
-            )
+            raise await no_project(connection, account, named)
         mine = session.c.id == account.session_id, session.c.account_id == account.id
         await connection.execute(update(session).where(*mine).values(project_id=chosen))
