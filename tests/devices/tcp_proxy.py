@@ -28,6 +28,8 @@ class TcpProxy:
         """The most that passes, for each connection and direction."""
         self.passed = 0
         """Bytes passed so far, in both directions."""
+        self.onward = 0
+        """Bytes that came so far to be sent to the server."""
         self.accepted = 0
         """Connections made so far."""
         self.resets = 0
@@ -82,20 +84,21 @@ class TcpProxy:
             onward_reader, onward_writer = await asyncio.open_connection(sock=made)
             self._open.add(onward_writer)
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._pass(reader, onward_writer))
+                both.create_task(self._pass(reader, onward_writer, onward=True))
                 both.create_task(self._pass(onward_reader, writer))
             self._open.discard(onward_writer)
         self._open.discard(writer)
         writer.close()
         self._serving.discard(task)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, onward: bool = False) -> None:
         """One direction: what is read is put in a queue with the moment at which it is due at the other end."""
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(MOST_WAITING)
         sending = asyncio.ensure_future(self._send(waiting, writer))
         try:
             with suppress(OSError):
                 while block := await reader.read(BLOCK):
+                    self.onward += len(block) if onward else 0
                     if not self._swallow:
                         await waiting.put((time.monotonic() + self.delay_s, block))
             await waiting.put((time.monotonic() + self.delay_s, b""))

@@ -37,6 +37,7 @@ UNWATCHED = {
     **dict.fromkeys((
         "POST /api/hub/v1/models", "POST /api/hub/v1/datasets", "POST /api/hub/v1/jobs", "POST /api/hub/v1/jobs/{id}/cancel",
         "POST /api/hub/v1/jobs/{id}/rerun", "POST /api/hub/v1/models/{id}/uploads", "POST /api/hub/v1/datasets/{id}/uploads",
+        "POST /api/hub/v1/models/{id}/uploads/{upload_id}/addresses", "POST /api/hub/v1/datasets/{id}/uploads/{upload_id}/addresses",
         "POST /api/hub/v1/models/{id}/uploads/{upload_id}/complete", "POST /api/hub/v1/datasets/{id}/uploads/{upload_id}/complete",
         "POST /api/v1/models/", "POST /api/v1/datasets/", "POST /api/v1/jobs/", "POST /api/v1/projects/{project}/models/",
         "POST /api/v1/projects/{project}/datasets/", "POST /api/v1/projects/{project}/jobs/", "POST /api/v1/models/{id}/multipart_upload/",
@@ -47,7 +48,8 @@ UNWATCHED = {
     **dict.fromkeys((
         "POST /api/agent/v1/claim", "POST /api/agent/v1/attempts/{attempt}/renew", "POST /api/agent/v1/attempts/{attempt}/finish",
         "PUT /api/agent/v1/files/{what}/{attempt}",
-        "POST /api/agent/v1/attempts/{attempt}/uploads", "POST /api/agent/v1/attempts/{attempt}/uploads/complete",
+        "POST /api/agent/v1/attempts/{attempt}/uploads", "POST /api/agent/v1/attempts/{attempt}/uploads/addresses",
+        "POST /api/agent/v1/attempts/{attempt}/uploads/complete",
     ), OF_AGENTS),
     "POST /api/agent/v1/probes": "a change of health that comes of it leaves a row: device.health (tests/integration/test_use_cases_health.py)",
     "POST /choose-project": "what a browser looks at, which it may see anyway",

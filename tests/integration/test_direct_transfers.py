@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -18,10 +19,23 @@ import pytest
 pytest.importorskip("pgqueuer")
 pytest.importorskip("botocore")
 
+from sqlalchemy import select, text
+
+from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.client.client import Client
 from dynolab.client.settings import ClientConfig
+from dynolab.hub.app import open_hub
+from dynolab.hub.checks.check import check
+from dynolab.hub.settings import Settings
+from dynolab.hub.store import direct
 from dynolab.hub.store.blobs import Blobs
+from dynolab.hub.store.tables import blob, model
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.begin_upload import Begun, begin_upload
+from dynolab.hub.usecases.create_model import create_model
+from dynolab.hub.usecases.sign_in import sign_in
+from dynolab.hub.usecases.sweep_digests import ahead_s, sweep_digests
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, FileOffer, Outcome
 from dynolab.testing import object_stores
 from dynolab.testing.databases import OwnDatabase
@@ -30,10 +44,12 @@ from dynolab.testing.running_hub import RunningHub, running_hub
 from ..devices.tcp_proxy import TcpProxy
 from . import official
 
+T = TypeVar("T")
 MIB = 1 << 20
 PART = 5 * MIB
 MODEL = os.urandom(12 * MIB + 17)
 """Three parts, the last one short."""
+LITTLE_MODEL = b"a model"
 RESULT = json.dumps({"stages": [], "filler": os.urandom(MIB).hex()}).encode()
 LITTLE = MIB
 """More than all the talk about a transfer takes, less than any transfer here."""
@@ -49,6 +65,9 @@ class Site:
     blobs: Blobs
     http: httpx.Client
     door: HubDoor
+    database: OwnDatabase
+    settings: Settings
+    """Of a further replica, in this process."""
 
     @property
     def url(self) -> str:
@@ -92,10 +111,13 @@ class Site:
         return found
 
     def counted(self, work: Callable[[], Any]) -> int:
-        """Bytes that passed on the hub's lines while the work was done."""
-        before = self.front.passed + self.back.passed
+        """Bytes that passed on the hub's line to clients, and that it sent to the store, while the work was done.
+
+        What it fetches there is not counted: it reads what came past it for its digest.
+        """
+        before = self.front.passed + self.back.onward
         work()
-        return self.front.passed + self.back.passed - before
+        return self.front.passed + self.back.onward - before
 
     def stored(self) -> set[str]:
         async def listed() -> set[str]:
@@ -132,7 +154,13 @@ def site(databases: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         http = stack.enter_context(httpx.Client(timeout=60))
         door = HubDoor(f"http://127.0.0.1:{front.port}", hub.agent_token)
         stack.callback(door.close)
-        yield Site(hub, front, back, Blobs(f"{store.url}/some/prefix"), http, door)
+        settings = Settings(
+            tmp_path_factory.mktemp("replica"),
+            blobs_url=f"{store.url}/some/prefix",
+            transfers="direct",
+            part_bytes=PART,
+        )
+        yield Site(hub, front, back, Blobs(f"{store.url}/some/prefix"), http, door, postgres, settings)
 
 
 def test_a_model_goes_up_and_comes_down_past_the_hub(site: Site, tmp_path: Path) -> None:
@@ -273,6 +301,188 @@ def test_what_is_deleted_is_gone_from_the_store(site: Site) -> None:
     assert site.stored() == before
 
 
+# ---- addresses that have run out ---------------------------------------------------------------------------------------
+
+
+def refused_until_renewed(url: httpx.URL) -> httpx.URL:
+    """An address that the store refuses, as it refuses one that has run out: with 403."""
+    return url.copy_set_param("X-Amz-Signature", "0" * 64)
+
+
+def test_the_store_takes_nothing_at_an_address_that_has_run_out_and_the_same_upload_goes_on_at_another(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "SEND_LIFE_S", 1)
+    monkeypatch.setattr(direct, "SEND_LEAST_BYTES_PER_S", 1 << 40)
+
+    async def work(hub: Hub, other: Hub) -> tuple[str, Begun]:
+        account = await sign_in(hub, f"token {site.hub.token}", kind="user")
+        made, _ = await create_model(hub, account, name="net", kind="onnx", is_directory=False)
+        return made, await begin_upload(hub, account, model, made, size=len(MODEL), direct=True)
+
+    target, begun = on_replicas(site, work)
+    while (answer := site.http.put(begun.urls[0], content=MODEL[:PART])).is_success:
+        pass
+    assert answer.status_code == 403, answer.text
+    assert site.http.post(f"{site.url}/api/hub/v1/models/{target}/uploads/{begun.id}/addresses").status_code == 401
+    again = site.ask("POST", f"/models/{target}/uploads/{begun.id}/addresses")
+    assert again["part_bytes"] == PART
+    assert {httpx.URL(one).params["X-Amz-Expires"] for one in again["urls"]} == {str(900 + len(MODEL) // (256 << 10))}
+    site.complete(target, again, site.sent(again, MODEL))
+    site.ask("POST", f"/models/{target}/uploads/{begun.id}/addresses", 409)
+    site.ask("POST", f"/models/{target}/uploads/unone/addresses", 409)
+    site.ask("DELETE", f"/models/{target}", 204)
+
+
+def test_a_client_whose_addresses_have_run_out_asks_for_others(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(ClientConfig(site.hub.token, site.url, verbose=False))
+    (tmp_path / "net.onnx").write_bytes(MODEL)
+    put, refused = httpx.put, list[int]()
+
+    def late(url: str, **more: Any) -> httpx.Response:
+        """The second part comes when its address has run out."""
+        if "partNumber=2" in url and not refused:
+            answer = put(str(refused_until_renewed(httpx.URL(url))), **more)
+            refused.append(answer.status_code)
+            return answer
+        return put(url, **more)
+
+    monkeypatch.setattr(httpx, "put", late)
+    try:
+        sent = client.upload_model(tmp_path / "net.onnx")
+        assert refused == [403]
+        sent.download(str(tmp_path / "again.onnx"))
+        assert (tmp_path / "again.onnx").read_bytes() == MODEL
+        monkeypatch.setattr(httpx, "put", lambda url, **more: put(str(refused_until_renewed(httpx.URL(url))), **more))
+        with pytest.raises(errors.Forbidden, match=r"takes no part of net.onnx at the address .* 403 \w+"):
+            client.upload_model(tmp_path / "net.onnx")
+    finally:
+        client.close()
+
+
+def test_an_agent_whose_addresses_have_run_out_asks_for_others(site: Site, tmp_path: Path) -> None:
+    claimed = site.claimed(site.uploaded(LITTLE_MODEL))
+    (tmp_path / "result").write_bytes(RESULT)
+    refused = list[httpx.URL]()
+
+    def late(request: httpx.Request) -> None:
+        if request.method == "PUT" and not refused:
+            refused.append(request.url)
+            request.url = refused_until_renewed(request.url)
+
+    door = HubDoor(site.url, site.hub.agent_token)
+    door._client.event_hooks["request"].append(late)
+    try:
+        passed = site.counted(lambda: door.store(claimed.attempt, "result", tmp_path / "result"))
+        assert refused
+        assert passed < LITTLE, f"{passed} bytes passed through the hub"
+        assert door._direct.is_open
+        door.finish(claimed.attempt, Outcome(summary={}))
+    finally:
+        door.close()
+    headers = {"Authorization": f"Bearer {site.hub.agent_token}"}
+    base = f"{site.url}/api/agent/v1/attempts/{claimed.attempt}/uploads/addresses"
+    assert site.http.post(base, json={"upload": "forged"}, headers=headers).status_code == 409, "it is over"
+
+
+@pytest.mark.parametrize(("size", "life_s"), [(0, 900), (1 << 30, 900 + 4096), (64 << 30, 86400)])
+def test_addresses_last_as_long_as_their_bytes_take_and_a_while_to_begin(size: int, life_s: int) -> None:
+    assert direct.send_life_s(size) == life_s
+
+
+# ---- digests ---------------------------------------------------------------------------------------------------------
+
+
+def on_replicas(site: Site, work: Callable[[Hub, Hub], Awaitable[T]]) -> T:
+    """What the work gives with two further replicas."""
+
+    async def carry_out() -> T:
+        hubs = [await open_hub(site.settings, site.database.url, site.database.dsn) for _ in range(2)]
+        try:
+            return await work(*hubs)
+        finally:
+            for one in hubs:
+                await one.database.close()
+
+    return asyncio.run(carry_out())
+
+
+async def known_digests(hub: Hub, model_id: str) -> list[str] | None:
+    found = select(blob.c.digests).join(model, model.c.blob_id == blob.c.id).where(model.c.id == model_id)
+    async with hub.database.single() as connection:
+        digests: list[str] | None = await connection.scalar(found)
+    return digests
+
+
+def test_what_went_past_the_hub_is_read_once_and_its_digest_kept_then(site: Site, tmp_path: Path) -> None:
+    sent = site.uploaded(MODEL)
+    lost = site.uploaded(LITTLE_MODEL)
+
+    async def work(hub: Hub, other: Hub) -> None:
+        async with hub.database.single() as connection:
+            [keys] = await connection.scalars(select(blob.c["keys"]).join(model).where(model.c.id == lost))
+        await hub.blobs.delete(keys)
+        await run(
+            hub, f"UPDATE blob SET digests = ARRAY[NULL] WHERE id = (SELECT blob_id FROM model WHERE id = '{lost}')"
+        )
+        digests = None
+        while digests in (None, [None]):  # the running hub may be at it
+            await asyncio.gather(sweep_digests(hub), sweep_digests(other))
+            digests = await known_digests(hub, sent)
+        assert digests == [hashlib.sha256(MODEL).hexdigest()]
+        assert await known_digests(hub, lost) == [None], "there is nothing to be read"
+
+    on_replicas(site, work)
+    settings = replace(site.settings, database_url=site.database.dsn)
+    found = {one.name: one for one in check(settings, lambda *_: None, digests=True).findings}
+    assert found["blob-has-its-digest"].ok
+    site.ask("DELETE", f"/models/{lost}", 204)
+    asyncio.run(altered(site, sent))
+    again = {one.name: one for one in check(settings, lambda *_: None, digests=True).findings}
+    assert f"the model {sent}" in again["blob-has-its-digest"].problems[0].what
+    site.ask("DELETE", f"/models/{sent}", 204)
+
+
+async def altered(site: Site, model_id: str) -> None:
+    """One byte of the model's is another now."""
+    hub = await open_hub(site.settings, site.database.url, site.database.dsn)
+    try:
+        async with hub.database.single() as connection:
+            [keys] = await connection.scalars(select(blob.c["keys"]).join(model).where(model.c.id == model_id))
+    finally:
+        await hub.database.close()
+    site.blobs.write(keys[0], [bytes([MODEL[0] ^ 1]), MODEL[1:]])
+
+
+def test_while_one_replica_reads_the_others_do_not(site: Site) -> None:
+    sent = site.uploaded(LITTLE_MODEL)
+
+    async def work(hub: Hub, other: Hub) -> None:
+        taken = "INSERT INTO setting VALUES ('digests_read_by', 'somebody ' || extract(epoch FROM now()) + 30)"
+        await run(hub, f"{taken} ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        await run(hub, f"UPDATE blob SET digests = NULL WHERE id = (SELECT blob_id FROM model WHERE id = '{sent}')")
+        await sweep_digests(hub)
+        assert await known_digests(hub, sent) is None
+        await run(hub, "UPDATE setting SET value = 'somebody 1000000' WHERE name = 'digests_read_by'")
+        while await known_digests(hub, sent) is None:
+            await sweep_digests(other)
+
+    on_replicas(site, work)
+    site.ask("DELETE", f"/models/{sent}", 204)
+
+
+async def run(hub: Hub, statement: str) -> None:
+    async with hub.database.begin() as connection:
+        await connection.execute(text(statement))
+
+
+def test_digests_are_read_no_faster_than_they_may() -> None:
+    assert ahead_s(64 << 20, took_s=0.5, per_s=32 << 20) == 1.5
+    assert ahead_s(64 << 20, took_s=2.5, per_s=32 << 20) == 0.0
+
+
 # ---- agents ----------------------------------------------------------------------------------------------------------
 
 
@@ -334,8 +544,5 @@ def test_short_files_go_with_the_request_itself(site: Site) -> None:
 
 
 def test_direct_transfers_need_a_store_that_speaks_s3(tmp_path: Path) -> None:
-    from dynolab import errors
-    from dynolab.hub.store.direct import DirectTransfers
-
     with pytest.raises(errors.SpecInvalid, match="is no S3 store"):
-        DirectTransfers("gs://bucket/prefix")
+        direct.DirectTransfers("gs://bucket/prefix")

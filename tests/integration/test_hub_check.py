@@ -206,6 +206,10 @@ BROKEN: dict[str, list[list[str]]] = {
     "blob-has-an-owner": [
         [f"INSERT INTO blob (id, bytes, keys, created_at) VALUES ('b1', 5, '{{x}}', {LONG_AGO})"]
     ],
+    "blob-digest-is-known": [
+        [f"UPDATE blob SET digests = NULL, created_at = {LONG_AGO}"],
+        [f"UPDATE blob SET digests = ARRAY[NULL, digests[1]], created_at = {LONG_AGO}"],
+    ],
     "object-of-one-blob": [["INSERT INTO blob (id, bytes, keys) SELECT 'b' || id, bytes, keys FROM blob"]],
     "deleted-has-no-bytes": [["UPDATE model SET deleted_at = now() WHERE id = :model"]],
     "dataset-ends-in-time": [

@@ -121,7 +121,9 @@ TABLE: dict[str, set[str]] = {
     **{
         f"{verb} /api/hub/v1/{kind}/{{id}}/{rest}": OWNER
         for kind in ("models", "datasets")
-        for verb, rest in (("POST", "uploads"), ("POST", "uploads/{upload_id}/complete"), ("GET", "download"))
+        for verb, rest in (
+            ("POST", "uploads"), ("POST", "uploads/{upload_id}/addresses"), ("POST", "uploads/{upload_id}/complete"), ("GET", "download"),
+        )
     },
     "POST /api/hub/v1/jobs/{id}/cancel": OWNER, "POST /api/hub/v1/jobs/{id}/rerun": OWNER,
     "GET /api/hub/v1/jobs/{id}/profile": OWNER, "GET /api/hub/v1/jobs/{id}/comparison": OWNER, "GET /api/hub/v1/jobs/{id}/compiled": OWNER, "GET /api/hub/v1/jobs/{id}/quantized": OWNER, "GET /api/hub/v1/jobs/{id}/linked": OWNER, "GET /api/hub/v1/jobs/{id}/log": OWNER,
@@ -144,7 +146,8 @@ TABLE: dict[str, set[str]] = {
     "POST /api/agent/v1/claim": AGENTS, "POST /api/agent/v1/rotate": AGENTS, "POST /api/agent/v1/probes": AGENTS, "POST /api/agent/v1/attempts/{attempt}/renew": CLAIMANT,
     "GET /api/agent/v1/hub": EVERYBODY, "GET /api/agent/v1/me": AGENTS,
     "POST /api/agent/v1/join": EVERYBODY,  # which tells nothing without a good join token
-    "POST /api/agent/v1/attempts/{attempt}/uploads": CLAIMANT, "POST /api/agent/v1/attempts/{attempt}/uploads/complete": CLAIMANT,
+    "POST /api/agent/v1/attempts/{attempt}/uploads": CLAIMANT, "POST /api/agent/v1/attempts/{attempt}/uploads/addresses": CLAIMANT,
+    "POST /api/agent/v1/attempts/{attempt}/uploads/complete": CLAIMANT,
     "POST /api/agent/v1/attempts/{attempt}/finish": CLAIMANT, "GET /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     "PUT /api/agent/v1/files/{what}/{attempt}": CLAIMANT,
     # addresses of files

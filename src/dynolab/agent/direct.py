@@ -15,6 +15,10 @@ class StoreFailed(Exception):
     """The store did not do what the hub's address stands for."""
 
 
+class AddressOver(StoreFailed):
+    """The store takes nothing at the address, or takes it no more."""
+
+
 class DirectWay:
     """Open, or closed for a while after it failed: what could not go that way goes through the hub."""
 

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 import httpx
 
 from dynolab import errors, tracing
-from dynolab.agent.direct import DIRECT_LEAST_BYTES, DirectWay, StoreFailed
+from dynolab.agent.direct import DIRECT_LEAST_BYTES, AddressOver, DirectWay, StoreFailed
 from dynolab.agent.outage import Outage
 from dynolab.spec import codec
 from dynolab.spec.agents import (
     AGENT_PROTOCOL,
     Assignment,
     ClaimRequest,
+    FileLate,
     FileLink,
     FileOffer,
     FilePlaces,
@@ -237,14 +238,11 @@ class HubDoor:
         if not places.urls:
             return False
         try:
-            etags = tuple(
-                self._send_part(path, url, number * places.part_bytes, places.part_bytes)
-                for number, url in enumerate(places.urls)
-            )
+            etags = self._send_parts(attempt, path, places)
         except (Unreachable, StoreFailed) as error:
             self._direct.failed(error)
             return False
-        sent = codec.encode(FileSent(places.upload, etags))
+        sent = codec.encode(FileSent(places.upload, tuple(etags)))
         self._again(lambda: self._post(f"attempts/{attempt}/uploads/complete", sent))
         return True
 
@@ -257,8 +255,32 @@ class HubDoor:
             raise
         return codec.decode(FilePlaces, answer, "the hub's answer")
 
+    def _send_parts(self, attempt: str, path: Path, places: FilePlaces) -> list[str]:
+        """The tags of all parts; where an address has run out, others are asked for once. Raises as :meth:`_send_part`."""
+        etags, urls, part, last = list[str](), places.urls, places.part_bytes, -1
+        while (number := len(etags)) < len(urls):
+            try:
+                etags.append(self._send_part(path, urls[number], number * part, part))
+            except AddressOver:
+                if number == last:
+                    raise
+                last, urls = number, self._later(attempt, places).urls
+        return etags
+
+    def _later(self, attempt: str, places: FilePlaces) -> FilePlaces:
+        """The same places by addresses that are good from now on. Raises :class:`StoreFailed` where the hub gives none."""
+        asked = codec.encode(FileLate(places.upload))
+        try:
+            answer = self._post(f"attempts/{attempt}/uploads/addresses", asked)
+        except (errors.DeviceLost, errors.NotFound) as error:  # a hub of before gives none
+            raise StoreFailed(f"its address has run out, and the hub gives no other: {error}") from error
+        return codec.decode(FilePlaces, answer, "the hub's answer")
+
     def _send_part(self, path: Path, url: str, start: int, most: int) -> str:
-        """The tag that the store gave a part. Raises :data:`Unreachable`, and :class:`StoreFailed` for what it refused."""
+        """The tag that the store gave a part.
+
+        Raises :data:`Unreachable`, :class:`AddressOver` where the address is good no more, and :class:`StoreFailed` for what else it refused.
+        """
         length = min(most, path.stat().st_size - start)
 
         def chunks() -> Iterator[bytes]:
@@ -270,6 +292,8 @@ class HubDoor:
                     yield chunk
 
         answer = self._client.put(url, content=chunks(), headers={"Content-Length": str(length)})
+        if answer.status_code == httpx.codes.FORBIDDEN:
+            raise AddressOver(f"it answered {answer.status_code}")
         if not answer.is_success or not answer.headers.get("etag"):
             raise StoreFailed(f"it answered {answer.status_code}")
         tag: str = answer.headers["etag"]

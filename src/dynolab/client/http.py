@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,6 +27,10 @@ RETRY_AFTER_S = 5.0
 PATIENCE_S = 600.0
 QUIET_MAX_S = 90.0
 """A stream of events says every 15 s that it is there."""
+
+
+class _Refused(Exception):
+    """A part's address is good no more, or is not right; what was answered."""
 
 
 class HubApi:
@@ -102,10 +107,33 @@ class HubApi:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
-    def upload(self, path: Path, urls: list[str], part_bytes: int, counted: Counted) -> list[str]:
-        """Send a file in parts; their tags. A part that breaks off, or comes as other bytes than it went, is sent again."""
-        parts = (partial(self._part, path, url, (i * part_bytes, part_bytes), counted) for i, url in enumerate(urls))
-        return [self._again(part) for part in parts]
+    def upload(
+        self, path: Path, urls: list[str], part_bytes: int, counted: Counted, *, renewed: Callable[[], list[str]]
+    ) -> list[str]:
+        """Send a file in parts; their tags. A part that breaks off, or comes as other bytes than it went, is sent again.
+
+        ``renewed`` gives other addresses of the same parts, where one has run out.
+        """
+        etags = list[str]()
+        while len(etags) < len(urls):
+            number = len(etags)
+            place = number * part_bytes, part_bytes
+            try:
+                etags.append(self._again(partial(self._part, path, urls[number], place, counted)))
+            except _Refused:
+                urls = renewed()
+                etags.append(self._again(partial(self._once_more, path, urls[number], place, counted)))
+        return etags
+
+    def _once_more(self, path: Path, url: str, place: tuple[int, int], counted: Counted) -> str:
+        """As :meth:`_part`, to an address that was made just now. Raises :class:`~dynolab.errors.Forbidden` where it is refused."""
+        try:
+            return self._part(path, url, place, counted)
+        except _Refused as error:
+            raise errors.Forbidden(
+                f"{httpx.URL(url).host} takes no part of {path.name} at the address that the hub has just given: {error}",
+                hint="the clocks of the hub and of its store may differ, or the hub's keys for the store be good no more",
+            ) from error
 
     def download(self, url: str, target: Path, size: int, counted: Counted) -> None:
         """Fetch a file; it is there whole or not at all."""
@@ -127,7 +155,11 @@ class HubApi:
 
         headers = {"Content-Length": str(length), "Content-Digest": _digest(path, start, length)}
         try:
-            answer = self._checked(httpx.put(url, content=chunks(), headers=headers, timeout=60))
+            answer = httpx.put(url, content=chunks(), headers=headers, timeout=60)
+            if answer.status_code in (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
+                told = re.search("<Code>([^<]*)", answer.text)
+                raise _Refused(f"{answer.status_code} {told[1] if told else answer.reason_phrase}")
+            self._checked(answer)
         except errors.SpecInvalid as error:
             if "digest" in error.details:
                 raise errors.TransferFailed(

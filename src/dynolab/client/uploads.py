@@ -48,10 +48,15 @@ class Uploads(ClientBase):
 
     def _upload(self, path: str, file: Path, what: str) -> dict[str, Any]:
         begun = self.api.send("POST", f"{path}/uploads", {"size": file.stat().st_size}, patient=True)
+        place = f"{path}/uploads/{begun['upload_id']}"
+
+        def renewed() -> list[str]:
+            urls: list[str] = self.api.send("POST", f"{place}/addresses", patient=True)["urls"]
+            return urls
+
         with self.transport.display.transfer(f"uploading {what}") as counted:
-            etags = self.api.upload(file, begun["urls"], begun["part_bytes"], counted)
-        done = f"{path}/uploads/{begun['upload_id']}/complete"
-        found: dict[str, Any] = self.api.send("POST", done, {"etags": etags}, patient=True)
+            etags = self.api.upload(file, begun["urls"], begun["part_bytes"], counted, renewed=renewed)
+        found: dict[str, Any] = self.api.send("POST", f"{place}/complete", {"etags": etags}, patient=True)
         return found
 
     def get_model(self, model_id: str) -> Model:

@@ -46,6 +46,7 @@ from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.quotas import sweep_device_use
 from dynolab.hub.usecases.sweep_audit import sweep_audit
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
+from dynolab.hub.usecases.sweep_digests import sweep_digests
 from dynolab.hub.usecases.sweep_files import sweep_files
 from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.hub.usecases.sweep_probes import sweep_probes
@@ -56,7 +57,7 @@ from dynolab.hub.usecases.sweep_toolchains import sweep_toolchains
 from dynolab.hub.usecases.time_away import note_sweep
 
 SWEEP_EVERY_S = 1.0
-SWEEP_TOOLCHAINS_EVERY_S = 10.0
+SWEEP_TOOLCHAINS_EVERY_S = SWEEP_DIGESTS_EVERY_S = 10.0
 NOTE_SEEN_EVERY_S = SWEEP_QUEUES_EVERY_S = 5.0
 SWEEP_FILES_EVERY_S = SWEEP_SESSIONS_EVERY_S = 60.0
 SWEEP_PROBES_EVERY_S = SWEEP_RETENTION_EVERY_S = 3600.0
@@ -107,6 +108,7 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
             quota_jobs=settings.quota_jobs,
             quota_minutes=settings.quota_minutes,
             orphan_age_s=settings.orphan_age_s,
+            digest_bytes_per_s=settings.digest_bytes_per_s,
             run_s=settings.run_s,
             audit_kept=_kept_for(settings.audit_days),
             token_life=_days(settings.token_life_days),
@@ -244,6 +246,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         _again_and_again(sweep_device_use, hub, SWEEP_FILES_EVERY_S),
         _again_and_again(sweep_retention, hub, SWEEP_RETENTION_EVERY_S),
         _again_and_again(sweep_audit, hub, SWEEP_PROBES_EVERY_S),
+        _again_and_again(sweep_digests, hub, SWEEP_DIGESTS_EVERY_S),
         _again_and_again(sweep_objects, hub, hub.limits.orphan_age_s),
     )
     tasks = [asyncio.create_task(one) for one in jobs_to_do]

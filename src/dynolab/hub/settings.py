@@ -121,6 +121,11 @@ class Settings:
     orphan_age_s: float = declared(
         3600.0, Number("seconds", 1), "objects that the database did not know at two looks, this far apart, are removed"
     )
+    digest_bytes_per_s: int = declared(
+        32 * MIB,
+        Number("bytes a second", MIB, whole=True),
+        "how fast bytes that went past the hub are read once for their SHA-256 digest, by all replicas together",
+    )
     posts_per_s: float | None = declared(
         100.0,
         Number("requests a second", 0, zero_is_none=True),

@@ -204,6 +204,13 @@ class FilePlaces:
 
 
 @dataclass(frozen=True, slots=True)
+class FileLate:
+    """The addresses of an upload (:class:`FilePlaces`) have run out: others are asked for."""
+
+    upload: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileSent:
     """All parts were sent; ``etags`` are those that they were answered with, in order."""
 

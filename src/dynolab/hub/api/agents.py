@@ -24,7 +24,7 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt
 from dynolab.hub.usecases.join_machine import join_machine
-from dynolab.hub.usecases.place_file import keep_placed_file, place_file
+from dynolab.hub.usecases.place_file import keep_placed_file, place_file, place_file_again
 from dynolab.hub.usecases.read_blob import direct_address, read_blob
 from dynolab.hub.usecases.renew_attempt import renew_attempt
 from dynolab.hub.usecases.report_probe import report_probe
@@ -39,6 +39,7 @@ from dynolab.spec.agents import (
     Assignment,
     Baseline,
     ClaimRequest,
+    FileLate,
     FileLink,
     FileOffer,
     FileSent,
@@ -199,6 +200,14 @@ async def offer(request: Request) -> Response:
     return JSONResponse(codec.encode(places))
 
 
+async def late(request: Request) -> Response:
+    """``POST attempts/ID/uploads/addresses``: a :class:`FileLate`, and :class:`FilePlaces` with addresses that are good from now on."""
+    hub: Hub = request.app.state.hub
+    agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
+    places = await place_file_again(hub, agent, _attempt(request), await _body(request, FileLate))
+    return JSONResponse(codec.encode(places))
+
+
 async def sent(request: Request) -> Response:
     """``POST attempts/ID/uploads/complete``: a :class:`FileSent`; 204."""
     hub: Hub = request.app.state.hub
@@ -302,6 +311,7 @@ routes = [
     Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
     Route("/attempts/{attempt}/finish", finish, methods=["POST"]),
     Route("/attempts/{attempt}/uploads", offer, methods=["POST"]),
+    Route("/attempts/{attempt}/uploads/addresses", late, methods=["POST"]),
     Route("/attempts/{attempt}/uploads/complete", sent, methods=["POST"]),
     Route("/files/{what}/{attempt}", give),
     Route("/files/{what}/{attempt}", take, methods=["PUT"]),

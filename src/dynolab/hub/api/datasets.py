@@ -13,7 +13,7 @@ from dynolab.hub.api.common import PAGE, Before, Caller, Filter, Limit, TheHub
 from dynolab.hub.api.schemas import Change, Dataset, DatasetAsked, Datasets, Download, Upload, UploadAsked, UploadDone
 from dynolab.hub.api.sharing import sharing_routes
 from dynolab.hub.store import tables
-from dynolab.hub.usecases.begin_upload import begin_upload
+from dynolab.hub.usecases.begin_upload import begin_upload, renew_addresses
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.cursors import cut_page, decode_cursor
@@ -103,6 +103,13 @@ async def begin(request: Request, hub: TheHub, account: Caller, id: str, asked: 
     """Begin an upload: every part is PUT to its address. One that is not complete within a day is dropped."""
     begun = await begin_upload(hub, account, tables.dataset, id, size=asked.size, direct=True)
     return common.upload(request, begun, asked.size)
+
+
+@router.post("/{id}/uploads/{upload_id}/addresses")
+async def addresses(request: Request, hub: TheHub, account: Caller, id: str, upload_id: str) -> Upload:
+    """Addresses of the same upload's parts that are good from now on: those of before may have run out."""
+    begun = await renew_addresses(hub, account, tables.dataset, id, upload_id)
+    return common.upload(request, begun, begun.part_bytes or 0)
 
 
 @router.post("/{id}/uploads/{upload_id}/complete")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynolab.hub.checks.base import Rule
 from dynolab.hub.checks.job_rules import KEEP
-from dynolab.hub.store.tables import blob, metadata
+from dynolab.hub.store.tables import UNREAD, blob, metadata
 
 SWEPT = "the hub's sweep of files removes it: look into the hub's log for why it does not"
 UNOWNED = " AND ".join(
@@ -24,6 +24,17 @@ RULES = (
         WHERE b.created_at < now() - make_interval(secs => CAST(:blob_grace_s AS float) + 600) AND {UNOWNED}
         """,
         SWEPT,
+        needs_hub=True,
+    ),
+    Rule(
+        "blob-digest-is-known",
+        "a blob's SHA-256 digest is known a day after it came: bytes that went past the hub are read once",
+        f"""
+        SELECT 'blob ' || b.id, b.bytes || ' bytes that nobody has read', b.created_at FROM blob b
+        WHERE b.created_at < now() - interval '1 day' AND {UNREAD}
+        """,
+        "the hub reads DYNOLAB_DIGEST_BYTES_PER_S: raise that where more comes; else look into the hub's log",
+        grade="warning",
         needs_hub=True,
     ),
     Rule(

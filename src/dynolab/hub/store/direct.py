@@ -19,11 +19,14 @@ from typing import Any, TypeVar
 
 from dynolab import errors
 from dynolab.hub.store.blobs import Stored
-from dynolab.hub.store.links import UPLOAD_LIFE_S
 
 T = TypeVar("T")
 READ_LIFE_S = 300
-"""From the redirect to the download's beginning."""
+"""From the redirect to the download's beginning. S3 looks at an address's end when a request comes, and lets what has begun go on
+(AWS, "Download and upload objects with presigned URLs")."""
+SEND_LIFE_S, SEND_LEAST_BYTES_PER_S, SEND_MOST_S = 900, 256 << 10, 24 * 3600
+"""AI Hub's client is given the addresses of all parts at once, sends one after the other, and asks for no others: so they last as
+long as all of it takes at the least rate, and a while to begin. Who asks again is given others (``addresses``)."""
 COPY_MOST_BYTES = 5 << 30
 """The largest object that S3 copies, or takes in a form (AWS, CopyObject and POST Object)."""
 PREFIXES = ("attempts", "uploads")
@@ -59,6 +62,11 @@ class DirectTransfers:
         place = self._place(key)
         found = await self._asked(lambda: self._calls.create_multipart_upload(**place))
         upload: str = found["UploadId"]
+        return upload, await self.addresses(key, upload, sizes)
+
+    async def addresses(self, key: str, upload: str, sizes: Sequence[int]) -> tuple[str, ...]:
+        """Addresses of the parts of an upload that was begun, good from now on (:func:`send_life_s`)."""
+        place, life_s = self._place(key), send_life_s(sum(sizes))
 
         def signed() -> tuple[str, ...]:
             with self._signing:
@@ -66,12 +74,12 @@ class DirectTransfers:
                     self._signs.generate_presigned_url(
                         "upload_part",
                         {**place, "UploadId": upload, "PartNumber": number, "ContentLength": size},
-                        UPLOAD_LIFE_S,
+                        life_s,
                     )
                     for number, size in enumerate(sizes, 1)
                 )
 
-        return upload, await asyncio.to_thread(signed)
+        return await asyncio.to_thread(signed)
 
     async def complete(self, key: str, upload: str, etags: Sequence[str], size: int) -> Stored:
         """Have the parts joined; said twice it is done once. ``etags`` empty: whatever came.
@@ -122,7 +130,7 @@ class DirectTransfers:
         conditions = [["content-length-range", least, min(most, COPY_MOST_BYTES)]]
         with self._signing:
             made = self._signs.generate_presigned_post(
-                self._bucket, self._prefix + key, Conditions=conditions, ExpiresIn=UPLOAD_LIFE_S
+                self._bucket, self._prefix + key, Conditions=conditions, ExpiresIn=SEND_LIFE_S
             )
         return Form(made["url"], made["fields"])
 
@@ -195,6 +203,11 @@ class DirectTransfers:
             raise errors.Unavailable(f"the hub's blob store failed: {code}: {message}", hint="ask again") from error
         except botocore.exceptions.BotoCoreError as error:
             raise errors.Unavailable(f"the hub's blob store failed: {error}", hint="ask again") from error
+
+
+def send_life_s(size: int) -> int:
+    """For how long the addresses of so many bytes are good, in seconds."""
+    return min(SEND_LIFE_S + size // SEND_LEAST_BYTES_PER_S, SEND_MOST_S)
 
 
 def _client(endpoint: str | None) -> Any:

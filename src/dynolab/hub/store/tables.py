@@ -363,8 +363,11 @@ blob = sa.Table(
     _instant("created_at", known=True),
 )
 """A sequence of bytes: the objects ``keys`` of the blob store, one after the other. ``digests`` are their SHA-256 digests as
-the hub saw the bytes come, in hexadecimal; None, or NULL for one of them: it did not see them."""
+the hub saw the bytes come, in hexadecimal; None, or NULL for one of them: it did not see them, and will read them."""
 sa.Index("ix_blob_keys", blob.c["keys"], postgresql_using="gin")
+UNREAD = "(digests IS NULL OR array_position(digests, NULL) IS NOT NULL)"
+"""Of blobs whose bytes went past the hub, or came before digests were kept (see :mod:`dynolab.hub.usecases.sweep_digests`)."""
+sa.Index("ix_blob_unread", blob.c.id, postgresql_where=sa.text(UNREAD))
 
 upload = sa.Table(
     "upload",

@@ -61,6 +61,8 @@ class Limits:
     quota_jobs: int | None = None
     quota_minutes: int | None = None
     orphan_age_s: float = 3600.0
+    digest_bytes_per_s: int = 32 << 20
+    """How fast what went past the hub is read for its digest, by all replicas together."""
     run_s: float = 3600.0
     """How long an attempt of a job without a deadline may run."""
     audit_kept: timedelta | None = timedelta(days=365)

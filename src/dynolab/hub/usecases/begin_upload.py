@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Conflict, SpecInvalid, StorageFull, TooLarge
+from dynolab.errors import Conflict, NotFound, SpecInvalid, StorageFull, TooLarge
 from dynolab.hub.store.direct import COPY_MOST_BYTES, DirectTransfers, Form
 from dynolab.hub.store.tables import blob, upload
 from dynolab.hub.usecases.access import find_owned
@@ -79,6 +79,31 @@ async def begin_upload(
         return sent
     tokens = tuple(sign_link(hub, account, verb, upload_id, number) for number in range(count))
     return Begun(upload_id, part, tokens)
+
+
+async def renew_addresses(hub: Hub, account: Account, table: Table, target_id: str, upload_id: str) -> Begun:
+    """An upload that was begun, with addresses of its parts that are good from now on.
+
+    Raises :class:`NotFound` for one that is not known, was completed or came as a form, and :class:`Conflict` when the bytes are there.
+    """
+    async with hub.database.single() as connection:
+        target = await find_owned(connection, table, target_id, account, "upload")
+        if target.blob_id is not None:
+            raise Conflict(f"the {table.name} {target_id} has its bytes already")
+        of_it = upload.c.id == upload_id, upload.c.target_id == target_id, upload.c.completed_at.is_(None)
+        row = (await connection.execute(select(upload).where(*of_it))).one_or_none()
+    if row is None or row.part_bytes is None or row.bytes is None:
+        raise NotFound(
+            f"there is no upload {upload_id} in parts for the {table.name} {target_id}", hint="begin another"
+        )
+    sizes = part_sizes(row.bytes, row.part_bytes)
+    if row.direct is None:
+        tokens = tuple(sign_link(hub, account, "part", upload_id, number) for number in range(len(sizes) or 1))
+        return Begun(upload_id, row.part_bytes, tokens)
+    if hub.direct is None:
+        raise NotFound(f"the upload {upload_id} went to a store that this hub uses no more", hint="begin another")
+    urls = await hub.direct.addresses(direct_key(upload_id), row.direct, sizes)
+    return Begun(upload_id, row.part_bytes, (), urls=urls)
 
 
 async def _sent_on(

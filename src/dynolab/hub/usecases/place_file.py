@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Mapping
 
 from dynolab import errors
+from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import UPLOAD_LIFE_S, Link
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.begin_upload import check_room, part_sizes
 from dynolab.hub.usecases.check_claimed import check_claimed
 from dynolab.hub.usecases.store_file import keep_file, over
-from dynolab.spec.agents import FileOffer, FilePlaces, FileSent
+from dynolab.spec.agents import FileLate, FileOffer, FilePlaces, FileSent
 
 VERB = "placed"
 DIRECT_LEAST_BYTES = 256 << 10
@@ -39,18 +40,33 @@ async def place_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, asked: Fil
     return FilePlaces(signed, urls, part)
 
 
-async def keep_placed_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, sent: FileSent) -> None:
-    """Keep what was sent there. Raises as :func:`place_file`, and :class:`SpecInvalid` for other bytes than were announced."""
-    link = hub.links.read(sent.upload, life_s=UPLOAD_LIFE_S)
+async def place_file_again(hub: Hub, agent: Account, attempt_id: uuid.UUID, late: FileLate) -> FilePlaces:
+    """The same places with addresses that are good from now on. Raises as :func:`place_file`."""
+    await _check_running(hub, agent, attempt_id)
+    link, direct = _placed(hub, attempt_id, late.upload)
+    _, key, upload = link.target.split(" ", 2)
+    part = hub.limits.part_bytes
+    return FilePlaces(late.upload, await direct.addresses(key, upload, part_sizes(link.number, part)), part)
+
+
+def _placed(hub: Hub, attempt_id: uuid.UUID, signed: str) -> tuple[Link, DirectTransfers]:
+    """What :func:`place_file` gave out, and where it leads. Raises :class:`NotFound`."""
+    link = hub.links.read(signed, life_s=UPLOAD_LIFE_S)
     if link is None or link.verb != VERB or link.holder != str(attempt_id) or hub.direct is None:
         raise errors.NotFound("this upload is not known, or was swept", hint="send it again")
+    return link, hub.direct
+
+
+async def keep_placed_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, sent: FileSent) -> None:
+    """Keep what was sent there. Raises as :func:`place_file`, and :class:`SpecInvalid` for other bytes than were announced."""
+    link, direct = _placed(hub, attempt_id, sent.upload)
     what, key, upload = link.target.split(" ", 2)
     try:
         await _check_running(hub, agent, attempt_id)
     except errors.Conflict:
-        await hub.direct.abort(key, upload)
+        await direct.abort(key, upload)
         raise
-    stored = await hub.direct.complete(key, upload, sent.etags, link.number)
+    stored = await direct.complete(key, upload, sent.etags, link.number)
     await keep_file(hub, agent, attempt_id, what, stored)
 
 
