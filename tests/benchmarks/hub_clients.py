@@ -93,16 +93,29 @@ class Agent:
         status, answer = await self.told("POST", "/api/agent/v1/claim", body, 200, 204)
         return json.loads(answer) if status == 200 else None
 
-    async def leave(self, found: dict[str, Any]) -> bool:
-        """Result, log and end of an attempt; whether the hub took the end: it is refused where the lease ran out."""
-        attempt = found["attempt"]
-        for what, content in (("result", self.result), ("log", b"done\n" * 100)):
-            status, _ = await self.told("PUT", f"/api/agent/v1/files/{what}/{attempt}", content, 204, 409)
-            if status == 409:
-                return False
+    async def renew(self, attempt: str) -> None:
+        body = b'{"progress": {"stage": "inference", "run": 1}}'
+        await self.told("POST", f"/api/agent/v1/attempts/{attempt}/renew", body, 200)
+
+    async def send(self, attempt: str, what: str) -> bool:
+        """Send its result or log; whether the hub took it: the lease may have run out."""
+        content = self.result if what == "result" else b"done\n" * 100
+        status, _ = await self.told("PUT", f"/api/agent/v1/files/{what}/{attempt}", content, 204, 409)
+        return status == 204
+
+    async def finish(self, attempt: str) -> bool:
+        """Whether the hub took the end."""
         body = b'{"summary": {"estimated_inference_time_ns": 1}}'
         status, _ = await self.told("POST", f"/api/agent/v1/attempts/{attempt}/finish", body, 204, 409)
         return status == 204
+
+    async def leave(self, found: dict[str, Any]) -> bool:
+        """Result, log and end of an attempt; whether the hub took the end: it is refused where the lease ran out."""
+        attempt = found["attempt"]
+        for what in ("result", "log"):
+            if not await self.send(attempt, what):
+                return False
+        return await self.finish(attempt)
 
 
 def submission(hub: RunningHub, device: str = NAME, file: Path = MODEL) -> bytes:

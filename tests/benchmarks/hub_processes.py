@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 KINDS = ("hub", "postgres", "agent")
 TICKS_HZ = os.sysconf("SC_CLK_TCK")
+PROCESS_CLOCK = 2
+"""``CPUCLOCK_SCHED``, in the number of the clock of another process (Linux, ``include/linux/posix-timers_types.h``)."""
 
 
 def pss(hub: int) -> dict[str, float]:
@@ -23,12 +26,16 @@ def pss(hub: int) -> dict[str, float]:
 
 
 def cpu_s(hub: int) -> dict[str, float]:
-    """Seconds of processor time that each kind of process has used, with those of their children that ended."""
+    """Seconds of processor time that each kind of process has used, all threads; of the database's, with those of ended children.
+
+    A process's own clock (clock_getcpuclockid(3)) counts nanoseconds, where ``/proc`` counts ticks of 10 ms.
+    """
     found = dict.fromkeys(KINDS, 0.0)
     for pid, kind in _processes(hub):
-        used = _stat(pid)[11:15]  # utime, stime, and the same of children waited for
-        # The hub's own ended children are those that made the database; they are no part of its work.
-        found[kind] += sum(map(int, used if kind == "postgres" else used[:2])) / TICKS_HZ
+        with suppress(OSError):
+            found[kind] += time.clock_gettime(~pid << 3 | PROCESS_CLOCK)
+        if kind == "postgres":  # the hub's own ended children are those that made the database: no part of its work
+            found[kind] += sum(map(int, _stat(pid)[13:15])) / TICKS_HZ
     return found
 
 

@@ -31,8 +31,8 @@ from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.store.prepared import driver
 from dynolab.hub.usecases.end_attempt import BUSY_MOST, MAX_ATTEMPTS
 from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S
+from dynolab.hub.usecases.find_submitted import KEY_LIFE
 from dynolab.hub.usecases.free_blobs import GRACE
-from dynolab.hub.usecases.submit_job import KEY_LIFE
 from dynolab.hub.usecases.sweep_files import UPLOAD_LIFE
 from dynolab.hub.usecases.sweep_sessions import JOIN_KEPT
 from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY

@@ -6,12 +6,30 @@ other, for every standing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, any_, case, exists, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, NotFound
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import member, organisation, project, share
 from dynolab.hub.usecases.policy import ROLES, Role, Standing, Verb, least_roles, may
 
@@ -43,12 +61,45 @@ class Asker(Who, Protocol):
     """Who asks, with the project that is looked at."""
 
     @property
-    def project_id(self) -> str | None:
+    def project_id(self) -> Any:
         """The project that is looked at; None: all."""
 
     @property
     def is_bound(self) -> bool:
         """Whether the token is bound to it."""
+
+
+class Caller(Asker, Protocol):
+    """Who asks, as prepared statements are made for it."""
+
+    @property
+    def given(self) -> Given:
+        """Who stands for it in such a statement."""
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What the statement is told of it with each call."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """An asker whose words a prepared statement is given with each call. Rules differ by whether one project is looked at."""
+
+    id: Any
+    email: Any
+    project_id: Any = None
+    is_bound: bool = False
+    of_organisations: Any = None
+
+    @property
+    def organisations(self) -> Any:
+        """An array of the ids of the organisations whose devices its jobs may go to: those that are given, or those it works in."""
+        return array_of(organisations_of(self, Verb.CREATE)) if self.of_organisations is None else self.of_organisations
+
+
+_WHO = bindparam("who_id", type_=BigInteger), bindparam("who_email", type_=Text)
+GIVEN, GIVEN_PROJECT = Given(*_WHO), Given(*_WHO, bindparam("who_project", type_=Text))
+"""Who looks at everything, and at one project."""
 
 
 def array_of(found: Select[Any]) -> ColumnElement[Any]:
@@ -120,7 +171,7 @@ def standing_columns(table: Table, account: Asker) -> tuple[ColumnElement[Any], 
     return _role(account, table.c.in_project).label("role"), shared.label("is_shared")
 
 
-def standing(row: Row[Any], account: Asker) -> Standing:
+def standing(row: Any, account: Asker) -> Standing:
     """How the account stands to the thing whose row, with :func:`standing_columns`, this is."""
     if account.project_id not in (None, row.in_project):
         return Standing()
@@ -133,28 +184,40 @@ def standing(row: Row[Any], account: Asker) -> Standing:
 
 
 async def find_visible(
-    connection: AsyncConnection, table: Table, target_id: str, account: Asker, *, lock: Lock | None = None
-) -> Row[Any]:
+    connection: AsyncConnection, table: Table, target_id: str, account: Caller, *, lock: Lock | None = None
+) -> Any:
     """The row of that id, locked till the transaction ends: ``share`` keeps others from deleting it, ``own`` from all.
 
     Raises :class:`NotFound` for what is not there and for what the account may not read, alike.
     """
-    found = select(table, *standing_columns(table, account)).where(table.c.id == target_id)
-    if "deleted_at" in table.c:
-        found = found.where(table.c.deleted_at.is_(None))
-    statement = found if lock is None else found.with_for_update(read=lock == "share", of=table)
-    row = (await connection.execute(statement)).one_or_none()
-    if row is not None and lock is not None:
-        # PostgreSQL looks again at a row that it waited for, not at who may read it: that stood as before the wait.
-        row = (await connection.execute(found)).one_or_none()
+    row = None
+    # Locked first: what is asked for together with a lock stands as it was before the wait for it, such as who may read.
+    if lock is None or await _locking(table, lock).scalar(connection, target=target_id) is not None:
+        row = await _looking(table, account.given).one_or_none(connection, target=target_id, **account.told)
     if row is None or not may(Verb.READ, standing(row, account)):
         raise NotFound(f"there is no {table.name} {target_id!r}", hint="it may have been deleted, or belong to another")
     return row
 
 
+@cache
+def _locking(table: Table, lock: Lock) -> Prepared:
+    return Prepared(_there(select(table.c.id), table).with_for_update(read=lock == "share"))
+
+
+@cache
+def _looking(table: Table, who: Given) -> Prepared:
+    return Prepared(_there(select(table, *standing_columns(table, who)), table))
+
+
+def _there(found: Select[Any], table: Table) -> Select[Any]:
+    """Narrowed to the ``target``, if it is not deleted."""
+    found = found.where(table.c.id == bindparam("target"))
+    return found.where(table.c.deleted_at.is_(None)) if "deleted_at" in table.c else found
+
+
 async def find_owned(
-    connection: AsyncConnection, table: Table, target_id: str, account: Asker, act: str, *, lock: Lock | None = None
-) -> Row[Any]:
+    connection: AsyncConnection, table: Table, target_id: str, account: Caller, act: str, *, lock: Lock | None = None
+) -> Any:
     """As :func:`find_visible`, for what its maker may do, and admins of its project: one of :data:`ACTS`. Raises :class:`Forbidden`."""
     row = await find_visible(connection, table, target_id, account, lock=lock)
     stands = standing(row, account)

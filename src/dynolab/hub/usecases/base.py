@@ -24,7 +24,7 @@ from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.passwords import Passwords
-from dynolab.hub.usecases.access import array_of, organisations_of
+from dynolab.hub.usecases.access import GIVEN, GIVEN_PROJECT, Given, array_of, organisations_of
 from dynolab.hub.usecases.policy import Verb
 from dynolab.hub.usecases.scopes import ALL
 from dynolab.hub.usecases.sign_in_throttle import SignInThrottle
@@ -193,6 +193,16 @@ class Account:
     """Whether the token is bound to that project, and so changes nothing of the account; else a browser has chosen it for now."""
     project_name: str = ""
     """Of the project that a browser has chosen, or its token is bound to."""
+
+    @property
+    def given(self) -> Given:
+        """Who stands for it in a prepared statement."""
+        return GIVEN if self.project_id is None else GIVEN_PROJECT
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What a prepared statement is told of it with each call."""
+        return {"who_id": self.id, "who_email": self.email, "who_project": self.project_id}
 
     @property
     def organisations(self) -> ColumnElement[Any]:

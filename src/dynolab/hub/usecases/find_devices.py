@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Row, func, not_, or_, select
-from sqlalchemy.sql import Select
+from sqlalchemy import ColumnElement, Text, all_, any_, bindparam, func, not_, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import device, organisation, pool, token
 from dynolab.hub.usecases import bounds
+from dynolab.hub.usecases.access import Given
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.pool_rights import Who, may_send, trusts
+from dynolab.hub.usecases.pool_rights import Sends, may_send, trusts
 from dynolab.spec.device_wishes import family, fits_version, is_member, version
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY
 
 Missing = Literal["trust", "sandbox"]
 """The account trusts the owner with its models; the device confines the models of others than who serves it."""
+By = Literal["name", "begins", "all"]
+"""How devices are named: by their name, by what the names of a family begin with, or not at all."""
 OWNER = "owner:"
 """An attribute that the hub itself gives: whose pool a device is in, by the account's e-mail address. No agent may announce it."""
 
@@ -69,55 +76,38 @@ def board_queue(device_id: str) -> str:
 
 async def find_devices(
     hub: Hub,
-    account: Who,
+    account: Sends,
     *,
     name: str = "",
     os: str = "",
     attributes: Sequence[str] = (),
     but: Missing | None = None,
     pools: Collection[str] | None = None,
+    within: AsyncConnection | None = None,
 ) -> list[DeviceModel]:
     """Device models that the account's jobs may go to.
 
     They have exactly this name (or are of the family ``NAME (Family)``), this system version (or one in an interval such as
-    ``[14,15)``) and all these attributes, ``owner:ADDRESS`` among them. ``but``: those that it may send jobs to and to which these do not go, for lack of that. ``pools``: in these only. Its own come first,
+    ``[14,15)``) and all these attributes, ``owner:ADDRESS`` among them. ``but``: those that it may send jobs to and to which these do not go, for lack of that. ``pools``: in these only.
+    ``within``: a transaction in which they are looked up. Its own come first,
     then the administrators', then the newest system. Raises :class:`SpecInvalid` for an interval that is none.
     """
     for text, what in ((name, "name"), (os, "os")):
         bounds.check_text(text, what)
     bounds.check_texts(attributes, "attributes", bounds.ATTRIBUTES)
-    models = (
-        device.c.name,
-        device.c.os,
-        device.c.attributes,
-        device.c.pool_id,
-        accounts.c.email,
-        accounts.c.id,
-        accounts.c.is_admin,
-        organisation.c.name,
-    )
-    wanted: Select[Any] = select(
-        *models[:-1], organisation.c.name.label("organisation"), func.min(device.c.description).label("description")
-    )
-    wanted = wanted.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
-    wanted = wanted.outerjoin(organisation, organisation.c.id == pool.c.organisation_id)
-    has = {"trust": trusts(account), "sandbox": or_(device.c.is_confined, token.c.account_id == account.id)}
-    needed = [not_(has[but])] if but else has.values()
-    wanted = wanted.join(token, token.c.id == device.c.token_id).where(may_send(account), *needed).group_by(*models)
-    wanted = wanted.where(not_(device.c.attributes.contains([TOOLCHAINS_ONLY])))
-    if pools is not None:
-        wanted = wanted.where(device.c.pool_id.in_(pools))
     begins = family(name)
-    if begins is not None:
-        wanted = wanted.where(device.c.name.startswith(begins, autoescape=True))
-    elif name:
-        wanted = wanted.where(device.c.name == name)
     owners = [one.removeprefix(OWNER) for one in attributes if one.startswith(OWNER)]
-    if attributes:
-        announced = [one for one in attributes if not one.startswith(OWNER)]
-        wanted = wanted.where(device.c.attributes.contains(announced), *(accounts.c.email == one for one in owners))
-    async with hub.database.single() as connection:
-        rows = (await connection.execute(wanted.order_by(device.c.name, accounts.c.email))).all()
+    asked = {
+        "begins": begins,
+        "name": name,
+        "attributes": [one for one in attributes if not one.startswith(OWNER)],
+        "owners": owners,
+        "pools": list(pools or ()),
+    }
+    by: By = "name" if name and begins is None else "begins" if name else "all"
+    finding = _finding(account.given, but, by, bool(attributes), pools is not None)
+    async with hub.database.single() if within is None else nullcontext(within) as connection:
+        rows = await finding.all(connection, **asked, **account.told)
     named = [row for row in rows if begins is None or is_member(row.name, begins)]
     fitting = [row for row in named if not os or fits_version(row.os, os)]
     best_first = sorted(fitting, key=lambda row: (row.id == account.id, row.is_admin, version(row.os)), reverse=True)
@@ -125,6 +115,32 @@ async def find_devices(
     return [_model(row, account, bool(owners) or several[row.name, row.os] > 1) for row in best_first]
 
 
-def _model(row: Row[Any], account: Who, names_owner: bool) -> DeviceModel:
+@cache
+def _finding(who: Given, but: Missing | None, by: By, with_attributes: bool, in_pools: bool) -> Prepared:
+    models = (
+        *(device.c.name, device.c.os, device.c.attributes, device.c.pool_id),
+        *(accounts.c.email, accounts.c.id, accounts.c.is_admin, organisation.c.name.label("organisation")),
+    )
+    has = {"trust": trusts(who), "sandbox": or_(device.c.is_confined, token.c.account_id == who.id)}
+    words, owners, pools = (bindparam(name, type_=ARRAY(Text)) for name in ("attributes", "owners", "pools"))
+    named: dict[By, ColumnElement[bool]] = {
+        "name": device.c.name == bindparam("name"),
+        "begins": func.starts_with(device.c.name, bindparam("begins", type_=Text)),
+        "all": true(),
+    }
+    found = select(*models, func.min(device.c.description).label("description"))
+    found = found.join(pool, pool.c.id == device.c.pool_id).join(accounts, accounts.c.id == pool.c.account_id)
+    found = found.outerjoin(organisation, organisation.c.id == pool.c.organisation_id)
+    found = found.join(token, token.c.id == device.c.token_id)
+    found = found.where(may_send(who), *([not_(has[but])] if but else has.values()), named[by])
+    found = found.where(not_(device.c.attributes.contains([TOOLCHAINS_ONLY])))
+    if in_pools:
+        found = found.where(device.c.pool_id == any_(pools))
+    if with_attributes:
+        found = found.where(device.c.attributes.contains(words), accounts.c.email == all_(owners))
+    return Prepared(found.group_by(*models[:-1], organisation.c.name).order_by(device.c.name, accounts.c.email))
+
+
+def _model(row: Any, account: Sends, names_owner: bool) -> DeviceModel:
     told = row.name, row.os, tuple(row.attributes), row.description, row.pool_id, row.email
     return DeviceModel(*told, is_own=row.id == account.id, names_owner=names_owner, organisation=row.organisation or "")

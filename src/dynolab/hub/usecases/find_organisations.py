@@ -131,10 +131,10 @@ def _refused(name: str, verb: Verb, stands: Standing) -> Forbidden:
     if verb is Verb.RUN:
         return Forbidden(f"only an administrator of the hub may change this of {name}", hint="ask one of them")
     role = stands.role.word if stands.role is not None else "no member"
-    takes = LEAST[Verb.MANAGE if verb is Verb.SEE else verb]  # who sees a project alone may not look at the whole either
-    return Forbidden(
-        f"you are {role} in {name}: it takes {takes.word} to change this", hint="ask one of its admins"
-    )
+    takes = LEAST[
+        Verb.MANAGE if verb is Verb.SEE else verb
+    ]  # who sees a project alone may not look at the whole either
+    return Forbidden(f"you are {role} in {name}: it takes {takes.word} to change this", hint="ask one of its admins")
 
 
 def _no_organisation(named: str) -> NotFound:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import Text, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import attempt, device, pool, token
+from dynolab.hub.usecases.access import Given
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.board_health import takes_jobs
 from dynolab.hub.usecases.find_board_states import is_away
-from dynolab.hub.usecases.pool_rights import Who, may_send, trusts
+from dynolab.hub.usecases.pool_rights import Sends, Who, may_send, trusts
 from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY, made, no_toolchain
 
 
@@ -48,13 +52,13 @@ async def find_offered(hub: Hub, account: Account) -> list[str]:
         return sorted((await connection.execute(found)).scalars())
 
 
-async def pools_with(connection: AsyncConnection, account: Who, toolchain: str) -> list[Maker]:
+async def pools_with(connection: AsyncConnection, account: Sends, toolchain: str) -> list[Maker]:
     """Who makes it of the account's models, the best first, machine by machine.
 
     Machines that are there and well come first; of them those that do nothing else, so that no device is kept from measuring;
     then who is free; then the account's own, and the administrators'.
     """
-    able = await _rows(connection, account, device.c.attributes.contains([f"{MAKES}{toolchain}"]))
+    able = await _rows(connection, account, f"{MAKES}{toolchain}")
 
     def worth(row: Any) -> tuple[bool, ...]:
         return _is_there(row), TOOLCHAINS_ONLY in row.attributes, row.held is None, row.id == account.id, row.is_admin
@@ -62,7 +66,7 @@ async def pools_with(connection: AsyncConnection, account: Who, toolchain: str) 
     return [Maker(row.pool_id, _is_there(row)) for row in sorted(able, key=worth, reverse=True)]
 
 
-async def find_toolchain(connection: AsyncConnection, account: Who, toolchain: str) -> str:
+async def find_toolchain(connection: AsyncConnection, account: Sends, toolchain: str) -> str:
     """The id of the pool that a job of this toolchain, such as ``onnx/torchscript``, goes to: the best of :func:`pools_with`.
 
     Raises :class:`~dynolab.errors.SpecInvalid`, which tells what is made, where nobody makes it.
@@ -73,10 +77,15 @@ async def find_toolchain(connection: AsyncConnection, account: Who, toolchain: s
     return found[0].pool_id
 
 
-async def _rows(connection: AsyncConnection, account: Who, *conditions: ColumnElement[bool]) -> Sequence[Row[Any]]:
-    rows: Sequence[Row[Any]] = (await connection.execute(_usable(account).where(*conditions))).all()
-    return rows
+async def _rows(connection: AsyncConnection, account: Sends, *attributes: str) -> Sequence[Any]:
+    """Machines with these attributes."""
+    return await _with_attributes(account.given).all(connection, attributes=list(attributes), **account.told)
 
 
-def _is_there(row: Row[Any]) -> bool:
+@cache
+def _with_attributes(who: Given) -> Prepared:
+    return Prepared(_usable(who).where(device.c.attributes.contains(bindparam("attributes", type_=ARRAY(Text)))))
+
+
+def _is_there(row: Any) -> bool:
     return not row.away and not row.unfit and bool(row.takes_jobs)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Text, any_, cast, literal, or_, select
+from sqlalchemy import Row, Select, Text, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, NotFound, UserError
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import member, organisation, project
-from dynolab.hub.usecases.access import array_of, full_name, projects_of
+from dynolab.hub.usecases.access import GIVEN, Given, array_of, full_name, projects_of
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.policy import ROLES, Standing, Verb, may
 from dynolab.spec.projects import is_project
@@ -52,10 +54,18 @@ class Sender:
     organisation_id: str | None = None
 
     @property
-    def organisations(self) -> ColumnElement[Any]:
-        """As :attr:`Account.organisations`."""
+    def given(self) -> Given:
+        """As :attr:`Account.given`."""
+        return SENDER
+
+    @property
+    def told(self) -> dict[str, object]:
+        """As :attr:`Account.told`."""
         ids = [] if self.organisation_id is None else [self.organisation_id]
-        return cast(literal(ids, ARRAY(Text)), ARRAY(Text))
+        return {"who_id": self.id, "who_email": self.email, "who_organisations": ids}
+
+
+SENDER = replace(GIVEN, of_organisations=bindparam("who_organisations", type_=ARRAY(Text)))
 
 
 async def find_place(connection: AsyncConnection, account: Account, named: str) -> Place:
@@ -133,20 +143,28 @@ async def find_project(connection: AsyncConnection, account: Account, named: str
     return None if row is None else str(row.id)
 
 
-async def _project(connection: AsyncConnection, account: Account, named: str) -> Row[Any] | None:
-    found: Select[Any] = select(project.c.id, project.c.organisation_id, full_name().label("full_name")).join(
-        organisation
-    )
-    named_so = or_(project.c.id == named, full_name() == named)
-    row: Row[Any] | None = (
-        await connection.execute(found.where(named_so, project.c.id == any_(array_of(projects_of(account)))))
-    ).one_or_none()
-    return row
+async def _project(connection: AsyncConnection, account: Account, named: str) -> Any:
+    return await _finding(account.given).one_or_none(connection, named=named, **account.told)
 
 
-async def _locked_role(connection: AsyncConnection, account: Account, row: Row[Any]) -> Any:
+@cache
+def _finding(who: Given) -> Prepared:
+    columns = project.c.id, project.c.organisation_id, full_name().label("full_name")
+    found = select(*columns).select_from(project.join(organisation))
+    named_so = or_(project.c.id == bindparam("named"), full_name() == bindparam("named"))
+    return Prepared(found.where(named_so, project.c.id == any_(array_of(projects_of(who)))))
+
+
+async def _locked_role(connection: AsyncConnection, account: Account, row: Any) -> Any:
     """The account's role, whose rows stay as they are until the transaction ends."""
-    of_it = or_(member.c.project_id.is_(None), member.c.project_id == row.id)
-    mine = member.c.account_id == account.id, member.c.organisation_id == row.organisation_id, of_it
-    words = (await connection.execute(select(member.c.role).where(*mine).with_for_update(read=True))).scalars()
-    return max((ROLES[word] for word in words), default=None)
+    told = {"account": account.id, "organisation": row.organisation_id, "project": row.id}
+    return max((ROLES[one.role] for one in await _ROLES.all(connection, **told)), default=None)
+
+
+def _roles() -> Prepared:
+    of_it = or_(member.c.project_id.is_(None), member.c.project_id == bindparam("project"))
+    mine = member.c.account_id == bindparam("account"), member.c.organisation_id == bindparam("organisation"), of_it
+    return Prepared(select(member.c.role).where(*mine).with_for_update(read=True))
+
+
+_ROLES = _roles()

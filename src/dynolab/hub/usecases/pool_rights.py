@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, any_, exists, false, func, or_, true
 
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import pool, pool_grant, trust
+from dynolab.hub.usecases.access import Given, array_of, organisations_run_by
 from dynolab.hub.usecases.access import Who as Member
-from dynolab.hub.usecases.access import array_of, organisations_run_by
 from dynolab.hub.usecases.base import Account
 
 
@@ -24,6 +24,22 @@ class Who(Member, Protocol):
     @property
     def organisations(self) -> ColumnElement[Any]:
         """An array of the ids of the organisations whose job it is, or may be."""
+
+
+class Sends(Protocol):
+    """Who sends jobs, as prepared statements are made for it: an :class:`Account`, or who sends from one project alone."""
+
+    @property
+    def id(self) -> int:
+        """Its account's number."""
+
+    @property
+    def given(self) -> Given:
+        """Who stands for it in such a statement."""
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What the statement is told of it with each call."""
 
 
 def owns(account: Account) -> ColumnElement[bool]:

@@ -9,12 +9,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Select, Table, and_, cast, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, RateLimited, TooLarge
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import blob, dataset, device_use, job, model, organisation, project, upload
 from dynolab.hub.usecases.access import full_name
@@ -33,13 +51,24 @@ ASK = "an administrator of the hub sets these bounds"
 class Owner:
     """Of what a place has: the project, or the account with what is in none."""
 
-    account_id: int
-    in_project: str | None = None
+    account_id: Any
+    in_project: Any = None
+
+    @property
+    def questions(self) -> _Questions:
+        """What is asked of it."""
+        return _questions(self.in_project is not None)
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What prepared statements are told of it."""
+        return {"account": self.account_id, "project": self.in_project}
 
     def of(self, table: Table) -> ColumnElement[bool]:
         """The rows that are there."""
         if self.in_project is not None:
-            return table.c.in_project == self.in_project
+            mine: ColumnElement[bool] = table.c.in_project == self.in_project
+            return mine
         return and_(table.c.account_id == self.account_id, table.c.in_project.is_(None))
 
     def row(self, *columns: str) -> Select[Any]:
@@ -50,6 +79,35 @@ class Owner:
         theirs = [project.c[one] for one in columns]
         named = select(*theirs, full_name().label("name")).select_from(project.join(organisation))
         return named.where(project.c.id == self.in_project)
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What is asked of a place."""
+
+    bounds: Prepared
+    lock: Prepared
+    """Until the transaction ends nobody else counts there; what refers to the row is not held up."""
+    jobs: Prepared
+    minutes: Prepared
+
+
+@cache
+def _questions(in_project: bool) -> _Questions:
+    """Of projects, or of accounts' personal spaces."""
+    owner = (
+        Owner(None, bindparam("project", type_=Text)) if in_project else Owner(bindparam("account", type_=BigInteger))
+    )
+    table, id = (accounts, owner.account_id) if owner.in_project is None else (project, owner.in_project)
+    live = select(func.count().label("jobs")).select_from(job)
+    live = live.where(owner.of(job), job.c.state.in_(LIVE), job.c.state != "done")
+    used = select(func.sum(device_use.c.seconds).label("seconds"))
+    return _Questions(
+        bounds=Prepared(owner.row("most_bytes", "most_jobs", "most_minutes")),
+        lock=Prepared(select(table.c.id).where(table.c.id == id).with_for_update(key_share=True)),
+        jobs=Prepared(live),
+        minutes=Prepared(used.where(owner.of(device_use), device_use.c.month == this_month())),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +199,7 @@ async def set_bounds(hub: Hub, owner: Owner, **values: int | None) -> None:
 
 
 async def _bounds(hub: Hub, connection: AsyncConnection, owner: Owner) -> Bounds:
-    row = (await connection.execute(owner.row("most_bytes", "most_jobs", "most_minutes"))).one()
+    row = await owner.questions.bounds.one_or_none(connection, **owner.told)
     limits = hub.limits
     chosen = (
         (row.most_bytes, limits.quota_bytes),
@@ -152,14 +210,11 @@ async def _bounds(hub: Hub, connection: AsyncConnection, owner: Owner) -> Bounds
 
 
 async def _lock(connection: AsyncConnection, owner: Owner) -> None:
-    """Until the transaction ends nobody else counts here; what refers to the row is not held up."""
-    table, id = (accounts, owner.account_id) if owner.in_project is None else (project, owner.in_project)
-    await connection.execute(select(table.c.id).where(table.c.id == id).with_for_update(key_share=True))
+    await owner.questions.lock.execute(connection, **owner.told)
 
 
 async def _jobs(connection: AsyncConnection, owner: Owner) -> int:
-    live = select(func.count()).select_from(job).where(owner.of(job), job.c.state.in_(LIVE), job.c.state != "done")
-    return int(await connection.scalar(live) or 0)
+    return int(await owner.questions.jobs.scalar(connection, **owner.told) or 0)
 
 
 async def _bytes(connection: AsyncConnection, owner: Owner, *, but: str = "") -> int:
@@ -175,8 +230,7 @@ async def _bytes(connection: AsyncConnection, owner: Owner, *, but: str = "") ->
 
 
 async def _minutes(connection: AsyncConnection, owner: Owner) -> float:
-    used = select(func.sum(device_use.c.seconds)).where(owner.of(device_use), device_use.c.month == this_month())
-    return float(await connection.scalar(used) or 0.0) / 60
+    return float(await owner.questions.minutes.scalar(connection, **owner.told) or 0.0) / 60
 
 
 def this_month() -> ColumnElement[Any]:

@@ -50,7 +50,13 @@ async def change_sharing(
         add, remove = await as_spelled(connection, add), [*remove, *await as_spelled(connection, remove)]
         if remove:
             await _end(hub, connection, target_id, share.c.email.in_(remove))
-            await note(connection, f"{table.name}.unshare", table.name, target_id, details={"emails": list(dict.fromkeys(remove))})
+            await note(
+                connection,
+                f"{table.name}.unshare",
+                table.name,
+                target_id,
+                details={"emails": list(dict.fromkeys(remove))},
+            )
         if add:
             await _grant(connection, account, table, row, add)
             await note(connection, f"{table.name}.share", table.name, target_id, details={"emails": add})

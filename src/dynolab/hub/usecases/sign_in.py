@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, false, func, or_, select, update
+from sqlalchemy import bindparam, false, func, or_, select, update
 
 from dynolab.errors import Unauthorized
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.asking import asking
 from dynolab.hub.usecases.audit import note
@@ -97,10 +98,10 @@ def _forget(hub: Hub, key: tuple[str, str, int], looking: asyncio.Task[Account])
         looking.exception()  # who asked may have hung up, so that nobody else takes it
 
 
-async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
-    """The account's row; it is noted that the token was used. Raises :class:`Unauthorized`."""
+def _finding() -> Prepared:
+    """The account of a token that is not revoked, by the ``digest`` of its secret, now or before its rotation, and its ``kind``."""
     unused = or_(token.c.used_at.is_(None), token.c.used_at < func.now() - USED_EVERY).label("unused")
-    is_old = (token.c.digest != secret_digest).label("is_old")
+    is_old = (token.c.digest != bindparam("digest")).label("is_old")
     ended = func.coalesce(token.c.expires_at <= func.now(), false()).label("ended")
     replaced = func.coalesce(token.c.previous_until <= func.now(), false()).label("replaced")
     ends = (token.c.expires_at, token.c.created_at, token.c.rotated_at, token.c.previous_until)
@@ -110,11 +111,19 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
             *(token.c.scopes, token.c.project_id, *ends, unused, is_old, ended, replaced),
         )
         .join(token, token.c.account_id == account.c.id)
-        .where(or_(token.c.digest == secret_digest, token.c.previous_digest == secret_digest))
-        .where(token.c.kind == kind, token.c.revoked_at.is_(None))
+        .where(or_(token.c.digest == bindparam("digest"), token.c.previous_digest == bindparam("digest")))
+        .where(token.c.kind == bindparam("kind"), token.c.revoked_at.is_(None))
     )
+    return Prepared(statement)
+
+
+_FINDING = _finding()
+
+
+async def _read(hub: Hub, kind: str, secret_digest: str) -> Any:
+    """The account's row; it is noted that the token was used. Raises :class:`Unauthorized`."""
     async with hub.database.single() as connection:
-        row = (await connection.execute(statement)).one_or_none()
+        row = await _FINDING.one_or_none(connection, kind=kind, digest=secret_digest)
         if row is not None and row.unused and not row.ended:
             await connection.execute(update(token).where(token.c.id == row.token_id).values(used_at=func.now()))
     if row is None:
@@ -134,7 +143,7 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Row[Any]:
     return row
 
 
-async def _note_late(hub: Hub, row: Row[Any], why: str) -> None:
+async def _note_late(hub: Hub, row: Any, why: str) -> None:
     """Note that somebody uses what is good no more, once in a while."""
     if _late.count(row.token_id):
         return
@@ -149,7 +158,7 @@ async def _note_late(hub: Hub, row: Row[Any], why: str) -> None:
         )
 
 
-def rotate_after(row: Row[Any]) -> datetime | None:
+def rotate_after(row: Any) -> datetime | None:
     """From when on a token should be rotated: two thirds of its life. None: it does not end."""
     if row.expires_at is None:
         return None

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select
+from sqlalchemy import Row, bindparam, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import tracing
 from dynolab.errors import Conflict, Forbidden, NotFound, SpecInvalid
 from dynolab.hub.store.database import after_commit
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import dataset, dependency, job, model, pool
 from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.access import find_visible, readable
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.enqueue_job import enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
+from dynolab.hub.usecases.find_submitted import find_submitted
 from dynolab.hub.usecases.find_toolchain import find_toolchain
 from dynolab.hub.usecases.job_request import (
     JobRequest,
@@ -30,8 +32,8 @@ from dynolab.hub.usecases.job_request import (
     with_time,
 )
 from dynolab.hub.usecases.made_models import seed_target, specs_for_row
-from dynolab.hub.usecases.place import Place, find_place, is_personal
-from dynolab.hub.usecases.pool_rights import Who, may_send
+from dynolab.hub.usecases.place import SENDER, Place, Sender, find_place
+from dynolab.hub.usecases.pool_rights import may_send
 from dynolab.hub.usecases.quotas import Owner, check_bytes, check_jobs
 from dynolab.hub.usecases.release_waiting import dependency_failed
 from dynolab.spec import compile_options
@@ -42,8 +44,22 @@ from dynolab.spec.toolchain_support import LINK, LINKED_KIND, MAKING, QUANTIZE, 
 
 NO_DEVICE = DeviceModel("", "", (), "", "", "", is_own=False, names_owner=False)
 LIVE = ("queued", "preparing", "running")
-KEY_LIFE = timedelta(days=1)
-"""How long an idempotency key stands for its job."""
+KEPT = (
+    *("id", "account_id", "kind", "name", "project_id", "in_project", "model_id", "dataset_id", "baseline_id"),
+    *("comparison", "pool_id", "toolchain", "target_model_id", "input_specs", "weights_dtype", "activations_dtype"),
+    *("linked_ids", "source_ids", "device_name", "device_os", "device_attributes", "options", "measures"),
+    *("input_shapes", "requirements", "keeps_artifact", "asked_priority", "deadline_s", "state"),
+    *("idempotency_key", "traceparent", "priority", "queue_entry"),
+)
+"""The columns of a new job's row that are given."""
+
+
+_KEEPING = Prepared(insert(job).values({name: bindparam(name) for name in KEPT}).returning(job.c.created_at))
+_HOLDING = Prepared(
+    select(model.c.id).where(model.c.id == bindparam("model"), model.c.blob_id.is_not(None)).with_for_update(read=True)
+)
+_LOCKING_POOL = Prepared(select(pool.c.id).where(pool.c.id == bindparam("pool")).with_for_update(read=True))
+_OPEN_POOL = Prepared(select(pool.c.id).where(pool.c.id == bindparam("pool"), may_send(SENDER)))
 
 
 async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[str, datetime]:
@@ -56,15 +72,14 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     """
     check_request(request)
     required = checked_requirements(request.requirements)
-    place = await _place(hub, account, request)
-    devices = [] if request.kind == "quantize" else await _devices(hub, place, request)
-    chosen = devices[0] if devices else NO_DEVICE
-    _check_chipset(request, chosen)
-    request = with_time(_as_simulated(request, chosen), hub.limits.run_s)
     job_id = new_id("j")
     async with hub.database.begin() as connection:
-        place = await find_place(connection, account, request.project_id)  # again: from here on it stays so
-        before = await _submitted(connection, place, request)
+        place = await find_place(connection, account, request.project_id)
+        devices = [] if request.kind == "quantize" else await _devices(hub, connection, place, request)
+        chosen = devices[0] if devices else NO_DEVICE
+        _check_chipset(request, chosen)
+        request = with_time(_as_simulated(request, chosen), hub.limits.run_s)
+        before = await find_submitted(connection, place, request)
         if before is not None:
             return before
         await check_jobs(hub, connection, Owner(account.id, place.in_project))
@@ -125,6 +140,8 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
             "state": "queued",
             "idempotency_key": request.idempotency_key,
             "traceparent": tracing.place() or None,
+            "priority": 0,
+            "queue_entry": None,
         }
         if not unready:
             values |= await enqueue_job(
@@ -137,7 +154,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
                 toolchain=job_toolchain,
                 asked_priority=request.priority,
             )
-        created = await connection.scalar(insert(job).values(values).returning(job.c.created_at))
+        created = await _KEEPING.scalar(connection, **values)
         after_commit(connection, metrics.JOB_STATES.labels(request.kind, "queued").inc)
         if needed:
             rows = [{"job_id": job_id, "needed_id": one} for one in needed]
@@ -219,18 +236,11 @@ async def _made_of(connection: AsyncConnection, account: Account, linked: Sequen
     return found
 
 
-async def _place(hub: Hub, account: Account, request: JobRequest) -> Place:
-    """Where the job belongs. Raises what :func:`~dynolab.hub.usecases.place.find_place` does."""
-    if is_personal(account, request.project_id):
-        return Place(account)
-    async with hub.database.begin() as connection:
-        return await find_place(connection, account, request.project_id)
-
-
-async def _devices(hub: Hub, place: Place, request: JobRequest) -> list[DeviceModel]:
+async def _devices(hub: Hub, connection: AsyncConnection, place: Place, request: JobRequest) -> list[DeviceModel]:
     """Those that the job may go to, the best first. Raises :class:`NotFound`, and :class:`Forbidden` where trust is missing."""
     account = place.sender
     find = partial(find_devices, name=request.device_name, os=request.device_os, attributes=request.device_attributes)
+    find = partial(find, within=connection)
     devices = await find(hub, account)
     if devices:
         return devices
@@ -254,21 +264,30 @@ async def _devices(hub: Hub, place: Place, request: JobRequest) -> list[DeviceMo
     raise NotFound(f"no device matches {wanted!r}", hint="`dynolab devices` lists those that are known")
 
 
-async def _model(connection: AsyncConnection, account: Account, model_id: str) -> Row[Any]:
+async def _model(connection: AsyncConnection, account: Account, model_id: str) -> Any:
     """The model, locked so that it stays; or, without a lock, one that a job is still to make: nobody deletes it until then.
 
     Raises :class:`Conflict` for one whose bytes have not come.
     """
-    row = await find_visible(connection, model, model_id, account)
+    row = await _held(connection, account, model_id)
     if row.blob_id is None and row.producer_id:
         if (state := await connection.scalar(select(job.c.state).where(job.c.id == row.producer_id))) in LIVE:
             return row
         if state in ("failed", "cancelled"):
             raise dependency_failed(row.producer_id, state)
-    row = await find_visible(connection, model, model_id, account, lock="share")
+        row = await _held(connection, account, model_id)  # it was made just now
     if row.blob_id is None:
         raise Conflict(f"the model {model_id} has no bytes yet", hint="complete its upload first")
     return row
+
+
+async def _held(connection: AsyncConnection, account: Account, model_id: str) -> Any:
+    """The model, locked if its bytes are there: a job that is to make it changes its row, and waits for nobody then."""
+    while True:
+        is_held = await _HOLDING.scalar(connection, model=model_id) is not None
+        row = await find_visible(connection, model, model_id, account)
+        if is_held or row.blob_id is None:  # else they came in between
+            return row
 
 
 def _check_support(request: JobRequest, model_kinds: Sequence[str], devices: Sequence[DeviceModel]) -> None:
@@ -282,11 +301,11 @@ def _check_support(request: JobRequest, model_kinds: Sequence[str], devices: Seq
         check_own_options(options, able)
 
 
-async def _check_pool(connection: AsyncConnection, account: Who, pool_id: str, name: str) -> None:
+async def _check_pool(connection: AsyncConnection, sender: Sender, pool_id: str, name: str) -> None:
     """Raises :class:`NotFound` where the pool's owner has closed it meanwhile; until the transaction ends nobody does."""
-    await connection.execute(select(pool.c.id).where(pool.c.id == pool_id).with_for_update(read=True))
+    await _LOCKING_POOL.execute(connection, pool=pool_id)
     # Asked once the lock is there: what was asked for together with it would be as it stood before the wait.
-    if await connection.scalar(select(pool.c.id).where(pool.c.id == pool_id, may_send(account))) is None:
+    if await _OPEN_POOL.scalar(connection, pool=pool_id, **sender.told) is None:
         raise NotFound(f"no device matches {name!r}", hint="`dynolab devices` lists those that are known")
 
 
@@ -320,45 +339,3 @@ async def _unready(
         if states[job_id] not in (*LIVE, "done"):
             raise dependency_failed(job_id, states[job_id])
     return [job_id for job_id in needed if states[job_id] != "done"]
-
-
-async def _submitted(connection: AsyncConnection, place: Place, request: JobRequest) -> tuple[str, datetime] | None:
-    """The job that the request's key stands for already; requests of one key wait for each other here."""
-    key, account = request.idempotency_key, place.account
-    if key is None:
-        return None
-    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{account.id} {key}", 0))))
-    found = select(job).where(
-        job.c.account_id == account.id, job.c.idempotency_key == key, job.c.created_at > func.now() - KEY_LIFE
-    )
-    row = (await connection.execute(found.order_by(job.c.created_at.desc()).limit(1))).one_or_none()
-    if row is None:
-        return None
-    compared = None if request.comparison is None else request.comparison.document()
-    baseline_id = None if request.comparison is None else request.comparison.baseline_id
-    asked = (
-        *(request.kind, request.model_id, request.dataset_id, request.options.strip(), baseline_id, compared),
-        *(specs_for_row(request.input_specs), request.weights_dtype or None, request.activations_dtype or None),
-        list(request.linked_ids) or None,
-        place.in_project,
-    )
-    needed = select(dependency.c.needed_id).where(dependency.c.job_id == row.id)
-    required = checked_requirements(request.requirements)
-    terms = (request.priority, request.deadline_s, plain_shapes(request.input_shapes), required, request.keeps_artifact)
-    before = (row.asked_priority, row.deadline_s, row.input_shapes, row.requirements, row.keeps_artifact)
-    waited_for = set((await connection.execute(needed)).scalars())
-    makers = select(model.c.producer_id).where(
-        model.c.id.in_([row.model_id, row.baseline_id, *(row.linked_ids or [])])
-    )  # waited for unasked
-    unasked = set((await connection.execute(makers)).scalars())
-    made = (
-        *(row.kind, row.model_id, row.dataset_id, row.options, row.baseline_id, row.comparison),
-        *(row.input_specs, row.weights_dtype, row.activations_dtype, row.linked_ids),
-        row.in_project,
-    )
-    if (asked, terms, set(request.waits_for) - unasked) != (made, before, waited_for - unasked):
-        raise Conflict(
-            f"the idempotency key {key!r} stands for another request, which made the job {row.id}",
-            hint="a new request needs a new key",
-        )
-    return row.id, row.created_at
