@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dynolab.spec.models import ModelFormat
+from dynolab.testing import fork_server
 from dynolab.testing.harness import Harness
 
 from .devices.fixtures import arm64_board_fixture, phone_fixture, ssh_account_fixture, ssh_device_fixture
@@ -39,6 +41,16 @@ LONG = (
 """Modules that take longest: they begin first, so that of two workers none is left with one of them at the end."""
 
 
+VENVS = "DYNOLAB_TEST_VENVS"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Environments of the official client are made once for a run of the tests, for all of its processes."""
+    if VENVS not in os.environ:
+        folder = os.environ[VENVS] = tempfile.mkdtemp(prefix="dynolab-official-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.with_suffix("").as_posix().replace("/", ".").endswith(LONG))
@@ -55,13 +67,19 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Hubs begin with a database that was made once; all processes of one run of the tests share it."""
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hubs begin with a database, and agents with knowing which runtimes load here: both are made once for all processes of a run of the tests.
+
+    Hubs are forked of a process that has imported all that they need.
+    """
     ours = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
         whole_run = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
         patch.setenv("TEST_POSTGRES_TEMPLATE", str(whole_run / "postgres-template"))
+        patch.setenv("TEST_KNOWN_RUNTIMES", str(whole_run / "known-runtimes"))
+        patch.setenv("TEST_FORK_SERVER", "1")
         yield
+        fork_server.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from dynolab.measure.protocol import VALUES_FILE
+from dynolab.testing.commands import command
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 ONNX = EXAMPLES / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -34,8 +35,7 @@ class Answer:
 
 
 def dynolab(*arguments: str | Path, cwd: Path | None = None) -> Answer:
-    command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+    done = command(*arguments, cwd=cwd)
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

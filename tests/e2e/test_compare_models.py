@@ -20,6 +20,7 @@ from dynolab.spec import codec
 from dynolab.spec.answers import Answer
 from dynolab.spec.duets import Duet
 from dynolab.spec.measurements import StageName
+from dynolab.testing.commands import command
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class Told:
 
 
 def dynolab(*arguments: str | Path) -> Told:
-    command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = command(*arguments)
     return Told(done.returncode, done.stdout, done.stderr)
 
 

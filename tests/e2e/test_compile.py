@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +31,7 @@ from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec, Numbers
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.show import show_bytes
 from dynolab.testing import tflite
+from dynolab.testing.commands import command
 from dynolab.toolchains.base import PACKAGE, toolchain_named
 
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -317,8 +316,7 @@ class Answer:
 
 
 def dynolab(*arguments: str | Path, cwd: Path) -> Answer:
-    command = [sys.executable, "-m", "dynolab.cli.main", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+    done = command(*arguments, cwd=cwd)
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

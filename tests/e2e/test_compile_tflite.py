@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from dynolab.runtimes.litert import schema
 from dynolab.spec.compiles import Compiled, CompileSpec, InputSpec
 from dynolab.spec.models import ModelFormat
 from dynolab.spec.tensors import Quantization
+from dynolab.testing.commands import Done, command
 from dynolab.testing.models import onnx_graph
 from dynolab.testing.tflite import Part, write
 from dynolab.toolchains import _tflite_model as tflite_model
@@ -274,9 +273,8 @@ def test_the_environment_is_listed_and_without_an_index_the_reason_is_told(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("DYNOLAB_TOOLCHAINS", str(tmp_path / "environments"))
 
-    def dynolab(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dynolab.cli.main", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    def dynolab(*arguments: str) -> Done:
+        return command(*arguments, cwd=tmp_path)
 
     rows = {row["name"]: row for row in json.loads(dynolab("toolchains", "--json").stdout)["targets"]}
     assert (rows["onnx"]["environment"], rows["tflite"]["environment"]["made"]) == (None, False)

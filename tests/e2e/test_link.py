@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +23,7 @@ from dynolab.jobs.link import RESULT_FILE, link_models
 from dynolab.spec import codec
 from dynolab.spec.compiles import CompileSpec, InputSpec
 from dynolab.spec.links import Linked, LinkSource, LinkSpec
+from dynolab.testing.commands import command
 
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 CONTEXT = Context(this_machine(), lambda _: None)
@@ -46,8 +45,7 @@ def linked(folder: Path, *models: Path, chipset: str = "sm8550", options: str = 
 
 
 def test_common_weights_stand_once(tmp_path: Path, sizes: list[Path]) -> None:
-    command = [sys.executable, "-m", "dynolab.cli.main", "link", *map(str, sizes), "--chipset", "v73", "-o"]
-    done = subprocess.run([*command, str(tmp_path / "both")], capture_output=True, text=True)
+    done = command("link", *sizes, "--chipset", "v73", "-o", tmp_path / "both")
     assert done.returncode == 0, done.stderr
     assert "2 graphs" in done.stdout
     assert "its numbers were not compared" in " ".join(done.stdout.split())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +27,7 @@ from dynolab.jobs.verify import verify_models
 from dynolab.spec import codec
 from dynolab.spec.quantizes import QuantizeSpec
 from dynolab.spec.verifies import AtLeast, Verdict, Verified, VerifySide, VerifySpec
+from dynolab.testing import commands
 from dynolab.testing.sample import sample_profile
 from dynolab.toolchains._layer_values.onnxruntime import OnnxTraced
 
@@ -79,9 +78,8 @@ def verified(a: Path, b: Path, *runtimes: str, **more: Any) -> Verified:
     return found
 
 
-def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "dynolab.cli.main", "verify", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+def command(*arguments: str | Path, cwd: Path) -> commands.Done:
+    return commands.command("verify", *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

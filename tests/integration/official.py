@@ -1,20 +1,18 @@
 """Released versions of the official client and of its recipes, each in a virtual environment of its own.
 
-``DYNOLAB_TEST_VENVS`` names a folder that keeps them from one run to the next; without it they are made anew: a client in
+``DYNOLAB_TEST_VENVS`` names a folder that keeps them from one run to the next; without it each run makes them anew: a client in
 about 6 s, the recipes in some minutes (5 GB). Everything that `pip install` brings is installed, as users have it: leaving
 out what ``import qai_hub`` does not need saves nothing to speak of.
 """
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import venv
 from functools import cache
 from pathlib import Path
@@ -58,12 +56,8 @@ def ask(version: str, program: str, question: Any = None) -> Any:
 
 @cache
 def _root() -> Path:
-    if kept := os.environ.get("DYNOLAB_TEST_VENVS"):
-        folder = Path(kept)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    folder = Path(tempfile.mkdtemp(prefix="dynolab-official-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = Path(os.environ["DYNOLAB_TEST_VENVS"])
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

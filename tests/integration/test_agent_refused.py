@@ -21,6 +21,7 @@ from dynolab.client.client import Client
 from dynolab.client.inference_jobs import InferenceJob
 from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
+from dynolab.testing import known_runtimes
 from dynolab.testing.running_hub import RunningHub
 
 from .proxy import Proxy, passing
@@ -53,7 +54,7 @@ def agent(
     environment = {
         **os.environ,
         "DYNOLAB_AGENT_TOKEN": hub.agent_token,
-        "DYNOLAB_STATE": str(tmp_path_factory.mktemp("state")),
+        "DYNOLAB_STATE": str(known_runtimes.give(tmp_path_factory.mktemp("state"))),
     }
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     end = time.monotonic() + 60

@@ -8,8 +8,6 @@ import io
 import json
 import re
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -24,6 +22,7 @@ import asyncpg
 from dynolab.hub.store.tables import audit
 from dynolab.hub.usecases.audit import VERBS
 from dynolab.spec.agents import AGENT_PROTOCOL, Outcome
+from dynolab.testing import commands
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
@@ -70,9 +69,8 @@ def rows(postgres: OwnDatabase, statement: str = "SELECT * FROM audit ORDER BY i
 
 
 def command(hub: RunningHub, *arguments: str, text: str = "") -> str:
-    line = [sys.executable, "-m", "dynolab.cli.main", "hub", *arguments]
     environment = {**hub.environment, "DYNOLAB_DATA": str(hub.data)}
-    done = subprocess.run(line, input=text, capture_output=True, text=True, env=environment, check=False)
+    done = commands.command("hub", *arguments, text=text, environment=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

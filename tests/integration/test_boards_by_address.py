@@ -80,7 +80,7 @@ def test_one_agent_serves_two_boards_at_once_and_goes_on_with_one_when_the_other
             until(lambda: len(served()) == 2, "two boards", within_s=240)
             model = user.upload_model(net)
             (name,) = {board["name"] for board in served()}
-            jobs = [user.submit_profile_job(model, Device(name)) for _ in range(2)]
+            jobs = [user.submit_profile_job(model, Device(name), options="--repeats 1") for _ in range(2)]
             until(lambda: all(measures(board) for board in two_boards), "work on both at once")
             two.close()  # its cable is pulled
             later = [user.submit_profile_job(model, Device(name), options=SHORT) for _ in range(2)]
@@ -131,7 +131,7 @@ def test_numbers_of_an_inference_job_by_address_are_those_of_this_machine(
 # ---- clocks ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("off", [timedelta(days=-365 * 20), timedelta(hours=5), timedelta(days=365 * 12)], ids=str)
+@pytest.mark.parametrize("off", [timedelta(days=-365 * 20), timedelta(days=365 * 12)], ids=str)
 def test_a_board_whose_date_is_wrong_gives_the_same_results_with_right_dates(tmp_path: Path, off: timedelta) -> None:
     if (found := compiler()) is None:
         pytest.skip("no C compiler is here: apt-get install gcc libc6-dev")
@@ -153,5 +153,5 @@ def test_a_board_whose_date_is_wrong_gives_the_same_results_with_right_dates(tmp
             assert time is not None
             assert 200_000 <= time.minimum_ns < 400_000
             assert begun <= datetime.fromisoformat(profile.created_at) <= datetime.now(UTC)
-            assert str(begun.year + round(off.days / 365)) not in json.dumps(profile.environment) or off.days < 365
+            assert str(begun.year + round(off.days / 365)) not in json.dumps(profile.environment)
         assert list((board.cache / "workspaces").glob("run-*")) == []

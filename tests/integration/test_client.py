@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +31,7 @@ from dynolab.client import client as client_module
 from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.spec.profiles import Profile
+from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .proxy import passing
@@ -134,12 +133,11 @@ def test_inference_is_that_of_the_runtime(client: Client, device: Device, tmp_pa
     found = job.compare_outputs(again)
     assert (found.verdict, found.samples, [one.a for one in found.outputs]) == ("equal", 2, [OUTPUT])
     assert (found.accuracy.answers, found.accuracy.agreeing) == (2, 2)
-    command = [sys.executable, "-m", "dynolab.cli.main", "verify", "--jobs", job.job_id]
-    told = subprocess.run([*command, again.job_id], capture_output=True, text=True, timeout=120, check=False)
+    told = command("verify", "--jobs", job.job_id, again.job_id)
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("the same numbers, bit by bit; 2 of 2 answers agree")
     for arguments, reason in ((["--json"], "takes the ids of two jobs"), ([again.job_id, "--data", "x.npz"], "--data is for")):  # fmt: skip
-        refused = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        refused = command("verify", "--jobs", job.job_id, *arguments)
         assert refused.returncode == 2
         assert reason in refused.stderr
 

@@ -98,7 +98,7 @@ def test_ai_hubs_lists_leave_it_out(hub: RunningHub, client: Client, decided: An
 
 def test_the_command_prints_the_answer(hub: RunningHub, device: Device) -> None:
     environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(hub.ini)}
-    options = ("--device", device.name, "--no-memory", "--budget", "10", "--input-shape", "x=1,3,48,192")
+    options = ("--device", device.name, "--no-memory", "--budget", "5", "--input-shape", "x=1,3,48,192")
     done = command("submit", "compare", MODEL, MODEL, *options, environment=environment)
     assert done.returncode in (0, 1), done.stderr  # on a busy machine anything may be found
     headline = next(line for line in done.stdout.splitlines() if line.startswith("B "))

@@ -28,6 +28,7 @@ from dynolab.client.settings import ClientConfig
 from dynolab.client.status import JobArtifactType, JobType, State
 from dynolab.errors import Conflict, DependencyFailed, NotFound, SpecInvalid
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.testing import known_runtimes
 from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -342,7 +343,7 @@ def test_a_machine_that_only_compiles_takes_the_job_and_is_no_device(other_hub: 
     device = found[0]
     environment = {
         **os.environ,
-        "DYNOLAB_STATE": str(tmp_path / "state"),
+        "DYNOLAB_STATE": str(known_runtimes.give(tmp_path / "state")),
         "DYNOLAB_AGENT_TOKEN": new_agent_token(client),
     }
     arguments = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", other_hub.url, "--toolchains-only"]

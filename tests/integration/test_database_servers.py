@@ -27,6 +27,7 @@ from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import urls
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
 from dynolab.testing import database_servers
+from dynolab.testing.commands import command
 from dynolab.testing.database_servers import Server
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -118,17 +119,7 @@ def test_a_hub_works_over_tls_whose_certificate_is_checked(
         carried_out(Person(hub), door, tmp_path)
         door.close()
         assert "sesame" not in "".join(hub.lines)
-        backup = [
-            sys.executable,
-            "-m",
-            "dynolab.cli.main",
-            "hub",
-            "backup",
-            str(tmp_path / "b.tar"),
-            "--data",
-            str(hub.data),
-        ]
-        done = subprocess.run(backup, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+        done = command("hub", "backup", tmp_path / "b.tar", "--data", hub.data, environment=environment)
         assert done.returncode == 0, done.stderr
 
 
@@ -320,11 +311,8 @@ def test_a_pooler_alone_is_told_of(servers: tuple[Server, Server]) -> None:
 
 def test_backup_and_accounts_work_where_a_pooler_is(replicas: list[RunningHub], tmp_path: Path) -> None:
     hub, file = replicas[0], tmp_path / "hub.tar"
-    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(hub.data)]
-    for words in (("backup", str(file)), ("account", "add", "ana@example.org")):
-        done = subprocess.run(
-            [*command, *words], env=dict(hub.environment), capture_output=True, text=True, check=False
-        )
+    for words in (("backup", file), ("account", "add", "ana@example.org")):
+        done = command("hub", "--data", hub.data, *words, environment=hub.environment)
         assert done.returncode == 0, done.stderr
     assert file.stat().st_size > 1000
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +15,7 @@ pytest.importorskip("pgqueuer")
 from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, ProbeAnswer, ProbeReport
 from dynolab.spec.board_health import Probe
+from dynolab.testing.commands import Done, command
 from dynolab.testing.running_hub import RunningHub
 
 from .test_jobs import User
@@ -67,11 +66,9 @@ def probed(door: HubDoor, offer: DeviceOffer, factor: float = 1.0) -> ProbeAnswe
     return door.report_probe(ProbeReport(AGENT_PROTOCOL, offer, Probe(figures, 4, "kernel 1", 0.0, 48.0)))
 
 
-def devices(hub: RunningHub, *arguments: str) -> subprocess.CompletedProcess[str]:
+def devices(hub: RunningHub, *arguments: str) -> Done:
     """What ``dynolab devices`` prints."""
-    environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(hub.ini), "COLUMNS": "240"}
-    command = [sys.executable, "-m", "dynolab.cli.main", "devices", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return command("devices", *arguments, environment={"DYNOLAB_CLIENT_INI": str(hub.ini), "COLUMNS": "240"})
 
 
 def test_a_board_out_of_its_band_is_told_by_api_and_command_and_released_by_hand(

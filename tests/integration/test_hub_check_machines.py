@@ -20,6 +20,7 @@ pytest.importorskip("pgqueuer")
 
 from dynolab.hub.store.postgres import Postgres
 from dynolab.testing.clocks import compiler, wall_clock
+from dynolab.testing.commands import Done, command
 from dynolab.testing.object_stores import Missing, s3
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -39,9 +40,8 @@ def checked(
     return {one["name"]: one for one in json.loads(done.stdout)["checks"]}
 
 
-def run(data: Path, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "check", "--data", str(data), *arguments]
-    return subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False, timeout=120)
+def run(data: Path, *arguments: str, environment: Mapping[str, str]) -> Done:
+    return command("hub", "check", "--data", data, *arguments, environment=environment)
 
 
 def wrong(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -226,17 +226,22 @@ def beside(
 ) -> list[str]:
     """What is found while connections, of which one has done the work, stay open."""
 
-    async def look() -> list[str]:
-        opened = [await asyncpg.connect(server.dsn) for _ in range(connections)]
-        try:
-            await work(opened[0])
-            found = await asyncio.to_thread(run, hub.data, "--json", environment=hub.environment)
-            return wrong({one["name"]: one for one in json.loads(found.stdout)["checks"]})
-        finally:
-            for one in opened:
-                await one.close()
+    async def opened() -> list[asyncpg.Connection[Any]]:
+        found = [await asyncpg.connect(server.dsn) for _ in range(connections)]
+        await work(found[0])
+        return found
 
-    return asyncio.run(look())
+    async def close(every: list[asyncpg.Connection[Any]]) -> None:
+        for one in every:
+            await one.close()
+
+    with asyncio.Runner() as runner:
+        every = runner.run(opened())
+        try:
+            found = run(hub.data, "--json", environment=hub.environment)
+        finally:
+            runner.run(close(every))
+    return wrong({one["name"]: one for one in json.loads(found.stdout)["checks"]})
 
 
 def test_replicas_of_two_versions_are_told(running: tuple[RunningHub, Postgres]) -> None:
@@ -309,7 +314,10 @@ def test_a_clock_that_is_wrong_is_told(running: tuple[RunningHub, Postgres]) -> 
     hub, _ = running
     with wall_clock() as clock:
         clock.set(-600)
-        found = checked(hub, environment=clock.environment)
+        line = [sys.executable, "-m", "dynolab.cli.main", "hub", "check", "--data", str(hub.data), "--json"]
+        whole = {**hub.environment, **clock.environment}  # which a process heeds when it starts
+        done = subprocess.run(line, env=whole, capture_output=True, text=True, check=False)
+        found = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
     assert wrong(found) == ["clocks-agree"]
     assert "600 s ahead of this machine's" in found["clocks-agree"]["problems"][0]["why"]
 

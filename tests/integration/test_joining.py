@@ -27,6 +27,7 @@ from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.spec.agents import AGENT_PROTOCOL, OFFER_NULL, ClaimRequest, DeviceOffer
 from dynolab.spec.joining import JoinRequest
+from dynolab.testing import commands, known_runtimes
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -163,14 +164,17 @@ def test_a_machine_whose_token_was_revoked_joins_anew(hub: RunningHub, ana: Pers
 
 def environment(state: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "DYNOLAB_AGENT_TOKEN"}
-    return {**kept, "DYNOLAB_STATE": str(state), OFFER_NULL: "1"}
+    return {**kept, **own_environment(state)}
+
+
+def own_environment(state: Path) -> dict[str, str]:
+    return {"DYNOLAB_STATE": str(known_runtimes.give(state)), OFFER_NULL: "1"}
 
 
 def refused(state: Path, *arguments: object, more: Mapping[str, str] | None = None) -> str:
     """What an agent says that ends by itself, with 2."""
-    command = [sys.executable, "-m", "dynolab.cli.main", "agent", *map(str, arguments)]
-    whole = {**environment(state), **(more or {})}
-    done = subprocess.run(command, env=whole, capture_output=True, text=True, timeout=120, check=False)
+    own = {"DYNOLAB_AGENT_TOKEN": None, **own_environment(state), **(more or {})}
+    done = commands.command("agent", *arguments, environment=own)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "hint: " in done.stderr, "the way out"

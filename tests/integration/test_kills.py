@@ -25,6 +25,7 @@ from dynolab.agent.http import HubDoor, Unreachable, again
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.postgres import Postgres
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.testing import known_runtimes
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .test_jobs import User
@@ -420,7 +421,7 @@ def agent(hub: RunningHub, state: Path, name: str) -> Iterator[subprocess.Popen[
     """A real agent, of a device of its own."""
     token = hub.data / "agent.token"
     command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url, "--token-file", str(token)]
-    environment = {**os.environ, "DYNOLAB_STATE": str(state)}
+    environment = {**os.environ, "DYNOLAB_STATE": str(known_runtimes.give(state))}
     process = subprocess.Popen([*command, "--name", name], env=environment, start_new_session=True)
     try:
         yield process

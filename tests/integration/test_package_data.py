@@ -8,8 +8,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
-import sys
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -22,6 +20,7 @@ pytest.importorskip("pgqueuer")
 import dynolab
 from dynolab.hub.store.database import known
 from dynolab.spec import codec
+from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub
 from dynolab.testing.sample import sample_profile
 
@@ -82,18 +81,8 @@ def test_the_client_s_protocol(hub: RunningHub) -> None:
 
 def test_the_report_for_browsers_has_its_templates(tmp_path: Path) -> None:
     (tmp_path / "profile.json").write_text(json.dumps(codec.encode(sample_profile())), encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "dynolab.cli.main",
-        "report",
-        "profile.json",
-        "--format",
-        "html",
-        "-o",
-        "page.html",
-    ]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    done = command("report", "profile.json", "--format", "html", "-o", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "<style" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 

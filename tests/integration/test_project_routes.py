@@ -163,6 +163,8 @@ def test_every_route_about_a_thing_has_a_row() -> None:
 
 
 CHANGES_ALL = "manage", "own"
+TAKES_OUT = {"POST /devices/pools/{id}/organisation"}
+"""Of the organisation, and so out of its members' reach."""
 
 
 @pytest.mark.parametrize("route", sorted(set(LEAST) - SELVES))
@@ -187,14 +189,17 @@ def test_who_is_in_the_row_gets_in(inside: Inside, route: str) -> None:
 
 
 def test_who_is_in_the_row_gets_in_where_something_ends(hub: RunningHub, postgres: OwnDatabase) -> None:
-    """Each in a world of its own."""
-    for route in sorted(
-        route for route in LEAST if (ENDS.search(route) or LEAST[route] in CHANGES_ALL) and route not in SELVES
-    ):
-        for role in sorted(allowed(route) & {"admin", "hub admin" if LEAST[route] in CHANGES_ALL else "owner"}):
-            with ExitStack() as stack:
-                answer = made(hub, postgres, stack).ask(role, route)
-            assert gets_in(answer) or route in NOT_THERE, (route, role, answer.status_code, answer.text[:300])
+    """Each where nothing has ended yet: what was refused for the state of things, such as a job that runs, ended nothing."""
+    with ExitStack() as stack:
+        world = made(hub, postgres, stack)
+        for route in sorted(
+            route for route in LEAST if (ENDS.search(route) or LEAST[route] in CHANGES_ALL) and route not in SELVES
+        ):
+            for role in sorted(allowed(route) & {"admin", "hub admin" if LEAST[route] in CHANGES_ALL else "owner"}):
+                answer = world.ask(role, route)
+                assert gets_in(answer) or route in NOT_THERE, (route, role, answer.status_code, answer.text[:300])
+                if answer.status_code < 400 and (ENDS.search(route) or route in TAKES_OUT):
+                    world = made(hub, postgres, stack)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ import pytest
 
 from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
+from dynolab.testing import known_runtimes
+from dynolab.testing.commands import command
 from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -56,7 +58,7 @@ def agent(hub: RunningHub, state: Path, *more: str) -> Iterator[subprocess.Popen
     """An agent of this machine."""
     command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url]
     command += ["--token-file", str(hub.data / "agent.token"), *more]
-    process = subprocess.Popen(command, env={**os.environ, "DYNOLAB_STATE": str(state)})
+    process = subprocess.Popen(command, env={**os.environ, "DYNOLAB_STATE": str(known_runtimes.give(state))})
     try:
         yield process
     finally:
@@ -136,17 +138,7 @@ def test_an_agent_waits_for_a_person_at_its_own_machine(
 
 def test_the_devices_command_tells_what_it_finds(board: Sshd) -> None:
     with board.as_home():
-        command = [
-            sys.executable,
-            "-m",
-            "dynolab.cli.main",
-            "devices",
-            "add",
-            board.address,
-            "--runtimes",
-            "onnxruntime",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = command("devices", "add", board.address, "--runtimes", "onnxruntime")
     assert done.returncode == 0, done.stderr
     assert "onnxruntime" in done.stdout
     assert f"dynolab profile MODEL --device {board.address}" in done.stdout
@@ -163,7 +155,6 @@ def test_the_devices_command_tells_what_it_finds(board: Sshd) -> None:
     ],
 )
 def test_what_does_not_go_together(arguments: list[str], said: str) -> None:
-    command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", "http://127.0.0.1:9", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = command("agent", "--hub", "http://127.0.0.1:9", *arguments)
     assert done.returncode == 2
     assert said in done.stderr

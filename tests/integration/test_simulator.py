@@ -27,6 +27,7 @@ import onnxruntime
 
 from dynolab.client.client import Client, Device
 from dynolab.errors import SpecInvalid
+from dynolab.testing import known_runtimes
 from dynolab.testing.commands import command
 from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub, running_hub
@@ -51,7 +52,7 @@ def device(hub: RunningHub, client: Client, tmp_path_factory: pytest.TempPathFac
     token = str(client.api.send("POST", "tokens", {"kind": "agent", "label": "simulator"})["secret"])
     environment = {
         **os.environ,
-        "DYNOLAB_STATE": str(tmp_path_factory.mktemp("state")),
+        "DYNOLAB_STATE": str(known_runtimes.give(tmp_path_factory.mktemp("state"))),
         "DYNOLAB_AGENT_TOKEN": token,
     }
     arguments = ["agent", "--hub", hub.url, "--simulate", "hexagon-v73"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -27,6 +25,7 @@ from dynolab.agent.rotation import Rotation, TokenKeeper, following
 from dynolab.agent.state import Membership
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.spec.joining import RotateRequest
+from dynolab.testing import commands
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
@@ -55,8 +54,7 @@ class Person:
 
 
 def command(hub: RunningHub, *arguments: str) -> str:
-    line = [sys.executable, "-m", "dynolab.cli.main", "hub", "account", "--data", str(hub.data), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, env=dict(hub.environment), check=False)
+    done = commands.command("hub", "account", "--data", hub.data, *arguments, environment=hub.environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -18,6 +18,8 @@ pytest.importorskip("pgqueuer")
 pytest.importorskip("ai_edge_litert")
 
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
+from dynolab.testing import known_runtimes
+from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .test_kills import (
@@ -88,7 +90,7 @@ def agent_on_a_small_disk(hub: RunningHub, state: Path, name: str) -> Iterator[t
     command = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url]
     command += ["--token-file", str(hub.data / "agent.token"), "--name", name]
     mounted = f'mount -t tmpfs -o size={DISK_BYTES} tmpfs {WORKSPACE} && exec "$@"'
-    environment = {**os.environ, "DYNOLAB_STATE": str(state), "DYNOLAB_WORKSPACE": str(WORKSPACE)}
+    environment = {**os.environ, "DYNOLAB_STATE": str(known_runtimes.give(state)), "DYNOLAB_WORKSPACE": str(WORKSPACE)}
     environment |= {"DYNOLAB_AGENT_FREE_BYTES": str(LEAST_BYTES)}
     process = subprocess.Popen(["unshare", "-m", "sh", "-c", mounted, "sh", *command], env=environment)
     try:
@@ -154,6 +156,6 @@ def unfit(hub: RunningHub) -> list[str]:
 
 def devices(hub: RunningHub) -> str:
     """What the command shows."""
-    environment = {**os.environ, "DYNOLAB_CLIENT_INI": str(hub.ini), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "dynolab.cli.main", "devices"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    done = command("devices", environment={"DYNOLAB_CLIENT_INI": str(hub.ini), "COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    return done.stdout

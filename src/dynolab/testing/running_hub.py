@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynolab.agent.http import HubDoor
-from dynolab.testing import postgres_template
+from dynolab.testing import fork_server, known_runtimes, postgres_template
+from dynolab.testing.fork_server import Forked
 
 READY_WITHIN_S = 60.0
 END_WITHIN_S = 30.0
@@ -26,7 +27,7 @@ END_WITHIN_S = 30.0
 class RunningHub:
     """One running hub: its address, its data folder, and everything that it printed."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     data: Path
     environment: Mapping[str, str]
     """What it was started with; commands that change it from beside need the same."""
@@ -69,11 +70,13 @@ def running_hub(
     data: Path, *arguments: str, port: int = 0, environment: Mapping[str, str] | None = None
 ) -> Iterator[RunningHub]:
     """A hub with its data in a folder; its output is printed when the block fails."""
-    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(data), "--port", str(port), *arguments]
+    words = ["hub", "--data", str(data), "--port", str(port), *arguments]
     whole = {**os.environ, **(environment or {})}
     postgres_template.give(data, whole)
-    process = subprocess.Popen(
-        command,
+    if "--no-agent" not in arguments and whole.get("DYNOLAB_STATE"):
+        known_runtimes.give(Path(whole["DYNOLAB_STATE"]))
+    process = fork_server.fork(words, whole) or subprocess.Popen(
+        [sys.executable, "-m", "dynolab.cli.main", *words],
         env=whole,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
