@@ -60,6 +60,7 @@ def told_on(show: Route, path: str = "", *more: type[UserError]) -> Callable[[Ro
 
     What the account may not do or see is told on a page of its own, unless it is one of ``more``.
     """
+    kinds: tuple[type[UserError], ...] = (SpecInvalid, NotFound, Conflict, *more)
 
     def told(act: Route) -> Route:
         @functools.wraps(act)
@@ -67,7 +68,7 @@ def told_on(show: Route, path: str = "", *more: type[UserError]) -> Callable[[Ro
             check_same_origin(request)
             try:
                 return await act(request)
-            except (SpecInvalid, NotFound, Conflict, *more) as error:
+            except kinds as error:
                 refused = error
             form = await request.form(max_files=1, max_fields=FIELDS_MOST)
             fields = {name: value[:TYPED_MOST] for name, value in form.items() if isinstance(value, str)}

@@ -11,11 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.hub.store.tables import account
 
 
-async def account_at(connection: AsyncConnection, email: str) -> Row[Any] | None:
+async def account_at(connection: AsyncConnection, email: str) -> Row[Any, Any] | None:
     """The ``id`` and ``email`` of the account of this address; of two that are alike, the one that is spelled so."""
     alike = select(account.c.id, account.c.email).where(func.lower(account.c.email) == email.lower())
-    found: Row[Any] | None = (await connection.execute(alike.order_by(account.c.email != email).limit(1))).one_or_none()
-    return found
+    return (await connection.execute(alike.order_by(account.c.email != email).limit(1))).one_or_none()
 
 
 async def as_spelled(connection: AsyncConnection, emails: Sequence[str]) -> list[str]:
