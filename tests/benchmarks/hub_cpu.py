@@ -31,6 +31,7 @@ from dynolab.testing.running_hub import RunningHub, running_hub
 HERE = Path(__file__).parents[2]
 IDLE_S, WARM_UP, SUBMITTERS = 8.0, 3, 20
 STEPS = ("submit", "claim", "renew", "result", "log", "finish")
+NOTHING = "a request for nothing (/livez)"
 WAITED = "submission to finish, with agents that wait"
 
 
@@ -63,6 +64,8 @@ class Subject:
 
     async def round(self) -> None:
         """One job for each agent, step by step."""
+        with self.step(NOTHING):
+            await _all(self.agents, lambda agent: agent.told("GET", "/livez", b"", 200))
         with self.step("submit"):
             await self._submitted()
         with self.step("claim"):
@@ -138,7 +141,12 @@ def table(subjects: list[Subject], jobs: int) -> Iterator[str]:
     heads = [f"{one.name}: {kind}" for one in subjects for kind in ("hub", "PostgreSQL")]
     yield f"| ms of processor time a job, {jobs} jobs | {' | '.join(heads)} |"
     yield f"|{'---|' * (len(heads) + 1)}"
-    for name, steps in (*((one, (one,)) for one in STEPS), ("all of these", STEPS), (WAITED, (WAITED,))):
+    for name, steps in (
+        *((one, (one,)) for one in STEPS),
+        ("all of these", STEPS),
+        (WAITED, (WAITED,)),
+        (NOTHING, (NOTHING,)),
+    ):
         figures = [sum(one.spent[step][kind] for step in steps) / jobs for one in subjects for kind in one.idle]
         yield f"| {name} | {' | '.join(f'{figure * 1e3:.2f}' for figure in figures)} |"
     own = [one.idle[kind] * 1e3 for one in subjects for kind in one.idle]

@@ -234,7 +234,9 @@ async def take(request: Request) -> Response:
     agent = await sign_in(hub, request.headers.get("authorization", ""), kind="agent")
     what = request.path_params["what"]
     _check_left(what)
-    await store_file(hub, agent, _attempt(request), what, request.stream())
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else None
+    await store_file(hub, agent, _attempt(request), what, request.stream(), size=size)
     return Response(status_code=204)
 
 

@@ -1,4 +1,6 @@
-"""The queue of jobs: five verbs, each inside the caller's own transaction. Built on PgQueuer's ``Queries``.
+"""The queue of jobs: its verbs act inside the caller's own transaction. PgQueuer's tables, and its ``dequeue``.
+
+What comes and goes one by one has plainer statements here than PgQueuer's, which are for many at once.
 
 A claimed entry stays claimed until somebody takes it out. Leases are those of attempts: one place alone decides that an
 agent is lost, and puts its job into the queue again (:func:`dynolab.hub.usecases.end_attempt.sweep_leases`).
@@ -13,11 +15,11 @@ from datetime import timedelta
 from typing import Any, Protocol, cast
 
 import asyncpg
-from pgqueuer.domain.models import Job
-from pgqueuer.domain.types import JOB_STATUS, JobId, QueueEntrypoint, QueueManagerId
+from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
+from sqlalchemy import CTE, BigInteger, ColumnElement, column, delete, table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 CHANNEL = "dynolab_queue"
@@ -56,20 +58,15 @@ class Queue(Protocol):
         """The queues that hold an entry which nobody has claimed."""
 
     async def finish(self, connection: AsyncConnection, entry: int) -> None:
-        """Take a claimed entry out."""
-
-    async def withdraw(self, connection: AsyncConnection, entry: int) -> None:
-        """Take an entry out that nobody has claimed yet."""
+        """Take an entry out."""
 
 
 class PgQueue:
     """The queue on PgQueuer's tables."""
 
     async def enqueue(self, connection: AsyncConnection, queue: str, payload: str, priority: int) -> int:
-        queries = _queries(connection)
-        [entry] = await queries.enqueue(queue, payload.encode(), priority, LONG_AGO)
-        await self.wake(connection, queue)
-        return int(entry)
+        given = priority, queue, payload.encode(), LONG_AGO, CHANNEL
+        return int(await _below(connection).fetchval(_ENQUEUE, *given))
 
     async def claim(self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID) -> Claimed | None:
         wanted = {QueueEntrypoint(queue): EntrypointExecutionParameter(0) for queue in queues}
@@ -86,15 +83,19 @@ class PgQueue:
         return [row["entrypoint"] for row in await _below(connection).fetch(_WAITING)]
 
     async def finish(self, connection: AsyncConnection, entry: int) -> None:
-        await self._out(connection, entry, "successful")
-
-    async def withdraw(self, connection: AsyncConnection, entry: int) -> None:
-        await self._out(connection, entry, "deleted")
-
-    async def _out(self, connection: AsyncConnection, entry: int, status: JOB_STATUS) -> None:
-        await _queries(connection).log_jobs([(Job.model_construct(id=JobId(entry)), status, None)])
+        await _below(connection).execute("DELETE FROM pgqueuer WHERE id = $1", entry)
 
 
+def taking_out(entry: ColumnElement[Any]) -> CTE:
+    """A part of a statement that takes an entry out, as :meth:`Queue.finish` does; NULL: none."""
+    entries = table("pgqueuer", column("id", BigInteger))
+    return delete(entries).where(entries.c.id == entry).cte("taken_out")
+
+
+_ENQUEUE = """
+INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status) VALUES ($1, $2, $3, now() + $4, 'queued')
+RETURNING id, pg_notify($5, $2)
+"""
 _WAITING = """
 WITH RECURSIVE found AS (
     (SELECT entrypoint FROM pgqueuer WHERE status = 'queued' ORDER BY entrypoint LIMIT 1)

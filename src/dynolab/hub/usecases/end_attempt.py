@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import errors, tracing
+from dynolab.hub.scheduling.queue import taking_out
 from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, dataset, dependency, device, job, share
@@ -75,19 +76,18 @@ def _ending() -> Prepared:
 
 
 def _concluding() -> Prepared:
-    """What is not given stays as it is for jobs that are not over: NULL."""
+    """Ends a job and takes it out of the queue; what is not given stays as it is for jobs that are not over: NULL."""
     changes = {name: bindparam(name, None, type_=DOCUMENT) for name in ("failure", "summary", "tensors")}
     changes |= {
         name: bindparam(name, None, type_=Text) for name in ("result_blob_id", "artifact_blob_id", "output_dataset_id")
     }
     ended = update(job).where(job.c.id == bindparam("job")).values(state=bindparam("end"), **changes)
     waited_for = exists().where(dependency.c.needed_id == bindparam("job")).label("waited_for")
+    entry = select(job.c.queue_entry).where(job.c.id == bindparam("job")).scalar_subquery()
     return Prepared(
-        ended.values(finished_at=func.now(), updated_at=func.now()).returning(
-            *(job.c.kind, job.c.queue_entry, waited_for, job.c.traceparent),
-            job.c.created_at,
-            func.now().label("now"),
-        )
+        ended.values(finished_at=func.now(), updated_at=func.now())
+        .returning(*(job.c.kind, waited_for, job.c.traceparent, job.c.created_at, func.now().label("now")))
+        .add_cte(taking_out(entry))
     )
 
 
@@ -299,7 +299,5 @@ def _count(row: Any, job_id: str, state: str) -> None:
 async def _conclude(hub: Hub, connection: AsyncConnection, job_id: str, state: str, changes: dict[str, object]) -> None:
     row = await CONCLUDING.one_or_none(connection, job=job_id, end=state, **changes)
     after_commit(connection, partial(_count, row, job_id, state))
-    if row.queue_entry is not None:  # else it waited for other jobs
-        await hub.queue.finish(connection, row.queue_entry)
     if state != "done" or row.waited_for:  # whoever ends it so had locked it before: nobody else came meanwhile
         await release_waiting(hub, connection, job_id, state)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from sqlalchemy import ARRAY, BigInteger, Column, Text, bindparam, insert, select, update
 
 from dynolab import errors
-from dynolab.hub.store.blobs import Stored
+from dynolab.hub.store.blobs import AT_ONCE_BYTES, Stored
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, job, model
 from dynolab.hub.usecases.base import Account, Hub, new_id
@@ -50,15 +50,18 @@ def _noting(column: Column[object]) -> Prepared:
 NOTING = {verb: _noting(column) for verb, column in COLUMNS.items()}
 
 
-async def store_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str, chunks: AsyncIterable[bytes]) -> None:
-    """Keep the bytes; what came before under the same verb is replaced.
+async def store_file(
+    hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str, chunks: AsyncIterable[bytes], *, size: int | None = None
+) -> None:
+    """Keep the bytes; what came before under the same verb is replaced. ``size``: how many there are; None: that is not known.
 
     Raises :class:`NotFound` for an attempt that another token claimed, :class:`Conflict` when it is over, and
     :class:`StorageFull`.
     """
-    async with hub.database.single() as connection:
-        if await check_claimed(connection, agent, attempt_id) != "running":
-            raise over(attempt_id)
+    if size is None or size > AT_ONCE_BYTES:  # of a few it is told once they are there
+        async with hub.database.single() as connection:
+            if await check_claimed(connection, agent, attempt_id) != "running":
+                raise over(attempt_id)
     await check_room(hub, 0)
     stored = await hub.blobs.put(f"attempts/{attempt_id}/{verb}-{secrets.token_hex(4)}", _fitting(hub, chunks))
     await keep_file(hub, agent, attempt_id, verb, stored)
@@ -74,11 +77,11 @@ async def keep_file(hub: Hub, agent: Account, attempt_id: uuid.UUID, verb: str, 
             await reserve(hub, connection, stored.bytes)
             if await NOTING[verb].one_or_none(connection, **noted, token=agent.token_id) is not None:
                 return
-    except errors.StorageFull:
+            await check_claimed(connection, agent, attempt_id)
+            raise over(attempt_id)
+    except (errors.StorageFull, errors.NotFound, errors.Conflict):
         await hub.blobs.delete([stored.key])
         raise
-    await hub.blobs.delete([stored.key])
-    raise over(attempt_id)
 
 
 async def _fitting(hub: Hub, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
