@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     __version__: str
     from dynolab.client.client import *  # noqa: F403 - the names are listed there
     from dynolab.client.local import compare, profile
+    from dynolab.client.token_end import TokenEndsSoon
     from dynolab.errors import Error, UserError
     from dynolab.spec.duets import Duet
     from dynolab.spec.profiles import Profile
@@ -43,11 +44,12 @@ _HOMES = {
     "Duet": "dynolab.spec.duets",
     "Error": "dynolab.errors",
     "Profile": "dynolab.spec.profiles",
+    "TokenEndsSoon": "dynolab.client.token_end",
     "UserError": "dynolab.errors",
     "compare": "dynolab.client.local",
     "profile": "dynolab.client.local",
 }
-__all__ = ["Duet", "Error", "Profile", "UserError", "compare", "profile", *_CLASSES, *_FUNCTIONS]
+__all__ = ["Duet", "Error", "Profile", "TokenEndsSoon", "UserError", "compare", "profile", *_CLASSES, *_FUNCTIONS]
 
 
 def __getattr__(name: str) -> Any:

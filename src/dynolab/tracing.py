@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,13 +100,21 @@ def checked(text: str) -> str:
 
 def place() -> str:
     """The ``traceparent`` of where we are: of the span at hand, or of what is carried on; empty: of no trace."""
-    if _tracer is not None:
-        from opentelemetry import trace
+    return (_at_hand() if _tracer is not None else "") or _carried.get()
 
-        context = trace.get_current_span().get_span_context()
-        if context.is_valid:
-            return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
-    return _carried.get()
+
+def callers_place() -> str:
+    """The ``traceparent`` of the span at hand in a process that is not ours, whichever OpenTelemetry made it; empty: there is none."""
+    return _at_hand() if "opentelemetry.trace" in sys.modules else ""
+
+
+def _at_hand() -> str:
+    from opentelemetry import trace
+
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return ""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
 def ids() -> dict[str, str]:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +23,10 @@ pytest.importorskip("pgqueuer")
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from dynolab.client.client import Client
 from dynolab.client.settings import ClientConfig
@@ -32,7 +36,9 @@ from dynolab.testing.running_hub import RunningHub, running_hub
 get = partial(httpx.get, timeout=60)
 post = partial(httpx.post, timeout=60)
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-"""What the client of these tests says that it is doing: the example of W3C Trace Context."""
+"""What the caller of these tests is doing: the example of W3C Trace Context."""
+OFFICIALS = "4bf92f3577b34da6a3ce929d0e0e4736"
+"""What asks at AI Hub's door."""
 
 
 @dataclass(frozen=True)
@@ -134,19 +140,38 @@ def traced(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def submitted(hub: RunningHub, path: Path) -> str:
-    """A job of a null model on this machine, submitted by somebody who traces."""
-    client = Client(ClientConfig(hub.token, hub.url, verbose=False))
-    path.write_text("{}", encoding="utf-8")
-    end = time.monotonic() + 60
-    while not (devices := client.get_devices()):
-        assert time.monotonic() < end, "this machine did not become a device"
-        time.sleep(0.2)
-    body = {"model_id": client.upload_model(path).model_id, "device": {"name": devices[0].name}}
-    headers = {"Authorization": f"Bearer {hub.token}", "traceparent": f"00-{TRACE}-{SPAN}-01"}
-    answer = post(f"{hub.url}/api/hub/v1/jobs", json=body, headers=headers)
-    client.close()
-    assert answer.is_success, answer.text
-    return str(answer.json()["id"])
+    """A job of a null model on this machine, submitted by our client in a span of a caller's own OpenTelemetry."""
+    with closing(Client(ClientConfig(hub.token, hub.url, verbose=False))) as client:
+        path.write_text("{}", encoding="utf-8")
+        end = time.monotonic() + 60
+        while not (devices := client.get_devices()):
+            assert time.monotonic() < end, "this machine did not become a device"
+            time.sleep(0.2)
+        model, told = client.upload_model(path), InMemorySpanExporter()
+        provider = TracerProvider(id_generator=Known())
+        provider.add_span_processor(SimpleSpanProcessor(told))
+        with provider.get_tracer("a caller's").start_as_current_span("caller"):
+            job = client.submit_profile_job(model, devices[0])
+    assert [f"{one.context.span_id:016x}" for one in told.get_finished_spans()] == [SPAN], (
+        "nothing is traced for the caller"
+    )
+    headers = {
+        "Authorization": f"token {hub.token}",
+        "Client-Version": "0.56.0",
+        "traceparent": f"00-{OFFICIALS}-{SPAN}-01",
+    }
+    assert get(f"{hub.url}/api/v1/devices/", headers=headers).is_success
+    return str(job.job_id)
+
+
+class Known(IdGenerator):
+    """The ids of these tests, for one span."""
+
+    def generate_trace_id(self) -> int:
+        return int(TRACE, 16)
+
+    def generate_span_id(self) -> int:
+        return int(SPAN, 16)
 
 
 def until(hub: RunningHub, job: str) -> None:
@@ -193,6 +218,13 @@ def test_every_span_stands_below_another_of_its_trace(traced: Traced) -> None:
     assert parents["database insert"] in ("POST /api/hub/v1/jobs", "PUT /api/agent/v1/files/{what}/{attempt}")
 
 
+def test_a_trace_goes_on_at_each_door_and_only_where_there_is_one(traced: Traced) -> None:
+    [asked] = traced.receiver.of(OFFICIALS)["GET /api/v1/devices/"]
+    assert asked.parent == SPAN
+    uploads = [one for one in traced.receiver.spans if one.name == "POST /api/hub/v1/models"]
+    assert [one.parent for one in uploads] == [""], "the client sends nothing outside of a span"
+
+
 def test_spans_tell_what_they_are_about_and_how_long_it_took(traced: Traced) -> None:
     spans = traced.receiver.of(TRACE)
     [attempt], [job], [submit] = spans["attempt profile"], spans["job profile"], spans["POST /api/hub/v1/jobs"]
@@ -230,14 +262,14 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_while_they_are_off_nothing_of_opentelemetry_is_loaded() -> None:
     done = python(
-        "import sys, dynolab.hub.launch, dynolab.agent.loop\n"
+        "import sys, dynolab.hub.launch, dynolab.agent.loop, dynolab.client.client\n"
         "from dynolab import tracing\n"
         "tracing.start('x', '1')\n"
         "with tracing.carrying('00-" + TRACE + "-" + SPAN + "-01'), tracing.span('a') as span:\n"
         "    tracing.record('b', 1.0)\n"
-        "    print(span, tracing.place(), 'opentelemetry' in sys.modules)"
+        "    print(span, tracing.place(), [tracing.callers_place()], 'opentelemetry' in sys.modules)"
     )
-    assert done.stdout.strip() == f"None 00-{TRACE}-{SPAN}-01 False", done.stderr
+    assert done.stdout.strip() == f"None 00-{TRACE}-{SPAN}-01 [''] False", done.stderr
 
 
 @pytest.mark.parametrize(

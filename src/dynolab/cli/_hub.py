@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +40,34 @@ PROJECT = click.option(
 
 
 @contextmanager
-def client(config: ClientConfig | None = None, project: str | None = None) -> Iterator[Client]:
-    """The client of a hub, by default the configured one. Where nobody looks, its progress is told in lines."""
+def client(
+    config: ClientConfig | None = None, project: str | None = None, *, tells_token_end: bool = True
+) -> Iterator[Client]:
+    """The client of a hub, by default the configured one. Where nobody looks, its progress is told in lines; in the end, that the token ends soon."""
     from dynolab.cli import _progress
     from dynolab.client.client import Client
 
     display = None if sys.stderr.isatty() else _progress.Lines()
-    opened = Client(config, default_project_id=project, display=display)
+    notices: list[str] = []
+
+    def token_ends(pages: str, end: datetime, left: timedelta) -> None:
+        if tells_token_end and not notices:
+            notices.append(_token_ends(pages, end, left))
+
+    opened = Client(config, default_project_id=project, display=display, token_ends=token_ends)
     try:
         yield opened
     finally:
         opened.close()
+        for notice in notices:
+            click.echo(notice, err=True)
+
+
+def _token_ends(pages: str, end: datetime, left: timedelta) -> str:
+    from dynolab.client import settings, token_end
+
+    way = "" if settings.token_file() is None else "`dynolab token rotate`, or "
+    return f"note: {token_end.told(end, left)}: {way}the page {pages}/account/ gives it a new secret"
 
 
 @contextmanager

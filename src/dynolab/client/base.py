@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from dynolab.client import settings
+from dynolab.client import settings, token_end
 from dynolab.client.http import HubApi
 from dynolab.client.progress import Display
 from dynolab.client.settings import ClientConfig
+from dynolab.client.token_end import Ending
 from dynolab.client.transport import Transport
 from dynolab.errors import Forbidden
 
@@ -25,8 +26,9 @@ class ClientBase:
         client_mode: str = "library",
         *,
         display: Display | None = None,
+        token_ends: Ending = token_end.warn,
     ) -> None:
-        self.transport = Transport(config or settings.load(profile), display)
+        self.transport = Transport(config or settings.load(profile), display, token_ends)
         self.project = self.config.default_project if default_project_id is None else default_project_id
         """The project that is worked in where a call names none; empty: none."""
 

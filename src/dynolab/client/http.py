@@ -14,9 +14,11 @@ from typing import Any
 
 import httpx
 
-from dynolab import errors
+from dynolab import errors, tracing
+from dynolab.client import token_end
 from dynolab.client.progress import Counted
 from dynolab.client.settings import ClientConfig
+from dynolab.client.token_end import Ending
 
 CHUNK_BYTES = 1 << 20
 TRIES = 4
@@ -36,13 +38,17 @@ class _Refused(Exception):
 class HubApi:
     """The hub's JSON API. Reading is tried again while the hub cannot be reached; what changes something is not."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, token_ends: Ending = token_end.warn) -> None:
+        """``token_ends`` is told with each answer that the token ends soon."""
         if not config.api_token.isascii() or not config.api_token.isprintable():
             raise errors.SpecInvalid("the API token holds characters that no token has", hint="copy it once more")
-        self.url = config.api_url
+        self.url, self._pages, self._token_ends = config.api_url, config.pages, token_ends
         headers = {"Authorization": f"Bearer {config.api_token}"}
         self._client = httpx.Client(
-            base_url=f"{self.url}/api/hub/v1/", headers=headers, timeout=httpx.Timeout(60, connect=5)
+            base_url=f"{self.url}/api/hub/v1/",
+            headers=headers,
+            timeout=httpx.Timeout(60, connect=5),
+            event_hooks={"request": [_trace], "response": [self._look_at_token]},
         )
 
     def close(self) -> None:
@@ -52,6 +58,10 @@ class HubApi:
     def sign_in(self, token: str) -> None:
         """Use another token from now on."""
         self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def _look_at_token(self, answer: httpx.Response) -> None:
+        if (found := token_end.ending(answer.headers)) is not None:
+            self._token_ends(self._pages, *found)
 
     def get(self, path: str, **query: Any) -> Any:
         """The reply's document."""
@@ -217,6 +227,12 @@ class HubApi:
             f"{answer.request.url} answered {answer.status_code}: is a hub of dynolab there?",
             hint=f"the configured address is {self.url}",
         )
+
+
+def _trace(request: httpx.Request) -> None:
+    """What the caller's OpenTelemetry traces goes on at the hub, and with the job."""
+    if place := tracing.callers_place():
+        request.headers[tracing.HEADER] = place
 
 
 def _digest(path: Path, start: int, length: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from dynolab import private_files
-from dynolab.errors import NotFound, SpecInvalid, UserError
+from dynolab.errors import Conflict, NotFound, SpecInvalid, UserError
 from dynolab.spec.projects import check_project
 
 
@@ -62,6 +63,39 @@ def load(profile: str | None = None) -> ClientConfig:
     found = ClientConfig(token or "", _address(url, "DYNOLAB_HUB_URL")) if url else read(file())
     named = os.environ.get("DYNOLAB_PROJECT")
     return replace(found, default_project=check_project(named, "DYNOLAB_PROJECT")) if named else found
+
+
+def token_file() -> Path | None:
+    """The file that the configured token is in; None: it comes from the environment."""
+    return None if os.environ.get("DYNOLAB_HUB_URL") else file()
+
+
+def replace_token(path: Path, old: str, new: str) -> None:
+    """Put another token into a file of AI Hub's form, which is otherwise as it was, for its owner's eyes only.
+
+    It is written whole or not at all; where a link leads to it, the link stays. Raises OSError, and :class:`Conflict` where the
+    file does not hold the old token.
+    """
+    place = path.resolve()
+    line = re.compile(rf"^([ \t]*(?i:api_token)[ \t]*[=:][ \t]*){re.escape(old)}[ \t]*$", re.MULTILINE)
+    text, count = line.subn(lambda found: found[1] + new, place.read_text(encoding="utf-8"))
+    if not count:
+        raise Conflict(f"{path} holds another token by now", hint="try again, with the token that it holds")
+    private_files.write(place, text)
+
+
+def others_with(token: str) -> list[Path]:
+    """Other files that hold the token: that of AI Hub's own client, and that of a hub on this machine."""
+    official = os.environ.get("QAIHUB_CLIENT_INI") or "~/.qai_hub/client.ini"
+    hub = os.environ.get("DYNOLAB_DATA") or platformdirs.user_data_path("dynolab") / "hub"
+    return [path for path in (Path(official).expanduser(), Path(hub, "client.ini")) if _holds(path, token)]
+
+
+def _holds(path: Path, token: str) -> bool:
+    try:
+        return token in path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def read(path: Path) -> ClientConfig:

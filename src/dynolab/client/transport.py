@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dynolab.client import progress
+from dynolab.client import progress, token_end
 from dynolab.client.http import HubApi
 from dynolab.client.progress import Display
 from dynolab.client.settings import ClientConfig
+from dynolab.client.token_end import Ending
 from dynolab.errors import SpecInvalid
 
 PAGE = 200
@@ -18,9 +19,11 @@ PAGE = 200
 class Transport:
     """The API of one hub, by its address and token."""
 
-    def __init__(self, config: ClientConfig, display: Display | None = None) -> None:
+    def __init__(
+        self, config: ClientConfig, display: Display | None = None, token_ends: Ending = token_end.warn
+    ) -> None:
         self.config, self.verbose = config, config.verbose
-        self.api = HubApi(config)
+        self.api = HubApi(config, token_ends)
         self._display = display
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from dynolab import errors, tracing
+from dynolab import errors
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
 from dynolab.hub.api import agents, files
 from dynolab.hub.api import metrics as metrics_door
@@ -182,7 +182,7 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         ],
         lifespan=_lifespan,
         middleware=[
-            *([Middleware(RequestTraces)] if tracing.is_on() else []),
+            Middleware(RequestTraces),
             Middleware(RequestMetrics),
             Middleware(RequestChecks, paths=_path_rules(settings), rates=rates),
             Middleware(Shortcut, routes=[Route("/api/agent/v1/claim", agents.ClaimDoor(), methods=["POST"])]),

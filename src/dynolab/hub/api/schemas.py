@@ -66,6 +66,8 @@ class Me(Given):
     email: str
     name: str
     project_id: str | None = Field(description="The project that the token works in alone; null: it works in all.")
+    token_id: str
+    expires_at: datetime | None = Field(description="When what was sent is good no more; null: it has no end.")
 
 
 class PasswordAsked(Asked):

@@ -16,7 +16,7 @@ SERVER_ERROR = 500
 
 
 class RequestTraces:
-    """Middleware; wired only where traces are sent."""
+    """Middleware. Where no traces are sent, what the client names is carried on all the same: agents may send theirs."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,6 +24,11 @@ class RequestTraces:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_untraced(scope["path"]):
             await self._app(scope, receive, send)
+            return
+        carried = Headers(scope=scope).get(tracing.HEADER, "")
+        if not tracing.is_on():
+            with tracing.carrying(carried):
+                await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         status = 0
@@ -35,7 +40,7 @@ class RequestTraces:
             await send(message)
 
         with (
-            tracing.carrying(Headers(scope=scope).get(tracing.HEADER, "")),
+            tracing.carrying(carried),
             tracing.span(method, "server", http__request__method=method, url__scheme=scope["scheme"]) as span,
         ):
             try:

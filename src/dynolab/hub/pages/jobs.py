@@ -25,9 +25,10 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.find_allowed import find_allowed
 from dynolab.hub.usecases.find_compared import MOST
 from dynolab.hub.usecases.find_devices import find_devices
-from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, page_jobs
+from dynolab.hub.usecases.find_jobs import JobFilter, narrow_to_model, narrow_to_project, page_jobs
 from dynolab.hub.usecases.find_recent_names import find_recent_names
 from dynolab.hub.usecases.job_request import KINDS
+from dynolab.hub.usecases.place import listed_projects
 from dynolab.report.html.tables import Badge
 from dynolab.spec import quantizes
 from dynolab.spec.compiles import POOR_PSNR_DB
@@ -58,6 +59,8 @@ class JobLine:
     device: str
     device_name: str
     owner: str
+    in_project: str | None
+    """The project's id."""
     created_at: datetime
     seconds: int | None
     """How long it took, or runs by now; None: it has not begun."""
@@ -141,6 +144,7 @@ def line(row: Row[Any]) -> JobLine:
         device=f"{row.device_name} ({row.device_os})" if row.device_os else row.device_name,
         device_name=row.device_name,
         owner=row.email,
+        in_project=row.in_project,
         created_at=row.created_at,
         seconds=None if row.started_at is None else max(0, round((ended - row.started_at).total_seconds())),
         time=_time(summary),
@@ -185,8 +189,10 @@ async def listing(request: Request) -> Response:
     """``GET /jobs/``: the newest first, with filters. What htmx asks for is the list alone; 204 where nothing changed."""
     hub, account = await current_account(request)
     query = request.query_params
-    model = _plain(query, "model")
+    model, project = _plain(query, "model"), _plain(query, "project")
     wanted = await narrow_to_model(hub, _filter(query), model)
+    wanted = await narrow_to_project(hub, account, wanted, project)
+    projects = await listed_projects(hub, account)
     found = await read_page(request, partial(page_jobs, hub, account, wanted))
     shown: dict[str, Any] = {
         "found": replace(found, rows=[line(row) for row in found.rows]),
@@ -194,6 +200,7 @@ async def listing(request: Request) -> Response:
         "here": current_address(request),
         "filtered": current_address(request) != request.url.path,
         "unknown": _unknown(query),
+        "places": {} if wanted.in_project else projects,
         "commands": [] if found.rows else await _first_commands(request, hub, account),
     }
     if is_fragment(request):
@@ -201,6 +208,7 @@ async def listing(request: Request) -> Response:
     around = {
         "wanted": wanted,
         "model": model,
+        "projects": projects,
         "states": STATES,
         "kinds": KINDS,
         "flash": read_flash(request),

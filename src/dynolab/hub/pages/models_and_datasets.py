@@ -26,9 +26,11 @@ from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
 from dynolab.hub.usecases.find_models_and_datasets import (
     ModelOrDatasetFilter,
     find_model_or_dataset,
+    narrow_to_project,
     page_models_or_datasets,
 )
 from dynolab.hub.usecases.open_link import link_file
+from dynolab.hub.usecases.place import listed_projects, names_for
 from dynolab.hub.usecases.rename import rename as give_name
 from dynolab.hub.usecases.share_access import change_sharing, shared_with
 from dynolab.spec.measurements import Range
@@ -81,14 +83,18 @@ def routes_of(collection: Collection) -> list[Route]:
 
 
 async def listing(collection: Collection, request: Request) -> Response:
-    """``GET /models/``: the newest first, searched by ``text``, ``creator`` and ``kind``. What htmx asks for is the list alone."""
+    """``GET /models/``: the newest first, searched by ``text``, ``creator``, ``kind`` and ``project``. What htmx asks for is the list alone."""
     hub, account = await current_account(request)
     asked = {name: _plain(request.query_params.get(name, "")) for name in ("text", "creator", "kind")}
     wanted = ModelOrDatasetFilter(**asked)
+    wanted = await narrow_to_project(hub, account, wanted, _plain(request.query_params.get("project", "")))
+    projects = await listed_projects(hub, account)
+    places = {} if wanted.in_project else projects
     found = await read_page(request, partial(page_models_or_datasets, hub, account, collection.table, wanted))
     template = "_collection.html.j2" if is_fragment(request) else "collection.html.j2"
     kinds = sorted({*await collection.kinds(hub, account), wanted.kind} - {""}) if collection.kinds else []
-    return await page(request, template, account, found=found, wanted=wanted, kinds=kinds, **_names(collection))
+    shown: dict[str, Any] = {"found": found, "wanted": wanted, "kinds": kinds, "projects": projects, "places": places}
+    return await page(request, template, account, **shown, **_names(collection))
 
 
 def _plain(value: str) -> str:
@@ -105,6 +111,7 @@ async def show(collection: Collection, request: Request) -> Response:
         account,
         flash=read_flash(request),
         row=row,
+        places=await names_for(hub, account, [row]),
         mine=row.id in await find_allowed(hub, account, collection.table, [row.id]),
         shared=await shared_with(hub, account, collection.table, row.id),
         **_names(collection),

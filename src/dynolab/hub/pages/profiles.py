@@ -37,6 +37,7 @@ from dynolab.hub.usecases.find_jobs import find_job, linked_models
 from dynolab.hub.usecases.find_toolchain import find_offered
 from dynolab.hub.usecases.open_link import link_file
 from dynolab.hub.usecases.pin_job import find_end
+from dynolab.hub.usecases.place import names_for
 from dynolab.hub.usecases.read_blob import read_blob
 from dynolab.hub.usecases.read_comparison import read_comparison
 from dynolab.hub.usecases.read_compiled import read_compiled
@@ -103,6 +104,7 @@ async def show(request: Request) -> Response:
     known = TABS if outcome["shown"] else TABS[:1]
     asked = request.query_params.get("tab")
     around: dict[str, Any] = {"tabs": known, "tab": asked if asked in known else known[0], "flash": read_flash(request)}
+    around["places"] = await names_for(hub, account, [row])
     answer = await page(request, "job.html.j2", account, **shown, **outcome, **log, **around)
     return clear_flash(request, answer)
 

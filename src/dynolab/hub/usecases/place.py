@@ -115,21 +115,30 @@ async def no_project(connection: AsyncConnection, account: Account, named: str) 
 
 
 async def look_in(hub: Hub, account: Account, named: str) -> str | None:
-    """The id of the project that a list is narrowed to, by id or name; None: the word is a label. Raises as :func:`no_project` says."""
+    """The id of the project that a list is narrowed to, by id or name; None: the word is a label. Raises as :func:`no_project` says.
+
+    In a browser that looks at another project, nothing is in the list then.
+    """
+    who = account if account.is_bound else replace(account, project_id=None)
     async with hub.database.begin() as connection:
-        known = await find_project(connection, account, named)
+        known = await find_project(connection, who, named)
         if known is None and (account.is_bound or is_project(named)):
             raise await no_project(connection, account, named)
     return known
 
 
 async def project_names(hub: Hub, account: Account) -> dict[str, str]:
-    """``ORGANISATION.PROJECT`` of the projects that the account looks at, by id, in order."""
+    """``ORGANISATION.PROJECT`` of the projects that the account looks at, by id, in the order of names."""
     found: Select[Any] = select(project.c.id, full_name().label("full_name")).join(organisation)
     seen = project.c.id == any_(array_of(projects_of(account)))
     async with hub.database.single() as connection:
         rows = (await connection.execute(found.where(seen).order_by(full_name()))).all()
     return {row.id: row.full_name for row in rows}
+
+
+async def listed_projects(hub: Hub, account: Account) -> dict[str, str]:
+    """Those that a list can show side by side, as :func:`project_names`; none where it shows one alone."""
+    return await project_names(hub, account) if account.project_id is None else {}
 
 
 async def names_for(hub: Hub, account: Account, rows: Iterable[Row[Any]]) -> dict[str, str]:

@@ -2218,6 +2218,7 @@ no-organisation = None
 make-an-organisation = Make an organisation
 owners-address = Owner’s e-mail address
 slug-explained = Small letters, digits and hyphens
+project = Project
 projects = Projects
 make-a-project = Make a project
 your-role = Your role

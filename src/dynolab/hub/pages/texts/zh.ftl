@@ -2734,6 +2734,7 @@ no-organisation = 无
 make-an-organisation = 创建组织
 owners-address = 所有者的电子邮件地址
 slug-explained = 小写字母、数字和连字符
+project = 所属项目
 projects = 项目
 make-a-project = 创建项目
 your-role = 您的角色
