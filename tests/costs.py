@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from dynolab.testing import fork_server
+
 OUT = Path(__file__).parents[1] / "out" / "test-costs.txt"
 
 
@@ -31,9 +33,9 @@ _now = Costs()
 
 
 def cpu_s() -> float:
-    """CPU time of this process and of its children that have ended, in seconds."""
+    """CPU time of this process, of its children that have ended, and of hubs that were forked for it and have, in seconds."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(one.ru_utime + one.ru_stime for one in used) + fork_server.used_s
 
 
 @pytest.hookimpl(wrapper=True)

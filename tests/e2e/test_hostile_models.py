@@ -102,7 +102,7 @@ class Lab:
     def submit(self, code: str, options: str = "", **more: object) -> ProfileJob:
         """A job on a model with that code."""
         model = hostile(self.folder / "net.onnx", code)
-        fast = "--runtime hostile --repeats 1 --max_profiler_iterations 3"
+        fast = "--runtime hostile --repeats 1 --max_profiler_iterations 1"
         job = self.client.submit_profile_job(
             model,
             self.client.get_devices()[0],

@@ -285,7 +285,7 @@ def test_the_command_answers_first_and_what_it_makes_is_profiled(tmp_path: Path)
     assert "warning" not in done.out
     assert lines[-1] == "quantised: net-w8a16/net.onnx"
     profiled = dynolab(
-        "profile", "net-w8a16/net.onnx", "--runtime", "onnxruntime", "--options", "--max_profiler_iterations 20",
+        "profile", "net-w8a16/net.onnx", "--runtime", "onnxruntime", "--options", "--max_profiler_iterations 1",
         "--repeats", "1", "--format", "json", cwd=tmp_path,
     )  # fmt: skip
     assert profiled.code == 0, profiled.err
@@ -377,7 +377,7 @@ def test_a_tflite_file_becomes_integers_with_the_same_inputs(
     assert made.quantizations[0].scale == pytest.approx(1 / 255 if activations == "int8" else 1 / 32767, rel=0.01)
     assert made.source.file_bytes > 3 * made.quantized.file_bytes
     assert made.range_scheme == "min_max"
-    few = ("--options", "--max_profiler_iterations 20 --repeats 1")
+    few = ("--options", "--max_profiler_iterations 1 --repeats 1")
     done = dynolab("profile", tmp_path / "out" / made.entry, *few, cwd=tmp_path)
     assert done.code == 0, done.err
 

@@ -13,7 +13,7 @@ from dynolab.spec import codec
 from dynolab.spec.profiles import Profile
 from dynolab.testing.commands import command
 
-FEW = ("--repeats", "1", "--options", "--max_profiler_iterations 20")
+FEW = ("--repeats", "1", "--options", "--max_profiler_iterations 1")
 SECOND = 10**9
 
 

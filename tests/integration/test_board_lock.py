@@ -84,7 +84,7 @@ def profiled(
     asking: Asking = Asking(wait_s=0),  # noqa: B008 - frozen
     told: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> Profile:
-    spec = ProfileSpec(path, options="--max_profiler_iterations 20", repeats=1)
+    spec = ProfileSpec(path, options="--max_profiler_iterations 1", repeats=1)
     return profile_job.run(profile_job.validate(spec, here=connection.is_here), Context(connection, told, asking))
 
 

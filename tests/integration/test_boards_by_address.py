@@ -30,7 +30,7 @@ from dynolab.testing.running_hub import RunningHub, running_hub
 
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
-from .test_reached_devices import agent, attempts, boards, until
+from .test_reached_devices import LEAST, agent, attempts, boards, until
 
 SHORT = "--repeats 1 --max_profiler_iterations 20"
 
@@ -83,7 +83,7 @@ def test_one_agent_serves_two_boards_at_once_and_goes_on_with_one_when_the_other
             jobs = [user.submit_profile_job(model, Device(name), options="--repeats 1") for _ in range(2)]
             until(lambda: all(measures(board) for board in two_boards), "work on both at once")
             two.close()  # its cable is pulled
-            later = [user.submit_profile_job(model, Device(name), options=SHORT) for _ in range(2)]
+            later = [user.submit_profile_job(model, Device(name), options=LEAST) for _ in range(2)]
             for job in later:
                 assert job.wait().success, job.log()
             two.open()

@@ -146,7 +146,7 @@ def test_what_a_job_says_of_itself(client: Client, device: Device, tmp_path: Pat
     onnx = pytest.importorskip("onnx")
     model = client.upload_model(onnx.load(MODEL), name="in memory")
     assert (model.model_type, model.url) == (SourceModelType.ONNX, f"{client.config.api_url}/models/{model.model_id}/")
-    first = client.submit_profile_job(model, device, "<b>first", "--max_profiler_iterations 20 --repeats 1")
+    first = client.submit_profile_job(model, device, "<b>first", "--max_profiler_iterations 1 --repeats 1")
     behind = client.submit_profile_job(model, [device], waits_for=[first], priority=1)[0]
     with pytest.raises(TimeoutError, match=f"dynolab jobs watch {behind.job_id}"):
         behind.wait(timeout=0.5)

@@ -35,6 +35,7 @@ from dynolab.testing.running_hub import RunningHub, running_hub
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 SPECS = {"x": (1, 3, 48, 192)}
 TO_ONNX = "--target_runtime onnx --output_names classes"
+LEAST = "--max_profiler_iterations 1 --repeats 1"
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,7 @@ def announced(client: Client, named: Path) -> str:
 @pytest.fixture(scope="module")
 def pair(client: Client, device: Device) -> tuple[Any, Any]:
     """A compile job and the profile job of what it makes, both submitted before either began."""
-    return client.submit_compile_and_profile_jobs(
-        MODEL, device, "cls", SPECS, TO_ONNX, "--max_profiler_iterations 20 --repeats 1"
-    )
+    return client.submit_compile_and_profile_jobs(MODEL, device, "cls", SPECS, TO_ONNX, LEAST)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +223,7 @@ def test_scales_of_integers_that_go_in_and_out_are_told_to_every_client(
     [fed] = _message(hub, f"jobs/{job.job_id}/", pb.Job).compile_job.target_tensor_type_list.types
     assert fed.tensor_type.scale == pytest.approx(told["x"].scale)
     # Real numbers are taken in the place of its integers, also after another job ran it, and come back as such.
-    assert client.submit_profile_job(job.target_model, device, options="--repeats 1").wait(400).success
+    assert client.submit_profile_job(job.target_model, device, options=LEAST).wait(400).success
     sample = np.random.default_rng(5).random((1, 3, 48, 192), dtype=np.float32)
     outputs = [
         client.submit_inference_job(one, device, {"x": [sample]}, profile=False).download_output_data()

@@ -53,8 +53,7 @@ async def flood(hub: RunningHub, count: int, door: str, *, addresses: int) -> li
         return await asyncio.gather(*map(one, range(count)))
 
 
-@pytest.mark.parametrize("addresses", [1, 90])
-@pytest.mark.parametrize("door", ["/sign-in", "/api/v1/users/auth/login/"])
+@pytest.mark.parametrize(("door", "addresses"), [("/sign-in", 90), ("/api/v1/users/auth/login/", 1)])
 def test_ninety_strangers_who_sign_in_at_once_cost_little(
     hub: RunningHub, client: httpx.Client, door: str, addresses: int
 ) -> None:
@@ -72,19 +71,19 @@ def test_an_honest_one_gets_in_while_strangers_try(hub: RunningHub, client: http
     email = client.get("/api/hub/v1/me").json()["email"]
     honest = {"email": email, "password": PASSWORD}
 
-    async def meanwhile() -> float:
+    async def meanwhile() -> int:
         flooding = asyncio.create_task(flood(hub, 60, "/api/v1/users/auth/login/", addresses=1))
         await asyncio.sleep(0.1)
-        begun = time.monotonic()
+        sent_away = 0
         async with httpx.AsyncClient(base_url=hub.url, timeout=60) as other:
             headers = {"X-Forwarded-For": "198.51.100.7"}
             while (await other.post("/api/v1/users/auth/login/", json=honest, headers=headers)).status_code == 429:
+                sent_away += 1
                 await asyncio.sleep(0.5)
-        took_s = time.monotonic() - begun
         await flooding
-        return took_s
+        return sent_away
 
-    assert asyncio.run(meanwhile()) < 8
+    assert asyncio.run(meanwhile()) < 16
     client.put("/api/hub/v1/account/password", json={"password": None, "current": PASSWORD}).raise_for_status()
 
 

@@ -23,7 +23,7 @@ from dynolab.spec.profiles import Profile
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
 
-OPTIONS = "--max_profiler_iterations 20 --repeats 1"
+OPTIONS = "--max_profiler_iterations 1 --repeats 1"
 
 
 class Sensor:

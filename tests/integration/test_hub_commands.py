@@ -100,7 +100,7 @@ def test_what_compile_made_is_kept_and_a_requirement_decides_the_exit(
     dynolab: Command, device: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
-    options = ("--options", "--max_profiler_iterations 5 --repeats 1", "--device", device)
+    options = ("--options", "--max_profiler_iterations 1 --repeats 1", "--device", device)
     done = dynolab("submit", "profile", ONNX, *options, "--require", "model_size <= 1 kB", "--keep-artifact")
     assert (done.returncode, "1 not met" in done.stdout) == (1, True), done.stdout + done.stderr
     job_id = json.loads(dynolab("jobs", "--limit", "1", "--json").stdout)[0]["id"]
@@ -123,7 +123,7 @@ def test_what_compile_made_is_kept_and_a_requirement_decides_the_exit(
 
 
 def test_a_submitted_job_can_be_watched_run_again_cancelled_and_deleted(dynolab: Command, device: str) -> None:
-    options = "--max_profiler_iterations 10 --repeats 1"
+    options = "--max_profiler_iterations 1 --repeats 1"
     made = dynolab("submit", "profile", MODEL, "--device", device, "--no-wait", "--json", "--options", options)
     assert made.returncode == 0, made.stderr
     job_id = json.loads(made.stdout)["id"]

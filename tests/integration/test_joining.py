@@ -172,9 +172,20 @@ def own_environment(state: Path) -> dict[str, str]:
 
 
 def refused(state: Path, *arguments: object, more: Mapping[str, str] | None = None) -> str:
-    """What an agent says that ends by itself, with 2."""
-    own = {"DYNOLAB_AGENT_TOKEN": None, **own_environment(state), **(more or {})}
-    done = commands.command("agent", *arguments, environment=own)
+    """What an agent says that ends by itself, with 2. It is a process of its own: its connections end with it."""
+    command = [sys.executable, "-m", "dynolab.cli.main", "agent", *map(str, arguments)]
+    whole = {**environment(state), **(more or {})}
+    done = subprocess.run(command, env=whole, capture_output=True, text=True, timeout=120, check=False)
+    return _complaint(done)
+
+
+def refused_at_once(state: Path, *arguments: object) -> str:
+    """The same of one that does not get as far as its hub."""
+    own = {"DYNOLAB_AGENT_TOKEN": None, **own_environment(state)}
+    return _complaint(commands.command("agent", *arguments, environment=own))
+
+
+def _complaint(done: subprocess.CompletedProcess[str] | commands.Done) -> str:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "hint: " in done.stderr, "the way out"
@@ -268,7 +279,7 @@ def test_what_an_agent_cannot_begin_with_is_told_at_once(hub: RunningHub, ana: P
         (("--hub", "http://127.0.0.1:9", "--join-token", "dlj_x"), "http://127.0.0.1:9 cannot be reached"),
     ]
     for arguments, text in wrong:
-        assert text in refused(tmp_path / "state", *arguments), arguments
+        assert text in refused_at_once(tmp_path / "state", *arguments), arguments
     assert not (tmp_path / "state" / "agent.json").exists()
 
 

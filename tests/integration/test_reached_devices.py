@@ -25,6 +25,8 @@ from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
 from .test_board_lock import holding
 
+LEAST = "--repeats 1 --max_profiler_iterations 1"
+
 
 @pytest.fixture(scope="module")
 def board() -> Iterator[Sshd]:
@@ -81,12 +83,12 @@ def test_a_board_is_a_device_of_the_hub_and_measures_for_it(
         (found,) = user.get_devices("the board")
         assert "framework:onnx" in found.attributes
         assert "framework:tflite" not in found.attributes, "it was not asked for"
-        job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("the board"), options="--repeats 1")
+        job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("the board"), options=LEAST)
         profile = job.measured()
         assert profile.inference.time is not None
         assert not [stage for stage in profile.stages if stage.time is None and stage.reason is None]
         board.close()  # it is switched off
-        lost = user.submit_profile_job(onnx_net(tmp_path / "again.onnx"), Device("the board"), options="--repeats 1")
+        lost = user.submit_profile_job(onnx_net(tmp_path / "again.onnx"), Device("the board"), options=LEAST)
         board.open()
         assert lost.wait().success, lost.log()
     assert board.processes() == []
@@ -109,7 +111,7 @@ def test_an_agent_waits_for_a_person_at_its_board_and_its_page_says_so(
     with serving(lone_hub, tmp_path / "state", board, "--name", "shared", "--runtimes", "onnxruntime"):
         until(lambda: any(one.name == "shared" for one in user.get_devices()), "device")
         with holding(board.address, "profile of a person's model"):
-            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("shared"), options="--repeats 1")
+            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("shared"), options=LEAST)
 
             def told() -> bool:
                 return any("by" in (one["why"]) and "person's" in one["why"] for one in boards(lone_hub))
@@ -130,7 +132,7 @@ def test_an_agent_waits_for_a_person_at_its_own_machine(
     with agent(lone_hub, tmp_path / "state", "--name", "a desk"):
         with holding("", "profile of a person's model"):
             until(lambda: any("person's" in one["why"] for one in boards(lone_hub)), "word of the person")
-            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("a desk"), options="--repeats 1")
+            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("a desk"), options=LEAST)
             assert not job.get_status().finished
         assert job.wait().success, job.log()
     assert [one["state"] for one in attempts(lone_hub, job.job_id)] == ["done"]

@@ -416,6 +416,8 @@ def test_the_command_needs_no_hub(board: Sshd, tmp_path: Path) -> None:
             board.address,
             "--repeats",
             "1",
+            "--options",
+            "--max_profiler_iterations 1",
         ]
         done = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -24,6 +24,8 @@ HEEDED_AT_START = ("PYTHON", "LD_", "MALLOC_", "LC_", "LANG", "TZ")
 MOST_BYTES = 1 << 17
 """Of a message."""
 START_WITHIN_S = 60.0
+used_s = 0.0
+"""CPU time of all forked processes that have ended, and of those that they waited for: no parent of theirs counts it here."""
 _server: Server | None = None
 
 
@@ -102,9 +104,11 @@ class Server:
         self._channel.close()
 
     def _listen(self) -> None:
+        global used_s
         while content := self._channel.recv(MOST_BYTES):
-            told: dict[str, int] = json.loads(content)
+            told: dict[str, Any] = json.loads(content)
             if "code" in told:
+                used_s += told["used_s"]
                 self._running.pop(told["pid"]).ended(told["code"])
             else:
                 self._running[told["pid"]] = found = Forked(told["pid"])
@@ -168,8 +172,10 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
 
 def _tell_ends(channel: socket.socket) -> None:
     with suppress(ChildProcessError):
-        while (found := os.waitpid(-1, os.WNOHANG))[0]:
-            channel.send(json.dumps({"pid": found[0], "code": os.waitstatus_to_exitcode(found[1])}).encode())
+        while (found := os.wait4(-1, os.WNOHANG))[0]:
+            pid, status, used = found
+            told = {"pid": pid, "code": os.waitstatus_to_exitcode(status), "used_s": used.ru_utime + used.ru_stime}
+            channel.send(json.dumps(told).encode())
 
 
 def _become(output: int) -> None:
