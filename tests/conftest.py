@@ -51,9 +51,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+WEB = Path(__file__).parent / "web"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.path.with_suffix("").as_posix().replace("/", ".").endswith(LONG))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool]:
+    """The pages' modules follow each other, so that each process needs one browser once; long ones go first of these and of the rest."""
+    is_long = item.path.with_suffix("").as_posix().replace("/", ".").endswith(LONG)
+    return not item.path.is_relative_to(WEB), not is_long
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -519,6 +519,7 @@ def test_the_runtime_on_the_page_keeps_the_contract(tmp_path: Path, name: str) -
     if name == "reference":
         pytest.importorskip("onnx")
     environment = installed_from(EXAMPLES[name], tmp_path, name)
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the suite needs none, and to import all takes seconds
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / f"test_{name}.py")],
         cwd=tmp_path,

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -256,17 +257,35 @@ def seeded(hub: RunningHub) -> Iterator[Seeded]:
     door.close()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser."""
+_running = ExitStack()
+"""What ends the browser, which runs as long as tests of this folder follow each other."""
+_browsers: list[Any] = []
+
+
+@pytest.fixture
+def chromium() -> Any:
+    """A browser: tests open contexts of their own in it, which share nothing, and close them."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not there: apt-get install chromium")
-    playwright.expect.set_options(timeout=WITHIN_MS)
-    with playwright.sync_playwright() as started:
+    if not _browsers:
+        playwright.expect.set_options(timeout=WITHIN_MS)
+        started = _running.enter_context(playwright.sync_playwright())
         browser = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
+        _running.callback(browser.close)
+        _browsers.append(browser)
+        _running.callback(_browsers.clear)
+    return _browsers[0]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Iterator[None]:
+    """The browser ends before tests of other folders begin: its event loop runs in this thread, where they may want their own."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or not nextitem.path.is_relative_to(Path(__file__).parent):
+            _running.close()
 
 
 @pytest.fixture

@@ -11,22 +11,11 @@ from dynolab.report import html
 from dynolab.spec.profiles import Profile, Trust, Verdict
 from dynolab.testing.sample import hostile_profile, layer_table, noisy_profile, sample_profile, unmeasured_profile
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install dynolab[test]")
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there: apt-get install chromium")
 Open = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
+def opened(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     """Opens a report as a file; at the end, nothing was on the console and no request had left the file."""
     said: list[str] = []
     asked: list[str] = []
@@ -35,7 +24,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
     def open_report(*profiles: Profile, **options: Any) -> Any:
         file = tmp_path / "report.html"
         file.write_text(html.plugin.render(profiles), encoding="utf-8")
-        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        context = chromium.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
