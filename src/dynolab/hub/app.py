@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from dynolab import errors
 from dynolab.hub.aihub import datasets, devices, jobs, models, replies, sharing, users
@@ -147,7 +148,7 @@ async def _kept(database: Database, name: str) -> str:
     return found
 
 
-def create(settings: Settings, hub: Hub) -> Starlette:
+def create(settings: Settings, hub: Hub) -> ASGIApp:
     """The application over an open hub, which it closes at its end."""
     official = Starlette(
         routes=[one for room in DOORS for one in room.routes],
@@ -169,6 +170,7 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         one.state.hub, one.state.settings, one.state.base_url = hub, settings, base_url
         return one
 
+    paths = _path_rules(settings)
     app = Starlette(
         routes=[
             Mount("/api/v1", app=wired(official)),
@@ -184,12 +186,12 @@ def create(settings: Settings, hub: Hub) -> Starlette:
         middleware=[
             Middleware(RequestTraces),
             Middleware(RequestMetrics),
-            Middleware(RequestChecks, paths=_path_rules(settings), rates=rates),
-            Middleware(Shortcut, routes=[Route("/api/agent/v1/claim", agents.ClaimDoor(), methods=["POST"])]),
+            Middleware(RequestChecks, paths=paths, rates=rates),
         ],
         exception_handlers={errors.Error: answer},
     )
-    return wired(app)
+    claims = RequestMetrics(RequestChecks(agents.ClaimDoor(), paths, rates))
+    return Shortcut(wired(app), [Route("/api/agent/v1/claim", claims, methods=["POST"])])
 
 
 def _json() -> Starlette:

@@ -249,6 +249,7 @@ def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
         app = ForwardedHost(believing, believing.trusted_hosts)  # type: ignore[arg-type] # uvicorn types ASGI anew
     return uvicorn.Config(
         app,
+        interface="asgi3",  # uvicorn would guess it, and be wrong: what gives a coroutine need be none
         log_level="warning",
         log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
         timeout_graceful_shutdown=ceil(settings.grace_s),

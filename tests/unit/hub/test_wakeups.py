@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("asyncpg")
 
+from dynolab.hub.scheduling.long_polls import LeanEvent
 from dynolab.hub.scheduling.wakeups import Wakeups
 
 
@@ -60,3 +61,20 @@ def test_the_end_of_the_hub_wakes_everybody() -> None:
             return one.is_set() and two.is_set() and wakeups.closed
 
     assert asyncio.run(play())
+
+
+def test_all_who_wait_for_a_lean_event_go_on_and_one_that_is_broken_off_holds_up_no_other() -> None:
+    async def play() -> list[bool]:
+        event = LeanEvent()
+        waits = [asyncio.create_task(event.wait()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waits[1].cancel()
+        event.set()
+        event.clear()
+        late = asyncio.create_task(event.wait())
+        ended = await asyncio.gather(*waits, return_exceptions=True)
+        seen = [ended[0] is True, isinstance(ended[1], asyncio.CancelledError), ended[2] is True, not late.done()]
+        event.set()
+        return [*seen, await late, await event.wait(), event.is_set()]
+
+    assert all(asyncio.run(play()))

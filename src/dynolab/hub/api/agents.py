@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from dynolab import errors
 from dynolab.errors import NotFound, SpecInvalid
 from dynolab.hub.api.errors import answer
+from dynolab.hub.scheduling.long_polls import CONNECTION, Connection
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.claim_attempt import Claim, ClaimedSource, claim_attempt
@@ -95,7 +96,8 @@ class ClaimDoor:
 
     async def _answer(self, hub: Hub, scope: Scope, receive: Receive) -> Response:
         agent, asked, authorization = await self._asked(hub, Request(scope, receive))
-        found = await _Wait(hub, authorization).broken_off(claim_attempt(hub, agent, asked), agent, receive)
+        wait = _Wait(hub, authorization, scope[CONNECTION])
+        found = await wait.broken_off(claim_attempt(hub, agent, asked), agent)
         if isinstance(found, int):
             return Response(status_code=found)
         return JSONResponse(codec.encode(_assignment(hub, found)))
@@ -111,25 +113,25 @@ class ClaimDoor:
 class _Wait:
     """A wait that its own task makes, and that is broken off when the asker hangs up or is not who it was any more.
 
-    For as long as an agent waits there are this, the task that waits and one that would see the agent go.
+    For as long as an agent waits there are this and the task that waits.
     """
 
-    def __init__(self, hub: Hub, authorization: str) -> None:
-        self._hub, self._authorization = hub, authorization
+    __slots__ = ("_authorization", "_connection", "_hub", "_looking", "_task", "_why")
+
+    def __init__(self, hub: Hub, authorization: str, connection: Connection) -> None:
+        self._hub, self._authorization, self._connection = hub, authorization, connection
         self._task = asyncio.current_task()
         self._why: errors.Error | int | None = None
         self._looking: asyncio.Task[None] | None = None
 
-    async def broken_off(
-        self, claiming: Coroutine[Any, Any, Claim | None], agent: Account, receive: Receive
-    ) -> Claim | int:
+    async def broken_off(self, claiming: Coroutine[Any, Any, Claim | None], agent: Account) -> Claim | int:
         """What was claimed, or the status where nothing is: 204, or 499 where nobody is there to hear of it. Raises :class:`Unauthorized`."""
-        watching = asyncio.create_task(self._see_go(receive))
         found: Claim | None = None
+        self._connection.call_when_lost(self._gone)
         try:
             with self._hub.wakeups.calling(revocation(agent.token_id), self._look_again):
                 found = await claiming
-            watching.cancel()
+            self._connection.call_when_lost(None)
             if self._why is not None:
                 await asyncio.sleep(0)  # it was broken off at this very moment: that is to be raised here
         except asyncio.CancelledError:
@@ -137,16 +139,14 @@ class _Wait:
                 raise
             self._task.uncancel()
         finally:
-            for one in (watching, self._looking):
-                if one is not None:
-                    one.cancel()
+            self._connection.call_when_lost(None)
+            if self._looking is not None:
+                self._looking.cancel()
         if isinstance(self._why, errors.Error):
             raise self._why
         return self._why or found or 204
 
-    async def _see_go(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def _gone(self) -> None:
         self._break_off(499)
 
     def _look_again(self) -> None:

@@ -38,7 +38,8 @@ class RequestChecks:
     def __init__(self, app: ASGIApp, paths: Sequence[PathRules], rates: PostRateLimit | None) -> None:
         self._app, self._paths, self._rates = app, paths, rates
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """What the application makes of it. No coroutine of its own: it would stand there for as long as an agent waits."""
         if scope["type"] == "http":
             place = str((scope.get("client") or ("unknown",))[0])
             address.set(place)
@@ -47,14 +48,14 @@ class RequestChecks:
             send = _telling_the_end(request, send)
         rules = self._rules_of(scope["path"]) if scope["type"] == "http" else None
         if rules is None:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         try:
             self._check(rules, scope)
         except errors.Error as error:
-            await _refuse(rules, error, scope, receive, send)
-            return
-        await self._bounded(rules, scope, receive, send)
+            return _refuse(rules, error, scope, receive, send)
+        if b"transfer-encoding" not in (name for name, _ in scope["headers"]):
+            return self._app(scope, receive, send)  # no more comes than was said
+        return self._bounded(rules, scope, receive, send)
 
     def _rules_of(self, path: str) -> PathRules | None:
         return next((one for one in self._paths if path.startswith(one.path)), None)

@@ -35,13 +35,14 @@ class RequestMetrics:
                 status, answered_s = str(message["status"]), time.perf_counter() - begun
             await send(message)
 
+        metrics.REQUESTS_OPEN.inc()
         try:
-            with metrics.REQUESTS_OPEN.track_inprogress():
-                await self._app(scope, receive, watched)
+            await self._app(scope, receive, watched)
         except Exception:
             status = status if answered_s is not None else "500"
             raise
         finally:
+            metrics.REQUESTS_OPEN.dec()
             route, method = route_of(scope), scope["method"] if scope["method"] in METHODS else "other"
             metrics.REQUESTS.labels(route, method, status).inc()
             if answered_s is not None:

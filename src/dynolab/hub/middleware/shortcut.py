@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
+from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 
 class Shortcut:
-    """Middleware: ``routes`` are those of applications, by their whole path, which find the hub as others do (``scope["app"]``)."""
+    """The application, but for ``routes``: those of applications by their whole path, which find the hub as others do (``scope["app"]``).
 
-    def __init__(self, app: ASGIApp, routes: Sequence[Route]) -> None:
+    The application's middleware does not see their requests: they bring what they need of it.
+    """
+
+    def __init__(self, app: Starlette, routes: Sequence[Route]) -> None:
         self._app = app
         self._routes = {(method, route.path): route for route in routes for method in route.methods or ()}
 
@@ -19,5 +23,5 @@ class Shortcut:
         route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if route is None:
             return self._app(scope, receive, send)
-        scope["route"] = route  # as Starlette notes it, for the metrics
+        scope["app"], scope["route"] = self._app, route  # as Starlette notes them
         return route.app(scope, receive, send)

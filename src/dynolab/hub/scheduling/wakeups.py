@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
 
 import asyncpg
 
+from dynolab.hub.scheduling.long_polls import LeanEvent
 from dynolab.hub.scheduling.queue import CHANNEL
 from dynolab.hub.telemetry import metrics
 
@@ -72,26 +74,26 @@ class Wakeups:
                 told = True
             await asyncio.sleep(RECONNECT_EVERY_S)
 
-    @asynccontextmanager
-    async def waiter(self, queues: Sequence[str], *, takes: bool = False) -> AsyncIterator[asyncio.Event]:
+    def waiter(self, queues: Sequence[str], *, takes: bool = False) -> Waiter:
         """An event that is set when something comes into one of the queues; whoever heeds it clears it.
 
         ``takes``: the waiter takes an entry when it is woken, so that others need not be woken for the same one.
         """
-        event = asyncio.Event()
-        for queue in queues:
-            self._waiting[queue][event] = takes
-        failed = True
-        try:
-            yield event
-            failed = False
-        finally:
-            for queue in queues:
-                self._waiting[queue].pop(event, None)
-                if not self._waiting[queue]:
-                    del self._waiting[queue]
-            if takes and (failed or event.is_set()):
-                self.wake(queues)
+        return Waiter(self, queues, takes=takes)
+
+    def enter(self, waiter: Waiter) -> None:
+        """From now on it is woken."""
+        for queue in waiter.queues:
+            self._waiting[queue][waiter.event] = waiter.takes
+
+    def leave(self, waiter: Waiter, *, failed: bool) -> None:
+        """It is woken no more; a notice that it did not heed goes to the next one."""
+        for queue in waiter.queues:
+            self._waiting[queue].pop(waiter.event, None)
+            if not self._waiting[queue]:
+                del self._waiting[queue]
+        if waiter.takes and (failed or waiter.event.is_set()):
+            self.wake(waiter.queues)
 
     @contextmanager
     def calling(self, queue: str, call: Callable[[], None]) -> Iterator[None]:
@@ -156,3 +158,22 @@ class Wakeups:
             metrics.LISTENING.set(0)
             with suppress(Exception):
                 await connection.close(timeout=1)
+
+
+class Waiter:
+    """Who waits, until the block ends; a generator in its place would take five times its memory, for as long as an agent waits."""
+
+    __slots__ = ("_wakeups", "event", "queues", "takes")
+
+    def __init__(self, wakeups: Wakeups, queues: Sequence[str], *, takes: bool) -> None:
+        self._wakeups, self.queues, self.takes = wakeups, queues, takes
+        self.event = LeanEvent()
+
+    async def __aenter__(self) -> asyncio.Event:
+        self._wakeups.enter(self)
+        return self.event
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._wakeups.leave(self, failed=kind is not None)

@@ -170,8 +170,8 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
             await announce_device(hub, agent, request.device, request.unfit)
         return None
     own = board_queue(request.device.id)
-    until = asyncio.get_running_loop().time() + min(request.wait_s, WAIT_MAX_S)
-    held = False
+    loop = asyncio.get_running_loop()
+    until, held = loop.time() + min(request.wait_s, WAIT_MAX_S), False
     while True:
         board = await _announced(hub, agent, request)
         # Before each look, so that no notice is missed; who cannot take a job of the pool is not told of any.
@@ -183,20 +183,27 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
                 except _Displaced:
                     hub.announced.pop(request.device.id, None)
                     continue
-            left_s = until - asyncio.get_running_loop().time()
-            if claim is not None or left_s <= 0 or hub.wakeups.closed:
+            if claim is not None or loop.time() >= until or hub.wakeups.closed:
                 return claim
             if still_held != held:
                 held = still_held
                 woken.set()  # for somebody else
                 continue
-            try:
-                with metrics.AGENTS_WAITING.track_inprogress():
-                    async with asyncio.timeout(left_s):
-                        await woken.wait()
-            except TimeoutError:
-                return None
+            await _wait(woken, until)
             woken.clear()
+            if loop.time() >= until and (held or _is_empty(hub, request.device.id, board)):
+                return None
+
+
+async def _wait(woken: asyncio.Event, until: float) -> None:
+    """Until it is woken, or time is up. What stands here, 10,000 wait with: a timer of its own would be thrice as large as an event that is set."""
+    metrics.AGENTS_WAITING.inc()
+    timer = asyncio.get_running_loop().call_at(until, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        timer.cancel()
+        metrics.AGENTS_WAITING.dec()
 
 
 async def _announced(hub: Hub, agent: Account, request: ClaimRequest) -> Board:
