@@ -72,7 +72,14 @@ class Kept:
 
     def seen_by(self, user: User) -> list[object]:
         """All that must be the same in both hubs."""
-        paths = (f"/jobs/{self.done}", f"/jobs/{self.done}/profile", f"/jobs/{self.done}/log", "/me", "/tokens")
+        paths = (
+            f"/jobs/{self.done}",
+            f"/jobs/{self.done}/profile",
+            f"/jobs/{self.done}/log",
+            "/me",
+            "/tokens",
+            "/account/usage",
+        )
         found: list[object] = [user.ask("GET", path) for path in paths]
         return [*found, user.bytes_of("models", self.model), user.bytes_of("datasets", self.data)]
 
@@ -166,14 +173,20 @@ def test_a_hub_that_has_lost_a_file_is_backed_up_without_it_when_asked(tmp_path:
 def test_a_hub_made_of_a_backup_is_the_same_to_its_users(backed: Backed, tmp_path: Path) -> None:
     before = backed.kept.seen_by(backed.user)
     assert before[1] == {"stages": [1, 2]}
-    assert before[5:] == [MODEL, DATA]
+    assert before[5]["bytes"] == len(MODEL + DATA + PROFILE + LOG)
+    assert before[6:] == [MODEL, DATA]
     made = dynolab("hub", "restore", backed.file, "--data", tmp_path / "hub")
     assert made.returncode == 0, made.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hub"]
     with running_hub(tmp_path / "hub", "--no-agent") as hub:
         assert (hub.token, hub.agent_token) == (backed.hub.token, backed.hub.agent_token)
         assert not [line for line in hub.lines if "dynolab login" in line], "it has its tokens already"
-        assert backed.kept.seen_by(User(hub.url, backed.hub.token)) == before
+        user = User(hub.url, backed.hub.token)
+        assert backed.kept.seen_by(user) == before
+        [row] = user.ask("GET", "/audit?verb=hub.restore")["events"]
+        assert (row["who"], row["door"], row["thing"]) == ("operator", "command", str(backed.file))
+        [row] = backed.user.ask("GET", "/audit?verb=hub.backup")["events"]
+        assert (row["who"], row["outcome"], row["thing"]) == ("operator", "ok", str(backed.file))
         goes_on(hub, backed.kept)
 
 

@@ -21,6 +21,7 @@ from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.checks.check import RULES, database_findings, parameters
 from dynolab.hub.settings import Settings
+from dynolab.hub.usecases.sweep_audit import SEAL
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, Outcome
 from dynolab.testing.running_hub import RunningHub
 
@@ -130,6 +131,14 @@ JOIN = """
     INSERT INTO join_token (id, account_id, digest, token_id, used_at, expires_at)
     SELECT 'k1', account_id, 'x', id, {used}, now() + interval '1 hour' FROM token WHERE kind = '{kind}' LIMIT 1
 """
+OLD_DONE = f"UPDATE job SET created_at = {LONG_AGO}, finished_at = {LONG_AGO} WHERE id = :done"
+DATASET = f"""
+    INSERT INTO dataset (id, account_id, name, created_at, expires_at)
+    SELECT 'd1', account_id, 'x', {LONG_AGO}, {{ends}} FROM job LIMIT 1
+"""
+AUDITED = "INSERT INTO audit (at, verb, who, kind, thing) VALUES ({at}, '{verb}', '{who}', '{kind}', 'x')"
+SEALED = [SEAL.text.replace("CAST(:age AS interval)", "interval '-1 hour'").replace("LIMIT 10000", "LIMIT 1")] * 3
+"""The first rows of the audit log, each by itself."""
 BROKEN: dict[str, list[list[str]]] = {
     "job-queued": [["DELETE FROM pgqueuer WHERE id = (SELECT queue_entry FROM job WHERE id = :queued)"]],
     "job-entry-state": [
@@ -210,6 +219,11 @@ BROKEN: dict[str, list[list[str]]] = {
         [f"UPDATE blob SET digests = NULL, created_at = {LONG_AGO}"],
         [f"UPDATE blob SET digests = ARRAY[NULL, digests[1]], created_at = {LONG_AGO}"],
     ],
+    "stored-bytes-add-up": [
+        ["UPDATE stored_bytes SET bytes = bytes + 1"],
+        ["ALTER TABLE blob DISABLE TRIGGER dynolab_count_bytes", "UPDATE blob SET bytes = bytes + 1"],
+    ],
+    "blob-is-counted": [[f"UPDATE blob SET account_id = NULL, created_at = {LONG_AGO}"]],
     "object-of-one-blob": [["INSERT INTO blob (id, bytes, keys) SELECT 'b' || id, bytes, keys FROM blob"]],
     "deleted-has-no-bytes": [["UPDATE model SET deleted_at = now() WHERE id = :model"]],
     "dataset-ends-in-time": [
@@ -235,6 +249,41 @@ BROKEN: dict[str, list[list[str]]] = {
         ["INSERT INTO share SELECT 'jnone', 'b@x', '', id FROM account"],
         ["INSERT INTO share SELECT :model, 'b@x', 'jnone', id FROM account"],
     ],
+    "results-end-in-time": [[OLD_DONE, "UPDATE account SET kept_days = 2"]],
+    "results-are-kept": [
+        ["UPDATE job SET cleared_at = now() WHERE id = :done"],
+        ["UPDATE job SET cleared_at = now(), finished_at = NULL WHERE id = :done"],
+        [OLD_DONE, "UPDATE account SET kept_days = 5", "UPDATE job SET cleared_at = now() WHERE id = :done"],
+    ],
+    "cleared-has-no-results": [["UPDATE job SET cleared_at = now() WHERE id = :done"]],
+    "kept-dataset-ends-in-time": [[DATASET.format(ends="now() + interval '20 days'"), "UPDATE account SET kept_days = 2"]],
+    "dataset-is-kept": [
+        [DATASET.format(ends=f"{LONG_AGO} + interval '1 hour'"), "UPDATE dataset SET deleted_at = now() WHERE id = 'd1'"],
+        [DATASET.format(ends="now() - interval '1 hour'"), "UPDATE dataset SET deleted_at = now() WHERE id = 'd1'",
+         "UPDATE account SET kept_days = 5"],
+    ],
+    "audit-log-is-guarded": [
+        ["ALTER TABLE audit DISABLE TRIGGER audit_is_kept"],
+        ["DROP TRIGGER audit_is_not_emptied ON audit"],
+    ],
+    "audit-log-is-whole": [
+        [*SEALED, "ALTER TABLE audit DISABLE TRIGGER ALL", "DELETE FROM audit WHERE id = (SELECT min(id) FROM audit)"],
+        [*SEALED, "ALTER TABLE audit DISABLE TRIGGER ALL", "UPDATE audit SET who = 'somebody@else'"],
+        [*SEALED, "UPDATE audit_seal SET chain = 'x'"],
+        [*SEALED, "DELETE FROM audit_seal WHERE upto = (SELECT min(upto) FROM audit_seal)"],
+    ],
+    "audit-log-is-sealed": [[AUDITED.format(at=LONG_AGO, verb="hub.check", who="operator", kind="")]],
+    "audit-row-is-well-formed": [
+        [AUDITED.format(at="now()", verb="hub.eaten", who="operator", kind="hub")],
+        [AUDITED.format(at="now()", verb="hub.check", who="", kind="hub")],
+        [AUDITED.format(at="now()", verb="hub.check", who="operator", kind="")],
+    ],
+    "audit-row-is-of-the-past": [
+        [AUDITED.format(at="now() + interval '1 day'", verb="hub.check", who="operator", kind="hub")]
+    ],
+    "audit-row-ends-in-time": [
+        [AUDITED.format(at="now() - interval '3 years'", verb="hub.check", who="operator", kind="hub")]
+    ],
     "organisation-has-an-owner": [["INSERT INTO organisation (id, name) VALUES ('o1', 'nobodys')"]],
     "somebody-runs-the-hub": [["UPDATE account SET is_admin = false"]],
     "pool-has-boards": [
@@ -258,7 +307,7 @@ BROKEN: dict[str, list[list[str]]] = {
 }  # fmt: skip
 """By check: what breaks it, each in its own way."""
 SWEPT = [("INSERT INTO setting SELECT name, extract(epoch FROM now())::text FROM unnest(ARRAY['sweep_files', 'sweep_sessions',"
-         "'sweep_probes', 'sweep_objects']) AS name ON CONFLICT (name) DO UPDATE SET value = excluded.value")]  # fmt: skip
+         "'sweep_probes', 'sweep_objects', 'sweep_retention', 'sweep_audit']) AS name ON CONFLICT (name) DO UPDATE SET value = excluded.value")]  # fmt: skip
 """As though the hub had been there for days."""
 ELSEWHERE = {
     "no-long-transaction",

@@ -19,6 +19,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from dynolab.hub.app import open_hub
+from dynolab.hub.settings import Settings
 from dynolab.hub.store.database import Database, configuration, newest
 from dynolab.hub.store.postgres import Postgres
 from dynolab.hub.store.tables import metadata
@@ -70,14 +72,17 @@ def test_tokens_fetched_by_password_are_known_after_the_upgrade(tmp_path: Path) 
         async with engine.begin() as connection:
             await connection.run_sync(lambda one: command.upgrade(configuration(one), "0010"))
             await connection.execute(text("INSERT INTO account (email) VALUES ('ana@example.org')"))
+            await connection.execute(text("INSERT INTO setting VALUES ('hub_id', 'of a hub that ran')"))
             for label, kind in (("login by password", "user"), ("my laptop", "user"), ("login by password ", "agent")):
                 values = {"id": f"t{label}{kind}", "kind": kind, "label": label}
                 made = "INSERT INTO token (id, account_id, kind, digest, label) SELECT :id, id, :kind, :id, :label FROM account"
                 await connection.execute(text(made), values)
-        database = Database(server.url)
-        await database.upgrade()
-        await database.close()
+        for _ in range(2):
+            hub = await open_hub(Settings(tmp_path), server.url, server.dsn)
+            await hub.database.close()
         async with engine.connect() as connection:
+            told = text("SELECT who, thing, details ->> 'from' FROM audit WHERE verb = 'hub.upgrade'")
+            assert [tuple(row) for row in await connection.execute(told)] == [("hub", newest(), "0010")], "once"
             found = (await connection.execute(text("SELECT label, by_password, used_at FROM token ORDER BY id"))).all()
         await engine.dispose()
         return [tuple(row) for row in found]

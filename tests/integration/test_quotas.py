@@ -19,18 +19,22 @@ from dynolab.errors import Error, Forbidden, RateLimited, SpecInvalid, TooLarge
 from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.links import Link
-from dynolab.hub.store.tables import attempt, dataset, device_use, job, model
+from dynolab.hub.store.tables import attempt, blob, dataset, device_use, job, model, stored_bytes
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.cancel_job import cancel_job
 from dynolab.hub.usecases.change_organisation import create_organisation, create_project
+from dynolab.hub.usecases.claim_attempt import Claim
 from dynolab.hub.usecases.create_dataset import create_dataset
 from dynolab.hub.usecases.create_model import create_model
+from dynolab.hub.usecases.delete_job import delete_job
 from dynolab.hub.usecases.delete_model import delete_model
+from dynolab.hub.usecases.free_blobs import free_blobs
 from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.pin_job import find_end, pin_job
-from dynolab.hub.usecases.quotas import Owner, read_usage, set_bounds, sweep_device_use
+from dynolab.hub.usecases.quotas import Owner, read_usage, set_bounds, sweep_device_use, sweep_stored_bytes
 from dynolab.hub.usecases.share_access import change_sharing
+from dynolab.hub.usecases.store_file import store_file
 from dynolab.hub.usecases.store_part import store_part
 from dynolab.hub.usecases.submit_job import submit_job
 from dynolab.hub.usecases.sweep_files import sweep_files
@@ -148,6 +152,84 @@ def test_the_settings_bound_whoever_has_no_bound_of_its_own(run: Run) -> None:
         await bench.submit(first)
 
     run(drill, quota_bytes=100, quota_jobs=1)
+
+
+@pytest.mark.parametrize("in_project", [False, True])
+def test_what_jobs_leave_counts_is_kept_and_bounds_what_comes_next(run: Run, in_project: bool) -> None:
+    async def drill(bench: Bench, other: Hub) -> None:
+        place = await project_of(bench) if in_project else None
+        owner, named = Owner(bench.user.id, place), place or ""
+        used = await bench.model(b"m" * 100)  # in the personal space
+        own = 0 if in_project else 100
+        await set_bounds(bench.hub, owner, most_bytes=own + 30)
+        first, second = [await bench.submit(used, project_id=named) for _ in range(2)]
+        for board in (1, 2):
+            claimed = await bench.claimed(board)
+            await bench.leave(claimed, "result", b"r" * 5)
+            await bench.leave(claimed, "result", b"r" * 10)  # another in its place
+            await bench.leave(claimed, "log", b"l" * 20)
+            await bench.finish(claimed)
+        await free_blobs(bench.hub)
+        usage = await read_usage(other, bench.user, place)
+        assert (usage.bytes, usage.bytes_of_jobs) == (own + 70, 70), "what was replaced is not gone yet"
+        await bench.run(update(blob).values(created_at=func.now() - timedelta(hours=2)))
+        await free_blobs(bench.hub)
+        usage = await read_usage(other, bench.user, place)
+        assert (usage.bytes, usage.bytes_of_jobs) == (own + 60, 60), "what was left is kept, and counts"
+        with pytest.raises(
+            TooLarge, match=f"keeps {own + 60} of at most {own + 30} bytes, 60 of them left by jobs: no job"
+        ):
+            await bench.submit(used, project_id=named)
+        data, *_ = await create_dataset(bench.hub, bench.user, name="d", project_id=named)
+        with pytest.raises(TooLarge, match="60 of them left by jobs") as refused:
+            await begin_upload(other, bench.user, dataset, data, size=1)
+        assert "delete jobs" in str(refused.value.hint)
+        await asyncio.gather(sweep_stored_bytes(bench.hub), sweep_stored_bytes(other))
+        assert (await read_usage(bench.hub, bench.user, place)).bytes == own + 60
+        await delete_job(bench.hub, bench.user, first)
+        assert (await read_usage(bench.hub, bench.user, place)).bytes == own + 30
+        await delete_job(bench.hub, bench.user, second)
+        await bench.submit(used, project_id=named)
+        async with bench.hub.database.single() as connection:
+            sums = [one.bytes for one in await connection.execute(select(stored_bytes).where(owner.of(stored_bytes)))]
+        assert sum(sums) == own
+
+    run(drill)
+
+
+def test_two_jobs_that_end_at_two_replicas_are_both_counted(run: Run) -> None:
+    async def drill(bench: Bench, other: Hub) -> None:
+        used = await bench.model(b"m")
+        claims = []
+        for board in (1, 2):
+            await bench.submit(used)
+            claims.append(await bench.claimed(board))
+
+        async def leave(hub: Hub, claimed: Claim) -> None:
+            for verb in ("result", "artifact", "log"):
+                await store_file(hub, bench.agent, claimed.attempt_id, verb, bytes_of(b"x" * 1000))
+
+        sweeps = [sweep_stored_bytes(hub) for hub in (bench.hub, other)]
+        await asyncio.gather(leave(bench.hub, claims[0]), leave(other, claims[1]), *sweeps)
+        assert (await read_usage(other, bench.user)).bytes == 6001
+
+    run(drill)
+
+
+def test_blobs_of_before_they_were_counted_are_found(run: Run) -> None:
+    async def drill(bench: Bench, other: Hub) -> None:
+        used = await bench.model(b"m" * 7)
+        await finished(bench, used)
+        before = await read_usage(bench.hub, bench.user)
+        assert before.bytes == 7 + len("resultlogoutput")
+        assert before.bytes_of_jobs == len("resultlog"), "outputs are datasets"
+        await bench.run(update(blob).values(account_id=None))
+        assert (await read_usage(bench.hub, bench.user)).bytes == 0
+        await asyncio.gather(sweep_stored_bytes(bench.hub), sweep_stored_bytes(other))
+        await sweep_stored_bytes(bench.hub)
+        assert await read_usage(bench.hub, bench.user) == before
+
+    run(drill)
 
 
 def test_device_minutes_are_counted_when_attempts_end_and_bound_what_is_submitted(run: Run) -> None:

@@ -28,7 +28,9 @@ EXAMPLES = 5
 @AS_JSON
 @click.pass_obj
 def check_command(before: Path | None, data: Path | None, digests: bool, as_json: bool) -> None:
-    """Tell what is wrong with a hub, its database, its files or its deployment, while it runs or not. It changes nothing.
+    """Tell what is wrong with a hub, its database, its files or its deployment, while it runs or not.
+
+    It changes nothing but for its row in the audit log.
 
     \b
     dynolab hub check

@@ -65,7 +65,7 @@ def member(data: Path | None, place: str, email: str, role: str) -> None:
 
 @organisation.command("quota")
 @click.argument("place")
-@click.option("--bytes", "most_bytes", type=click.IntRange(0), help="Of models and datasets.")
+@click.option("--bytes", "most_bytes", type=click.IntRange(0), help="Of models, datasets and what jobs leave.")
 @click.option("--jobs", "most_jobs", type=click.IntRange(0), help="That wait or run at once.")
 @click.option("--minutes", "most_minutes", type=click.IntRange(0), help="For which jobs hold devices in a month (UTC).")
 @click.pass_obj

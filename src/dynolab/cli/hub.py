@@ -94,7 +94,7 @@ def backup_command(before: Path | None, file: Path, data: Path | None, skip_miss
     \b
     dynolab hub backup /backups/hub.tar
     """  # noqa: D301 - click wants the backspace character itself
-    from dynolab.hub.store.backup import backup
+    from dynolab.hub.operate import backup
 
     with _progress("backing up") as progress:
         found = backup(configuration(data or before).settings, file.absolute(), progress, skip_missing=skip_missing)
@@ -113,7 +113,7 @@ def restore_command(before: Path | None, file: Path, data: Path | None) -> None:
     \b
     dynolab hub restore /backups/hub.tar --data /srv/dynolab
     """  # noqa: D301 - click wants the backspace character itself
-    from dynolab.hub.store.restore import restore
+    from dynolab.hub.operate import restore
 
     settings = configuration(data or before).settings
     with _progress("restoring") as progress:

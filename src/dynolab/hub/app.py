@@ -35,16 +35,17 @@ from dynolab.hub.scheduling.queue import PgQueue
 from dynolab.hub.scheduling.wakeups import Wakeups
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.blobs import Blobs
-from dynolab.hub.store.database import Database
+from dynolab.hub.store.database import Database, newest
 from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.tables import setting
 from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.announce_device import note_seen
+from dynolab.hub.usecases.audit import ITSELF, note, sweep_refusals
 from dynolab.hub.usecases.base import Hub, Limits, SignInProvider
 from dynolab.hub.usecases.end_attempt import sweep_leases
-from dynolab.hub.usecases.quotas import sweep_device_use
+from dynolab.hub.usecases.quotas import sweep_device_use, sweep_stored_bytes
 from dynolab.hub.usecases.sweep_audit import sweep_audit
 from dynolab.hub.usecases.sweep_deadlines import sweep_deadlines
 from dynolab.hub.usecases.sweep_digests import sweep_digests
@@ -76,7 +77,7 @@ FORM_MORE_BYTES = 1 << 20
 """What a form holds besides its file."""
 DOORS = (devices, models, datasets, jobs, sharing, users)
 """The official protocol's resources."""
-NOTED = (sweep_files, sweep_sessions, sweep_probes, sweep_objects)
+NOTED = (sweep_files, sweep_sessions, sweep_probes, sweep_objects, sweep_retention, sweep_audit)
 """Sweeps that note when they ended well, which ``dynolab hub check`` reads; the others are too many to note each."""
 log = logging.getLogger(__name__)
 
@@ -88,9 +89,14 @@ async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
     direct = None
     if settings.transfers == "direct":
         direct = await asyncio.to_thread(DirectTransfers, settings.blobs_url or "", settings.transfers_endpoint)
-    await database.upgrade()
+    before = await database.upgrade()
+    async with database.single() as connection:
+        known = await connection.scalar(select(setting.c.value).where(setting.c.name == "hub_id"))
     await blobs.claim(await _kept(database, "hub_id"))
     secret = await _kept(database, "link_secret")
+    if before is not None and known is not None:  # at a first start, another replica may have made the first tables
+        async with database.begin() as connection:
+            await note(connection, "hub.upgrade", "schema", newest(), who=ITSELF, details={"from": before})
     return Hub(
         database=database,
         queue=PgQueue(),
@@ -246,6 +252,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         _again_and_again(sweep_sessions, hub, SWEEP_SESSIONS_EVERY_S),
         _again_and_again(sweep_probes, hub, SWEEP_PROBES_EVERY_S),
         _again_and_again(sweep_device_use, hub, SWEEP_FILES_EVERY_S),
+        _again_and_again(sweep_stored_bytes, hub, SWEEP_FILES_EVERY_S),
+        _again_and_again(sweep_refusals, hub, SWEEP_SESSIONS_EVERY_S),
         _again_and_again(sweep_retention, hub, SWEEP_RETENTION_EVERY_S),
         _again_and_again(sweep_audit, hub, SWEEP_PROBES_EVERY_S),
         _again_and_again(sweep_digests, hub, SWEEP_DIGESTS_EVERY_S),
@@ -259,6 +267,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        with suppress(errors.Error):
+            await sweep_refusals(hub)
         if hub.oidc is not None:
             await hub.oidc.provider.close()
         await hub.database.close()

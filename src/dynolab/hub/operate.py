@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
+from dynolab.hub.store import backup as store_backup
+from dynolab.hub.store import restore as store_restore
+from dynolab.hub.store._archive import Manifest, Progress
 from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.usecases.add_account import add_account, add_token
+from dynolab.hub.usecases.audit import OPERATOR as AS_OPERATOR
+from dynolab.hub.usecases.audit import note, note_command
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_members import set_member
 from dynolab.hub.usecases.change_organisation import account_of, create_organisation, create_project
@@ -21,10 +28,12 @@ __all__ = [
     "OPERATOR",
     "add_account",
     "add_token",
+    "backup",
     "carry_out",
     "create_organisation",
     "create_project",
     "find_organisations",
+    "restore",
     "set_member",
     "set_password",
     "set_quota",
@@ -42,6 +51,24 @@ async def set_quota(hub: Hub, place: str, **bounds: int | None) -> None:
     else:
         owner = Owner(OPERATOR.id, (await find_one_project(hub, OPERATOR, place)).id)
     await set_bounds(hub, owner, **bounds)
+
+
+def backup(settings: Settings, path: Path, progress: Progress, *, skip_missing: bool = False) -> Manifest:
+    """As :func:`dynolab.hub.store.backup.backup`, with a row in the audit log as soon as something is read."""
+    noted = partial(note_command, verb="hub.backup", thing=path, skip_missing=skip_missing)
+    return store_backup.backup(settings, path, progress, skip_missing=skip_missing, noted=noted)
+
+
+def restore(settings: Settings, path: Path, progress: Progress) -> Manifest:
+    """As :func:`dynolab.hub.store.restore.restore`, with a row in the audit log of the hub that is made."""
+    return store_restore.restore(
+        settings,
+        path,
+        progress,
+        noted=lambda connection, made_by: note(
+            *(connection, "hub.restore", "hub", path), who=AS_OPERATOR, details={"backup_of_dynolab": made_by}
+        ),
+    )
 
 
 def carry_out(settings: Settings, verb: Callable[[Hub], Awaitable[T]]) -> T:

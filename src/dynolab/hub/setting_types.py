@@ -91,7 +91,7 @@ class Number:
     @property
     def hint(self) -> str:
         """What is taken."""
-        bounds = f"{self.least:g} to {self.most:g}" if self.most is not None else f"at least {self.least:g}"
+        bounds = f"{self.least:.12g} to {self.most:.12g}" if self.most is not None else f"at least {self.least:.12g}"
         return f"{'a whole number' if self.whole else 'a number'} of {self.unit}, {bounds}" + (
             "; 0: no bound" if self.zero_is_none else ""
         )

@@ -110,7 +110,7 @@ class Settings:
     quota_bytes: int | None = declared(
         None,
         Number("bytes", 0, whole=True),
-        "of models and datasets in one project, or one account's personal space; none: no bound",
+        "of models, datasets and what jobs leave in one project, or one account's personal space; none: no bound",
     )
     quota_jobs: int | None = declared(
         None, Number("jobs", 0, whole=True), "that wait or run at once, likewise; none: no bound"

@@ -130,6 +130,7 @@ def shown_usage(found: quotas.Usage) -> Usage:
     """As it is told."""
     return Usage(
         bytes=found.bytes,
+        bytes_left_by_jobs=found.bytes_of_jobs,
         most_bytes=found.bounds.bytes,
         jobs=found.jobs,
         most_jobs=found.bounds.jobs,

@@ -436,7 +436,8 @@ class Member(Given):
 class Usage(Given):
     """What a project, or your personal space, has, and what it may have (null: as much as comes)."""
 
-    bytes: int = Field(description="Of models and datasets, with those on their way.")
+    bytes: int = Field(description="Of models, datasets and what jobs left, with those on their way.")
+    bytes_left_by_jobs: int = Field(description="Of them: profiles, logs and artifacts of jobs.")
     most_bytes: int | None
     jobs: int = Field(description="That wait or run.")
     most_jobs: int | None

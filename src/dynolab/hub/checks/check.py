@@ -1,4 +1,4 @@
-"""``dynolab hub check``: all that must hold of a hub, looked at while it runs or not, and changing nothing.
+"""``dynolab hub check``: all that must hold of a hub, looked at while it runs or not, and changing nothing but for its row in the audit log.
 
 The database is looked at in one transaction that sees it as it was at one instant, so that what a running hub changes
 meanwhile is no fault. What is then looked for in the blob store and not found is asked for once more.
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from dynolab import errors
-from dynolab.hub.checks import deployment_rules, file_rules, job_rules, people_rules
+from dynolab.hub.checks import audit_rules, deployment_rules, file_rules, job_rules, people_rules, retention_rules
 from dynolab.hub.checks.base import SHOWN_MOST, Checked, Finding, Problem, Replica, Rule
 from dynolab.hub.checks.machine import clock, disks, versions
 from dynolab.hub.checks.objects import ObjectChecks
@@ -29,6 +29,7 @@ from dynolab.hub.store.connecting import APPLICATION, engine, told
 from dynolab.hub.store.database import is_away, known_version, newest
 from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.store.prepared import driver
+from dynolab.hub.usecases.audit import VERBS, note_command
 from dynolab.hub.usecases.end_attempt import BUSY_MOST, MAX_ATTEMPTS
 from dynolab.hub.usecases.find_board_states import AWAY_AFTER_S
 from dynolab.hub.usecases.find_submitted import KEY_LIFE
@@ -39,7 +40,14 @@ from dynolab.spec.toolchain_support import MAKES, TOOLCHAINS_ONLY
 
 Progress = Callable[[str, int, int], None]
 """Is told what is looked at, and how much of it is through, of how much (0: not known)."""
-RULES = (*job_rules.RULES, *file_rules.RULES, *people_rules.RULES, *deployment_rules.RULES)
+RULES = (
+    *job_rules.RULES,
+    *file_rules.RULES,
+    *retention_rules.RULES,
+    *people_rules.RULES,
+    *audit_rules.RULES,
+    *deployment_rules.RULES,
+)
 COUNTED = ("job", "attempt", "device", "model", "dataset", "blob")
 NO_HUB = "a running hub sees to it, and none is connected to the database"
 SESSION = "SET application_name = 'dynolab check'; SET default_transaction_read_only = on"
@@ -80,7 +88,14 @@ async def _check(settings: Settings, url: str, progress: Progress, digests: bool
         objects = ObjectChecks(settings, connection, lambda: snapshot(url), progress)
         findings += await objects.findings(up_s=up_s(replicas, at), digests=digests)
         counts = {name: await _count(connection, name) for name in COUNTED} | objects.counts
-    return Checked(at, tuple(findings), counts, tuple(replicas), round(time.monotonic() - began, 3))
+    found = Checked(at, tuple(findings), counts, tuple(replicas), round(time.monotonic() - began, 3))
+    told = {
+        "digests": digests,
+        "wrong": [one.name for one in found.of("wrong")],
+        "to_look_at": len(found.of("warning")),
+    }
+    await note_command(url, "hub.check", **told)
+    return found
 
 
 @asynccontextmanager
@@ -125,6 +140,9 @@ def parameters(settings: Settings, replicas: Sequence[Replica], at: datetime) ->
         "toolchains_only": TOOLCHAINS_ONLY,
         "makes": MAKES,
         "up_s": up_s(replicas, at),
+        "audit_verbs": list(VERBS),
+        "audit_kept_s": settings.audit_days and max(settings.audit_days, 30.0) * 86400,
+        "dataset_life_days": settings.dataset_life_days,
     }
 
 

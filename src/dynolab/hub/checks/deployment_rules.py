@@ -48,12 +48,12 @@ RULES = (
     ),
     Rule(
         "sweeps-run",
-        "the hub looks after files, sessions, probes and objects as often as it should",
+        "the hub looks after files, sessions, probes, objects, retention and the audit log as often as it should",
         """
         SELECT name, coalesce('it ended well last ' || round(extract(epoch FROM now()) - s.value::float) || ' s ago',
             'it never ended well') || ', and is due every ' || every_s || ' s', to_timestamp(s.value::float)
         FROM (VALUES ('sweep_files', 60.0), ('sweep_sessions', 60.0), ('sweep_probes', 3600.0),
-            ('sweep_objects', CAST(:orphan_age_s AS float))) AS sweep (name, every_s)
+            ('sweep_objects', CAST(:orphan_age_s AS float)), ('sweep_retention', 3600.0), ('sweep_audit', 3600.0)) AS sweep (name, every_s)
         LEFT JOIN setting s USING (name)
         WHERE greatest(CAST(:up_s AS float), 0) > 3 * every_s + 120
             AND coalesce(extract(epoch FROM now()) - s.value::float, 1e9) > 3 * every_s + 120

@@ -38,6 +38,29 @@ RULES = (
         needs_hub=True,
     ),
     Rule(
+        "stored-bytes-add-up",
+        "what is counted of a place's bytes is what its blobs have",
+        """
+        SELECT 'bytes of ' || coalesce('the project ' || in_project, 'the account ' || account_id),
+            sum(counted) || ' are counted, ' || sum(kept) || ' are kept', NULL::timestamptz
+        FROM (SELECT account_id, in_project, bytes AS counted, 0 AS kept FROM stored_bytes
+            UNION ALL SELECT account_id, in_project, 0, bytes FROM blob WHERE account_id IS NOT NULL) AS one
+        GROUP BY account_id, in_project HAVING sum(counted) <> sum(kept)
+        """,
+        "quotas go by what is counted: is the trigger dynolab_count_bytes of the table blob there? " + KEEP,
+    ),
+    Rule(
+        "blob-is-counted",
+        "whose bytes a blob's are is known an hour after it came",
+        f"""
+        SELECT 'blob ' || b.id, b.bytes || ' bytes that count for nobody', b.created_at FROM blob b
+        WHERE b.account_id IS NULL AND b.created_at < now() - interval '1 hour' AND NOT ({UNOWNED})
+        """,
+        "the hub finds it out once a minute: look into its log for why it does not",
+        grade="warning",
+        needs_hub=True,
+    ),
+    Rule(
         "object-of-one-blob",
         "no two blobs are made of the same object: who deletes one would break the other",
         """

@@ -16,12 +16,13 @@ LEFT_OUT = {
     "alembic_version",
     "pgqueuer_log",
     "pgqueuer_statistics",
+    "stored_bytes",
     "upload",
     "upload_part",
     "session",
     "invitation",
 }
-"""What the restored schema says itself, what nobody reads, uploads under way, which are begun anew, and browsers that are
+"""What the restored schema says itself, what nobody reads, what triggers count anew, uploads under way, which are begun anew, and browsers that are
 signed in: one that signed out meanwhile must not come back."""
 TABLES = text("""
     SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -40,8 +40,17 @@ OWNERS = text("""
 """)
 
 
+Noted = Callable[[str], Awaitable[None]]
+"""Told the database's address once a backup begins to be written."""
+
+
 def backup(
-    settings: Settings, path: Path, progress: archive.Progress, *, skip_missing: bool = False
+    settings: Settings,
+    path: Path,
+    progress: archive.Progress,
+    *,
+    skip_missing: bool = False,
+    noted: Noted | None = None,
 ) -> archive.Manifest:
     """Write the backup and say what it holds; the hub may run, or not.
 
@@ -52,7 +61,7 @@ def backup(
     """
     with database_urls(settings) as (url, _):
         try:
-            return asyncio.run(_backup(settings, url, path, progress, skip_missing))
+            return asyncio.run(_backup(settings, url, path, progress, skip_missing=skip_missing, noted=noted))
         except Exception as error:
             if is_away(error):
                 raise errors.Unavailable(f"the database cannot be read: {error}", hint="try it again") from error
@@ -60,7 +69,13 @@ def backup(
 
 
 async def _backup(
-    settings: Settings, url: str, path: Path, progress: archive.Progress, skip_missing: bool
+    settings: Settings,
+    url: str,
+    path: Path,
+    progress: archive.Progress,
+    *,
+    skip_missing: bool,
+    noted: Noted | None,
 ) -> archive.Manifest:
     """The order is what makes it whole: no object is removed any more, then the snapshot, then the objects that it names."""
     blobs = Blobs(settings.blobs_url or settings.data / "blobs")
@@ -69,6 +84,8 @@ async def _backup(
             archive.FORMAT, version("dynolab"), await _schema(connection, settings), datetime.now(UTC).isoformat()
         )
         with archive.written(path, header) as target:
+            if noted is not None:
+                await noted(url)
             await _write_rows(connection, target, path.parent)
             for file in FILES:
                 if (settings.data / file).is_file():

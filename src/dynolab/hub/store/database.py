@@ -100,8 +100,10 @@ class Database:
         async with _connected(self._engine) as connection:
             yield connection
 
-    async def upgrade(self) -> None:
+    async def upgrade(self) -> str | None:
         """Bring the schema to the newest version; safe with several replicas at once.
+
+        The version that it had, where it was this one that brought it further; else None, also where there was none.
 
         Raises :class:`Conflict` when a newer dynolab has brought it further already.
         """
@@ -110,21 +112,24 @@ class Database:
             with told():
                 await direct.ready()
                 await self.ready()
-            await direct._upgrade_schema()
+            return await direct._upgrade_schema()
         finally:
             if direct is not self:
                 await direct.close()
 
-    async def _upgrade_schema(self) -> None:
+    async def _upgrade_schema(self) -> str | None:
         """One migration a transaction. Other replicas go on with the database meanwhile.
 
         A migration that does not get a table within :data:`LOCK_WITHIN` lets those go on who would wait behind it, and begins anew.
         """
         until = asyncio.get_running_loop().time() + UPGRADE_PATIENCE_S
+        first, begun = None, False
         while True:
             try:
-                if await self._migrate_once():
-                    return
+                is_newest, before = await self._migrate_once()
+                first, begun = (first if begun else before), True
+                if is_newest:
+                    return None if first == newest() else first
             except Exception as error:
                 if not _is_taken(error):
                     raise
@@ -135,18 +140,19 @@ class Database:
                     ) from error
                 await asyncio.sleep(UPGRADE_PAUSE_S)
 
-    async def _migrate_once(self) -> bool:
-        """Carry out the next migration; whether there was none."""
+    async def _migrate_once(self) -> tuple[bool, str | None]:
+        """Carry out the next migration; whether there was none, and the version before."""
         async with self.begin() as connection:
             # Tables may be large, and another replica be at it.
             await driver(connection).execute("SET LOCAL statement_timeout = 0")
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
-            if await known_version(connection) == newest():
+            before = await known_version(connection)
+            if before == newest():
                 await _note_maker(connection)
-                return True
+                return True, before
             await driver(connection).execute(f"SET LOCAL lock_timeout = '{LOCK_WITHIN}'")
             await connection.run_sync(_upgrade)
-            return False
+            return False, before
 
     async def ready(self) -> None:
         """Ask the database for something, on a connection kept for that; raises :class:`Unavailable` when it is not there."""

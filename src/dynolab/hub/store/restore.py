@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,9 +26,14 @@ from dynolab.hub.store.database import Database, configuration, known, newest
 from dynolab.hub.store.postgres import Postgres, running, urls
 from dynolab.hub.store.tables import setting
 
+Noted = Callable[[AsyncConnection, str], Awaitable[None]]
+"""Is given the transaction in which all was put into the database, and the version of the dynolab whose backup it is."""
 
-def restore(settings: Settings, path: Path, progress: archive.Progress) -> archive.Manifest:
-    """Make the hub anew and say what it holds; it is not started.
+
+def restore(
+    settings: Settings, path: Path, progress: archive.Progress, *, noted: Noted | None = None
+) -> archive.Manifest:
+    """Make the hub anew and say what it holds; it is not started. ``noted``: where the database has an audit log.
 
     Raises :class:`Conflict` where something is already, or a hub runs, or a newer dynolab made the file;
     :class:`SpecInvalid` for a file that is none, cut short or altered; :class:`NotFound` when there is no file.
@@ -44,7 +49,7 @@ def restore(settings: Settings, path: Path, progress: archive.Progress) -> archi
         )
     with _new_folder(settings.data) as folder, _database(settings, folder) as url:
         blobs = Blobs(settings.blobs_url or folder / "blobs")
-        asyncio.run(_restore(url, blobs, folder, header, manifest, archive.contents(path, progress)))
+        asyncio.run(_restore(url, blobs, folder, header, manifest, archive.contents(path, progress), noted))
     return manifest
 
 
@@ -103,6 +108,7 @@ async def _restore(
     header: archive.Header,
     manifest: archive.Manifest,
     contents: Iterator[tuple[str, IO[bytes]]],
+    noted: Noted | None,
 ) -> None:
     """All of it in one transaction; objects that were written go again when it fails."""
     database, written = Database(url), list[str]()
@@ -116,6 +122,8 @@ async def _restore(
             await _make_schema(connection, header.schema)
             await _fill(connection, contents, blobs, folder, written)
             await rows.set_sequences(connection, manifest.sequences)
+            if noted is not None and await connection.scalar(text("SELECT to_regclass('audit') IS NOT NULL")):
+                await noted(connection, header.dynolab)
             owner = await connection.scalar(select(setting.c.value).where(setting.c.name == "hub_id"))
             if owner is not None:
                 written.append(OWNER)

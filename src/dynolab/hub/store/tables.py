@@ -225,6 +225,18 @@ sa.Index("ix_audit_at", audit.c.at.desc(), audit.c.id.desc())
 sa.Index("ix_audit_account_id_at", audit.c.account_id, audit.c.at.desc())
 sa.Index("ix_audit_thing", audit.c.thing)
 
+audit_seal = sa.Table(
+    "audit_seal",
+    metadata,
+    sa.Column("upto", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("chain", sa.Text, nullable=False),
+    _instant("sealed_at", known=True),
+)
+"""What the rows of the audit log were, from the one after the last seal to the id ``upto``, once they were an hour old: how many, and
+their SHA-256 digest; ``chain`` is that of the last seal's chain and this digest (see :mod:`dynolab.hub.store.audit_digest`)."""
+
 invitation = sa.Table(
     "invitation",
     metadata,
@@ -360,14 +372,31 @@ blob = sa.Table(
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("keys", ARRAY(sa.Text), nullable=False),
     sa.Column("digests", ARRAY(sa.Text)),
+    sa.Column("account_id", sa.BigInteger),
+    sa.Column("in_project", sa.Text),
     _instant("created_at", known=True),
 )
 """A sequence of bytes: the objects ``keys`` of the blob store, one after the other. ``digests`` are their SHA-256 digests as
-the hub saw the bytes come, in hexadecimal; None, or NULL for one of them: it did not see them, and will read them."""
+the hub saw the bytes come, in hexadecimal; None, or NULL for one of them: it did not see them, and will read them.
+``account_id`` and ``in_project``: the place whose bytes they are (see :data:`stored_bytes`); None: that is not known yet."""
 sa.Index("ix_blob_keys", blob.c["keys"], postgresql_using="gin")
 UNREAD = "(digests IS NULL OR array_position(digests, NULL) IS NOT NULL)"
 """Of blobs whose bytes went past the hub, or came before digests were kept (see :mod:`dynolab.hub.usecases.sweep_digests`)."""
 sa.Index("ix_blob_unread", blob.c.id, postgresql_where=sa.text(UNREAD))
+sa.Index("ix_blob_unowned", blob.c.id, postgresql_where=blob.c.account_id.is_(None))
+
+stored_bytes = sa.Table(
+    "stored_bytes",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("account_id", sa.BigInteger, nullable=False),
+    sa.Column("in_project", sa.Text),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+"""How many bytes of blobs came to a place or went (below 0), which a sweep adds up to one row of each account and project. The database
+itself writes them with the blob's row (a trigger): whoever makes or removes a blob, an older replica too, is counted. Backups have none of them."""
+sa.Index("ix_stored_bytes_account", stored_bytes.c.account_id)
+sa.Index("ix_stored_bytes_project", stored_bytes.c.in_project, postgresql_where=stored_bytes.c.in_project.is_not(None))
 
 upload = sa.Table(
     "upload",

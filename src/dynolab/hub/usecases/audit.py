@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import insert, literal, select
+from sqlalchemy import insert, literal, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import NullPool
 
 from dynolab.errors import Error, RateLimited, UserError
+from dynolab.hub.store.connecting import engine
+from dynolab.hub.store.database import is_away
 from dynolab.hub.store.tables import account, audit
 from dynolab.hub.usecases.asking import asking
 from dynolab.hub.usecases.base import Hub
@@ -29,11 +34,16 @@ VERBS = (
     "artifact.download", "log.download",
     "organisation.make", "organisation.delete", "project.make", "project.delete", "member.change", "member.invite", "member.join",
     "retention.change", "quota.change", "job.pin",
+    "hub.upgrade", "hub.backup", "hub.restore", "hub.check",
     "pool.change", "trust.add", "trust.remove", "device.quarantine", "device.release", "device.health",
 )  # fmt: skip
 """All that is written down."""
 TEXT_MOST = 500
 """Characters that are kept of a text that somebody sent."""
+ADDRESSES_MOST = 20
+"""From which most came, that a row names."""
+OTHERS = "others"
+log = logging.getLogger(__name__)
 _refusals = RateLimit(1.0, 60.0)
 """By address: what fails again and again is not to fill the log; the sign-in throttle bounds it besides."""
 
@@ -72,12 +82,53 @@ async def note(
 
 
 async def note_refused(hub: Hub, verb: str, kind: str = "", thing: object = "", *, who: str = "", why: str) -> None:
-    """As :func:`note`, of what was not done: there is no transaction of the act's own. Too many of one address are left out."""
+    """As :func:`note`, of what was not done: there is no transaction of the act's own. Too many of one address are only counted."""
     request = asking.get()
     if request is not None and _refusals.count(request.address):
+        hub.sign_in_throttle.left_out.count(request.address)
         return
     async with hub.database.begin() as connection:
         await note(connection, verb, kind, thing, who=who[:TEXT_MOST], outcome="refused", details={"why": why})
+
+
+async def sweep_refusals(hub: Hub) -> None:
+    """Note in one row how many tries to sign in were refused, since the last row, that left none of their own."""
+    counts = hub.sign_in_throttle.left_out.taken()
+    if not counts:
+        return
+    most = sorted(counts.items(), key=lambda one: -one[1])[:ADDRESSES_MOST]
+    told = {"why": RateLimited.__name__, "times": sum(counts.values()), "addresses": len(counts)}
+    told["most"] = [f"{address or OTHERS}: {count}" for address, count in most]
+    try:
+        async with hub.database.begin() as connection:
+            await note(connection, "session.open", who=ITSELF, outcome="refused", details=told)
+    except Error:
+        hub.sign_in_throttle.left_out.put_back(counts)
+        raise
+
+
+async def note_command(url: str, verb: str, thing: object = "", **details: object) -> None:
+    """Note what a command does, on a connection of its own. A database that takes no row is no error: that is logged.
+
+    ``url``: the database's, as SQLAlchemy takes it. Whoever runs the hub reads a copy that cannot be written, or a broken one, too.
+    """
+    opened = engine(url, level="READ COMMITTED", bounded=False, poolclass=NullPool)
+    try:
+        async with opened.connect() as connection, connection.begin():
+            await connection.execute(text("SET LOCAL application_name = 'dynolab command'"))  # it is no hub's
+            await note(connection, verb, "hub", thing, who=OPERATOR, details=details)
+    except Exception as error:
+        if not (is_away(error) or isinstance(error, DBAPIError)):
+            raise
+        log.warning("the audit log has no row of this (%s): %s", verb, reason_of(error))
+    finally:
+        await opened.dispose()
+
+
+def reason_of(error: Exception) -> str:
+    """What the database said, in a line."""
+    said = getattr(error, "orig", None) or error
+    return str(said).partition("\n")[0].partition(">: ")[2] or str(said).partition("\n")[0]
 
 
 @asynccontextmanager

@@ -51,6 +51,7 @@ async def complete_upload(
                 raise SpecInvalid(f"part {part.number} has the tag {part.etag}, not {etag}", hint="send the part again")
         values = {"id": new_id("b"), "bytes": size, "keys": [part.key for part in parts]}
         values["digests"] = [part.sha256 for part in parts]
+        values |= {"account_id": target.account_id, "in_project": target.in_project}
         await connection.execute(insert(blob).values(values))
         await connection.execute(update(table).where(table.c.id == target_id).values(blob_id=values["id"]))
         await connection.execute(update(upload).where(upload.c.id == found.id).values(completed_at=func.now()))

@@ -1,8 +1,8 @@
 """Quotas of a place, which is a project or an account's personal space: bytes, jobs at once, minutes of devices in a month.
 
 A bound is looked up first, without a lock. Where there is one, whoever would add to the place locks its row, and counts then: two
-that come at once, at whichever replicas, do not both take what is left. Minutes are counted when attempts end, so jobs that run
-may pass that bound.
+that come at once, at whichever replicas, do not both take what is left. Minutes are counted when attempts end, and bytes that jobs
+leave when they come, which are kept in any case: so jobs that run may pass these bounds, and what is submitted next is refused.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Forbidden, RateLimited, TooLarge
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account as accounts
-from dynolab.hub.store.tables import blob, dataset, device_use, job, model, organisation, project, upload
+from dynolab.hub.store.tables import blob, dataset, device_use, job, model, organisation, project, stored_bytes, upload
 from dynolab.hub.usecases.access import full_name
 from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub
@@ -43,8 +44,30 @@ RETRY_AFTER_S = 20
 """As AI Hub's client waits before it submits again."""
 MONTHS_KEPT = timedelta(days=400)
 BATCH = 10_000
+OWNERS_AT_ONCE = 1_000
+LEFT = ("result", "output", "artifact", "log")
+OWNERS_NOTED = text(f"""
+    WITH looked AS (
+        SELECT id FROM blob WHERE account_id IS NULL AND id > :after ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
+    ), noted AS (
+        UPDATE blob SET account_id = whose.account_id, in_project = whose.in_project
+        FROM looked CROSS JOIN LATERAL (
+            SELECT account_id, in_project FROM model WHERE blob_id = looked.id
+            UNION ALL SELECT account_id, in_project FROM dataset WHERE blob_id = looked.id
+            {
+    " ".join(
+        f"UNION ALL SELECT j.account_id, j.in_project FROM attempt a JOIN job j ON j.id = a.job_id WHERE a.{one}_blob_id = looked.id"
+        for one in LEFT
+    )
+}
+            LIMIT 1
+        ) AS whose WHERE blob.id = looked.id
+    ) SELECT max(id) FROM looked
+""")
+"""Of blobs of before these were counted, and those that replicas make meanwhile that do not know of it."""
 LIVE = ("queued", "preparing", "running")
 ASK = "an administrator of the hub sets these bounds"
+FREE = f"delete jobs, models or datasets that are no longer needed, or keep results for some days only; {ASK}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +145,12 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a place has: bytes of models and datasets with those that are on their way, jobs that are not over, device minutes of this month (UTC)."""
+    """What a place has: bytes with those that are on their way, jobs that are not over, device minutes of this month (UTC)."""
 
     bounds: Bounds
     bytes: int
+    bytes_of_jobs: int
+    """Of them: what jobs left besides models and datasets, such as profiles and logs."""
     jobs: int
     minutes: float
     kept_days: int | None
@@ -137,14 +162,18 @@ async def read_usage(hub: Hub, account: Account, in_project: str | None = None) 
     owner = Owner(account.id, in_project)
     async with hub.database.begin() as connection:
         bounds = await _bounds(hub, connection, owner)
-        used_bytes, jobs = await _bytes(connection, owner), await _jobs(connection, owner)
+        used_bytes, of_jobs = await _bytes(connection, owner), await _bytes_of_jobs(connection, owner)
+        jobs = await _jobs(connection, owner)
         minutes = await _minutes(connection, owner)
         kept = await connection.scalar(owner.row("kept_days"))
-    return Usage(bounds, used_bytes, jobs, minutes, kept)
+    return Usage(bounds, used_bytes, of_jobs, jobs, minutes, kept)
 
 
 async def check_jobs(hub: Hub, connection: AsyncConnection, owner: Owner) -> None:
-    """Raises :class:`RateLimited` and :class:`Forbidden` where one job more, or any of this month, is one too many."""
+    """Raises :class:`RateLimited` and :class:`Forbidden` where one job more, or any of this month, is one too many.
+
+    Raises :class:`TooLarge` where the place has all its bytes: a job would leave more.
+    """
     bounds = await _bounds(hub, connection, owner)
     if bounds.minutes is not None and (used := await _minutes(connection, owner)) >= bounds.minutes:
         raise Forbidden(
@@ -152,10 +181,17 @@ async def check_jobs(hub: Hub, connection: AsyncConnection, owner: Owner) -> Non
             hint=ASK,
             details={"used_minutes": used, "most_minutes": bounds.minutes},
         )
-    if bounds.jobs is None:
+    if bounds.jobs is None and bounds.bytes is None:
         return
     await _lock(connection, owner)
-    if (count := await _jobs(connection, owner)) >= bounds.jobs:
+    if bounds.bytes is not None and (kept := await _bytes(connection, owner)) >= bounds.bytes:
+        left = await _bytes_of_jobs(connection, owner)
+        raise TooLarge(
+            f"{bounds.name} keeps {kept} of at most {bounds.bytes} bytes, {left} of them left by jobs: no job may leave more",
+            hint=FREE,
+            details={"used_bytes": kept, "most_bytes": bounds.bytes, "left_by_jobs_bytes": left},
+        )
+    if bounds.jobs is not None and (count := await _jobs(connection, owner)) >= bounds.jobs:
         raise RateLimited(
             f"{bounds.name} has {count} jobs that wait or run, of {bounds.jobs} at most",
             hint=f"wait for some to end; {ASK}",
@@ -171,10 +207,16 @@ async def check_bytes(hub: Hub, connection: AsyncConnection, owner: Owner, size:
     await _lock(connection, owner)
     used = await _bytes(connection, owner, but=but)
     if used + size > bounds.bytes or (used >= bounds.bytes and size == 0):
+        left = await _bytes_of_jobs(connection, owner)
         raise TooLarge(
-            f"{size} bytes more do not fit: {bounds.name} keeps {used} of at most {bounds.bytes} bytes",
-            hint=f"delete models and datasets that are no longer needed; {ASK}",
-            details={"asked_bytes": size, "used_bytes": used, "most_bytes": bounds.bytes},
+            f"{size} bytes more do not fit: {bounds.name} keeps {used} of at most {bounds.bytes} bytes, {left} of them left by jobs",
+            hint=FREE,
+            details={
+                "asked_bytes": size,
+                "used_bytes": used,
+                "most_bytes": bounds.bytes,
+                "left_by_jobs_bytes": left,
+            },
         )
 
 
@@ -218,15 +260,23 @@ async def _jobs(connection: AsyncConnection, owner: Owner) -> int:
 
 
 async def _bytes(connection: AsyncConnection, owner: Owner, *, but: str = "") -> int:
-    total = 0
+    kept = await connection.scalar(select(func.sum(stored_bytes.c.bytes)).where(owner.of(stored_bytes)))
+    total = int(kept or 0)
     coming = func.sum(func.coalesce(upload.c.bytes, upload.c.come_bytes))
     for table in (model, dataset):
-        kept = select(func.sum(blob.c.bytes)).join(table, table.c.blob_id == blob.c.id).where(owner.of(table))
-        total += int(await connection.scalar(kept) or 0)
         there = table.c.id == upload.c.target_id, upload.c.completed_at.is_(None), upload.c.id != but
         announced = select(coming).select_from(upload.join(table, and_(*there))).where(owner.of(table))
         total += int(await connection.scalar(announced) or 0)
     return total
+
+
+async def _bytes_of_jobs(connection: AsyncConnection, owner: Owner) -> int:
+    """Of what is kept: all that is no model's or dataset's."""
+    total = int(await connection.scalar(select(func.sum(stored_bytes.c.bytes)).where(owner.of(stored_bytes))) or 0)
+    for table in (model, dataset):
+        kept = select(func.sum(blob.c.bytes)).join(table, table.c.blob_id == blob.c.id).where(owner.of(table))
+        total -= int(await connection.scalar(kept) or 0)
+    return max(0, total)
 
 
 async def _minutes(connection: AsyncConnection, owner: Owner) -> float:
@@ -247,21 +297,38 @@ def noted_use(closed: Any) -> Any:
 
 async def sweep_device_use(hub: Hub) -> None:
     """Add up the rows of each account and project; what other replicas have in hand is left to them."""
-    keys = device_use.c.account_id, device_use.c.in_project, device_use.c.month
-    several = select(literal(1)).select_from(device_use).group_by(*keys).having(func.count() > 1).limit(1)
-    chosen = select(device_use.c.id).order_by(device_use.c.id).limit(BATCH).with_for_update(skip_locked=True)
     async with hub.database.begin() as connection:
         await connection.execute(delete(device_use).where(device_use.c.month < cast(func.now() - MONTHS_KEPT, Date)))
-        if await connection.scalar(several) is None:
-            return
-        gone = (
-            delete(device_use)
-            .where(device_use.c.id.in_(chosen.scalar_subquery()))
-            .returning(*keys, device_use.c.seconds)
-            .cte("gone")
-        )
-        of = gone.c.account_id, gone.c.in_project, gone.c.month
-        summed = select(*of, func.sum(gone.c.seconds)).group_by(*of)
-        await connection.execute(
-            insert(device_use).from_select(["account_id", "in_project", "month", "seconds"], summed)
-        )
+        keys = ["account_id", "in_project", "month"]
+        await _add_up(connection, device_use, keys, "seconds")
+
+
+async def sweep_stored_bytes(hub: Hub) -> None:
+    """As :func:`sweep_device_use`; before that, find out whose blobs are that nobody is known of, some at a time."""
+    while await _find_owners(hub):
+        pass
+    async with hub.database.begin() as connection:
+        await _add_up(connection, stored_bytes, ["account_id", "in_project"], "bytes")
+
+
+async def _add_up(connection: AsyncConnection, table: Table, names: list[str], counted: str) -> None:
+    """Make one row of several with the same keys."""
+    keys = [table.c[one] for one in names]
+    several = select(literal(1)).select_from(table).group_by(*keys).having(func.count() > 1).limit(1)
+    if await connection.scalar(several) is None:
+        return
+    chosen = select(table.c.id).order_by(table.c.id).limit(BATCH).with_for_update(skip_locked=True)
+    gone = delete(table).where(table.c.id.in_(chosen.scalar_subquery())).returning(*keys, table.c[counted]).cte("gone")
+    of = [gone.c[one] for one in names]
+    total = func.sum(gone.c[counted])
+    summed = select(*of, total).group_by(*of).having(total != 0)
+    await connection.execute(insert(table).from_select([*names, counted], summed))
+
+
+async def _find_owners(hub: Hub) -> bool:
+    """Note whose the next blobs are; whether there may be more. What nobody refers to is left, for the sweep of files."""
+    after = hub.looked_at.get(stored_bytes.name, "")
+    async with hub.database.begin() as connection:
+        last = await connection.scalar(OWNERS_NOTED, {"after": after, "most": OWNERS_AT_ONCE})
+    hub.looked_at[stored_bytes.name] = last or ""
+    return last is not None

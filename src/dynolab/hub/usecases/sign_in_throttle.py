@@ -22,12 +22,37 @@ core); 200 tokens, cookies and links and 20 more a second (each costs a question
 LOOKUPS_AT_ONCE, LOOKUPS_WAITING = 4, 60
 """Of strangers' tokens, in all: the database has ten connections, and those who are known need them."""
 GOOD_MOST, GOOD_S = 10_000, 3600.0
+ADDRESSES_MOST = 1_000
+
+
+class LeftOut:
+    """Counts, by address, refused tries that leave no row of their own in the audit log; bounded."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def count(self, address: str) -> None:
+        """One more. Of more than :data:`ADDRESSES_MOST` addresses, those that come last count together, as an empty one."""
+        address = address if address in self._counts or len(self._counts) < ADDRESSES_MOST else ""
+        self._counts[address] = self._counts.get(address, 0) + 1
+
+    def taken(self) -> dict[str, int]:
+        """All counts; from now on they begin anew."""
+        counts, self._counts = self._counts, {}
+        return counts
+
+    def put_back(self, counts: dict[str, int]) -> None:
+        """Undo :meth:`taken`."""
+        for address, count in counts.items():
+            self._counts[address] = self._counts.get(address, 0) + count
 
 
 class SignInThrottle:
     """Counts failures by address. Others that fail there do not hold up a secret that was good lately, nor whose password was."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.left_out = LeftOut()
+        """Tries that were refused before any secret was looked at."""
         self._rates = {
             credential: RateLimit(per_s, burst_s, now) for credential, (per_s, burst_s) in FAILURES_PER_S.items()
         }
@@ -50,6 +75,8 @@ class SignInThrottle:
             async with nullcontext() if known or credential == "password" else self._lookups:  # passwords: at the hash
                 yield
         except BaseException as error:
+            if place and isinstance(error, RateLimited):
+                self.left_out.count(place)
             if not known and place and (isinstance(error, RateLimited) or not isinstance(error, UserError)):
                 self._rates[credential].give_back(place)  # nothing was found wrong
             raise
@@ -60,6 +87,7 @@ class SignInThrottle:
     def _count(self, credential: Credential, place: str) -> None:
         after_s = self._rates[credential].count(place)
         if after_s:
+            self.left_out.count(place)
             raise RateLimited(
                 f"too many tries to sign in failed from {place}",
                 hint=f"wait {after_s} s",

@@ -36,14 +36,16 @@ def _noting(column: Column[object]) -> Prepared:
         .where(attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
         .where(attempt.c.token_id == bindparam("token"))
         .values({column: bindparam("blob")})
-        .returning(attempt.c.id)
+        .returning(attempt.c.job_id)
         .cte("named")
     )
     new = (
         *(bindparam("blob", type_=Text), bindparam("size", type_=BigInteger)),
         *(bindparam("objects", type_=ARRAY(Text)), bindparam("digests", type_=ARRAY(Text))),
     )
-    kept = insert(blob).from_select(["id", "bytes", "keys", "digests"], select(*new).select_from(named))
+    columns = ["id", "bytes", "keys", "digests", "account_id", "in_project"]
+    whose = select(*new, job.c.account_id, job.c.in_project).join_from(named, job, job.c.id == named.c.job_id)
+    kept = insert(blob).from_select(columns, whose)
     return Prepared(kept.returning(blob.c.id))
 
 
