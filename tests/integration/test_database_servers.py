@@ -23,6 +23,8 @@ pytest.importorskip("pgqueuer")
 
 from dynolab import errors
 from dynolab.agent.http import HubDoor
+from dynolab.hub.opening import opened
+from dynolab.hub.settings import Settings
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import urls
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
@@ -159,9 +161,9 @@ def test_a_connection_that_is_not_as_safe_as_asked_for_is_refused_with_the_way_o
     assert time.monotonic() - before < 4, "nobody waits for what waiting does not mend"
 
 
-def upgraded(address: str) -> Any:
+def upgraded(address: str, direct: str | None = None) -> Any:
     async def attempt() -> errors.Error | None:
-        database = Database(urls(address)[0])
+        database = Database(urls(address)[0], direct_url=direct)
         try:
             await database.upgrade()
         except errors.Error as error:
@@ -190,6 +192,28 @@ def test_a_start_that_the_database_refuses_says_why(tls_server: Server, tmp_path
         assert said in done.stderr
         assert "hint:" in done.stderr
         assert "sesame" not in done.stderr
+
+
+def test_a_start_waits_for_a_database_that_is_not_up_yet(tmp_path: Path) -> None:
+    told = list[str]()
+
+    async def opening(server: Server) -> None:
+        def tell(line: str) -> None:
+            if not told:
+                server.start()
+            told.append(line)
+
+        hub = await opened(Settings(tmp_path), *urls(server.address()), tell)
+        await hub.database.close()
+
+    with database_servers.postgres() as server:
+        server.kill()
+        run(opening(server))
+    first, *_, last = told
+    assert f"@127.0.0.1:{server.port}/dynolab does not answer: " in first
+    assert "refused" in first.lower() or "Connect call failed" in first
+    assert database_servers.QUOTED not in first
+    assert "and starts" in last
 
 
 # ---- PgBouncer -------------------------------------------------------------------------------------------------------
@@ -229,6 +253,39 @@ def test_two_replicas_work_through_pgbouncer_in_transaction_mode(replicas: list[
         carried_out(Person(person_at, one.token), door, tmp_path)
     for door in doors:
         door.close()
+
+
+def test_one_replica_alone_makes_the_first_token(replicas: list[RunningHub]) -> None:
+    one, two = replicas
+    assert not two.ini.exists()
+    assert not (two.data / "agent.token").exists()
+    found = Person(two, one.token).ask("GET", "/tokens")["tokens"]
+    assert [token["kind"] for token in found if token["made_by"] == "first start"] == ["agent", "user"]
+
+
+def test_a_replica_without_the_others_store_does_not_start(
+    replicas: list[RunningHub], servers: tuple[Server, Server], tmp_path: Path
+) -> None:
+    Person(replicas[0]).model()
+    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(tmp_path), "--port", "0", "--no-agent"]
+    environment = {**os.environ, "DYNOLAB_DATABASE_URL": servers[0].address()}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "holds nothing of this hub" in done.stderr
+    assert "blobs_url is the same for all replicas" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("of", "becomes", "kind"),
+    [(database_servers.QUOTED, "sesame", errors.Forbidden), ("/dynolab?", "/none?", errors.NotFound)],
+)
+def test_what_pgbouncer_refuses_is_refused_with_the_way_out(
+    servers: tuple[Server, Server], of: str, becomes: str, kind: type[errors.Error]
+) -> None:
+    address = servers[1].address(application_name="trial")
+    done = run(upgraded(address.replace(of, becomes), direct=servers[0].address()))
+    assert isinstance(done, kind), done
+    assert done.hint
 
 
 def test_a_claim_at_one_replica_is_woken_by_a_job_at_the_other(

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -39,7 +39,7 @@ from dynolab.hub.store.database import Database, newest
 from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
-from dynolab.hub.store.tables import setting
+from dynolab.hub.store.tables import blob, setting
 from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.announce_device import note_seen
 from dynolab.hub.usecases.audit import ITSELF, note, sweep_refusals
@@ -82,21 +82,28 @@ NOTED = (sweep_files, sweep_sessions, sweep_probes, sweep_objects, sweep_retenti
 log = logging.getLogger(__name__)
 
 
-async def open_hub(settings: Settings, database_url: str, dsn: str) -> Hub:
-    """The hub's parts, with the schema brought up to date. ``dsn``: the plain address of the database itself."""
+async def open_hub(settings: Settings, database_url: str, dsn: str, *, serves: bool = False) -> Hub:
+    """The hub's parts, with the schema brought up to date. ``dsn``: the plain address of the database itself.
+
+    ``serves``: that it is a replica, which must have the store that its database names files of.
+    """
     blobs = Blobs(settings.blobs_url or settings.data / "blobs")
     database = Database(database_url, direct_url=dsn if settings.database_direct_url else None)
     direct = None
     if settings.transfers == "direct":
         direct = await asyncio.to_thread(DirectTransfers, settings.blobs_url or "", settings.transfers_endpoint)
-    before = await database.upgrade()
-    async with database.single() as connection:
-        known = await connection.scalar(select(setting.c.value).where(setting.c.name == "hub_id"))
-    await blobs.claim(await _kept(database, "hub_id"))
-    secret = await _kept(database, "link_secret")
-    if before is not None and known is not None:  # at a first start, another replica may have made the first tables
-        async with database.begin() as connection:
-            await note(connection, "hub.upgrade", "schema", newest(), who=ITSELF, details={"from": before})
+    try:
+        before = await database.upgrade()
+        async with database.single() as connection:
+            known = await connection.scalar(select(setting.c.value).where(setting.c.name == "hub_id"))
+        await blobs.claim(await _kept(database, "hub_id"), expected=serves and await _has_bytes(database))
+        secret = await _kept(database, "link_secret")
+        if before is not None and known is not None:  # at a first start, another replica may have made the first tables
+            async with database.begin() as connection:
+                await note(connection, "hub.upgrade", "schema", newest(), who=ITSELF, details={"from": before})
+    except BaseException:
+        await database.close()
+        raise
     return Hub(
         database=database,
         queue=PgQueue(),
@@ -141,6 +148,12 @@ def _provider(settings: Settings, secret: str) -> SignInProvider | None:
     from dynolab.hub.store.oidc import Provider  # its libraries take several MB
 
     return SignInProvider(Provider(there), Flows(secret))
+
+
+async def _has_bytes(database: Database) -> bool:
+    """Whether the database names anything that was kept in a blob store."""
+    async with database.single() as connection:
+        return bool(await connection.scalar(select(exists().select_from(blob))))
 
 
 async def _kept(database: Database, name: str) -> str:

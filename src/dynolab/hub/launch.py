@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import configparser
 import gc
-import io
 import logging
 import os
 import resource
@@ -29,17 +27,17 @@ from urllib.parse import urlsplit
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from dynolab import errors, logs, private_files, tracing
-from dynolab.errors import Conflict, SpecInvalid
-from dynolab.hub.app import create, open_hub
+from dynolab import errors, logs, tracing
+from dynolab.hub.app import create
+from dynolab.hub.first_start import first_start, way_in
+from dynolab.hub.listening import check_certificate, listen
 from dynolab.hub.middleware.forwarded import ForwardedHost
+from dynolab.hub.opening import opened
 from dynolab.hub.settings import Settings
 from dynolab.hub.store import data_folder
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.timeouts import ImpatientProtocol
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
-from dynolab.hub.usecases.make_token import TokenTerms, make_token
 from dynolab.sandbox.base import CONNECTING, own_environment
 
 AGENT_FIRST_S, AGENT_STOP_S = 4.0, 15.0
@@ -51,7 +49,6 @@ SETTLE_S = 1.0
 COLLECT_AFTER = 10_000, 20, 20
 """Requests leave few cycles behind; by Python's own figures (700, 10, 10) a tenth of the time goes into looking for them."""
 RESTART_FIRST_S, RESTART_MOST_S = 0.5, 30.0
-LOCAL_USER = "admin@localhost"
 Tell = Callable[[str], None]
 log = logging.getLogger(__name__)
 
@@ -62,7 +59,7 @@ def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None
     ``tell_secrets``: that it may be told what signs in, because a person alone reads it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
-    _check_certificate(settings)
+    check_certificate(settings.tls_certificate, settings.tls_key)
     _raise_limit()
     logs.configure(settings.log_format, level=logging.WARNING, text="%(message)s")
     if settings.log_format == "json":
@@ -71,7 +68,7 @@ def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None
     tracing.start("dynolab-hub", version("dynolab"))
     for told in data_folder.prepare(settings.data, settings.blobs_url):
         tell(told)
-    listening = _listen(settings)
+    listening = listen(settings.host, settings.port)
     settings = replace(settings, port=listening.getsockname()[1])
     postgres = None if settings.database_url else OwnPostgres(settings.data / "postgres", tell)
     try:
@@ -145,21 +142,6 @@ class OwnPostgres:
         return True
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        listening.close()
-        raise Conflict(
-            f"the address {settings.host}:{settings.port} cannot be listened at: {error.strerror}",
-            hint="another program has it, perhaps another hub: choose another with --port",
-        ) from error
-    return listening
-
-
 class Server(uvicorn.Server):
     """uvicorn's server, which lets this machine's agent end first, as long as it can still give its job back.
 
@@ -212,10 +194,11 @@ async def _serve(
     *,
     tell_secrets: bool,
 ) -> None:
-    hub = await open_hub(settings, url, dsn)
+    hub = await opened(settings, url, dsn, tell)
     address = _address(settings)
-    agent_token = await _first_start(hub, settings, address, tell, tell_secrets)
-    way_in = await _way_in(hub, settings, address, tell_secrets)
+    public = (settings.public_url or address).rstrip("/")
+    agent_token = await first_start(hub, settings, public, tell, tell_secrets=tell_secrets)
+    entrance = await way_in(hub, settings, public, tell_secrets=tell_secrets)
     server = Server(_config(settings, hub), hub, settings.drain_s)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
@@ -224,7 +207,7 @@ async def _serve(
         if settings.agent and not serving.done():
             server.agent = _start_agent(address, agent_token, settings.log_format)
         if not serving.done():
-            tell(way_in)
+            tell(entrance)
         tell(f"hub ready at {address}")
         asyncio.get_running_loop().call_later(SETTLE_S, _settle)
         if settings.tls_certificate and not serving.done():
@@ -261,24 +244,6 @@ def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
     )
 
 
-def _check_certificate(settings: Settings) -> None:
-    """Raises :class:`SpecInvalid` for files that the server could not start with."""
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return
-
-    def no_password() -> str:
-        raise SpecInvalid(f"the key {settings.tls_key} is encrypted", hint="give one that needs no password")
-
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key, no_password)
-    except OSError as error:  # ssl.SSLError is one
-        raise SpecInvalid(
-            f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its key: {error}",
-            hint="PEM files: the certificate with those of its issuers after it, and the key",
-        ) from error
-
-
 def _try_certificate(address: str, tell: Tell) -> None:
     """Tell when clients on this machine would not take the certificate, the agent among them."""
     parts = urlsplit(address)
@@ -311,59 +276,6 @@ def _address(settings: Settings) -> str:
 
 def _shown(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-
-
-async def _way_in(hub: Hub, settings: Settings, address: str, tell_secrets: bool) -> str:
-    """How a person gets to the pages. A link that signs in is not for what keeps this text, such as a service's log."""
-    invitation = await invite_user(hub, LOCAL_USER) if tell_secrets else None
-    if invitation is None:
-        return f"pages: sign in at {address}/sign-in with the API token in {settings.data / 'client.ini'}"
-    minutes = INVITATION_LIFE.total_seconds() / 60
-    return f"open {address}/welcome/{invitation}  (signs you in, once, within {minutes:.0f} minutes)"
-
-
-async def _first_start(hub: Hub, settings: Settings, address: str, tell: Tell, tell_secrets: bool) -> Path:
-    """At the first start: tokens and a ``client.ini``, for the owner's eyes only. The file with the agent's token."""
-    ini, agent_token = settings.data / "client.ini", settings.data / "agent.token"
-    if not ini.exists():
-        token = await make_token(
-            hub,
-            email=LOCAL_USER,
-            kind="user",
-            label="made at the first start",
-            is_admin=True,
-            terms=TokenTerms(made_by="first start"),
-        )
-        private_files.write(
-            ini, f"[api]\napi_token = {token}\napi_url = {address}\nweb_url = {address}\nverbose = True\n"
-        )
-        if tell_secrets:
-            tell(f"API token (shown this once): {token}")
-        tell(f"for the official client: export QAIHUB_CLIENT_INI={ini}")
-        tell(f"for dynolab's own commands: dynolab login --from {ini}")
-    _keep_address(ini, address)
-    if not agent_token.exists():
-        token = await make_token(
-            hub,
-            email=LOCAL_USER,
-            kind="agent",
-            label="this machine's agent",
-            is_admin=True,
-            terms=TokenTerms(made_by="first start"),
-        )
-        private_files.write(agent_token, token)
-    return agent_token
-
-
-def _keep_address(ini: Path, address: str) -> None:
-    """Have the file name the address that the hub has now: it may have been started at another port."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(ini, encoding="utf-8")
-    if parser.get("api", "api_url", fallback=address) != address:
-        parser["api"]["api_url"] = parser["api"]["web_url"] = address
-        text = io.StringIO()
-        parser.write(text)
-        private_files.write(ini, text.getvalue())
 
 
 def _start_agent(address: str, token_file: Path, log_format: str) -> subprocess.Popen[bytes]:

@@ -25,7 +25,7 @@ from dynolab.hub.checks.machine import clock, disks, versions
 from dynolab.hub.checks.objects import ObjectChecks
 from dynolab.hub.checks.schema import shape
 from dynolab.hub.settings import Settings
-from dynolab.hub.store.connecting import APPLICATION, engine, told
+from dynolab.hub.store.connecting import APPLICATION, engine, reason, told
 from dynolab.hub.store.database import is_away, known_version, newest
 from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.store.prepared import driver
@@ -66,12 +66,12 @@ def check(settings: Settings, progress: Progress, *, digests: bool = False) -> C
     """
     with database_urls(settings) as (url, _):
         try:
-            with told():
+            with told(url):
                 return asyncio.run(_check(settings, url, progress, digests))
         except Exception as error:
             if is_away(error):
                 hint = "is it running, and is its address right? `dynolab hub config` tells which settings hold"
-                raise errors.Unavailable(f"the database cannot be read: {error}", hint=hint) from error
+                raise errors.Unavailable(f"the database cannot be read: {reason(error)}", hint=hint) from error
             raise
 
 

@@ -102,8 +102,10 @@ class Blobs:
         self._streaming = asyncio.Semaphore(streams)
         """Those that stand in line have come as far as :data:`AT_ONCE_BYTES`; no more of them is read meanwhile."""
 
-    async def claim(self, owner: str) -> None:
+    async def claim(self, owner: str, *, expected: bool = False) -> None:
         """Write whose place this is. Raises :class:`Conflict` when it is another's.
+
+        ``expected``: that its owner has kept things before, so that a place without a mark is the wrong one (:class:`Conflict`).
 
         It tells at once whether all that the hub needs is there and allowed. Raises :class:`NotFound` for a bucket that is
         not there, :class:`Forbidden` for one that is not ours to use, :class:`Unavailable` when nobody answers.
@@ -111,7 +113,7 @@ class Blobs:
         store = self._store if isinstance(self.place, Path) else _opened(self.place, AT_START)
         try:
             async with asyncio.timeout(START_S):
-                await _mark(store, self.place, owner)
+                await _mark(store, self.place, owner, expected)
         except (BaseError, FileNotFoundError) as error:
             raise _refusal(self.place, error) from error
         except TimeoutError as error:
@@ -267,7 +269,7 @@ def folder_of(url: str) -> Path | None:
     return Path(unquote(url.removeprefix("file://"))) if url.startswith(FOLDER) else None
 
 
-async def _mark(store: ObjectStore, place: Path | str, owner: str) -> None:
+async def _mark(store: ObjectStore, place: Path | str, owner: str, expected: bool) -> None:
     await obstore.list(store, OWNER, chunk_size=1).collect_async()  # tells a missing bucket from a missing object
     with suppress(FileNotFoundError):
         found = bytes(await (await obstore.get_async(store, OWNER)).bytes_async()).decode("utf-8", "replace")
@@ -276,6 +278,13 @@ async def _mark(store: ObjectStore, place: Path | str, owner: str) -> None:
                 f"{place} is the place of another hub, or of one with another database",
                 hint="give each hub a folder or prefix of its own: a hub removes what its database does not know",
             )
+        expected = False
+    if expected:
+        raise errors.Conflict(
+            f"{place} holds nothing of this hub, whose database names files that are kept",
+            hint="blobs_url is the same for all replicas; where its files are lost for good, write the text "
+            f"{owner} to the object {OWNER} there, and `dynolab hub check` says what is missing",
+        )
     await obstore.put_async(store, OWNER, owner.encode())
 
 

@@ -7,6 +7,7 @@ may outlast a transaction: no prepared statement, no setting, no lock, no LISTEN
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dynolab import errors
+from dynolab.hub.setting_types import without_password
 
 APPLICATION = "dynolab hub"
 NAME = f"{APPLICATION} {version('dynolab')} {socket.gethostname()[:24]}:{os.getpid()}"
@@ -72,14 +74,23 @@ async def connect(url: str) -> asyncpg.Connection[Any]:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What cannot be mended by waiting becomes an error with its way out, as whoever starts a hub wants to know it."""
+def told(url: str) -> Iterator[None]:
+    """What goes wrong with the database of this address becomes an error with its reason, as whoever runs a hub wants to know it.
+
+    Raises :class:`Unavailable` only for what waiting may mend.
+    """
     try:
         yield
     except Exception as error:
-        if (refused := refusal(error.__cause__ or error)) is not None:
+        cause = error.__cause__ or error
+        if (refused := refusal(cause)) is not None:
             raise refused from error
-        raise
+        if not isinstance(error, errors.Unavailable):
+            raise
+        raise errors.Unavailable(
+            f"the database {without_password(plain(url))} does not answer: {reason(cause)}",
+            hint="is it up, and is its address right? `dynolab hub config` tells which settings hold",
+        ) from error
 
 
 def refusal(error: BaseException | None) -> errors.Error | None:
@@ -87,8 +98,7 @@ def refusal(error: BaseException | None) -> errors.Error | None:
 
     SQLSTATEs: Appendix A of PostgreSQL's manual.
     """
-    if isinstance(error, DBAPIError):
-        error = error.orig.__cause__ if error.orig is not None and error.orig.__cause__ is not None else error.orig
+    error = _driver_error(error)
     if isinstance(error, ssl.SSLError):
         hint = "sslrootcert in the database's address names the issuer's certificate; verify-full wants the name in the address"
         return errors.Forbidden(f"the database's certificate is not taken: {_said(error)}", hint=hint)
@@ -103,13 +113,26 @@ def refusal(error: BaseException | None) -> errors.Error | None:
     if "startup parameter" in said:
         hint = "through a pooler: name the database itself, too, with DYNOLAB_DATABASE_DIRECT_URL"
         return errors.SpecInvalid(f"this is a pooler, not the database: {said}", hint=hint)
-    if state.startswith("28"):
+    pooler = state == "08P01"  # PgBouncer refuses by a protocol violation, and tells why in words alone
+    if state.startswith("28") or (pooler and re.search("authentication failed|no such user", said)):
         return errors.Forbidden(f"the database refuses this hub: {said}", hint="user and password stand in its address")
-    if state == "3D000":
+    if state == "3D000" or (pooler and "no such database" in said):
         return errors.NotFound(
             f"the database server has no such database: {said}", hint="make it first: CREATE DATABASE"
         )
     return None
+
+
+def reason(error: BaseException | None) -> str:
+    """What the driver said, in a line."""
+    error = _driver_error(error)
+    return _said(error) or type(error).__name__
+
+
+def _driver_error(error: BaseException | None) -> BaseException | None:
+    if isinstance(error, DBAPIError):
+        return error.orig.__cause__ if error.orig is not None and error.orig.__cause__ is not None else error.orig
+    return error
 
 
 def _said(error: BaseException | None) -> str:

@@ -34,7 +34,7 @@ def closed(folder: Path, *, whole: bool = False) -> str | None:
         return None
     names = {path.name for path in folder.iterdir()}
     if mode & stat.S_ISVTX or folder in (Path("/"), Path.home()) or not (whole or not names or names & set(OURS)):
-        return f"others may look into {folder}, which holds more than a hub's files: give the hub a folder of its own"
+        return f"others may look into {folder}, which is not the hub's alone: give the hub a folder of its own"
     try:
         private_files.close(folder)
     except PermissionError as error:

@@ -109,9 +109,9 @@ class Database:
         """
         direct = Database(self._direct_url) if self._direct_url is not None else self
         try:
-            with told():
-                await direct.ready()
-                await self.ready()
+            for one in (direct, self):
+                with told(one.url):
+                    await one.ready()
             return await direct._upgrade_schema()
         finally:
             if direct is not self:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,6 +62,21 @@ async def make_token(
         )
         owner = (await connection.execute(select(account.c.id).where(account.c.email == email))).scalar_one()
         _, secret = await insert_token(connection, owner, kind, label, terms=asked, life=life)
+    return secret
+
+
+async def make_first_token(hub: Hub, email: str, label: str) -> str | None:
+    """The secret of the first administrator's token, and the account for it; None: another replica has made it before."""
+    terms = TokenTerms(made_by="first start")
+    made = upsert(account).values(email=email, name=email.partition("@")[0], is_admin=True).on_conflict_do_nothing()
+    async with hub.database.begin() as connection:
+        await connection.execute(made)
+        locked = select(account.c.id).where(account.c.email == email).with_for_update()
+        owner = (await connection.execute(locked)).scalar_one()
+        before = exists().where(token.c.account_id == owner, token.c.kind == "user", token.c.made_by == terms.made_by)
+        if await connection.scalar(select(before)):
+            return None
+        _, secret = await insert_token(connection, owner, "user", label, terms=terms, life=None)
     return secret
 
 
