@@ -69,6 +69,8 @@ _COMPILED: dict[type[RuntimeContract], tuple[RunResult, Path]] = {}
 """What compile made, and the folder that it lies in: it may take a minute, and two tests need it."""
 
 
+_LOADED: dict[type[RuntimeContract], tuple[RunResult, RunResult]] = {}
+"""A first load, and an inference after it."""
 _PROBED: dict[type[RuntimeContract], Probed] = {}
 
 
@@ -156,11 +158,18 @@ class RuntimeContract:
             assert len(stage.values_ns) == 1
             assert stage.values_ns[0] > 0
 
-    def test_caches_are_where_the_row_says(self, harness: Harness) -> None:
+    @pytest.fixture
+    def loaded(self, harness: Harness) -> tuple[RunResult, RunResult]:
+        """The results of a first load and of seven inferences after it, once for all tests."""
+        if type(self) not in _LOADED:
+            first = harness.good(RunKind.FIRST_LOAD, Measure.TIME)
+            _LOADED[type(self)] = first, harness.good(RunKind.INFERENCE, Measure.TIME, iterations=7)
+        return _LOADED[type(self)]
+
+    def test_caches_are_where_the_row_says(self, loaded: tuple[RunResult, RunResult]) -> None:
         """What a first load leaves in the cache folder is there exactly when the row names a cache."""
         row = runtime_named(self.runtime).row_of(self.format)
-        first = harness.good(RunKind.FIRST_LOAD, Measure.TIME).stages[StageName.FIRST_LOAD]
-        warm = harness.good(RunKind.INFERENCE, Measure.TIME).stages[StageName.WARM_LOAD]
+        first, warm = loaded[0].stages[StageName.FIRST_LOAD], loaded[1].stages[StageName.WARM_LOAD]
         assert bool(first.files) == (not row.wiped.startswith("nothing"))
         assert {file.path for file in first.files} <= {file.path for file in warm.files}
 
@@ -177,8 +186,8 @@ class RuntimeContract:
         assert answer.returncode == 0, answer.stderr
         assert json.loads(answer.stdout.splitlines()[-1]) == []
 
-    def test_inference_fills_the_loop(self, harness: Harness) -> None:
-        result = harness.good(RunKind.INFERENCE, Measure.TIME, iterations=7)
+    def test_inference_fills_the_loop(self, loaded: tuple[RunResult, RunResult]) -> None:
+        result = loaded[1]
         inference = result.stages[StageName.INFERENCE]
         assert len(inference.values_ns) == 7
         assert min(inference.values_ns) > 0
