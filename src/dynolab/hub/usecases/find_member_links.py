@@ -16,7 +16,7 @@ from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_members import where_named
 from dynolab.hub.usecases.policy import Verb
 
-ID = func.left(member_link.c.digest, 16)
+short_digest = func.left(member_link.c.digest, 16)
 """What a link goes by: the beginning of its digest, which opens nothing."""
 
 
@@ -37,10 +37,12 @@ async def find_member_links(
     """Those into an organisation or into one project, soonest to end first. Raises :class:`NotFound` and :class:`Forbidden`."""
     async with hub.database.begin() as connection:
         where = await where_named(connection, account, organisation, project, Verb.MANAGE)
-        found = select(ID.label("id"), member_link.c.role, accounts.c.email.label("made_by"), member_link.c.expires_at)
+        found = select(
+            short_digest.label("id"), member_link.c.role, accounts.c.email.label("made_by"), member_link.c.expires_at
+        )
         found = found.join(accounts, accounts.c.id == member_link.c.made_by)
         found = found.where(where.of(member_link), member_link.c.expires_at > func.now())
-        rows = (await connection.execute(found.order_by(member_link.c.expires_at, ID))).all()
+        rows = (await connection.execute(found.order_by(member_link.c.expires_at, short_digest))).all()
     return [MemberLink(row.id, row.role, row.made_by, row.expires_at) for row in rows]
 
 
@@ -51,7 +53,7 @@ async def withdraw_member_link(
     check_whole(account)
     async with hub.database.begin() as connection:
         where = await where_named(connection, account, organisation, project, Verb.MANAGE)
-        gone = delete(member_link).where(where.of(member_link), link_id == ID).returning(member_link.c.role)
+        gone = delete(member_link).where(where.of(member_link), short_digest == link_id).returning(member_link.c.role)
         role = await connection.scalar(gone)
         if role is None:
             raise NotFound(
