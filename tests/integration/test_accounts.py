@@ -174,3 +174,47 @@ def test_what_is_kept_of_a_password_is_a_hash(hub: RunningHub) -> None:
     found = asyncio.run(kept())
     assert found.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert GOOD not in json.dumps(found)
+
+
+def test_an_address_is_known_however_it_is_capitalised(hub: RunningHub) -> None:
+    account(hub.data, "add", "Cap@Example.org")
+    account(hub.data, "password", "cap@example.ORG", text=f"{GOOD}\n")
+    assert "key" in login(hub, "CAP@example.org", GOOD).json()
+    assert "already" in account(hub.data, "add", "cap@example.org", code=2)
+
+
+def test_guesses_in_other_capitals_count_together(hub: RunningHub) -> None:
+    account(hub.data, "add", "slow@example.org")
+    account(hub.data, "password", "slow@example.org", text=f"{GOOD}\n")
+    place = next(PLACES)
+    spellings = ("slow@example.org", "Slow@example.org", "SLOW@example.org", "slow@Example.org", "slow@EXAMPLE.org")
+    assert {login(hub, one, "wrong", place).status_code for one in spellings} == {400}
+    assert login(hub, "sLow@example.org", GOOD, place).status_code == 429
+
+
+def test_whoever_leaves_gets_in_nowhere_any_more(hub: RunningHub) -> None:
+    token = account(hub.data, "add", "gone@example.org")
+    account(hub.data, "password", "gone@example.org", text=f"{GOOD}\n")
+    assert api(hub, token, "GET", "/me").status_code == 200
+    assert "only one who runs the hub" in account(hub.data, "close", "admin@localhost", "--yes", code=2)
+    assert "dynolab hub account list" in account(hub.data, "close", "nobody@example.org", "--yes", code=2)
+    account(hub.data, "close", "Gone@example.org", "--yes")
+    assert api(hub, token, "GET", "/me").status_code == 401
+    assert WRONG in login(hub, "gone@example.org", GOOD).text
+    listed = next(line for line in account(hub.data, "list").splitlines() if line.startswith("gone@example.org "))
+    assert "0 tokens, no password" in listed
+
+
+def test_a_bound_that_is_not_named_stays(hub: RunningHub) -> None:
+    account(hub.data, "add", "bound@example.org")
+
+    def quota(*arguments: str) -> str:
+        done = command("hub", "--data", hub.data, "organisation", "quota", "Bound@example.org", *arguments)
+        return " ".join((done.stdout if done.returncode == 0 else done.stderr).split())
+
+    assert "jobs at once 0 of 20" in quota("--jobs", "20")
+    told = quota("--minutes", "5")
+    assert "jobs at once 0 of 20" in told
+    assert "device minutes this month 0.0 of 5" in told
+    assert "jobs at once 0, no limit" in quota("--jobs", "default")
+    assert "neither `default` nor a number" in quota("--jobs", "few")

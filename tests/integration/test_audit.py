@@ -26,7 +26,7 @@ from dynolab.testing import commands
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
-from .test_routes import MARK, RUNS_HUB, TABLE, World, made
+from .test_routes import MARK, RUNS_HUB, TABLE, World, invites_into, made
 
 HERE = {"Sec-Fetch-Site": "same-origin"}
 ITS_OWN_RECORD = "what it makes or ends is kept with who, when and where, and there are too many"
@@ -132,6 +132,16 @@ def invited(world: World) -> None:
     world.ids["invitation"] = link["url"].rpartition("/")[2]
 
 
+def invites(world: World) -> None:
+    """There are invitations into both."""
+    world.ids |= invites_into(world.owner, world.ids["organisation"], world.ids["project"])
+
+
+def withdrawn(place: str) -> Callable[[World], dict[str, Any]]:
+    """What withdraws the invitation into the world's organisation or project."""
+    return lambda world: {"data": {"invitation": world.ids[f"{place} invite"]}}
+
+
 E = "ana@example.org"
 SHARE = {"json": {"add": [E]}}
 Body = dict[str, Any] | Callable[[World], dict[str, Any]]
@@ -188,6 +198,8 @@ ACTS: dict[str, tuple[str, Body]] = {
         )
     },
     **{f"POST /api/hub/v1/{place}s/{{{place}}}/invites": ("member.invite", {"json": {"role": "viewer"}}) for place in ("organisation", "project")},
+    **{f"DELETE /api/hub/v1/{place}s/{{{place}}}/invites/{{invite}}": ("member.uninvite", {}) for place in ("organisation", "project")},
+    **{f"POST /{place}s/{{{place}}}/withdraw": ("member.uninvite", withdrawn(place)) for place in ("organisation", "project")},
     "POST /join/{invitation}": ("member.join", {}),
     "PUT /api/hub/v1/account/retention": ("retention.change", {}),
     "PUT /api/hub/v1/projects/{project}/retention": ("retention.change", {}),
@@ -209,6 +221,7 @@ FIRST: dict[str, Callable[[World], None]] = {
     **dict.fromkeys(("POST /organisations/{organisation}/delete", "DELETE /api/hub/v1/organisations/{organisation}"), emptied),
     **{route: joined for route in ACTS if route.startswith("DELETE ") and route.endswith("/members/{email}")},
     "POST /join/{invitation}": lambda world: invited(world),
+    **{route: invites for route in ACTS if route.endswith(("/withdraw", "/invites/{invite}"))},
     **{route: done for route in ACTS if re.search(r"job.*delete|DELETE.*jobs/\{id\}$|(model|dataset)s/\{id\}(/delete)?$", route)},
 }  # fmt: skip
 """What comes before."""

@@ -175,6 +175,34 @@ def test_an_invitation_is_followed_once(team: Team) -> None:
 # ---- things of a project ---------------------------------------------------------------------------------------------
 
 
+def test_an_invitation_is_seen_and_withdrawn_by_admins_alone(team: Team) -> None:
+    admin, member = team["admin"], team["member"]
+    for place in (f"/organisations/{team.name}/invites", f"/projects/{team.project}/invites"):
+        link = admin.post(place, {"role": "viewer"})["url"].rpartition("/join/")[2]
+        open_ones = admin.get(place)["invites"]
+        assert [(one["role"], one["made_by"]) for one in open_ones] == [("viewer", admin.email)]
+        assert link not in str(open_ones)
+        member.refused("GET", place, 403)
+        member.refused("DELETE", f"{place}/{open_ones[0]['id']}", 403)
+        checked(admin.send("DELETE", f"{place}/{open_ones[0]['id']}"), 204)
+        admin.refused("DELETE", f"{place}/{open_ones[0]['id']}", 404)
+        assert admin.get(place)["invites"] == []
+        stranger = team.meet("invited")
+        with httpx.Client(base_url=team.hub.hub.url, timeout=30, headers={"Sec-Fetch-Site": "same-origin"}) as browser:
+            browser.post("/sign-in", data={"token": stranger.token})
+            assert browser.post(f"/join/{link}").status_code == 404
+
+
+def test_members_are_named_and_shared_with_however_they_are_capitalised(team: Team) -> None:
+    friend = team.meet("capital")
+    team.name_member(team["owner"], friend.email.upper(), "viewer")
+    assert friend.email in [one["email"] for one in team["owner"].get(f"/organisations/{team.name}")["members"]]
+    team.name_member(team["owner"], friend.email.title(), None)
+    model = team["owner"].model("shared")
+    team["owner"].send("PATCH", f"/models/{model}/sharing", json={"add": [friend.email.upper()]})
+    assert friend.get(f"/models/{model}")["id"] == model
+
+
 def test_members_work_on_what_a_project_has_by_their_roles(team: Team, tmp_path: Path) -> None:
     maker, device = team.meet("maker"), f"{team.name}-phone"
     team.name_member(team["owner"], maker.email, "member")

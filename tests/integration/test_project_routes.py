@@ -19,7 +19,7 @@ from dynolab.testing.running_hub import RunningHub
 
 from .test_api import User
 from .test_pools import Person, introduce
-from .test_routes import ENDS, NOT_THERE, OWNER, RUNS_HUB, TABLE, USERS, World, gets_in
+from .test_routes import ENDS, NOT_THERE, OWNER, RUNS_HUB, TABLE, USERS, World, gets_in, invites_into
 
 ROLES = ("stranger", "viewer", "member", "admin", "owner", "hub admin", "bound")
 """None of them made the thing; ``bound``: a token of an admin's that is bound to the project."""
@@ -59,12 +59,12 @@ LEAST: dict[str, Any] = {
     "GET /api/hub/v1/organisations/{organisation}": "see", "GET /api/hub/v1/projects/{project}": "see",
     **{f"{verb} /api/hub/v1/{place}{rest}": "manage"
        for place in ("organisations/{organisation}", "projects/{project}")
-       for verb, rest in (("PUT", "/members/{email}"), ("DELETE", "/members/{email}"), ("POST", "/invites"))},
+       for verb, rest in (("PUT", "/members/{email}"), ("DELETE", "/members/{email}"), ("POST", "/invites"), ("GET", "/invites"), ("DELETE", "/invites/{invite}"))},
     "POST /api/hub/v1/organisations/{organisation}/projects": "manage", "DELETE /api/hub/v1/projects/{project}": "manage",
     "GET /api/hub/v1/projects/{project}/usage": "see", "PUT /api/hub/v1/projects/{project}/retention": "manage",
     "GET /organisations/{organisation}/": "see", "GET /projects/{project}/": "see", "POST /organisations/": "run", "POST /organisations/{organisation}/delete": "own",
-    **{f"POST /organisations/{{organisation}}/{act}": "manage" for act in ("projects", "members", "invite")},
-    **{f"POST /projects/{{project}}/{act}": "manage" for act in ("members", "invite", "retention", "delete")},
+    **{f"POST /organisations/{{organisation}}/{act}": "manage" for act in ("projects", "members", "invite", "withdraw")},
+    **{f"POST /projects/{{project}}/{act}": "manage" for act in ("members", "invite", "withdraw", "retention", "delete")},
     "POST /jobs/{id}/pin": A, "POST /devices/pools/{id}/organisation": "manage",
     "DELETE /api/hub/v1/organisations/{organisation}": "own", "POST /api/hub/v1/organisations": "run",
     # of the account that made it
@@ -142,6 +142,7 @@ def made(hub: RunningHub, postgres: OwnDatabase, stack: ExitStack) -> Inside:
     world.ids |= {"device": f"{maker.email} {device} 1", "pool": maker.pool(device, maker.email)["id"]}
     world.ids |= {"upload_id": begun["upload_id"], "part": begun["urls"][0].rpartition("/")[2], "read": "x"}
     world.ids |= {"organisation": organisation, "project": project, "member": maker.email}
+    world.ids |= invites_into(maker, organisation, project)
     world.ids |= {"token": maker.post("/tokens", {})["id"], "join": maker.post("/join-tokens", {})["id"]}
     for role, person in world.people.items():
         page = http.post(f"{hub.url}/sign-in", data={"token": person.token}, headers={"Sec-Fetch-Site": "same-origin"})

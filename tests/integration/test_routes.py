@@ -100,14 +100,15 @@ TABLE: dict[str, set[str]] = {
         for place in ("organisations/{organisation}", "projects/{project}")
         for verb, rest in (
             ("GET", ""), ("DELETE", ""), ("PUT", "/members/{email}"), ("DELETE", "/members/{email}"), ("POST", "/invites"),
+            ("GET", "/invites"), ("DELETE", "/invites/{invite}"),
         )
     },
     "POST /api/hub/v1/organisations/{organisation}/projects": OWNER,
     "GET /api/hub/v1/projects/{project}/usage": OWNER, "PUT /api/hub/v1/projects/{project}/retention": OWNER,
     "GET /api/hub/v1/account/usage": USERS, "PUT /api/hub/v1/account/retention": USERS,
     "GET /organisations/": USERS, "POST /organisations/": RUNS_HUB, "GET /organisations/{organisation}/": OWNER, "GET /projects/{project}/": OWNER,
-    **{f"POST /organisations/{{organisation}}/{act}": OWNER for act in ("projects", "members", "invite", "delete")},
-    **{f"POST /projects/{{project}}/{act}": OWNER for act in ("members", "invite", "retention", "delete")},
+    **{f"POST /organisations/{{organisation}}/{act}": OWNER for act in ("projects", "members", "invite", "withdraw", "delete")},
+    **{f"POST /projects/{{project}}/{act}": OWNER for act in ("members", "invite", "withdraw", "retention", "delete")},
     "POST /choose-project": USERS, "GET /join/{invitation}": USERS, "POST /join/{invitation}": USERS, "POST /account/retention": USERS,
     "POST /jobs/{id}/pin": OWNER, "POST /devices/pools/{id}/organisation": OWNER,
     **{f"{verb} /api/hub/v1/{kind}": USERS for kind in ("models", "datasets", "jobs") for verb in ("GET", "POST")},
@@ -171,6 +172,10 @@ BODIES: dict[str, dict[str, Any]] = {
         f"POST /{place}/{act}": {"data": {"email": "admin@localhost", "role": "viewer"}}
         for place in ("organisations/{organisation}", "projects/{project}")
         for act in ("members", "invite")
+    },
+    **{
+        f"POST /{place}/withdraw": {"data": {"invitation": "none"}}
+        for place in ("organisations/{organisation}", "projects/{project}")
     },
     "POST /devices/pools/{id}/organisation": {"data": {"organisation": ""}},
     **{
@@ -265,6 +270,7 @@ class World:
             "digest": "x",
             "name": "x",
             "invitation": self.ids.get("invitation", "x"),
+            "invite": self.ids["project invite" if "/projects/" in path else "organisation invite"],
         }
         if path.startswith("/submit/uploads/"):
             values["id"] = self.ids["empty"]
@@ -303,6 +309,7 @@ def made(hub: RunningHub, postgres: OwnDatabase, stack: ExitStack) -> World:
     world.ids["pool"] = owner.pool(MARK, owner.email)["id"]
     world.ids["token"] = owner.post("/tokens", {"label": MARK})["id"]
     world.ids |= dict(zip(("organisation", "project", "member"), organisation_of(owner), strict=True))
+    world.ids |= invites_into(owner, world.ids["organisation"], world.ids["project"])
     world.ids["join"] = owner.post("/join-tokens", {"name": MARK})["id"]
     for role in ("owner", "other", "revoked"):
         page = http.post(
@@ -314,6 +321,15 @@ def made(hub: RunningHub, postgres: OwnDatabase, stack: ExitStack) -> World:
     world.ids["session"] = owner.get("/sessions")["sessions"][0]["id"]
     revoked.revoke_all()
     return world
+
+
+def invites_into(owner: Person, organisation: str, project: str) -> dict[str, str]:
+    """The ids of two new invitations: into the organisation, and into the project."""
+    found = {}
+    for kind, id in (("organisation", organisation), ("project", project)):
+        owner.post(f"/{kind}s/{id}/invites", {"role": "viewer"})
+        found[f"{kind} invite"] = owner.get(f"/{kind}s/{id}/invites")["invites"][0]["id"]
+    return found
 
 
 def organisation_of(owner: Person) -> tuple[str, str, str]:
@@ -342,6 +358,7 @@ def gets_in(answer: httpx.Response) -> bool:
 
 
 NOT_THERE = {
+    "POST /organisations/{organisation}/withdraw", "POST /projects/{project}/withdraw",
     "GET /sign-in/oidc", "GET /sign-in/oidc/callback", "GET /sign-out/oidc",
     "GET /wheels/{name}", "GET /welcome/{invitation}", "GET /assets/{digest}/{name}", "GET /graph/viewer/{name}", "GET /jobs/{id}/layers",
     "GET /jobs/{id}/report/{format}", "GET /jobs/{id}/artifact", "GET /jobs/{id}/log", "GET /api/hub/v1/jobs/{id}/profile",

@@ -77,10 +77,24 @@ def places(seeded: Any) -> dict[str, str]:
         "board": "/devices/bench-1",
         "adding": "/add-device",
         "account": "/account/",
+        "sign-in": "/sign-in",
+        "organisations": "/organisations/",
+        **_organisation(seeded),
+        "audit": "/audit",
         "definitions": "/definitions",
         "api": "/api/hub/v1/docs",
         "not found": "/jobs/jnothing/",
     }
+
+
+def _organisation(seeded: Any) -> dict[str, str]:
+    """The pages of an organisation and of a project, each with a member and an open invitation."""
+    seeded.api("POST", "organisations", json={"name": "acme", "owner": "admin@localhost"})
+    seeded.api("POST", "organisations/acme/projects", json={"name": "vision"})
+    for place in ("organisations/acme", "projects/acme.vision"):
+        seeded.api("POST", f"{place}/invites", json={"role": "viewer"})
+    seeded.api("PUT", "projects/acme.vision/members/admin@localhost", json={"role": "admin"})
+    return {"organisation": "/organisations/acme/", "project": "/projects/acme.vision/"}
 
 
 def _inferred(seeded: Any, value: float) -> str:

@@ -26,6 +26,8 @@ def account(ctx: click.Context, data: Path | None) -> None:
     dynolab hub account add ana@example.org
     dynolab hub account token ana@example.org --agent
     dynolab hub account password ana@example.org
+    dynolab hub account list
+    dynolab hub account close ana@example.org
     """  # noqa: D301 - click wants the backspace character itself
     ctx.obj = data or ctx.obj
 
@@ -83,6 +85,51 @@ def password(data: Path | None, email: str) -> None:
     text = click.prompt("Password", hide_input=True, confirmation_prompt=True) if asked else sys.stdin.readline()
     carried_out(data, partial(operate.set_password, email=email, password=text.rstrip("\r\n")))
     click.echo(f"{email} signs in with it: qai-hub configure, or POST /api/v1/users/auth/login/", err=True)
+
+
+@account.command("list")
+@click.pass_obj
+def listing(data: Path | None) -> None:
+    """Who has an account: address, good tokens, whether with a password, when last seen, and who runs the hub."""
+    from dynolab.hub import operate
+
+    found = carried_out(data, operate.find_accounts)
+    wide = max((len(one.email) for one in found), default=0)
+    for one in found:
+        runs, seen = "runs the hub" if one.is_admin else "", "never seen"
+        if one.seen_at is not None:
+            seen = f"seen {one.seen_at:%Y-%m-%d %H:%M} UTC"
+        words = _counted(one.tokens, "token"), "password" if one.has_password else "no password", seen, runs
+        click.echo(f"{one.email:<{wide}}  {', '.join(filter(None, words))}")
+
+
+@account.command("close")
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def close(data: Path | None, email: str, yes: bool) -> None:
+    """Take everything away that lets an account in, when somebody leaves: tokens, agents, browsers, password, memberships.
+
+    What it made stays. By OpenID Connect its person comes in again for as long as the provider lets them.
+    """
+    from dynolab.hub import operate
+
+    if not yes:
+        click.confirm(
+            f"Revoke all tokens of {email} (its agents stop), and take it out of all organisations?", abort=True
+        )
+    gone = carried_out(data, partial(operate.close_account, email=email))
+    counts = (
+        (gone.tokens, "token", "revoked"),
+        (gone.browsers, "browser", "signed out"),
+        (gone.memberships, "membership", "ended"),
+    )
+    told = ", ".join(f"{_counted(count, what)} {became}" for count, what, became in counts)
+    click.echo(f"{gone.email}: {told}", err=True)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def carried_out(data: Path | None, verb: Callable[[Hub], Awaitable[T]]) -> T:

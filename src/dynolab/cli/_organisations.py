@@ -9,6 +9,7 @@ import click
 
 from dynolab.cli._accounts import carried_out
 
+AS_HUB = -1
 ROLES = ("viewer", "member", "admin", "owner", "none")
 
 
@@ -61,27 +62,49 @@ def member(data: Path | None, place: str, email: str, role: str) -> None:
 
     given = partial(operate.set_member, account=operate.OPERATOR, email=email, role=None if role == "none" else role)
     carried_out(data, partial(given, project=place) if "." in place else partial(given, organisation=place))
+    became = f"no member of {place} any more" if role == "none" else f"{role} in {place}"
+    click.echo(f"{email} is {became}", err=True)
+
+
+class _Bound(click.ParamType[int]):
+    """A number, or ``default``, which is ``AS_HUB``: what the hub's settings say."""
+
+    name = "NUMBER|default"
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "default":
+            return AS_HUB
+        if not (str(value).isascii() and str(value).isdecimal()) or int(str(value)) > self.most:
+            self.fail(f"{value!r} is neither `default` nor a number from 0 to {self.most}", param, ctx)
+        return int(str(value))
 
 
 @organisation.command("quota")
 @click.argument("place")
-@click.option("--bytes", "most_bytes", type=click.IntRange(0), help="Of models, datasets and what jobs leave.")
-@click.option("--jobs", "most_jobs", type=click.IntRange(0), help="That wait or run at once.")
-@click.option("--minutes", "most_minutes", type=click.IntRange(0), help="For which jobs hold devices in a month (UTC).")
+@click.option("--bytes", "most_bytes", type=_Bound(2**63 - 1), help="Of models, datasets and what jobs leave.")
+@click.option("--jobs", "most_jobs", type=_Bound(2**31 - 1), help="That wait or run at once.")
+@click.option("--minutes", "most_minutes", type=_Bound(2**31 - 1), help="For which jobs hold devices in a month (UTC).")
 @click.pass_obj
 def quota(
     data: Path | None, place: str, most_bytes: int | None, most_jobs: int | None, most_minutes: int | None
 ) -> None:
-    """Bound PLACE: a project, as in acme.vision, or an account's personal space, by its e-mail address.
+    """Bound PLACE: a project, as in acme.vision, or an account's personal space, by its e-mail address; print what then holds.
 
-    What is left out is as the hub's settings say: DYNOLAB_QUOTA_BYTES, DYNOLAB_QUOTA_JOBS, DYNOLAB_QUOTA_MINUTES.
+    What is left out stays as it is; `default` is what the hub's settings say: DYNOLAB_QUOTA_BYTES, DYNOLAB_QUOTA_JOBS, DYNOLAB_QUOTA_MINUTES.
     """
     from dynolab.hub import operate
 
-    verb = partial(
-        operate.set_quota, place=place, most_bytes=most_bytes, most_jobs=most_jobs, most_minutes=most_minutes
-    )
-    carried_out(data, verb)
+    asked = {"most_bytes": most_bytes, "most_jobs": most_jobs, "most_minutes": most_minutes}
+    bounds = {name: None if value == AS_HUB else value for name, value in asked.items() if value is not None}
+    found = carried_out(data, partial(operate.set_quota, place=place, bounds=bounds))
+    click.echo(found.bounds.name)
+    used = str(found.bytes), str(found.jobs), f"{found.minutes:.1f}"
+    most = found.bounds.bytes, found.bounds.jobs, found.bounds.minutes
+    for what, count, bound in zip(("bytes", "jobs at once", "device minutes this month"), used, most, strict=True):
+        click.echo(f"  {what:<27}{count}{', no limit' if bound is None else f' of {bound}'}")
 
 
 @organisation.command("list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,8 +20,10 @@ from dynolab.hub.usecases.audit import note, note_command
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_members import set_member
 from dynolab.hub.usecases.change_organisation import account_of, create_organisation, create_project
+from dynolab.hub.usecases.close_account import close_account
+from dynolab.hub.usecases.find_account import find_accounts
 from dynolab.hub.usecases.find_organisations import find_one_project, find_organisations
-from dynolab.hub.usecases.quotas import Owner, set_bounds
+from dynolab.hub.usecases.quotas import Owner, Usage, set_bounds, usage_of
 from dynolab.hub.usecases.set_password import set_password
 
 __all__ = [
@@ -30,8 +32,10 @@ __all__ = [
     "add_token",
     "backup",
     "carry_out",
+    "close_account",
     "create_organisation",
     "create_project",
+    "find_accounts",
     "find_organisations",
     "restore",
     "set_member",
@@ -43,14 +47,15 @@ OPERATOR = Account(id=0, email="", name="", token_id="", is_admin=True)
 T = TypeVar("T")
 
 
-async def set_quota(hub: Hub, place: str, **bounds: int | None) -> None:
-    """Bound a project (by id or name) or an account's personal space (by address). Raises :class:`NotFound`."""
+async def set_quota(hub: Hub, place: str, bounds: Mapping[str, int | None]) -> Usage:
+    """Bound a project (by id or name) or an account's personal space (by address), as far as bounds are given; what then holds. Raises :class:`NotFound`."""
     if "@" in place:
         async with hub.database.single() as connection:
             owner = Owner(await account_of(connection, place))
     else:
         owner = Owner(OPERATOR.id, (await find_one_project(hub, OPERATOR, place)).id)
     await set_bounds(hub, owner, **bounds)
+    return await usage_of(hub, owner)
 
 
 def backup(settings: Settings, path: Path, progress: Progress, *, skip_missing: bool = False) -> Manifest:

@@ -11,6 +11,8 @@ from dynolab.hub.api.schemas import (
     Invite,
     InviteAsked,
     MemberAsked,
+    OpenInvite,
+    OpenInvites,
     Organisation,
     OrganisationAsked,
     Organisations,
@@ -28,6 +30,7 @@ from dynolab.hub.usecases.change_organisation import (
     delete_organisation,
     delete_project,
 )
+from dynolab.hub.usecases.find_member_links import find_member_links, withdraw_member_link
 from dynolab.hub.usecases.find_organisations import find_one_project, find_organisation, find_organisations
 from dynolab.hub.usecases.quotas import read_usage
 from dynolab.hub.usecases.sweep_retention import keep_for
@@ -86,6 +89,19 @@ async def invite(request: Request, hub: TheHub, account: Caller, organisation: s
     secret = secrets.token_urlsafe(20)
     await make_member_link(hub, account, asked.role, secret, organisation=organisation)
     return Invite(url=f"{request.app.state.base_url(request)}join/{secret}")
+
+
+@router.get("/organisations/{organisation}/invites")
+async def invites(hub: TheHub, account: Caller, organisation: str) -> OpenInvites:
+    """Links into the whole organisation that nobody has followed yet; for admins. Their addresses are shown when they are made, and never again."""
+    found = await find_member_links(hub, account, organisation=organisation)
+    return OpenInvites(invites=[OpenInvite.model_validate(one) for one in found])
+
+
+@router.delete("/organisations/{organisation}/invites/{invite}", status_code=204)
+async def withdraw_invite(hub: TheHub, account: Caller, organisation: str, invite: str) -> None:
+    """Take a link back: nobody becomes a member by it any more."""
+    await withdraw_member_link(hub, account, invite, organisation=organisation)
 
 
 @router.get("/projects")
@@ -164,3 +180,16 @@ async def invite_to_project(request: Request, hub: TheHub, account: Caller, proj
     secret = secrets.token_urlsafe(20)
     await make_member_link(hub, account, asked.role, secret, project=project)
     return Invite(url=f"{request.app.state.base_url(request)}join/{secret}")
+
+
+@router.get("/projects/{project}/invites")
+async def project_invites(hub: TheHub, account: Caller, project: str) -> OpenInvites:
+    """Links into this project that nobody has followed yet; for admins. Their addresses are shown when they are made, and never again."""
+    found = await find_member_links(hub, account, project=project)
+    return OpenInvites(invites=[OpenInvite.model_validate(one) for one in found])
+
+
+@router.delete("/projects/{project}/invites/{invite}", status_code=204)
+async def withdraw_project_invite(hub: TheHub, account: Caller, project: str, invite: str) -> None:
+    """Take a link back: nobody becomes a member by it any more."""
+    await withdraw_member_link(hub, account, invite, project=project)

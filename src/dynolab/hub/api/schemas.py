@@ -524,6 +524,21 @@ class Invite(Given):
     url: str = Field(description="Good for one account, once, for a week. Shown this once.")
 
 
+class OpenInvite(Given):
+    """A link that nobody has followed yet."""
+
+    id: str
+    role: RoleWord
+    made_by: str = Field(description="The address of who made it.")
+    expires_at: datetime
+
+
+class OpenInvites(Given):
+    """Links that nobody has followed yet, those that end first before."""
+
+    invites: list[OpenInvite]
+
+
 class JobChange(Asked):
     """What may be changed of a job; what is left out stays."""
 

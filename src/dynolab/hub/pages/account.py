@@ -20,10 +20,10 @@ from dynolab.hub.pages.flash import (
     redirect_with_flash,
     redirect_with_new_token,
 )
-from dynolab.hub.pages.organisations import read_days
 from dynolab.hub.pages.posted_forms import field_text, posted_form, raw_field_text, told_on
 from dynolab.hub.pages.redirects import redirect
 from dynolab.hub.pages.rendering import page
+from dynolab.hub.pages.retention import keep
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.check_password import PASSWORD_MOST
@@ -42,7 +42,6 @@ from dynolab.hub.usecases.rotate_token import rotate_token
 from dynolab.hub.usecases.scopes import SCOPES, strongest
 from dynolab.hub.usecases.set_password import PASSWORD_LEAST, change_password
 from dynolab.hub.usecases.sign_in import USED_EVERY, rotate_after
-from dynolab.hub.usecases.sweep_retention import keep_for
 
 
 async def show(request: Request) -> Response:
@@ -117,14 +116,6 @@ async def password(request: Request) -> Response:
     return redirect(request, "/account/?changed=password")
 
 
-@told_on(show)
-async def keep(request: Request) -> Response:
-    """``POST /account/retention`` with ``days``; empty: keep all."""
-    hub, account, form = await posted_form(request)
-    await keep_for(hub, account, read_days(field_text(form, "days")))
-    return redirect_with_flash(request, "/account/", Flash(Action.KEEP, 1))
-
-
 async def _page(request: Request, hub: Hub, account: Account) -> Response:
     made = read_new_token(request)
     tokens = await find_tokens(hub, account)
@@ -178,6 +169,6 @@ routes = [
     Route("/account/tokens/{id}/rotate", rotate, methods=["POST"]),
     Route("/account/sessions/{id}/end", end, methods=["POST"]),
     Route("/account/sessions/end-others", end_others, methods=["POST"]),
-    Route("/account/retention", keep, methods=["POST"]),
+    Route("/account/retention", told_on(show)(keep), methods=["POST"]),
     Route("/account/password", password, methods=["POST"]),
 ]

@@ -60,6 +60,7 @@ class Action(StrEnum):
     MADE = "made"
     NAME_MEMBER = "name-member"
     REMOVE_MEMBER = "remove-member"
+    UNINVITE = "uninvite"
     KEEP = "keep"
     PIN = "pin"
     UNPIN = "unpin"

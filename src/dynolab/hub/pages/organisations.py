@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dynolab.errors import SpecInvalid
 from dynolab.hub.pages.flash import (
     Action,
     Flash,
@@ -24,6 +23,7 @@ from dynolab.hub.pages.flash import (
 from dynolab.hub.pages.posted_forms import field_text, posted_form, told_on
 from dynolab.hub.pages.redirects import redirect, safe_path
 from dynolab.hub.pages.rendering import page
+from dynolab.hub.pages.retention import keep
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_members import (
@@ -39,10 +39,10 @@ from dynolab.hub.usecases.change_organisation import (
     delete_organisation,
     delete_project,
 )
+from dynolab.hub.usecases.find_member_links import find_member_links, withdraw_member_link
 from dynolab.hub.usecases.find_organisations import find_one_project, find_organisation, find_organisations
 from dynolab.hub.usecases.quotas import read_usage
 from dynolab.hub.usecases.read_session import choose_project
-from dynolab.hub.usecases.sweep_retention import keep_for
 
 PLACE, INVITE = "/organisations/", "invite"
 OF_PROJECT = ("viewer", "member", "admin")
@@ -64,7 +64,9 @@ async def show(request: Request) -> Response:
     hub, account = await current_account(request)
     found = await find_organisation(hub, account, request.path_params["organisation"])
     roles = OF_ORGANISATION if found.may_own else OF_PROJECT
-    shown = {"organisation": found, "roles": roles, "place": f"{PLACE}{found.name}/"}
+    shown: dict[str, Any] = {"organisation": found, "roles": roles, "place": f"{PLACE}{found.name}/"}
+    if found.may_manage:
+        shown["links"] = await find_member_links(hub, account, organisation=found.id)
     return await _page(request, "organisation.html.j2", account, **shown)
 
 
@@ -72,7 +74,9 @@ async def show_project(request: Request) -> Response:
     """``GET /projects/PROJECT/``."""
     hub, account = await current_account(request)
     found = await find_one_project(hub, account, request.path_params["project"])
-    shown = {"project": found, "roles": OF_PROJECT, "place": f"/projects/{found.full_name}/"}
+    shown: dict[str, Any] = {"project": found, "roles": OF_PROJECT, "place": f"/projects/{found.full_name}/"}
+    if found.may_manage:
+        shown["links"] = await find_member_links(hub, account, project=found.id)
     return await _page(request, "project.html.j2", account, usage=await read_usage(hub, account, found.id), **shown)
 
 
@@ -147,6 +151,15 @@ async def invite(request: Request) -> Response:
     return redirect_with_new_token(request, f"{place}#invite", NewToken(INVITE, secret))
 
 
+@told_on(show_place)
+async def withdraw(request: Request) -> Response:
+    """``POST .../withdraw`` with ``invitation``: its link opens nothing any more."""
+    hub, account, form = await posted_form(request)
+    where, place = await _where(request, hub, account)
+    await withdraw_member_link(hub, account, field_text(form, "invitation"), **where)
+    return redirect_with_flash(request, place, Flash(Action.UNINVITE, 1))
+
+
 async def _where(request: Request, hub: Hub, account: Account) -> tuple[dict[str, str], str]:
     """What the address is about, as use cases take it, and its page."""
     if "project" in request.path_params:
@@ -154,24 +167,6 @@ async def _where(request: Request, hub: Hub, account: Account) -> tuple[dict[str
         return {"project": found.id}, f"/projects/{found.full_name}/"
     of = await find_organisation(hub, account, request.path_params["organisation"])
     return {"organisation": of.id}, f"{PLACE}{of.name}/"
-
-
-@told_on(show_project)
-async def keep(request: Request) -> Response:
-    """``POST /projects/PROJECT/retention`` with ``days``; empty: keep all."""
-    hub, account, form = await posted_form(request)
-    found = await find_one_project(hub, account, request.path_params["project"])
-    await keep_for(hub, account, read_days(field_text(form, "days")), project_named=found.id)
-    return redirect_with_flash(request, f"/projects/{found.full_name}/", Flash(Action.KEEP, 1))
-
-
-def read_days(text: str) -> int | None:
-    """A number of days; None: none. Raises :class:`SpecInvalid`."""
-    if not text:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 6):
-        raise SpecInvalid(f"{text[:40]!r} is no number of days", hint="leave it empty to keep all until it is deleted")
-    return int(text)
 
 
 async def choose(request: Request) -> Response:
@@ -207,11 +202,13 @@ routes = [
     Route("/organisations/{organisation}/projects", make_project, methods=["POST"]),
     Route("/organisations/{organisation}/members", members, methods=["POST"]),
     Route("/organisations/{organisation}/invite", invite, methods=["POST"]),
+    Route("/organisations/{organisation}/withdraw", withdraw, methods=["POST"]),
     Route("/organisations/{organisation}/delete", end, methods=["POST"]),
     Route("/projects/{project}/", show_project),
     Route("/projects/{project}/members", members, methods=["POST"]),
     Route("/projects/{project}/invite", invite, methods=["POST"]),
-    Route("/projects/{project}/retention", keep, methods=["POST"]),
+    Route("/projects/{project}/withdraw", withdraw, methods=["POST"]),
+    Route("/projects/{project}/retention", told_on(show_project)(keep), methods=["POST"]),
     Route("/projects/{project}/delete", end_project, methods=["POST"]),
     Route("/choose-project", choose, methods=["POST"]),
     Route("/join/{invitation}", ask_to_join),

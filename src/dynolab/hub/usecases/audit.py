@@ -24,7 +24,7 @@ from dynolab.hub.usecases.rate_limit import RateLimit
 OPERATOR, ITSELF = "operator", "hub"
 """Who did what a command or the hub itself does; people go by their e-mail addresses."""
 VERBS = (
-    "account.make", "account.link", "account.admin", "account.password",
+    "account.make", "account.link", "account.admin", "account.password", "account.close",
     "session.open", "session.end", "session.end-others",
     "token.make", "token.rotate", "token.revoke", "token.use",
     "join-token.make", "join-token.use",
@@ -32,7 +32,7 @@ VERBS = (
     "model.share", "model.unshare", "model.delete", "model.rename", "model.download",
     "dataset.share", "dataset.unshare", "dataset.delete", "dataset.rename", "dataset.download",
     "artifact.download", "log.download",
-    "organisation.make", "organisation.delete", "project.make", "project.delete", "member.change", "member.invite", "member.join",
+    "organisation.make", "organisation.delete", "project.make", "project.delete", "member.change", "member.invite", "member.uninvite", "member.join",
     "retention.change", "quota.change", "job.pin",
     "hub.upgrade", "hub.backup", "hub.restore", "hub.check",
     "pool.change", "trust.add", "trust.remove", "device.quarantine", "device.release", "device.health",

@@ -37,7 +37,9 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class _Where:
+class Where:
+    """A whole organisation, or a project of it (``project_id``), by ids and by the ``name`` that people know."""
+
     organisation_id: str
     project_id: str | None
     name: str
@@ -47,6 +49,7 @@ class _Where:
         return {"organisation_id": self.organisation_id, "project_id": self.project_id}
 
     def of(self, table: Any) -> Any:
+        """The rows of members, or of links, that are of exactly this."""
         here = table.c.project_id.is_(None) if self.project_id is None else table.c.project_id == self.project_id
         return and_(table.c.organisation_id == self.organisation_id, here)
 
@@ -64,7 +67,7 @@ async def set_member(
     check_whole(account)
     becomes = None if role is None else checked_role(role, of_project=bool(project))
     async with hub.database.begin() as connection:
-        where = await _where(connection, account, organisation, project, Verb.SEE)
+        where = await where_named(connection, account, organisation, project, Verb.SEE)
         account_id = await account_of(connection, email)
         mine = member.c.account_id == account_id, where.of(member)
         before = await connection.scalar(select(member.c.role).where(*mine).with_for_update())
@@ -79,7 +82,7 @@ async def set_member(
             await withdraw_jobs(hub, connection, job.c.account_id == account_id)
 
 
-async def _put(connection: AsyncConnection, where: _Where, account_id: int, becomes: Role | None) -> None:
+async def _put(connection: AsyncConnection, where: Where, account_id: int, becomes: Role | None) -> None:
     mine = member.c.account_id == account_id, where.of(member)
     if becomes is None:
         await connection.execute(delete(member).where(*mine))
@@ -97,7 +100,7 @@ async def _put(connection: AsyncConnection, where: _Where, account_id: int, beco
 async def _check_name(
     connection: AsyncConnection,
     account: Account,
-    where: _Where,
+    where: Where,
     named: Role | None,
     becomes: Role | None,
     *,
@@ -123,7 +126,7 @@ async def make_member_link(
     check_whole(account)
     wanted = checked_role(role, of_project=True)
     async with hub.database.begin() as connection:
-        where = await _where(connection, account, organisation, project, Verb.MANAGE)
+        where = await where_named(connection, account, organisation, project, Verb.MANAGE)
         await connection.execute(delete(member_link).where(member_link.c.expires_at < func.now()))
         values = {**where.columns, "role": wanted.word, "digest": digest(secret), "made_by": account.id}
         await connection.execute(insert(member_link).values(**values, expires_at=func.now() + LINK_LIFE))
@@ -143,7 +146,7 @@ async def follow_member_link(hub: Hub, account: Account, secret: str) -> Joined:
     check_whole(account)
     async with hub.database.begin() as connection:
         row = await _link(connection, secret, take=True)
-        where = _Where(row.organisation_id, row.project_id, row.full_name or row.organisation_name)
+        where = Where(row.organisation_id, row.project_id, row.full_name or row.organisation_name)
         mine = member.c.account_id == account.id, where.of(member)
         before = ROLES.get(await connection.scalar(select(member.c.role).where(*mine).with_for_update()) or "")
         if before is None or before < ROLES[row.role]:
@@ -174,14 +177,15 @@ def _joined(row: Row[Any]) -> Joined:
     return Joined(row.organisation_name, row.full_name if row.project_id else None, row.role)
 
 
-async def _where(
+async def where_named(
     connection: AsyncConnection, account: Account, organisation_named: str, project_named: str, verb: Verb
-) -> _Where:
+) -> Where:
+    """What is named, if the account may do this there. Raises :class:`NotFound` and :class:`Forbidden`."""
     if project_named:
         row = await project_row(connection, account, project_named, verb)
-        return _Where(row.organisation_id, row.id, row.full_name)
+        return Where(row.organisation_id, row.id, row.full_name)
     row = await organisation_row(connection, account, organisation_named, verb)
-    return _Where(row.id, None, row.name)
+    return Where(row.id, None, row.name)
 
 
 def checked_role(word: str, *, of_project: bool) -> Role:

@@ -159,7 +159,11 @@ class Usage:
 
 async def read_usage(hub: Hub, account: Account, in_project: str | None = None) -> Usage:
     """Of the account's personal space, or of a project, which it has to be allowed to see."""
-    owner = Owner(account.id, in_project)
+    return await usage_of(hub, Owner(account.id, in_project))
+
+
+async def usage_of(hub: Hub, owner: Owner) -> Usage:
+    """Of a place, whoever asks."""
     async with hub.database.begin() as connection:
         bounds = await _bounds(hub, connection, owner)
         used_bytes, of_jobs = await _bytes(connection, owner), await _bytes_of_jobs(connection, owner)
@@ -231,7 +235,9 @@ async def owner_of_upload(connection: AsyncConnection, upload_id: str) -> Owner 
 
 
 async def set_bounds(hub: Hub, owner: Owner, **values: int | None) -> None:
-    """Set ``most_bytes``, ``most_jobs`` and ``most_minutes``; None: as the hub's settings say."""
+    """Set of ``most_bytes``, ``most_jobs`` and ``most_minutes`` those that are given; None: as the hub's settings say."""
+    if not values:
+        return
     table, id = (accounts, owner.account_id) if owner.in_project is None else (project, owner.in_project)
     async with hub.database.begin() as connection:
         await connection.execute(update(table).where(table.c.id == id).values(values))

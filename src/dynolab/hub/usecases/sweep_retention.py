@@ -6,6 +6,7 @@ Datasets of that age go, but for permanent ones. What is pinned or shared stays,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,33 @@ from dynolab.hub.usecases.quotas import LIVE, Owner
 from dynolab.hub.usecases.store_file import COLUMNS
 
 BATCH = 100
+LOST_MOST = 1000
+"""What goes is counted up to here: to say that much is lost needs no more."""
 DAYS_MOST = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a retention takes away: jobs whose results go, and datasets; ``LOST_MOST`` is as many or more."""
+
+    jobs: int
+    datasets: int
+
+
+async def lost_with(hub: Hub, account: Account, days: int, *, project_named: str = "") -> Lost:
+    """What would go within the hour if things were kept for so many days. Raises what :func:`keep_for` does."""
+    check_whole(account)
+    _check_days(days)
+    async with hub.database.begin() as connection:
+        owner, age = Owner(account.id), timedelta(days=days)
+        if project_named:
+            row = await project_row(connection, account, project_named, Verb.MANAGE)
+            owner = Owner(account.id, row.id)
+        counts = []
+        for table, old in ((job, _old_jobs(owner, age)), (dataset, _old_datasets(owner, age))):
+            some = select(table.c.id).where(*old).limit(LOST_MOST).subquery()
+            counts.append(int(await connection.scalar(select(func.count()).select_from(some)) or 0))
+    return Lost(*counts)
 
 
 async def keep_for(hub: Hub, account: Account, days: int | None, *, project_named: str = "") -> None:
@@ -34,10 +61,7 @@ async def keep_for(hub: Hub, account: Account, days: int | None, *, project_name
     Raises :class:`NotFound` and :class:`Forbidden` for a project, and :class:`SpecInvalid` for a number that is none of days.
     """
     check_whole(account)
-    if days is not None and not 1 <= days <= DAYS_MOST:
-        raise SpecInvalid(
-            f"{days} days: 1 to {DAYS_MOST} are taken", hint="leave it empty to keep all until it is deleted"
-        )
+    _check_days(days)
     async with hub.database.begin() as connection:
         if not project_named:
             await connection.execute(update(accounts).where(accounts.c.id == account.id).values(kept_days=days))
@@ -46,6 +70,13 @@ async def keep_for(hub: Hub, account: Account, days: int | None, *, project_name
         row = await project_row(connection, account, project_named, Verb.MANAGE)
         await connection.execute(update(project).where(project.c.id == row.id).values(kept_days=days))
         await note(connection, "retention.change", "project", row.id, details={"days": days or "for ever"})
+
+
+def _check_days(days: int | None) -> None:
+    if days is not None and not 1 <= days <= DAYS_MOST:
+        raise SpecInvalid(
+            f"{days} days: 1 to {DAYS_MOST} are taken", hint="leave it empty to keep all until it is deleted"
+        )
 
 
 async def sweep_retention(hub: Hub) -> None:
@@ -64,12 +95,14 @@ def _shared(table: Table) -> ColumnElement[bool]:
     return exists().where(share.c.target_id == table.c.id)
 
 
-async def _jobs(hub: Hub, owner: Owner, age: timedelta) -> None:
+def _old_jobs(owner: Owner, age: timedelta) -> list[ColumnElement[bool]]:
     before = func.now() - age
     old = job.c.created_at < before, job.c.finished_at < before, job.c.state.not_in(LIVE), job.c.cleared_at.is_(None)
-    chosen = select(job.c.id, job.c.result_blob_id, job.c.artifact_blob_id).where(
-        owner.of(job), *old, ~job.c.is_pinned, ~_shared(job)
-    )
+    return [owner.of(job), *old, ~job.c.is_pinned, ~_shared(job)]
+
+
+async def _jobs(hub: Hub, owner: Owner, age: timedelta) -> None:
+    chosen = select(job.c.id, job.c.result_blob_id, job.c.artifact_blob_id).where(*_old_jobs(owner, age))
     locked = chosen.order_by(job.c.created_at, job.c.id).limit(BATCH).with_for_update(of=job, skip_locked=True)
     while True:
         async with hub.database.begin() as connection:
@@ -95,12 +128,16 @@ async def _cleared(connection: AsyncConnection, ids: list[str]) -> set[str | Non
     return found
 
 
-async def _datasets(hub: Hub, owner: Owner, age: timedelta) -> None:
-    """They are past their end from now on: the sweep of files takes those away, once no job that is not over uses them."""
+def _old_datasets(owner: Owner, age: timedelta) -> list[ColumnElement[bool]]:
     old = dataset.c.created_at < func.now() - age, dataset.c.expires_at > func.now(), dataset.c.deleted_at.is_(None)
     pinned = exists().where(
         job.c.is_pinned, (job.c.dataset_id == dataset.c.id) | (job.c.output_dataset_id == dataset.c.id)
     )
+    return [owner.of(dataset), *old, ~_shared(dataset), ~pinned]
+
+
+async def _datasets(hub: Hub, owner: Owner, age: timedelta) -> None:
+    """They are past their end from now on: the sweep of files takes those away, once no job that is not over uses them."""
     async with hub.database.begin() as connection:
-        ended = update(dataset).where(owner.of(dataset), *old, ~_shared(dataset), ~pinned).values(expires_at=func.now())
+        ended = update(dataset).where(*_old_datasets(owner, age)).values(expires_at=func.now())
         await connection.execute(ended)

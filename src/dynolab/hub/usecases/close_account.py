@@ -1,0 +1,81 @@
+"""Somebody leaves: an account loses all that opens a door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dynolab.errors import Conflict, NotFound
+from dynolab.hub.store.tables import account as accounts
+from dynolab.hub.store.tables import invitation, job, join_token, member, member_link, organisation, session, token
+from dynolab.hub.usecases.addresses import account_at
+from dynolab.hub.usecases.audit import note
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.policy import Role
+from dynolab.hub.usecases.revoke_token import tell_revoked
+from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How many of each an account lost."""
+
+    email: str
+    tokens: int
+    browsers: int
+    memberships: int
+
+
+async def close_account(hub: Hub, email: str) -> Closed:
+    """Revoke its tokens (its agents' too), sign its browsers out, and take its password, memberships and rights to run the hub away.
+
+    Links and join tokens that it handed out end as well. What it made stays. Who may still sign in by the provider, may come again. It is for whoever runs the hub. Raises :class:`NotFound`, and :class:`Conflict` for an organisation's only
+    owner and for the last who runs the hub.
+    """
+    async with hub.database.begin() as connection:
+        found = await account_at(connection, email)
+        if found is None:
+            raise NotFound(f"there is no account {email[:254]!r}", hint="`dynolab hub account list` names them")
+        await _check_replaced(connection, found.id, found.email)
+        good = token.c.account_id == found.id, token.c.revoked_at.is_(None)
+        revoked = update(token).where(*good).values(revoked_at=func.now()).returning(token.c.id)
+        tokens = list((await connection.execute(revoked)).scalars())
+        for token_id in tokens:
+            await tell_revoked(connection, token_id)
+        for opens in (invitation.c.account_id, join_token.c.account_id, member_link.c.made_by):
+            await connection.execute(delete(opens.table).where(opens == found.id))
+        browsers, memberships = [await _gone(connection, one, found.id) for one in (session, member)]
+        nothing = {"password_hash": None, "is_admin": False}
+        await connection.execute(update(accounts).where(accounts.c.id == found.id).values(nothing))
+        closed = Closed(found.email, len(tokens), browsers, memberships)
+        told = {"email": closed.email, "tokens": closed.tokens, "browsers": browsers, "memberships": memberships}
+        await note(connection, "account.close", "account", found.id, details=told)
+        await withdraw_jobs(hub, connection, job.c.account_id == found.id)
+    hub.signed_in.clear()
+    return closed
+
+
+async def _gone(connection: AsyncConnection, table: Table, account_id: int) -> int:
+    gone = delete(table).where(table.c.account_id == account_id).returning(table.c.id)
+    return len((await connection.execute(gone)).all())
+
+
+async def _check_replaced(connection: AsyncConnection, account_id: int, email: str) -> None:
+    """Raises :class:`Conflict` where something would be left to nobody."""
+    of = member.c.organisation_id == organisation.c.id, member.c.project_id.is_(None), member.c.role == Role.OWNER.word
+    mine = select(member.c.id).where(*of, member.c.account_id == account_id).exists()
+    others = select(member.c.id).where(*of, member.c.account_id != account_id).exists()
+    alone = select(organisation.c.name).where(mine, ~others).order_by(organisation.c.name)
+    if names := list((await connection.execute(alone)).scalars()):
+        raise Conflict(
+            f"{email} is the only owner of {', '.join(names)}",
+            hint="`dynolab hub organisation member NAME EMAIL owner` makes another one first",
+        )
+    admins = select(accounts.c.id).where(accounts.c.is_admin, accounts.c.id != account_id).limit(1)
+    is_one = await connection.scalar(select(accounts.c.is_admin).where(accounts.c.id == account_id))
+    if is_one and await connection.scalar(admins) is None:
+        raise Conflict(
+            f"{email} is the only one who runs the hub", hint="`dynolab hub account add --admin` makes another"
+        )
