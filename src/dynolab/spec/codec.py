@@ -25,21 +25,49 @@ def encode(value: object, where: str = "document") -> Any:
     Raises :class:`Bug`, naming the place, for what JSON cannot say: another type, or a float that is not finite (what
     was not measured is None, with a reason).
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encode(getattr(value, field.name), f"{where}.{field.name}") for field in fields(value)}
-    if isinstance(value, Enum):
-        return encode(value.value, where)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(encode(key, where)): encode(item, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [encode(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, float) and not isfinite(value):
-        raise Bug(f"{where}: {value} has no place in a document")
-    if value is None or isinstance(value, str | int | float):
+    try:
+        return _encoded(value)
+    except _Misfit as misfit:
+        raise Bug(f"{where}{''.join(reversed(misfit.path))}: {misfit.told} has no place in a document") from None
+
+
+def _encoded(value: Any) -> Any:
+    kind: Any = type(value)
+    if value is None or kind in _AS_THEY_ARE:
         return value
-    raise Bug(f"{where}: {_short(value)} ({type(value).__name__}) has no place in a document")
+    if issubclass(kind, list | tuple):
+        return [_at(item, "[", index, "]") for index, item in enumerate(value)]
+    if (names := _names(kind)) is not None:
+        return {name: _at(getattr(value, name), ".", name) for name in names}
+    if issubclass(kind, Enum):
+        return _encoded(value.value)
+    if issubclass(kind, Path):
+        return str(value)
+    if issubclass(kind, Mapping):
+        return {str(_encoded(key)): _at(item, ".", key) for key, item in value.items()}
+    if issubclass(kind, float) and not isfinite(value):
+        raise _Misfit(str(value))
+    if issubclass(kind, str | int | float):
+        return value
+    raise _Misfit(f"{_short(value)} ({kind.__name__})")
+
+
+_AS_THEY_ARE = frozenset((str, int, bool))
+
+
+def _at(value: Any, *place: object) -> Any:
+    """A part encoded; where it does not fit, its place is told."""
+    try:
+        return _encoded(value)
+    except _Misfit as misfit:
+        misfit.path.append("".join(map(str, place)))
+        raise
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass; None: it is none."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 def decode(kind: type[T], document: object, where: str = "document") -> T:

@@ -11,10 +11,14 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dynolab.errors import Bug, SpecInvalid
 from dynolab.spec.measurements import ComputeUnit
 from dynolab.spec.option_grammar import Given, Kind, KnownOption, OptionTable, OptionValue
+
+PARSED_MOST = 128
+"""Texts of which it is remembered what they ask for: a job's is looked at some times while it is submitted, and many jobs' are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +310,7 @@ def check_groups(options: Options, runtimes: Collection[str]) -> None:
 # ---- text to options, and back ----------------------------------------------------------------------------------------
 
 
+@lru_cache(PARSED_MOST)
 def parse(text: str) -> Options:
     """The options that ``text`` asks for; what it leaves out has dynolab's default. Raises as :meth:`OptionTable.parse` does."""
     given = TABLE.parse(text)

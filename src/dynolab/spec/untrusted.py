@@ -168,7 +168,7 @@ def load_document(content: bytes) -> Any:
     if content.count(b"[") + content.count(b"{") > CONTAINERS_MAX:
         raise ValueError(f"more than {CONTAINERS_MAX} lists and objects")
     try:
-        document = json.loads(content, parse_int=_whole, parse_float=_finite, parse_constant=_refused)
+        document = _DECODER.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
     except RecursionError as error:
         raise ValueError(f"nested more than {NESTING_MAX} deep") from error
     _check_depth(document)
@@ -192,14 +192,13 @@ def _printable(document: Any) -> Any:
 
 
 def _check_depth(document: Any) -> None:
-    level = [document]
+    level = [document] if isinstance(document, _CONTAINERS) else []
     for _ in range(NESTING_MAX):
         level = [
             child
             for node in level
-            if isinstance(node, dict | list)
             for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
+            if isinstance(child, _CONTAINERS)
         ]
         if not level:
             return
@@ -222,6 +221,10 @@ def _finite(text: str) -> float:
 
 def _refused(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_finite, parse_constant=_refused)
+_CONTAINERS = dict, list
 
 
 def relative_path(text: str) -> PurePosixPath:
