@@ -25,7 +25,7 @@ MOST_BYTES = 1 << 17
 """Of a message."""
 START_WITHIN_S = 60.0
 used_s = 0.0
-"""CPU time of all forked processes that have ended, and of those that they waited for: no parent of theirs counts it here."""
+"""CPU time of all forked processes that have ended, and of those that they waited for: until the server ends no child of ours has used it."""
 _server: Server | None = None
 
 
@@ -129,10 +129,10 @@ def fork(arguments: list[str], environment: Mapping[str, str]) -> Forked | None:
 
 def close() -> None:
     """End the server, if there is one."""
-    global _server
+    global _server, used_s
     if _server is not None:
         _server.close()
-        _server = None
+        _server, used_s = None, 0.0
 
 
 def _heeded(environment: Mapping[str, str]) -> dict[str, str]:
