@@ -16,7 +16,6 @@ pytest.importorskip("pgqueuer")
 pytest.importorskip("onnxruntime")
 
 from dynolab.client.client import Client, Device
-from dynolab.client.settings import ClientConfig
 from dynolab.connections.base import connect, this_machine
 from dynolab.jobs._datasets import h5
 from dynolab.jobs.base import Context
@@ -26,26 +25,13 @@ from dynolab.measure.device import Device as Executor
 from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.testing.clocks import WallClock, compiler
 from dynolab.testing.models import onnx_net
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
 from .test_reached_devices import LEAST, agent, attempts, boards, until
 
 SHORT = "--repeats 1 --max_profiler_iterations 20"
-
-
-@pytest.fixture(scope="module")
-def lone_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def user(lone_hub: RunningHub) -> Iterator[Client]:
-    found = Client(ClientConfig(lone_hub.token, lone_hub.url, verbose=False))
-    yield found
-    found.close()
 
 
 # ---- two boards of one agent -----------------------------------------------------------------------------------------
@@ -65,31 +51,31 @@ def two_boards(tmp_path: Path) -> Iterator[tuple[Sshd, Sshd]]:
 
 
 def test_one_agent_serves_two_boards_at_once_and_goes_on_with_one_when_the_other_is_pulled(
-    lone_hub: RunningHub, user: Client, two_boards: tuple[Sshd, Sshd], tmp_path: Path
+    hub: RunningHub, client: Client, two_boards: tuple[Sshd, Sshd], tmp_path: Path
 ) -> None:
     one, two = two_boards
     net = onnx_net(tmp_path / "net.onnx")
-    before = {board["id"] for board in boards(lone_hub)}
+    before = {board["id"] for board in boards(hub)}
 
     def served() -> list[dict[str, Any]]:
-        return [board for board in boards(lone_hub) if board["id"] not in before]
+        return [board for board in boards(hub) if board["id"] not in before]
 
     with one.as_home():
         addresses = ["--device", one.address, "--device", two.be_known_to(one, "two")]
-        with agent(lone_hub, tmp_path / "state", *addresses, "--runtimes", "onnxruntime"):
+        with agent(hub, tmp_path / "state", *addresses, "--runtimes", "onnxruntime"):
             until(lambda: len(served()) == 2, "two boards", within_s=240)
-            model = user.upload_model(net)
+            model = client.upload_model(net)
             (name,) = {board["name"] for board in served()}
-            jobs = [user.submit_profile_job(model, Device(name), options="--repeats 1") for _ in range(2)]
+            jobs = [client.submit_profile_job(model, Device(name), options="--repeats 1") for _ in range(2)]
             until(lambda: all(measures(board) for board in two_boards), "work on both at once")
             two.close()  # its cable is pulled
-            later = [user.submit_profile_job(model, Device(name), options=LEAST) for _ in range(2)]
+            later = [client.submit_profile_job(model, Device(name), options=LEAST) for _ in range(2)]
             for job in later:
                 assert job.wait().success, job.log()
             two.open()
             for job in jobs:
                 assert job.wait().success, job.log()
-    ran_on = {one["device_id"] for job in (*jobs, *later) for one in attempts(lone_hub, job.job_id)}
+    ran_on = {one["device_id"] for job in (*jobs, *later) for one in attempts(hub, job.job_id)}
     assert len(ran_on) == 2
     for board in two_boards:
         until(lambda board=board: not board.processes(), "quiet boards")
@@ -104,16 +90,16 @@ def measures(board: Sshd) -> bool:
 
 
 def test_numbers_of_an_inference_job_by_address_are_those_of_this_machine(
-    lone_hub: RunningHub, user: Client, ssh_device: Sshd, tmp_path: Path
+    hub: RunningHub, client: Client, ssh_device: Sshd, tmp_path: Path
 ) -> None:
     net = onnx_net(tmp_path / "net.onnx")
     batches = {"x": [np.random.default_rng(seed).random((1, 3, 16, 16), dtype=np.float32) for seed in range(3)]}
     with (
         ssh_device.as_home(),
-        agent(lone_hub, tmp_path / "state", "--device", ssh_device.address, "--name", "by address"),
+        agent(hub, tmp_path / "state", "--device", ssh_device.address, "--name", "by address"),
     ):
-        until(lambda: user.get_devices("by address"), "device", within_s=240)
-        job = user.submit_inference_job(user.upload_model(net), Device("by address"), batches)
+        until(lambda: client.get_devices("by address"), "device", within_s=240)
+        job = client.submit_inference_job(client.upload_model(net), Device("by address"), batches)
         assert job.wait().success, job.log()
         there = job.download_output_data()
     h5.write(tmp_path / "in.h5", batches)

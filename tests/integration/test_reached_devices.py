@@ -15,11 +15,10 @@ import httpx
 import pytest
 
 from dynolab.client.client import Client, Device
-from dynolab.client.settings import ClientConfig
 from dynolab.testing import known_runtimes
 from dynolab.testing.commands import command
 from dynolab.testing.models import onnx_net
-from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.running_hub import RunningHub
 
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
@@ -32,20 +31,6 @@ LEAST = "--repeats 1 --max_profiler_iterations 1"
 def board() -> Iterator[Sshd]:
     with present("sshd", sshd()) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def lone_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """A hub without an agent of its own."""
-    with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def user(lone_hub: RunningHub) -> Iterator[Client]:
-    found = Client(ClientConfig(lone_hub.token, lone_hub.url, verbose=False))
-    yield found
-    found.close()
 
 
 @contextmanager
@@ -76,19 +61,19 @@ def until(holds: Callable[[], object], what: str, within_s: float = 120) -> None
 
 
 def test_a_board_is_a_device_of_the_hub_and_measures_for_it(
-    lone_hub: RunningHub, user: Client, board: Sshd, tmp_path: Path
+    hub: RunningHub, client: Client, board: Sshd, tmp_path: Path
 ) -> None:
-    with serving(lone_hub, tmp_path / "state", board, "--name", "the board", "--runtimes", "onnxruntime"):
-        until(lambda: user.get_devices("the board"), "device")
-        (found,) = user.get_devices("the board")
+    with serving(hub, tmp_path / "state", board, "--name", "the board", "--runtimes", "onnxruntime"):
+        until(lambda: client.get_devices("the board"), "device")
+        (found,) = client.get_devices("the board")
         assert "framework:onnx" in found.attributes
         assert "framework:tflite" not in found.attributes, "it was not asked for"
-        job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("the board"), options=LEAST)
+        job = client.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("the board"), options=LEAST)
         profile = job.measured()
         assert profile.inference.time is not None
         assert not [stage for stage in profile.stages if stage.time is None and stage.reason is None]
         board.close()  # it is switched off
-        lost = user.submit_profile_job(onnx_net(tmp_path / "again.onnx"), Device("the board"), options=LEAST)
+        lost = client.submit_profile_job(onnx_net(tmp_path / "again.onnx"), Device("the board"), options=LEAST)
         board.open()
         assert lost.wait().success, lost.log()
     assert board.processes() == []
@@ -106,36 +91,36 @@ def boards(hub: RunningHub) -> list[dict[str, Any]]:
 
 
 def test_an_agent_waits_for_a_person_at_its_board_and_its_page_says_so(
-    lone_hub: RunningHub, user: Client, board: Sshd, tmp_path: Path
+    hub: RunningHub, client: Client, board: Sshd, tmp_path: Path
 ) -> None:
-    with serving(lone_hub, tmp_path / "state", board, "--name", "shared", "--runtimes", "onnxruntime"):
-        until(lambda: any(one.name == "shared" for one in user.get_devices()), "device")
+    with serving(hub, tmp_path / "state", board, "--name", "shared", "--runtimes", "onnxruntime"):
+        until(lambda: any(one.name == "shared" for one in client.get_devices()), "device")
         with holding(board.address, "profile of a person's model"):
-            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("shared"), options=LEAST)
+            job = client.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("shared"), options=LEAST)
 
             def told() -> bool:
-                return any("by" in (one["why"]) and "person's" in one["why"] for one in boards(lone_hub))
+                return any("by" in (one["why"]) and "person's" in one["why"] for one in boards(hub))
 
             until(told, "word of the person on the board's page")
             assert not job.get_status().finished
         assert job.wait().success, job.log()
-    *busy, last = attempts(lone_hub, job.job_id)
+    *busy, last = attempts(hub, job.job_id)
     assert [one["failure"]["code"] for one in busy] == ["DeviceBusy"], "it was not tried in vain again and again"
     assert last["state"] == "done"
     assert board.processes() == []
 
 
 def test_an_agent_waits_for_a_person_at_its_own_machine(
-    lone_hub: RunningHub, user: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: RunningHub, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DYNOLAB_LOCKS", str(tmp_path / "locks"))
-    with agent(lone_hub, tmp_path / "state", "--name", "a desk"):
+    with agent(hub, tmp_path / "state", "--name", "a desk"):
         with holding("", "profile of a person's model"):
-            until(lambda: any("person's" in one["why"] for one in boards(lone_hub)), "word of the person")
-            job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("a desk"), options=LEAST)
+            until(lambda: any("person's" in one["why"] for one in boards(hub)), "word of the person")
+            job = client.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("a desk"), options=LEAST)
             assert not job.get_status().finished
         assert job.wait().success, job.log()
-    assert [one["state"] for one in attempts(lone_hub, job.job_id)] == ["done"]
+    assert [one["state"] for one in attempts(hub, job.job_id)] == ["done"]
 
 
 def test_the_devices_command_tells_what_it_finds(board: Sshd) -> None:
