@@ -145,15 +145,20 @@ def test_the_command_line_works_in_a_project(two: Team, dynolab: Run) -> None:
     assert member.get(f"/models/{job['model_id']}")["project"] == audio
     other = json.loads(dynolab(member, *submit, DYNOLAB_PROJECT=two.project).out)
     assert other["project"] == two.project
-    listed = dynolab(member, "jobs").out
-    assert "Project" in listed.splitlines()[0]
-    assert audio in listed
-    assert dynolab(member, "jobs", "--project", "", DYNOLAB_PROJECT=audio).out == listed
-    within = dynolab(member, "jobs", "--project", audio).out
-    assert job["id"] in within
-    assert other["id"] not in within
-    assert "Project" not in within.splitlines()[0]
-    assert dynolab(member, "jobs", DYNOLAB_PROJECT=audio).out == within
+
+    def listed(*arguments: str, **environment: str) -> tuple[str, list[str]]:
+        """The titles, and the jobs' ids."""
+        titles, *rows = dynolab(member, "jobs", *arguments, **environment).out.splitlines()
+        return titles, [row.split()[0] for row in rows]
+
+    everywhere, within = listed(), listed("--project", audio)
+    assert "Project" in everywhere[0]
+    assert everywhere[1] == [other["id"], job["id"]]
+    assert "Project" not in within[0]
+    assert within[1] == [job["id"]]
+    assert listed("--project", "", DYNOLAB_PROJECT=audio) == everywhere
+    assert listed(DYNOLAB_PROJECT=audio) == within
+    assert audio in dynolab(member, "jobs").out
     assert f"no job in {audio} is failed" in dynolab(member, "jobs", "--project", audio, "--state", "failed").out
 
 

@@ -31,7 +31,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         _hub.print_json({**me, "project": within, "url": client.config.api_url, "file": place and str(place)})
         return
-    click.echo(f"{me['token_id']} of {me['email']} at {client.config.api_url}")
+    click.echo(f"token {me['token_id']} of {me['email']} at {client.config.api_url}")
     click.echo(f"works in: {f'the project {within} alone' if within else 'all that the account may see'}")
     click.echo(f"ends: {_instant(me['expires_at']) if me['expires_at'] else 'never'}")
     click.echo(f"kept in: {place or 'the environment (DYNOLAB_HUB_TOKEN)'}")
@@ -40,7 +40,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @command.command("rotate")
 @click.option(
     "--days",
-    type=click.FloatRange(0),
+    type=click.FloatRange(0, 36_500),
     help="How long the new secret is good; 0: for ever. Default: as the old one was.",
 )
 @_hub.AS_JSON
@@ -65,7 +65,7 @@ def rotate(days: float | None, as_json: bool) -> None:
     told = {"id": made["id"], "file": str(place), "also_in": others}
     told |= {name: made[name] for name in ("expires_at", "previous_until")}
     good = f", good until {_instant(made['expires_at'])}" if made["expires_at"] else ""
-    _hub.answer(f"{made['id']} has a new secret{good}; kept in {place}", told, as_json)
+    _hub.answer(f"token {made['id']} has a new secret{good}; kept in {place}", told, as_json)
     _tell_old(made, str(place), others)
 
 

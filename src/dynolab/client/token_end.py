@@ -40,10 +40,8 @@ def warn(pages: str, end: datetime, left: timedelta) -> None:
 
 
 def told(end: datetime, left: timedelta) -> str:
-    """Both in words, with the time left in the largest unit of which there is one."""
+    """Both in words, with the time left in the largest unit of which there are two."""
     minutes = max(0, int(left.total_seconds() // 60))
-    units = ((minutes // 1440, "day"), (minutes // 60, "hour"), (minutes, "minute"))
-    count, unit = next((one for one in units if one[0]), units[-1])
-    return (
-        f"the API token ends in {count} {unit}{'' if count == 1 else 's'}, at {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    )
+    units = ((minutes // 1440, "days"), (minutes // 60, "hours"), (minutes, "minutes"))
+    count, unit = next((one for one in units if one[0] > 1), units[-1])
+    return f"the API token ends in {count} {unit}, at {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

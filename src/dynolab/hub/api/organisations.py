@@ -86,8 +86,13 @@ async def remove_member(hub: TheHub, account: Caller, organisation: str, email: 
 @router.post("/organisations/{organisation}/invites", status_code=201)
 async def invite(request: Request, hub: TheHub, account: Caller, organisation: str, asked: InviteAsked) -> Invite:
     """Make a link by which one account, whichever follows it, becomes a member."""
+    return await _invited(request, hub, account, asked, organisation=organisation)
+
+
+async def _invited(request: Request, hub: TheHub, account: Caller, asked: InviteAsked, **place: str) -> Invite:
+    """A link into an ``organisation`` or ``project``."""
     secret = secrets.token_urlsafe(20)
-    await make_member_link(hub, account, asked.role, secret, organisation=organisation)
+    await make_member_link(hub, account, asked.role, secret, **place)
     return Invite(url=f"{request.app.state.base_url(request)}join/{secret}")
 
 
@@ -177,9 +182,7 @@ async def remove_project_member(hub: TheHub, account: Caller, project: str, emai
 @router.post("/projects/{project}/invites", status_code=201)
 async def invite_to_project(request: Request, hub: TheHub, account: Caller, project: str, asked: InviteAsked) -> Invite:
     """Make a link by which one account, whichever follows it, becomes a member of this project."""
-    secret = secrets.token_urlsafe(20)
-    await make_member_link(hub, account, asked.role, secret, project=project)
-    return Invite(url=f"{request.app.state.base_url(request)}join/{secret}")
+    return await _invited(request, hub, account, asked, project=project)
 
 
 @router.get("/projects/{project}/invites")
