@@ -174,7 +174,7 @@ class Deployment:
         """A word of a command or an environment as it is on this machine."""
         if text == "python":
             return sys.executable
-        for source, target in self._mounts(name).items():
+        for source, target in {**self._mounts(name), self.folder / "s3-data": "/home/s3/data"}.items():
             text = text.replace(target, str(source))
         return self._addresses(text, name)
 
