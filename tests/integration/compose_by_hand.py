@@ -102,7 +102,7 @@ class Deployment:
             return
         self.processes[name].send_signal(number)
         if number != signal.SIGSTOP:
-            self.processes[name].wait(WITHIN_S)
+            self._await(lambda: self.processes[name].poll() is not None, f"{name} to end: {self.log(name)}")
 
     def log(self, name: str) -> str:
         """What a service has written."""

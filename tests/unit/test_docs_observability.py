@@ -99,3 +99,11 @@ def test_counters_whose_labels_are_known_begin_at_zero() -> None:
         ("dynolab_database_statement_errors_total", {"statement": "other"}),
     ):
         assert REGISTRY.get_sample_value(name, labels) is not None, name
+
+
+def test_each_alert_says_what_to_do() -> None:
+    rules = ALERTS.read_text(encoding="utf-8")
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    section = PAGE.partition("\n### When an alert fires\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == alerts
+    assert rules.count('runbook: "docs/observability.md#when-an-alert-fires"') == len(alerts)
