@@ -102,7 +102,7 @@ class Deployment:
             return
         self.processes[name].send_signal(number)
         if number != signal.SIGSTOP:
-            self.processes[name].wait(WITHIN_S)
+            self._await(lambda: self.processes[name].poll() is not None, f"{name} to end: {self.log(name)}")
 
     def log(self, name: str) -> str:
         """What a service has written."""
@@ -174,7 +174,7 @@ class Deployment:
         """A word of a command or an environment as it is on this machine."""
         if text == "python":
             return sys.executable
-        for source, target in self._mounts(name).items():
+        for source, target in {**self._mounts(name), self.folder / "s3-data": "/home/s3/data"}.items():
             text = text.replace(target, str(source))
         return self._addresses(text, name)
 

@@ -59,6 +59,7 @@ def test_the_chart_is_clean_and_renders_what_kubernetes_takes() -> None:
     assert set(found["documents"]) == {"ConfigMap", "Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"}
     pod = found["documents"]["Deployment"]["spec"]["template"]["spec"]
     (hub,) = pod["containers"]
+    assert pod["enableServiceLinks"] is False, "a service named dynolab would set DYNOLAB_PORT"
     assert hub["envFrom"] == [{"secretRef": {"name": "dynolab"}}]
     assert hub["readinessProbe"]["httpGet"]["path"] == "/healthz"
     assert hub["livenessProbe"]["httpGet"]["path"] == "/livez"
@@ -88,8 +89,11 @@ def test_every_part_that_may_be_asked_for_renders() -> None:
         "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "hub", "operator": "Exists"}],
         "affinity": {"podAntiAffinity": {}}, "service": {"type": "LoadBalancer", "port": 80, "annotations": {"a": "b"}},
     }  # fmt: skip
-    found = rendered(values)
+    found = rendered({**values, "existingFiles": "files"})
     assert found["error"] == ""
+    pod = found["documents"]["Deployment"]["spec"]["template"]["spec"]
+    (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["mountPath"] == "/etc/dynolab/files")
+    assert {"name": mount["name"], "secret": {"secretName": "files", "defaultMode": 0o440}} in pod["volumes"]
     assert set(found["documents"]) == {"ConfigMap", "Deployment", "Ingress", "Secret", "Service", "ServiceAccount"}
 
 
@@ -111,4 +115,6 @@ def test_compose_and_chart_name_settings_that_there_are() -> None:
     assert set(tomllib.loads((compose / "hub.toml").read_text(encoding="utf-8"))) <= known
     assert set(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))["settings"]) <= known
     variables = yaml.safe_load((compose / "compose.yaml").read_text(encoding="utf-8"))["x-hub"]["environment"]
-    assert {name for name in variables if name.startswith("DYNOLAB_")} <= {one.variable for one in SETTINGS}
+    assert {name for name in variables if name.startswith("DYNOLAB_")} <= {one.variable for one in SETTINGS} | {
+        "DYNOLAB_CONFIG"
+    }

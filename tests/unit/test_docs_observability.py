@@ -85,3 +85,25 @@ def test_promtool_takes_the_alerts_and_they_do_what_they_should() -> None:
     for command in (["check", "rules", ALERTS.name], ["test", "rules", "dynolab-alerts-test.yaml"]):
         done = subprocess.run([promtool, *command], cwd=ALERTS.parent, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_counters_whose_labels_are_known_begin_at_zero() -> None:
+    """Prometheus sees no increase in a series that begins at 1, and a panel without a series is empty."""
+    from dynolab.hub.api import metrics as door
+
+    assert door.metrics.REGISTRY is REGISTRY
+    for name, labels in (
+        ("dynolab_job_transitions_total", {"kind": "link", "state": "cancelled"}),
+        ("dynolab_attempts_total", {"outcome": "failed", "reason": "DeviceUnstable"}),
+        ("dynolab_blob_operation_errors_total", {"operation": "delete"}),
+        ("dynolab_database_statement_errors_total", {"statement": "other"}),
+    ):
+        assert REGISTRY.get_sample_value(name, labels) is not None, name
+
+
+def test_each_alert_says_what_to_do() -> None:
+    rules = ALERTS.read_text(encoding="utf-8")
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    section = PAGE.partition("\n### When an alert fires\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == alerts
+    assert rules.count('runbook: "docs/observability.md#when-an-alert-fires"') == len(alerts)

@@ -94,7 +94,8 @@ def _answer(held: int, looked_at: int, wrong: int) -> str:
 
 
 def _counts(found: Checked) -> str:
-    return ", ".join(f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in found.counts.items())
+    named = ((count, *what.partition(" ")) for what, count in found.counts.items())  # what is counted is the first word
+    return ", ".join(f"{count:,} {what}{'' if count == 1 else 's'}{gap}{rest}" for count, what, gap, rest in named)
 
 
 def _told(title: str, one: Finding) -> Iterator[str]:

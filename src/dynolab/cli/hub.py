@@ -113,6 +113,8 @@ def restore_command(before: Path | None, file: Path, data: Path | None) -> None:
     \b
     dynolab hub restore /backups/hub.tar --data /srv/dynolab
     """  # noqa: D301 - click wants the backspace character itself
+    import shlex
+
     from dynolab.hub.operate import restore
 
     settings = configuration(data or before).settings
@@ -120,7 +122,12 @@ def restore_command(before: Path | None, file: Path, data: Path | None) -> None:
         found = restore(settings, file.absolute(), progress)
     click.echo(f"{settings.data}: {_told(found.rows, found.members)}", err=True)
     _tell_missing(found.missing)
-    click.echo(f"start it: dynolab hub --data {settings.data}", err=True)
+    config = click.get_current_context().meta.get(CONFIG)
+    named = ["--config", str(config)] if config else []
+    kept = [name for name in ("database_url", "blobs_url") if getattr(settings, name)]
+    same = f", with the same {' and '.join(kept)}" if kept else ""
+    start = shlex.join(["dynolab", "hub", *named, "--data", str(settings.data)])
+    click.echo(f"start it: {start}{same}", err=True)
 
 
 @command.command("config")

@@ -16,6 +16,9 @@ from dynolab.hub.settings import SETTINGS, Setting, Settings
 
 VARIABLE = "DYNOLAB_CONFIG"
 FILE_MAX_BYTES = 1 << 18
+PREFIX = "DYNOLAB_"
+NEAR = 0.84
+"""How alike (difflib's ratio) a variable's name is to a setting's that it was meant to be; dynolab's other variables are less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ def _checked_option(name: str, value: object) -> _Read:
 
 
 def _from_environment() -> Iterator[tuple[str, _Read]]:
+    _check_spelling()
     for setting in SETTINGS:
         if text := os.environ.get(setting.variable, "").strip():
             try:
@@ -88,6 +92,17 @@ def _from_environment() -> Iterator[tuple[str, _Read]]:
             except ValueError as error:
                 told = f"{setting.variable}={_written(setting, text)}: {error}"
                 raise SpecInvalid(told, hint=setting.type.hint) from error
+
+
+def _check_spelling() -> None:
+    """Raises :class:`SpecInvalid` for a variable that is a setting's but for a slip. Others of this prefix are not the hub's."""
+    known = [one.variable.removeprefix(PREFIX) for one in SETTINGS]
+    for variable in os.environ:
+        name = variable.removeprefix(PREFIX)
+        if not variable.startswith(PREFIX) or variable == VARIABLE or name in known:
+            continue
+        if near := difflib.get_close_matches(name, known, 1, NEAR):
+            raise SpecInvalid(f"there is no setting {variable}", hint=f"did you mean {PREFIX}{near[0]}?")
 
 
 def _written(setting: Setting, value: object) -> str:

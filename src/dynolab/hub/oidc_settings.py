@@ -61,7 +61,9 @@ def _secret(place: Path) -> str:
     try:
         text = place.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecInvalid(f"oidc_client_secret_file: {place} cannot be read: {error}") from error
+        said = error.strerror if isinstance(error, OSError) else "it is no text"
+        hint = "name a file that the hub's user may read, with the secret in one line"
+        raise SpecInvalid(f"oidc_client_secret_file: {place} cannot be read: {said}", hint=hint) from error
     if not text or len(text) > SECRET_MOST:
         raise SpecInvalid(f"oidc_client_secret_file: {place} holds no secret", hint="one line, the secret itself")
     return text

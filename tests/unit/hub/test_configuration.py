@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -198,3 +199,21 @@ def test_all_of_them_are_described(tmp_path: Path) -> None:
     found = list(described(load(data=tmp_path)))
     assert [one.name for one, _, _ in found] == [one.name for one in SETTINGS]
     assert all(one.text for one, _, _ in found)
+
+
+@pytest.mark.parametrize("slip", ["DATABSE_URL", "HOSTS", "LEASES_S", "METRIC_TOKEN"])
+def test_a_variable_that_is_a_slip_is_refused(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"DYNOLAB_{slip}", "x")
+    with pytest.raises(errors.SpecInvalid, match=f"no setting DYNOLAB_{slip}") as refused:
+        load()
+    assert "did you mean DYNOLAB_" in str(refused.value.hint)
+
+
+def test_dynolabs_other_variables_are_no_slips(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
+    known = {one.variable for one in SETTINGS}
+    others = set(re.findall(r"\bDYNOLAB_[A-Z_]+\b", page)) - known
+    assert len(others) > 5
+    for one in others:
+        monkeypatch.setenv(one, "" if one == "DYNOLAB_CONFIG" else "x")
+    load()

@@ -22,7 +22,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "dynolab.settings" -}}
 host = "0.0.0.0"
 port = 8000
-data = "/var/lib/dynolab"
+data = "/var/lib/dynolab/hub"
 agent = false
 {{- range $name, $value := .Values.settings }}
 {{- if not (has $name (list "host" "port" "data" "agent")) }}

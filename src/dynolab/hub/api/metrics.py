@@ -15,6 +15,9 @@ from dynolab.hub.store.database import POOL_CONNECTIONS, newest
 from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.base import Fleet, Hub
 from dynolab.hub.usecases.find_fleet import find_fleet
+from dynolab.hub.usecases.job_request import KINDS
+
+metrics.count_from_zero(KINDS)
 
 
 async def scrape(request: Request) -> Response:

@@ -8,11 +8,14 @@ all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from dynolab.errors import DeviceError, DeviceLost, WorkerError
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # else each series comes twice in the text format
 REGISTRY = CollectorRegistry()
@@ -96,6 +99,32 @@ QUEUE_JOBS = _gauge("queue_jobs", "Jobs that wait in a queue for a device of the
 QUEUE_OLDEST_SECONDS = _gauge("queue_oldest_seconds", "How long the oldest of them waits.", "pool")
 ATTEMPTS_RUNNING = _gauge("attempts_running", "Attempts that run.")
 DEVICES = _gauge("devices", "Devices by what they are at and by health.", "state", "health")
+
+
+JOB_STATE_NAMES = ("queued", "preparing", "running", "done", "failed", "cancelled")
+
+
+def count_from_zero(kinds: Iterable[str]) -> None:
+    """Have the counters begin at 0 whose labels are known before: Prometheus sees no increase in a series that begins at 1.
+
+    ``kinds``: of jobs.
+    """
+    for kind, state in product(kinds, JOB_STATE_NAMES):
+        JOB_STATES.labels(kind, state)
+    for found in (DeviceError, WorkerError):
+        for error in found.__subclasses__():
+            ATTEMPTS.labels("failed", error.__name__)
+    ATTEMPTS.labels("done", "")
+    ATTEMPTS.labels("lost", DeviceLost.__name__)
+    for operation in ("put", "put_stream", "get", "delete"):
+        BLOB_ERRORS.labels(operation)
+    for direction in ("written", "read"):
+        BLOB_BYTES.labels(direction)
+    for what in ("model", "dataset"):
+        UPLOADS.labels(what)
+        UPLOAD_BYTES.labels(what)
+    for statement in (*STATEMENTS, "other"):
+        STATEMENT_ERRORS.labels(statement)
 
 
 @contextmanager
