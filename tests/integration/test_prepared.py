@@ -23,6 +23,10 @@ FIND = Prepared(select(setting.c.name, setting.c.value).where(setting.c.name == 
 CHANGE = Prepared(
     update(setting).where(setting.c.name == bindparam("which")).values(value=bindparam("value", "unsaid"))
 )
+QUOTED = "it's 100 % of \\ 'it'"
+AMONG = Prepared(
+    select(setting.c.name).where(setting.c.value.in_(["unsaid", QUOTED]), setting.c.name == bindparam("which"))
+)
 NAP = Prepared(select(func.pg_sleep(0.002)))
 
 
@@ -46,6 +50,19 @@ async def value_of(database: Database, name: str) -> str | None:
     async with database.single() as connection:
         found: str | None = await connection.scalar(select(setting.c.value).where(setting.c.name == name))
     return found
+
+
+def test_constants_stand_in_the_statement_whatever_is_in_them(postgres: OwnDatabase) -> None:
+    async def use(database: Database) -> None:
+        name = a_name()
+        async with database.single() as connection:
+            await KEEP.execute(connection, name=name, value=QUOTED)
+            assert await AMONG.scalar(connection, which=name) == name
+            await KEEP.execute(connection, name=(other := a_name()), value="it's")
+            assert await AMONG.scalar(connection, which=other) is None
+
+    assert "$2" not in AMONG.sql
+    through(postgres, use)
 
 
 def test_rows_have_their_columns_names_and_what_is_not_said_has_its_default(postgres: OwnDatabase) -> None:
