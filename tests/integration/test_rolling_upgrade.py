@@ -20,6 +20,7 @@ pytest.importorskip("pgqueuer")
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from dynolab import errors
 from dynolab.agent.http import HubDoor, greet
@@ -163,13 +164,13 @@ FIRST = "0020"
 """The schema of the last version before replicas were updated one after the other."""
 
 
-async def aged(url: str) -> None:
+async def aged(url: str, version: str = FIRST) -> None:
     """A new database with the schema of before."""
     old = Database(url)
     async with old.begin() as connection:
         await connection.execute(text("DROP SCHEMA public CASCADE"))
         await connection.execute(text("CREATE SCHEMA public"))
-        await connection.run_sync(lambda one: command.upgrade(configuration(one), FIRST))
+        await connection.run_sync(lambda one: command.upgrade(configuration(one), version))
         await connection.execute(text("INSERT INTO account (email) VALUES ('ana@example.org')"))
     await old.close()
 
@@ -203,6 +204,60 @@ def test_a_migration_that_waits_for_a_table_holds_nobody_else_up(
         return read, version
 
     assert asyncio.run(together()) == (20, newest())
+
+
+HALF_MADE = "CREATE UNIQUE INDEX CONCURRENTLY ix_job_account_newest ON account (is_admin)"
+"""As when a try is cut off: this one fails half way, because two accounts are alike in that."""
+
+
+def test_indexes_are_made_while_others_write_and_those_that_were_left_half_made_anew(own: OwnDatabase) -> None:
+    """A transaction has written to the table, and the new index waits for its end: others write meanwhile."""
+
+    async def together() -> tuple[int, list[str], str | None]:
+        await aged(own.url, "0031")
+        holder, writer, new = Database(own.url), Database(own.url), Database(own.url)
+        async with writer.single() as connection:
+            await connection.execute(text("INSERT INTO account (email) VALUES ('ben@example.org')"))
+            with pytest.raises(DBAPIError, match="could not create unique index"):
+                await connection.execute(text(HALF_MADE))
+        async with holder.begin() as held:
+            await held.execute(text("UPDATE job SET name = name"))
+            upgrading = asyncio.create_task(new.upgrade())
+            async with (
+                writer.single() as connection
+            ):  # in a transaction, what the server is at would stay as it was first seen
+                while not await connection.scalar(text("SELECT count(*) FROM pg_stat_progress_create_index")):
+                    assert not upgrading.done(), "it waits for the writer"
+                    await asyncio.sleep(0.005)
+            async with writer.begin() as connection:
+                await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+                written = 0
+                for _ in range(20):
+                    await connection.execute(text("UPDATE job SET name = name"))
+                    written += 1
+            assert not upgrading.done()
+        await upgrading
+        async with writer.single() as connection:
+            whole = "SELECT i.relname FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid "
+            whole += "WHERE indisvalid AND t.relname = 'job' AND i.relname IN ('ix_job_account_newest', 'ix_job_code_points')"
+            made = sorted((await connection.execute(text(whole))).scalars())
+            version = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+        for one in (holder, writer, new):
+            await one.close()
+        return written, made, version
+
+    assert asyncio.run(together()) == (20, ["ix_job_account_newest", "ix_job_code_points"], newest())
+
+
+def test_no_later_migration_makes_an_index_of_a_large_table_in_its_transaction() -> None:
+    """Save of a table that it makes itself."""
+    for one in ScriptDirectory(str(MIGRATIONS)).walk_revisions():
+        if one.revision > "0030":
+            source = Path(one.module.__file__ or "").read_text(encoding="utf-8")
+            new = re.findall(r'create_table\(\s*"(\w+)"', source)
+            indexed = re.findall(r'create_index\(\s*"\w+",\s*"(\w+)"', source)
+            assert set(indexed) <= set(new), f"{one.revision}: name it in INDEXES"
+            assert source.count("create_index(") == len(indexed)
 
 
 def test_a_table_that_is_never_free_is_told_of(own: OwnDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,80 @@ def test_more_jobs_than_are_counted_are_told_to_be_that_many(run: Run) -> None:
     run(drill)
 
 
+FOUND_BY_TEXT = (
+    ("net 19999", [19999]),
+    ("模", [15000]),
+    ("模型 七", [15000]),
+    ("SSE ß", [15001]),
+    ("nothing like it", []),
+    ("无", []),
+    ("zq", []),  # two letters, of which no index knows, and beyond those that are looked through for such
+    ("net", list(range(1, 61))),
+)
+"""Texts, and the first 60 jobs of 20,000 that have them."""
+
+
+def test_a_text_is_found_however_old_what_has_it_and_whatever_its_letters(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        await filled(bench)
+        async with bench.hub.database.begin() as connection:
+            for number, name in ((15000, "模型 七"), (15001, "STRASSE ß"), (15002, "zq")):
+                named = update(job).where(job.c.id == f"j{bench.user.id}x{number}").values(name=name)
+                await connection.execute(named)
+        other = await bench.account()
+        await change_sharing(bench.hub, bench.user, job, f"j{bench.user.id}x15000", add=[other.email])
+        for sought, numbers in FOUND_BY_TEXT:
+            wanted = JobFilter(text=sought)
+            rows = await page_jobs(bench.hub, bench.user, wanted, limit=60)
+            assert [row.id for row in rows] == [f"j{bench.user.id}x{number}" for number in numbers], sought
+            if sought != "zq":
+                assert await buffers(bench, select(page_ids(bench.user, wanted, limit=51).c.id)) < 350, sought
+        seen = await page_jobs(bench.hub, other, JobFilter(text="型"), limit=60)
+        assert [row.id for row in seen] == [f"j{bench.user.id}x15000"]
+
+    run(drill)
+
+
+def test_the_first_rows_with_a_text_are_the_same_from_both_ways_to_find_them(run: Run) -> None:
+    """Of a text that half of all rows have, a page is found at once; more of them than that are found by the index."""
+
+    async def drill(bench: Bench) -> None:
+        await filled(bench)
+        for sought, limit in (("net 1", 51), ("net 1", 3000), ("99", 400), ("net 12", 51)):
+            found = select(page_ids(bench.user, JobFilter(text=sought), limit=limit).c.id)
+            whole = select(job.c.id).where(job.c.account_id == bench.user.id, job.c.name.contains(sought))
+            whole = whole.order_by(job.c.created_at.desc(), job.c.id)
+            async with bench.hub.database.single() as connection:
+                rows = list((await connection.execute(found)).scalars())
+                expected = list((await connection.execute(whole.limit(limit))).scalars())
+            newest = [one for one in expected if int(one.partition("x")[2]) <= 10_000]
+            assert sorted(rows) == sorted(expected if len(sought) > 2 else newest), sought
+
+    run(drill)
+
+
+def test_a_page_by_offset_begins_where_the_one_before_it_ended(run: Run) -> None:
+    """As long as that is remembered: what came since shifts nothing. Near the beginning an offset means what it says."""
+
+    async def drill(bench: Bench) -> None:
+        await filled(bench)
+
+        async def page(offset: int) -> tuple[str, int]:
+            rows, total = await find_jobs(bench.hub, bench.user, JobFilter(), limit=10, offset=offset)
+            return rows[0].id.partition("x")[2], total
+
+        assert [await page(at) for at in (10, 5000)] == [("11", 10_010), ("5001", 15_000)]
+        async with bench.hub.database.begin() as connection:
+            newer = "INSERT INTO job (id, account_id, kind, name, model_id, device_name, device_os, state) "
+            newer += "SELECT 'jnewer', account_id, kind, name, model_id, device_name, device_os, state FROM job WHERE id = :one"
+            await connection.execute(text(newer), {"one": f"j{bench.user.id}x1"})
+        assert [await page(at) for at in (10, 5010, 5000)] == [("10", 10_010), ("5011", 15_010), ("5001", 15_000)]
+        bench.hub.page_ends.clear()
+        assert await page(5000) == ("5000", 15_000)
+
+    run(drill)
+
+
 def test_what_is_shared_stands_in_ones_list_by_when_it_was_made(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         await filled(bench)

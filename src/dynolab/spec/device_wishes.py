@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from dynolab.errors import SpecInvalid
 
@@ -23,6 +24,7 @@ def is_member(name: str, begins: str) -> bool:
     return name.startswith(begins) and _MEMBER.fullmatch(name.removeprefix(begins)) is not None
 
 
+@lru_cache(maxsize=1024)
 def version(text: str) -> tuple[int, ...]:
     """The numbers of a system's version, for comparing."""
     return tuple(int(part) for part in re.findall(r"\d+", text))

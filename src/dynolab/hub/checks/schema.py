@@ -14,7 +14,11 @@ _COLUMNS = text("""
     SELECT c.relname, a.attname, a.attnotnull FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
 """)
-_INDEXES = text("SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'i'")
+_INDEXES = text("""
+    SELECT relname FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid
+    WHERE relnamespace = current_schema()::regnamespace AND indisvalid
+""")
+"""One that was left half made is none."""
 
 
 async def shape(connection: AsyncConnection) -> Finding:

@@ -38,8 +38,8 @@ from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.store.tables import dataset as dataset_table
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_boards import Load, find_load
-from dynolab.hub.usecases.find_devices import DeviceModel
+from dynolab.hub.usecases.find_boards import Load, find_load, load_of
+from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.find_formats import find_formats
 from dynolab.hub.usecases.find_jobs import find_job
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset, page_models_or_datasets
@@ -211,9 +211,9 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
     datasets = await _listed(hub, account, form, dataset_table, "dataset")
     offered = await find_offered(hub, account)
     merged = form.options()
-    load = await find_load(hub, account)
-    devices = _choices(load, form)
-    told = list({word for one in load for word in one.model.attributes})
+    every = await find_devices(hub, account)
+    devices = _choices(await load_of(hub, _offered(every, form)), form)
+    told = list({word for one in every for word in one.attributes})
     runtimes, endings = offered_runtimes(told), told_endings(told)
     chosen = next((one for one in models if one.id == form.text("model")), None)
     shown: dict[str, Any] = {
@@ -223,7 +223,7 @@ async def _form(request: Request, hub: Hub, account: Account, form: JobForm, mad
         "models": models,
         "datasets": datasets,
         "devices": devices,
-        "more_devices": len(load) - len(devices),
+        "more_devices": len(every) - len(devices),
         "merged": merged,
         "was": form.text("was") if merged.problems else merged.text,
         "offered": form_fields(merged, chosen.kind if chosen else None, runtimes),
@@ -274,14 +274,18 @@ async def _listed(hub: Hub, account: Account, form: JobForm, table: Table, *fiel
     return rows
 
 
+def _offered(models: Sequence[DeviceModel], form: JobForm) -> list[DeviceModel]:
+    """The device models that the form offers: the first ones, and those that were chosen."""
+    return [*models[:CHOICES], *(one for one in models[CHOICES:] if form.devices and device_value(one) in form.devices)]
+
+
 def _choices(load: Sequence[Load], form: JobForm) -> list[Choice]:
-    """The device models that the form offers, with what their boards are at: the first ones, and those that were chosen."""
+    """What the form offers, with what their boards are at."""
     found = []
-    for number, one in enumerate(load):
+    for one in load:
         value = device_value(one.model)
-        if number < CHOICES or value in form.devices:
-            boards = Counter(busy=one.busy, away=one.away, free=one.boards - one.busy - one.away)
-            found.append(Choice(one.model, one.queued, boards, value, value in form.devices))
+        boards = Counter(busy=one.busy, away=one.away, free=one.boards - one.busy - one.away)
+        found.append(Choice(one.model, one.queued, boards, value, value in form.devices))
     return found
 
 

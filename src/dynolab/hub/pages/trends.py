@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Row
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,7 +19,7 @@ from dynolab.hub.pages.jobs import JobLine, line
 from dynolab.hub.pages.paging import read_page
 from dynolab.hub.pages.rendering import page, say
 from dynolab.hub.pages.sessions import current_account
-from dynolab.hub.usecases.find_trend import POINTS, Line, Point, Wanted, find_lines, page_measured
+from dynolab.hub.usecases.find_trend import POINTS, Line, Point, Wanted, find_lines, measured_names, page_measured
 from dynolab.report.base import Say, crop
 from dynolab.report.html.figures import Figure, doubt, figure
 from dynolab.report.html.sides import Change, change, run_minima
@@ -85,7 +84,7 @@ async def show_trends(request: Request) -> Response:
         "wanted": wanted,
         "figures": [fact(key) for key in FIGURES],
     }
-    shown["known"] = _known(await page_measured(hub, account, Wanted(), limit=POINTS))
+    shown["known"] = await measured_names(hub, account)
     if not model and not device:
         return await page(request, "trends_choose.html.j2", account, **shown, link=_address)
     stage = wanted.stage if wanted.kind == "time_ns" else None
@@ -125,11 +124,6 @@ def _address(model: str, device: str, key: str = "") -> str:
 def _named(lines: Sequence[Line], model: str) -> str:
     """The model's name, where it was asked for by its id."""
     return lines[0].model if model and lines else model
-
-
-def _known(rows: Sequence[Row[Any]]) -> list[tuple[str, str]]:
-    """Models and devices that were measured lately."""
-    return list(dict.fromkeys((row.model_name, row.device_name) for row in rows))
 
 
 # ---- what is shown of a line ----------------------------------------------------------------------------------------

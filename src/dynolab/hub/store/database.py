@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib.metadata import version
@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from dynolab.errors import Conflict, Unavailable
-from dynolab.hub.store.connecting import BEGIN, engine, refusal, told
+from dynolab.hub.store.connecting import BEGIN, connect, engine, refusal, told
+from dynolab.hub.store.indexes import Index, make_concurrently
 from dynolab.hub.store.prepared import driver
 from dynolab.hub.store.statement_times import watch_statements
 from dynolab.hub.telemetry import metrics
@@ -130,6 +131,8 @@ class Database:
                 first, begun = (first if begun else before), True
                 if is_newest:
                     return None if first == newest() else first
+            except _OthersMigrate:
+                await asyncio.sleep(UPGRADE_PAUSE_S)
             except Exception as error:
                 if not _is_taken(error):
                     raise
@@ -141,11 +144,15 @@ class Database:
                 await asyncio.sleep(UPGRADE_PAUSE_S)
 
     async def _migrate_once(self) -> tuple[bool, str | None]:
-        """Carry out the next migration; whether there was none, and the version before."""
+        """Carry out the next migration; whether there was none, and the version before. Raises :class:`_OthersMigrate` while another replica is at it.
+
+        Nobody waits for the lock: an index that is made meanwhile would wait for whoever does.
+        """
+        await self._make_indexes()
         async with self.begin() as connection:
-            # Tables may be large, and another replica be at it.
-            await driver(connection).execute("SET LOCAL statement_timeout = 0")
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+            await driver(connection).execute("SET LOCAL statement_timeout = 0")  # tables may be large
+            if not await connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({UPGRADE_LOCK})")):
+                raise _OthersMigrate
             before = await known_version(connection)
             if before == newest():
                 await _note_maker(connection)
@@ -153,6 +160,21 @@ class Database:
             await driver(connection).execute(f"SET LOCAL lock_timeout = '{LOCK_WITHIN}'")
             await connection.run_sync(_upgrade)
             return False, before
+
+    async def _make_indexes(self) -> None:
+        """Those that the next migration wants, on a connection without a transaction."""
+        async with self.single() as connection:
+            version = await known_version(connection)
+        indexes = () if version in (None, newest()) else await asyncio.to_thread(_next_indexes, str(version))
+        if not indexes:
+            return
+        session = await connect(self.url)
+        try:
+            if not await session.fetchval(f"SELECT pg_try_advisory_lock({UPGRADE_LOCK})"):
+                raise _OthersMigrate
+            await make_concurrently(session, indexes)
+        finally:
+            await session.close()
 
     async def ready(self) -> None:
         """Ask the database for something, on a connection kept for that; raises :class:`Unavailable` when it is not there."""
@@ -169,6 +191,10 @@ class Database:
         """Close all connections."""
         await self._engine.dispose()
         await self._apart.dispose()
+
+
+class _OthersMigrate(Exception):
+    """Another replica brings the schema up to date."""
 
 
 def after_commit(connection: AsyncConnection, call: Callable[[], None]) -> None:
@@ -297,6 +323,15 @@ def configuration(connection: Connection) -> Config:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
+
+
+def _next_indexes(version: str) -> Sequence[Index]:
+    """``INDEXES`` of the migration that follows this version."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    following = next((one for one in scripts.walk_revisions() if one.down_revision == version), None)
+    return () if following is None else getattr(following.module, "INDEXES", ())
 
 
 def _upgrade(connection: Connection) -> None:

@@ -35,9 +35,13 @@ def _index_known(table: sa.Table, *columns: str) -> None:
 
 
 def _index_names(table: sa.Table) -> None:
-    """An index of all parts of names and ids, by pg_trgm."""
+    """Indexes of all parts of names and ids, by pg_trgm: it knows of ASCII's letters alone, and of the others by their code points."""
     ops = {"name": "gin_trgm_ops", "id": "gin_trgm_ops"}
     sa.Index(f"ix_{table.name}_text", table.c.name, table.c.id, postgresql_using="gin", postgresql_ops=ops)
+    points = sa.func.dynolab_code_points(table.c.name).label("points")
+    odd = sa.func.octet_length(table.c.name) != sa.func.char_length(table.c.name)
+    ops, name = {"points": "gin_trgm_ops"}, f"ix_{table.name}_code_points"
+    sa.Index(name, points, postgresql_using="gin", postgresql_ops=ops, postgresql_where=odd)
 
 
 def _owner() -> sa.Column[object]:
@@ -558,7 +562,9 @@ sa.Index(
     job.c.account_id,
     postgresql_where=sa.and_(job.c.state == "queued", job.c.toolchain.is_not(None)),
 )
-sa.Index("ix_job_account_created", job.c.account_id, job.c.created_at.desc(), job.c.id)
+sa.Index(
+    "ix_job_account_newest", job.c.account_id, job.c.created_at.desc(), job.c.id, postgresql_include=["in_project"]
+)
 sa.Index("ix_job_account_device", job.c.account_id, job.c.device_name, job.c.created_at.desc(), job.c.id)
 sa.Index("ix_job_model_newest", job.c.model_id, job.c.account_id, job.c.created_at.desc(), job.c.id)
 sa.Index(

@@ -158,6 +158,8 @@ class Hub:
     looked_at: dict[str, str] = field(default_factory=dict)
     """How far sweeps that go through a large table bit by bit have come, by the table's name: the last key."""
     fleet: FleetCache = field(default_factory=FleetCache)
+    page_ends: dict[tuple[str, int], tuple[Cursor, float]] = field(default_factory=dict)
+    """Which rows pages by offset ended with, and until when (monotonic) that holds (see :mod:`dynolab.hub.usecases.offset_pages`)."""
     trends: TrendCache = field(default_factory=TrendCache)
     compared_outputs: dict[tuple[str, str], ComparedOutputs] = field(default_factory=dict)
     """What was found of two jobs' outputs, by their blobs (see :mod:`dynolab.hub.usecases.compare_outputs`)."""

@@ -59,7 +59,11 @@ async def find_load(
     pools: Collection[str] | None = None,
 ) -> list[Load]:
     """The device models that the account's jobs with these wishes may go to, in the order of :func:`find_devices`. ``pools``: in these only."""
-    models = await find_devices(hub, account, name=name, os=os, attributes=attributes, pools=pools)
+    return await load_of(hub, await find_devices(hub, account, name=name, os=os, attributes=attributes, pools=pools))
+
+
+async def load_of(hub: Hub, models: Sequence[DeviceModel]) -> list[Load]:
+    """The same of these device models, in their order; not of those that have no board any more."""
     found_in = {one.pool_id for one in models}
     counted = (
         _boards(

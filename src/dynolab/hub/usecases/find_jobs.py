@@ -15,7 +15,8 @@ from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model
 from dynolab.hub.usecases.access import readable
 from dynolab.hub.usecases.base import Account, Cursor, Hub, job_uses, keyset_order, newest_first
-from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
+from dynolab.hub.usecases.newest import Search, newest_ids
+from dynolab.hub.usecases.offset_pages import offset_page
 from dynolab.hub.usecases.place import look_in
 
 
@@ -146,15 +147,15 @@ async def find_listed(hub: Hub, account: Account, job_ids: Sequence[str]) -> lis
 async def find_jobs(
     hub: Hub, account: Account, wanted: JobFilter, *, limit: int, offset: int = 0
 ) -> tuple[list[Row[Any]], int]:
-    """A page of jobs, and how many there are in all: at most :data:`COUNTED_MOST` more than are passed over are counted."""
-    page = _page(account, wanted, limit=limit, offset=offset)
-    counted = page_ids(account, wanted, limit=offset + COUNTED_MOST)
-    async with hub.database.begin() as connection:
-        rows = (await connection.execute(page)).all()
-        if len(rows) < limit and (rows or not offset):
-            return list(rows), offset + len(rows)
-        total = await connection.scalar(select(func.count()).select_from(counted))
-    return list(rows), int(total or 0)
+    """A page of jobs, and how many there are in all, as :func:`~dynolab.hub.usecases.offset_pages.offset_page` counts them."""
+
+    def page(limit: int, offset: int, cursor: Cursor | None) -> Select[Any]:
+        return _page(account, wanted, limit=limit, offset=offset, cursor=cursor)
+
+    def ids(limit: int, cursor: Cursor | None) -> Subquery:
+        return page_ids(account, wanted, limit=limit, cursor=cursor)
+
+    return await offset_page(hub, account, wanted, page, ids, limit=limit, offset=offset)
 
 
 async def narrow_to_model(hub: Hub, wanted: JobFilter, named: str) -> JobFilter:

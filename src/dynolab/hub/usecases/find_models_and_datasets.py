@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Subquery, Table, func, select
+from sqlalchemy import ColumnElement, Row, Subquery, Table, select
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
@@ -21,7 +21,8 @@ from dynolab.hub.usecases.base import (
     keyset_order,
     newest_first,
 )
-from dynolab.hub.usecases.newest import COUNTED_MOST, Search, newest_ids
+from dynolab.hub.usecases.newest import Search, newest_ids
+from dynolab.hub.usecases.offset_pages import offset_page
 from dynolab.hub.usecases.place import look_in
 
 
@@ -89,21 +90,22 @@ async def find_kinds(hub: Hub, account: Account) -> set[str]:
 async def list_models_or_datasets(
     hub: Hub, account: Account, table: Table, *, limit: int, offset: int = 0, project: str = "", **equal: str
 ) -> tuple[list[Row[Any]], int]:
-    """Rows from ``offset`` on, and how many there are in all: at most :data:`COUNTED_MOST` more than are passed over are counted.
+    """Rows from ``offset`` on, and how many there are in all, as :func:`~dynolab.hub.usecases.offset_pages.offset_page` counts them.
 
     ``equal`` are columns and their values, where not empty; ``project`` is one, by id or name, or a label.
     """
     wanted = await narrow_to_project(hub, account, EVERYTHING, project)
     conditions = [table.c[name] == value for name, value in equal.items() if value]
-    ids = _ids(account, table, wanted, conditions=conditions, limit=limit, offset=offset)
-    counted = _ids(account, table, wanted, conditions=conditions, limit=offset + COUNTED_MOST)
-    page = _stored(table).join(ids, ids.c.id == table.c.id).order_by(table.c.created_at.desc(), table.c.id)
-    async with hub.database.begin() as connection:
-        rows = (await connection.execute(page)).all()
-        if len(rows) < limit and (rows or not offset):
-            return list(rows), offset + len(rows)
-        total = await connection.scalar(select(func.count()).select_from(counted))
-    return list(rows), int(total or 0)
+
+    def page(limit: int, offset: int, cursor: Cursor | None) -> Select[Any]:
+        found = _ids(account, table, wanted, conditions=conditions, limit=limit, offset=offset, cursor=cursor)
+        rows = _stored(table).join(found, found.c.id == table.c.id)
+        return rows.order_by(*keyset_order(table.c.created_at, table.c.id, cursor))
+
+    def ids(limit: int, cursor: Cursor | None) -> Subquery:
+        return _ids(account, table, wanted, conditions=conditions, limit=limit, cursor=cursor)
+
+    return await offset_page(hub, account, (table.name, equal, wanted), page, ids, limit=limit, offset=offset)
 
 
 async def page_models_or_datasets(

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from dynolab.errors import Error, NotFound
-from dynolab.hub.store.tables import blob
+from dynolab.hub.store.tables import blob, job
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.base import Account, Cursor, Hub, TrendCache
-from dynolab.hub.usecases.find_jobs import JobFilter, page_jobs
+from dynolab.hub.usecases.find_jobs import JobFilter, page_ids, page_jobs
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.read_blob import read_all
 from dynolab.spec import codec, untrusted
@@ -80,12 +80,21 @@ class Line:
 async def page_measured(
     hub: Hub, account: Account, wanted: Wanted, *, limit: int, cursor: Cursor | None = None
 ) -> list[Row[Any]]:
-    """Jobs that left a profile, newest first, of all visible ones where nothing is named. A model's id stands for its name."""
+    """Jobs that left a profile, newest first. A model's id stands for its name."""
     name = wanted.model
     with suppress(NotFound):  # then it is a name
         name = (await find_model_or_dataset(hub, account, model_table, name)).name if name else ""
     found = JobFilter(measured=True, model_name=name, device_name=wanted.device)
     return await page_jobs(hub, account, found, limit=limit, cursor=cursor)
+
+
+async def measured_names(hub: Hub, account: Account) -> list[tuple[str, str]]:
+    """The names of models and devices that were measured lately, each pair once, the newest first."""
+    ids = page_ids(account, JobFilter(measured=True), limit=POINTS)
+    found = select(model_table.c.name, job.c.device_name).join(ids, ids.c.id == job.c.id)
+    found = found.join(model_table, model_table.c.id == job.c.model_id).order_by(job.c.created_at.desc(), job.c.id)
+    async with hub.database.single() as connection:
+        return list(dict.fromkeys((name, device) for name, device in await connection.execute(found)))
 
 
 async def find_lines(hub: Hub, rows: Sequence[Row[Any]], stage: StageName | None) -> tuple[list[Line], int]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
     Select,
     Subquery,
     Table,
+    and_,
     any_,
     exists,
     false,
@@ -20,19 +22,22 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
     union_all,
 )
 
 from dynolab.hub.store import tables
-from dynolab.hub.usecases.access import array_of, projects_of
+from dynolab.hub.usecases.access import array_of, projects_of, readable
 from dynolab.hub.usecases.base import Account, Cursor, beyond_cursor, contains_text, keyset_order
 
 COUNTED_MOST = 10_000
 """To count a million rows takes as long as to read them: beyond this many it is only told that there are more."""
 INDEXED_TEXT = re.compile(r"[A-Za-z0-9]{3}")
 """What the index of names (pg_trgm) finds: it knows of three letters or digits in a row, those of ASCII whatever the locale."""
-LOOKED_THROUGH = 10_000
-"""Rows in which a text is looked for that the index does not know: the newest ones."""
+LOOKED_THROUGH, OF_SHARED = 10_000, 2_000
+"""Rows in which a text is looked for that no index knows: the newest ones, of what is shared fewer, each of which is looked up."""
+LOOKED_FIRST, OF_SHARED_FIRST = 1_000, 200
+"""Rows in which a text that an index knows is looked for before the index is asked: of one that many have, they have enough for a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +66,40 @@ def newest_ids(
     """The ids of a page: of the rows that the account may see, its own, those of its projects and those shared with it, the newest beyond a cursor.
 
     Each of these parts comes in order off an index, and they are merged: what is passed over is not looked at but there. One
-    condition with OR would make PostgreSQL read every row there is. A text without three letters or digits in a row is looked
-    for in the first :data:`LOOKED_THROUGH` rows of each part.
+    condition with OR would make PostgreSQL read every row there is. A text is looked for in the first :data:`LOOKED_FIRST` rows of
+    each part, and where those have too few, in all that the index finds; one that no index knows, in the first
+    :data:`LOOKED_THROUGH`.
     """
     most, apart = limit + offset, search.in_project is not None or account.project_id is not None
     rows = [_inside(table, account, conditions, search, cursor, most=most, of_others=not apart)]
     if not apart:
-        rows += [
-            _own(table, account, conditions, search, cursor),
-            _shared(table, account, conditions, search, cursor),
-        ]
-    parts = [_named(one, search, most, cursor) for one in rows]
+        rows.append(_own(table, account, conditions, search, cursor))
+    parts = [_named(one, search, most, cursor, _window(search)) for one in rows]
+    if not apart:
+        shared = _shared(table, account, conditions, search, cursor)
+        parts.append(_named(shared, search, most, cursor, OF_SHARED))
     both = union_all(*(select(part.c.at, part.c.id) for part in parts)).subquery()
+    if _index_of(search.text) is not None:
+        first = select(both.c.at, both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(most).cte()
+        others = _by_index(table, account, conditions, search, cursor)
+        others = others.where(select(func.count()).select_from(first).scalar_subquery() < most)
+        both = union(select(first.c.at, first.c.id), others).subquery()
     page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
     return (page.offset(offset) if offset else page).subquery()
+
+
+def _by_index(
+    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+) -> Select[Any]:
+    """Instants and ids of all that the account may see and that have the text, in no order: the index finds them, wherever they are."""
+    ends = table.c.created_at, table.c.id
+    found = select(ends[0].label("at"), ends[1].label("id")).where(
+        _text(table, search), readable(table, account), *conditions, beyond_cursor(*ends, cursor)
+    )
+    if search.creator:
+        named = or_(tables.account.c.email == search.creator, tables.account.c.name == search.creator)
+        found = found.where(table.c.account_id.in_(select(tables.account.c.id).where(named)))
+    return found if search.in_project is None else found.where(table.c.in_project == search.in_project)
 
 
 def _own(
@@ -83,7 +108,7 @@ def _own(
     """Instants, ids and names of one's own, in order."""
     ends = table.c.created_at, table.c.id
     rows = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search)).where(
-        table.c.account_id == account.id, *conditions, *_text(table, search), beyond_cursor(*ends, cursor)
+        table.c.account_id == account.id, *conditions, beyond_cursor(*ends, cursor)
     )
     # Few made anything in a project that they have left: hardly a row is passed over for that.
     by_share = exists().where(tables.share.c.target_id == table.c.id, tables.share.c.email == account.email)
@@ -94,7 +119,13 @@ def _own(
 
 
 def _in_mine(table: Table, account: Account) -> ColumnElement[bool]:
-    return table.c.in_project == any_(array_of(projects_of(account)))
+    return table.c.in_project == any_(_projects(account)[1])
+
+
+@lru_cache(maxsize=64)
+def _projects(account: Account) -> tuple[Subquery, ColumnElement[Any]]:
+    """The ids of its projects, as rows and as an array. Kept: to build them is half of what it takes to build a page's statement."""
+    return projects_of(account).subquery(), array_of(projects_of(account))
 
 
 def _inside(
@@ -108,18 +139,16 @@ def _inside(
     of_others: bool,
 ) -> Select[Any]:
     """Of the account's projects, or the one that is looked for: each is read off its index no further than needed. ``of_others``: not its own."""
-    mine = projects_of(account).subquery()
+    mine, _ = _projects(account)
     ends = table.c.created_at, table.c.id
     found = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search))
-    found = found.where(
-        table.c.in_project == mine.c.id, *conditions, *_text(table, search), beyond_cursor(*ends, cursor)
-    )
+    found = found.where(table.c.in_project == mine.c.id, *conditions, beyond_cursor(*ends, cursor))
     if of_others:
         found = found.where(table.c.account_id != account.id, *_by(table, account, search.creator))
     elif search.creator:
         named = or_(tables.account.c.email == search.creator, tables.account.c.name == search.creator)
         found = found.where(table.c.account_id.in_(select(tables.account.c.id).where(named)))
-    limit = most if _is_indexed(search.text) else LOOKED_THROUGH
+    limit = _window(search) if search.text else most
     one = found.order_by(*keyset_order(*ends, cursor)).limit(limit).lateral()
     rows = select(*one.c).select_from(mine.join(one, true()))
     if search.in_project is not None:
@@ -138,10 +167,13 @@ def _shared(
     letter = table.name[0]  # of ids, as in new_id
     each = select(share.target_at, share.target_id).where(share.email == account.email, kind == letter).distinct()
     each = each.where(beyond_cursor(share.target_at, share.target_id, cursor))
-    ordered = each.order_by(*keyset_order(share.target_at, share.target_id, cursor)).subquery()
+    each = each.order_by(*keyset_order(share.target_at, share.target_id, cursor))
+    if search.text:
+        each = each.limit(OF_SHARED if _index_of(search.text) is None else OF_SHARED_FIRST)
+    ordered = each.subquery()
     of = [table.c.id == ordered.c.target_id, table.c.account_id != account.id, *_by(table, account, search.creator)]
     of.append(or_(table.c.in_project.is_(None), not_(_in_mine(table, account))))
-    found = select(table.c.id, *_names(table, search)).where(*of, *conditions, *_text(table, search))
+    found = select(table.c.id, *_names(table, search)).where(*of, *conditions)
     target = found.limit(1).lateral()
     names = [column for column in target.c if column.key != "id"]
     rows = select(ordered.c.target_at.label("at"), ordered.c.target_id.label("id"), *names)
@@ -160,26 +192,36 @@ def _by(table: Table, account: Account, creator: str) -> list[ColumnElement[bool
 
 
 def _names(table: Table, search: Search) -> list[ColumnElement[str]]:
-    """What a text is looked for in afterwards, where no index knows of it."""
-    return [] if _is_indexed(search.text) else [table.c[name].label(f"{name}_") for name in search.columns]
+    """What a text is looked for in."""
+    return [table.c[name].label(f"{name}_") for name in search.columns] if search.text else []
 
 
-def _text(table: Table, search: Search) -> list[ColumnElement[bool]]:
-    """Whether the text is there, where the index tells."""
-    if not search.text or not _is_indexed(search.text):
-        return []
-    return [or_(*(contains_text(table.c[name], search.text) for name in search.columns))]
+def _window(search: Search) -> int:
+    return LOOKED_THROUGH if _index_of(search.text) is None else LOOKED_FIRST
 
 
-def _is_indexed(text: str) -> bool:
-    return not text or INDEXED_TEXT.search(text) is not None
+def _index_of(text: str) -> Literal["text", "points"] | None:
+    """Which index knows the text: that of names and ids by three letters, or that of names with other letters than ASCII's by their code points."""
+    if INDEXED_TEXT.search(text):
+        return "text"
+    return None if text.isascii() else "points"
 
 
-def _named(rows: Select[Any], search: Search, limit: int, cursor: Cursor | None) -> Subquery:
-    """``at`` and ``id`` of the first of these rows that have the text."""
-    if _is_indexed(search.text):
+def _text(table: Table, search: Search) -> ColumnElement[bool]:
+    """Whether the text is there, as its index tells."""
+    if _index_of(search.text) == "text":
+        return or_(*(contains_text(table.c[name], search.text) for name in search.columns))
+    name = table.c.name
+    points = func.concat("%", func.dynolab_code_points(search.text), "%")
+    known = func.dynolab_code_points(name).like(points)
+    return and_(func.octet_length(name) != func.char_length(name), known, contains_text(name, search.text))
+
+
+def _named(rows: Select[Any], search: Search, limit: int, cursor: Cursor | None, window: int) -> Subquery:
+    """``at`` and ``id`` of the first of these rows, or with a text of those among the first ``window`` that have it."""
+    if not search.text:
         return rows.limit(limit).subquery()
-    first = rows.limit(LOOKED_THROUGH).subquery()
+    first = rows.limit(window).subquery()
     named = or_(*(contains_text(first.c[f"{name}_"], search.text) for name in search.columns))
     found = select(first.c.at, first.c.id).where(named)
     return found.order_by(*keyset_order(first.c.at, first.c.id, cursor)).limit(limit).subquery()

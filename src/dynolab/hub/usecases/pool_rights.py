@@ -7,6 +7,7 @@ organisation takes the jobs of that organisation's projects, and is trusted with
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, any_, exists, false, func, or_, true
@@ -68,8 +69,9 @@ def trusts(who: Who) -> ColumnElement[bool]:
     return or_(*theirs, _of_organisation(who))
 
 
+@lru_cache(maxsize=64)
 def sees(account: Account) -> ColumnElement[bool]:
-    """Whether the account is told of the pool and its devices at all."""
+    """Whether the account is told of the pool and its devices at all. Kept: to build it takes a few milliseconds, and a page asks it five times."""
     return or_(owns(account), may_send(account), may_join(account))
 
 

@@ -1,32 +1,48 @@
-"""Lists, sweeps and heartbeats of a hub with millions of jobs and 100,000 devices: indexes that these need, and fewer writes.
-
-Whoever has a large hub makes the new indexes before the update, with CREATE INDEX CONCURRENTLY and these names: those that are
-there already are passed over (docs/scale.md has the statements).
-"""
+"""Lists, sweeps and heartbeats of a hub with millions of jobs and 100,000 devices: indexes that these need, and fewer writes."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
+from dynolab.hub.store.indexes import Index, make_missing
+
 revision = "0025"
 down_revision = "0024"
 branch_labels = None
 depends_on = None
 
-NEWEST: tuple[sa.TextClause, str] = (sa.text("created_at DESC"), "id")
 LIVE = "state IN ('preparing', 'running')"
-TRIGRAMS = """DO $$ BEGIN
-    CREATE INDEX IF NOT EXISTS ix_{table}_text ON {table} USING gin (name gin_trgm_ops, id gin_trgm_ops);
-EXCEPTION WHEN undefined_object THEN
-    RAISE NOTICE 'pg_trgm is not to be had: searching names of {table}s will read all of an account''s';
-END $$"""
-"""Where the extension is: the migration 0008 created it, if that was allowed."""
 KNOWN_ONLY = {
     "attempt": ("result_blob_id", "output_blob_id", "artifact_blob_id", "log_blob_id"),
     "job": ("result_blob_id", "artifact_blob_id"),
 }
 """Columns that are NULL in most versions of a row: an index without those is a write less for each of them."""
+RENAMED = (("dataset", "dataset_known", "dataset_id"), ("output_dataset", "output_known", "output_dataset_id"))
+INDEXES = (
+    Index("ix_job_kind", "job", "account_id, kind, created_at DESC, id", "kind <> 'profile'"),
+    Index("ix_job_project", "job", "account_id, project_id, created_at DESC, id", "project_id <> ''"),
+    Index("ix_job_deadline", "job", "id", f"deadline_s IS NOT NULL AND {LIVE}"),
+    *(
+        Index(f"ix_{table}_text", table, "name gin_trgm_ops, id gin_trgm_ops", using="gin")
+        for table in ("model", "dataset")
+    ),
+    Index("ix_dataset_expires_at", "dataset", "expires_at", "deleted_at IS NULL"),
+    Index("ix_upload_created_at", "upload", "created_at"),
+    Index("ix_upload_account_open", "upload", "account_id", "completed_at IS NULL"),
+    Index("ix_token_account_id", "token", "account_id"),
+    Index("ix_device_token_id", "device", "token_id"),
+    Index("ix_device_pool_os", "device", "pool_id, os"),
+    Index("ix_device_name", "device", "name, id"),
+    Index("ix_attempt_running_since", "attempt", "started_at", "state = 'running'"),
+    Index("ix_attempt_set_back", "attempt", "started_at", "state = 'running' AND away_s < 0"),
+    *(
+        Index(f"ix_{table}_{column}_known", table, column, f"{column} IS NOT NULL")
+        for table, columns in KNOWN_ONLY.items()
+        for column in columns
+    ),
+    *(Index(f"ix_job_{new}", "job", column, f"{column} IS NOT NULL") for _, new, column in RENAMED),
+)
 SILENT_QUEUE = """
 CREATE OR REPLACE FUNCTION dynolab_leave_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE OR REPLACE TRIGGER dynolab_leave_out BEFORE INSERT ON pgqueuer_log FOR EACH ROW EXECUTE FUNCTION dynolab_leave_out();
@@ -46,30 +62,14 @@ UNUSED = ("pgqueuer_ep_ea_idx", "pgqueuer_priority_id_id1_idx", "pgqueuer_update
 
 def upgrade() -> None:
     """Forward."""
-    _index("ix_job_kind", "job", ["account_id", "kind", *NEWEST], "kind <> 'profile'")
-    _index("ix_job_project", "job", ["account_id", "project_id", *NEWEST], "project_id <> ''")
-    _index("ix_job_deadline", "job", ["id"], f"deadline_s IS NOT NULL AND {LIVE}")
-    for table in ("model", "dataset"):
-        op.execute(TRIGRAMS.format(table=table))
-    _index("ix_dataset_expires_at", "dataset", ["expires_at"], "deleted_at IS NULL")
-    _index("ix_upload_created_at", "upload", ["created_at"])
-    _index("ix_upload_account_open", "upload", ["account_id"], "completed_at IS NULL")
-    _index("ix_token_account_id", "token", ["account_id"])
-    _index("ix_device_token_id", "device", ["token_id"])
-    _index("ix_device_pool_os", "device", ["pool_id", "os"])
+    make_missing(op.get_bind(), INDEXES)
     op.drop_index("ix_device_pool_id", "device", if_exists=True)
-    _index("ix_device_name", "device", ["name", "id"])
     _attempts()
     for table, columns in KNOWN_ONLY.items():
         for column in columns:
             op.drop_index(f"ix_{table}_{column}", table, if_exists=True)
-            _index(f"ix_{table}_{column}_known", table, [column], f"{column} IS NOT NULL")
-    for old, new, column in (
-        ("dataset", "dataset_known", "dataset_id"),
-        ("output_dataset", "output_known", "output_dataset_id"),
-    ):
+    for old, _, _ in RENAMED:
         op.drop_index(f"ix_job_{old}", "job", if_exists=True)
-        _index(f"ix_job_{new}", "job", [column], f"{column} IS NOT NULL")
     op.add_column("device", sa.Column("said", sa.Text()))
     _shares()
     _queue()
@@ -94,8 +94,6 @@ def _attempts() -> None:
     So a heartbeat writes the row, and no index of it (heap-only tuples); pages keep some room for that.
     """
     op.drop_index("ix_attempt_running", "attempt", if_exists=True)
-    _index("ix_attempt_running_since", "attempt", ["started_at"], "state = 'running'")
-    _index("ix_attempt_set_back", "attempt", ["started_at"], "state = 'running' AND away_s < 0")
     op.execute("ALTER TABLE attempt SET (fillfactor = 80)")
     op.execute("ALTER TABLE device SET (fillfactor = 80)")
 
@@ -106,9 +104,3 @@ def _queue() -> None:
     op.execute("TRUNCATE pgqueuer_log")
     for name in UNUSED:
         op.execute(f"DROP INDEX IF EXISTS {name}")
-
-
-def _index(name: str, table: str, columns: list[str | sa.TextClause], where: str | None = None) -> None:
-    op.create_index(
-        name, table, columns, postgresql_where=None if where is None else sa.text(where), if_not_exists=True
-    )

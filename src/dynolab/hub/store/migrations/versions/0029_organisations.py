@@ -14,7 +14,7 @@ THINGS = ("model", "dataset", "job")
 
 
 def upgrade() -> None:
-    """Forward. New columns are NULL or have a constant default, so that no table is written anew."""
+    """Forward. New columns are NULL or have a constant default, so that no table is written anew; their indexes are 0031's."""
     _organisations()
     _members()
     for name, kind in (("most_bytes", sa.BigInteger), ("most_jobs", sa.Integer), ("most_minutes", sa.Integer)):
@@ -29,23 +29,12 @@ def upgrade() -> None:
     ):
         key = op.f(f"fk_{table}_{column}")
         op.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT CONSTRAINT {key} REFERENCES {to}")
-    for thing in THINGS:
-        _index(thing, "created")
-    _index("job", "device", "device_name")
-    _index("job", "not_done", "state", where=" AND state <> 'done'")
     for table, column in (("token", "project_id"), ("pool", "organisation_id")):
         there = sa.text(f"{column} IS NOT NULL")
         op.create_index(f"ix_{table}_{column}", table, [column], postgresql_where=there)
     op.add_column("job", sa.Column("is_pinned", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("job", sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True))
     _device_use()
-
-
-def _index(thing: str, name: str, *leading: str, where: str = "") -> None:
-    """The account last: of a project that is one account's alone, what others made is looked for in the index."""
-    order = [sa.text(one) for one in ("in_project", *leading, "created_at DESC", "id", "account_id")]
-    there = sa.text(f"in_project IS NOT NULL{where}")
-    op.create_index(f"ix_{thing}_project_{name}", thing, order, postgresql_where=there, if_not_exists=True)
 
 
 def _organisations() -> None:

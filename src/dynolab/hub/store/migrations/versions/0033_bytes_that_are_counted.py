@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
+
+from dynolab.hub.store.indexes import Index, make_missing
 
 revision = "0033"
 down_revision = "0030"
@@ -11,8 +12,9 @@ branch_labels = None
 depends_on = None
 
 UNREAD = "(digests IS NULL OR array_position(digests, NULL) IS NOT NULL)"
+INDEXES = (Index("ix_blob_unread", "blob", "id", UNREAD),)
 
 
 def upgrade() -> None:
-    """Forward. Whoever has a large hub makes the index before, with CREATE INDEX CONCURRENTLY and this name (docs/scale.md)."""
-    op.create_index("ix_blob_unread", "blob", ["id"], postgresql_where=sa.text(UNREAD), if_not_exists=True)
+    """Forward."""
+    make_missing(op.get_bind(), INDEXES)

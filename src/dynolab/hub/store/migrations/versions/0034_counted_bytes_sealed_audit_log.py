@@ -29,10 +29,7 @@ FOR EACH ROW EXECUTE FUNCTION dynolab_count_bytes()
 
 
 def upgrade() -> None:
-    """Forward. A sweep finds out later whose the blobs are that there are, and those that older replicas make meanwhile.
-
-    Whoever has a large hub makes the index of blobs before, with CREATE INDEX CONCURRENTLY and this name (docs/scale.md).
-    """
+    """Forward. A sweep finds out later whose the blobs are that there are, and those that older replicas make meanwhile; their index is 0031's."""
     _stored_bytes()
     op.create_table(
         "audit_seal",
@@ -58,7 +55,5 @@ def _stored_bytes() -> None:
     there = sa.text("in_project IS NOT NULL")
     op.create_index("ix_stored_bytes_project", "stored_bytes", ["in_project"], postgresql_where=there)
     op.execute("ALTER TABLE blob ADD COLUMN IF NOT EXISTS account_id BIGINT, ADD COLUMN IF NOT EXISTS in_project TEXT")
-    nobodys = sa.text("account_id IS NULL")
-    op.create_index("ix_blob_unowned", "blob", ["id"], postgresql_where=nobodys, if_not_exists=True)
     op.execute(COUNT)
     op.execute(TRIGGER)
