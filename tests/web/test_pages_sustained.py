@@ -43,8 +43,7 @@ def test_the_finding_stands_first_then_the_curve_then_the_figures(visit: Visit, 
     assert words(rows.nth(1)).endswith("101 µs 2.40 GHz 46 °C")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_nothing_is_wider_than_the_page(visit: Visit, job: str, width: int, scheme: str) -> None:
     page = visit(f"/jobs/{job}/?tab=timing", viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.get_by_text("All windows").click()

@@ -221,8 +221,9 @@ def test_without_javascript_everything_is_there(opened: Open) -> None:
     assert page.get_by_role("region", name="Inference", exact=True).get_by_text("8.31 ms").is_visible()
 
 
-@pytest.mark.parametrize("profile", [sample_profile(), unmeasured_profile()], ids=["full", "unmeasured"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("profile", "scheme"), [(sample_profile(), "light"), (unmeasured_profile(), "dark")], ids=["full", "unmeasured"]
+)
 def test_a_phone_shows_it_without_scrolling_sideways(opened: Open, profile: Profile, scheme: str) -> None:
     page = opened(profile, viewport={"width": 360, "height": 740}, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -228,24 +229,34 @@ def test_onnx_runtimes_own_format_is_run_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_allclose(infer(made, x=x)["y"], infer(other, x=x)["y"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2", "INT4", "UINT4", "FLOAT16", "BOOL"])
-def test_types_that_numpy_lacks_go_in(tmp_path: Path, kind: str) -> None:
-    node = onnx.helper.make_node("Cast", ["x"], ["y"], to=FLOAT)
-    number = getattr(onnx.TensorProto, kind)
-    made = whole(tmp_path, save(tmp_path / "m.onnx", [node], [("x", number, [1, 5])], [("y", FLOAT, [1, 5])]))
-    given = {"INT4": np.int8, "UINT4": np.uint8, "BOOL": np.bool_, "FLOAT16": np.float16}.get(kind, np.float32)
-    values = np.array([[1, 0, 1, 1, 0]], given)
-    assert infer(made, x=values)["y"].tolist() == values.astype(float).tolist()
+def cast(folder: Path, kinds: Iterable[str], source: str, to: str) -> Harness:
+    """Through every kind of run: a model that casts, for each kind, an input of one type to an output of another ("": the kind)."""
+    names = [(kind, *(getattr(onnx.TensorProto, one or kind) for one in (source, to))) for kind in kinds]
+    nodes = [onnx.helper.make_node("Cast", [f"x{kind}"], [f"y{kind}"], to=to) for kind, _, to in names]
+    inputs = [(f"x{kind}", source, [1, 5]) for kind, source, _ in names]
+    outputs = [(f"y{kind}", to, [1, 5]) for kind, _, to in names]
+    return whole(folder, save(folder / "m.onnx", nodes, inputs, outputs))
 
 
-@pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT8E4M3FN", "INT4", "UINT4"])
-def test_types_that_numpy_lacks_come_out(tmp_path: Path, kind: str) -> None:
-    node = onnx.helper.make_node("Cast", ["x"], ["y"], to=getattr(onnx.TensorProto, kind))
-    number = getattr(onnx.TensorProto, kind)
-    made = whole(tmp_path, save(tmp_path / "m.onnx", [node], [("x", FLOAT, [1, 5])], [("y", number, [1, 5])]))
+def test_types_that_numpy_lacks_go_in(tmp_path: Path) -> None:
+    given = dict.fromkeys(("BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2"), np.float32)
+    given |= {"INT4": np.int8, "UINT4": np.uint8, "BOOL": np.bool_, "FLOAT16": np.float16}
+    values = {kind: np.array([[1, 0, 1, 1, 0]], one) for kind, one in given.items()}
+    made = cast(tmp_path, given, "", "FLOAT")
+    found = infer(made, **{f"x{kind}": one for kind, one in values.items()})
+    assert {name: one.tolist() for name, one in found.items()} == {
+        f"y{kind}": one.astype(float).tolist() for kind, one in values.items()
+    }
+
+
+def test_types_that_numpy_lacks_come_out(tmp_path: Path) -> None:
+    sizes = {"yBFLOAT16": 10, "yFLOAT8E4M3FN": 5, "yINT4": 3, "yUINT4": 3}
+    kinds = [name.removeprefix("y") for name in sizes]
+    made = cast(tmp_path, kinds, "FLOAT", "")
     assert made.inspection is not None
-    assert made.inspection.outputs[0].bytes == {"BFLOAT16": 10, "FLOAT8E4M3FN": 5}.get(kind, 3)
-    assert infer(made, x=np.array([[1, 2, 3, 4, 5]], np.float32))["y"].tolist() == [[1, 2, 3, 4, 5]]
+    assert {one.name: one.bytes for one in made.inspection.outputs} == sizes
+    found = infer(made, **{f"x{kind}": np.array([[1, 2, 3, 4, 5]], np.float32) for kind in kinds})
+    assert {name: one.tolist() for name, one in found.items()} == {key: [[1, 2, 3, 4, 5]] for key in sizes}
 
 
 def classifier(path: Path, **labels: list) -> Path:

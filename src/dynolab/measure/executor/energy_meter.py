@@ -30,9 +30,10 @@ def idle(seconds: float, root: Path = Path("/")) -> EnergyRead:
     values, unavailable = energy.plugin.told(root)
     if not values:
         return EnergyRead(unavailable=unavailable)
-    meter, end_ns = Meter(root), now_ns() + int(seconds * 1e9)
+    meter = Meter(root)
     meter.look()
-    while now_ns() < end_ns:
+    end_ns = meter.samples[0].at_ns + int(seconds * 1e9)  # from the first sample to the last, however long a look takes
+    while meter.samples[-1].at_ns < end_ns:
         time.sleep(min(EVERY_S, max(0.0, (end_ns - now_ns()) / 1e9)))
         meter.look()
     return EnergyRead(tuple(meter.samples), energy.plugin.sources(root), unavailable)
