@@ -23,11 +23,8 @@ from dynolab import errors
 from dynolab.hub.setting_types import without_password
 
 APPLICATION = "dynolab hub"
-NAME = f"{APPLICATION} {version('dynolab')} {socket.gethostname()[:24]}:{os.getpid()}"
-"""PostgreSQL cuts it after 63 bytes. `dynolab hub check` tells replicas and their versions by it."""
 BOUNDS = {"statement_timeout": "25s", "idle_in_transaction_session_timeout": "15s"}
 SESSION = {
-    "application_name": NAME,
     **BOUNDS,
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -38,6 +35,11 @@ BEGIN = "; ".join(["BEGIN", *(f"SET LOCAL {name} = '{value}'" for name, value in
 """The same for one transaction through a pooler, which refuses such settings with a connection, and keeps the server's alive itself."""
 STATEMENT_S = 25.0
 """How long a statement that is a transaction of its own may take through a pooler."""
+
+
+def own_name() -> str:
+    """What this process calls itself, of which PostgreSQL keeps 63 bytes. `dynolab hub check` tells replicas and their versions by it."""
+    return f"{APPLICATION} {version('dynolab')} {socket.gethostname()[:24]}:{os.getpid()}"
 
 
 def plain(url: str) -> str:
@@ -53,13 +55,14 @@ def engine(
     AUTOCOMMIT: SQLAlchemy sends no BEGIN, transactions are the driver's, so that prepared statements take part in them.
     ``bounded``: whether statements and pauses within transactions may last as long as the hub's do, and no longer.
     """
+    named = {"application_name": own_name()}
     arguments: dict[str, Any] = {
         "dsn": plain(url),
-        "server_settings": SESSION if bounded else {"application_name": NAME},
+        "server_settings": named | SESSION if bounded else named,
     }
     if pooled:
         arguments |= {
-            "server_settings": {"application_name": NAME},
+            "server_settings": named,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": str,  # no name: the driver then prepares and runs a statement in one go

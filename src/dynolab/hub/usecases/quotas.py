@@ -43,7 +43,7 @@ from dynolab.hub.usecases.base import Account, Hub
 RETRY_AFTER_S = 20
 """As AI Hub's client waits before it submits again."""
 MONTHS_KEPT = timedelta(days=400)
-BATCH = 10_000
+BATCH, ROUNDS = 10_000, 10
 OWNERS_AT_ONCE = 1_000
 LEFT = ("result", "output", "artifact", "log")
 OWNERS_NOTED = text(f"""
@@ -303,32 +303,32 @@ def noted_use(closed: Any) -> Any:
 
 async def sweep_device_use(hub: Hub) -> None:
     """Add up the rows of each account and project; what other replicas have in hand is left to them."""
-    async with hub.database.begin() as connection:
+    async with hub.database.single() as connection:
         await connection.execute(delete(device_use).where(device_use.c.month < cast(func.now() - MONTHS_KEPT, Date)))
-        keys = ["account_id", "in_project", "month"]
-        await _add_up(connection, device_use, keys, "seconds")
+    await _add_up(hub, device_use, ["account_id", "in_project", "month"], "seconds")
 
 
 async def sweep_stored_bytes(hub: Hub) -> None:
     """As :func:`sweep_device_use`; before that, find out whose blobs are that nobody is known of, some at a time."""
     while await _find_owners(hub):
         pass
-    async with hub.database.begin() as connection:
-        await _add_up(connection, stored_bytes, ["account_id", "in_project"], "bytes")
+    await _add_up(hub, stored_bytes, ["account_id", "in_project"], "bytes")
 
 
-async def _add_up(connection: AsyncConnection, table: Table, names: list[str], counted: str) -> None:
-    """Make one row of several with the same keys."""
+async def _add_up(hub: Hub, table: Table, names: list[str], counted: str) -> None:
+    """Make one row of several with the same keys, the oldest first; a sweep is through with 100,000."""
     keys = [table.c[one] for one in names]
     several = select(literal(1)).select_from(table).group_by(*keys).having(func.count() > 1).limit(1)
-    if await connection.scalar(several) is None:
-        return
     chosen = select(table.c.id).order_by(table.c.id).limit(BATCH).with_for_update(skip_locked=True)
     gone = delete(table).where(table.c.id.in_(chosen.scalar_subquery())).returning(*keys, table.c[counted]).cte("gone")
     of = [gone.c[one] for one in names]
     total = func.sum(gone.c[counted])
     summed = select(*of, total).group_by(*of).having(total != 0)
-    await connection.execute(insert(table).from_select([*names, counted], summed))
+    for _ in range(ROUNDS):
+        async with hub.database.begin() as connection:
+            if await connection.scalar(several) is None:
+                return
+            await connection.execute(insert(table).from_select([*names, counted], summed))
 
 
 async def _find_owners(hub: Hub) -> bool:
