@@ -1,8 +1,10 @@
-"""The agent's unit under a real ``systemd --user``: it serves, comes back when it is killed, and is left alone when the hub refuses it."""
+"""The agent's unit under a real ``systemd --user``: it serves, comes back when it is killed, and is left alone when the hub refuses it. The hub's, too."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,8 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
+from dynolab.testing.database_servers import free_port
+from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
 from ..devices.fixtures import present
@@ -92,3 +96,42 @@ def test_a_hub_that_refuses_it_is_not_asked_again_and_again(
     assert systemd.value(UNIT, "ExecMainStatus") == "2"
     assert systemd.value(UNIT, "NRestarts") == "0"
     systemd.systemctl("reset-failed", UNIT)
+
+
+HUB_UNIT = "dynolab-hub.service"
+FOR_ROOT = ("User=", "Ambient", "Capability", "Protect", "Private", "Restrict", "Lock", "StateDirectory")
+"""What a person's own systemd may not do, or has no rights for."""
+
+
+def install_hub(systemd: UserSystemd, folder: Path, **settings: object) -> None:
+    """deploy/'s unit as a user's, with these settings in its file."""
+    file = folder / "hub.toml"
+    written = {"data": str(folder / "hub"), "port": 0, "agent": False, **settings}
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in written.items()), encoding="utf-8")
+    unit = Path(__file__).parents[2] / "deploy" / "systemd" / HUB_UNIT
+    text = "\n".join(line for line in unit.read_text(encoding="utf-8").splitlines() if not line.startswith(FOR_ROOT))
+    start = f"{sys.executable} -m dynolab.cli.main hub --config {file}"
+    text = text.replace("/opt/dynolab/bin/dynolab hub --config /etc/dynolab/hub.toml", start)
+    assert start in text
+    text = text.replace("[Service]\n", f"[Service]\nStandardError=append:{folder / 'hub.log'}\n")  # there is no journal
+    (systemd.units / HUB_UNIT).write_text(text)
+    systemd.systemctl("daemon-reload")
+
+
+@pytest.mark.slow
+def test_the_hubs_unit_waits_for_its_database_and_is_left_alone_when_that_refuses(
+    systemd: UserSystemd, tmp_path: Path, postgres: OwnDatabase
+) -> None:
+    install_hub(systemd, tmp_path, database_url=f"postgresql://dynolab:sesame@127.0.0.1:{free_port()}/dynolab")
+    assert systemd.systemctl("start", HUB_UNIT) == ""
+    told = tmp_path / "hub.log"
+    until(lambda: told.exists() and "waits to start" in told.read_text(), "word of what it waits for", systemd)
+    assert systemd.value(HUB_UNIT, "ActiveState") == "active"
+    systemd.systemctl("stop", HUB_UNIT)
+    assert systemd.value(HUB_UNIT, "Result") == "success"
+    install_hub(systemd, tmp_path, database_url=re.sub(r"(@[^/]*)/[^?]*", r"\1/none", postgres.dsn))
+    systemd.systemctl("start", HUB_UNIT)
+    until(lambda: systemd.value(HUB_UNIT, "ActiveState") == "failed", "end", systemd)
+    assert systemd.value(HUB_UNIT, "ExecMainStatus") == "2"
+    assert systemd.value(HUB_UNIT, "NRestarts") == "0"
+    systemd.systemctl("reset-failed", HUB_UNIT)

@@ -68,7 +68,8 @@ def greet(url: str) -> None:
         raise _unreached(url, error) from error
     if answer.is_server_error:
         raise errors.DeviceLost(
-            f"{url} answered {answer.status_code} {answer.reason_phrase}", hint="is the hub running?"
+            f"{url} answered {answer.status_code} {answer.reason_phrase}",
+            hint="is the hub running? --wait-for-hub waits for it",
         )
     if answer.is_redirect:
         place = answer.headers.get("location", "").removesuffix(f"{PATH}/hub")

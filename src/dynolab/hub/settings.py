@@ -90,7 +90,7 @@ class Settings:
     public_url: str | None = declared(
         None,
         Text(public_address, "https://hub.example/"),
-        "how clients reach the hub, for addresses of files; none: as the request came",
+        "how clients reach the hub: what addresses of files, client.ini and what is printed name; none: as the request came",
     )
     lease_s: float = declared(
         15.0, Number("seconds", 1), "after this long without a word from its agent a job goes to another"
