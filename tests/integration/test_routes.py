@@ -159,6 +159,7 @@ TABLE: dict[str, set[str]] = {
 
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/agent/v1/attempts/{attempt}/uploads": {"json": {"what": "log", "bytes": 3}},
+    "POST /api/agent/v1/attempts/{attempt}/uploads/addresses": {"json": {"upload": "x"}},
     "POST /api/agent/v1/attempts/{attempt}/uploads/complete": {"json": {"upload": "x", "etags": []}},
     "POST /api/hub/v1/organisations": {"json": {"name": "made", "owner": "admin@localhost"}},
     "POST /api/hub/v1/organisations/{organisation}/projects": {"json": {"name": "made"}},
@@ -368,7 +369,7 @@ NOT_THERE = {
     "DELETE /api/hub/v1/trusted/{owner}", "POST /files/forms/{token}", "POST /api/v1/users/auth/login/", "POST /devices/trust",
     "POST /api/hub/v1/trusted", "POST /devices/pools/{id}/grant", "POST /sign-in", "GET /graph/file/{token}/{name}",
     "PUT /api/hub/v1/account/password", "POST /account/password", "GET /submit/jobs", "POST /submit/uploads/{what}",
-    "POST /api/agent/v1/attempts/{attempt}/uploads/complete",
+    "POST /api/agent/v1/attempts/{attempt}/uploads/complete", "POST /api/agent/v1/attempts/{attempt}/uploads/addresses",
     "GET /join/{invitation}", "POST /join/{invitation}", "POST /organisations/{organisation}/members", "POST /projects/{project}/members", "POST /devices/pools/{id}/organisation",
     "DELETE /api/hub/v1/organisations/{organisation}/members/{email}", "DELETE /api/hub/v1/projects/{project}/members/{email}",
     "GET /compare/layers", "GET /compare/report/{format}", "GET /compare", "POST /sign-out", "GET /traces/{token}/{name}",
