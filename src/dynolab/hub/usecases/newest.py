@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
     Subquery,
     Table,
@@ -74,18 +75,42 @@ def newest_ids(
     rows = [_inside(table, account, conditions, search, cursor, most=most, of_others=not apart)]
     if not apart:
         rows.append(_own(table, account, conditions, search, cursor))
-    parts = [_named(one, search, most, cursor, _window(search)) for one in rows]
+    firsts = [_part(one.limit(_window(search) if search.text else most), search) for one in rows]
+    ends = [_end(one, _window(search), cursor) for one in firsts]
     if not apart:
-        shared = _shared(table, account, conditions, search, cursor)
-        parts.append(_named(shared, search, most, cursor, OF_SHARED))
-    both = union_all(*(select(part.c.at, part.c.id) for part in parts)).subquery()
+        shared, looked_at = _shared(table, account, conditions, search, cursor)
+        firsts.append(_part(shared.limit(OF_SHARED if search.text else most), search))
+        ends.append(_end(looked_at, OF_SHARED_FIRST, cursor))
+    both = union_all(*(select(one.c.at, one.c.id).where(_has(one, search)) for one in firsts)).subquery()
     if _index_of(search.text) is not None:
-        first = select(both.c.at, both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(most).cte()
-        others = _by_index(table, account, conditions, search, cursor)
-        others = others.where(select(func.count()).select_from(first).scalar_subquery() < most)
-        both = union(select(first.c.at, first.c.id), others).subquery()
+        both = _or_by_index(both, ends, _by_index(table, account, conditions, search, cursor), most, cursor)
     page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
     return (page.offset(offset) if offset else page).subquery()
+
+
+def _part(rows: Select[Any], search: Search) -> FromClause:
+    """Some rows as a part of the statement: with a text they are asked for twice, and found once."""
+    return rows.cte() if search.text else rows.subquery()
+
+
+def _end(first: FromClause, window: int, cursor: Cursor | None) -> ColumnElement[Any]:
+    """The instant of the last of these rows; NULL where there are no others beyond them."""
+    last = func.max if cursor is not None and cursor.newer else func.min
+    return select(last(first.c.at)).having(func.count() >= window).scalar_subquery()
+
+
+def _or_by_index(
+    both: Subquery, ends: Sequence[ColumnElement[Any]], others: Select[Any], most: int, cursor: Cursor | None
+) -> Subquery:
+    """The first rows, if these are as many as are wanted before any part's end, beyond which that one may have others; else all of the index, too."""
+    newer = cursor is not None and cursor.newer
+    end = select((func.least if newer else func.greatest)(*ends).label("at")).cte()
+    reached = select(end.c.at).scalar_subquery()
+    before = or_(reached.is_(None), both.c.at < reached if newer else both.c.at > reached)
+    ordered = select(both.c.at, both.c.id).where(before).order_by(*keyset_order(both.c.at, both.c.id, cursor))
+    first = ordered.limit(most).cte()
+    too_few = select(func.count()).select_from(first).scalar_subquery() < most
+    return union(select(first.c.at, first.c.id), others.where(reached.is_not(None), too_few)).subquery()
 
 
 def _by_index(
@@ -158,8 +183,8 @@ def _inside(
 
 def _shared(
     table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
-) -> Select[Any]:
-    """Of what others share, by the order of the sharings, which know when their targets were made.
+) -> tuple[Select[Any], FromClause]:
+    """Of what others share, by the order of the sharings, which know when their targets were made; and the sharings that are looked at, by ``at``.
 
     Some things are shared in several ways. Each target is looked up for itself, until there are enough: a join of another kind would look at all.
     """
@@ -170,7 +195,7 @@ def _shared(
     each = each.order_by(*keyset_order(share.target_at, share.target_id, cursor))
     if search.text:
         each = each.limit(OF_SHARED if _index_of(search.text) is None else OF_SHARED_FIRST)
-    ordered = each.subquery()
+    ordered = _part(each, search)
     of = [table.c.id == ordered.c.target_id, table.c.account_id != account.id, *_by(table, account, search.creator)]
     of.append(or_(table.c.in_project.is_(None), not_(_in_mine(table, account))))
     found = select(table.c.id, *_names(table, search)).where(*of, *conditions)
@@ -178,7 +203,8 @@ def _shared(
     names = [column for column in target.c if column.key != "id"]
     rows = select(ordered.c.target_at.label("at"), ordered.c.target_id.label("id"), *names)
     ends = ordered.c.target_at, ordered.c.target_id
-    return rows.select_from(ordered.join(target, true())).order_by(*keyset_order(*ends, cursor))
+    rows = rows.select_from(ordered.join(target, true())).order_by(*keyset_order(*ends, cursor))
+    return rows, select(ordered.c.target_at.label("at")).subquery()
 
 
 def _by(table: Table, account: Account, creator: str) -> list[ColumnElement[bool]]:
@@ -217,11 +243,6 @@ def _text(table: Table, search: Search) -> ColumnElement[bool]:
     return and_(func.octet_length(name) != func.char_length(name), known, contains_text(name, search.text))
 
 
-def _named(rows: Select[Any], search: Search, limit: int, cursor: Cursor | None, window: int) -> Subquery:
-    """``at`` and ``id`` of the first of these rows, or with a text of those among the first ``window`` that have it."""
-    if not search.text:
-        return rows.limit(limit).subquery()
-    first = rows.limit(window).subquery()
-    named = or_(*(contains_text(first.c[f"{name}_"], search.text) for name in search.columns))
-    found = select(first.c.at, first.c.id).where(named)
-    return found.order_by(*keyset_order(first.c.at, first.c.id, cursor)).limit(limit).subquery()
+def _has(first: FromClause, search: Search) -> ColumnElement[bool]:
+    """Whether one of these rows has the text."""
+    return or_(*(contains_text(first.c[f"{name}_"], search.text) for name in search.columns)) if search.text else true()
