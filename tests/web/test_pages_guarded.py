@@ -222,7 +222,9 @@ def test_no_page_shows_what_is_anothers(
 def test_nobody_sees_a_page_without_a_session(way: Way, seeded: Seeded, ids: dict[str, str]) -> None:
     path = way.filled(ids)
     for session in ("", "forged.by.hand"):
-        answer = httpx.get(f"{seeded.url}{path}", cookies={"dynolab_session": session} if session else None, timeout=30)
+        cookie = {"Cookie": f"dynolab_session={session}"} if session else {}
+        answer = seeded.http.get(f"{seeded.url}{path}", headers=cookie)
+        seeded.http.cookies.clear()
         assert SECRET not in answer.text
         if way.path in SEEN_BY_ANYBODY:
             assert not answer.headers.get("location", "").startswith("/sign-in")
