@@ -19,11 +19,9 @@ from pathlib import Path
 import asyncpg
 from hub_servers import database_server
 
-from dynolab.hub.store.blobs import OWNER
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import urls
 
-HUB_ID = "benchmark"
 MADE = "benchmark_seed"
 """The setting that says that all of it is there, and how much."""
 OBJECTS = 200
@@ -202,8 +200,7 @@ async def seed(dsn: str, jobs: int, devices: int) -> bool:
                 raise ValueError(f"the database holds {known} jobs and devices: name another folder")
             return False
         await _fill(connection, jobs, devices)
-        noted = {MADE: f"{jobs} {devices}", "hub_id": HUB_ID}
-        await connection.executemany("INSERT INTO setting (name, value) VALUES ($1, $2)", [*noted.items()])
+        await connection.execute("INSERT INTO setting (name, value) VALUES ($1, $2)", MADE, f"{jobs} {devices}")
         return True
     finally:
         await connection.close()
@@ -236,11 +233,9 @@ async def _define(connection: asyncpg.Connection, ids: list[int]) -> None:
 
 
 def objects(blobs: Path, result: bytes) -> None:
-    """The objects that the rows name, in a folder of blobs, which is marked as the hub's."""
+    """The objects that the rows name, in a folder of blobs."""
     folder = blobs / "attempts" / "seed"
     folder.mkdir(parents=True, exist_ok=True)
-    if not (blobs / OWNER).exists():
-        (blobs / OWNER).write_text(HUB_ID, encoding="utf-8")
     for number in range(OBJECTS):
         for name, content in ((f"result-{number}", result), (f"log-{number}", b"a line\n" * 400)):
             path = folder / name

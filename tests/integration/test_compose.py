@@ -47,7 +47,7 @@ class Person:
     """Whoever has the token of the client.ini of the replica that started first; goes through the balancer."""
 
     def __init__(self, deployment: Deployment) -> None:
-        (data,) = (ini.parent for ini in deployment.folder.glob("hub-?-data/hub/client.ini"))
+        data = min(deployment.folder.glob("hub-?-data/**/client.ini")).parent
         parser = configparser.ConfigParser(interpolation=None)
         parser.read(data / "client.ini", encoding="utf-8")
         self.token = parser["api"]["api_token"]

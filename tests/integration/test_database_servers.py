@@ -266,7 +266,6 @@ def test_one_replica_alone_makes_the_first_token(replicas: list[RunningHub]) -> 
 def test_a_replica_without_the_others_store_does_not_start(
     replicas: list[RunningHub], servers: tuple[Server, Server], tmp_path: Path
 ) -> None:
-    Person(replicas[0]).model()
     command = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(tmp_path), "--port", "0", "--no-agent"]
     environment = {**os.environ, "DYNOLAB_DATABASE_URL": servers[0].address()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

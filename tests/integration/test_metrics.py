@@ -178,12 +178,11 @@ def test_labels_hold_no_id_address_or_path_of_anybody(hub: RunningHub, model: An
     assert {"unmatched", "/api/hub/v1/models/{id}", "/models/{id}/", "/api/v1/models/{id}/", "/metrics"} <= routes
 
 
-def test_without_a_token_there_are_none(tmp_path: Path, postgres: Any) -> None:
+def test_without_a_token_there_are_none(tmp_path: Path, postgres: Any, hub: RunningHub) -> None:
     from dynolab.testing.running_hub import running_hub
 
-    with running_hub(
-        tmp_path / "hub", "--no-agent", environment={"DYNOLAB_DATABASE_URL": postgres.dsn, "DYNOLAB_METRICS_TOKEN": ""}
-    ) as closed:
+    shared = {"DYNOLAB_DATABASE_URL": postgres.dsn, "DYNOLAB_BLOBS_URL": (hub.data / "blobs").as_uri()}
+    with running_hub(tmp_path / "hub", "--no-agent", environment={**shared, "DYNOLAB_METRICS_TOKEN": ""}) as closed:
         answer = get(f"{closed.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
         assert answer.status_code == 404
         assert "DYNOLAB_METRICS_TOKEN" in answer.json()["hint"]

@@ -39,7 +39,7 @@ from dynolab.hub.store.database import Database, newest
 from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
-from dynolab.hub.store.tables import blob, setting
+from dynolab.hub.store.tables import setting
 from dynolab.hub.telemetry import metrics
 from dynolab.hub.usecases.announce_device import note_seen
 from dynolab.hub.usecases.audit import ITSELF, note, sweep_refusals
@@ -77,6 +77,8 @@ FORM_MORE_BYTES = 1 << 20
 """What a form holds besides its file."""
 DOORS = (devices, models, datasets, jobs, sharing, users)
 """The official protocol's resources."""
+SERVED = "served_from_a_store"
+"""The setting that is there once a replica has served, from a store that it had marked."""
 NOTED = (sweep_files, sweep_sessions, sweep_probes, sweep_objects, sweep_retention, sweep_audit)
 """Sweeps that note when they ended well, which ``dynolab hub check`` reads; the others are too many to note each."""
 log = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ log = logging.getLogger(__name__)
 async def open_hub(settings: Settings, database_url: str, dsn: str, *, serves: bool = False) -> Hub:
     """The hub's parts, with the schema brought up to date. ``dsn``: the plain address of the database itself.
 
-    ``serves``: that it is a replica, which must have the store that its database names files of.
+    ``serves``: that it is a replica, which must have the store of those that served from this database before.
     """
     blobs = Blobs(settings.blobs_url or settings.data / "blobs")
     database = Database(database_url, direct_url=dsn if settings.database_direct_url else None)
@@ -96,7 +98,10 @@ async def open_hub(settings: Settings, database_url: str, dsn: str, *, serves: b
         before = await database.upgrade()
         async with database.single() as connection:
             known = await connection.scalar(select(setting.c.value).where(setting.c.name == "hub_id"))
-        await blobs.claim(await _kept(database, "hub_id"), expected=serves and await _has_bytes(database))
+        owner = await _kept(database, "hub_id")
+        await blobs.claim(owner, expected=serves and await _is_kept(database, SERVED))
+        if serves:
+            await _kept(database, SERVED)
         secret = await _kept(database, "link_secret")
         if before is not None and known is not None:  # at a first start, another replica may have made the first tables
             async with database.begin() as connection:
@@ -150,10 +155,9 @@ def _provider(settings: Settings, secret: str) -> SignInProvider | None:
     return SignInProvider(Provider(there), Flows(secret))
 
 
-async def _has_bytes(database: Database) -> bool:
-    """Whether the database names anything that was kept in a blob store."""
+async def _is_kept(database: Database, name: str) -> bool:
     async with database.single() as connection:
-        return bool(await connection.scalar(select(exists().select_from(blob))))
+        return bool(await connection.scalar(select(exists().where(setting.c.name == name))))
 
 
 async def _kept(database: Database, name: str) -> str:

@@ -105,7 +105,7 @@ class Blobs:
     async def claim(self, owner: str, *, expected: bool = False) -> None:
         """Write whose place this is. Raises :class:`Conflict` when it is another's.
 
-        ``expected``: that its owner has kept things before, so that a place without a mark is the wrong one (:class:`Conflict`).
+        ``expected``: that its owner has marked its place before, so that one without a mark is the wrong one (:class:`Conflict`).
 
         It tells at once whether all that the hub needs is there and allowed. Raises :class:`NotFound` for a bucket that is
         not there, :class:`Forbidden` for one that is not ours to use, :class:`Unavailable` when nobody answers.
@@ -281,7 +281,7 @@ async def _mark(store: ObjectStore, place: Path | str, owner: str, expected: boo
         expected = False
     if expected:
         raise errors.Conflict(
-            f"{place} holds nothing of this hub, whose database names files that are kept",
+            f"{place} holds nothing of this hub, which has kept its files elsewhere before",
             hint="blobs_url is the same for all replicas; where its files are lost for good, write the text "
             f"{owner} to the object {OWNER} there, and `dynolab hub check` says what is missing",
         )
