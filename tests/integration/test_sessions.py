@@ -251,7 +251,7 @@ def test_where_a_log_keeps_the_output_nothing_in_it_signs_in(tmp_path: Path) -> 
     with running_hub(tmp_path, "--no-agent", "--show-link") as again:
         link = re.search(r"open (\S+/welcome/\S+)", "".join(again.lines))
         assert link is not None
-        assert httpx.head(link[1]).status_code == 401
+        assert httpx.head(link[1], timeout=30).status_code == 401
         with httpx.Client(base_url=again.url, timeout=30) as browser:
             assert browser.get(link[1]).headers["location"] == "/jobs/"
             assert browser.get("/account/").status_code == 200
