@@ -45,7 +45,7 @@ LEAST: dict[str, Any] = {
        for verb, rest, least in (("GET", "", V), ("PATCH", "", A), ("DELETE", "", A), ("GET", "/sharing", V), ("PATCH", "/sharing", A), ("DELETE", "/sharing", A))},
     **{f"{verb} /api/hub/v1/{kind}/{{id}}/{rest}": least
        for kind in ("models", "datasets")
-       for verb, rest, least in (("POST", "uploads", A), ("POST", "uploads/{upload_id}/complete", A), ("GET", "download", V))},
+       for verb, rest, least in (("POST", "uploads", A), ("POST", "uploads/{upload_id}/addresses", A), ("POST", "uploads/{upload_id}/complete", A), ("GET", "download", V))},
     "POST /api/hub/v1/jobs/{id}/cancel": A, "POST /api/hub/v1/jobs/{id}/rerun": M,
     **{f"GET /api/hub/v1/jobs/{{id}}/{what}": V for what in ("profile", "comparison", "compiled", "quantized", "linked", "log", "compared-outputs", "artifact", "events")},
     **{f"GET /api/v1/{path}/": V for path in ("models/{id}", "models/{id}/download", "datasets/{id}", "datasets/{id}/download_data", "jobs/{id}", "jobs/{id}/result", "jobs/{id}/device_runs/{run}/artifact_list/{type}", "{kind}/{id}/shared_access")},

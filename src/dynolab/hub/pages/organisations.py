@@ -65,8 +65,8 @@ async def show(request: Request) -> Response:
     found = await find_organisation(hub, account, request.path_params["organisation"])
     roles = OF_ORGANISATION if found.may_own else OF_PROJECT
     shown: dict[str, Any] = {"organisation": found, "roles": roles, "place": f"{PLACE}{found.name}/"}
-    if found.may_manage:
-        shown["links"] = await find_member_links(hub, account, organisation=found.id)
+    sees_links = found.may_manage and not account.is_bound
+    shown["links"] = await find_member_links(hub, account, organisation=found.id) if sees_links else []
     return await _page(request, "organisation.html.j2", account, **shown)
 
 
@@ -75,8 +75,8 @@ async def show_project(request: Request) -> Response:
     hub, account = await current_account(request)
     found = await find_one_project(hub, account, request.path_params["project"])
     shown: dict[str, Any] = {"project": found, "roles": OF_PROJECT, "place": f"/projects/{found.full_name}/"}
-    if found.may_manage:
-        shown["links"] = await find_member_links(hub, account, project=found.id)
+    sees_links = found.may_manage and not account.is_bound
+    shown["links"] = await find_member_links(hub, account, project=found.id) if sees_links else []
     return await _page(request, "project.html.j2", account, usage=await read_usage(hub, account, found.id), **shown)
 
 

@@ -41,7 +41,7 @@ async def _check(hub: Hub, name: str, password: str) -> Proven:
         async with hub.database.single() as connection:
             row = (await connection.execute(kept.order_by(account.c.email != name).limit(1))).one_or_none()
     known = None if row is None else row.password_hash
-    fits = await hub.passwords.fits(name[:PASSWORD_MOST], known, password[:PASSWORD_MOST])
+    fits = await hub.passwords.fits(name[:PASSWORD_MOST].lower(), known, password[:PASSWORD_MOST])
     if row is None or not fits or len(password) > PASSWORD_MOST:
         raise SpecInvalid(
             "the e-mail address or the password is wrong", hint="an API token works without a password: see client.ini"

@@ -35,6 +35,7 @@ async def find_member_links(
     hub: Hub, account: Account, *, organisation: str = "", project: str = ""
 ) -> list[MemberLink]:
     """Those into an organisation or into one project, soonest to end first. Raises :class:`NotFound` and :class:`Forbidden`."""
+    check_whole(account)
     async with hub.database.begin() as connection:
         where = await where_named(connection, account, organisation, project, Verb.MANAGE)
         found = select(

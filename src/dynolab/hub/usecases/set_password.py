@@ -30,7 +30,7 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
         known = await connection.scalar(kept)
     if known is not None:
         async with hub.sign_in_throttle.counted("password", account.email.lower()):
-            if not await hub.passwords.fits(account.email, known, (current or "")[:PASSWORD_MOST]):
+            if not await hub.passwords.fits(account.email.lower(), known, (current or "")[:PASSWORD_MOST]):
                 await note_refused(hub, "account.password", "account", account.id, why="the current password is wrong")
                 raise Forbidden(
                     "the current password is wrong or was not sent", hint="whoever runs the hub can set another one"
