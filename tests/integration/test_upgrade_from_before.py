@@ -67,9 +67,10 @@ def test_an_old_replica_serves_on_while_a_new_one_brings_the_schema_up_to_date(
 ) -> None:
     own = databases.new()
     asked(own.url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public", "SELECT 1")
+    (tmp_path / "hub-1-data").mkdir(mode=0o700)
     environment = {"DYNOLAB_DATABASE_URL": own.dsn, "DYNOLAB_BLOBS_URL": (tmp_path / "blobs").as_uri()}
     with running_hub(
-        tmp_path / "hub-1-data", "--no-agent", environment={**environment, "PYTHONPATH": str(before)}
+        tmp_path / "hub-1-data" / "hub", "--no-agent", environment={**environment, "PYTHONPATH": str(before)}
     ) as old:
         assert asked(own.url, "SELECT version_num FROM alembic_version") == "0020"
         person = Person(SimpleNamespace(folder=tmp_path, url=old.url))  # type: ignore[arg-type]  # as much of one as is needed
