@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import statistics
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -69,12 +70,22 @@ class Samples(threading.Thread):
         half = self.taken[len(self.taken) // 2 :]
         return {name: fitted([(at, one[name]) for at, one in half]) for name in RISE_MOST}
 
+    def tenths(self) -> dict[str, list[float]]:
+        """The mean of each tenth of the time, for all that is sampled: whether what rises still does at the end."""
+        parts = [self.taken[len(self.taken) * one // 10 : len(self.taken) * (one + 1) // 10] for one in range(10)]
+        full = [part for part in parts if part]
+        return {
+            name: [round(statistics.fmean(one[name] for _, one in part), 1) for part in full]
+            for name in self.taken[0][1]
+        }
+
     def _sample(self) -> dict[str, float]:
         server = int((self._hub.data / "postgres" / "postmaster.pid").read_text().split()[0])
         return {
             "hub_mib": _private_mib(self._hub.pid),
             "descriptors": float(len(list(Path(f"/proc/{self._hub.pid}/fd").iterdir()))),
             "database_mib": sum(_private_mib(pid) for pid in _children(server)),
+            "database_processes": float(len(_children(server))),
             "steady_tables_mib": asyncio.run(self._tables_mib()),
         }
 
@@ -121,7 +132,8 @@ def set_up(folder: Path, stack: ExitStack) -> Scene:
     def figures() -> dict[str, object]:
         lines = samples.lines() if len(samples.taken) >= FEWEST else {}
         told = {name: {"begins": round(one.begins, 2), "rises": round(one.rises, 2)} for name, one in lines.items()}
-        return {"second_half": told, "samples": len(samples.taken)}
+        tenths = samples.tenths() if samples.taken else {}
+        return {"second_half": told, "tenths": tenths, "samples": len(samples.taken)}
 
     url, user = hub.url, hub.running.token
     return Scene(
