@@ -214,7 +214,7 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         connection = await _connect(engine)
         metrics.CONNECTION_SECONDS.observe(time.perf_counter() - begun)
     except Exception as error:
-        if is_away(error) or refusal(error) is not None:
+        if _gives_none(error) or refusal(error) is not None:
             raise Unavailable(f"the database does not answer ({type(error).__name__})", hint="ask again") from error
         raise
     below = driver(connection)
@@ -238,7 +238,7 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
             connection = await engine.connect()
         except Exception as error:
             late = asyncio.get_running_loop().time() > until
-            hopeless = isinstance(error, NoConnection) or refusal(error) is not None or not is_away(error)
+            hopeless = isinstance(error, NoConnection) or refusal(error) is not None or not _gives_none(error)
             if late or hopeless:
                 raise
             await asyncio.sleep(AWAY_POLL_S)
@@ -247,6 +247,14 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
             return connection
         await connection.invalidate()  # known without asking: the driver saw the other end hang up
         await connection.close()
+
+
+def _gives_none(error: BaseException) -> bool:
+    """Whether an error of connecting says that there is no connection now: none of our statements is asked yet.
+
+    A server whose disk is full, for one, reports an internal error (XX000): it cannot write what a new process of its own wants.
+    """
+    return is_away(error) or getattr(getattr(error, "orig", error), "sqlstate", None) is not None
 
 
 def is_away(error: BaseException | None) -> bool:
