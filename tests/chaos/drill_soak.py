@@ -82,9 +82,9 @@ class Samples(threading.Thread):
     def _sample(self) -> dict[str, float]:
         server = int((self._hub.data / "postgres" / "postmaster.pid").read_text().split()[0])
         return {
-            "hub_mib": _private_mib(self._hub.pid),
+            "hub_mib": _own_mib(self._hub.pid),
             "descriptors": float(len(list(Path(f"/proc/{self._hub.pid}/fd").iterdir()))),
-            "database_mib": sum(_private_mib(pid) for pid in _children(server)),
+            "database_mib": sum(_own_mib(pid) for pid in _children(server)),
             "database_processes": float(len(_children(server))),
             "steady_tables_mib": asyncio.run(self._tables_mib()),
         }
@@ -101,10 +101,10 @@ class Samples(threading.Thread):
             await connection.close()
 
 
-def _private_mib(pid: int) -> float:
-    """What a process has of its own in memory."""
+def _own_mib(pid: int) -> float:
+    """What a process has allocated: of pages that it shares with forks, its part; without what the database's processes share of tables."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_")) / 1024
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss_Anon:")) / 1024
 
 
 def _children(pid: int) -> list[int]:
