@@ -176,7 +176,7 @@ def test_a_token_is_shown_once_and_stops_working_when_revoked(user: User, hub: R
     assert made["kind"] == "user"
     with httpx.Client(timeout=30) as http:
         other = User(hub, made["secret"], http)
-        assert other.get("/me") == user.get("/me")
+        assert other.get("/me") == {**user.get("/me"), "token_id": made["id"]}
         listed = {one["id"]: one for one in user.get("/tokens")["tokens"]}
         assert listed[made["id"]]["label"] == "notebook <b>"
         assert "secret" not in listed[made["id"]]

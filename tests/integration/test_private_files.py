@@ -21,6 +21,7 @@ from dynolab.connections.local import own_folder
 from dynolab.hub.store import data_folder
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
 from dynolab.testing.commands import command
+from dynolab.testing.databases import Databases
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 DEVICE = DeviceOffer(id="board", name="board", os="1")
@@ -95,13 +96,12 @@ def test_a_hubs_folder_is_its_owners_and_one_that_was_open_is_closed_at_the_next
     assert open_to_others(tmp_path / "again") == []
 
 
-def test_blobs_in_a_folder_that_replicas_share_are_private(hub: RunningHub, tmp_path: Path) -> None:
+def test_blobs_in_a_folder_that_replicas_share_are_private(databases: Databases, tmp_path: Path) -> None:
     place = tmp_path / "shared" / "blobs"
     (place / "old").mkdir(parents=True)
     (place / "old" / "model").write_bytes(b"bytes")
-    with running_hub(
-        tmp_path / "hub", "--no-agent", environment={**hub.environment, "DYNOLAB_BLOBS_URL": place.as_uri()}
-    ) as replica:
+    settings = {"DYNOLAB_DATABASE_URL": databases.new().dsn, "DYNOLAB_BLOBS_URL": place.as_uri()}
+    with running_hub(tmp_path / "hub", "--no-agent", environment=settings) as replica:
         assert replica.url
         assert open_to_others(place) == []
 

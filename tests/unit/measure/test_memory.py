@@ -196,6 +196,15 @@ def test_memory_given_back_lazily_is_the_system_s_and_still_there(null_harness: 
         assert_close(later, 0, 0)
 
 
+@pytest.fixture
+def no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that other tests of this process have left to serve them do not count."""
+    every = memory_readings.descendants
+    others = set(every(os.getpid()))
+    monkeypatch.setattr(memory_readings, "descendants", lambda pid: [one for one in every(pid) if one not in others])
+
+
+@pytest.mark.usefixtures("no_others")
 def test_a_child_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of somebody else's is one that its parent may not read."""
     read = memory_readings._read
@@ -211,6 +220,7 @@ def test_a_child_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -
         assert memory_readings.read_edge().unread_processes == 1
 
 
+@pytest.mark.usefixtures("no_others")
 @pytest.mark.parametrize("ended", [FileNotFoundError(2, "No such file"), LookupError("ended"), ValueError("cut short")])
 def test_a_child_that_ends_while_it_is_read_is_left_out_and_the_others_are_not(
     monkeypatch: pytest.MonkeyPatch, ended: Exception
@@ -247,6 +257,7 @@ def test_software_is_told_from_the_model_by_its_place(tmp_path: Path) -> None:
     assert not software.has("/usrlocal/lib.so")
 
 
+@pytest.mark.usefixtures("no_others")
 @pytest.mark.parametrize(("place", "written", "library"), [("lib", 0, 8), ("lib", 2, 6), ("model", 0, 0)])
 def test_file_pages_of_software_are_told_apart_as_long_as_nobody_wrote_to_them(
     tmp_path: Path, place: str, written: int, library: int
