@@ -49,7 +49,11 @@ class Uploads:
     async def json(self, line: Line, path: str, document: object) -> dict[str, Any]:
         async with self.asking:
             while True:
-                status, answer = await line.ask("POST", f"/api/hub/v1{path}", json.dumps(document).encode())
+                try:
+                    status, answer = await line.ask("POST", f"/api/hub/v1{path}", json.dumps(document).encode())
+                except asyncio.IncompleteReadError:  # the hub has ended a connection that lay idle, waiting for its turn
+                    self.again += 1
+                    continue
                 if status not in (429, 503):
                     break
                 self.again += 1
