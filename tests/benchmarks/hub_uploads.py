@@ -51,8 +51,8 @@ class Uploads:
             while True:
                 try:
                     status, answer = await line.ask("POST", f"/api/hub/v1{path}", json.dumps(document).encode())
-                except asyncio.IncompleteReadError:  # the hub has ended a connection that lay idle, waiting for its turn
-                    self.again += 1
+                except asyncio.IncompleteReadError:
+                    self.again += 1  # the hub has ended a connection that lay idle, waiting for its turn
                     continue
                 if status not in (429, 503):
                     break
