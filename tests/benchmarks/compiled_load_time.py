@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import onnxruntime
@@ -43,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for model in asked.models:
             made = compiled(model, Path(name))
-            ratios, least, source = interleave(lambda: load_s(made), lambda: load_s(model), asked.pairs)  # noqa: B023  # called at once
+            ratios, least, source = interleave(partial(load_s, made), partial(load_s, model), asked.pairs)
             won = sum(one < 1 for one in ratios.values)
             print(
                 f"{model.name}: {ratios}; faster in {won}; minima {least * 1e3:.2f} ms, {source * 1e3:.2f} ms",

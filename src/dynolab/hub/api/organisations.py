@@ -99,7 +99,12 @@ async def _invited(request: Request, hub: TheHub, account: Caller, asked: Invite
 @router.get("/organisations/{organisation}/invites")
 async def invites(hub: TheHub, account: Caller, organisation: str) -> OpenInvites:
     """Links into the whole organisation that nobody has followed yet; for admins. Their addresses are shown when they are made, and never again."""
-    found = await find_member_links(hub, account, organisation=organisation)
+    return await _open_invites(hub, account, organisation=organisation)
+
+
+async def _open_invites(hub: TheHub, account: Caller, **place: str) -> OpenInvites:
+    """Links into an ``organisation`` or ``project``."""
+    found = await find_member_links(hub, account, **place)
     return OpenInvites(invites=[OpenInvite.model_validate(one) for one in found])
 
 
@@ -188,8 +193,7 @@ async def invite_to_project(request: Request, hub: TheHub, account: Caller, proj
 @router.get("/projects/{project}/invites")
 async def project_invites(hub: TheHub, account: Caller, project: str) -> OpenInvites:
     """Links into this project that nobody has followed yet; for admins. Their addresses are shown when they are made, and never again."""
-    found = await find_member_links(hub, account, project=project)
-    return OpenInvites(invites=[OpenInvite.model_validate(one) for one in found])
+    return await _open_invites(hub, account, project=project)
 
 
 @router.delete("/projects/{project}/invites/{invite}", status_code=204)

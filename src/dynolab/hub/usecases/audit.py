@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from dynolab.errors import Error, RateLimited, UserError
-from dynolab.hub.store.connecting import engine
+from dynolab.hub.store.connecting import engine, reason
 from dynolab.hub.store.database import is_away
 from dynolab.hub.store.tables import account, audit
 from dynolab.hub.usecases.asking import asking
@@ -120,15 +120,9 @@ async def note_command(url: str, verb: str, thing: object = "", **details: objec
     except Exception as error:
         if not (is_away(error) or isinstance(error, DBAPIError)):
             raise
-        log.warning("the audit log has no row of this (%s): %s", verb, reason_of(error))
+        log.warning("the audit log has no row of this (%s): %s", verb, reason(error))
     finally:
         await opened.dispose()
-
-
-def reason_of(error: Exception) -> str:
-    """What the database said, in a line."""
-    said = getattr(error, "orig", None) or error
-    return str(said).partition("\n")[0].partition(">: ")[2] or str(said).partition("\n")[0]
 
 
 @asynccontextmanager
