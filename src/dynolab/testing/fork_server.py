@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, NoReturn
@@ -21,6 +22,8 @@ SWITCH = "TEST_FORK_SERVER"
 """Set: hubs of tests are forked; else each is a Python that starts from nothing."""
 HEEDED_AT_START = ("PYTHON", "LD_", "MALLOC_", "LC_", "LANG", "TZ")
 """How variables begin that a process heeds when it starts, and not later."""
+IMPORTED = ("dynolab.cli.hub", "dynolab.hub.launch", "dynolab.hub.api.application", "dynolab.hub.pages.application")
+"""What a hub imports when it is needed; a fork has it."""
 MOST_BYTES = 1 << 17
 """Of a message."""
 START_WITHIN_S = 60.0
@@ -189,11 +192,10 @@ def _become(output: int) -> None:
 
 
 def _main() -> NoReturn:
-    from dynolab.cli import hub, main  # noqa: F401 - here and below: they are imported to be there
-    from dynolab.hub import launch  # noqa: F401
-    from dynolab.hub.api import application  # noqa: F401
-    from dynolab.hub.pages import application as pages  # noqa: F401
+    from dynolab.cli import main
 
+    for name in IMPORTED:
+        import_module(name)
     gc.collect()
     gc.freeze()
     channel = socket.socket(fileno=int(sys.argv[1]))
