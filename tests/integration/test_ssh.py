@@ -428,7 +428,18 @@ def test_the_command_needs_no_hub(board: Sshd, tmp_path: Path) -> None:
 
 def test_two_commands_bring_the_same_to_a_new_device(ssh_device: Sshd, tmp_path: Path) -> None:
     """Both find nothing there; one brings it, the other waits for it."""
-    command = [sys.executable, "-m", "dynolab.cli.main", "profile", str(model(tmp_path)), "--repeats", "1", "--wait", "5m", "--device"]
+    command = [
+        sys.executable,
+        "-m",
+        "dynolab.cli.main",
+        "profile",
+        str(model(tmp_path)),
+        "--repeats",
+        "1",
+        "--wait",
+        "5m",
+        "--device",
+    ]
     with ssh_device.as_home():
         both = [
             subprocess.Popen(
