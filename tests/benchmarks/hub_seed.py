@@ -84,8 +84,8 @@ STEPS = (
     ),
     (
         "blobs",
-        """INSERT INTO blob (id, bytes, keys)
-           SELECT what || n, size, ARRAY[path || n % $2 || ending]
+        """INSERT INTO blob (id, bytes, keys, digests)
+           SELECT what || n, size, ARRAY[path || n % $2 || ending], ARRAY[repeat('0', 64)]
            FROM generate_series(1, $1::int) n,
                 (VALUES ('bseedr', 60000, 'attempts/seed/result-', ''), ('bseedl', 3000, 'attempts/seed/log-', ''))
                 kinds (what, size, path, ending)""",
@@ -93,8 +93,9 @@ STEPS = (
     ),
     (
         "models",
-        """INSERT INTO blob (id, bytes, keys)
-           SELECT 'bseedm' || n, 1000000, ARRAY['attempts/seed/result-' || n % $2] FROM generate_series(1, $1::int) n""",
+        """INSERT INTO blob (id, bytes, keys, digests)
+           SELECT 'bseedm' || n, 1000000, ARRAY['attempts/seed/result-' || n % $2], ARRAY[repeat('0', 64)]
+           FROM generate_series(1, $1::int) n""",
         (MODELS, OBJECTS),
     ),
     (

@@ -159,6 +159,31 @@ def test_a_statement_that_takes_too_long_is_ended_and_may_be_asked_again(
         server.stop()
 
 
+def test_connections_are_replaced_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database's processes grow with what they have seen."""
+
+    async def process_twice() -> tuple[int, int]:
+        opened = database.Database(server.url)
+        try:
+            return await process(opened), await process(opened)
+        finally:
+            await opened.close()
+
+    async def process(opened: database.Database) -> int:
+        async with opened.single() as connection:
+            return int(await connection.scalar(text("SELECT pg_backend_pid()")))
+
+    server = Postgres.start(tmp_path / "postgres")
+    try:
+        first, second = asyncio.run(process_twice())
+        assert first == second
+        monkeypatch.setattr(database, "CONNECTION_LIFE_S", 0.0)
+        first, second = asyncio.run(process_twice())
+        assert first != second
+    finally:
+        server.stop()
+
+
 def test_a_database_that_takes_no_writes_is_away_until_it_does(tmp_path: Path) -> None:
     """As a standby that was not promoted yet, to which a proxy leads already: SQLSTATE 25006 (Appendix A of PostgreSQL's manual)."""
     with running_hub(tmp_path, "--no-agent", environment=SHORT_LEASE) as hub:

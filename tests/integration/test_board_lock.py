@@ -155,6 +155,21 @@ def test_who_waits_gets_the_board_when_its_holder_dies(board: Sshd, tmp_path: Pa
     assert "(the first" in waited
 
 
+def test_a_board_whose_holder_was_killed_here_is_free_at_once(board: Sshd, tmp_path: Path) -> None:
+    """Its executor waits for it for five minutes, and whoever comes next from the same account knows that it is gone."""
+    with board.as_home(), holding(board.address, "the first") as first:
+        (executor,) = holding_processes(board)
+        first.kill()
+        first.wait()
+        assert holding_processes(board) == [executor]
+        told: list[str] = []
+        with closing(connect(board.address)) as connection:
+            profile = profiled(connection, model(tmp_path), told=lambda event: told.append(str(event)))
+    assert profile.inference.time is not None
+    assert not board.processes()
+    assert [one for one in told if "was killed here" in one]
+
+
 def test_the_command_says_who_and_ends_as_a_users_error(board: Sshd, tmp_path: Path) -> None:
     with board.as_home(), holding(board.address, "the first's measurement"):
         done = profile_command(model(tmp_path), "--device", board.address, "--wait", "0")

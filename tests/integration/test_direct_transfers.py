@@ -35,7 +35,7 @@ from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.begin_upload import Begun, begin_upload
 from dynolab.hub.usecases.create_model import create_model
 from dynolab.hub.usecases.sign_in import sign_in
-from dynolab.hub.usecases.sweep_digests import ahead_s, sweep_digests
+from dynolab.hub.usecases.sweep_digests import ahead_s, counted, sweep_digests
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, FileOffer, Outcome
 from dynolab.testing import object_stores
 from dynolab.testing.databases import OwnDatabase
@@ -478,9 +478,32 @@ async def run(hub: Hub, statement: str) -> None:
         await connection.execute(text(statement))
 
 
+def test_what_is_not_as_it_was_noted_is_told_once_and_not_read_again(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = site.uploaded(LITTLE_MODEL)
+
+    async def work(hub: Hub, other: Hub) -> None:
+        await run(
+            hub,
+            "UPDATE blob SET digests = NULL, bytes = bytes + 1 "
+            f"WHERE id = (SELECT blob_id FROM model WHERE id = '{sent}')",
+        )
+        while not hub.wrong_blobs:  # the running hub may be at it
+            await sweep_digests(hub)
+        for _ in range(3):
+            await sweep_digests(hub)
+
+    on_replicas(site, work)
+    assert caplog.text.count("no digest is noted") == 1
+    site.ask("DELETE", f"/models/{sent}", 204)
+
+
 def test_digests_are_read_no_faster_than_they_may() -> None:
     assert ahead_s(64 << 20, took_s=0.5, per_s=32 << 20) == 1.5
     assert ahead_s(64 << 20, took_s=2.5, per_s=32 << 20) == 0.0
+    assert counted(64 << 20, per_s=32 << 20) == 64 << 20
+    assert counted(100, per_s=50_000_000) == 1_000_000, "a million small ones would keep a replica busy for an hour"
 
 
 # ---- agents ----------------------------------------------------------------------------------------------------------

@@ -424,3 +424,29 @@ def test_the_command_needs_no_hub(board: Sshd, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["runtime"]["name"] == "onnxruntime"
     assert "pushing onnxruntime" in done.stderr
     assert not board.processes()
+
+
+def test_two_commands_bring_the_same_to_a_new_device(ssh_device: Sshd, tmp_path: Path) -> None:
+    """Both find nothing there; one brings it, the other waits for it."""
+    command = [
+        sys.executable,
+        "-m",
+        "dynolab.cli.main",
+        "profile",
+        str(model(tmp_path)),
+        "--repeats",
+        "1",
+        "--wait",
+        "5m",
+        "--device",
+    ]
+    with ssh_device.as_home():
+        both = [
+            subprocess.Popen(
+                [*command, ssh_device.address], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            for _ in range(2)
+        ]
+        said = [one.communicate()[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sum(text.count("pushing dynolab") for text in said) == 1, said

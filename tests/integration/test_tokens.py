@@ -18,7 +18,7 @@ pytest.importorskip("pgqueuer")
 
 import asyncpg
 
-from dynolab import errors
+from dynolab import errors, user_state
 from dynolab.agent import state
 from dynolab.agent.http import HubDoor
 from dynolab.agent.rotation import Rotation, TokenKeeper, following
@@ -258,7 +258,7 @@ def test_an_agent_rotates_its_token_in_time_and_stays_the_same_device(
     if kept == "file":
         file.write_text(made["secret"], encoding="utf-8")
     else:
-        state.folder().mkdir()
+        user_state.folder().mkdir()
         state.save(state.file(), member)
     keeper = TokenKeeper(member, file if kept == "file" else None, joined=kept == "joined")
     with closing(HubDoor(ana.hub.url, made["secret"])) as door:
@@ -298,7 +298,7 @@ def test_an_interrupted_rotation_is_taken_up_again(ana: Person, folder: Path) ->
         assert keeper.now() == following_secret
         door.check_token()
     # And where the old secret is over, too.
-    state.folder().mkdir()
+    user_state.folder().mkdir()
     member = Membership(ana.hub.url, following_secret)
     state.save(state.file(), member)
     last = TokenKeeper(member, None, joined=True).next()

@@ -15,8 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dynolab import errors, formats, plugins, private_files
-from dynolab.agent import state
+from dynolab import errors, formats, plugins, private_files, user_state
 from dynolab.measure import deaths, environment, identity
 from dynolab.sandbox import base as sandbox
 from dynolab.spec import codec, device_attributes
@@ -184,7 +183,7 @@ def _toolchains() -> list[str]:
 
 def _identity() -> str:
     """This device's id, made when it is first needed, and anew on hardware that it was not made on: its card is a copy, or moved."""
-    path, own = state.folder() / "device-id", identity.hardware()
+    path, own = user_state.folder() / "device-id", identity.hardware()
     mark = "" if own is None else identity.hashed(own)
     found, made_on = "", ""
     if path.exists():

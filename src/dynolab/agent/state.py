@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
-from dynolab import private_files
+from dynolab import private_files, user_state
 from dynolab.errors import SpecInvalid
 from dynolab.spec import codec
 
@@ -23,20 +20,14 @@ class Membership:
     name: str = ""
 
 
-def folder() -> Path:
-    """``DYNOLAB_STATE``, or a folder in the user's state."""
-    named = os.environ.get("DYNOLAB_STATE")
-    return Path(named) if named else platformdirs.user_state_path("dynolab")
-
-
 def file() -> Path:
     """Of the hub that this machine joined."""
-    return folder() / "agent.json"
+    return user_state.folder() / "agent.json"
 
 
 def asked_file() -> Path:
     """Of the hub that it asked to join and that has not answered yet."""
-    return folder() / "joining.json"
+    return user_state.folder() / "joining.json"
 
 
 def load(path: Path) -> Membership | None:

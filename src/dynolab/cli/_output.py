@@ -73,7 +73,7 @@ def write(profiles: Sequence[Profile], output: Path, form: str) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all. Raises :class:`Forbidden` when it cannot be written."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

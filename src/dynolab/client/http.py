@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -180,7 +181,7 @@ class HubApi:
         return answer.headers["etag"].strip('"')
 
     def _fetch(self, url: str, target: Path, size: int, counted: Counted) -> None:
-        halfway = target.with_name(target.name + ".partial")
+        halfway = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
             with httpx.stream("GET", url, timeout=60, follow_redirects=True) as answer:
                 self._checked(answer)

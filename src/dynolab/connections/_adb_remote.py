@@ -5,6 +5,7 @@ A packet is a byte for its kind, four for its length, and its content (adb's she
 
 from __future__ import annotations
 
+import os
 import shlex
 import socket
 import struct
@@ -142,7 +143,7 @@ class AdbRemote(Remote):
             f"exec head -c {most_bytes + 1} {quoted}"
         )
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.partial")
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
                 code, failed = self._ran(script, file.write, most_bytes / 1e6 + WROTE_LAST_S)

@@ -24,6 +24,7 @@ from dynolab.connections._installed_there import installed_there
 from dynolab.connections._measuring_half import measuring_half
 from dynolab.connections._remote import Remote
 from dynolab.connections._runtime_needs import Needs, needs_of
+from dynolab.connections._turns import turn
 from dynolab.connections._wheels import DeviceSystem, wheels_for
 from dynolab.connections.base import ModelFiles, Tell
 from dynolab.errors import Error, PluginMissing, SpecInvalid, TransferFailed
@@ -79,19 +80,28 @@ def prepare(remote: Remote, runtimes: Sequence[str], tell: Tell, wait_s: float) 
     named = [python, *(one.sha256 for one in items), *folders]
     digest = hashlib.sha256("\n".join(named).encode()).hexdigest()
     env = f"{remote.root}/envs/{digest[:_SHORT]}"
-    there = remote.ask(
+    if "complete" not in _there(remote, env):
+        wait_until_free(remote, python, wait_s, tell)
+        with turn(remote, tell):
+            there = _there(remote, env)
+            if "complete" not in there:
+                missing = [one for one in items if one.sha256 not in there]
+                needed = sum(one.unpacked_bytes for one in missing)
+                keep = [Path(env).name, *(one.sha256 for one in items)]
+                _make_room(remote, python, needed, keep, f"for {', '.join(one.name for one in missing)}")
+                _bring(remote, python, missing, tell)
+                _make_environment(
+                    remote, python, env, [*(f"{remote.root}/wheels/{one.sha256}" for one in items), *folders]
+                )
+    return f"{env}/bin/python"
+
+
+def _there(remote: Remote, env: str) -> list[str]:
+    """The digests of what is unpacked there, and ``complete`` where the environment is; it counts as used now."""
+    return remote.ask(
         f"mkdir -p {_q(remote.root)}/wheels {_q(remote.root)}/envs; "
         f"[ -e {_q(env)}/complete ] && touch {_q(env)}/complete && echo complete; ls {_q(remote.root)}/wheels"
     ).split()
-    if "complete" not in there:
-        wait_until_free(remote, python, wait_s, tell)
-        missing = [one for one in items if one.sha256 not in there]
-        needed = sum(one.unpacked_bytes for one in missing)
-        keep = [Path(env).name, *(one.sha256 for one in items)]
-        _make_room(remote, python, needed, keep, f"for {', '.join(one.name for one in missing)}")
-        _bring(remote, python, missing, tell)
-        _make_environment(remote, python, env, [*(f"{remote.root}/wheels/{one.sha256}" for one in items), *folders])
-    return f"{env}/bin/python"
 
 
 def _system(remote: Remote, python: str) -> DeviceSystem:
@@ -243,16 +253,22 @@ def place_model(remote: Remote, python: str, model: ModelFiles, tell: Tell) -> t
     key = hashlib.sha256("\n".join([model.sha256, *model.paths]).encode()).hexdigest()
     at = f"{remote.root}/models/{key}"
     paths = tuple(f"{at}/{path}" for path in model.paths)
-    if remote.ask(f"[ -e {_q(at)}/.complete ] && touch {_q(at)}/.complete && echo there || :") == "there":
-        return paths
-    needed = sum((model.folder / path).stat().st_size for path in model.paths)
-    _make_room(remote, python, needed, [key], "for the model")
-    tell(f"pushing the model to {remote.address} ({needed / 1e6:.1f} MB)")
-    for path, target in zip(model.paths, paths, strict=True):
-        remote.push(model.folder / path, target)
-    _check_sizes(remote, model, paths)
-    remote.ask(f": > {_q(at)}/.complete")
+    if not _has_model(remote, at):
+        with turn(remote, tell):
+            if not _has_model(remote, at):
+                needed = sum((model.folder / path).stat().st_size for path in model.paths)
+                _make_room(remote, python, needed, [key], "for the model")
+                tell(f"pushing the model to {remote.address} ({needed / 1e6:.1f} MB)")
+                for path, target in zip(model.paths, paths, strict=True):
+                    remote.push(model.folder / path, target)
+                _check_sizes(remote, model, paths)
+                remote.ask(f": > {_q(at)}/.complete")
     return paths
+
+
+def _has_model(remote: Remote, at: str) -> bool:
+    """Whether it is whole there; it counts as used now."""
+    return remote.ask(f"[ -e {_q(at)}/.complete ] && touch {_q(at)}/.complete && echo there || :") == "there"
 
 
 def _check_sizes(remote: Remote, model: ModelFiles, paths: Sequence[str]) -> None:

@@ -119,7 +119,7 @@ def _make(path: Path, packages: tuple[Package, ...], loader: str) -> None:
                 f"Debian's packages hold no {needed}", hint="write the lock anew: script/lock_python.py"
             )
     private_files.make_folder(path.parent)
-    partial = path.with_name(f"{path.name}.new")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.new")  # two commands may make it at the same time
     with (
         partial.open("wb") as file,
         gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,

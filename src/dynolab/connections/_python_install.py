@@ -6,6 +6,7 @@ import shlex
 
 from dynolab.connections._python_bundle import PythonBundle, python_bundle
 from dynolab.connections._remote import Remote
+from dynolab.connections._turns import turn
 from dynolab.connections.base import Tell
 from dynolab.errors import DeviceUnfit
 
@@ -25,15 +26,21 @@ def bring_python(remote: Remote, architecture: str, tell: Tell, *, shell: str = 
     parent = f"{remote.root}/python"
     home = f"{parent}/{bundle.sha256[:16]}"
     interpreter = f"{home}/bin/python3"
-    if remote.ask(f"mkdir -p {shlex.quote(parent)}; [ -e {shlex.quote(home)}/complete ] && echo yes || :") == "yes":
+    if _is_there(remote, home):
         return interpreter
-    _check_room(remote, parent, bundle)
-    tell(
-        f"sending a Python {bundle.python[0]}.{bundle.python[1]} of its own ({bundle.path.stat().st_size / 1e6:.0f} MB)"
-    )
-    remote.push(bundle.path, f"{home}.tar.gz")
-    remote.ask(_unpack(home, bundle, shell), timeout_s=UNPACKED_WITHIN_S)
+    with turn(remote, tell):
+        if not _is_there(remote, home):
+            _check_room(remote, parent, bundle)
+            megabytes = bundle.path.stat().st_size / 1e6
+            tell(f"sending a Python {bundle.python[0]}.{bundle.python[1]} of its own ({megabytes:.0f} MB)")
+            remote.push(bundle.path, f"{home}.tar.gz")
+            remote.ask(_unpack(home, bundle, shell), timeout_s=UNPACKED_WITHIN_S)
     return interpreter
+
+
+def _is_there(remote: Remote, home: str) -> bool:
+    parent = shlex.quote(home.rpartition("/")[0])
+    return remote.ask(f"mkdir -p {parent}; [ -e {shlex.quote(home)}/complete ] && echo yes || :") == "yes"
 
 
 def _check_room(remote: Remote, folder: str, bundle: PythonBundle) -> None:

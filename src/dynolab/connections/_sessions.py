@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from dynolab.connections import _left_sessions as left_sessions
 from dynolab.connections import _provision as provision
 from dynolab.connections._remote import Remote, Stream
 from dynolab.connections.base import WAIT_S, Connection, ModelFiles, Session, Tell
@@ -100,8 +101,9 @@ class RemoteSession(Session):
             raise
         return stream, ""
 
-    def _attaching(self) -> list[str]:
-        return [self._python, "-P", "-m", KEEPER, "attach", self.workspace, str(self._had)]
+    def attaching(self, had: int) -> list[str]:
+        """The command that takes the session up again, after this many lines."""
+        return [self._python, "-P", "-m", KEEPER, "attach", self.workspace, str(had)]
 
     def _say(self, line: str) -> None:
         with self._writing:
@@ -118,7 +120,7 @@ class RemoteSession(Session):
         self._tell(f"the line to {self._remote.address} broke ({error.message}); what runs there goes on, trying again")
 
         def attach() -> None:
-            stream, line = self._first_line(self._attaching())
+            stream, line = self._first_line(self.attaching(self._had))
             if line != "~attached":
                 stream.close()
                 if not line:
@@ -134,13 +136,17 @@ class RemoteSession(Session):
         again(attach, AGAIN_WITHIN_S, self._remote.address)
         self._tell(f"the line to {self._remote.address} is back")
 
-    def close(self) -> None:
-        """Have the keeper end everything; where the line is broken, its lease does."""
+    def close(self) -> bool:
+        """Have the keeper end everything, and tell whether it did; where the line is broken, the next session or its lease does."""
         self._over.set()
-        if self._end is None or not self._ended_quietly():
-            with suppress(DeviceError):
+        try:
+            if self._end is None or not self._ended_quietly():
                 again(self._ask_for_the_end, END_WITHIN_S, self._remote.address)
-        self._stream.close()
+        except DeviceError:
+            return False
+        finally:
+            self._stream.close()
+        return True
 
     def _ended_quietly(self) -> bool:
         """Whether the keeper heard on the line that we have that all is over."""
@@ -156,7 +162,7 @@ class RemoteSession(Session):
         if self._ended_quietly():
             return
         self._stream.close()
-        self._stream, line = self._first_line(self._attaching())
+        self._stream, line = self._first_line(self.attaching(self._had))
         if line and line != "~attached":
             return
         if not self._ended_quietly():
@@ -212,12 +218,19 @@ class RemoteConnection(Connection):
     @contextmanager
     def session(self, runtimes: Sequence[str], tell: Tell, wait_s: float = WAIT_S) -> Iterator[Session]:
         remote = self._remote
+        for one in left_sessions.find(remote.address):
+            one.end(remote, tell)
         python = again(lambda: provision.prepare(remote, runtimes, tell, wait_s), AGAIN_WITHIN_S, remote.address)
         made = RemoteSession(remote, python, tell)
+        note = left_sessions.Note(remote.address, made.attaching(0))
+        over = False
         try:
             yield made
         finally:
-            made.close()
+            try:
+                over = made.close()
+            finally:
+                note.close(over=over)
 
     def close(self) -> None:
         self._remote.close()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import platformdirs
-
-from dynolab import private_files
+from dynolab import private_files, user_state
 from dynolab.measure.campaign_messages import Before, Measured
 from dynolab.measure.orders import Survey
 from dynolab.measure.readings import reference_kernel
@@ -25,14 +22,8 @@ BEST_PERCENTILE = 0.05
 _REFERENCE = reference_kernel.plugin.name
 
 
-def folder() -> Path:
-    """``DYNOLAB_STATE`` or the user's state folder."""
-    named = os.environ.get("DYNOLAB_STATE")
-    return Path(named) if named else platformdirs.user_state_path("dynolab")
-
-
 def _path(device: str) -> Path:
-    return folder() / "devices" / f"{device}.json"
+    return user_state.folder() / "devices" / f"{device}.json"
 
 
 def key(survey: Survey) -> str:

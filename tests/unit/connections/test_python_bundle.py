@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import lzma
+import subprocess
+import sys
 import tarfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +111,26 @@ def test_it_is_made_once_and_the_same_packages_make_the_same_bytes(
     first.path.unlink()
     monkeypatch.setenv(_debian.ARCHIVE, str(archive))
     assert python_bundle("x86_64", said.append).path.read_bytes() == content
+
+
+def test_two_commands_make_it_at_the_same_time(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one begins and is done while this one writes."""
+    other = (
+        "import sys; from pathlib import Path; from dynolab.connections import _python_bundle as bundle\n"
+        "bundle.LOCK = Path(sys.argv[1]); bundle.python_bundle('x86_64', print)"
+    )
+    really = tarfile.open
+
+    def meanwhile(*arguments: Any, **named: Any) -> tarfile.TarFile:
+        if named.get("mode") == "w":
+            monkeypatch.setattr(tarfile, "open", really)
+            subprocess.run([sys.executable, "-c", other, str(_python_bundle.LOCK)], check=True)
+        return really(*arguments, **named)
+
+    monkeypatch.setattr(tarfile, "open", meanwhile)
+    made = python_bundle("x86_64", print)
+    assert made.sha256 == sha256(made.path.read_bytes()).hexdigest()
+    assert [one.name for one in made.path.parent.iterdir()] == [made.path.name]
 
 
 def test_another_file_under_the_name_is_refused_and_nothing_is_kept(archive: Path, tmp_path: Path) -> None:

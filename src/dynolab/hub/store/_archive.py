@@ -98,7 +98,7 @@ def written(path: Path, header: Header) -> Iterator[Writer]:
     is there already.
     """
     _refuse_existing(path)
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

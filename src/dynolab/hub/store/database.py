@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 POOL_CONNECTIONS = 10
+CONNECTION_LIFE_S = 600.0
+"""A connection is replaced after so long: the database's process at its other end keeps what it learned of each statement,
+10 MiB and more as the hours pass."""
 POOL_WAIT_S = 25.0
 """How long a request waits for a connection: less than the 28 s after which the official client asks again."""
 AWAY_S = 5.0
@@ -63,7 +66,14 @@ class Database:
 
     def _pool(self, size: int) -> AsyncEngine:
         pooled = self._direct_url is not None
-        made = engine(self.url, pooled=pooled, pool_size=size, max_overflow=0, pool_timeout=POOL_WAIT_S)
+        made = engine(
+            self.url,
+            pooled=pooled,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_S,
+            pool_recycle=CONNECTION_LIFE_S,
+        )
         watch_statements(made)
         return made
 

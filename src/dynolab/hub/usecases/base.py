@@ -137,6 +137,8 @@ class Hub:
     """The same, with the revision of the tokens: those that are being asked for."""
     announced: dict[str, Announced] = field(default_factory=dict)
     """What was last said of each device (see :mod:`dynolab.hub.usecases.announce_device`)."""
+    wrong_blobs: set[str] = field(default_factory=set)
+    """Those that have another size in the store than was noted: told once, and not read again."""
     seen: set[str] = field(default_factory=set)
     """Devices that were heard of since that was last noted."""
     shown_probes: dict[str, tuple[tuple[object, ...], Probes]] = field(default_factory=dict)
