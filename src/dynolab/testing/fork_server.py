@@ -106,7 +106,7 @@ class Server:
         return found
 
     def close(self) -> None:
-        """End the server; what it forked and what still runs is told to end (SIGINT)."""
+        """End the server; what it forked and still runs is killed."""
         self._channel.shutdown(socket.SHUT_RDWR)
         self._process.wait()
         self._listening.join()
@@ -174,7 +174,7 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
             for one in (wakes, woken):
                 os.close(one)
             _become(descriptors[0])
-            hold(ctypes.CDLL(None), server, signal.SIGINT)
+            hold(ctypes.CDLL(None), server, signal.SIGKILL)  # what it started itself ends with it likewise
             found: dict[str, Any] = json.loads(content)
             return found
         os.close(descriptors[0])
