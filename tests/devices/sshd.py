@@ -258,9 +258,13 @@ def _made_wheels(place: Path) -> Path:
     with (place / "made").open("a+") as made:
         fcntl.flock(made, fcntl.LOCK_EX)
         if not made.tell():
-            with sshd(is_new=True) as first, first.as_home(), closing(connect(first.address)) as connection:
-                with connection.session(SENT_FIRST, lambda text: None):
-                    shutil.copytree(first.cache / "wheels", place / "wheels")
+            with (
+                sshd(is_new=True) as first,
+                first.as_home(),
+                closing(connect(first.address)) as connection,
+                connection.session(SENT_FIRST, lambda text: None),
+            ):
+                shutil.copytree(first.cache / "wheels", place / "wheels")
             made.write("whole")
     return place / "wheels"
 
