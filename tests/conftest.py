@@ -16,22 +16,42 @@ from dynolab.spec.models import ModelFormat
 from dynolab.testing import fork_server
 from dynolab.testing.harness import Harness
 
-from .devices.fixtures import arm64_board_fixture, phone_fixture, ssh_account_fixture, ssh_device_fixture
+from .devices.fixtures import (
+    arm64_board_fixture,
+    new_ssh_device_fixture,
+    phone_fixture,
+    ssh_account_fixture,
+    ssh_device_fixture,
+)
+from .devices.sshd import KEPT_WHEELS
 
 if TYPE_CHECKING:
     from dynolab.agent.http import HubDoor
     from dynolab.testing.databases import Databases, OwnDatabase
     from dynolab.testing.running_hub import RunningHub
 
-__all__ = ["arm64_board_fixture", "phone_fixture", "ssh_account_fixture", "ssh_device_fixture"]
+__all__ = [
+    "arm64_board_fixture",
+    "new_ssh_device_fixture",
+    "phone_fixture",
+    "ssh_account_fixture",
+    "ssh_device_fixture",
+]
 EXAMPLES = Path(__file__).parents[1] / "examples" / "models"
 LONG = (
     "contract.test_runtimes",
     "e2e.test_bad_input",
+    "e2e.test_commands",
+    "e2e.test_compare_models",
+    "e2e.test_known_answers",
+    "integration.test_adb",
+    "integration.test_boards_by_address",
     "integration.test_client",
     "integration.test_hub_commands",
     "integration.test_official_client",
+    "integration.test_reached_devices",
     "integration.test_sessions",
+    "integration.test_ssh",
     "web.test_pages_accessible",
     "web.test_pages_graph",
     "web.test_pages_job_list",
@@ -79,13 +99,14 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Hubs begin with a database, and agents with knowing which runtimes load here: both are made once for all processes of a run of the tests.
 
-    Hubs are forked of a process that has imported all that they need.
+    So is what devices are sent first. Hubs are forked of a process that has imported all that they need.
     """
     ours = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
         whole_run = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
         patch.setenv("TEST_POSTGRES_TEMPLATE", str(whole_run / "postgres-template"))
         patch.setenv("TEST_KNOWN_RUNTIMES", str(whole_run / "known-runtimes"))
+        patch.setenv(KEPT_WHEELS, str(whole_run / "board-wheels"))
         patch.setenv("TEST_FORK_SERVER", "1")
         yield
         fork_server.close()

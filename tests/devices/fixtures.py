@@ -39,6 +39,13 @@ def ssh_device_fixture() -> Iterator[Sshd]:
         yield found
 
 
+@pytest.fixture(name="new_ssh_device")
+def new_ssh_device_fixture() -> Iterator[Sshd]:
+    """The same, which was sent nothing yet."""
+    with present("sshd", sshd(is_new=True)) as found:
+        yield found
+
+
 @pytest.fixture(name="ssh_account")
 def ssh_account_fixture() -> Iterator[Sshd]:
     """The same, with an account of its own: for root only."""

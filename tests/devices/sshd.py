@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import shutil
@@ -14,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from dynolab.connections.base import connect
+
 from .missing import Missing
 from .processes import ENDS_WITH_US, children, name_of
 from .ssh_client import SshClient
@@ -23,6 +26,10 @@ ACCOUNT = "pi"
 ACCOUNT_ID = 54_322
 """An account of the device's own, where the tests are root: known to its processes only, by a passwd file mounted for them."""
 READY_WITHIN_S = 20.0
+KEPT_WHEELS = "TEST_BOARD_WHEELS"
+"""Names the folder of what all devices begin with; not set: each is new, and sent all that it needs."""
+SENT_FIRST = ("null", "onnxruntime")
+"""The runtimes that most tests of devices need there."""
 NOISE = """\
 echo "Welcome to the board! 3 updates can be installed."
 echo '{"event": "not ours"}'
@@ -209,11 +216,17 @@ def sshd(
     own_account: bool = False,
     mounts: Mapping[str, Path] | None = None,
     variables: Mapping[str, str] | None = None,
+    is_new: bool = False,
 ) -> Iterator[Sshd]:
-    """A running one, gone with all that was started through it when the block ends. Raises :class:`Missing`."""
+    """A running one, gone with all that was started through it when the block ends. Raises :class:`Missing`.
+
+    It has the wheels that it was sent before, unpacked and compiled, but no environment of them; ``is_new``: nothing at all.
+    """
     folder = Path(tempfile.mkdtemp(prefix="dynolab-sshd-"))  # short, and to be entered by another account
     try:
         made = Sshd(folder / "d", own_account=own_account, mounts=mounts, variables=variables)
+        if not is_new:
+            _give_wheels(made)
         with closing(made) as server:
             if own_account:
                 folder.chmod(0o755)
@@ -224,6 +237,36 @@ def sshd(
                     os.kill(pid, signal.SIGKILL)
     finally:
         shutil.rmtree(folder)
+
+
+def _give_wheels(device: Sshd) -> None:
+    """What sending, unpacking and compiling the same for each device would take longer for than most of their tests do else."""
+    if not (place := os.environ.get(KEPT_WHEELS)):
+        return
+    made, wheels = _made_wheels(Path(place)), device.cache / "wheels"
+    wheels.mkdir(parents=True)
+    # Nobody writes to a file of them: links do, but where they have to be another account's.
+    copy = ["cp", "--archive", *([] if device.own_account else ["--link"]), f"{made}/.", str(wheels)]
+    subprocess.run(copy, check=True)
+    if device.own_account:
+        subprocess.run(["chown", "-R", f"{ACCOUNT_ID}:{ACCOUNT_ID}", str(device.home)], check=True)
+
+
+def _made_wheels(place: Path) -> Path:
+    """They, by whoever of several processes needs them first, from a device that was sent them."""
+    place.mkdir(exist_ok=True)
+    with (place / "made").open("a+") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        if not made.tell():
+            with (
+                sshd(is_new=True) as first,
+                first.as_home(),
+                closing(connect(first.address)) as connection,
+                connection.session(SENT_FIRST, lambda text: None),
+            ):
+                shutil.copytree(first.cache / "wheels", place / "wheels")
+            made.write("whole")
+    return place / "wheels"
 
 
 def _make_key(path: Path) -> None:

@@ -115,14 +115,14 @@ def holding_processes(board: Sshd) -> list[int]:
     return found
 
 
-def test_nothing_is_brought_while_somebody_measures(ssh_device: Sshd, tmp_path: Path) -> None:
+def test_nothing_is_brought_while_somebody_measures(new_ssh_device: Sshd, tmp_path: Path) -> None:
     """Unpacking and compiling 100 MB would spoil what the other one measures."""
     (tmp_path / "net.onnx").write_bytes(b"")
-    with ssh_device.as_home(), holding(ssh_device.address, "the first's measurement"):
-        before = sorted((ssh_device.cache / "wheels").iterdir())
-        with closing(connect(ssh_device.address)) as connection, pytest.raises(DeviceBusy, match="the first's"):
+    with new_ssh_device.as_home(), holding(new_ssh_device.address, "the first's measurement"):
+        before = sorted((new_ssh_device.cache / "wheels").iterdir())
+        with closing(connect(new_ssh_device.address)) as connection, pytest.raises(DeviceBusy, match="the first's"):
             connection.session(["onnxruntime"], print, 0.0).__enter__()
-        assert sorted((ssh_device.cache / "wheels").iterdir()) == before
+        assert sorted((new_ssh_device.cache / "wheels").iterdir()) == before
 
 
 def test_a_lock_whose_file_somebody_removed_is_made_anew(own_locks: Path) -> None:

@@ -177,28 +177,28 @@ def _bare(device: Sshd, python: str | None, *, machine: str | None = None) -> No
     ],
 )
 def test_a_device_without_a_python_that_does_gets_one_of_its_own(
-    ssh_device: Sshd, tmp_path: Path, python: str | None, said: str
+    new_ssh_device: Sshd, tmp_path: Path, python: str | None, said: str
 ) -> None:
-    _bare(ssh_device, python)
+    _bare(new_ssh_device, python)
     events: list[Mapping[str, Any]] = []
-    with opened(ssh_device) as connection:
+    with opened(new_ssh_device) as connection:
         profile = profiled(connection, model(tmp_path), events.append)
     assert profile.inference.time is not None
     assert profile.environment["libc"] == "glibc 2.41"
-    assert str(ssh_device.cache / "envs") in profile.environment["python"]
+    assert str(new_ssh_device.cache / "envs") in profile.environment["python"]
     assert any(re.search(said, str(one.get("text"))) for one in events)
 
 
-def test_an_architecture_that_no_python_is_made_for(ssh_device: Sshd, tmp_path: Path) -> None:
-    _bare(ssh_device, None, machine="riscv64")
+def test_an_architecture_that_no_python_is_made_for(new_ssh_device: Sshd, tmp_path: Path) -> None:
+    _bare(new_ssh_device, None, machine="riscv64")
     with (
-        opened(ssh_device) as connection,
+        opened(new_ssh_device) as connection,
         pytest.raises(PluginMissing, match="there is one for aarch64, x86_64") as caught,
     ):
         profiled(connection, model(tmp_path))
     assert "has no Python" in caught.value.message
     assert "apt install python3" in str(caught.value.hint)
-    assert not (ssh_device.cache / "envs").exists()
+    assert not (new_ssh_device.cache / "envs").exists()
 
 
 def test_an_account_without_rights_does(ssh_account: Sshd, tmp_path: Path) -> None:
@@ -209,18 +209,18 @@ def test_an_account_without_rights_does(ssh_account: Sshd, tmp_path: Path) -> No
     assert profile.first_load.cold.proven, "its own files can be put out of the page cache"
 
 
-def test_too_little_space(ssh_device: Sshd, tmp_path: Path) -> None:
-    programs = ssh_device.home / "bin"
+def test_too_little_space(new_ssh_device: Sshd, tmp_path: Path) -> None:
+    programs = new_ssh_device.home / "bin"
     programs.mkdir()
     (programs / "df").write_text(
         "#!/bin/sh\necho Filesystem 1024-blocks Used Available Capacity Mounted on\necho /dev/mmc 100 60 40 60% /\n"
     )
     (programs / "df").chmod(0o755)
-    (ssh_device.home / ".bashrc").write_text(f"PATH={programs}:$PATH\n")
-    with opened(ssh_device) as connection, pytest.raises(TransferFailed, match="0 MB free") as caught:
+    (new_ssh_device.home / ".bashrc").write_text(f"PATH={programs}:$PATH\n")
+    with opened(new_ssh_device) as connection, pytest.raises(TransferFailed, match="0 MB free") as caught:
         profiled(connection, model(tmp_path))
     assert "DYNOLAB_DEVICE_ROOT" in str(caught.value.hint)
-    assert list((ssh_device.cache / "wheels").iterdir()) == []
+    assert list((new_ssh_device.cache / "wheels").iterdir()) == []
 
 
 def test_room_is_made_for_what_comes_and_nothing_in_use_is_touched(
@@ -403,9 +403,9 @@ def test_a_board_that_does_not_come_back_is_lost(
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
-def test_the_command_needs_no_hub(board: Sshd, tmp_path: Path) -> None:
+def test_the_command_needs_no_hub(new_ssh_device: Sshd, tmp_path: Path) -> None:
     net = onnx_net(tmp_path / "net.onnx")
-    with board.as_home():
+    with new_ssh_device.as_home():
         command = [
             sys.executable,
             "-m",
@@ -413,7 +413,7 @@ def test_the_command_needs_no_hub(board: Sshd, tmp_path: Path) -> None:
             "profile",
             str(net),
             "--device",
-            board.address,
+            new_ssh_device.address,
             "--repeats",
             "1",
             "--options",
@@ -423,10 +423,10 @@ def test_the_command_needs_no_hub(board: Sshd, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["runtime"]["name"] == "onnxruntime"
     assert "pushing onnxruntime" in done.stderr
-    assert not board.processes()
+    assert not new_ssh_device.processes()
 
 
-def test_two_commands_bring_the_same_to_a_new_device(ssh_device: Sshd, tmp_path: Path) -> None:
+def test_two_commands_bring_the_same_to_a_new_device(new_ssh_device: Sshd, tmp_path: Path) -> None:
     """Both find nothing there; one brings it, the other waits for it."""
     command = [
         sys.executable,
@@ -440,10 +440,10 @@ def test_two_commands_bring_the_same_to_a_new_device(ssh_device: Sshd, tmp_path:
         "5m",
         "--device",
     ]
-    with ssh_device.as_home():
+    with new_ssh_device.as_home():
         both = [
             subprocess.Popen(
-                [*command, ssh_device.address], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                [*command, new_ssh_device.address], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
             for _ in range(2)
         ]

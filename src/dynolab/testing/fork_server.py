@@ -1,7 +1,11 @@
-"""A process that has imported all that hubs need, of which they are forked: importing is most of the work of a hub's start."""
+"""A process that has imported all that hubs need, of which they are forked: importing is most of the work of a hub's start.
+
+It ends with the tests that it serves, however they end, and what it forked ends with it.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -17,6 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, NoReturn
+
+from dynolab.sandbox._system_calls import hold
 
 SWITCH = "TEST_FORK_SERVER"
 """Set: hubs of tests are forked; else each is a Python that starts from nothing."""
@@ -100,7 +106,7 @@ class Server:
         return found
 
     def close(self) -> None:
-        """End the server; what it forked is let alone."""
+        """End the server; what it forked and still runs is killed."""
         self._channel.shutdown(socket.SHUT_RDWR)
         self._process.wait()
         self._listening.join()
@@ -147,6 +153,7 @@ def _heeded(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _serve(channel: socket.socket) -> dict[str, Any] | None:
     """In a fork: what is wanted of it; None in the server, when nobody asks any more."""
+    server = os.getpid()
     wakes, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken)
@@ -167,6 +174,7 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
             for one in (wakes, woken):
                 os.close(one)
             _become(descriptors[0])
+            hold(ctypes.CDLL(None), server, signal.SIGKILL)  # what it started itself ends with it likewise
             found: dict[str, Any] = json.loads(content)
             return found
         os.close(descriptors[0])

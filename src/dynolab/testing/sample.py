@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -56,8 +57,14 @@ HOSTILE = '<script>document.title="taken"</script><img src=x onerror=alert(1)> &
 
 def sample_profile(**changes: Any) -> Profile:
     """A full and plausible profile of a model that does not exist; ``changes`` replace fields of the profile."""
+    profile = _sample()
+    return replace(profile, **{"environment": dict(profile.environment), **changes})
+
+
+@cache
+def _sample() -> Profile:
     random = Random(7)
-    profile = Profile(
+    return Profile(
         schema_version=SCHEMA_VERSION,
         dynolab_version="0.1.0",
         created_at="2026-03-14T09:26:53Z",
@@ -85,7 +92,6 @@ def sample_profile(**changes: Any) -> Profile:
         log=_LOG,
         energy=_energy(),
     )
-    return replace(profile, **changes)
 
 
 def sustained_profile(**changes: Any) -> Profile:
