@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
@@ -79,6 +79,7 @@ DOORS = (devices, models, datasets, jobs, sharing, users)
 """The official protocol's resources."""
 SERVED = "served_from_a_store"
 """The setting that is there once a replica has served, from a store that it had marked."""
+CANCEL_EVERY_S = 0.5
 NOTED = (sweep_files, sweep_sessions, sweep_probes, sweep_objects, sweep_retention, sweep_audit)
 """Sweeps that note when they ended well, which ``dynolab hub check`` reads; the others are too many to note each."""
 log = logging.getLogger(__name__)
@@ -280,15 +281,20 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end_tasks(tasks)
         with suppress(errors.Error):
             await sweep_refusals(hub)
         if hub.oidc is not None:
             await hub.oidc.provider.close()
         await hub.database.close()
+
+
+async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended: a cancellation that comes as that ends which a task waits for is lost (``wait_for`` of Python 3.11)."""
+    while left := [one for one in tasks if not one.done()]:
+        for one in left:
+            one.cancel()
+        await asyncio.wait(left, timeout=CANCEL_EVERY_S)
 
 
 async def _again_and_again(sweep: Callable[[Hub], Awaitable[None]], hub: Hub, every_s: float) -> None:
