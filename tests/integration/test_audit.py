@@ -476,5 +476,5 @@ def test_no_secret_is_in_the_log_or_in_the_hubs_output(world: World, hub: Runnin
 
 def test_all_verbs_are_of_this_list() -> None:
     acted = {verb for verb, _ in ACTS.values()}
-    others = {"account.make", "account.link", "account.admin", "token.use", "model.download", "dataset.download", "artifact.download", "log.download", "device.health", "quota.change", "account.close", "hub.upgrade", "hub.backup", "hub.restore", "hub.check"}  # fmt: skip
+    others = {"account.make", "account.link", "account.admin", "token.use", "model.download", "dataset.download", "artifact.download", "log.download", "device.health", "quota.change", "account.close", "account.open", "hub.upgrade", "hub.backup", "hub.restore", "hub.check"}  # fmt: skip
     assert acted | others == set(VERBS)

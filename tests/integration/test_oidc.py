@@ -27,6 +27,7 @@ from dynolab.errors import Error
 from dynolab.hub.oidc_settings import OidcSettings
 from dynolab.hub.store.oidc import Provider
 from dynolab.hub.store.oidc_flow import FLOW_LIFE_S, Flows
+from dynolab.testing.commands import command
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -107,6 +108,47 @@ def test_an_honest_answer_signs_in_and_proves_itself_with_pkce_and_the_secret(hu
     told = base64.b64decode(issuer.authorizations[0].removeprefix("Basic ")).decode()
     assert told == "dynolab:a+secret%3A+100+%25+%2B+more", "each half is form-encoded first (RFC 6749, 2.3.1)"
     assert SECRET not in str(visitor.asked)
+
+
+def signed_in(hub: RunningHub, issuer: Issuer, **claims: Any) -> httpx.Response:
+    visitor = Visitor(hub)
+    issuer.claims = issuer.honest(visitor.asked["nonce"]) | claims
+    return visitor.come_back()
+
+
+def session_of(answer: httpx.Response) -> dict[str, str]:
+    """The cookie of the browser that was signed in."""
+    assert answer.status_code == 303, answer.text
+    return {"dynolab_session": answer.cookies["dynolab_session"]}
+
+
+def is_signed_in(hub: RunningHub, cookies: dict[str, str]) -> bool:
+    return httpx.get(f"{hub.url}/account/", cookies=cookies).status_code == 200
+
+
+def accounts(hub: RunningHub, postgres: OwnDatabase, *arguments: str) -> None:
+    where = {"DYNOLAB_DATABASE_URL": postgres.dsn}
+    done = command("hub", "--data", hub.data, "account", *arguments, environment=where)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_closed_account_is_not_opened_by_the_next_sign_in(
+    hub: RunningHub, issuer: Issuer, postgres: OwnDatabase
+) -> None:
+    gone = {"sub": "gone", "email": "gone@example.org"}
+    before = session_of(signed_in(hub, issuer, **gone))
+    assert is_signed_in(hub, before)
+    accounts(hub, postgres, "close", "gone@example.org", "--yes")
+    assert not is_signed_in(hub, before)
+    said = "Your account here was closed. Ask whoever runs this hub"
+    assert said in refusal(signed_in(hub, issuer, **gone))
+    assert said in refusal(signed_in(hub, issuer, sub="gone-anew", email="Gone@example.org")), (
+        "made anew at the provider"
+    )
+    assert said in refusal(signed_in(hub, issuer, sub="gone", email="other@example.org")), "with another address there"
+    accounts(hub, postgres, "open", "gone@example.org")
+    assert not is_signed_in(hub, before), "what ended stays ended"
+    assert is_signed_in(hub, session_of(signed_in(hub, issuer, **gone)))
 
 
 def none_signed(header: dict[str, Any], claims: dict[str, Any], key: Any) -> str:

@@ -38,6 +38,7 @@ REASONS = {
     "group": "oidc-group",
     "no-account": "oidc-no-account",
     "taken": "oidc-taken",
+    "closed": "account-closed",
 }
 """The texts that tell why somebody was not let in."""
 log = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ SUBJECT_MOST = 255
 EMAIL_MOST, GROUPS_MOST = 254, 10_000
 Reason = Literal[
     "away", "setup", "denied", "provider", "state", "code", "clock", "token",
-    "no-email", "unverified", "domain", "group", "no-account", "taken",
+    "no-email", "unverified", "domain", "group", "no-account", "taken", "closed",
 ]  # fmt: skip
 """Why somebody was not let in; the pages have a text for each."""
 

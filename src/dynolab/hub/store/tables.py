@@ -80,9 +80,10 @@ account = sa.Table(
     sa.Column("password_hash", sa.Text),
     sa.Column("is_admin", sa.Boolean, nullable=False, server_default=sa.false()),
     _instant("created_at", known=True),
+    _instant("closed_at"),
     *_limits(),
 )
-"""``is_admin``: runs the hub, and so is trusted by all and may change every pool (see :data:`pool`). ``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
+"""``is_admin``: runs the hub, and so is trusted by all and may change every pool (see :data:`pool`). ``closed_at``: nothing lets it in since then. ``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
 
 organisation = sa.Table(
     "organisation",
