@@ -52,6 +52,7 @@ UNWATCHED = {
         "POST /api/agent/v1/attempts/{attempt}/uploads/complete",
     ), OF_AGENTS),
     "POST /api/agent/v1/probes": "a change of health that comes of it leaves a row: device.health (tests/integration/test_use_cases_health.py)",
+    "POST /sign-out/oidc/back-channel": "this hub has no provider; with one there is a row (tests/integration/test_oidc.py)",
     "POST /choose-project": "what a browser looks at, which it may see anyway",
     "POST /language": NOTHING, "POST /jobs/selected/compare": NOTHING, "POST /jobs/selected/compare-outputs": NOTHING,
 }  # fmt: skip

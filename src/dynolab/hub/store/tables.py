@@ -187,10 +187,23 @@ session = sa.Table(
     _instant("seen_at", known=True),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("project_id", sa.Text, sa.ForeignKey("project.id", ondelete="SET NULL")),
+    sa.Column("provider_session", sa.Text),
     sa.CheckConstraint("way IN ('token', 'password', 'link', 'oidc')", name="session_way"),
 )
 """A browser that is signed in, by which ``way``; by a token: ``token_id``, with which it ends. One that has ended has no row.
-Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's. ``project_id``: the project that it looks at now; None: all."""
+Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's. ``project_id``: the project that it looks at now; None: all.
+``provider_session``: what the OpenID Connect provider calls its own session (``sid``), with which this one ends; None: it did not say."""
+sa.Index(
+    "ix_session_provider_session", session.c.provider_session, postgresql_where=session.c.provider_session.is_not(None)
+)
+
+logout_token = sa.Table(
+    "logout_token",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""Logout tokens that an OpenID Connect provider sent (their ids' digests): one that comes again before ``expires_at`` does nothing."""
 
 identity = sa.Table(
     "identity",

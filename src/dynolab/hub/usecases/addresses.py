@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.hub.store.tables import account
 
 
-async def account_at(connection: AsyncConnection, email: str) -> Row[Any, Any] | None:
+async def account_at(connection: AsyncConnection, email: str) -> Row[Any, Any, Any] | None:
     """The ``id``, ``email`` and ``closed_at`` of the account of this address; of two that are alike, the one that is spelled so."""
     alike = select(account.c.id, account.c.email, account.c.closed_at).where(
         func.lower(account.c.email) == email.lower()

@@ -69,7 +69,7 @@ async def open_account(hub: Hub, email: str) -> str:
         return str(found.email)
 
 
-async def _account(connection: AsyncConnection, email: str) -> Row[Any]:
+async def _account(connection: AsyncConnection, email: str) -> Row[Any, Any, Any]:
     found = await account_at(connection, email)
     if found is None:
         raise NotFound(f"there is no account {email[:254]!r}", hint="`dynolab hub account list` names them")

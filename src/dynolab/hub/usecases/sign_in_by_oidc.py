@@ -61,7 +61,7 @@ async def complete(hub: Hub, cookie: str, answer: Mapping[str, str], redirect_ur
         _check_person(person, there.provider.settings)
         async with hub.database.begin() as connection:
             owner = await _account_of(connection, person, there.provider.settings)
-            session = await insert_session(connection, owner, "oidc", browser)
+            session = await insert_session(connection, owner, "oidc", browser, provider_session=person.session)
     return SignedIn(session, flow.following, person.id_token)
 
 
