@@ -1386,7 +1386,7 @@ sentence-the-device-attribute-is-the-hub-to-tell = the device's attribute { $att
 sentence-leave-it-out-or-give-it-another-key = leave it out, or give it another key
 sentence-the-device-was-announced-with-another-token = the device { $id } was announced with another token
 sentence-the-device-is-served-from-two-places = the device { $id } is served from two places at once
-sentence-two-boards-tell-one-id = two boards tell one id, or one token is used on two machines: give each a token of its own, and on a copied system remove device-id in the folder DYNOLAB_STATE, or write its machine-id anew
+sentence-two-boards-tell-one-id = another agent was started for it since, on this machine or for the same board: stop one of them, or give one a folder and a name of its own (DYNOLAB_STATE=FOLDER dynolab agent --name NAME). Or two boards tell one id, or one token is used on two machines: give each a token of its own, and on a copied system remove device-id in the folder DYNOLAB_STATE, or write its machine-id anew
 sentence-in-use-since = in use since { $time } UTC by { $who } ({ $what })
 sentence-others-measured-at-the-same-time = others measured on this machine at the same time: { $others } for { $time } ({ $what })
 sentence-is-in-use-by = { $device } is in use by { $who }

@@ -1859,7 +1859,7 @@ sentence-the-device-attribute-is-the-hub-to-tell = 设备属性 { $attribute } �
 sentence-leave-it-out-or-give-it-another-key = 去掉它，或换一个键
 sentence-the-device-was-announced-with-another-token = 设备 { $id } 是用另一个令牌登记的
 sentence-the-device-is-served-from-two-places = 设备 { $id } 同时由两处提供服务
-sentence-two-boards-tell-one-id = 两块板卡报告了同一个 ID，或两台机器使用了同一个令牌：请给每台各自的令牌；在复制出来的系统上删除文件夹 DYNOLAB_STATE 中的 device-id，或重新生成其 machine-id
+sentence-two-boards-tell-one-id = 此后又为它启动了另一个代理（在这台机器上，或为同一块板卡）：请停止其中一个，或给其中一个自己的文件夹和名称（DYNOLAB_STATE=FOLDER dynolab agent --name NAME）。或者两块板卡报告了同一个 ID，或两台机器使用了同一个令牌：请给每台各自的令牌；在复制出来的系统上删除文件夹 DYNOLAB_STATE 中的 device-id，或重新生成其 machine-id
 sentence-in-use-since = 自 { $time } UTC 起由 { $who } 使用（{ $what }）
 sentence-others-measured-at-the-same-time = 这台机器上同时还有其他测量：{ $others }，已 { $time }（{ $what }）
 sentence-is-in-use-by = { $device } 正被 { $who } 使用
