@@ -41,16 +41,21 @@ class Form:
     fields: dict[str, str]
 
 
+def check_store(url: str) -> None:
+    """Raises :class:`SpecInvalid` for what is no S3 store."""
+    if not url.startswith("s3://"):
+        raise errors.SpecInvalid(
+            f"transfers = direct: {url or 'a folder'} is no S3 store",
+            hint='blobs_url = "s3://bucket/prefix", or transfers = "hub"',
+        )
+
+
 class DirectTransfers:
     """One place in an S3 store, as clients reach it."""
 
     def __init__(self, url: str, endpoint: str | None = None) -> None:
         """``endpoint``: how clients reach the store, where that is not how the hub does. Raises :class:`SpecInvalid`, :class:`PluginMissing`."""
-        if not url.startswith("s3://"):
-            raise errors.SpecInvalid(
-                f"transfers = direct: {url or 'a folder'} is no S3 store",
-                hint='blobs_url = "s3://bucket/prefix", or transfers = "hub"',
-            )
+        check_store(url)
         self._bucket, _, prefix = url.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         inside = os.environ.get("AWS_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL")
