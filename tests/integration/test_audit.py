@@ -418,6 +418,8 @@ def test_administrators_filter_page_and_export_it(world: World, hub: RunningHub,
     assert list(table[0]) == ["id", "at", "who", "account_id", "verb", "outcome", "kind", "thing", "door", "address", "token_id", "session_id", "details"]  # fmt: skip
     printed = command(hub, "audit", "--who", email, "--format", "jsonl").splitlines()
     assert [json.loads(one)["id"] for one in printed] == [json.loads(one)["id"] for one in lines]
+    newest = command(hub, "audit", "--who", email, "--limit", "2", "--format", "jsonl").splitlines()
+    assert [json.loads(one)["id"] for one in newest] == [json.loads(one)["id"] for one in lines[-2:]]
     assert email in command(hub, "audit", "--verb", "session.open", "--since", "2020-01-01")
     assert set(audit.c.keys()) == {*table[0]}
 

@@ -242,6 +242,9 @@ A trigger refuses changes, and removals within 30 days (migration 0027)."""
 sa.Index("ix_audit_at", audit.c.at.desc(), audit.c.id.desc())
 sa.Index("ix_audit_account_id_at", audit.c.account_id, audit.c.at.desc())
 sa.Index("ix_audit_thing", audit.c.thing)
+for _name, _filters in (("who", ["who"]), ("verb", ["verb"]), ("who_verb", ["who", "verb"])):
+    sa.Index(f"ix_audit_{_name}", *(audit.c[one] for one in _filters), audit.c.at.desc(), audit.c.id.desc())
+sa.Index("ix_audit_refused", audit.c.at.desc(), audit.c.id.desc(), postgresql_where=audit.c.outcome == "refused")
 
 audit_seal = sa.Table(
     "audit_seal",
