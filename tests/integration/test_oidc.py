@@ -124,7 +124,7 @@ def session_of(answer: httpx.Response) -> dict[str, str]:
 
 
 def is_signed_in(hub: RunningHub, cookies: dict[str, str]) -> bool:
-    return httpx.get(f"{hub.url}/account/", cookies=cookies).status_code == 200
+    return httpx.get(f"{hub.url}/account/", cookies=cookies, timeout=30).status_code == 200
 
 
 def accounts(hub: RunningHub, postgres: OwnDatabase, *arguments: str) -> None:
@@ -332,8 +332,8 @@ def test_a_false_logout_ends_no_session_and_is_told(hub: RunningHub, issuer: Iss
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), lie
         assert said in answer.json()["error_description"], (lie, answer.text)
     assert is_signed_in(hub, kept)
-    assert httpx.post(f"{hub.url}/sign-out/oidc/back-channel").status_code == 400
-    assert httpx.get(f"{hub.url}/sign-out/oidc/back-channel").status_code == 405
+    assert httpx.post(f"{hub.url}/sign-out/oidc/back-channel", timeout=30).status_code == 400
+    assert httpx.get(f"{hub.url}/sign-out/oidc/back-channel", timeout=30).status_code == 405
 
 
 @pytest.mark.parametrize("skew", [-50, 50])
