@@ -14,7 +14,8 @@ Error
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import isfinite
 from typing import ClassVar, Literal
 
@@ -62,6 +63,36 @@ class SpecInvalid(UserError):
     """An option, shape, input or file name that does not fit."""
 
     http_status = 422
+    several: Sequence[SpecInvalid] = ()
+    """Those that it tells of; none: it is one itself."""
+
+
+class Wrong:
+    """Settings that do not fit, so that all of them are told at once and not one after the other."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        """``what`` they are, in the plural; ``hint``: the way out of several."""
+        self._what, self._hint = what, hint
+        self._found: list[SpecInvalid] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """What the block finds wrong is told later."""
+        try:
+            yield
+        except SpecInvalid as error:
+            self._found += error.several or [error]
+
+    def check(self) -> None:
+        """Raises :class:`SpecInvalid` where something was found: of one its own, of several one that tells each with its way out."""
+        if not self._found:
+            return
+        if len(self._found) == 1:
+            raise self._found[0]
+        each = [f"  {one.message}" + (f" ({one.hint})" if one.hint else "") for one in self._found]
+        told = SpecInvalid("\n".join([f"{len(each)} {self._what} do not fit:", *each]), hint=self._hint)
+        told.several = list(self._found)
+        raise told
 
 
 class ModelInvalid(UserError):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -203,7 +205,44 @@ def test_whoever_leaves_gets_in_nowhere_any_more(hub: RunningHub) -> None:
     assert api(hub, token, "GET", "/me").status_code == 401
     assert WRONG in login(hub, "gone@example.org", GOOD).text
     listed = next(line for line in account(hub.data, "list").splitlines() if line.startswith("gone@example.org "))
-    assert "0 tokens, no password" in listed
+    assert re.search(r"CLOSED since \S+ \S+ UTC, 0 tokens, no password", listed)
+
+
+def test_a_closed_account_stays_closed_until_it_is_opened_again(hub: RunningHub, tmp_path: Path) -> None:
+    token = account(hub.data, "add", "back@example.org")
+    agent = tmp_path / "agent.token"
+    agent.write_text(account(hub.data, "token", "back@example.org", "--agent"), encoding="utf-8")
+    assert "agents take no more jobs" in closing(hub, "back@example.org")
+    refused = api(hub, token, "GET", "/me")
+    assert refused.status_code == 401
+    assert refused.json()["message"] == "the account back@example.org was closed"
+    assert "ask whoever runs this hub" in refused.json()["hint"]
+    # a process of its own: its connections end with it
+    words = [sys.executable, "-m", "dynolab.cli.main", "agent", "--hub", hub.url, "--token-file", str(agent)]
+    whole = {**os.environ, "DYNOLAB_STATE": str(tmp_path / "state")}
+    served = subprocess.run(words, env=whole, capture_output=True, text=True, timeout=120, check=False)
+    assert served.returncode == 2
+    assert "the account back@example.org was closed" in served.stderr
+    for given in (["add", "back@example.org"], ["token", "back@example.org"], ["password", "back@example.org"]):
+        told = account(hub.data, *given, text=f"{GOOD}\n", code=2)
+        assert "the account back@example.org was closed" in told
+        assert "dynolab hub account open back@example.org" in told
+    made = command("hub", "--data", hub.data, "organisation", "add", "left", "back@example.org")
+    assert (made.returncode, "was closed" in made.stderr) == (2, True)
+    closing(hub, "back@example.org")  # once more does no harm
+    opened = command("hub", "--data", hub.data, "account", "open", "Back@Example.org")
+    assert (opened.returncode, "back@example.org is open again" in opened.stderr) == (0, True), opened.stderr
+    assert "is not closed" in account(hub.data, "open", "back@example.org", code=2)
+    assert "not known here" in api(hub, token, "GET", "/me").text, "what ended stays ended"
+    another = account(hub.data, "token", "back@example.org")
+    assert api(hub, another, "GET", "/me").status_code == 200
+    assert "CLOSED" not in next(line for line in account(hub.data, "list").splitlines() if line.startswith("back@"))
+
+
+def closing(hub: RunningHub, email: str) -> str:
+    done = command("hub", "--data", hub.data, "account", "close", email, "--yes")
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def test_a_bound_that_is_not_named_stays(hub: RunningHub) -> None:

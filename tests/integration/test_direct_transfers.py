@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -390,6 +391,22 @@ def test_an_agent_whose_addresses_have_run_out_asks_for_others(site: Site, tmp_p
 @pytest.mark.parametrize(("size", "life_s"), [(0, 900), (1 << 30, 900 + 4096), (64 << 30, 86400)])
 def test_addresses_last_as_long_as_their_bytes_take_and_a_while_to_begin(size: int, life_s: int) -> None:
     assert direct.send_life_s(size) == life_s
+
+
+@pytest.mark.parametrize(("size", "life_s"), [(0, 900), (1 << 20, 964), (1 << 30, 900 + 65536), (64 << 30, 86400)])
+def test_addresses_of_a_client_that_asks_for_no_others_last_longer(size: int, life_s: int) -> None:
+    assert direct.send_life_s(size, asks_again=False) == life_s
+
+
+def test_ai_hubs_client_is_given_time_for_a_slow_line(site: Site) -> None:
+    made = site.ask("POST", "/models", 201, json={"name": "slow", "kind": "onnx"})["id"]
+    headers = {"Authorization": f"Bearer {site.hub.token}"}
+    place = f"{site.url}/api/v1/models/{made}/multipart_upload/?file_size={len(MODEL)}"
+    answer = site.http.get(place, headers=headers)
+    assert answer.status_code == 200, answer.text
+    lives = set(re.findall(rb"X-Amz-Expires=(\d+)", answer.content))
+    assert lives == {b"%d" % direct.send_life_s(len(MODEL), asks_again=False)}
+    assert int(next(iter(lives))) > direct.send_life_s(len(MODEL))
 
 
 # ---- digests ---------------------------------------------------------------------------------------------------------

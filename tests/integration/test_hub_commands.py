@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -140,6 +141,71 @@ def test_a_submitted_job_can_be_watched_run_again_cancelled_and_deleted(dynolab:
     assert dynolab("jobs", "watch", again).returncode == 1
     assert dynolab("jobs", "delete", job_id).returncode == 0
     assert dynolab("jobs", "show", job_id).returncode == 2
+
+
+def listed(dynolab: Command, *arguments: object) -> list[dict[str, Any]]:
+    done = dynolab(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["models", "datasets"])
+def test_models_and_datasets_are_listed_uploaded_fetched_and_deleted(
+    dynolab: Command, kind: str, tmp_path: Path
+) -> None:
+    file = ONNX
+    if kind == "datasets":
+        file = tmp_path / "samples.h5"
+        h5.write(file, {"x": [np.zeros((1, 3), np.float32)]})
+    assert f"{kind} upload" in dynolab(kind, "--name", "").stdout or listed(dynolab, kind), "what makes the first one"
+    names = [f"[first] {kind}", f"second {kind}"]
+    ids = [dynolab(kind, "upload", file, "--name", name).stdout.strip() for name in names]
+    assert [one["id"] for one in listed(dynolab, kind, "--limit", 2)] == ids[::-1], "the newest first"
+    assert [one["id"] for one in listed(dynolab, kind, "--limit", 1, "--offset", 1)] == ids[:1]
+    assert [one["id"] for one in listed(dynolab, kind, "--name", "[FIRST]")] == ids[:1]
+    assert listed(dynolab, kind, "--creator", "nobody@example.org") == []
+    table = dynolab(kind)
+    assert all(text in table.stdout for text in (*ids, *names, "admin@localhost")), table.stdout
+    assert f"no {kind[:-1]} fits" in dynolab(kind, "--name", "no such name").stdout
+    shown = dynolab(kind, "show", ids[0])
+    assert (ids[0] in shown.stdout, names[0] in shown.stdout, "shared_with" in shown.stdout) == (True, True, True)
+    fetched = tmp_path / "fetched"
+    assert dynolab(kind, "download", ids[0], "-o", fetched).stdout.strip() == str(fetched)
+    assert fetched.read_bytes() == file.read_bytes()
+    assert dynolab(kind, "rename", ids[0], "other").returncode == 0
+    assert listed(dynolab, kind, "--name", "other")[0]["id"] == ids[0]
+    for id in ids:
+        assert dynolab(kind, "delete", id).returncode == 0
+        gone = dynolab(kind, "show", id)
+        assert (gone.returncode, id in gone.stderr) == (2, True)
+    assert dynolab(kind, "upload", tmp_path / "nothing").returncode == 2
+
+
+def test_models_are_listed_by_format_and_project(dynolab: Command, hub: RunningHub) -> None:
+    assert command("hub", "--data", hub.data, "organisation", "add", "acme", "admin@localhost").returncode == 0
+    assert command("hub", "--data", hub.data, "organisation", "project", "acme", "vision").returncode == 0
+    here = dynolab("models", "upload", ONNX, "--project", "acme.vision").stdout.strip()
+    there = dynolab("models", "upload", MODEL, "--project", "").stdout.strip()
+    assert [one["id"] for one in listed(dynolab, "models", "--project", "acme.vision")] == [here]
+    assert "acme.vision" in dynolab("models").stdout, "beside others its project is named"
+    assert there in [one["id"] for one in listed(dynolab, "models", "--kind", "tflite")]
+    assert here not in [one["id"] for one in listed(dynolab, "models", "--kind", "tflite")]
+    assert dynolab("models", "--project", "acme.nowhere").returncode == 2
+
+
+def test_tokens_are_listed_and_revoked(dynolab: Command, hub: RunningHub) -> None:
+    made = command("hub", "--data", hub.data, "account", "token", "admin@localhost", "--scope", "read")
+    assert made.returncode == 0
+    newest = listed(dynolab, "token", "list")[0]
+    assert newest["scopes"][-1] == "read"
+    table = dynolab("token", "list").stdout
+    assert (newest["id"] in table, "made by whoever runs" in table) == (True, True)
+    assert dynolab("token", "revoke", newest["id"]).returncode == 0
+    assert newest["id"] not in [one["id"] for one in listed(dynolab, "token", "list")]
+    assert newest["id"] in [one["id"] for one in listed(dynolab, "token", "list", "--all")]
+    refused = dynolab("token", "revoke", "nothing")
+    assert (refused.returncode, "'nothing'" in refused.stderr) == (2, True)
 
 
 @pytest.mark.slow

@@ -185,6 +185,15 @@ def refused_at_once(state: Path, *arguments: object) -> str:
     return _complaint(commands.command("agent", *arguments, environment=own))
 
 
+def test_all_settings_of_an_agent_that_are_wrong_are_told_at_once(tmp_path: Path) -> None:
+    wrong = {"DYNOLAB_AGENT_PROBE_EVERY_S": "often", "DYNOLAB_AGENT_FREE_BYTES": "-1", "DYNOLAB_LOG_FORMAT": "xml"}
+    own = {"DYNOLAB_AGENT_TOKEN": None, **own_environment(tmp_path / "state"), **wrong}
+    told = _complaint(commands.command("agent", "--hub", "nowhere", environment=own))
+    assert "4 settings do not fit" in told
+    for said in (*(f"{name}='{value}'" for name, value in wrong.items()), "'nowhere' is no hub's address"):
+        assert said in told, (said, told)
+
+
 def _complaint(done: subprocess.CompletedProcess[str] | commands.Done) -> str:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -13,6 +13,7 @@ from contextlib import closing
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +28,7 @@ from dynolab.errors import Error
 from dynolab.hub.oidc_settings import OidcSettings
 from dynolab.hub.store.oidc import Provider
 from dynolab.hub.store.oidc_flow import FLOW_LIFE_S, Flows
+from dynolab.testing.commands import command
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -107,6 +109,100 @@ def test_an_honest_answer_signs_in_and_proves_itself_with_pkce_and_the_secret(hu
     told = base64.b64decode(issuer.authorizations[0].removeprefix("Basic ")).decode()
     assert told == "dynolab:a+secret%3A+100+%25+%2B+more", "each half is form-encoded first (RFC 6749, 2.3.1)"
     assert SECRET not in str(visitor.asked)
+
+
+def signed_in(hub: RunningHub, issuer: Issuer, **claims: Any) -> httpx.Response:
+    visitor = Visitor(hub)
+    issuer.claims = issuer.honest(visitor.asked["nonce"]) | claims
+    return visitor.come_back()
+
+
+def session_of(answer: httpx.Response) -> dict[str, str]:
+    """The cookie of the browser that was signed in."""
+    assert answer.status_code == 303, answer.text
+    return {"dynolab_session": answer.cookies["dynolab_session"]}
+
+
+def is_signed_in(hub: RunningHub, cookies: dict[str, str]) -> bool:
+    return httpx.get(f"{hub.url}/account/", cookies=cookies, timeout=30).status_code == 200
+
+
+def accounts(hub: RunningHub, postgres: OwnDatabase, *arguments: str) -> None:
+    where = {"DYNOLAB_DATABASE_URL": postgres.dsn}
+    done = command("hub", "--data", hub.data, "account", *arguments, environment=where)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_closed_account_is_not_opened_by_the_next_sign_in(
+    hub: RunningHub, issuer: Issuer, postgres: OwnDatabase
+) -> None:
+    gone = {"sub": "gone", "email": "gone@example.org"}
+    before = session_of(signed_in(hub, issuer, **gone))
+    assert is_signed_in(hub, before)
+    accounts(hub, postgres, "close", "gone@example.org", "--yes")
+    assert not is_signed_in(hub, before)
+    said = "Your account here was closed. Ask whoever runs this hub"
+    assert said in refusal(signed_in(hub, issuer, **gone))
+    assert said in refusal(signed_in(hub, issuer, sub="gone-anew", email="Gone@example.org")), (
+        "made anew at the provider"
+    )
+    assert said in refusal(signed_in(hub, issuer, sub="gone", email="other@example.org")), "with another address there"
+    accounts(hub, postgres, "open", "gone@example.org")
+    assert not is_signed_in(hub, before), "what ended stays ended"
+    assert is_signed_in(hub, session_of(signed_in(hub, issuer, **gone)))
+
+
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+def logout(issuer: Issuer, **claims: Any) -> dict[str, Any]:
+    """The claims of an honest logout token, as section 2.4 has it; what is None is not among them."""
+    now = int(time.time())
+    told = {
+        "iss": issuer.url,
+        "aud": "dynolab",
+        "iat": now,
+        "exp": now + 120,
+        "jti": token_hex(8),
+        "events": {LOGOUT: {}},
+    }
+    return {name: one for name, one in (told | claims).items() if one is not None}
+
+
+def told_by_provider(hub: RunningHub, token: str) -> httpx.Response:
+    return httpx.post(f"{hub.url}/sign-out/oidc/back-channel", data={"logout_token": token}, timeout=30)
+
+
+def signed(issuer: Issuer, claims: dict[str, Any]) -> str:
+    return issuer.sign(issuer.header, claims, issuer.key)
+
+
+def test_the_provider_ends_the_session_that_it_names_or_all_of_a_person(hub: RunningHub, issuer: Issuer) -> None:
+    eva = {"sub": "eva", "email": "eva@example.org"}
+    one, two, unnamed = (
+        session_of(signed_in(hub, issuer, **eva, **named)) for named in ({"sid": "1"}, {"sid": "2"}, {})
+    )
+    another = session_of(signed_in(hub, issuer, sub="ida", email="ida@example.org", sid="3"))
+    answer = told_by_provider(hub, signed(issuer, logout(issuer, sid="1")))
+    assert (answer.status_code, answer.content, answer.headers["cache-control"]) == (200, b"", "no-store")
+    assert [is_signed_in(hub, each) for each in (one, two, unnamed, another)] == [False, True, True, True]
+    assert told_by_provider(hub, signed(issuer, logout(issuer, sub="eva", sid="3"))).status_code == 200
+    assert is_signed_in(hub, another), "a session of another person's is not hers"
+    assert not is_signed_in(hub, unnamed), "which of hers it is was not said"
+    assert told_by_provider(hub, signed(issuer, logout(issuer, sub="eva"))).status_code == 200
+    assert [is_signed_in(hub, each) for each in (two, another)] == [False, True]
+    assert told_by_provider(hub, signed(issuer, logout(issuer, sub="nobody here"))).status_code == 200
+
+
+def test_a_logout_token_is_good_once(hub: RunningHub, issuer: Issuer) -> None:
+    eva = {"sub": "eva", "email": "eva@example.org"}
+    token = signed(issuer, logout(issuer, sub="eva"))
+    assert told_by_provider(hub, token).status_code == 200
+    again = session_of(signed_in(hub, issuer, **eva))
+    refused = told_by_provider(hub, token)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    assert "has come before" in refused.json()["error_description"]
+    assert is_signed_in(hub, again)
 
 
 def none_signed(header: dict[str, Any], claims: dict[str, Any], key: Any) -> str:
@@ -194,6 +290,50 @@ def test_a_lie_signs_nobody_in_and_is_told(hub: RunningHub, issuer: Issuer, lie:
     for name, value in changes.items():
         setattr(issuer, name, value)
     assert said in refusal(visitor.come_back())
+
+
+FALSE_LOGOUTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "of another issuer": ({"iss": "https://evil.example"}, {}, "does not fit"),
+    "for another client": ({"aud": "another"}, {}, "does not fit"),
+    "without an audience": ({"aud": None}, {}, "does not fit"),
+    "over": ({"exp": NOW - 3600}, {}, "over already"),
+    "without an end": ({"exp": None}, {}, "exp is no instant"),
+    "without a beginning": ({"iat": None}, {}, "iat is no instant"),
+    "of long ago": ({"iat": NOW - 7200, "exp": NOW + 7200}, {}, "was issued"),
+    "from the future": ({"iat": NOW + 3600, "exp": NOW + 7200}, {}, "does not fit"),
+    "an ID token": ({"events": None, "nonce": "n", "sub": "eva"}, {}, "events do not say so"),
+    "with a nonce": ({"nonce": "n"}, {}, "has a nonce"),
+    "of another event": ({"events": {"https://other.example": {}}}, {}, "events do not say so"),
+    "with an event that is no object": ({"events": {LOGOUT: True}}, {}, "events do not say so"),
+    "with a list of events": ({"events": [LOGOUT]}, {}, "events do not say so"),
+    "without an id": ({"jti": None}, {}, "does not fit"),
+    "with an id that is a number": ({"jti": 7}, {}, "jti"),
+    "of nobody": ({"sub": None}, {}, "neither a person nor a session"),
+    "of an empty name": ({"sub": ""}, {}, "sub"),
+    "of a list of people": ({"sub": ["eva"]}, {}, "sub"),
+    "of an endless session": ({"sid": "s" * 5000}, {}, "sid is none"),
+    "unsigned": ({}, {"sign": none_signed}, "not good"),
+    "signed with the public key": ({}, {"sign": signed_with_the_public_key}, "not good"),
+    "altered": ({}, {"sign": altered}, "not good"),
+    "signed by an unknown key": ({}, {"key": OTHER, "header": {"alg": "RS256", "kid": "second"}}, "not good"),
+    "no token at all": ({}, {"sign": lambda *_: "rubbish"}, "not good"),
+    "nothing": ({}, {"sign": lambda *_: ""}, "not good"),
+}
+
+
+def test_a_false_logout_ends_no_session_and_is_told(hub: RunningHub, issuer: Issuer) -> None:
+    kept = session_of(signed_in(hub, issuer, sub="eva", email="eva@example.org", sid="kept"))
+    for lie, (claims, changes, said) in FALSE_LOGOUTS.items():
+        told = logout(issuer, **({"sub": "eva"} | claims))
+        honest = Issuer(issuer.url)
+        for name, value in changes.items():
+            setattr(honest, name, value)
+        answer = told_by_provider(hub, signed(honest, told))
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), lie
+        assert said in answer.json()["error_description"], (lie, answer.text)
+    assert is_signed_in(hub, kept)
+    assert httpx.post(f"{hub.url}/sign-out/oidc/back-channel", timeout=30).status_code == 400
+    assert httpx.get(f"{hub.url}/sign-out/oidc/back-channel", timeout=30).status_code == 405
 
 
 @pytest.mark.parametrize("skew", [-50, 50])

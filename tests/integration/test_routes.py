@@ -52,7 +52,7 @@ HOLDER = EVERYBODY
 TABLE: dict[str, set[str]] = {
     # pages: of the hub itself
     "GET /": EVERYBODY, "GET /definitions": EVERYBODY, "GET /sign-in": EVERYBODY, "POST /sign-in": EVERYBODY,
-    "GET /sign-in/oidc": EVERYBODY, "GET /sign-in/oidc/callback": EVERYBODY, "GET /sign-out/oidc": EVERYBODY,  # there is a provider, or not
+    "GET /sign-in/oidc": EVERYBODY, "GET /sign-in/oidc/callback": EVERYBODY, "GET /sign-out/oidc": EVERYBODY, "POST /sign-out/oidc/back-channel": EVERYBODY,  # there is a provider, or not
     "GET /welcome/{invitation}": EVERYBODY, "POST /sign-out": EVERYBODY, "POST /language": EVERYBODY,
     "GET /metrics": NOBODY,
     "GET /assets/{digest}/{name}": EVERYBODY, "GET /graph/viewer/{name}": EVERYBODY,
@@ -360,7 +360,7 @@ def gets_in(answer: httpx.Response) -> bool:
 
 NOT_THERE = {
     "POST /organisations/{organisation}/withdraw", "POST /projects/{project}/withdraw",
-    "GET /sign-in/oidc", "GET /sign-in/oidc/callback", "GET /sign-out/oidc",
+    "GET /sign-in/oidc", "GET /sign-in/oidc/callback", "GET /sign-out/oidc", "POST /sign-out/oidc/back-channel",
     "GET /wheels/{name}", "GET /welcome/{invitation}", "GET /assets/{digest}/{name}", "GET /graph/viewer/{name}", "GET /jobs/{id}/layers",
     "GET /jobs/{id}/report/{format}", "GET /jobs/{id}/artifact", "GET /jobs/{id}/log", "GET /api/hub/v1/jobs/{id}/profile",
     "GET /jobs/{id}/compiled", "GET /jobs/{id}/quantized", "GET /jobs/{id}/comparison", "GET /api/hub/v1/jobs/{id}/comparison", "GET /api/hub/v1/jobs/{id}/compiled",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from dynolab.hub.store.prepared import driver
 from dynolab.hub.store.tables import attempt, device, job, share
 from dynolab.hub.usecases import free_blobs as freeing
 from dynolab.hub.usecases.announce_device import note_seen
+from dynolab.hub.usecases.base import Cursor
 from dynolab.hub.usecases.claim_attempt import claim_attempt
 from dynolab.hub.usecases.end_attempt import sweep_leases
+from dynolab.hub.usecases.find_audit import AuditFilter, find_audit, page_of
 from dynolab.hub.usecases.find_board_states import BoardFilter, count_board_states, find_board_states
 from dynolab.hub.usecases.find_device_lines import find_device_lines
 from dynolab.hub.usecases.find_jobs import JobFilter, find_jobs, page_ids, page_jobs
@@ -94,6 +97,52 @@ def test_a_page_of_jobs_touches_no_more_of_the_table_than_it_shows(run: Run) -> 
         await filled(bench)
         for wanted, most in PAGES:
             assert await buffers(bench, select(page_ids(bench.user, wanted, limit=51).c.id)) < most, wanted
+
+    run(drill)
+
+
+AUDIT = """
+INSERT INTO audit (at, verb, outcome, account_id, who, kind, thing)
+SELECT now() - make_interval(mins => 20000 - n),
+       CASE WHEN n = 7 THEN 'account.close' WHEN n % 2 = 0 THEN 'session.open' ELSE 'token.make' END,
+       CASE WHEN n % 1000 = 0 THEN 'refused' ELSE 'ok' END, :account,
+       CASE WHEN n % 2 = 0 THEN 'half@example.org' ELSE 'p' || n % 1000 || '@example.org' END, 'token', 't' || n
+FROM generate_series(1, 20000) n
+"""
+LONG_AGO = datetime.now(UTC) - timedelta(days=13)
+AUDITED = (
+    AuditFilter(),
+    AuditFilter(who="half@example.org"),
+    AuditFilter(who="p7@example.org"),
+    AuditFilter(who="nobody@example.org"),
+    AuditFilter(who="half@example.org", verb="account.close"),
+    AuditFilter(verb="account.close"),
+    AuditFilter(verb="token"),
+    AuditFilter(verb="organisation"),
+    AuditFilter(outcome="refused"),
+    AuditFilter(thing="t7"),
+    AuditFilter(until=LONG_AGO),
+    AuditFilter(verb="session.open", since=LONG_AGO, until=LONG_AGO + timedelta(days=1)),
+)
+
+
+def test_a_page_of_the_audit_log_touches_no_more_of_it_than_it_shows(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        async with bench.hub.database.begin() as connection:
+            await connection.execute(text(AUDIT), {"account": bench.user.id})
+        async with bench.hub.database.single() as connection:
+            await driver(connection).execute("VACUUM ANALYZE audit")
+        admin = replace(bench.user, is_admin=True)
+        for wanted in AUDITED:
+            assert await buffers(bench, page_of(wanted, 51)) < 130, wanted
+            first = await find_audit(bench.hub, admin, wanted, limit=40)
+            assert first == sorted(first, key=lambda row: (row.at, row.id), reverse=True), wanted
+            if len(first) == 40:
+                at = Cursor(first[19].at, str(first[19].id))
+                beyond = await find_audit(bench.hub, admin, wanted, limit=20, cursor=at)
+                back = await find_audit(bench.hub, admin, wanted, limit=5, cursor=replace(at, newer=True))
+                assert [row.id for row in beyond] == [row.id for row in first[20:]], wanted
+                assert [row.id for row in back] == [row.id for row in first[14:19]], wanted
 
     run(drill)
 

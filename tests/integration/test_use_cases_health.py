@@ -408,6 +408,8 @@ def test_one_id_from_two_places_is_noticed_and_a_restart_is_none(run: Run) -> No
         with pytest.raises(Conflict, match="served from two places at once") as caught:
             await ask("a3")
         assert "device-id" in str(caught.value.hint)
+        assert "another agent was started for it since, on this machine" in str(caught.value.hint)
+        assert "DYNOLAB_STATE=FOLDER dynolab agent --name NAME" in str(caught.value.hint)
         await ask("b1")
         with pytest.raises(Conflict, match="served from two places"):
             await ask("a1")

@@ -44,6 +44,8 @@ class OpenidProvider:
                 "client_secret": self.SECRET,
                 "redirect_uris": [f"{hub_url}/sign-in/oidc/callback"],
                 "post_logout_redirect_uris": [f"{hub_url}/sign-in"],
+                "backchannel_logout_uri": f"{hub_url}/sign-out/oidc/back-channel",
+                "backchannel_logout_session_required": True,
                 "response_types": ["code"],
                 "grant_types": ["authorization_code"],
             }

@@ -64,6 +64,9 @@ function renew() {
     cookies: { keys: secrets },
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
     scopes: ['openid', 'email', 'profile', 'groups'],
+    features: { backchannelLogout: { enabled: true } },
+    // Without what keeps it from asking this machine itself.
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
     async findAccount(context, id) {
       const told = people.get(id) ?? { email: `${id}@example.org`, email_verified: true, name: id };
       return { accountId: id, claims: async () => ({ sub: id, ...told }) };

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -31,6 +34,7 @@ PEOPLE = {
     "far": {"email": "far@elsewhere.example", "email_verified": True, "groups": ["staff"]},
     "local": {"email": "Local@example.org", "email_verified": True, "groups": ["staff"]},
     "other-local": {"email": "local@example.org", "email_verified": True, "groups": ["staff"]},
+    "leaves": {"email": "leaves@example.org", "email_verified": True, "groups": ["staff"]},
     "turns": {"email": "turns@example.org", "email_verified": True, "groups": ["staff"]},
 }
 
@@ -109,6 +113,38 @@ def test_from_the_first_click_to_signing_out_at_both_ends(
     page.wait_for_url(f"{hub.url}/sign-in")
     page.get_by_role("link", name=SIGN_IN).click()
     assert page.get_by_placeholder("Enter any login").is_visible(), "the provider forgot the browser, too"
+
+
+def test_who_signs_out_at_the_provider_is_signed_out_of_the_hub_in_that_browser_alone(
+    browser: Callable[[], Any], openid_provider: OpenidProvider
+) -> None:
+    here, there = (signed_in(browser(), "ana") for _ in range(2))
+    for page in (here, there):
+        page.wait_for_url("**/account/")
+    here.goto(f"{openid_provider.issuer}/session/end")
+    here.get_by_role("button", name="Yes, sign me out").click()
+    here.get_by_text("Sign-out Success").wait_for()
+    here.goto("/account/")
+    assert "/sign-in" in here.url, "the provider told the hub itself"
+    there.goto("/account/")
+    assert "/account/" in there.url
+
+
+def account(hub: RunningHub, postgres: OwnDatabase, *arguments: str) -> None:
+    """``dynolab hub account``, in a process of its own: Playwright has this one's event loop."""
+    words = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(hub.data), "account", *arguments]
+    subprocess.run(words, env={**os.environ, "DYNOLAB_DATABASE_URL": postgres.dsn}, timeout=120, check=True)
+
+
+def test_whose_account_was_closed_is_told_so(
+    browser: Callable[[], Any], hub: RunningHub, postgres: OwnDatabase
+) -> None:
+    signed_in(browser(), "leaves").wait_for_url("**/account/")
+    account(hub, postgres, "close", "leaves@example.org", "--yes")
+    page = signed_in(browser(), "leaves")
+    assert refusal(page) == "Your account here was closed. Ask whoever runs this hub, who can open it again."
+    account(hub, postgres, "open", "leaves@example.org")
+    signed_in(browser(), "leaves").wait_for_url("**/account/")
 
 
 def test_a_local_account_is_linked_by_its_verified_address_and_not_given_to_the_next_who_has_it(

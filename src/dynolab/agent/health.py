@@ -24,7 +24,7 @@ class Health:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._free_bytes = _least_free()
+        self._free_bytes = least_free()
         self._rest_s = REST_FIRST_S
         self._rests_until = 0.0
         self._failure = ""
@@ -65,7 +65,7 @@ def _disk(root: Path, least_bytes: int) -> str:
     return trouble.message if trouble else ""
 
 
-def _least_free() -> int:
+def least_free() -> int:
     """``DYNOLAB_AGENT_FREE_BYTES``. Raises :class:`~dynolab.errors.SpecInvalid`."""
     text = os.environ.get("DYNOLAB_AGENT_FREE_BYTES") or str(FREE_BYTES)
     if not text.isdecimal():

@@ -160,10 +160,12 @@ class HubDoor:
         self._given_up.set()
 
     def check_token(self) -> None:
-        """Raises :class:`~dynolab.errors.Unauthorized` for a token that the hub does not know; tried until it answers."""
+        """Raises :class:`~dynolab.errors.Unauthorized` for a token that the hub does not know or whose account was closed; tried until it answers."""
         try:
             self._again(self._me)
         except errors.Unauthorized as error:
+            if error.details.get("reason") == "closed":
+                raise
             hint = f"join again with a new join token, from {self._url}/add-device or `dynolab devices join-token`"
             raise errors.Unauthorized(f"the hub {self._url} does not know this agent's token", hint=hint) from error
 

@@ -28,6 +28,7 @@ def account(ctx: click.Context, data: Path | None) -> None:
     dynolab hub account password ana@example.org
     dynolab hub account list
     dynolab hub account close ana@example.org
+    dynolab hub account open ana@example.org
     """  # noqa: D301 - click wants the backspace character itself
     ctx.obj = data or ctx.obj
 
@@ -90,7 +91,7 @@ def password(data: Path | None, email: str) -> None:
 @account.command("list")
 @click.pass_obj
 def listing(data: Path | None) -> None:
-    """Who has an account: address, good tokens, whether with a password, when last seen, and who runs the hub."""
+    """Who has an account: address, good tokens, whether with a password, when last seen, who runs the hub, and which are closed."""
     from dynolab.hub import operate
 
     found = carried_out(data, operate.find_accounts)
@@ -99,7 +100,8 @@ def listing(data: Path | None) -> None:
         runs, seen = "runs the hub" if one.is_admin else "", "never seen"
         if one.seen_at is not None:
             seen = f"seen {one.seen_at:%Y-%m-%d %H:%M} UTC"
-        words = _counted(one.tokens, "token"), "password" if one.has_password else "no password", seen, runs
+        closed = "" if one.closed_at is None else f"CLOSED since {one.closed_at:%Y-%m-%d %H:%M} UTC"
+        words = closed, _counted(one.tokens, "token"), "password" if one.has_password else "no password", seen, runs
         click.echo(f"{one.email:<{wide}}  {', '.join(filter(None, words))}")
 
 
@@ -108,15 +110,15 @@ def listing(data: Path | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def close(data: Path | None, email: str, yes: bool) -> None:
-    """Take everything away that lets an account in, when somebody leaves: tokens, agents, browsers, password, memberships.
+    """Close an account when somebody leaves: its tokens, browsers, password and memberships end, and its agents stop.
 
-    What it made stays. By OpenID Connect its person comes in again for as long as the provider lets them.
+    What it made stays. Nothing lets it in from then on, a sign-in by OpenID Connect neither, until `dynolab hub account open`.
     """
     from dynolab.hub import operate
 
     if not yes:
         click.confirm(
-            f"Revoke all tokens of {email} (its agents stop), and take it out of all organisations?", abort=True
+            f"Close {email}: revoke all its tokens (its agents stop), and take it out of all organisations?", abort=True
         )
     gone = carried_out(data, partial(operate.close_account, email=email))
     counts = (
@@ -126,6 +128,26 @@ def close(data: Path | None, email: str, yes: bool) -> None:
     )
     told = ", ".join(f"{_counted(count, what)} {became}" for count, what, became in counts)
     click.echo(f"{gone.email}: {told}", err=True)
+    click.echo(
+        "its agents take no more jobs and are told why; `dynolab hub account open` lets the person in again", err=True
+    )
+
+
+@account.command("open")
+@click.argument("email")
+@click.pass_obj
+def reopen(data: Path | None, email: str) -> None:
+    """Open an account again that was closed.
+
+    Its person may sign in by OpenID Connect, if the hub has that. Tokens, agents, password and memberships that ended do not come back.
+    """
+    from dynolab.hub import operate
+
+    opened = carried_out(data, partial(operate.open_account, email=email))
+    click.echo(
+        f"{opened} is open again; `dynolab hub account token {opened}` makes a token, with --agent one for an agent",
+        err=True,
+    )
 
 
 def _counted(count: int, what: str) -> str:

@@ -111,12 +111,12 @@ def command(
     if ctx.invoked_subcommand is not None:
         return
     import logging
+    from functools import partial
     from importlib.metadata import version
 
     from dynolab import logs, private_files, tracing
-    from dynolab.agent import http, joining, rotation
+    from dynolab.agent import http, joining, rotation, settings
     from dynolab.agent.loop import Agent
-    from dynolab.errors import SpecInvalid
     from dynolab.measure import lifeline
     from dynolab.sandbox import base as sandbox
 
@@ -125,13 +125,12 @@ def command(
         lifeline.hold(parent)
     if require_sandbox:
         sandbox.require()
-    if simulate and toolchains_only:
-        raise SpecInvalid("--simulate and --toolchains-only contradict each other", hint="start an agent for each")
+    asked = Asked(url.rstrip("/"), token_file, join_token, name, join, toolchains_only, simulate)
+    settings.check(partial(_check_kinds, asked), partial(_check_address, asked))
     logs.configure(logs.chosen(), level=logging.INFO, text="agent: %(message)s")
     for library in ("httpx", "opentelemetry", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
     tracing.start("dynolab-agent", version("dynolab"))
-    asked = Asked(url.rstrip("/"), token_file, join_token, name, join, toolchains_only, simulate)
     if devices:
         _agent_devices.check(asked, devices, runtimes)
         asked = replace(asked, device=devices[0], runtimes=_agent_devices.parsed(runtimes))
@@ -213,14 +212,25 @@ def _kept_name(address: str) -> str:
     return kept.name if kept is not None and kept.hub == address else ""
 
 
-def _address(asked: Asked, own: Membership | None) -> str:
-    """The hub's. Raises :class:`~dynolab.errors.SpecInvalid` where none is known, and for one that is none."""
-    from dynolab.agent import joining
+def _check_kinds(asked: Asked) -> None:
+    from dynolab.errors import SpecInvalid
+
+    if asked.simulate and asked.toolchains_only:
+        raise SpecInvalid("--simulate and --toolchains-only contradict each other", hint="start an agent for each")
+
+
+def _check_address(asked: Asked) -> None:
     from dynolab.client import settings
     from dynolab.errors import SpecInvalid
 
     if asked.url and not settings.is_address(asked.url):
         raise SpecInvalid(f"{asked.url!r} is no hub's address", hint="such as http://127.0.0.1:8000")
+
+
+def _address(asked: Asked, own: Membership | None) -> str:
+    """The hub's. Raises :class:`~dynolab.errors.SpecInvalid` where none is known."""
+    from dynolab.agent import joining
+
     return own.hub if own is not None else joining.address(asked.url, asked.join_token)
 
 

@@ -66,11 +66,12 @@ def command(
         ctx.obj = data
         return
     from dynolab.hub.configuration import load
-    from dynolab.hub.launch import serve
+    from dynolab.hub.launch import START_CHECKS, serve
     from dynolab.sandbox import base as sandbox
 
-    given = {"data": data, "host": host, "port": port, "agent": agent}
-    settings = load(config, **given, tls_certificate=tls_certificate, tls_key=tls_key).settings
+    given: dict[str, object] = {"data": data, "host": host, "port": port, "agent": agent}
+    given |= {"tls_certificate": tls_certificate, "tls_key": tls_key}
+    settings = load(config, checks=START_CHECKS, **given).settings
     if settings.agent and require_sandbox:
         sandbox.require()  # its agent is told by the environment
     shown = show_link or sys.stderr.isatty()

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import click
 
-from dynolab.cli import _hub
+from dynolab.cli import _files, _hub
 
 
 @click.group("jobs", invoke_without_command=True)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many, the newest.")
+@_files.LIMIT
+@_files.OFFSET
 @click.option("--state", type=click.Choice(list(_hub.COLOURS)), help="Only those in this state.")
 @_hub.PROJECT
 @_hub.AS_JSON
 @click.pass_context
-def command(ctx: click.Context, limit: int, state: str | None, project: str | None, as_json: bool) -> None:
+def command(ctx: click.Context, limit: int, offset: int, state: str | None, project: str | None, as_json: bool) -> None:
     """List jobs, or: show, log, artifact, watch, cancel, rerun, delete one.
 
     \b
@@ -24,17 +25,17 @@ def command(ctx: click.Context, limit: int, state: str | None, project: str | No
     dynolab jobs log ID
     """  # noqa: D301 - click wants the backspace character itself
     if ctx.invoked_subcommand is None:
-        _list(limit, state, project, as_json)
+        _list(limit, offset, state, project, as_json)
 
 
-def _list(limit: int, state: str | None, project: str | None, as_json: bool) -> None:
+def _list(limit: int, offset: int, state: str | None, project: str | None, as_json: bool) -> None:
     from rich.markup import escape
 
     from dynolab.spec.show import show_time
 
     with _hub.client_in(project, makes=False) as client:
         within = client.project
-        found = client.transport.list_documents("jobs", 0, limit, state=state, project=within or None)
+        found = client.transport.list_documents("jobs", offset, limit, state=state, project=within or None)
     if as_json:
         _hub.print_json(found)
         return
@@ -65,7 +66,13 @@ def _list(limit: int, state: str | None, project: str | None, as_json: bool) -> 
         "Submitted",
     )
     where = f" in {within}" if within else ""
-    nothing = f"no job{where} is {state}" if state else f"no job{where} yet: `dynolab submit profile MODEL` makes one"
+    nothing = (
+        f"no job{where} is {state}"
+        if state
+        else f"no job{where} is that old"
+        if offset
+        else f"no job{where} yet: `dynolab submit profile MODEL` makes one"
+    )
     _hub.show(_hub.table(titles, rows, right=("Inference",)) if found else nothing)
 
 

@@ -19,6 +19,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
     \b
     dynolab token
     dynolab token rotate
+    dynolab token list
+    dynolab token revoke ID
     """  # noqa: D301 - click wants the backspace character itself
     from dynolab.client import settings
 
@@ -67,6 +69,50 @@ def rotate(days: float | None, as_json: bool) -> None:
     good = f", good until {_instant(made['expires_at'])}" if made["expires_at"] else ""
     _hub.answer(f"token {made['id']} has a new secret{good}; kept in {place}", told, as_json)
     _tell_old(made, str(place), others)
+
+
+@command.command("list")
+@click.option("--all", "revoked", is_flag=True, help="Those that open nothing any more, too.")
+@_hub.AS_JSON
+def listing(revoked: bool, as_json: bool) -> None:
+    """List the account's tokens, its agents' too, the newest first: what for, when last used, when they end."""
+    from rich.markup import escape
+
+    with _hub.client() as client:
+        found = [one for one in client.api.get("tokens")["tokens"] if revoked or _is_good(one)]
+    if as_json:
+        _hub.print_json(found)
+        return
+    titles = ("Token", "Label", "For", "Made", "Used", "Ends")
+    rows = [
+        (
+            one["id"],
+            escape(one["label"]),
+            "agent" if one["kind"] == "agent" else (one["scopes"] or ["manage"])[-1],
+            _hub.ago(one["created_at"]),
+            _hub.ago(one["used_at"]) or "never",
+            "revoked" if one["revoked_at"] else _instant(one["expires_at"]) if one["expires_at"] else "never",
+        )
+        for one in found
+    ]
+    _hub.show(_hub.table(titles, rows))
+
+
+@command.command("revoke")
+@click.argument("token_id")
+@_hub.AS_JSON
+def revoke(token_id: str, as_json: bool) -> None:
+    """Have a token open nothing any more, at once; an agent that has it stops. Its id is what `dynolab token list` tells."""
+    from dynolab.client.transport import object_path
+
+    with _hub.client(tells_token_end=False) as client:
+        client.api.send("DELETE", object_path("tokens", token_id))
+    _hub.answer(f"{token_id} is revoked", {"id": token_id, "revoked": True}, as_json)
+
+
+def _is_good(one: dict[str, Any]) -> bool:
+    ends = one["expires_at"]
+    return one["revoked_at"] is None and (ends is None or datetime.fromisoformat(ends) > datetime.now(UTC))
 
 
 def _tell_old(made: dict[str, Any], place: str, others: list[str]) -> None:

@@ -70,6 +70,8 @@ JSON_MAX_BYTES = 1 << 20
 PROTOBUF_MAX_BYTES = 1 << 20
 """A job with the shapes of thousands of inputs stays far below."""
 AGENT_MAX_BYTES = PAGE_MAX_BYTES = 1 << 20
+LOGOUT_MAX_BYTES = 64 << 10
+"""A logout token is one kilobyte or two."""
 RESULT_MAX_BYTES = 256 << 20
 """The whole document of a profile with tens of thousands of layers stays far below."""
 LOG_MAX_BYTES = 64 << 20
@@ -246,6 +248,8 @@ def _path_rules(settings: Settings) -> tuple[PathRules, ...]:
         PathRules("/api/agent/v1/files/", answer, model),
         PathRules("/api/agent/v1", answer, AGENT_MAX_BYTES, json_only=True),  # not bounded: claims are as many as jobs
         PathRules("/api/v1", replies.answer, PROTOBUF_MAX_BYTES, posts_bounded=True),
+        # Not bounded but by failures: the provider ends many sessions at once.
+        PathRules("/sign-out/oidc/back-channel", _page_failed, LOGOUT_MAX_BYTES),
         PathRules("/files/parts/", answer, part),
         PathRules("/files/forms/", answer, model + FORM_MORE_BYTES),
         PathRules("/submit/", answer, PAGE_MAX_BYTES, posts_bounded=True),

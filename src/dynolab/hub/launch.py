@@ -32,9 +32,11 @@ from dynolab.hub.app import create
 from dynolab.hub.first_start import first_start, way_in
 from dynolab.hub.listening import check_certificate, listen
 from dynolab.hub.middleware.forwarded import ForwardedHost
+from dynolab.hub.oidc_settings import oidc_settings
 from dynolab.hub.opening import opened
 from dynolab.hub.settings import Settings
 from dynolab.hub.store import data_folder
+from dynolab.hub.store.direct import check_store
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.timeouts import ImpatientProtocol
 from dynolab.hub.usecases.base import Hub
@@ -53,13 +55,27 @@ Tell = Callable[[str], None]
 log = logging.getLogger(__name__)
 
 
+def _check_store(settings: Settings) -> None:
+    if settings.transfers == "direct":
+        check_store(settings.blobs_url or "")
+
+
+START_CHECKS: tuple[Callable[[Settings], object], ...] = (
+    lambda settings: check_certificate(settings.tls_certificate, settings.tls_key),
+    _check_store,
+    oidc_settings,
+)
+"""What settings must be besides, and files that they name, for a hub to start; each raises :class:`SpecInvalid`."""
+
+
 def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None:
     """Run a hub until it is told to end, by Ctrl-C or SIGTERM. ``tell`` receives what a person should read.
+
+    The settings have passed :data:`START_CHECKS`.
 
     ``tell_secrets``: that it may be told what signs in, because a person alone reads it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends run the same way out
-    check_certificate(settings.tls_certificate, settings.tls_key)
     _raise_limit()
     logs.configure(settings.log_format, level=logging.WARNING, text="%(message)s")
     if settings.log_format == "json":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynolab.errors import SpecInvalid
+from dynolab.errors import SpecInvalid, Wrong
 from dynolab.hub.settings import Settings
 
 SECRET_MOST = 4096
@@ -34,18 +34,25 @@ def oidc_settings(settings: Settings) -> OidcSettings | None:
     """None: there is no provider. Raises :class:`SpecInvalid` for settings that do not go together."""
     if settings.oidc_issuer is None:
         return None
-    if settings.oidc_client_id is None or not settings.oidc_client_id.strip():
-        raise SpecInvalid(
-            "oidc_issuer is set, oidc_client_id is not",
-            hint="register the hub at the provider, with the redirect URI https://hub.example/sign-in/oidc/callback",
-        )
-    if "openid" not in settings.oidc_scopes:
-        raise SpecInvalid(f"oidc_scopes: {','.join(settings.oidc_scopes)!r} does not hold openid")
-    secret = settings.oidc_client_secret_file
+    wrong, client_id, client_secret = Wrong("settings of OpenID Connect", "each is told with its way out"), "", None
+    with wrong.noted():
+        client_id = (settings.oidc_client_id or "").strip()
+        if not client_id:
+            raise SpecInvalid(
+                "oidc_issuer is set, oidc_client_id is not",
+                hint="register the hub at the provider, with the redirect URI https://hub.example/sign-in/oidc/callback",
+            )
+    with wrong.noted():
+        if "openid" not in settings.oidc_scopes:
+            raise SpecInvalid(f"oidc_scopes: {','.join(settings.oidc_scopes)!r} does not hold openid")
+    with wrong.noted():
+        secret = settings.oidc_client_secret_file
+        client_secret = None if secret is None else _secret(secret)
+    wrong.check()
     return OidcSettings(
         issuer=settings.oidc_issuer,
-        client_id=settings.oidc_client_id,
-        client_secret=None if secret is None else _secret(secret),
+        client_id=client_id,
+        client_secret=client_secret,
         name=settings.oidc_name,
         scopes=settings.oidc_scopes,
         domains=settings.oidc_domains,

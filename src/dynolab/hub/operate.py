@@ -20,7 +20,7 @@ from dynolab.hub.usecases.audit import note, note_command
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.change_members import set_member
 from dynolab.hub.usecases.change_organisation import account_of, create_organisation, create_project
-from dynolab.hub.usecases.close_account import close_account
+from dynolab.hub.usecases.close_account import close_account, open_account
 from dynolab.hub.usecases.find_account import find_accounts
 from dynolab.hub.usecases.find_organisations import find_one_project, find_organisations
 from dynolab.hub.usecases.quotas import Owner, Usage, set_bounds, usage_of
@@ -37,6 +37,7 @@ __all__ = [
     "create_project",
     "find_accounts",
     "find_organisations",
+    "open_account",
     "restore",
     "set_member",
     "set_password",
@@ -51,7 +52,7 @@ async def set_quota(hub: Hub, place: str, bounds: Mapping[str, int | None]) -> U
     """Bound a project (by id or name) or an account's personal space (by address), as far as bounds are given; what then holds. Raises :class:`NotFound`."""
     if "@" in place:
         async with hub.database.single() as connection:
-            owner = Owner(await account_of(connection, place))
+            owner = Owner(await account_of(connection, place, closed=True))
     else:
         owner = Owner(OPERATOR.id, (await find_one_project(hub, OPERATOR, place)).id)
     await set_bounds(hub, owner, **bounds)

@@ -131,6 +131,51 @@ def test_what_is_wrong_in_a_file_is_named_with_its_line_and_the_way_out(
     assert way_out in f"{told.value.message} {told.value.hint}"
 
 
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(
+        tmp_path, 'prot = 1\nlease_s = 0\nrun_s = 60\ntls_key = "k"\ndatabase_direct_url = "postgresql://h/d"\n'
+    )
+    monkeypatch.setenv("DYNOLAB_PART_BYTES", "many")
+    monkeypatch.setenv("DYNOLAB_LEASES_S", "1")
+    with pytest.raises(errors.SpecInvalid) as told:
+        load(file, port=70_000)
+    lines = told.value.message.splitlines()
+    assert lines[0] == "7 settings do not fit:"
+    for said in (
+        f"{file}, line 1: there is no setting 'prot' (did you mean",
+        "line 2: lease_s = 0: is below what is taken (a number of seconds",
+        "DYNOLAB_PART_BYTES='many': is no whole number",
+        "there is no setting DYNOLAB_LEASES_S (did you mean DYNOLAB_LEASE_S?)",
+        "--port 70000: is above",
+        "HTTPS needs a certificate and its key (--tls",
+        "database_direct_url stands alone (",
+    ):
+        assert any(said in line for line in lines[1:]), (said, lines)
+
+
+def test_one_of_a_pair_that_is_wrong_itself_does_not_make_the_other_wrong(tmp_path: Path) -> None:
+    with pytest.raises(errors.SpecInvalid, match="tls_key") as told:
+        load(written(tmp_path, 'tls_certificate = "c"\ntls_key = ""\n'))
+    assert "\n" not in told.value.message
+
+
+def test_a_hub_tells_all_that_keeps_it_from_starting(tmp_path: Path) -> None:
+    text = (
+        'tls_certificate = "none.pem"\ntls_key = "none.key"\ntransfers = "direct"\nlease_s = 0\n'
+        'oidc_issuer = "https://login.example.org"\noidc_scopes = ["email"]\noidc_client_secret_file = "none"\n'
+    )
+    asked = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(tmp_path / "hub")]
+    words = [*asked, "--config", str(written(tmp_path, text))]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    for said in (
+        "6 settings do not fit", "lease_s = 0", "tls_certificate: ", "transfers = direct", "oidc_client_id is not",
+        "does not hold openid", "oidc_client_secret_file: ",
+    ):  # fmt: skip
+        assert said in done.stderr, (said, done.stderr)
+    assert not (tmp_path / "hub").exists(), "nothing was begun"
+
+
 def test_a_wrong_address_does_not_tell_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = "mysql://ana:open-sesame@db.example/hub"
     monkeypatch.setenv("DYNOLAB_DATABASE_URL", wrong)

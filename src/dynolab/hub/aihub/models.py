@@ -124,7 +124,8 @@ async def begin(request: Request) -> Response:
     """``GET models/ID/multipart_upload/``: the address of each part."""
     hub, account = await who(request)
     size = number(request, "file_size", 0, 1 << 62)
-    begun = await begin_upload(hub, account, model_table, request.path_params["id"], size=size, direct=True)
+    model_id = request.path_params["id"]
+    begun = await begin_upload(hub, account, model_table, model_id, size=size, direct=True, asks_again=False)
     urls = begun.addresses(request.app.state.base_url(request))
     answer = pb.FileMultipartUploadURL(urls=urls, upload_id=begun.id, max_part_size=begun.part_bytes or size)
     wrapped = flag(request, "supports_s3_credentials")

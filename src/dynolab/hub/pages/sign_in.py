@@ -74,6 +74,8 @@ async def sign_in_page(
 def _words(email: str, refusal: UserError) -> str:
     if isinstance(refusal, RateLimited):
         return "sign-in-too-often"
+    if refusal.details.get("reason") == "closed":
+        return "account-closed"
     return "password-refused" if email else "sign-in-refused"
 
 

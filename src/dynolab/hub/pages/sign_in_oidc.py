@@ -1,19 +1,22 @@
-"""Signing in and out by an OpenID Connect provider: the browser goes there and comes back."""
+"""Signing in and out by an OpenID Connect provider: the browser goes there and comes back; or the provider itself says who left."""
 
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dynolab.errors import Unauthorized, Unavailable
+from dynolab.errors import RateLimited, SpecInvalid, Unauthorized, Unavailable
+from dynolab.hub.pages.posted_forms import raw_field_text
 from dynolab.hub.pages.redirects import safe_path
 from dynolab.hub.pages.sessions import HINT_COOKIE, the_hub
 from dynolab.hub.pages.sign_in import enter, sign_in_page
 from dynolab.hub.pages.user_agents import browser_name
 from dynolab.hub.store.oidc_flow import FLOW_LIFE_S
+from dynolab.hub.usecases.end_sessions_by_oidc import end_sessions_by_oidc
 from dynolab.hub.usecases.open_session import SESSION_LIFE
 from dynolab.hub.usecases.sign_in_by_oidc import begin, complete, the_provider
 
@@ -38,8 +41,10 @@ REASONS = {
     "group": "oidc-group",
     "no-account": "oidc-no-account",
     "taken": "oidc-taken",
+    "closed": "account-closed",
 }
 """The texts that tell why somebody was not let in."""
+NOT_KEPT = {"Cache-Control": "no-store"}
 log = logging.getLogger(__name__)
 
 
@@ -88,6 +93,26 @@ async def leave_there(request: Request) -> Response:
     return answer
 
 
+async def signed_out_there(request: Request) -> Response:
+    """``POST /sign-out/oidc/back-channel`` with ``logout_token``: the provider itself says whose sessions it ended.
+
+    Answered as OpenID Connect Back-Channel Logout 1.0, section 2.8, has it.
+    """
+    form = await request.form(max_files=0, max_fields=10)
+    try:
+        await end_sessions_by_oidc(the_hub(request), raw_field_text(form, "logout_token"))
+    except (Unauthorized, SpecInvalid) as error:
+        log.warning("logout by OpenID Connect: %s", error.message)
+        told, status = {"error": "invalid_request", "error_description": error.message}, HTTPStatus.BAD_REQUEST
+    except (Unavailable, RateLimited) as error:
+        log.warning("logout by OpenID Connect: %s", error.message)
+        told = {"error": "temporarily_unavailable", "error_description": error.message}
+        status = HTTPStatus(error.http_status)
+    else:
+        return Response(headers=NOT_KEPT)
+    return JSONResponse(told, status, NOT_KEPT)
+
+
 async def _keep_hint(request: Request, answer: Response, id_token: str) -> None:
     """Have the browser keep what it signs out at the provider with, where that offers it."""
     provider = the_provider(the_hub(request)).provider
@@ -115,4 +140,5 @@ routes = [
     Route(FLOW_PATH, leave_for_provider),
     Route(f"/{CALLBACK}", come_back),
     Route("/sign-out/oidc", leave_there),
+    Route("/sign-out/oidc/back-channel", signed_out_there, methods=["POST"]),
 ]

@@ -25,8 +25,11 @@ READ_LIFE_S = 300
 """From the redirect to the download's beginning. S3 looks at an address's end when a request comes, and lets what has begun go on
 (AWS, "Download and upload objects with presigned URLs")."""
 SEND_LIFE_S, SEND_LEAST_BYTES_PER_S, SEND_MOST_S = 900, 256 << 10, 24 * 3600
-"""AI Hub's client is given the addresses of all parts at once, sends one after the other, and asks for no others: so they last as
-long as all of it takes at the least rate, and a while to begin. Who asks again is given others (``addresses``)."""
+"""The addresses of all parts are given at once, and the parts sent one after the other: so they last as long as all of it takes at
+the least rate, and a while to begin. Who asks again is given others (``addresses``)."""
+ONCE_LEAST_BYTES_PER_S = 16 << 10
+"""AI Hub's client asks for no others, so its upload would have to begin anew: its addresses are for slow lines too. A day is what
+an upload has in any case."""
 COPY_MOST_BYTES = 5 << 30
 """The largest object that S3 copies, or takes in a form (AWS, CopyObject and POST Object)."""
 PREFIXES = ("attempts", "uploads")
@@ -41,32 +44,42 @@ class Form:
     fields: dict[str, str]
 
 
+def check_store(url: str) -> None:
+    """Raises :class:`SpecInvalid` for what is no S3 store."""
+    if not url.startswith("s3://"):
+        raise errors.SpecInvalid(
+            f"transfers = direct: {url or 'a folder'} is no S3 store",
+            hint='blobs_url = "s3://bucket/prefix", or transfers = "hub"',
+        )
+
+
 class DirectTransfers:
     """One place in an S3 store, as clients reach it."""
 
     def __init__(self, url: str, endpoint: str | None = None) -> None:
         """``endpoint``: how clients reach the store, where that is not how the hub does. Raises :class:`SpecInvalid`, :class:`PluginMissing`."""
-        if not url.startswith("s3://"):
-            raise errors.SpecInvalid(
-                f"transfers = direct: {url or 'a folder'} is no S3 store",
-                hint='blobs_url = "s3://bucket/prefix", or transfers = "hub"',
-            )
+        check_store(url)
         self._bucket, _, prefix = url.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         inside = os.environ.get("AWS_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL")
         self._calls, self._signs = _client(inside), _client(endpoint or inside)
         self._signing = threading.Lock()
 
-    async def begin(self, key: str, sizes: Sequence[int]) -> tuple[str, tuple[str, ...]]:
-        """A multipart upload's id, and the address of each part, which takes exactly so many bytes."""
+    async def begin(self, key: str, sizes: Sequence[int], *, asks_again: bool = True) -> tuple[str, tuple[str, ...]]:
+        """A multipart upload's id, and the address of each part, which takes exactly so many bytes.
+
+        ``asks_again``: whether who sends them asks for others when these have run out.
+        """
         place = self._place(key)
         found = await self._asked(lambda: self._calls.create_multipart_upload(**place))
         upload: str = found["UploadId"]
-        return upload, await self.addresses(key, upload, sizes)
+        return upload, await self.addresses(key, upload, sizes, asks_again=asks_again)
 
-    async def addresses(self, key: str, upload: str, sizes: Sequence[int]) -> tuple[str, ...]:
+    async def addresses(
+        self, key: str, upload: str, sizes: Sequence[int], *, asks_again: bool = True
+    ) -> tuple[str, ...]:
         """Addresses of the parts of an upload that was begun, good from now on (:func:`send_life_s`)."""
-        place, life_s = self._place(key), send_life_s(sum(sizes))
+        place, life_s = self._place(key), send_life_s(sum(sizes), asks_again=asks_again)
 
         def signed() -> tuple[str, ...]:
             with self._signing:
@@ -205,9 +218,10 @@ class DirectTransfers:
             raise errors.Unavailable(f"the hub's blob store failed: {error}", hint="ask again") from error
 
 
-def send_life_s(size: int) -> int:
+def send_life_s(size: int, *, asks_again: bool = True) -> int:
     """For how long the addresses of so many bytes are good, in seconds."""
-    return min(SEND_LIFE_S + size // SEND_LEAST_BYTES_PER_S, SEND_MOST_S)
+    least = SEND_LEAST_BYTES_PER_S if asks_again else ONCE_LEAST_BYTES_PER_S
+    return min(SEND_LIFE_S + size // least, SEND_MOST_S)
 
 
 def _client(endpoint: str | None) -> Any:

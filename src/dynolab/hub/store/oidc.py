@@ -1,7 +1,7 @@
 """An OpenID Connect provider as the hub asks it: discovery, the code's exchange, the ID token's checks.
 
-OpenID Connect Core 1.0 (the authorization code flow, section 3.1), Discovery 1.0, RP-Initiated Logout 1.0; RFC 7636 (PKCE),
-RFC 9207 (the issuer in the answer). Nothing is followed, guessed or taken on trust: what does not fit is refused.
+OpenID Connect Core 1.0 (the authorization code flow, section 3.1), Discovery 1.0, RP-Initiated Logout 1.0, Back-Channel Logout 1.0;
+RFC 7636 (PKCE), RFC 9207 (the issuer in the answer). Nothing is followed, guessed or taken on trust: what does not fit is refused.
 """
 
 from __future__ import annotations
@@ -30,17 +30,22 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY_S = 60
 """By how much the two clocks may differ."""
 FRESH_S = 600
-"""An ID token that was issued longer ago is of no sign-in of now."""
+"""A token that was issued longer ago is of no sign-in, and no logout, of now."""
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+KEYS_AGAIN_S = 30.0
+"""How soon keys are asked for anew because a logout token names one that is not known: anybody may send such a token."""
 KEPT_S = 3600.0
 """How long the provider's description and keys are taken for what they were."""
 ASK_WITHIN_S = 10.0
 ANSWER_MAX_BYTES = 1 << 20
 SUBJECT_MOST = 255
 """Characters (OpenID Connect Core 1.0, section 2)."""
+SESSION_MOST = 1000
+"""Characters of what the provider calls a session of its own."""
 EMAIL_MOST, GROUPS_MOST = 254, 10_000
 Reason = Literal[
     "away", "setup", "denied", "provider", "state", "code", "clock", "token",
-    "no-email", "unverified", "domain", "group", "no-account", "taken",
+    "no-email", "unverified", "domain", "group", "no-account", "taken", "closed",
 ]  # fmt: skip
 """Why somebody was not let in; the pages have a text for each."""
 
@@ -64,6 +69,20 @@ class Person:
     groups: tuple[str, ...]
     id_token: str
     """As it came: a hint for the provider at the sign-out."""
+    session: str | None = None
+    """What the provider calls its own session (``sid``); None: it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """Whose sessions the provider has ended; at least one of ``subject`` and ``session`` is there."""
+
+    issuer: str
+    subject: str | None
+    session: str | None
+    """The one that ended there; None: all of the person's."""
+    token_id: str
+    """Of the logout token (``jti``), which is good once."""
 
 
 class Provider:
@@ -113,8 +132,32 @@ class Provider:
         id_token = tokens.get("id_token")
         if not isinstance(id_token, str):
             raise refused("setup", "the provider's token endpoint gave no ID token")
-        claims = await self._claims(id_token, flow, described)
+        claims = await self._claims(id_token, described, "the ID token", sub={"essential": True})
+        self._check_sign_in(claims, flow)
         return self._person(await self._with_user_info(claims, tokens, described), id_token)
+
+    async def read_logout(self, logout_token: str) -> Logout:
+        """Whose sessions ended, by a logout token (Back-Channel Logout 1.0, section 2.6). Raises what :func:`refused` makes."""
+        claims = await self._claims(
+            logout_token,
+            await self._description(),
+            "the logout token",
+            again_after_s=KEYS_AGAIN_S,
+            jti={"essential": True},
+        )
+        events = claims.get("events")
+        if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+            raise refused("token", "the logout token is of no logout: its events do not say so")
+        if "nonce" in claims:
+            raise refused("token", "the logout token has a nonce, as only ID tokens have")
+        subject, session = claims.get("sub"), claims.get("sid")
+        told = {"sub": (subject, SUBJECT_MOST), "sid": (session, SESSION_MOST), "jti": (claims["jti"], SESSION_MOST)}
+        for name, (text, most) in told.items():
+            if text is not None and not _is_name(text, most):
+                raise refused("token", f"the logout token's {name} is none: {str(text)[:100]!r}")
+        if subject is None and session is None:
+            raise refused("token", "the logout token names neither a person nor a session")
+        return Logout(self.settings.issuer, subject, session, claims["jti"])
 
     def _check_answer(self, answer: Mapping[str, str], flow: Flow, described: Mapping[str, Any]) -> None:
         if not hmac.compare_digest(answer.get("state", "").encode(), flow.state.encode()):
@@ -163,47 +206,55 @@ class Provider:
             form |= {"client_id": self.settings.client_id, "client_secret": secret}
         return await self._ask("POST", described["token_endpoint"], form=form, authorization=authorization)
 
-    async def _claims(self, id_token: str, flow: Flow, described: Mapping[str, Any]) -> dict[str, Any]:
-        """The ID token's claims, once all that section 3.1.3.7 of the core specification asks is found so."""
+    async def _claims(
+        self, token: str, described: Mapping[str, Any], what: str, *, again_after_s: float = 0.0, **more: Any
+    ) -> dict[str, Any]:
+        """The claims of a token of the provider's for this hub, once signature, issuer, audience and times are found good.
+
+        ``what`` it is called; ``more``: claims that it must have.
+        """
         try:
-            claims = await self._decoded(id_token, described)
-            _check_times(claims)
+            claims = await self._decoded(token, described, again_after_s)
+            _check_times(claims, what)
             jwt.JWTClaimsRegistry(
                 leeway=LEEWAY_S,
                 iss={"essential": True, "value": self.settings.issuer},
-                sub={"essential": True},
                 aud={"essential": True, "value": self.settings.client_id},
+                **more,
             ).validate(claims)
-            if claims.get("nonce") != flow.nonce:
-                raise refused("token", "the ID token's nonce is of another sign-in")
         except ExpiredTokenError as error:
-            raise refused("clock", f"the ID token is over already: {error}") from error
+            raise refused("clock", f"{what} is over already: {error}") from error
         except ClaimError as error:
             clock = getattr(error, "claim", "") in ("nbf", "iat")
-            raise refused("clock" if clock else "token", f"the ID token does not fit: {error}") from error
+            raise refused("clock" if clock else "token", f"{what} does not fit: {error}") from error
         except (JoseError, ValueError, RecursionError) as error:
-            raise refused("token", f"the ID token is not good: {type(error).__name__}: {error}") from error
+            raise refused("token", f"{what} is not good: {type(error).__name__}: {error}") from error
+        return claims
+
+    def _check_sign_in(self, claims: Mapping[str, Any], flow: Flow) -> None:
+        """What section 3.1.3.7 of the core specification asks of an ID token besides."""
+        if claims.get("nonce") != flow.nonce:
+            raise refused("token", "the ID token's nonce is of another sign-in")
         audience = claims["aud"]
         party = claims.get("azp")
         several = isinstance(audience, list) and len(audience) > 1
         if (several and party is None) or (party is not None and party != self.settings.client_id):
             raise refused("token", f"the ID token was made for another: azp {party!r}")
-        return claims
 
-    async def _decoded(self, id_token: str, described: Mapping[str, Any]) -> dict[str, Any]:
+    async def _decoded(self, token: str, described: Mapping[str, Any], again_after_s: float) -> dict[str, Any]:
         """Its claims once the signature is good; a key that is not known yet is asked for: providers change theirs."""
         for again in (False, True):
-            keys = KeySet(await self._signing_keys(described, again=again))
+            keys = KeySet(await self._signing_keys(described, again_after_s if again else KEPT_S))
             try:
-                return dict(jwt.decode(id_token, keys, algorithms=list(ALGORITHMS)).claims)
+                return dict(jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims)
             except InvalidKeyIdError:
                 if again:
                     raise
         raise AssertionError("two tries, of which the last one answers or raises")
 
-    async def _signing_keys(self, described: Mapping[str, Any], *, again: bool) -> list[Key]:
+    async def _signing_keys(self, described: Mapping[str, Any], kept_s: float) -> list[Key]:
         async with self._asking:
-            if again or self._keys is None or time.monotonic() - self._keys[0] > KEPT_S:
+            if self._keys is None or time.monotonic() - self._keys[0] > kept_s:
                 listed = (await self._ask("GET", described["jwks_uri"])).get("keys")
                 self._keys = time.monotonic(), _keys(listed if isinstance(listed, list) else [])
             return self._keys[1]
@@ -226,7 +277,7 @@ class Provider:
 
     def _person(self, claims: Mapping[str, Any], id_token: str) -> Person:
         subject, email = claims["sub"], claims.get("email")
-        if not subject or len(subject) > SUBJECT_MOST or not subject.isprintable():
+        if not _is_name(subject, SUBJECT_MOST):
             raise refused("token", f"the subject {subject[:SUBJECT_MOST]!r} is none")
         verified, listed = claims.get("email_verified"), claims.get(self.settings.groups_claim)
         groups = listed if isinstance(listed, list) else [listed]
@@ -239,6 +290,7 @@ class Provider:
             name=_name(claims),
             groups=tuple(one for one in groups[:GROUPS_MOST] if isinstance(one, str)),
             id_token=id_token,
+            session=claims["sid"] if _is_name(claims.get("sid"), SESSION_MOST) else None,
         )
 
     async def _ask(
@@ -304,13 +356,18 @@ def _keys(listed: list[object]) -> list[Key]:
     return found
 
 
-def _check_times(claims: Mapping[str, Any]) -> None:
-    """Raises what :func:`refused` makes; ``exp`` and ``iat`` must be there, and a token of long ago is of no sign-in of now."""
+def _check_times(claims: Mapping[str, Any], what: str) -> None:
+    """Raises what :func:`refused` makes; ``exp`` and ``iat`` must be there, and a token of long ago is of nothing that happens now."""
     for name in ("exp", "iat"):
         if not isinstance(claims.get(name), int | float) or isinstance(claims.get(name), bool):
-            raise refused("token", f"the ID token's {name} is no instant: {claims.get(name)!r}")
+            raise refused("token", f"{what}'s {name} is no instant: {claims.get(name)!r}")
     if claims["iat"] < time.time() - FRESH_S - LEEWAY_S:
-        raise refused("clock", f"the ID token was issued {time.time() - claims['iat']:.0f} s ago")
+        raise refused("clock", f"{what} was issued {time.time() - claims['iat']:.0f} s ago")
+
+
+def _is_name(text: object, most: int) -> bool:
+    """Whether it is what a provider may call somebody or something."""
+    return isinstance(text, str) and 0 < len(text) <= most and text.isprintable()
 
 
 def _plain(value: object) -> bool:

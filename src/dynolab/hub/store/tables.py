@@ -80,9 +80,10 @@ account = sa.Table(
     sa.Column("password_hash", sa.Text),
     sa.Column("is_admin", sa.Boolean, nullable=False, server_default=sa.false()),
     _instant("created_at", known=True),
+    _instant("closed_at"),
     *_limits(),
 )
-"""``is_admin``: runs the hub, and so is trusted by all and may change every pool (see :data:`pool`). ``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
+"""``is_admin``: runs the hub, and so is trusted by all and may change every pool (see :data:`pool`). ``closed_at``: nothing lets it in since then. ``password_hash`` is None where nobody signs in by password (see :mod:`dynolab.hub.usecases.set_password`)."""
 
 organisation = sa.Table(
     "organisation",
@@ -186,10 +187,23 @@ session = sa.Table(
     _instant("seen_at", known=True),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("project_id", sa.Text, sa.ForeignKey("project.id", ondelete="SET NULL")),
+    sa.Column("provider_session", sa.Text),
     sa.CheckConstraint("way IN ('token', 'password', 'link', 'oidc')", name="session_way"),
 )
 """A browser that is signed in, by which ``way``; by a token: ``token_id``, with which it ends. One that has ended has no row.
-Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's. ``project_id``: the project that it looks at now; None: all."""
+Its cookie's digest is kept, as a token's is; ``browser`` is its name and its system's. ``project_id``: the project that it looks at now; None: all.
+``provider_session``: what the OpenID Connect provider calls its own session (``sid``), with which this one ends; None: it did not say."""
+sa.Index(
+    "ix_session_provider_session", session.c.provider_session, postgresql_where=session.c.provider_session.is_not(None)
+)
+
+logout_token = sa.Table(
+    "logout_token",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)
+"""Logout tokens that an OpenID Connect provider sent (their ids' digests): one that comes again before ``expires_at`` does nothing."""
 
 identity = sa.Table(
     "identity",
@@ -228,6 +242,9 @@ A trigger refuses changes, and removals within 30 days (migration 0027)."""
 sa.Index("ix_audit_at", audit.c.at.desc(), audit.c.id.desc())
 sa.Index("ix_audit_account_id_at", audit.c.account_id, audit.c.at.desc())
 sa.Index("ix_audit_thing", audit.c.thing)
+for _name, _filters in (("who", ["who"]), ("verb", ["verb"]), ("who_verb", ["who", "verb"])):
+    sa.Index(f"ix_audit_{_name}", *(audit.c[one] for one in _filters), audit.c.at.desc(), audit.c.id.desc())
+sa.Index("ix_audit_refused", audit.c.at.desc(), audit.c.id.desc(), postgresql_where=audit.c.outcome == "refused")
 
 audit_seal = sa.Table(
     "audit_seal",

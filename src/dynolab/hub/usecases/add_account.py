@@ -11,6 +11,7 @@ from dynolab.hub.store.tables import account
 from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import OPERATOR, note
 from dynolab.hub.usecases.base import Hub, checked_name
+from dynolab.hub.usecases.closed import is_closed
 from dynolab.hub.usecases.make_token import TokenTerms, make_token
 from dynolab.hub.usecases.share_access import EMAIL
 
@@ -26,7 +27,10 @@ async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = Fal
     values = {**named, "is_admin": is_admin}
     made = insert(account).values(values).on_conflict_do_nothing().returning(account.c.id)
     async with hub.database.begin() as connection:
-        new = None if await account_at(connection, email) is not None else await connection.scalar(made)
+        known = await account_at(connection, email)
+        if known is not None and known.closed_at is not None:
+            raise is_closed(known.email)
+        new = None if known is not None else await connection.scalar(made)
         if new is None:
             raise Conflict(f"there is an account {email} already", hint="`dynolab hub account token` makes a new token")
         await note(
@@ -39,11 +43,14 @@ async def add_account(hub: Hub, email: str, name: str = "", is_admin: bool = Fal
 async def add_token(hub: Hub, email: str, kind: str, scopes: Sequence[str] = (), days: float | None = None) -> str:
     """The secret of one more token of kind ``user`` or ``agent``; without ``days`` it has no end.
 
-    Raises :class:`NotFound`, and :class:`SpecInvalid` for scopes and days that are none.
+    Raises :class:`NotFound`, :class:`Conflict` for an account that was closed, and :class:`SpecInvalid` for scopes and days that
+    are none.
     """
     async with hub.database.single() as connection:
         known = await account_at(connection, email)
         if known is None:
             raise NotFound(f"there is no account {email!r}", hint="`dynolab hub account add` makes one")
+        if known.closed_at is not None:
+            raise is_closed(known.email)
     terms = TokenTerms(scopes, days, made_by="operator")
     return await make_token(hub, email=known.email, kind=kind, label="made by whoever runs the hub", terms=terms)

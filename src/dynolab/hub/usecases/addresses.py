@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.hub.store.tables import account
 
 
-async def account_at(connection: AsyncConnection, email: str) -> Row[Any, Any] | None:
-    """The ``id`` and ``email`` of the account of this address; of two that are alike, the one that is spelled so."""
-    alike = select(account.c.id, account.c.email).where(func.lower(account.c.email) == email.lower())
+async def account_at(connection: AsyncConnection, email: str) -> Row[Any, Any, Any] | None:
+    """The ``id``, ``email`` and ``closed_at`` of the account of this address; of two that are alike, the one that is spelled so."""
+    alike = select(account.c.id, account.c.email, account.c.closed_at).where(
+        func.lower(account.c.email) == email.lower()
+    )
     return (await connection.execute(alike.order_by(account.c.email != email).limit(1))).one_or_none()
 
 

@@ -104,7 +104,9 @@ async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: s
             if await connection.scalar(twice) is not None:
                 raise Conflict(
                     f"the device {offer.id!r} is served from two places at once",
-                    hint="two boards tell one id, or one token is used on two machines: give each a token of its own, and on a copied "
+                    hint="another agent was started for it since, on this machine or for the same board: stop one of them, or give one "
+                    "a folder and a name of its own (DYNOLAB_STATE=FOLDER dynolab agent --name NAME). Or two boards tell one id, or "
+                    "one token is used on two machines: give each a token of its own, and on a copied "
                     "system remove device-id in the folder DYNOLAB_STATE, or write its machine-id anew",
                 )
             raise Forbidden(f"the device {offer.id!r} was announced with another token")

@@ -24,7 +24,7 @@ from dynolab.hub.usecases.rate_limit import RateLimit
 OPERATOR, ITSELF = "operator", "hub"
 """Who did what a command or the hub itself does; people go by their e-mail addresses."""
 VERBS = (
-    "account.make", "account.link", "account.admin", "account.password", "account.close",
+    "account.make", "account.link", "account.admin", "account.password", "account.close", "account.open",
     "session.open", "session.end", "session.end-others",
     "token.make", "token.rotate", "token.revoke", "token.use",
     "join-token.make", "join-token.use",

@@ -51,10 +51,12 @@ async def begin_upload(
     size: int | None,
     verb: str = "part",
     direct: bool = False,
+    asks_again: bool = True,
 ) -> Begun:
     """Begin the upload of a model's or dataset's bytes; ``size`` is None where the client does not tell it.
 
-    ``direct``: whether the client may be sent to the store itself, if the hub does that.
+    ``direct``: whether the client may be sent to the store itself, if the hub does that; ``asks_again``: whether it asks for other
+    addresses there (:func:`renew_addresses`) when these have run out.
 
     Raises :class:`NotFound`, :class:`Conflict` when the bytes are there already, and :class:`TooLarge` or
     :class:`StorageFull` before any flow.
@@ -75,8 +77,10 @@ async def begin_upload(
         await reserve(hub, connection, size or 0)
         values = {"id": upload_id, "account_id": account.id, "target_id": target_id, "bytes": size, "part_bytes": part}
         await connection.execute(insert(upload).values(values))
-    if direct and hub.direct is not None and (sent := await _sent_on(hub, hub.direct, upload_id, size, part)):
-        return sent
+    if direct and hub.direct is not None:
+        sent = await _sent_on(hub, hub.direct, upload_id, size, part, asks_again=asks_again)
+        if sent is not None:
+            return sent
     tokens = tuple(sign_link(hub, account, verb, upload_id, number) for number in range(count))
     return Begun(upload_id, part, tokens)
 
@@ -107,7 +111,7 @@ async def renew_addresses(hub: Hub, account: Account, table: Table, target_id: s
 
 
 async def _sent_on(
-    hub: Hub, direct: DirectTransfers, upload_id: str, size: int | None, part: int | None
+    hub: Hub, direct: DirectTransfers, upload_id: str, size: int | None, part: int | None, *, asks_again: bool
 ) -> Begun | None:
     """Where the bytes of an upload go in the store, which is noted; None: they go through the hub, since there are none."""
     key = direct_key(upload_id)
@@ -115,7 +119,7 @@ async def _sent_on(
         sent = Begun(upload_id, None, (), form=direct.form(key, size or 0, size or hub.limits.model_max_bytes))
         way = FORM
     elif part is not None and size:
-        way, urls = await direct.begin(key, part_sizes(size, part))
+        way, urls = await direct.begin(key, part_sizes(size, part), asks_again=asks_again)
         sent = Begun(upload_id, part, (), urls=urls)
     else:
         return None

@@ -62,13 +62,13 @@ async def set_member(
     What takes something away takes effect at once: jobs of the account's that wait for what it may not see any more fail.
 
     Raises :class:`NotFound` for what is not there, :class:`SpecInvalid` for a role that is none, :class:`Forbidden` for what the
-    account may not give, and :class:`Conflict` where no owner would be left.
+    account may not give, and :class:`Conflict` where no owner would be left and for an account that was closed.
     """
     check_whole(account)
     becomes = None if role is None else checked_role(role, of_project=bool(project))
     async with hub.database.begin() as connection:
         where = await where_named(connection, account, organisation, project, Verb.SEE)
-        account_id = await account_of(connection, email)
+        account_id = await account_of(connection, email, closed=becomes is None)
         mine = member.c.account_id == account_id, where.of(member)
         before = await connection.scalar(select(member.c.role).where(*mine).with_for_update())
         if before is None and becomes is None:

@@ -14,6 +14,7 @@ from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, Hub, new_id
+from dynolab.hub.usecases.closed import is_closed
 from dynolab.hub.usecases.find_organisations import organisation_row, project_row
 from dynolab.hub.usecases.policy import Role, Standing, Verb, may
 
@@ -26,7 +27,7 @@ async def create_organisation(hub: Hub, account: Account, name: str, owner: str)
     """The new organisation's id; ``owner`` is the address of its first owner.
 
     Raises :class:`Forbidden` for who does not run the hub, :class:`SpecInvalid`, :class:`NotFound` for an address that no account
-    has, and :class:`Conflict` for a name that is taken.
+    has, and :class:`Conflict` for a name that is taken or an account that was closed.
     """
     check_whole(account)
     if not may(Verb.RUN, Standing(runs_hub=account.is_admin)):
@@ -99,13 +100,18 @@ async def delete_organisation(hub: Hub, account: Account, named: str) -> None:
         await note(connection, "organisation.delete", "organisation", row.id, details={"name": row.name})
 
 
-async def account_of(connection: AsyncConnection, email: str) -> int:
-    """The id of the account of this address, however it is capitalised. Raises :class:`NotFound`."""
+async def account_of(connection: AsyncConnection, email: str, *, closed: bool = False) -> int:
+    """The id of the account of this address, however it is capitalised.
+
+    Raises :class:`NotFound`, and, unless ``closed``, :class:`Conflict` for one that was closed.
+    """
     found = await account_at(connection, email)
     if found is None:
         raise NotFound(
             f"there is no account {email[:254]!r}", hint="`dynolab hub account add` makes one; a link invites as well"
         )
+    if found.closed_at is not None and not closed:
+        raise is_closed(found.email)
     return int(found.id)
 
 

@@ -1,10 +1,11 @@
-"""Somebody leaves: an account loses all that opens a door."""
+"""Somebody leaves: an account is closed, and stays so until whoever runs the hub opens it again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import Row, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, NotFound
@@ -31,30 +32,60 @@ class Closed:
 async def close_account(hub: Hub, email: str) -> Closed:
     """Revoke its tokens (its agents' too), sign its browsers out, and take its password, memberships and rights to run the hub away.
 
-    Links and join tokens that it handed out end as well. What it made stays. Who may still sign in by the provider, may come again. It is for whoever runs the hub. Raises :class:`NotFound`, and :class:`Conflict` for an organisation's only
-    owner and for the last who runs the hub.
+    Links and join tokens that it handed out end as well. What it made stays. From then on nothing lets it in, a sign-in by the
+    provider neither, before :func:`open_account`. It is for whoever runs the hub. Raises :class:`NotFound`, and :class:`Conflict` for
+    an organisation's only owner and for the last who runs the hub.
     """
     async with hub.database.begin() as connection:
-        found = await account_at(connection, email)
-        if found is None:
-            raise NotFound(f"there is no account {email[:254]!r}", hint="`dynolab hub account list` names them")
+        found = await _account(connection, email)
         await _check_replaced(connection, found.id, found.email)
-        good = token.c.account_id == found.id, token.c.revoked_at.is_(None)
-        revoked = update(token).where(*good).values(revoked_at=func.now()).returning(token.c.id)
-        tokens = list((await connection.execute(revoked)).scalars())
-        for token_id in tokens:
-            await tell_revoked(connection, token_id)
-        for opens in (invitation.c.account_id, join_token.c.account_id, member_link.c.made_by):
-            await connection.execute(delete(opens.table).where(opens == found.id))
-        browsers, memberships = [await _gone(connection, one, found.id) for one in (session, member)]
         nothing = {"password_hash": None, "is_admin": False}
-        await connection.execute(update(accounts).where(accounts.c.id == found.id).values(nothing))
-        closed = Closed(found.email, len(tokens), browsers, memberships)
+        since = func.coalesce(accounts.c.closed_at, func.now())
+        await connection.execute(update(accounts).where(accounts.c.id == found.id).values(**nothing, closed_at=since))
+        tokens, browsers = await _end_all(connection, found.id)
+        memberships = await _gone(connection, member, found.id)
+        closed = Closed(found.email, tokens, browsers, memberships)
         told = {"email": closed.email, "tokens": closed.tokens, "browsers": browsers, "memberships": memberships}
         await note(connection, "account.close", "account", found.id, details=told)
         await withdraw_jobs(hub, connection, job.c.account_id == found.id)
     hub.signed_in.clear()
     return closed
+
+
+async def open_account(hub: Hub, email: str) -> str:
+    """The account's address. It may come in again, by the provider, or a token or password that it is given then; what ended stays so.
+
+    It is for whoever runs the hub. Raises :class:`NotFound`, and :class:`Conflict` for one that was not closed.
+    """
+    async with hub.database.begin() as connection:
+        found = await _account(connection, email)
+        opened = update(accounts).where(accounts.c.id == found.id, accounts.c.closed_at.is_not(None))
+        if await connection.scalar(opened.values(closed_at=None).returning(accounts.c.id)) is None:
+            raise Conflict(
+                f"the account {found.email} is not closed", hint="`dynolab hub account list` tells which are"
+            )
+        await _end_all(connection, found.id)  # what came just as it was closed is not to open anything now
+        await note(connection, "account.open", "account", found.id, details={"email": found.email})
+        return str(found.email)
+
+
+async def _account(connection: AsyncConnection, email: str) -> Row[Any, Any, Any]:
+    found = await account_at(connection, email)
+    if found is None:
+        raise NotFound(f"there is no account {email[:254]!r}", hint="`dynolab hub account list` names them")
+    return found
+
+
+async def _end_all(connection: AsyncConnection, account_id: int) -> tuple[int, int]:
+    """How many tokens and browsers were good until now; links and join tokens end with them."""
+    good = token.c.account_id == account_id, token.c.revoked_at.is_(None)
+    revoked = update(token).where(*good).values(revoked_at=func.now()).returning(token.c.id)
+    tokens = list((await connection.execute(revoked)).scalars())
+    for token_id in tokens:
+        await tell_revoked(connection, token_id)
+    for opens in (invitation.c.account_id, join_token.c.account_id, member_link.c.made_by):
+        await connection.execute(delete(opens.table).where(opens == account_id))
+    return len(tokens), await _gone(connection, session, account_id)
 
 
 async def _gone(connection: AsyncConnection, table: Table, account_id: int) -> int:

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, or_, select, union_all
 
 from dynolab.errors import Forbidden, SpecInvalid
 from dynolab.hub.store.tables import audit
 from dynolab.hub.usecases.audit import VERBS
-from dynolab.hub.usecases.base import Account, Cursor, Hub
+from dynolab.hub.usecases.base import Account, Cursor, Hub, newest_first
 
 AT_ONCE = 1000
 """Rows of an export that are read at a time."""
 OWN_MOST = 20
+ID_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,37 @@ async def find_audit(
     """Rows, newest first, as an administrator may see them. Raises :class:`Forbidden`, and :class:`SpecInvalid` for no verb."""
     _check_admin(account)
     async with hub.database.single() as connection:
-        rows = (await connection.execute(_beyond(_matching(wanted), cursor).limit(limit))).all()
-    return list(reversed(rows)) if cursor is not None and cursor.newer else list(rows)
+        rows = (await connection.execute(page_of(wanted, limit, cursor))).all()
+    return newest_first(rows, cursor)
+
+
+def page_of(wanted: AuditFilter, limit: int, cursor: Cursor | None = None) -> Select[Any]:
+    """The statement of a page. Each verb is read in order off an index, and they are merged: no page reads more than it may show of each.
+
+    Raises :class:`SpecInvalid`.
+    """
+    if cursor is not None and (not cursor.id.isdecimal() or len(cursor.id) > ID_DIGITS):
+        raise SpecInvalid(f"{cursor.id[:40]!r} is no place in the audit log", hint="begin with its first page")
+    here = [*_conditions(wanted), *_beyond(cursor)]
+    verbs = _verbs(wanted.verb)
+    each = [[*here, audit.c.verb == verb] for verb in verbs] or [here]
+    backwards = cursor is not None and cursor.newer
+    order = (audit.c.at, audit.c.id) if backwards else (audit.c.at.desc(), audit.c.id.desc())
+    parts = [select(*_columns()).where(*conditions).order_by(*order).limit(limit) for conditions in each]
+    if len(parts) == 1:
+        return parts[0]
+    of = union_all(*(part.subquery().select() for part in parts)).subquery()
+    merged = (of.c.at, of.c.id) if backwards else (of.c.at.desc(), of.c.id.desc())
+    return select(of).order_by(*merged).limit(limit)
 
 
 async def export_audit(hub: Hub, account: Account | None, wanted: AuditFilter) -> AsyncIterator[Row[Any]]:
     """All rows, oldest first, a few at a time; ``account`` None: whoever runs the hub asks. Raises what :func:`find_audit` does."""
     if account is not None:
         _check_admin(account)
-    matching, after = _matching(wanted).order_by(audit.c.id), 0
+    verbs = _verbs(wanted.verb)
+    named = [audit.c.verb.in_(verbs)] if verbs else []
+    matching, after = select(*_columns()).where(*_conditions(wanted), *named).order_by(audit.c.id), 0
     while True:
         async with hub.database.single() as connection:
             rows = (await connection.execute(matching.where(audit.c.id > after).limit(AT_ONCE))).all()
@@ -61,11 +84,18 @@ async def export_audit(hub: Hub, account: Account | None, wanted: AuditFilter) -
 
 async def find_own_events(hub: Hub, account: Account) -> list[Row[Any]]:
     """The newest of what the account did, or was done to it."""
-    mine = or_(
-        audit.c.account_id == account.id,
-        and_(audit.c.kind == "account", audit.c.thing == str(account.id)),
-    )
-    newest = select(*_columns()).where(mine).order_by(audit.c.id.desc()).limit(OWN_MOST)
+    to_it = audit.c.kind == "account", audit.c.thing == str(account.id), audit.c.account_id.is_distinct_from(account.id)
+    parts = [
+        select(*_columns())
+        .where(*mine)
+        .order_by(audit.c.at.desc(), audit.c.id.desc())
+        .limit(OWN_MOST)
+        .subquery()
+        .select()
+        for mine in ((audit.c.account_id == account.id,), to_it)
+    ]
+    of = union_all(*parts).subquery()
+    newest = select(of).order_by(of.c.at.desc(), of.c.id.desc()).limit(OWN_MOST)
     async with hub.database.single() as connection:
         return list((await connection.execute(newest)).all())
 
@@ -114,29 +144,31 @@ def _check_admin(account: Account) -> None:
         raise Forbidden("the audit log is for those who run the hub", hint="the page /account/ has your own events")
 
 
-def _matching(wanted: AuditFilter) -> Select[Any]:
-    found = select(*_columns())
-    if wanted.verb:
-        group = f"{wanted.verb}."
-        verbs = [one for one in VERBS if one == wanted.verb or one.startswith(group)]
-        if not verbs:
-            raise SpecInvalid(f"nothing is written down as {wanted.verb[:40]!r}", hint=f"known: {', '.join(VERBS)}")
-        found = found.where(audit.c.verb.in_(verbs))
-    for column, text in ((audit.c.who, wanted.who), (audit.c.thing, wanted.thing), (audit.c.outcome, wanted.outcome)):
-        if text:
-            found = found.where(column == text)
+def _verbs(text: str) -> list[str]:
+    """Those that a filter names, by one or by the beginning of several; none: all. Raises :class:`SpecInvalid`."""
+    if not text:
+        return []
+    verbs = [one for one in VERBS if one == text or one.startswith(f"{text}.")]
+    if not verbs:
+        raise SpecInvalid(f"nothing is written down as {text[:40]!r}", hint=f"known: {', '.join(VERBS)}")
+    return verbs
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    """All but that on the verb."""
+    texts = ((audit.c.who, wanted.who), (audit.c.thing, wanted.thing), (audit.c.outcome, wanted.outcome))
+    found: list[ColumnElement[bool]] = [column == text for column, text in texts if text]
     if wanted.since is not None:
-        found = found.where(audit.c.at >= wanted.since)
+        found.append(audit.c.at >= wanted.since)
     if wanted.until is not None:
-        found = found.where(audit.c.at < wanted.until)
+        found.append(audit.c.at < wanted.until)
     return found
 
 
-def _beyond(found: Select[Any], cursor: Cursor | None) -> Select[Any]:
+def _beyond(cursor: Cursor | None) -> list[ColumnElement[bool]]:
     if cursor is None:
-        return found.order_by(audit.c.id.desc())
-    if not cursor.id.isdecimal() or len(cursor.id) > 18:
-        raise SpecInvalid(f"{cursor.id[:40]!r} is no place in the audit log", hint="begin with its first page")
+        return []
+    at, id = audit.c.at, int(cursor.id)
     if cursor.newer:
-        return found.where(audit.c.id > int(cursor.id)).order_by(audit.c.id)
-    return found.where(audit.c.id < int(cursor.id)).order_by(audit.c.id.desc())
+        return [at >= cursor.at, or_(at > cursor.at, audit.c.id > id)]
+    return [at <= cursor.at, or_(at < cursor.at, audit.c.id < id)]

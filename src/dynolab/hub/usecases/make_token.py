@@ -17,6 +17,7 @@ from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.access import check_whole
 from dynolab.hub.usecases.audit import OPERATOR, note
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
+from dynolab.hub.usecases.closed import is_closed
 from dynolab.hub.usecases.place import find_project, no_project
 from dynolab.hub.usecases.scopes import checked_scopes
 from dynolab.hub.usecases.sign_in import digest
@@ -49,7 +50,8 @@ async def make_token(
 ) -> str:
     """The token's secret, which is shown this once; the account is made, as ``is_admin`` says, when there is none of that address.
 
-    It is for whoever runs the hub: without ``days`` it has no end. Raises :class:`SpecInvalid` for terms that are none.
+    It is for whoever runs the hub: without ``days`` it has no end. Raises :class:`SpecInvalid` for terms that are none, and
+    :class:`Conflict` for an account that was closed.
     """
     asked = terms or TokenTerms()
     checked_scopes(kind, asked.scopes)
@@ -60,7 +62,11 @@ async def make_token(
             .values(email=email, name=email.partition("@")[0], is_admin=is_admin)
             .on_conflict_do_nothing()
         )
-        owner = (await connection.execute(select(account.c.id).where(account.c.email == email))).scalar_one()
+        owner, closed_at = (
+            await connection.execute(select(account.c.id, account.c.closed_at).where(account.c.email == email))
+        ).one()
+        if closed_at is not None:
+            raise is_closed(email)
         _, secret = await insert_token(connection, owner, kind, label, terms=asked, life=life)
     return secret
 

@@ -102,7 +102,7 @@ async def _holder(connection: AsyncConnection, holder: str) -> Account:
         found = found.join(session, session.c.account_id == accounts.c.id)
         found = found.outerjoin(token, token.c.id == session.c.token_id)
         found = found.where(session.c.id == id, session.c.expires_at > func.now())
-    row = (await connection.execute(found)).one_or_none()
+    row = (await connection.execute(found.where(accounts.c.closed_at.is_(None)))).one_or_none()
     if row is None:
         raise _invalid()
     token_id, session_id = (id, "") if kind == "token" else ("", id)

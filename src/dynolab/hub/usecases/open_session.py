@@ -76,14 +76,18 @@ async def insert_session(
     token_id: str | None = None,
     *,
     until: datetime | None = None,
+    provider_session: str | None = None,
 ) -> str:
-    """The secret of a new session of the account whose id ``owner`` is; it is over with ``until``, if that comes first."""
+    """The secret of a new session of the account whose id ``owner`` is; it is over with ``until``, if that comes first.
+
+    ``provider_session``: what the OpenID Connect provider calls its own, with which it ends.
+    """
     secret = secrets.token_urlsafe(SECRET_BYTES)
     surplus = select(session.c.id).where(session.c.account_id == owner).order_by(session.c.seen_at.desc(), session.c.id)
     await connection.execute(delete(session).where(session.c.id.in_(surplus.offset(SESSIONS_MOST - 1))))
     values = {"id": new_id("s"), "account_id": owner, "token_id": token_id, "digest": digest(secret)}
-    end = func.least(func.now() + SESSION_LIFE, until)
-    opened = insert(session).values(**values, way=way, browser=browser, expires_at=end)
+    more = {"expires_at": func.least(func.now() + SESSION_LIFE, until), "provider_session": provider_session}
+    opened = insert(session).values(**values, **more, way=way, browser=browser)
     await connection.execute(opened)
     await note(
         connection,

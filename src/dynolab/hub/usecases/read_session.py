@@ -47,7 +47,7 @@ async def _read(hub: Hub, key: str) -> Account:
         .outerjoin(token, token.c.id == session.c.token_id)
         .outerjoin(project, project.c.id == func.coalesce(token.c.project_id, session.c.project_id))
         .outerjoin(organisation, organisation.c.id == project.c.organisation_id)
-        .where(session.c.digest == key, session.c.expires_at > func.now())
+        .where(session.c.digest == key, session.c.expires_at > func.now(), account.c.closed_at.is_(None))
     )
     async with hub.database.single() as connection:
         row = (await connection.execute(found)).one_or_none()

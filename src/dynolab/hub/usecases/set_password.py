@@ -12,6 +12,7 @@ from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import note, note_refused
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.check_password import PASSWORD_MOST
+from dynolab.hub.usecases.closed import is_closed
 
 PASSWORD_LEAST = 8
 """NIST SP 800-63B, section 5.1.1.1; nothing is asked of its characters, as it advises."""
@@ -41,11 +42,13 @@ async def change_password(hub: Hub, account: Account, password: str | None, *, c
 async def set_password(hub: Hub, email: str, password: str) -> None:
     """Anybody's, by whoever runs the hub; all their browsers are signed out.
 
-    Raises :class:`NotFound` and :class:`SpecInvalid`.
+    Raises :class:`NotFound`, :class:`Conflict` for an account that was closed, and :class:`SpecInvalid`.
     """
     checked = checked_password(password)
     async with hub.database.single() as connection:
         known = await account_at(connection, email)
+    if known is not None and known.closed_at is not None:
+        raise is_closed(known.email)
     await _keep(hub, email if known is None else known.email, checked)
 
 

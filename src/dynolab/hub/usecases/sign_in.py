@@ -17,6 +17,7 @@ from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.asking import asking
 from dynolab.hub.usecases.audit import note
 from dynolab.hub.usecases.base import Account, CachedAccount, Hub
+from dynolab.hub.usecases.closed import shut_out
 from dynolab.hub.usecases.rate_limit import RateLimit
 from dynolab.hub.usecases.scopes import check_scope, held
 
@@ -99,7 +100,10 @@ def _forget(hub: Hub, key: tuple[str, str, int], looking: asyncio.Task[Account])
 
 
 def _finding() -> Prepared:
-    """The account of a token that is not revoked, by the ``digest`` of its secret, now or before its rotation, and its ``kind``."""
+    """The account of a token that is not revoked, by the ``digest`` of its secret, now or before its rotation, and its ``kind``.
+
+    Also of one that is, where the account was closed.
+    """
     unused = or_(token.c.used_at.is_(None), token.c.used_at < func.now() - USED_EVERY).label("unused")
     is_old = (token.c.digest != bindparam("digest")).label("is_old")
     ended = func.coalesce(token.c.expires_at <= func.now(), false()).label("ended")
@@ -108,11 +112,12 @@ def _finding() -> Prepared:
     statement = (
         select(
             *(account.c.id, account.c.email, account.c.name, account.c.is_admin, token.c.id.label("token_id")),
-            *(token.c.scopes, token.c.project_id, *ends, unused, is_old, ended, replaced),
+            *(token.c.scopes, token.c.project_id, *ends, unused, is_old, ended, replaced, account.c.closed_at),
         )
         .join(token, token.c.account_id == account.c.id)
         .where(or_(token.c.digest == bindparam("digest"), token.c.previous_digest == bindparam("digest")))
-        .where(token.c.kind == bindparam("kind"), token.c.revoked_at.is_(None))
+        .where(token.c.kind == bindparam("kind"))
+        .where(or_(token.c.revoked_at.is_(None), account.c.closed_at.is_not(None)))
     )
     return Prepared(statement)
 
@@ -124,13 +129,16 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Any:
     """The account's row; it is noted that the token was used. Raises :class:`Unauthorized`."""
     async with hub.database.single() as connection:
         row = await _FINDING.one_or_none(connection, kind=kind, digest=secret_digest)
-        if row is not None and row.unused and not row.ended:
+        if row is not None and row.unused and not row.ended and row.closed_at is None:
             await connection.execute(update(token).where(token.c.id == row.token_id).values(used_at=func.now()))
     if row is None:
         raise Unauthorized(
             "the token is not known here, or is of the other kind: a user's opens no agent's door, nor an agent's a user's",
             hint="`dynolab hub account token` makes a new one, or the page /account/",
         )
+    if row.closed_at is not None:
+        await _note_late(hub, row, "closed")
+        raise shut_out(row.email)
     if row.ended:
         await _note_late(hub, row, "expired")
         raise Unauthorized(f"the token {row.token_id} expired at {row.expires_at:%Y-%m-%d %H:%M} UTC", hint=ANOTHER)

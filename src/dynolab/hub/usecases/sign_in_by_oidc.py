@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, func, select, update
@@ -60,7 +61,7 @@ async def complete(hub: Hub, cookie: str, answer: Mapping[str, str], redirect_ur
         _check_person(person, there.provider.settings)
         async with hub.database.begin() as connection:
             owner = await _account_of(connection, person, there.provider.settings)
-            session = await insert_session(connection, owner, "oidc", browser)
+            session = await insert_session(connection, owner, "oidc", browser, provider_session=person.session)
     return SignedIn(session, flow.following, person.id_token)
 
 
@@ -89,8 +90,9 @@ async def _account_of(connection: AsyncConnection, person: Person, settings: Oid
         await connection.execute(upsert(identity).values(values).on_conflict_do_nothing())
         await note(connection, "account.link", "account", owner, account_id=owner, details={"issuer": person.issuer})
     # Locked: of two browsers that the same person signs in with at once, one changes the account after the other.
-    found = select(identity, account.c.is_admin).join(account).where(*key).with_for_update()
+    found = select(identity, account.c.is_admin, account.c.closed_at).join(account).where(*key).with_for_update()
     row = (await connection.execute(found)).one()
+    _check_open(row.closed_at, person)
     await connection.execute(update(identity).where(*key).values(seen_at=func.now()))
     await _keep_admin(connection, row, settings, person)
     return int(row.account_id)
@@ -105,8 +107,9 @@ async def _by_address(connection: AsyncConnection, person: Person, settings: Oid
         raise refused("no-email", f"the provider tells no e-mail address of {person.subject!r}")
     if not _is_verified(person, settings):
         raise refused("unverified", f"the provider does not say that {email} is verified")
-    alike = select(account.c.id).where(func.lower(account.c.email) == email.lower()).with_for_update()
-    found = (await connection.execute(alike)).scalars().all()
+    lower = func.lower(account.c.email) == email.lower()
+    alike = select(account.c.id, account.c.closed_at).where(lower).with_for_update()
+    found = (await connection.execute(alike)).all()
     if not found and not settings.new_accounts:
         raise refused("no-account", f"there is no account {email}, and signing in makes none")
     if not found:
@@ -116,11 +119,19 @@ async def _by_address(connection: AsyncConnection, person: Person, settings: Oid
             await note(
                 connection, "account.make", "account", new, account_id=new, details={"email": email, "way": "oidc"}
             )
-        found = (await connection.execute(alike)).scalars().all()  # another browser may have been quicker
+        found = (await connection.execute(alike)).all()  # another browser may have been quicker
     if len(found) > 1:
         raise refused("taken", f"several accounts have the address {email}, written in different ways")
-    await _check_not_anothers(connection, found[0], person)
-    return int(found[0])
+    _check_open(found[0].closed_at, person)
+    await _check_not_anothers(connection, found[0].id, person)
+    return int(found[0].id)
+
+
+def _check_open(closed_at: datetime | None, person: Person) -> None:
+    from dynolab.hub.store.oidc import refused
+
+    if closed_at is not None:
+        raise refused("closed", f"the account of {person.email or person.subject!r} was closed")
 
 
 async def _check_not_anothers(connection: AsyncConnection, owner: int, person: Person) -> None:
