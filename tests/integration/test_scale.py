@@ -21,7 +21,7 @@ from dynolab.hub.usecases import free_blobs as freeing
 from dynolab.hub.usecases.announce_device import note_seen
 from dynolab.hub.usecases.claim_attempt import claim_attempt
 from dynolab.hub.usecases.end_attempt import sweep_leases
-from dynolab.hub.usecases.find_board_states import BoardFilter, count_board_states, find_board_states
+from dynolab.hub.usecases.find_board_states import BoardFilter, find_board_states
 from dynolab.hub.usecases.find_device_lines import find_device_lines
 from dynolab.hub.usecases.find_jobs import JobFilter, find_jobs, page_ids, page_jobs
 from dynolab.hub.usecases.free_blobs import free_blobs
@@ -261,7 +261,7 @@ def test_devices_that_were_heard_of_are_noted_together_and_those_that_changed_el
             )
         bench.hub.seen.update(names)
         await note_seen(bench.hub)
-        states = await count_board_states(bench.hub, bench.user, BoardFilter(text=bench.name))
+        _, states = await find_device_lines(bench.hub, bench.user, text=bench.name)
         assert states == {"free": 2, "away": 1}
         assert names[1] not in bench.hub.announced
         await bench.claim(2)
@@ -330,8 +330,8 @@ def test_boards_come_in_pages_and_in_lines(run: Run) -> None:
             seen += [one.id for one in found]
             after = found[-1].name, found[-1].id
         assert seen == sorted(bench.offer(board).id for board in range(5))
-        [line] = await find_device_lines(bench.hub, bench.user, text=bench.name)
-        assert (line.name, line.os) == (bench.name, "1.0")
+        [line], states = await find_device_lines(bench.hub, bench.user, text=bench.name)
+        assert (line.name, line.os, states.total()) == (bench.name, "1.0", 5)
         few = await find_board_states(bench.hub, bench.user, wanted, limit=9, of_each_model=3)
         assert len(few) == 3
 

@@ -6,7 +6,7 @@ other, for every standing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, Protocol
 
@@ -89,6 +89,7 @@ class Given:
     email: Any
     project_id: Any = None
     is_bound: bool = False
+    is_admin: bool = False
     of_organisations: Any = None
 
     @property
@@ -100,6 +101,12 @@ class Given:
 _WHO = bindparam("who_id", type_=BigInteger), bindparam("who_email", type_=Text)
 GIVEN, GIVEN_PROJECT = Given(*_WHO), Given(*_WHO, bindparam("who_project", type_=Text))
 """Who looks at everything, and at one project."""
+
+
+@cache
+def given_with_rights(*, in_project: bool, is_bound: bool, is_admin: bool) -> Given:
+    """The same, for statements that differ by whether the token is bound to the project, and by who runs the hub."""
+    return replace(GIVEN_PROJECT if in_project else GIVEN, is_bound=is_bound, is_admin=is_admin)
 
 
 def array_of(found: Select[Any]) -> ColumnElement[Any]:
