@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Row, Table, Text, and_, bindparam, or_, true
+from sqlalchemy import ColumnElement, Row, Table, Text, and_, bindparam, cast, or_, true
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.scheduling.followers import Followers
@@ -239,15 +240,15 @@ def new_id(letter: str) -> str:
     return "".join(letters)
 
 
-def job_uses(table: Table, ids: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a job is given one of these models or datasets."""
+def job_uses(table: Table, ids: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether a job is given one of these models or datasets: their ids, or what stands for them in a prepared statement."""
     jobs = tables.job.c
     if table is tables.dataset:
         return jobs.dataset_id.in_(ids)
     return or_(
         jobs.model_id.in_(ids),
         jobs.baseline_id.in_(ids),
-        *(column.overlap(list(ids)) for column in (jobs.linked_ids, jobs.source_ids)),
+        *(column.overlap(cast(array(list(ids)), ARRAY(Text))) for column in (jobs.linked_ids, jobs.source_ids)),
     )
 
 
@@ -284,13 +285,8 @@ def newest_first(rows: Sequence[Row[Any]], cursor: Cursor | None) -> list[Row[An
     return list(reversed(rows)) if cursor is not None and cursor.newer else list(rows)
 
 
-def contains_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """Whether a text is part of the column's, in any case; nothing in it has a meaning of its own."""
-    return column.icontains(text, autoescape=True) if text else true()
-
-
-def contains_given(column: ColumnElement[Any], name: str = "text") -> ColumnElement[bool]:
-    """The same in a prepared statement, which is given :func:`pattern` of the text as ``name``."""
+def contains_given(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Whether a text is part of the column's, in any case, in a prepared statement: it is given :func:`pattern` of it as ``name``."""
     return column.ilike(bindparam(name, type_=Text), escape="/")
 
 
