@@ -26,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, NotFound
@@ -239,12 +240,17 @@ async def find_owned(
 
 
 async def allowed_among(
-    connection: AsyncConnection, table: Table, ids: list[str], account: Asker, act: str
+    connection: AsyncConnection, table: Table, ids: list[str], account: Caller, act: str
 ) -> set[str]:
     """Those of the rows with which the account may do this."""
-    found = select(table.c.id, table.c.account_id, table.c.in_project, *standing_columns(table, account))
-    rows = (await connection.execute(found.where(table.c.id.in_(ids)))).all()
+    rows = await _standings(table, account.given).all(connection, ids=ids, **account.told)
     return {row.id for row in rows if may(ACTS[act], standing(row, account))}
+
+
+@cache
+def _standings(table: Table, who: Given) -> Prepared:
+    found = select(table.c.id, table.c.account_id, table.c.in_project, *standing_columns(table, who))
+    return Prepared(found.where(table.c.id == any_(bindparam("ids", type_=ARRAY(Text)))))
 
 
 async def standing_in(

@@ -71,6 +71,7 @@ class JobShape:
     sought: Sought = ANYTHING
 
 
+_MODEL = Prepared(select(model.c.id).where(model.c.id == bindparam("named")))
 _LAST_LOG = (
     select(attempt.c.log_blob_id)
     .where(attempt.c.job_id == job.c.id)
@@ -215,8 +216,8 @@ async def narrow_to_model(hub: Hub, wanted: JobFilter, named: str) -> JobFilter:
     """The filter for jobs of a model: by its id, or by its name where no model has that id. Empty: any model."""
     if not named:
         return wanted
-    async with hub.database.begin() as connection:
-        known = await connection.scalar(select(model.c.id).where(model.c.id == named))
+    async with hub.database.single() as connection:
+        known = await _MODEL.scalar(connection, named=named)
     return replace(wanted, model_id=named) if known else replace(wanted, model_name=named)
 
 
@@ -257,19 +258,26 @@ def _paging(
 def _counting(who: Given, shape: JobShape, most: int | None, is_after: bool) -> Prepared:
     """How many there are, ``most`` of those after a cursor, or as many as an offset passes over."""
     cursor = given_cursor(False if is_after else None)
-    ids = page_ids(who, shape, limit=OFFSET if most is None else most, cursor=cursor)
+    ids = page_ids(who, shape, limit=OFFSET if most is None else most, cursor=cursor, in_order=False)
     return Prepared(select(func.count().label("jobs")).select_from(ids))
 
 
 def page_ids(
-    who: Given, shape: JobShape, *, limit: Most, has_offset: bool = False, cursor: Cursor | None = None
+    who: Given,
+    shape: JobShape,
+    *,
+    limit: Most,
+    has_offset: bool = False,
+    cursor: Cursor | None = None,
+    in_order: bool = True,
 ) -> Subquery:
     """The ids of the page's rows, in a statement that is given :attr:`JobFilter.told`."""
     conditions = [condition for name in _CONDITIONS if name in shape.named for condition in _CONDITIONS[name]]
     # Written out, or a plan for any state would not dare to use the index of those that are not done.
     conditions += [job.c.state.in_(shape.states)] if shape.states else []
     conditions += [job.c.kind.in_(shape.kinds)] if shape.kinds else []  # likewise: of those that are no profile jobs
-    return newest_ids(job, who, conditions, shape.sought, limit=limit, has_offset=has_offset, cursor=cursor)
+    page = {"has_offset": has_offset, "in_order": in_order}
+    return newest_ids(job, who, conditions, shape.sought, limit=limit, cursor=cursor, **page)
 
 
 def _conditions() -> dict[str, list[ColumnElement[bool]]]:

@@ -174,7 +174,7 @@ def _counting(
 ) -> Prepared:
     """As :func:`dynolab.hub.usecases.find_jobs._counting`."""
     cursor = given_cursor(False if is_after else None)
-    ids = _ids(who, table, named, sought, limit=OFFSET if most is None else most, cursor=cursor)
+    ids = _ids(who, table, named, sought, limit=OFFSET if most is None else most, cursor=cursor, in_order=False)
     return Prepared(select(func.count().label("rows")).select_from(ids))
 
 
@@ -187,6 +187,7 @@ def _ids(
     limit: Most,
     has_offset: bool = False,
     cursor: Cursor | None = None,
+    in_order: bool = True,
 ) -> Subquery:
     """The ids of a page's rows, as :func:`dynolab.hub.usecases.find_jobs.page_ids` finds those of jobs."""
     every: list[ColumnElement[bool]] = [table.c.deleted_at.is_(None)]
@@ -196,4 +197,5 @@ def _ids(
     every += [contains_given(table.c.name, "wanted_name")] if "name" in named else []
     if "label" in named:
         every += [table.c.project_id == bindparam("wanted_label"), table.c.in_project.is_(None)]
-    return newest_ids(table, who, every, sought, limit=limit, has_offset=has_offset, cursor=cursor)
+    page = {"has_offset": has_offset, "in_order": in_order}
+    return newest_ids(table, who, every, sought, limit=limit, cursor=cursor, **page)

@@ -121,13 +121,15 @@ def newest_ids(
     limit: Most,
     has_offset: bool = False,
     cursor: Cursor | None = None,
+    in_order: bool = True,
 ) -> Subquery:
     """The ids of a page: of the rows that the account may see, its own, those of its projects and those shared with it, the newest beyond a cursor.
 
     Each of these parts comes in order off an index, and they are merged: what is passed over is not looked at but there. One
     condition with OR would make PostgreSQL read every row there is. A text is looked for in the first :data:`LOOKED_FIRST` rows of
     each part, and where those have too few, in all that the index finds; one that no index knows, in the first
-    :data:`LOOKED_THROUGH`. The words are given with each call: :attr:`Search.told`, :func:`told_of`, and the asker's own.
+    :data:`LOOKED_THROUGH`. The words are given with each call: :attr:`Search.told`, :func:`told_of`, and the asker's own. Not
+    ``in_order``: some ids of as many rows, for who counts them; where one part has enough, the next ones are not looked at.
     """
     most: Most = OFFSET + limit if has_offset else limit
     apart = sought.in_one_project or who.project_id is not None
@@ -143,7 +145,9 @@ def newest_ids(
     both = union_all(*(select(one.c.at, one.c.id).where(_has(one, sought)) for one in firsts)).subquery()
     if sought.index is not None:
         both = _or_by_index(both, ends, _by_index(table, who, conditions, sought, cursor), most, cursor)
-    page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
+    page = select(both.c.id).limit(limit)
+    if in_order:
+        page = page.order_by(*keyset_order(both.c.at, both.c.id, cursor))
     return (page.offset(OFFSET) if has_offset else page).subquery()
 
 
