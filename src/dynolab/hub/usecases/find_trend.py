@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Text, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Row, select
 
 from dynolab.errors import Error, NotFound
 from dynolab.hub.store.prepared import Prepared
@@ -107,9 +106,6 @@ def _names(who: Given) -> Prepared:
     return Prepared(found.order_by(job.c.created_at.desc(), job.c.id))
 
 
-_SIZES = Prepared(select(blob.c.id, blob.c.bytes).where(blob.c.id == any_(bindparam("ids", type_=ARRAY(Text)))))
-
-
 async def find_lines(hub: Hub, rows: Sequence[Row[Any]], stage: StageName | None) -> tuple[list[Line], int]:
     """The lines that these jobs make, the one with the newest job first, and how many results could not be read."""
     limit = asyncio.Semaphore(AT_ONCE)
@@ -131,7 +127,7 @@ async def _taken(hub: Hub, rows: Sequence[Row[Any]]) -> set[str]:
     if not unknown:
         return taken
     async with hub.database.single() as connection:
-        found = await _SIZES.all(connection, ids=unknown)
+        found = (await connection.execute(select(blob.c.id, blob.c.bytes).where(blob.c.id.in_(unknown)))).all()
     left = bounds.TREND_BYTES
     for row in found:
         if row.bytes <= min(left, bounds.PROFILE_BYTES):
