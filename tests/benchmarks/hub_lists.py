@@ -1,11 +1,14 @@
 """How soon lists and summaries are there with a million jobs and 10,000 devices: the JSON API, AI Hub's client and the pages.
 
 python tests/benchmarks/hub_lists.py [--data FOLDER] [--jobs 1000000] [--devices 10000] [--requests 20] [--explain MS]
+                                      [--against FOLDER]
 
 The database is that of hub_seed.py, made in FOLDER where it is not there yet (a few minutes), and kept. A real hub on it is
 asked as each client asks, as the account that has half of all jobs, as one that has few, and as one that administers nothing.
 The aim is a p95 below 100 ms for every one of them. The first request of each kind is not counted. ``--explain`` has the database log
-the plans of statements that take longer.
+the plans of statements that take longer. ``--against``: another checkout (``git worktree add FOLDER COMMIT``), whose hub stands beside
+this one's on the same database and is asked in turns with it: beside each kind stands the processor time of either hub's process
+then, the least of all requests, which other work on the machine hardly touches.
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 import httpx
+from hub_processes import cpu_s
 from hub_seed import objects, seed
-from hub_servers import database_server
+from hub_servers import database_server, share_tokens
 
 from dynolab.spec import codec
 from dynolab.testing.running_hub import RunningHub, running_hub
@@ -209,6 +214,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20)
     parser.add_argument("--explain", type=float, metavar="MS")
     parser.add_argument("--only", default="", help="requests whose name has this in it")
+    parser.add_argument("--against", type=Path, help="another checkout, whose hub is asked in turns with this one's")
     parser.add_argument("--slow-only", action="store_true", help="print those that miss the aim alone")
     asked = parser.parse_args()
     settings = {}
@@ -220,13 +226,38 @@ def main() -> None:
         board = asyncio.run(prepare(server.dsn))
         objects(asked.data / "hub" / "blobs", json.dumps(codec.encode(sample_profile())).encode())
         environment = {"DYNOLAB_DATABASE_URL": server.dsn}
-        with running_hub(asked.data / "hub", "--no-agent", environment=environment) as hub:
+        with ExitStack() as stack:
+            hub = stack.enter_context(running_hub(asked.data / "hub", "--no-agent", environment=environment))
+            if asked.against is not None:
+                share_tokens(asked.data / "hub", asked.data / "hub-against")
+                blobs = {"DYNOLAB_BLOBS_URL": f"file://{(asked.data / 'hub' / 'blobs').resolve()}"}
+                other = {**environment, **blobs, "PYTHONPATH": str(asked.against.resolve() / "src")}
+                beside = stack.enter_context(running_hub(asked.data / "hub-against", "--no-agent", environment=other))
+                in_turns(hub, beside, board, asked)
+                return
             found = list(_all(hub, board, asked))
     late = [one for one in found if one.p95_ms >= AIM_MS]
     print(
         f"{'FAIL' if late else 'PASS'}: p95 below {AIM_MS:.0f} ms, {len(found) - len(late)} of {len(found)} kinds of requests"
     )
     sys.exit(1 if late else 0)
+
+
+def in_turns(hub: RunningHub, other: RunningHub, board: str, asked: argparse.Namespace) -> None:
+    """Print the processor time of both hubs' processes for each kind of request."""
+    print("| asked for | this hub, ms of its processor | the other one |\n|---|---|---|")
+    for (who, client), (_, beside) in zip(clients(hub), clients(other), strict=True):
+        for name, path in requests(client, board).items():
+            if asked.only not in f"{name}; ":
+                continue
+            spent: list[list[float]] = [[], []]
+            for _ in range(asked.requests + 1):
+                for one, door, times in zip((hub, other), (client, beside), spent, strict=True):
+                    begun = cpu_s(one.process.pid)["hub"]
+                    assert door.get(path).status_code in (200, 404), path
+                    times.append((cpu_s(one.process.pid)["hub"] - begun) * 1e3)
+            least = [min(times[1:]) for times in spent]
+            print(f"| {name}; who has {who} | {least[0]:.1f} | {least[1]:.1f} |", flush=True)
 
 
 def _all(hub: RunningHub, board: str, asked: argparse.Namespace) -> Iterator[Seen]:

@@ -89,8 +89,10 @@ class World:
 
 
 def listed_ids(table: Any, account: Account, only: list[Any], in_project: str | None = None, text: str = "") -> Any:
-    """The ids that a list shows, as lists of jobs, models and datasets find them."""
-    return newest_ids(table, account, only, Search(text, ("id",), in_project=in_project), limit=100)
+    """The statement for the ids that a list shows, as lists of jobs, models and datasets find them."""
+    search = Search(text, ("id",), in_project=in_project)
+    found = newest_ids(table, account.given, only, search.sought(account), limit=100)
+    return select(found.c.id).params(**account.told, **search.told)
 
 
 async def made_world(bench: Bench) -> tuple[World, list[Account]]:
@@ -132,15 +134,15 @@ def test_lists_single_things_and_acts_follow_the_policy(run: Run) -> None:
                     assert set((await connection.execute(found)).scalars()) == expected
                     only = [table.c.id.in_(ids)]
                     listed = listed_ids(table, account, only)
-                    rows = list((await connection.execute(select(listed.c.id))).scalars())
+                    rows = list((await connection.execute(listed)).scalars())
                     assert (len(rows), set(rows)) == (len(expected), expected)
                     for text in (table.name[0], mine[0][1][:4]):  # a letter is looked for otherwise than several
                         listed = listed_ids(table, account, only, text=text)
-                        rows = list((await connection.execute(select(listed.c.id))).scalars())
+                        rows = list((await connection.execute(listed)).scalars())
                         assert sorted(rows) == sorted(one for one in expected if text in one)
                     for place in world.places:
                         listed = listed_ids(table, account, only, in_project=place)
-                        there = set((await connection.execute(select(listed.c.id))).scalars())
+                        there = set((await connection.execute(listed)).scalars())
                         role = world.roles.get((account.id, place))
                         in_place = {made for _, made, _, at, _ in mine if at == place}
                         assert there == (in_place if role and account.project_id in (None, place) else set())
@@ -182,7 +184,7 @@ def test_nobody_reads_what_is_deleted(run: Run) -> None:
             for account in people:
                 only = [model.c.id.in_(ids)]
                 listed = listed_ids(model, account, [*only, model.c.deleted_at.is_(None)])
-                assert (await connection.execute(select(listed.c.id))).all() == []
+                assert (await connection.execute(listed)).all() == []
                 with pytest.raises(NotFound):
                     await find_visible(connection, model, ids[0], account)
 

@@ -24,7 +24,7 @@ from dynolab.hub.usecases.base import Cursor
 from dynolab.hub.usecases.claim_attempt import claim_attempt
 from dynolab.hub.usecases.end_attempt import sweep_leases
 from dynolab.hub.usecases.find_audit import AuditFilter, find_audit, page_of
-from dynolab.hub.usecases.find_board_states import BoardFilter, count_board_states, find_board_states
+from dynolab.hub.usecases.find_board_states import BoardFilter, find_board_states
 from dynolab.hub.usecases.find_device_lines import find_device_lines
 from dynolab.hub.usecases.find_jobs import JobFilter, find_jobs, page_ids, page_jobs
 from dynolab.hub.usecases.free_blobs import free_blobs
@@ -73,6 +73,12 @@ async def buffers(bench: Bench, statement: Any) -> int:
     return sum(int(part.partition("=")[2]) for part in found.split() if part.startswith(("hit=", "read=")))
 
 
+def ids_of(bench: Bench, wanted: JobFilter, *, limit: int) -> Any:
+    """The statement for the ids of a page of jobs."""
+    found = page_ids(bench.user.given, wanted.shape(bench.user), limit=limit)
+    return select(found.c.id).params(**bench.user.told, **wanted.told)
+
+
 async def filled(bench: Bench) -> None:
     model = await bench.model()
     async with bench.hub.database.begin() as connection:
@@ -96,7 +102,7 @@ def test_a_page_of_jobs_touches_no_more_of_the_table_than_it_shows(run: Run) -> 
     async def drill(bench: Bench) -> None:
         await filled(bench)
         for wanted, most in PAGES:
-            assert await buffers(bench, select(page_ids(bench.user, wanted, limit=51).c.id)) < most, wanted
+            assert await buffers(bench, ids_of(bench, wanted, limit=51)) < most, wanted
 
     run(drill)
 
@@ -185,7 +191,7 @@ def test_a_text_is_found_however_old_what_has_it_and_whatever_its_letters(run: R
             rows = await page_jobs(bench.hub, bench.user, wanted, limit=60)
             assert [row.id for row in rows] == [f"j{bench.user.id}x{number}" for number in numbers], sought
             if sought != "zq":
-                assert await buffers(bench, select(page_ids(bench.user, wanted, limit=51).c.id)) < 350, sought
+                assert await buffers(bench, ids_of(bench, wanted, limit=51)) < 350, sought
         seen = await page_jobs(bench.hub, other, JobFilter(text="型"), limit=60)
         assert [row.id for row in seen] == [f"j{bench.user.id}x15000"]
 
@@ -208,7 +214,7 @@ def test_the_first_rows_with_a_text_are_the_same_from_both_ways_to_find_them(run
             await connection.execute(text(shared), {"to": other.id, "email": bench.user.email})
         mine = job.c.account_id.in_([bench.user.id, other.id])
         for sought, limit in (("net 1", 51), ("net 15", 51), ("net 1", 3000), ("99", 400), ("net 12", 51)):
-            found = select(page_ids(bench.user, JobFilter(text=sought), limit=limit).c.id)
+            found = ids_of(bench, JobFilter(text=sought), limit=limit)
             whole = select(job.c.id).where(mine, job.c.name.contains(sought))
             whole = whole.order_by(job.c.created_at.desc(), job.c.id)
             async with bench.hub.database.single() as connection:
@@ -310,7 +316,7 @@ def test_devices_that_were_heard_of_are_noted_together_and_those_that_changed_el
             )
         bench.hub.seen.update(names)
         await note_seen(bench.hub)
-        states = await count_board_states(bench.hub, bench.user, BoardFilter(text=bench.name))
+        _, states = await find_device_lines(bench.hub, bench.user, text=bench.name)
         assert states == {"free": 2, "away": 1}
         assert names[1] not in bench.hub.announced
         await bench.claim(2)
@@ -379,8 +385,8 @@ def test_boards_come_in_pages_and_in_lines(run: Run) -> None:
             seen += [one.id for one in found]
             after = found[-1].name, found[-1].id
         assert seen == sorted(bench.offer(board).id for board in range(5))
-        [line] = await find_device_lines(bench.hub, bench.user, text=bench.name)
-        assert (line.name, line.os) == (bench.name, "1.0")
+        [line], states = await find_device_lines(bench.hub, bench.user, text=bench.name)
+        assert (line.name, line.os, states.total()) == (bench.name, "1.0", 5)
         few = await find_board_states(bench.hub, bench.user, wanted, limit=9, of_each_model=3)
         assert len(few) == 3
 

@@ -17,14 +17,14 @@ from dynolab.hub.aihub.device_words import announced, told
 from dynolab.hub.aihub.lost_answers import submissions
 from dynolab.hub.aihub.models import NUMBERS
 from dynolab.hub.aihub.profiles import detail, microseconds
-from dynolab.hub.aihub.replies import body, created, number, protobuf, timestamp, who
+from dynolab.hub.aihub.replies import body, created, number, protobuf, set_timestamp, timestamp, who
 from dynolab.hub.aihub.states import our_states, shown_as, shown_as_profile, state_number
 from dynolab.hub.aihub.tensors import tell_specs, tensor_types
 from dynolab.hub.aihub.versions import MERGED_JOBS, Version, client_version
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.hub.store.tables import job as job_table
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_jobs import JobFilter, find_job, find_jobs, narrow_to_project
+from dynolab.hub.usecases.find_jobs import Columns, JobFilter, find_job, find_jobs, narrow_to_project
 from dynolab.hub.usecases.job_request import JobRequest
 from dynolab.hub.usecases.read_profile import read_profile
 from dynolab.hub.usecases.rename import rename as give_name
@@ -99,7 +99,7 @@ async def show(request: Request) -> Response:
     return protobuf(message(row, client_version(request)))
 
 
-async def _find(hub: Hub, account: Account, job_id: str) -> Row[Any]:
+async def _find(hub: Hub, account: Account, job_id: str) -> Any:
     """One job. Raises :class:`NotFound`, also for one of a kind that AI Hub does not have."""
     row = await find_job(hub, account, job_id)
     if row.kind not in KINDS:
@@ -133,7 +133,7 @@ def message(row: Row[Any], version: Version) -> pb.Job:
     elif row.dataset_id is not None:
         inner.dataset.dataset_id = row.dataset_id
     for field, at in _instants(row).items():
-        getattr(inner, field).CopyFrom(timestamp(at))
+        set_timestamp(getattr(inner, field), at)
     _outcome(found, inner, row)
     return found
 
@@ -279,19 +279,20 @@ async def rename(request: Request) -> Response:
 
 async def summaries(request: Request) -> Response:
     """``GET job_summaries/``."""
-    rows, total, version = await _page(request)
+    rows, total, version = await _page(request, "summary")
     answer = pb.JobSummaryList(total_query_count=total)
     for row in rows:
         found = answer.job_summaries.add()
         name = shown_as(row.kind, version)
         inner: Any = getattr(found, f"{name}_summary")
         inner.job_id, inner.name, inner.project_id = row.id, row.name, row.project_id
-        inner.user.id, inner.user.email, inner.user.first_name = row.account_id, row.email, row.owner_name
+        user = inner.user
+        user.id, user.email, user.first_name = row.account_id, row.email, row.owner_name
         inner.job_state = _state(row, version)
         if row.kind != "quantize":
             inner.device_name, inner.device_os_version = row.device_name, row.device_os
         for field, at in _instants(row).items():
-            getattr(inner, field).CopyFrom(timestamp(at))
+            set_timestamp(getattr(inner, field), at)
         if row.kind in MAKING:
             if row.target_kind in NUMBERS:
                 inner.target_model_type = NUMBERS[row.target_kind]
@@ -304,11 +305,11 @@ async def summaries(request: Request) -> Response:
 
 async def listing(request: Request) -> Response:
     """``GET jobs/``: whole jobs, for clients that ask for them."""
-    rows, total, version = await _page(request)
+    rows, total, version = await _page(request, "all")
     return protobuf(pb.JobList(jobs=[message(row, version) for row in rows], total_query_count=total))
 
 
-async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
+async def _page(request: Request, columns: Columns) -> tuple[list[Any], int, Version]:
     hub, account = await who(request)
     version, query = client_version(request), request.query_params
     try:
@@ -321,7 +322,7 @@ async def _page(request: Request) -> tuple[list[Row[Any]], int, Version]:
     wanted = JobFilter(states, kinds, query.get("creator", ""))
     wanted = await narrow_to_project(hub, account, wanted, request.path_params.get("project", ""))
     limit, offset = number(request, "limit", 50, 1000), number(request, "offset", 0, 1 << 31)
-    rows, total = await find_jobs(hub, account, wanted, limit=limit, offset=offset)
+    rows, total = await find_jobs(hub, account, wanted, limit=limit, offset=offset, columns=columns)
     return rows, total, version
 
 

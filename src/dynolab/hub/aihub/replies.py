@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -22,6 +22,7 @@ MEDIA_TYPE = "application/x-protobuf"
 """To the letter: the client takes no parameter after it."""
 DIGITS, TOLD_MAX = 18, 100
 """Of a number in a query; and characters of one that is told back."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 
@@ -42,8 +43,14 @@ def created(new_id: str, at: datetime, expires_at: datetime | None = None) -> Re
 def timestamp(at: datetime) -> Timestamp:
     """An instant as the protocol has it."""
     found = Timestamp()
-    found.FromDatetime(at)
+    set_timestamp(found, at)
     return found
+
+
+def set_timestamp(found: Timestamp, at: datetime) -> None:
+    """Have a message's instant be this one; protobuf's own way takes ten times as long, and a list has thousands."""
+    since = at - _EPOCH
+    found.seconds, found.nanos = since.days * 86_400 + since.seconds, since.microseconds * 1000
 
 
 async def body(request: Request, message: M) -> M:

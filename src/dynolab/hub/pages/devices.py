@@ -22,7 +22,7 @@ from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.paging import numbered_page, read_page
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import NAME_MAX, Account, Hub
-from dynolab.hub.usecases.find_board_states import BoardFilter, BoardState, count_board_states, find_board_states
+from dynolab.hub.usecases.find_board_states import BoardFilter, BoardState, find_board_states
 from dynolab.hub.usecases.find_boards import Load, count_compiles, find_load
 from dynolab.hub.usecases.find_device_history import find_device_history
 from dynolab.hub.usecases.find_device_lines import find_device_lines
@@ -91,7 +91,7 @@ async def listing(request: Request) -> Response:
     """``GET /devices/``: all models of devices, or those of whose boards something holds ``text``."""
     hub, account = await current_account(request)
     wanted = request.query_params.get("text", "").replace("\x00", "").strip()[:NAME_MAX]
-    lines = await find_device_lines(hub, account, text=wanted)
+    lines, states = await find_device_lines(hub, account, text=wanted)
     found = numbered_page(request, lines, LINES)
     here = BoardFilter(text=wanted, lines=[(one.pool_id, one.os) for one in found.rows])
     boards = await find_board_states(hub, account, here, limit=LINES * BOARDS_MOST, of_each_model=BOARDS)
@@ -103,7 +103,7 @@ async def listing(request: Request) -> Response:
         "wanted": wanted,
         "untrusted": await find_pools(hub, account, untrusted_most=UNTRUSTED),
         "flash": read_flash(request),
-        "states": await count_board_states(hub, account, BoardFilter(text=wanted)),
+        "states": states,
         "found": found,
     }
     return clear_flash(request, await live_page(request, account, "devices", **shown))

@@ -202,8 +202,7 @@ def _problem(path: str, value: str) -> Error | None:
 def offered_runtimes(attributes: Iterable[str]) -> tuple[str, ...]:
     """The runtimes that devices with these attributes have; where none tells, all that are known."""
     told = {one.removeprefix(RUNS).partition("/")[0] for one in attributes if one.startswith(RUNS)}
-    known = (name for name in plugins.names("dynolab.runtimes") if name != "null")
-    return tuple(sorted(told)) or tuple(known)
+    return tuple(sorted(told)) or tuple(name for name in plugins.names("dynolab.runtimes") if name != "null")
 
 
 def form_fields(merged: Merged, kind: str | None, available: tuple[str, ...]) -> FormFields:

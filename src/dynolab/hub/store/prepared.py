@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import asyncpg
-from sqlalchemy import BindParameter, Float, Select
+from sqlalchemy import ARRAY, BindParameter, Float, Select
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
@@ -51,8 +51,8 @@ class Prepared:
         self._arguments = [(bind.key, _into(bind.type)) for bind in binds]
         columns = statement.exported_columns
         self._row: Any = namedtuple("Row", [str(name) for name, _ in columns.items()])  # type: ignore[misc]  # known later
-        self._out_of = [_out_of(column.type) for column in columns]
-        self._plain = not any(self._out_of)
+        converts = ((at, _out_of(column.type)) for at, column in enumerate(columns))
+        self._out_of = [(at, convert) for at, convert in converts if convert is not None]
 
     async def all(self, connection: AsyncConnection, **values: object) -> list[Any]:
         """All rows."""
@@ -78,10 +78,12 @@ class Prepared:
         return [given[name] if convert is None else convert(given[name]) for name, convert in self._arguments]
 
     def _made(self, record: Sequence[Any]) -> Any:
-        if self._plain:
+        if not self._out_of:
             return self._row._make(record)
-        pairs = zip(self._out_of, record, strict=True)
-        return self._row._make(value if convert is None else convert(value) for convert, value in pairs)
+        values = list(record)
+        for at, convert in self._out_of:
+            values[at] = convert(values[at])
+        return self._row._make(values)
 
 
 def _into(kind: TypeEngine[Any]) -> Convert | None:
@@ -91,4 +93,6 @@ def _into(kind: TypeEngine[Any]) -> Convert | None:
 def _out_of(kind: TypeEngine[Any]) -> Convert | None:
     if isinstance(kind, Float):
         return None  # SQLAlchemy tells it from NUMERIC by the column of an answer; the driver makes a float of it
+    if isinstance(kind, ARRAY) and _out_of(kind.item_type) is None:
+        return None  # SQLAlchemy copies it, item by item; the driver has made a list of it
     return kind.dialect_impl(_DIALECT).result_processor(_DIALECT, None)

@@ -6,7 +6,7 @@ other, for every standing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, Protocol
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Forbidden, NotFound
@@ -89,6 +90,7 @@ class Given:
     email: Any
     project_id: Any = None
     is_bound: bool = False
+    is_admin: bool = False
     of_organisations: Any = None
 
     @property
@@ -100,6 +102,12 @@ class Given:
 _WHO = bindparam("who_id", type_=BigInteger), bindparam("who_email", type_=Text)
 GIVEN, GIVEN_PROJECT = Given(*_WHO), Given(*_WHO, bindparam("who_project", type_=Text))
 """Who looks at everything, and at one project."""
+
+
+@cache
+def given_with_rights(*, in_project: bool, is_bound: bool, is_admin: bool) -> Given:
+    """The same, for statements that differ by whether the token is bound to the project, and by who runs the hub."""
+    return replace(GIVEN_PROJECT if in_project else GIVEN, is_bound=is_bound, is_admin=is_admin)
 
 
 def array_of(found: Select[Any]) -> ColumnElement[Any]:
@@ -232,12 +240,17 @@ async def find_owned(
 
 
 async def allowed_among(
-    connection: AsyncConnection, table: Table, ids: list[str], account: Asker, act: str
+    connection: AsyncConnection, table: Table, ids: list[str], account: Caller, act: str
 ) -> set[str]:
     """Those of the rows with which the account may do this."""
-    found = select(table.c.id, table.c.account_id, table.c.in_project, *standing_columns(table, account))
-    rows = (await connection.execute(found.where(table.c.id.in_(ids)))).all()
+    rows = await _standings(table, account.given).all(connection, ids=ids, **account.told)
     return {row.id for row in rows if may(ACTS[act], standing(row, account))}
+
+
+@cache
+def _standings(table: Table, who: Given) -> Prepared:
+    found = select(table.c.id, table.c.account_id, table.c.in_project, *standing_columns(table, who))
+    return Prepared(found.where(table.c.id == any_(bindparam("ids", type_=ARRAY(Text)))))
 
 
 async def standing_in(

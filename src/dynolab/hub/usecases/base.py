@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import string
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, or_, true
+from sqlalchemy import ColumnElement, Row, Table, Text, and_, bindparam, cast, or_, true
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from dynolab.errors import SpecInvalid
 from dynolab.hub.scheduling.followers import Followers
@@ -24,7 +26,7 @@ from dynolab.hub.store.direct import DirectTransfers
 from dynolab.hub.store.links import Links
 from dynolab.hub.store.oidc_flow import Flows
 from dynolab.hub.store.passwords import Passwords
-from dynolab.hub.usecases.access import GIVEN, GIVEN_PROJECT, Given, array_of, organisations_of
+from dynolab.hub.usecases.access import GIVEN, GIVEN_PROJECT, Given, array_of, given_with_rights, organisations_of
 from dynolab.hub.usecases.policy import Verb
 from dynolab.hub.usecases.scopes import ALL
 from dynolab.hub.usecases.sign_in_throttle import SignInThrottle
@@ -204,6 +206,12 @@ class Account:
         return GIVEN if self.project_id is None else GIVEN_PROJECT
 
     @property
+    def given_with_rights(self) -> Given:
+        """The same in a statement whose rules are others for who runs the hub, and for a token that is bound."""
+        in_project = self.project_id is not None
+        return given_with_rights(in_project=in_project, is_bound=self.is_bound, is_admin=self.is_admin)
+
+    @property
     def told(self) -> dict[str, object]:
         """What a prepared statement is told of it with each call."""
         return {"who_id": self.id, "who_email": self.email, "who_project": self.project_id}
@@ -232,15 +240,15 @@ def new_id(letter: str) -> str:
     return "".join(letters)
 
 
-def job_uses(table: Table, ids: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a job is given one of these models or datasets."""
+def job_uses(table: Table, ids: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether a job is given one of these models or datasets: their ids, or what stands for them in a prepared statement."""
     jobs = tables.job.c
     if table is tables.dataset:
         return jobs.dataset_id.in_(ids)
     return or_(
         jobs.model_id.in_(ids),
         jobs.baseline_id.in_(ids),
-        *(column.overlap(list(ids)) for column in (jobs.linked_ids, jobs.source_ids)),
+        *(column.overlap(cast(array(list(ids)), ARRAY(Text))) for column in (jobs.linked_ids, jobs.source_ids)),
     )
 
 
@@ -277,9 +285,15 @@ def newest_first(rows: Sequence[Row[Any]], cursor: Cursor | None) -> list[Row[An
     return list(reversed(rows)) if cursor is not None and cursor.newer else list(rows)
 
 
-def contains_text(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """Whether a text is part of the column's, in any case; nothing in it has a meaning of its own."""
-    return column.icontains(text, autoescape=True) if text else true()
+def contains_given(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Whether a text is part of the column's, in any case, in a prepared statement: it is given :func:`pattern` of it as ``name``."""
+    return column.ilike(bindparam(name, type_=Text), escape="/")
+
+
+def pattern(text: str) -> str:
+    """What LIKE finds a text by in which nothing has a meaning of its own; ``/`` escapes."""
+    escaped = re.sub("[/%_]", r"/\g<0>", text)
+    return f"%{escaped}%"
 
 
 def checked_name(name: str, what: str) -> str:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, and_, func, literal_column, select
+from sqlalchemy import Text, and_, any_, bindparam, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql import Select
 
 from dynolab.errors import NotFound
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, device, job, pool
+from dynolab.hub.usecases.access import Given
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_board_states import is_away
+from dynolab.hub.usecases.find_board_states import HELD, SEEN, is_away
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
 from dynolab.hub.usecases.pool_rights import sees
 
-_SEEN = func.greatest(device.c.seen_at, attempt.c.renewed_at)
 _BUSY = attempt.c.id.is_not(None)
 _MODEL = device.c.pool_id, device.c.os, device.c.attributes
 
@@ -45,8 +48,29 @@ class Load:
 
 def _boards(*columns: Any) -> Select[Any]:
     """Devices beside the attempt that each is at now."""
-    held = (attempt.c.id == device.c.attempt_id) & (attempt.c.state == "running")
-    return select(*columns).select_from(device.outerjoin(attempt, held))
+    return select(*columns).select_from(device.outerjoin(attempt, HELD))
+
+
+def _load() -> tuple[Prepared, Prepared]:
+    """What the boards of these ``pools`` are at, by device model; and how many jobs wait there."""
+    here = any_(bindparam("pools", type_=ARRAY(Text)))
+    counted = _boards(
+        *_MODEL,
+        func.count().label("boards"),
+        func.count().filter(_BUSY).label("busy"),
+        func.count().filter(and_(~_BUSY, is_away(SEEN))).label("away"),
+        func.array_agg(device.c.unfit).filter(device.c.unfit != "").label("unfit"),
+        func.array_agg(device.c.health_why).filter(device.c.health == "quarantined").label("quarantined"),
+        func.array_agg(device.c.drift).filter(device.c.drift != "").label("drifts"),
+        func.max(SEEN).label("seen_at"),
+    )
+    in_queue = job.c.state == literal_column("'queued'"), job.c.queue_entry.is_not(None), job.c.toolchain.is_(None)
+    waiting = select(job.c.pool_id, job.c.device_os, func.count().label("jobs")).where(job.c.pool_id == here, *in_queue)
+    counted = counted.where(device.c.pool_id == here).group_by(*_MODEL)
+    return Prepared(counted), Prepared(waiting.group_by(job.c.pool_id, job.c.device_os))
+
+
+_COUNTED, _WAITING = _load()
 
 
 async def find_load(
@@ -64,27 +88,11 @@ async def find_load(
 
 async def load_of(hub: Hub, models: Sequence[DeviceModel]) -> list[Load]:
     """The same of these device models, in their order; not of those that have no board any more."""
-    found_in = {one.pool_id for one in models}
-    counted = (
-        _boards(
-            *_MODEL,
-            func.count().label("boards"),
-            func.count().filter(_BUSY).label("busy"),
-            func.count().filter(and_(~_BUSY, is_away(_SEEN))).label("away"),
-            func.array_agg(device.c.unfit).filter(device.c.unfit != "").label("unfit"),
-            func.array_agg(device.c.health_why).filter(device.c.health == "quarantined").label("quarantined"),
-            func.array_agg(device.c.drift).filter(device.c.drift != "").label("drifts"),
-            func.max(_SEEN).label("seen_at"),
-        )
-        .where(device.c.pool_id.in_(found_in))
-        .group_by(*_MODEL)
-    )
-    in_queue = job.c.state == literal_column("'queued'"), job.c.queue_entry.is_not(None), job.c.toolchain.is_(None)
-    waiting = select(job.c.pool_id, job.c.device_os, func.count()).where(job.c.pool_id.in_(found_in), *in_queue)
+    found_in = list({one.pool_id for one in models})
     async with hub.database.begin() as connection:
-        rows = (await connection.execute(counted)).all()
-        queues = (await connection.execute(waiting.group_by(job.c.pool_id, job.c.device_os))).all()
-    queued = {(of, system): count for of, system, count in queues}
+        rows = await _COUNTED.all(connection, pools=found_in)
+        queues = await _WAITING.all(connection, pools=found_in)
+    queued = {(row.pool_id, row.device_os): row.jobs for row in queues}
     by_model = {(row.pool_id, row.os, tuple(row.attributes)): row for row in rows}
     found = [(one, by_model.get(one.key)) for one in models]
     return [
@@ -111,14 +119,20 @@ async def count_compiles(hub: Hub, pool_id: str) -> int:
         return await connection.scalar(select(func.count()).where(job.c.pool_id == pool_id, *waiting)) or 0
 
 
-async def find_board(hub: Hub, account: Account, device_id: str) -> Row[Any]:
+async def find_board(hub: Hub, account: Account, device_id: str) -> Any:
     """One device that the account is told of, with ``busy`` and ``last_seen_at``. Raises :class:`NotFound`."""
-    found = _boards(device, _BUSY.label("busy"), _SEEN.label("last_seen_at"))
-    found = found.join(pool, pool.c.id == device.c.pool_id).where(device.c.id == device_id, sees(account))
-    async with hub.database.begin() as connection:
-        row: Row[Any] | None = (await connection.execute(found)).one_or_none()
+    finding = _finding(account.given_with_rights)
+    async with hub.database.single() as connection:
+        row = await finding.one_or_none(connection, device_id=device_id, **account.told)
     if row is None:
         raise NotFound(
             f"there is no device {device_id!r}", hint="`GET devices` lists the models, with their boards' ids"
         )
     return row
+
+
+@cache
+def _finding(who: Given) -> Prepared:
+    found = _boards(device, _BUSY.label("busy"), SEEN.label("last_seen_at"))
+    found = found.join(pool, pool.c.id == device.c.pool_id)
+    return Prepared(found.where(device.c.id == bindparam("device_id"), sees(who)))

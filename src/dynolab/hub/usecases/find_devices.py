@@ -108,7 +108,8 @@ async def find_devices(
     finding = _finding(account.given, but, by, bool(attributes), pools is not None)
     async with hub.database.single() if within is None else nullcontext(within) as connection:
         rows = await finding.all(connection, **asked, **account.told)
-    named = [row for row in rows if begins is None or is_member(row.name, begins)]
+    able = [row for row in rows if TOOLCHAINS_ONLY not in row.attributes]  # the database would ask each board
+    named = [row for row in able if begins is None or is_member(row.name, begins)]
     fitting = [row for row in named if not os or fits_version(row.os, os)]
     best_first = sorted(fitting, key=lambda row: (row.id == account.id, row.is_admin, version(row.os)), reverse=True)
     several = Counter((name, os) for name, os, _ in {(row.name, row.os, row.pool_id) for row in fitting})
@@ -133,7 +134,6 @@ def _finding(who: Given, but: Missing | None, by: By, with_attributes: bool, in_
     found = found.outerjoin(organisation, organisation.c.id == pool.c.organisation_id)
     found = found.join(token, token.c.id == device.c.token_id)
     found = found.where(may_send(who), *([not_(has[but])] if but else has.values()), named[by])
-    found = found.where(not_(device.c.attributes.contains([TOOLCHAINS_ONLY])))
     if in_pools:
         found = found.where(device.c.pool_id == any_(pools))
     if with_attributes:

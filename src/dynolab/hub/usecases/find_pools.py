@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cache
 
-from sqlalchemy import Select, not_, select
+from sqlalchemy import Integer, Text, any_, bindparam, not_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import organisation, pool, pool_grant, trust
+from dynolab.hub.usecases.access import Given
 from dynolab.hub.usecases.base import Account, Hub
 from dynolab.hub.usecases.pool_rights import may_join, may_send, owns, sees, trusts
 
@@ -50,19 +52,17 @@ async def find_pools(hub: Hub, account: Account, *, name: str = "", untrusted_mo
 
     ``untrusted_most``: so many of those alone that would take its jobs and may not receive its models.
     """
-    found = _seen(account)
-    if name:
-        found = found.where(pool.c.name == name)
-    if untrusted_most is not None:
-        found = found.where(may_send(account), not_(trusts(account))).limit(untrusted_most)
+    seeing = _seeing(account.given_with_rights, bool(name), untrusted_most is not None)
     async with hub.database.begin() as connection:
-        rows = (await connection.execute(found.order_by(pool.c.name, accounts.c.email))).all()
+        rows = await seeing.all(connection, name=name, most=untrusted_most, **account.told)
         own = [row.id for row in rows if row.own]
-        granted = select(pool_grant).where(pool_grant.c.pool_id.in_(own)).order_by(pool_grant.c.email)
-        grants = (await connection.execute(granted)).all()
+        grants = await _GRANTS.all(connection, own=own) if own else []
+    granted: dict[tuple[str, str], list[str]] = {}
+    for one in grants:
+        granted.setdefault((one.pool_id, one.what), []).append(one.email)
 
     def to(pool_id: str, what: str) -> tuple[str, ...]:
-        return tuple(one.email for one in grants if (one.pool_id, one.what) == (pool_id, what))
+        return tuple(granted.get((pool_id, what), ()))
 
     return [
         Pool(
@@ -82,14 +82,25 @@ async def find_pools(hub: Hub, account: Account, *, name: str = "", untrusted_mo
     ]
 
 
-@lru_cache(maxsize=64)
-def _seen(account: Account) -> Select[Any]:
-    """Those that it is told of. Kept: to build it takes a few milliseconds."""
-    rights = owns(account).label("own"), may_send(account).label("send"), may_join(account).label("join")
+@cache
+def _seeing(who: Given, of_a_name: bool, untrusted: bool) -> Prepared:
+    rights = owns(who).label("own"), may_send(who).label("send"), may_join(who).label("join")
     found = select(
-        pool, accounts.c.email, organisation.c.name.label("organisation"), *rights, trusts(account).label("trusted")
+        pool, accounts.c.email, organisation.c.name.label("organisation"), *rights, trusts(who).label("trusted")
     )
-    return found.join(accounts, accounts.c.id == pool.c.account_id).outerjoin(organisation).where(sees(account))
+    found = found.join(accounts, accounts.c.id == pool.c.account_id).outerjoin(organisation).where(sees(who))
+    if of_a_name:
+        found = found.where(pool.c.name == bindparam("name"))
+    if untrusted:
+        found = found.where(may_send(who), not_(trusts(who))).limit(bindparam("most", type_=Integer))
+    return Prepared(found.order_by(pool.c.name, accounts.c.email))
+
+
+_GRANTS = Prepared(
+    select(pool_grant)
+    .where(pool_grant.c.pool_id == any_(bindparam("own", type_=ARRAY(Text))))
+    .order_by(pool_grant.c.email)
+)
 
 
 async def find_trusted(hub: Hub, account: Account) -> list[TrustedOwner]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import select
 
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import job, model
+from dynolab.hub.usecases.access import Given
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_jobs import JobFilter, page_ids
+from dynolab.hub.usecases.find_jobs import JobShape, page_ids
 
 JOBS = 200
 """Jobs that are looked at, however many there are."""
@@ -27,7 +30,14 @@ class RecentNames:
 
 async def find_recent_names(hub: Hub, account: Account) -> RecentNames:
     """Each name once, of the newest jobs that the account may see."""
-    ids = page_ids(account, JobFilter(), limit=JOBS)
+    async with hub.database.single() as connection:
+        found = await _names(account.given).all(connection, **account.told)
+    return RecentNames(*(_each(row[at] for row in found) for at in range(3)))
+
+
+@cache
+def _names(who: Given) -> Prepared:
+    ids = page_ids(who, JobShape(), limit=JOBS)
     names = (
         select(job.c.device_name, model.c.name, account_table.c.email)
         .join(ids, ids.c.id == job.c.id)
@@ -35,9 +45,7 @@ async def find_recent_names(hub: Hub, account: Account) -> RecentNames:
         .join(account_table, account_table.c.id == job.c.account_id)
         .distinct()
     )
-    async with hub.database.begin() as connection:
-        found = (await connection.execute(names)).all()
-    return RecentNames(*(_each(row[at] for row in found) for at in range(3)))
+    return Prepared(names)
 
 
 def _each(names: Iterable[str]) -> list[str]:

@@ -45,11 +45,16 @@ def _usable(account: Who) -> Select[Any]:
 
 async def find_offered(hub: Hub, account: Account) -> list[str]:
     """What is made of the account's models, as attributes tell it: ``toolchain:onnx/torchscript``, each once."""
-    usable = _usable(account).subquery()
-    words = select(func.unnest(usable.c.attributes).label("word")).distinct().subquery()
-    found = select(words.c.word).where(words.c.word.startswith(MAKES, autoescape=True))
-    async with hub.database.begin() as connection:
-        return sorted((await connection.execute(found)).scalars())
+    async with hub.database.single() as connection:
+        return sorted(row.word for row in await _offering(account.given).all(connection, **account.told))
+
+
+@cache
+def _offering(who: Given) -> Prepared:
+    """Few differ in their attributes, so each set of them is taken apart once."""
+    sets = select(_usable(who).subquery().c.attributes).distinct().subquery()
+    words = select(func.unnest(sets.c.attributes).label("word")).distinct().subquery()
+    return Prepared(select(words.c.word).where(words.c.word.startswith(MAKES, autoescape=True)))
 
 
 async def pools_with(connection: AsyncConnection, account: Sends, toolchain: str) -> list[Maker]:

@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, select
 
 from dynolab.errors import Error, NotFound
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import blob, job
 from dynolab.hub.store.tables import model as model_table
 from dynolab.hub.usecases import bounds
+from dynolab.hub.usecases.access import Given
 from dynolab.hub.usecases.base import Account, Cursor, Hub, TrendCache
-from dynolab.hub.usecases.find_jobs import JobFilter, page_ids, page_jobs
+from dynolab.hub.usecases.find_jobs import JobFilter, JobShape, page_ids, page_jobs
 from dynolab.hub.usecases.find_models_and_datasets import find_model_or_dataset
 from dynolab.hub.usecases.read_blob import read_all
 from dynolab.spec import codec, untrusted
@@ -90,11 +93,17 @@ async def page_measured(
 
 async def measured_names(hub: Hub, account: Account) -> list[tuple[str, str]]:
     """The names of models and devices that were measured lately, each pair once, the newest first."""
-    ids = page_ids(account, JobFilter(measured=True), limit=POINTS)
-    found = select(model_table.c.name, job.c.device_name).join(ids, ids.c.id == job.c.id)
-    found = found.join(model_table, model_table.c.id == job.c.model_id).order_by(job.c.created_at.desc(), job.c.id)
     async with hub.database.single() as connection:
-        return list(dict.fromkeys((name, device) for name, device in await connection.execute(found)))
+        rows = await _names(account.given).all(connection, **account.told)
+    return list(dict.fromkeys((row.name, row.device_name) for row in rows))
+
+
+@cache
+def _names(who: Given) -> Prepared:
+    ids = page_ids(who, JobShape(frozenset({"measured"})), limit=POINTS)
+    found = select(model_table.c.name, job.c.device_name).join(ids, ids.c.id == job.c.id)
+    found = found.join(model_table, model_table.c.id == job.c.model_id)
+    return Prepared(found.order_by(job.c.created_at.desc(), job.c.id))
 
 
 async def find_lines(hub: Hub, rows: Sequence[Row[Any]], stage: StageName | None) -> tuple[list[Line], int]:
@@ -115,6 +124,8 @@ async def _taken(hub: Hub, rows: Sequence[Row[Any]]) -> set[str]:
     """The results that one look reads: those that are known, and of the others as many bytes as it may take."""
     taken = {row.result_blob_id for row in rows if row.result_blob_id in hub.trends.profiles}
     unknown = [row.result_blob_id for row in rows if row.result_blob_id not in taken]
+    if not unknown:
+        return taken
     async with hub.database.single() as connection:
         found = (await connection.execute(select(blob.c.id, blob.c.bytes).where(blob.c.id.in_(unknown)))).all()
     left = bounds.TREND_BYTES

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
+    DateTime,
     FromClause,
+    Integer,
     Select,
     Subquery,
     Table,
+    Text,
     and_,
     any_,
+    bindparam,
     exists,
     false,
     func,
@@ -28,13 +31,19 @@ from sqlalchemy import (
 )
 
 from dynolab.hub.store import tables
-from dynolab.hub.usecases.access import array_of, projects_of, readable
-from dynolab.hub.usecases.base import Account, Cursor, beyond_cursor, contains_text, keyset_order
+from dynolab.hub.usecases.access import Given, array_of, projects_of, readable
+from dynolab.hub.usecases.base import Account, Cursor, beyond_cursor, contains_given, keyset_order, pattern
 
+Most = int | ColumnElement[int]
+KEPT = 512
+"""Statements that are kept of each kind of list, by what they differ by, some 10 kB each."""
 COUNTED_MOST = 10_000
 """To count a million rows takes as long as to read them: beyond this many it is only told that there are more."""
 INDEXED_TEXT = re.compile(r"[A-Za-z0-9]{3}")
 """What the index of names (pg_trgm) finds: it knows of three letters or digits in a row, those of ASCII whatever the locale."""
+Index = Literal["text", "points"]
+Whose = Literal["any", "own", "namesake", "other"]
+"""Whose rows: everybody's, one's own, those of others with one's name as well, another's."""
 LOOKED_THROUGH, OF_SHARED = 10_000, 2_000
 """Rows in which a text is looked for that no index knows: the newest ones, of what is shared fewer, each of which is looked up."""
 LOOKED_FIRST, OF_SHARED_FIRST = 1_000, 200
@@ -46,51 +55,105 @@ class Search:
     """What is looked for in a list, beside the conditions of its own: empty is all."""
 
     text: str = ""
-    columns: Sequence[str] = ("name", "id")
+    columns: tuple[str, ...] = ("name", "id")
     """Where the text is a part of one."""
     creator: str = ""
     """An owner's e-mail address or name."""
     in_project: str | None = None
     """The id of a project: in that alone."""
 
+    def sought(self, account: Account) -> Sought:
+        """What a statement for it differs by."""
+        whose: Whose = "other"
+        if self.creator in ("", account.email):
+            whose = "own" if self.creator else "any"
+        elif self.creator == account.name:
+            whose = "namesake"
+        return Sought(self.columns if self.text else (), _index_of(self.text), whose, self.in_project is not None)
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What the statement is given with each call."""
+        return {
+            "sought_pattern": pattern(self.text),
+            "sought_text": self.text,
+            "sought_creator": self.creator,
+            "sought_project": self.in_project,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What statements differ by, whichever words are looked for."""
+
+    columns: tuple[str, ...] = ()
+    """Where a text is looked for; empty: none is."""
+    index: Index | None = None
+    """Which index knows the text."""
+    whose: Whose = "any"
+    in_one_project: bool = False
+
+
+ANYTHING = Sought()
+_CREATOR, _PROJECT = bindparam("sought_creator", type_=Text), bindparam("sought_project", type_=Text)
+_ENDS = bindparam("cursor_at", type_=DateTime(timezone=True)), bindparam("cursor_id", type_=Text)
+OFFSET = bindparam("offset", type_=Integer)
+"""How many rows are passed over, in a statement that is given that."""
+
+
+def given_cursor(newer: bool | None) -> Cursor | None:
+    """What stands for a cursor that such a statement is given: the page before it, or after it; None: for no cursor."""
+    at, id = _ENDS
+    return None if newer is None else Cursor(at, id, newer)  # type: ignore[arg-type]  # columns stand for the values
+
+
+def told_of(cursor: Cursor | None) -> dict[str, object]:
+    """What the statement is told of it."""
+    return {} if cursor is None else {"cursor_at": cursor.at, "cursor_id": cursor.id}
+
 
 def newest_ids(
     table: Table,
-    account: Account,
+    who: Given,
     conditions: Sequence[ColumnElement[bool]],
-    search: Search,
+    sought: Sought,
     *,
-    limit: int,
-    offset: int = 0,
+    limit: Most,
+    has_offset: bool = False,
     cursor: Cursor | None = None,
+    in_order: bool = True,
 ) -> Subquery:
     """The ids of a page: of the rows that the account may see, its own, those of its projects and those shared with it, the newest beyond a cursor.
 
     Each of these parts comes in order off an index, and they are merged: what is passed over is not looked at but there. One
     condition with OR would make PostgreSQL read every row there is. A text is looked for in the first :data:`LOOKED_FIRST` rows of
     each part, and where those have too few, in all that the index finds; one that no index knows, in the first
-    :data:`LOOKED_THROUGH`.
+    :data:`LOOKED_THROUGH`. The words are given with each call: :attr:`Search.told`, :func:`told_of`, and the asker's own. Not
+    ``in_order``: some ids of as many rows, for who counts them; where one part has enough, the next ones are not looked at.
     """
-    most, apart = limit + offset, search.in_project is not None or account.project_id is not None
-    rows = [_inside(table, account, conditions, search, cursor, most=most, of_others=not apart)]
+    most: Most = OFFSET + limit if has_offset else limit
+    apart = sought.in_one_project or who.project_id is not None
+    rows = [_inside(table, who, conditions, sought, cursor, most=most, of_others=not apart)]
     if not apart:
-        rows.append(_own(table, account, conditions, search, cursor))
-    firsts = [_part(one.limit(_window(search) if search.text else most), search) for one in rows]
-    ends = [_end(one, _window(search), cursor) for one in firsts]
+        rows.append(_own(table, who, conditions, sought, cursor))
+    firsts = [_part(one.limit(_window(sought) if sought.columns else most), sought) for one in rows]
+    ends = [_end(one, _window(sought), cursor) for one in firsts]
     if not apart:
-        shared, looked_at = _shared(table, account, conditions, search, cursor)
-        firsts.append(_part(shared.limit(OF_SHARED if search.text else most), search))
+        shared, looked_at = _shared(table, who, conditions, sought, cursor)
+        firsts.append(_part(shared.limit(OF_SHARED if sought.columns else most), sought))
         ends.append(_end(looked_at, OF_SHARED_FIRST, cursor))
-    both = union_all(*(select(one.c.at, one.c.id).where(_has(one, search)) for one in firsts)).subquery()
-    if _index_of(search.text) is not None:
-        both = _or_by_index(both, ends, _by_index(table, account, conditions, search, cursor), most, cursor)
-    page = select(both.c.id).order_by(*keyset_order(both.c.at, both.c.id, cursor)).limit(limit)
-    return (page.offset(offset) if offset else page).subquery()
+    both = union_all(*(select(one.c.at, one.c.id).where(_has(one, sought)) for one in firsts)).subquery()
+    if sought.index is not None:
+        both = _or_by_index(both, ends, _by_index(table, who, conditions, sought, cursor), most, cursor)
+    page = select(both.c.id).limit(limit)
+    if in_order:
+        page = page.order_by(*keyset_order(both.c.at, both.c.id, cursor))
+    return (page.offset(OFFSET) if has_offset else page).subquery()
 
 
-def _part(rows: Select[Any], search: Search) -> FromClause:
+def _part(rows: Select[Any], sought: Sought) -> FromClause:
     """Some rows as a part of the statement: with a text they are asked for twice, and found once."""
-    return rows.cte() if search.text else rows.subquery()
+    return rows.cte() if sought.columns else rows.subquery()
 
 
 def _end(first: FromClause, window: int, cursor: Cursor | None) -> ColumnElement[Any]:
@@ -100,7 +163,7 @@ def _end(first: FromClause, window: int, cursor: Cursor | None) -> ColumnElement
 
 
 def _or_by_index(
-    both: Subquery, ends: Sequence[ColumnElement[Any]], others: Select[Any], most: int, cursor: Cursor | None
+    both: Subquery, ends: Sequence[ColumnElement[Any]], others: Select[Any], most: Most, cursor: Cursor | None
 ) -> Subquery:
     """The first rows, if these are as many as are wanted before any part's end, beyond which that one may have others; else all of the index, too."""
     newer = cursor is not None and cursor.newer
@@ -114,75 +177,73 @@ def _or_by_index(
 
 
 def _by_index(
-    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+    table: Table, who: Given, conditions: Sequence[ColumnElement[bool]], sought: Sought, cursor: Cursor | None
 ) -> Select[Any]:
     """Instants and ids of all that the account may see and that have the text, in no order: the index finds them, wherever they are."""
     ends = table.c.created_at, table.c.id
     found = select(ends[0].label("at"), ends[1].label("id")).where(
-        _text(table, search), readable(table, account), *conditions, beyond_cursor(*ends, cursor)
+        _text(table, sought), readable(table, who), *conditions, beyond_cursor(*ends, cursor)
     )
-    if search.creator:
-        named = or_(tables.account.c.email == search.creator, tables.account.c.name == search.creator)
-        found = found.where(table.c.account_id.in_(select(tables.account.c.id).where(named)))
-    return found if search.in_project is None else found.where(table.c.in_project == search.in_project)
+    if sought.whose != "any":
+        found = found.where(_by_creator(table))
+    return found.where(table.c.in_project == _PROJECT) if sought.in_one_project else found
+
+
+def _by_creator(table: Table) -> ColumnElement[bool]:
+    """Whether it is of whoever has the address or name that is looked for."""
+    named = or_(tables.account.c.email == _CREATOR, tables.account.c.name == _CREATOR)
+    return table.c.account_id.in_(select(tables.account.c.id).where(named))
 
 
 def _own(
-    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+    table: Table, who: Given, conditions: Sequence[ColumnElement[bool]], sought: Sought, cursor: Cursor | None
 ) -> Select[Any]:
     """Instants, ids and names of one's own, in order."""
     ends = table.c.created_at, table.c.id
-    rows = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search)).where(
-        table.c.account_id == account.id, *conditions, beyond_cursor(*ends, cursor)
+    rows = select(ends[0].label("at"), ends[1].label("id"), *_names(table, sought)).where(
+        table.c.account_id == who.id, *conditions, beyond_cursor(*ends, cursor)
     )
     # Few made anything in a project that they have left: hardly a row is passed over for that.
-    by_share = exists().where(tables.share.c.target_id == table.c.id, tables.share.c.email == account.email)
-    rows = rows.where(or_(table.c.in_project.is_(None), _in_mine(table, account), by_share.correlate(table)))
-    if search.creator not in ("", account.email, account.name):
+    by_share = exists().where(tables.share.c.target_id == table.c.id, tables.share.c.email == who.email)
+    rows = rows.where(or_(table.c.in_project.is_(None), _in_mine(table, who), by_share.correlate(table)))
+    if sought.whose == "other":
         rows = rows.where(false())  # not a row is read to find that out
     return rows.order_by(*keyset_order(*ends, cursor))
 
 
-def _in_mine(table: Table, account: Account) -> ColumnElement[bool]:
-    return table.c.in_project == any_(_projects(account)[1])
-
-
-@lru_cache(maxsize=64)
-def _projects(account: Account) -> tuple[Subquery, ColumnElement[Any]]:
-    """The ids of its projects, as rows and as an array. Kept: to build them is half of what it takes to build a page's statement."""
-    return projects_of(account).subquery(), array_of(projects_of(account))
+def _in_mine(table: Table, who: Given) -> ColumnElement[bool]:
+    return table.c.in_project == any_(array_of(projects_of(who)))
 
 
 def _inside(
     table: Table,
-    account: Account,
+    who: Given,
     conditions: Sequence[ColumnElement[bool]],
-    search: Search,
+    sought: Sought,
     cursor: Cursor | None,
     *,
-    most: int,
+    most: Most,
     of_others: bool,
 ) -> Select[Any]:
     """Of the account's projects, or the one that is looked for: each is read off its index no further than needed. ``of_others``: not its own."""
-    mine, _ = _projects(account)
+    mine = projects_of(who).subquery()
     ends = table.c.created_at, table.c.id
-    found = select(ends[0].label("at"), ends[1].label("id"), *_names(table, search))
+    found = select(ends[0].label("at"), ends[1].label("id"), *_names(table, sought))
     found = found.where(table.c.in_project == mine.c.id, *conditions, beyond_cursor(*ends, cursor))
     if of_others:
-        found = found.where(table.c.account_id != account.id, *_by(table, account, search.creator))
-    elif search.creator:
-        named = or_(tables.account.c.email == search.creator, tables.account.c.name == search.creator)
-        found = found.where(table.c.account_id.in_(select(tables.account.c.id).where(named)))
-    limit = _window(search) if search.text else most
+        found = found.where(table.c.account_id != who.id, *_of_another(table, sought))
+    elif sought.whose != "any":
+        found = found.where(_by_creator(table))
+    limit = _window(sought) if sought.columns else most
     one = found.order_by(*keyset_order(*ends, cursor)).limit(limit).lateral()
     rows = select(*one.c).select_from(mine.join(one, true()))
-    if search.in_project is not None:
-        rows = rows.where(mine.c.id == search.in_project)
+    if sought.in_one_project:
+        rows = rows.where(mine.c.id == _PROJECT)
     return rows.order_by(*keyset_order(one.c.at, one.c.id, cursor))
 
 
 def _shared(
-    table: Table, account: Account, conditions: Sequence[ColumnElement[bool]], search: Search, cursor: Cursor | None
+    table: Table, who: Given, conditions: Sequence[ColumnElement[bool]], sought: Sought, cursor: Cursor | None
 ) -> tuple[Select[Any], FromClause]:
     """Of what others share, by the order of the sharings, which know when their targets were made; and the sharings that are looked at, by ``at``.
 
@@ -190,15 +251,15 @@ def _shared(
     """
     share, kind = tables.share.c, func.left(tables.share.c.target_id, 1)
     letter = table.name[0]  # of ids, as in new_id
-    each = select(share.target_at, share.target_id).where(share.email == account.email, kind == letter).distinct()
+    each = select(share.target_at, share.target_id).where(share.email == who.email, kind == letter).distinct()
     each = each.where(beyond_cursor(share.target_at, share.target_id, cursor))
     each = each.order_by(*keyset_order(share.target_at, share.target_id, cursor))
-    if search.text:
-        each = each.limit(OF_SHARED if _index_of(search.text) is None else OF_SHARED_FIRST)
-    ordered = _part(each, search)
-    of = [table.c.id == ordered.c.target_id, table.c.account_id != account.id, *_by(table, account, search.creator)]
-    of.append(or_(table.c.in_project.is_(None), not_(_in_mine(table, account))))
-    found = select(table.c.id, *_names(table, search)).where(*of, *conditions)
+    if sought.columns:
+        each = each.limit(OF_SHARED if sought.index is None else OF_SHARED_FIRST)
+    ordered = _part(each, sought)
+    of = [table.c.id == ordered.c.target_id, table.c.account_id != who.id, *_of_another(table, sought)]
+    of.append(or_(table.c.in_project.is_(None), not_(_in_mine(table, who))))
+    found = select(table.c.id, *_names(table, sought)).where(*of, *conditions)
     target = found.limit(1).lateral()
     names = [column for column in target.c if column.key != "id"]
     rows = select(ordered.c.target_at.label("at"), ordered.c.target_id.label("id"), *names)
@@ -207,42 +268,43 @@ def _shared(
     return rows, select(ordered.c.target_at.label("at")).subquery()
 
 
-def _by(table: Table, account: Account, creator: str) -> list[ColumnElement[bool]]:
-    """Whether it is another's of this address or name."""
-    if not creator:
+def _of_another(table: Table, sought: Sought) -> list[ColumnElement[bool]]:
+    """Whether what is another's is of the creator that is looked for."""
+    if sought.whose == "any":
         return []
-    if creator == account.email:
-        return [false()]
-    named = or_(tables.account.c.email == creator, tables.account.c.name == creator)
-    return [table.c.account_id.in_(select(tables.account.c.id).where(named))]
+    return [false() if sought.whose == "own" else _by_creator(table)]
 
 
-def _names(table: Table, search: Search) -> list[ColumnElement[str]]:
+def _names(table: Table, sought: Sought) -> list[ColumnElement[str]]:
     """What a text is looked for in."""
-    return [table.c[name].label(f"{name}_") for name in search.columns] if search.text else []
+    return [table.c[name].label(f"{name}_") for name in sought.columns]
 
 
-def _window(search: Search) -> int:
-    return LOOKED_THROUGH if _index_of(search.text) is None else LOOKED_FIRST
+def _window(sought: Sought) -> int:
+    return LOOKED_THROUGH if sought.index is None else LOOKED_FIRST
 
 
-def _index_of(text: str) -> Literal["text", "points"] | None:
+def _index_of(text: str) -> Index | None:
     """Which index knows the text: that of names and ids by three letters, or that of names with other letters than ASCII's by their code points."""
     if INDEXED_TEXT.search(text):
         return "text"
     return None if text.isascii() else "points"
 
 
-def _text(table: Table, search: Search) -> ColumnElement[bool]:
+def _text(table: Table, sought: Sought) -> ColumnElement[bool]:
     """Whether the text is there, as its index tells."""
-    if _index_of(search.text) == "text":
-        return or_(*(contains_text(table.c[name], search.text) for name in search.columns))
+    if sought.index == "text":
+        return or_(*(_contains(table.c[name]) for name in sought.columns))
     name = table.c.name
-    points = func.concat("%", func.dynolab_code_points(search.text), "%")
+    points = func.concat("%", func.dynolab_code_points(bindparam("sought_text", type_=Text)), "%")
     known = func.dynolab_code_points(name).like(points)
-    return and_(func.octet_length(name) != func.char_length(name), known, contains_text(name, search.text))
+    return and_(func.octet_length(name) != func.char_length(name), known, _contains(name))
 
 
-def _has(first: FromClause, search: Search) -> ColumnElement[bool]:
+def _has(first: FromClause, sought: Sought) -> ColumnElement[bool]:
     """Whether one of these rows has the text."""
-    return or_(*(contains_text(first.c[f"{name}_"], search.text) for name in search.columns)) if search.text else true()
+    return or_(*(_contains(first.c[f"{name}_"]) for name in sought.columns)) if sought.columns else true()
+
+
+def _contains(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return contains_given(column, "sought_pattern")

@@ -129,11 +129,16 @@ async def look_in(hub: Hub, account: Account, named: str) -> str | None:
 
 async def project_names(hub: Hub, account: Account) -> dict[str, str]:
     """``ORGANISATION.PROJECT`` of the projects that the account looks at, by id, in the order of names."""
-    found: Select[Any] = select(project.c.id, full_name().label("full_name")).join(organisation)
-    seen = project.c.id == any_(array_of(projects_of(account)))
     async with hub.database.single() as connection:
-        rows = (await connection.execute(found.where(seen).order_by(full_name()))).all()
+        rows = await _naming(account.given).all(connection, **account.told)
     return {row.id: row.full_name for row in rows}
+
+
+@cache
+def _naming(who: Given) -> Prepared:
+    found: Select[Any] = select(project.c.id, full_name().label("full_name")).join(organisation)
+    seen = project.c.id == any_(array_of(projects_of(who)))
+    return Prepared(found.where(seen).order_by(full_name()))
 
 
 async def listed_projects(hub: Hub, account: Account) -> dict[str, str]:

@@ -7,7 +7,6 @@ organisation takes the jobs of that organisation's projects, and is trusted with
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, any_, exists, false, func, or_, true
@@ -16,11 +15,10 @@ from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import pool, pool_grant, trust
 from dynolab.hub.usecases.access import Given, array_of, organisations_run_by
 from dynolab.hub.usecases.access import Who as Member
-from dynolab.hub.usecases.base import Account
 
 
 class Who(Member, Protocol):
-    """Who sends jobs: an :class:`Account`, or a part of a statement that tells one in each row."""
+    """Who sends jobs: an account, or a part of a statement that tells one in each row."""
 
     @property
     def organisations(self) -> ColumnElement[Any]:
@@ -28,7 +26,7 @@ class Who(Member, Protocol):
 
 
 class Sends(Protocol):
-    """Who sends jobs, as prepared statements are made for it: an :class:`Account`, or who sends from one project alone."""
+    """Who sends jobs, as prepared statements are made for it: an account, or who sends from one project alone."""
 
     @property
     def id(self) -> int:
@@ -43,7 +41,19 @@ class Sends(Protocol):
         """What the statement is told of it with each call."""
 
 
-def owns(account: Account) -> ColumnElement[bool]:
+class Rights(Who, Protocol):
+    """Who looks at pools: an account, or who stands for one in a prepared statement."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the token is bound to a project."""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it runs the hub."""
+
+
+def owns(account: Rights) -> ColumnElement[bool]:
     """Whether the pool is the account's, or it may act for its owner as an administrator, of the hub or of the pool's organisation."""
     if account.is_bound:
         return false()
@@ -69,9 +79,8 @@ def trusts(who: Who) -> ColumnElement[bool]:
     return or_(*theirs, _of_organisation(who))
 
 
-@lru_cache(maxsize=64)
-def sees(account: Account) -> ColumnElement[bool]:
-    """Whether the account is told of the pool and its devices at all. Kept: to build it takes a few milliseconds, and a page asks it five times."""
+def sees(account: Rights) -> ColumnElement[bool]:
+    """Whether the account is told of the pool and its devices at all."""
     return or_(owns(account), may_send(account), may_join(account))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from dynolab.errors import Unauthorized
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account, organisation, project, session, token
 from dynolab.hub.usecases.access import check_whole, full_name
 from dynolab.hub.usecases.asking import asking
@@ -35,7 +36,8 @@ async def read_session(hub: Hub, secret: str, *, any_scope: bool = False) -> Acc
     return found
 
 
-async def _read(hub: Hub, key: str) -> Account:
+def _finding() -> Prepared:
+    """Whose browser it is, by the ``digest`` of its cookie."""
     unseen = (session.c.seen_at < func.now() - SEEN_EVERY).label("unseen")
     found = (
         select(
@@ -47,10 +49,19 @@ async def _read(hub: Hub, key: str) -> Account:
         .outerjoin(token, token.c.id == session.c.token_id)
         .outerjoin(project, project.c.id == func.coalesce(token.c.project_id, session.c.project_id))
         .outerjoin(organisation, organisation.c.id == project.c.organisation_id)
-        .where(session.c.digest == key, session.c.expires_at > func.now(), account.c.closed_at.is_(None))
+        .where(
+            session.c.digest == bindparam("digest"), session.c.expires_at > func.now(), account.c.closed_at.is_(None)
+        )
     )
+    return Prepared(found)
+
+
+_FINDING = _finding()
+
+
+async def _read(hub: Hub, key: str) -> Account:
     async with hub.database.single() as connection:
-        row = (await connection.execute(found)).one_or_none()
+        row = await _FINDING.one_or_none(connection, digest=key)
         if row is not None and row.unseen:
             seen = update(session).where(session.c.id == row.session_id).values(seen_at=func.now())
             await connection.execute(seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from fluent.runtime import FluentBundle, FluentResource
@@ -16,6 +16,8 @@ from dynolab.spec.glossary import DEFINITIONS, Definition
 
 FOLDER = Path(__file__).parent
 DEFAULT = "en"
+KEPT = 4096
+"""Texts that are kept as they were said last: a list asks for hundreds, and is asked for again every few seconds."""
 KEY_WORDS = 10
 """Words of an English text that make its id."""
 
@@ -26,15 +28,13 @@ class Texts:
     def __init__(self, language: str) -> None:
         self.language = language
         self._bundles = [_bundle(name) for name in dict.fromkeys([language, DEFAULT])]
-        self._plain: dict[str, str] = {}  # a list of jobs asks for hundreds of them
+        self._kept = lru_cache(KEPT, typed=True)(lambda key, **values: self._said(key, values))
         self._sentences = Sentences(_patterns(), self._said, self._word) if language != DEFAULT else None
 
     def __call__(self, key: str, **values: object) -> str:
-        if values:
-            return self._said(key, values)
-        if (text := self._plain.get(key)) is None:
-            text = self._plain[key] = self._said(key, values)
-        return text
+        if all(type(value) in (int, str) for value in values.values()):
+            return self._kept(key, **values)
+        return self._said(key, values)
 
     def _said(self, key: str, values: Mapping[str, object]) -> str:
         for bundle in self._bundles:
