@@ -282,15 +282,38 @@ def test_an_idle_agent_asks_the_database_nothing_until_a_notice_comes(run: Run) 
     run(drill)
 
 
+def test_what_one_board_found_of_a_queue_holds_for_all_and_so_does_the_claim_of_its_last_entry(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        looks: list[str] = []
+        first, second = [await bench.submit(model) for model in [await bench.model()] * 2]
+        async with listening(bench):
+            event.listen(bench.hub.database._engine.sync_engine, "checkout", lambda *_: looks.append("checkout"))
+            claimed = await bench.claimed(1)
+            assert claimed.job_id == first
+            last = await bench.claimed(2)
+            assert last.job_id == second
+            assert len(looks) == 2
+            await bench.finish(claimed)
+            await bench.finish(last)
+            looks.clear()
+            for board in (1, 2):
+                assert await bench.claim(board) is None
+            assert looks == []
+            third = await bench.submit(await bench.model())
+            while bench.hub.wakeups.are_empty(bench.hub.announced[bench.offer().id].board.queues):
+                await asyncio.sleep(0.01)
+            assert (await bench.claimed(1)).job_id == third
+
+    run(drill)
+
+
 def test_a_job_whose_notice_was_lost_is_found_by_the_sweep_of_queues(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         await bench.claim()
         known = bench.hub.announced[bench.offer().id]
         job_id = await bench.submit(await bench.model())
-        bench.hub.wakeups._heard_since, known.empty = (
-            0,
-            bench.hub.wakeups.notices,
-        )  # as if all was heard, and no notice had come
+        bench.hub.wakeups._heard_since = 0  # as if all was heard, and no notice had come
+        bench.hub.wakeups.found_empty(known.board.queues, bench.hub.wakeups.notices)
         assert await bench.claim() is None
         await sweep_queues(bench.hub)
         assert (await bench.claimed()).job_id == job_id
