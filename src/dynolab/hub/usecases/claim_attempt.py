@@ -161,20 +161,28 @@ def _board() -> Select[Any]:
     """
     before = device.alias("before")
     known = select(before.c.attempt_id).where(before.c.id == device.c.id).scalar_subquery()
-    running = exists().where(attempt.c.id == device.c.attempt_id, attempt.c.state == "running")
+    running = exists().where(attempt.c.id == device.c.attempt_id, _by_key_alone(attempt.c.state, "running"))
     kept = and_(device.c.attempt_id.is_not(None), or_(running, device.c.attempt_id.is_distinct_from(known)))
-    served = device.c.token_id == bindparam("token"), device.c.pool_id == bindparam("pool")
+    served = (_by_key_alone(device.c[f"{name}_id"], bindparam(name, type_=Text)) for name in ("token", "pool"))
     found = select(or_(kept, not_(takes_jobs())).label("held")).where(device.c.id == bindparam("board"), *served)
     return found.with_for_update(of=device)
 
 
 def _found(entry: CTE, *, alone: bool) -> CTE:
     """The entry's job, locked, if it still waits and nobody else has it locked."""
-    still = job.c.state == "queued", job.c.cancelled_at.is_(None), _has_its_model()
+    still = _by_key_alone(job.c.state, "queued"), job.c.cancelled_at.is_(None), _has_its_model()
     columns = (job.c[name] for name in (*TOLD, "model_id", "dataset_id", "baseline_id", "attempts"))
     found = select(*columns, entry.c.id.label("entry")).join_from(job, entry, job.c.id == entry.c.payload)
     found = found.where(*still, job.c.kind != "link") if alone else found.where(*still)
     return found.with_for_update(of=job, skip_locked=True).cte("found")
+
+
+def _by_key_alone(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+    """Whether they are equal, told so that no index helps: a plan that was made while a table was small goes by the row's key, too.
+
+    Else it would go through all that wait or run, which were a few then.
+    """
+    return column.is_not_distinct_from(value)
 
 
 def _has_its_model() -> ColumnElement[bool]:
