@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,8 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.hub.store.prepared import driver
 from dynolab.hub.store.tables import attempt, device, job, share
@@ -263,17 +264,28 @@ def test_what_is_shared_stands_in_ones_list_by_when_it_was_made(run: Run) -> Non
     run(drill)
 
 
+def counted_uses(bench: Bench) -> list[None]:
+    """One for each use of the database from now on."""
+    uses, lend = list[None](), bench.hub.database.single
+
+    def counted() -> AbstractAsyncContextManager[AsyncConnection]:
+        uses.append(None)
+        return lend()
+
+    bench.hub.database.single = counted  # type: ignore[method-assign]  # listened to
+    return uses
+
+
 def test_an_idle_agent_asks_the_database_nothing_until_a_notice_comes(run: Run) -> None:
     async def drill(bench: Bench) -> None:
-        statements: list[str] = []
         model = await bench.model()
         async with listening(bench):
             asked = ClaimRequest(AGENT_PROTOCOL, bench.offer())
             assert await claim_attempt(bench.hub, bench.agent, asked) is None
-            event.listen(bench.hub.database._engine.sync_engine, "checkout", lambda *_: statements.append("checkout"))
+            uses = counted_uses(bench)
             for _ in range(5):
                 assert await claim_attempt(bench.hub, bench.agent, asked) is None
-            assert statements == []
+            assert uses == []
             job_id = await bench.submit(model)
             found = await claim_attempt(bench.hub, bench.agent, replace(asked, wait_s=20.0))
             assert found is not None
@@ -284,10 +296,9 @@ def test_an_idle_agent_asks_the_database_nothing_until_a_notice_comes(run: Run) 
 
 def test_what_one_board_found_of_a_queue_holds_for_all_and_so_does_the_claim_of_its_last_entry(run: Run) -> None:
     async def drill(bench: Bench) -> None:
-        looks: list[str] = []
         first, second = [await bench.submit(model) for model in [await bench.model()] * 2]
         async with listening(bench):
-            event.listen(bench.hub.database._engine.sync_engine, "checkout", lambda *_: looks.append("checkout"))
+            looks = counted_uses(bench)
             claimed = await bench.claimed(1)
             assert claimed.job_id == first
             last = await bench.claimed(2)

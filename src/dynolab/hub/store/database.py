@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,10 @@ class Database:
         self.url = url
         self._direct_url = direct_url
         self._engine = self._pool(POOL_CONNECTIONS)
+        self._open: list[AsyncConnection] = []
+        """Connections that nobody uses, and that are open as SQLAlchemy's still: to open and close one costs more than a statement."""
+        self._waiting = 0
+        """How many wait for a connection of the pool: they come before those that are kept open."""
         self._apart = self._pool(1)
         """Whether the database answers is asked here: however many wait for one of the others, that is told at once."""
 
@@ -108,8 +112,26 @@ class Database:
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncConnection]:
         """A connection on which each statement is a transaction of its own: for those who need one only."""
-        async with _connected(self._engine) as connection:
+        async with _lent(self._borrow, self._give_back) as connection:
             yield connection
+
+    async def _borrow(self) -> AsyncConnection:
+        while self._open:
+            connection = self._open.pop()
+            if not driver(connection).is_closed():
+                return connection
+            await _drop(connection)
+        self._waiting += 1
+        try:
+            return await _connect(self._engine)
+        finally:
+            self._waiting -= 1
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        if self._waiting or connection.closed or connection.invalidated or connection.in_transaction():
+            await connection.close()
+        else:
+            self._open.append(connection)
 
     async def upgrade(self) -> str | None:
         """Bring the schema to the newest version; safe with several replicas at once.
@@ -188,17 +210,19 @@ class Database:
 
     async def ready(self) -> None:
         """Ask the database for something, on a connection kept for that; raises :class:`Unavailable` when it is not there."""
-        async with _connected(self._apart) as connection:
+        async with _lent(partial(_connect, self._apart), AsyncConnection.close) as connection:
             await connection.execute(text("SELECT 1"))
 
     def connections(self) -> tuple[int, int]:
         """How many connections of the pool are in use, and how many are idle."""
         pool = self._engine.pool
         assert isinstance(pool, QueuePool), "SQLAlchemy's own choice for this driver"
-        return pool.checkedout(), pool.checkedin()
+        return pool.checkedout() - len(self._open), pool.checkedin() + len(self._open)
 
     async def close(self) -> None:
         """Close all connections."""
+        while self._open:
+            await self._open.pop().close()
         await self._engine.dispose()
         await self._apart.dispose()
 
@@ -217,11 +241,13 @@ def after_commit(connection: AsyncConnection, call: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection that stands. What tells that the database is away becomes :class:`Unavailable`."""
+async def _lent(
+    borrow: Callable[[], Awaitable[AsyncConnection]], give_back: Callable[[AsyncConnection], Awaitable[None]]
+) -> AsyncIterator[AsyncConnection]:
+    """A connection that stands, until the block ends. What tells that the database is away becomes :class:`Unavailable`."""
     begun = time.perf_counter()
     try:
-        connection = await _connect(engine)
+        connection = await borrow()
         metrics.CONNECTION_SECONDS.observe(time.perf_counter() - begun)
     except Exception as error:
         if _gives_none(error) or refusal(error) is not None:
@@ -237,7 +263,7 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             raise Unavailable("the database went away, or had no time", hint="ask again") from error
         raise
     finally:
-        await connection.close()
+        await give_back(connection)
 
 
 async def _connect(engine: AsyncEngine) -> AsyncConnection:
@@ -255,8 +281,13 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
             continue
         if not driver(connection).is_closed():
             return connection
-        await connection.invalidate()  # known without asking: the driver saw the other end hang up
-        await connection.close()
+        await _drop(connection)
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    """Have a connection replaced: it is known without asking that it is lost, as the driver saw the other end hang up."""
+    await connection.invalidate()
+    await connection.close()
 
 
 def _gives_none(error: BaseException) -> bool:
