@@ -99,7 +99,7 @@ async def show(request: Request) -> Response:
     return protobuf(message(row, client_version(request)))
 
 
-async def _find(hub: Hub, account: Account, job_id: str) -> Row[Any]:
+async def _find(hub: Hub, account: Account, job_id: str) -> Any:
     """One job. Raises :class:`NotFound`, also for one of a kind that AI Hub does not have."""
     row = await find_job(hub, account, job_id)
     if row.kind not in KINDS:

@@ -82,8 +82,10 @@ class Database:
         return made
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, first: str = "") -> AsyncIterator[AsyncConnection]:
         """A transaction: committed at the end, rolled back when an error leaves it.
+
+        ``first``: a statement without parameters that goes with its BEGIN, such as one that waits for a lock.
 
         Raises :class:`Unavailable` when the database is away, or goes away amid it: whether a commit that was not
         answered took place is then not known.
@@ -93,7 +95,7 @@ class Database:
             committed: list[Callable[[], None]] = []
             connection.info[COMMITTED] = committed
             try:
-                await below.execute("BEGIN" if self._direct_url is None else BEGIN)
+                await below.execute("; ".join(filter(None, ("BEGIN" if self._direct_url is None else BEGIN, first))))
                 yield connection
                 await below.execute("COMMIT")
                 ended = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Row, any_, bindparam, func, literal_column, select
@@ -11,9 +12,10 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import Select, Subquery
 
 from dynolab.errors import NotFound
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import account as account_table
 from dynolab.hub.store.tables import attempt, blob, dataset, dependency, job, model
-from dynolab.hub.usecases.access import readable
+from dynolab.hub.usecases.access import Given, readable
 from dynolab.hub.usecases.base import Account, Cursor, Hub, job_uses, keyset_order, newest_first
 from dynolab.hub.usecases.newest import Search, newest_ids
 from dynolab.hub.usecases.offset_pages import offset_page
@@ -125,15 +127,18 @@ def linked_models(row: Row[Any]) -> list[LinkedRow]:
     return [found[one] for one in row.linked_ids or [] if one in found]
 
 
-async def find_job(hub: Hub, account: Account, job_id: str) -> Row[Any]:
-    """One job. Raises :class:`NotFound` for one that is not there, or another's."""
-    async with hub.database.begin() as connection:
-        row: Row[Any] | None = (
-            await connection.execute(_jobs().where(job.c.id == job_id, readable(job, account)))
-        ).one_or_none()
+async def find_job(hub: Hub, account: Account, job_id: str) -> Any:
+    """One job, as a row of :func:`_jobs`. Raises :class:`NotFound` for one that is not there, or another's."""
+    async with hub.database.single() as connection:
+        row = await _finding(account.given).one_or_none(connection, job=job_id, **account.told)
     if row is None:
         raise NotFound(f"there is no job {job_id!r}", hint="it may have been deleted, or belong to another")
     return row
+
+
+@cache
+def _finding(who: Given) -> Prepared:
+    return Prepared(_jobs().where(job.c.id == bindparam("job"), readable(job, who)))
 
 
 async def find_listed(hub: Hub, account: Account, job_ids: Sequence[str]) -> list[Row[Any]]:
