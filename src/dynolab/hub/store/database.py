@@ -63,8 +63,8 @@ class Database:
         self._engine = self._pool(POOL_CONNECTIONS)
         self._open: list[AsyncConnection] = []
         """Connections that nobody uses, and that are open as SQLAlchemy's still: to open and close one costs more than a statement."""
-        self._waiting = 0
-        """How many wait for a connection of the pool: they come before those that are kept open."""
+        self._free = asyncio.Semaphore(POOL_CONNECTIONS)
+        """Who wants one of the pool waits here, first come, first served; in the pool's own line nobody stands."""
         self._apart = self._pool(1)
         """Whether the database answers is asked here: however many wait for one of the others, that is told at once."""
 
@@ -118,22 +118,30 @@ class Database:
             yield connection
 
     async def _borrow(self) -> AsyncConnection:
-        while self._open:
-            connection = self._open.pop()
-            if not driver(connection).is_closed():
-                return connection
-            await _drop(connection)
-        self._waiting += 1
+        if self._free.locked():
+            async with asyncio.timeout(POOL_WAIT_S):
+                await self._free.acquire()
+        else:
+            await self._free.acquire()
         try:
+            while self._open:
+                connection = self._open.pop()
+                if not driver(connection).is_closed():
+                    return connection
+                await _drop(connection)
             return await _connect(self._engine)
-        finally:
-            self._waiting -= 1
+        except BaseException:
+            self._free.release()
+            raise
 
     async def _give_back(self, connection: AsyncConnection) -> None:
-        if self._waiting or connection.closed or connection.invalidated or connection.in_transaction():
-            await connection.close()
-        else:
-            self._open.append(connection)
+        try:
+            if connection.closed or connection.invalidated or connection.in_transaction():
+                await connection.close()
+            else:
+                self._open.append(connection)
+        finally:
+            self._free.release()
 
     async def upgrade(self) -> str | None:
         """Bring the schema to the newest version; safe with several replicas at once.
