@@ -318,6 +318,26 @@ def test_what_one_board_found_of_a_queue_holds_for_all_and_so_does_the_claim_of_
     run(drill)
 
 
+def test_an_entry_that_somebody_locked_and_left_is_dispatched_at_once(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(await bench.model())
+        asked = ClaimRequest(AGENT_PROTOCOL, bench.offer(), 20.0)
+        async with listening(bench):
+            with suppress(asyncio.CancelledError):
+                async with bench.hub.database.begin() as connection:
+                    await connection.execute(text("SELECT id FROM pgqueuer FOR UPDATE"))
+                    assert await bench.claim(2) is None
+                    waiting = asyncio.create_task(claim_attempt(bench.hub, bench.agent, asked))
+                    await asyncio.sleep(0.5)
+                    assert not bench.hub.wakeups.are_empty(bench.hub.announced[bench.offer().id].board.queues)
+                    raise asyncio.CancelledError  # rolled back
+            found = await asyncio.wait_for(waiting, 15.0)
+        assert found is not None
+        assert found.job_id == job_id
+
+    run(drill)
+
+
 def test_a_job_whose_notice_was_lost_is_found_by_the_sweep_of_queues(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         await bench.claim()

@@ -130,8 +130,8 @@ def claiming(entry: ColumnElement[Any], claimant: ColumnElement[Any]) -> CTE:
 
 
 def has_others(queues: ColumnElement[Any], entry: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether these queues, an array, hold an entry besides this one that nobody has claimed."""
-    others = _ENTRIES.c.entrypoint == any_(queues), _ENTRIES.c.status == _QUEUED, _ENTRIES.c.id != entry
+    """Whether these queues, an array, hold an entry besides this one (NULL: any) that nobody has claimed, be it locked."""
+    others = _ENTRIES.c.entrypoint == any_(queues), _ENTRIES.c.status == _QUEUED, _ENTRIES.c.id.is_distinct_from(entry)
     return exists().where(*others)
 
 

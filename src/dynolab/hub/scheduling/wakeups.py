@@ -22,6 +22,7 @@ ALIVE_EVERY_S = 5.0
 ALIVE_WITHIN_S = 30.0
 REMEMBERED, EMPTY_REMEMBERED = 20_000, 100_000
 """Queues of which it is remembered when they were notified last, and that they were found empty: each board has one of its own."""
+SOON_S = 0.02
 TOKENS = "token:"
 """What the names of revocations begin with (see :mod:`dynolab.hub.usecases.revoke_token`)."""
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Wakeups:
         self.notices = 0
         """How many have come; while it does not change nothing came into any queue, as far as this replica listens."""
         self._last: dict[str, int] = {}
+        self._soon: set[str] = set()
         self._empty: dict[str, int] = {}
         """After how many notices each queue was found empty, by whichever agent looked."""
         self._heard_since: int | None = None
@@ -132,6 +134,17 @@ class Wakeups:
                     continue
                 event.set()
                 one_takes = one_takes or takes
+
+    def wake_soon(self, queues: Iterable[str]) -> None:
+        """Have those who wait for these queues look again in a moment; once, however many ask for that meanwhile."""
+        new = [queue for queue in queues if queue not in self._soon]
+        if new:
+            self._soon.update(new)
+            asyncio.get_running_loop().call_later(SOON_S, self._wake_now, new)
+
+    def _wake_now(self, queues: list[str]) -> None:
+        self._soon.difference_update(queues)
+        self.wake(queues)
 
     def wake_all(self) -> None:
         """Have everybody look again."""

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    case,
     exists,
     func,
     insert,
@@ -104,7 +103,7 @@ def _looking(*, alone: bool) -> Prepared:
     """One look of a board into its queues: one row, or none where the token serves the board no more, or not in that pool.
 
     ``held`` tells that the board may have no job: an attempt that runs holds it, or its health. Else ``entry`` is the entry that is next, NULL
-    where there is none, and ``job`` its job. If that still waits and nobody else has it locked, an attempt of it is made and the
+    where there is none that others have not locked, ``more`` whether there are further ones, and ``job`` its job. If that still waits and nobody else has it locked, an attempt of it is made and the
     row tells of it; else ``id`` is NULL, and nothing was done.
 
     ``alone``: for a statement that is a transaction of its own. It begins no job about which more is to be asked.
@@ -126,7 +125,7 @@ def _looking(*, alone: bool) -> Prepared:
     given, data, other, base = blob.alias(), blob.alias(), model.alias(), blob.alias()
     tried = bindparam("attempt", type_=UUID).label("attempt_id")
     of_board = tried, board.c.held, entry.c.id.label("entry"), entry.c.payload.label("job"), entry.c.waited_s
-    more = case((found.c.id.is_not(None), has_others(queues, entry.c.id))).label("more")
+    more = and_(not_(board.c.held), has_others(queues, entry.c.id)).label("more")
     about = (
         select(
             *(*of_board, more, number.label("number"), *(found.c[name] for name in TOLD)),
@@ -303,8 +302,9 @@ async def _look(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple
             raise _Displaced
         if (known := hub.announced.get(device_id)) is not None:
             known.is_free = not row.held
-        empty = [own] if row.held or row.more else board.queues
-        hub.wakeups.found_empty(empty, notices)
+        hub.wakeups.found_empty([own] if row.held or row.more else board.queues, notices)
+        if row.id is None and row.more:  # locked by others, who may leave it there
+            hub.wakeups.wake_soon(queues)
         return None if row.id is None else _claimed(row, linked), row.held
 
 
