@@ -49,6 +49,8 @@ LOCK_WITHIN = "2s"
 UPGRADE_PAUSE_S, UPGRADE_PATIENCE_S = 0.5, 300.0
 UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
+MADE = "dynolab_made"
+"""When (monotonic) the connection was made, in its ``info``."""
 COMMITTED = "dynolab_committed"
 """What is to be done once the transaction at hand is committed, in the connection's ``info``."""
 
@@ -129,14 +131,16 @@ class Database:
                 if not driver(connection).is_closed():
                     return connection
                 await _drop(connection)
-            return await _connect(self._engine)
+            connection = await _connect(self._engine)
+            connection.info.setdefault(MADE, time.monotonic())
+            return connection
         except BaseException:
             self._free.release()
             raise
 
     async def _give_back(self, connection: AsyncConnection) -> None:
         try:
-            if connection.closed or connection.invalidated or connection.in_transaction():
+            if connection.closed or connection.invalidated or connection.in_transaction() or _is_old(connection):
                 await connection.close()
             else:
                 self._open.append(connection)
@@ -292,6 +296,11 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
         if not driver(connection).is_closed():
             return connection
         await _drop(connection)
+
+
+def _is_old(connection: AsyncConnection) -> bool:
+    """Whether the pool is to replace it when it is asked for the next time."""
+    return time.monotonic() - float(connection.info[MADE]) > CONNECTION_LIFE_S
 
 
 async def _drop(connection: AsyncConnection) -> None:
