@@ -18,6 +18,7 @@ pytest.importorskip("pgqueuer")
 from dynolab.errors import Unavailable
 from dynolab.hub.store import connecting, database
 from dynolab.hub.store.postgres import Postgres, running
+from dynolab.hub.store.prepared import driver
 from dynolab.testing.running_hub import RunningHub, running_hub
 
 from .test_kills import (
@@ -159,8 +160,11 @@ def test_a_statement_that_takes_too_long_is_ended_and_may_be_asked_again(
         server.stop()
 
 
-def test_connections_are_replaced_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database's processes grow with what they have seen."""
+@pytest.mark.parametrize("by_driver", [False, True])
+def test_connections_are_replaced_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_driver: bool
+) -> None:
+    """The database's processes grow with what they have seen; connections that only the driver used stay open between two uses."""
 
     async def process_twice() -> tuple[int, int]:
         opened = database.Database(server.url)
@@ -170,8 +174,10 @@ def test_connections_are_replaced_after_a_while(tmp_path: Path, monkeypatch: pyt
             await opened.close()
 
     async def process(opened: database.Database) -> int:
+        asked = "SELECT pg_backend_pid()"
         async with opened.single() as connection:
-            return int(await connection.scalar(text("SELECT pg_backend_pid()")))
+            found = driver(connection).fetchval(asked) if by_driver else connection.scalar(text(asked))
+            return int(await found)
 
     server = Postgres.start(tmp_path / "postgres")
     try:

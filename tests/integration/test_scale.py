@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,8 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.hub.store.prepared import driver
 from dynolab.hub.store.tables import attempt, device, job, share
@@ -269,21 +270,76 @@ def test_what_is_shared_stands_in_ones_list_by_when_it_was_made(run: Run) -> Non
     run(drill)
 
 
+def counted_uses(bench: Bench) -> list[None]:
+    """One for each use of the database from now on."""
+    uses, lend = list[None](), bench.hub.database.single
+
+    def counted() -> AbstractAsyncContextManager[AsyncConnection]:
+        uses.append(None)
+        return lend()
+
+    bench.hub.database.single = counted  # type: ignore[method-assign]  # listened to
+    return uses
+
+
 def test_an_idle_agent_asks_the_database_nothing_until_a_notice_comes(run: Run) -> None:
     async def drill(bench: Bench) -> None:
-        statements: list[str] = []
         model = await bench.model()
         async with listening(bench):
             asked = ClaimRequest(AGENT_PROTOCOL, bench.offer())
             assert await claim_attempt(bench.hub, bench.agent, asked) is None
-            event.listen(bench.hub.database._engine.sync_engine, "checkout", lambda *_: statements.append("checkout"))
+            uses = counted_uses(bench)
             for _ in range(5):
                 assert await claim_attempt(bench.hub, bench.agent, asked) is None
-            assert statements == []
+            assert uses == []
             job_id = await bench.submit(model)
             found = await claim_attempt(bench.hub, bench.agent, replace(asked, wait_s=20.0))
             assert found is not None
             assert found.job_id == job_id
+
+    run(drill)
+
+
+def test_what_one_board_found_of_a_queue_holds_for_all_and_so_does_the_claim_of_its_last_entry(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        first, second = [await bench.submit(model) for model in [await bench.model()] * 2]
+        async with listening(bench):
+            looks = counted_uses(bench)
+            claimed = await bench.claimed(1)
+            assert claimed.job_id == first
+            last = await bench.claimed(2)
+            assert last.job_id == second
+            assert len(looks) == 2
+            await bench.finish(claimed)
+            await bench.finish(last)
+            looks.clear()
+            for board in (1, 2):
+                assert await bench.claim(board) is None
+            assert looks == []
+            third = await bench.submit(await bench.model())
+            while bench.hub.wakeups.are_empty(bench.hub.announced[bench.offer().id].board.queues):
+                await asyncio.sleep(0.01)
+            assert (await bench.claimed(1)).job_id == third
+
+    run(drill)
+
+
+def test_an_entry_that_somebody_locked_and_left_is_dispatched_at_once(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(await bench.model())
+        asked = ClaimRequest(AGENT_PROTOCOL, bench.offer(), 20.0)
+        async with listening(bench):
+            with suppress(asyncio.CancelledError):
+                async with bench.hub.database.begin() as connection:
+                    await connection.execute(text("SELECT id FROM pgqueuer FOR UPDATE"))
+                    assert await bench.claim(2) is None
+                    waiting = asyncio.create_task(claim_attempt(bench.hub, bench.agent, asked))
+                    await asyncio.sleep(0.5)
+                    assert not bench.hub.wakeups.are_empty(bench.hub.announced[bench.offer().id].board.queues)
+                    raise asyncio.CancelledError  # rolled back
+            found = await asyncio.wait_for(waiting, 15.0)
+        assert found is not None
+        assert found.job_id == job_id
 
     run(drill)
 
@@ -293,10 +349,8 @@ def test_a_job_whose_notice_was_lost_is_found_by_the_sweep_of_queues(run: Run) -
         await bench.claim()
         known = bench.hub.announced[bench.offer().id]
         job_id = await bench.submit(await bench.model())
-        bench.hub.wakeups._heard_since, known.empty = (
-            0,
-            bench.hub.wakeups.notices,
-        )  # as if all was heard, and no notice had come
+        bench.hub.wakeups._heard_since = 0  # as if all was heard, and no notice had come
+        bench.hub.wakeups.found_empty(known.board.queues, bench.hub.wakeups.notices)
         assert await bench.claim() is None
         await sweep_queues(bench.hub)
         assert (await bench.claimed()).job_id == job_id

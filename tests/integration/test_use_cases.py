@@ -187,6 +187,28 @@ def test_an_end_that_is_said_twice_is_done_once_and_another_end_is_refused(run: 
     run(drill)
 
 
+def test_a_board_that_asks_twice_at_once_is_given_one_job(run: Run) -> None:
+    """As an agent does whose connection broke while it waited: the second question sees nothing of what the first was given."""
+
+    async def drill(bench: Bench) -> None:
+        made = await bench.model()
+        jobs = [await bench.submit(made) for _ in range(2)]
+        stand_still = select(device.c.id).where(device.c.id == bench.offer().id).with_for_update()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')")
+        async with bench.hub.database.begin() as connection:
+            await connection.execute(stand_still)
+            asked = [asyncio.create_task(bench.claim()) for _ in range(2)]
+            while await connection.scalar(waiting) < len(asked):
+                await asyncio.sleep(0.01)
+        found = [claim for claim in await asyncio.gather(*asked) if claim is not None]
+        assert [claim.job_id for claim in found] == jobs[:1]
+        assert await bench.state(jobs[1]) == "queued"
+        await bench.finish(found[0])
+        assert (await bench.claimed()).job_id == jobs[1]
+
+    run(drill)
+
+
 def test_a_cancelled_job_is_handed_out_to_nobody_and_leaves_the_queue(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         made = await bench.model()

@@ -201,7 +201,6 @@ def create(settings: Settings, hub: Hub) -> ASGIApp:
         routes=[
             Mount("/api/v1", app=wired(official)),
             Mount("/api/hub/v1", app=LazyApp(lambda: wired(_json()))),
-            Mount("/api/agent/v1", app=wired(agent_door)),
             Mount("/files", app=wired(file_door)),
             Route("/healthz", health),
             Route("/livez", live),
@@ -217,7 +216,9 @@ def create(settings: Settings, hub: Hub) -> ASGIApp:
         exception_handlers={errors.Error: answer},
     )
     claims = RequestMetrics(RequestChecks(agents.ClaimDoor(), paths, rates))
-    return Shortcut(wired(app), [Route("/api/agent/v1/claim", claims, methods=["POST"])])
+    door = RequestTraces(RequestMetrics(RequestChecks(wired(agent_door), paths, rates)))
+    claim = Route("/api/agent/v1/claim", claims, methods=["POST"])
+    return Shortcut(wired(app), [claim], {"/api/agent/v1": door})
 
 
 def _json() -> Starlette:

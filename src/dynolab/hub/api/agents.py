@@ -304,17 +304,19 @@ def _baseline(found: Claim) -> Baseline | None:
 
 
 routes = [
+    Route("/claim", ClaimDoor(), methods=["POST"]),
+    Route(
+        "/files/{what}/{attempt}", take, methods=["PUT"]
+    ),  # of each job, so before others: they are tried in their order
+    Route("/files/{what}/{attempt}", give),
+    Route("/attempts/{attempt}/finish", finish, methods=["POST"]),
+    Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
+    Route("/attempts/{attempt}/uploads", offer, methods=["POST"]),
+    Route("/attempts/{attempt}/uploads/addresses", late, methods=["POST"]),
+    Route("/attempts/{attempt}/uploads/complete", sent, methods=["POST"]),
+    Route("/probes", probes, methods=["POST"]),
     Route("/hub", greet),
     Route("/me", me),
     Route("/join", join, methods=["POST"]),
     Route("/rotate", rotate, methods=["POST"]),
-    Route("/claim", ClaimDoor(), methods=["POST"]),
-    Route("/probes", probes, methods=["POST"]),
-    Route("/attempts/{attempt}/renew", renew, methods=["POST"]),
-    Route("/attempts/{attempt}/finish", finish, methods=["POST"]),
-    Route("/attempts/{attempt}/uploads", offer, methods=["POST"]),
-    Route("/attempts/{attempt}/uploads/addresses", late, methods=["POST"]),
-    Route("/attempts/{attempt}/uploads/complete", sent, methods=["POST"]),
-    Route("/files/{what}/{attempt}", give),
-    Route("/files/{what}/{attempt}", take, methods=["PUT"]),
 ]

@@ -44,9 +44,7 @@ class RequestMetrics:
         finally:
             metrics.REQUESTS_OPEN.dec()
             route, method = route_of(scope), scope["method"] if scope["method"] in METHODS else "other"
-            metrics.REQUESTS.labels(route, method, status).inc()
-            if answered_s is not None:
-                metrics.REQUEST_SECONDS.labels(route, method).observe(answered_s)
+            metrics.observe_request(route, method, status, answered_s)
 
 
 def route_of(scope: MutableMapping[str, Any]) -> str:

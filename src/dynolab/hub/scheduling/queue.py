@@ -1,6 +1,7 @@
-"""The queue of jobs: its verbs act inside the caller's own transaction. PgQueuer's tables, and its ``dequeue``.
+"""The queue of jobs: its verbs act inside the caller's own transaction, or are parts of its statements. The tables are PgQueuer's.
 
-What comes and goes one by one has plainer statements here than PgQueuer's, which are for many at once.
+What comes and goes one by one has plainer statements here than PgQueuer's, which are for many at once: its ``dequeue`` is
+planned anew with each call, which costs more than to carry it out.
 
 A claimed entry stays claimed until somebody takes it out. Leases are those of attempts: one place alone decides that an
 agent is lost, and puts its job into the queue again (:func:`dynolab.hub.usecases.end_attempt.sweep_leases`).
@@ -8,38 +9,58 @@ agent is lost, and puts its job into the queue again (:func:`dynolab.hub.usecase
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
 import asyncpg
-from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
-from pgqueuer.ports.driver import Driver
-from pgqueuer.ports.repository import EntrypointExecutionParameter
-from pgqueuer.queries import Queries
-from sqlalchemy import CTE, BigInteger, ColumnElement, column, delete, table
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Float,
+    FromClause,
+    LargeBinary,
+    Text,
+    any_,
+    column,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    table,
+    true,
+    update,
+)
+from sqlalchemy import (
+    cast as sql_cast,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 CHANNEL = "dynolab_queue"
 """Notified with a queue's name in the transaction that puts something into it."""
 
-FOREVER = timedelta(days=36500)
-"""PgQueuer would take over a claimed entry whose heartbeat is older."""
-LONG_AGO = -FOREVER
+LONG_AGO = timedelta(days=-36500)
 """From when on an entry may be claimed. With PgQueuer's own default, the moment when it came, a clock that is set back would
 hide all that wait for as long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """An entry that the claimant holds."""
-
-    entry: int
-    payload: str
-    waited_s: float
-    """How long it was in the queue, by the database's clock."""
+_ENTRIES = table(
+    "pgqueuer",
+    column("id", BigInteger),
+    column("entrypoint", Text),
+    column("priority"),
+    column("payload", LargeBinary),
+    column("created", DateTime(timezone=True)),
+    column("updated"),
+    column("heartbeat"),
+    column("execute_after", DateTime(timezone=True)),
+    column("status"),
+    column("queue_manager_id"),
+)
+_QUEUED: ColumnElement[Any] = literal_column("'queued'")
+_PICKED: ColumnElement[Any] = literal_column("'picked'")
 
 
 class Queue(Protocol):
@@ -47,9 +68,6 @@ class Queue(Protocol):
 
     async def enqueue(self, connection: AsyncConnection, queue: str, payload: str, priority: int) -> int:
         """Put a payload into a queue and wake who waits for it; the entry's number. Higher priorities come first."""
-
-    async def claim(self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID) -> Claimed | None:
-        """The next entry of these queues; None when there is none."""
 
     async def wake(self, connection: AsyncConnection, queue: str) -> None:
         """Have one of those who wait for the queue look again."""
@@ -68,14 +86,6 @@ class PgQueue:
         given = priority, queue, payload.encode(), LONG_AGO, CHANNEL
         return int(await _below(connection).fetchval(_ENQUEUE, *given))
 
-    async def claim(self, connection: AsyncConnection, queues: Sequence[str], claimant: uuid.UUID) -> Claimed | None:
-        wanted = {QueueEntrypoint(queue): EntrypointExecutionParameter(0) for queue in queues}
-        found = await _queries(connection).dequeue(1, wanted, QueueManagerId(claimant), None, FOREVER)
-        if not found:
-            return None
-        waited_s = max(0.0, (found[0].updated - found[0].created).total_seconds())
-        return Claimed(int(found[0].id), (found[0].payload or b"").decode(), waited_s)
-
     async def wake(self, connection: AsyncConnection, queue: str) -> None:
         await _below(connection).execute("SELECT pg_notify($1, $2)", CHANNEL, queue)
 
@@ -86,10 +96,48 @@ class PgQueue:
         await _below(connection).execute("DELETE FROM pgqueuer WHERE id = $1", entry)
 
 
+def next_entry(queues: FromClause) -> CTE:
+    """A part of a statement that finds the entry that is next, and locks it: its ``id``, ``payload`` and ``waited_s``; others pass it over.
+
+    ``queues``: what has the queues' names in the column ``name``. Only with :func:`claiming` does it stay claimed beyond the transaction.
+    ``waited_s`` is how long it has been in the queue, by the database's clock.
+    """
+    entry = _ENTRIES.c
+    first = (
+        select(entry.id, entry.payload, entry.created, entry.priority)
+        .where(entry.entrypoint == queues.c.name, entry.status == _QUEUED, entry.execute_after < func.now())
+        .order_by(entry.priority.desc(), entry.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .lateral("first")
+    )
+    waited_s = sql_cast(func.greatest(0, func.extract("epoch", func.now() - first.c.created)), Float)
+    # Of its own accord the function gives a text in the order of names ("C"), and no index of a column of text would serve it.
+    payload = func.convert_from(first.c.payload, "UTF8", type_=Text).collate("default")
+    return (
+        select(first.c.id, payload.label("payload"), waited_s.label("waited_s"))
+        .select_from(queues.join(first, true()))
+        .order_by(first.c.priority.desc(), first.c.id)
+        .limit(1)
+        .cte("entry")
+    )
+
+
+def claiming(entry: ColumnElement[Any], claimant: ColumnElement[Any]) -> CTE:
+    """A part of a statement that claims an entry of :func:`next_entry`."""
+    values = {"status": _PICKED, "updated": func.now(), "heartbeat": func.now(), "queue_manager_id": claimant}
+    return update(_ENTRIES).where(_ENTRIES.c.id == entry).values(values).cte("claimed")
+
+
+def has_others(queues: ColumnElement[Any], entry: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether these queues, an array, hold an entry besides this one (NULL: any) that nobody has claimed, be it locked."""
+    others = _ENTRIES.c.entrypoint == any_(queues), _ENTRIES.c.status == _QUEUED, _ENTRIES.c.id.is_distinct_from(entry)
+    return exists().where(*others)
+
+
 def taking_out(entry: ColumnElement[Any]) -> CTE:
     """A part of a statement that takes an entry out, as :meth:`Queue.finish` does; NULL: none."""
-    entries = table("pgqueuer", column("id", BigInteger))
-    return delete(entries).where(entries.c.id == entry).cte("taken_out")
+    return delete(_ENTRIES).where(_ENTRIES.c.id == entry).cte("taken_out")
 
 
 _ENQUEUE = """
@@ -108,31 +156,7 @@ SELECT entrypoint FROM found WHERE entrypoint IS NOT NULL
 """From one queue to the next by PgQueuer's index, however many entries each holds."""
 
 
-def _queries(connection: AsyncConnection) -> Queries:
-    return Queries(cast(Driver, _Driver(connection)), qbe=_SHARED.qbe, qbq=_SHARED.qbq, qbs=_SHARED.qbs)
-
-
 def _below(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     """The driver's connection, whose transaction is the one at hand (:meth:`dynolab.hub.store.database.Database.begin`)."""
     assert connection.sync_connection is not None, "the connection is open"
     return cast("asyncpg.Connection[Any]", connection.sync_connection.connection.driver_connection)
-
-
-class _Driver:
-    """PgQueuer's driver port over a connection of SQLAlchemy: its statements join the transaction at hand.
-
-    Of the port there is what these statements use; listening and the life of the connection are not its business.
-    """
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._below = _below(connection)
-
-    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        return [dict(row) for row in await self._below.fetch(query, *args)]
-
-    async def execute(self, query: str, *args: object) -> str:
-        return await self._below.execute(query, *args)
-
-
-_SHARED = Queries(cast(Driver, None))
-"""Its builders keep the SQL that they made, and hold nothing of a connection."""

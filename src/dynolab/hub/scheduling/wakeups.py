@@ -20,8 +20,9 @@ RECONNECT_EVERY_S = 0.25
 ALIVE_EVERY_S = 5.0
 """How often the listening connection is asked whether it still stands; one that was closed is known at once."""
 ALIVE_WITHIN_S = 30.0
-REMEMBERED = 20_000
-"""Queues of which it is remembered when they were notified last."""
+REMEMBERED, EMPTY_REMEMBERED = 20_000, 100_000
+"""Queues of which it is remembered when they were notified last, and that they were found empty: each board has one of its own."""
+SOON_S = 0.02
 TOKENS = "token:"
 """What the names of revocations begin with (see :mod:`dynolab.hub.usecases.revoke_token`)."""
 log = logging.getLogger(__name__)
@@ -47,14 +48,25 @@ class Wakeups:
         self.notices = 0
         """How many have come; while it does not change nothing came into any queue, as far as this replica listens."""
         self._last: dict[str, int] = {}
+        self._soon: set[str] = set()
+        self._empty: dict[str, int] = {}
+        """After how many notices each queue was found empty, by whichever agent looked."""
         self._heard_since: int | None = None
         """From which notice on all were heard, and are remembered; None while nobody listens."""
 
-    def is_quiet(self, queues: Iterable[str], since: int | None) -> bool:
-        """Whether it is known that nothing came into the queues after the notice of this number; None: it is not known."""
-        if since is None or self._heard_since is None or since < self._heard_since:
-            return False
-        return all(self._last.get(queue, 0) <= since for queue in queues)
+    def found_empty(self, queues: Iterable[str], after: int) -> None:
+        """Remember that a look found nothing in the queues. ``after``: how many notices had come (:attr:`notices`) before it."""
+        if len(self._empty) > EMPTY_REMEMBERED:
+            self._empty.clear()
+        self._empty.update(dict.fromkeys(queues, after))
+
+    def are_empty(self, queues: Iterable[str]) -> bool:
+        """Whether it is known that nothing is in the queues: each was found empty, and nothing came since."""
+        since = self._heard_since
+        return since is not None and all(
+            (empty := self._empty.get(queue)) is not None and max(since, self._last.get(queue, 0)) <= empty
+            for queue in queues
+        )
 
     def close(self) -> None:
         """The hub ends: everybody who waits is to go."""
@@ -122,6 +134,17 @@ class Wakeups:
                     continue
                 event.set()
                 one_takes = one_takes or takes
+
+    def wake_soon(self, queues: Iterable[str]) -> None:
+        """Have those who wait for these queues look again in a moment; once, however many ask for that meanwhile."""
+        new = [queue for queue in queues if queue not in self._soon]
+        if new:
+            self._soon.update(new)
+            asyncio.get_running_loop().call_later(SOON_S, self._wake_now, new)
+
+    def _wake_now(self, queues: list[str]) -> None:
+        self._soon.difference_update(queues)
+        self.wake(queues)
 
     def wake_all(self) -> None:
         """Have everybody look again."""

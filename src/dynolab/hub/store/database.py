@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +49,8 @@ LOCK_WITHIN = "2s"
 UPGRADE_PAUSE_S, UPGRADE_PATIENCE_S = 0.5, 300.0
 UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
+MADE = "dynolab_made"
+"""When (monotonic) the connection was made, in its ``info``."""
 COMMITTED = "dynolab_committed"
 """What is to be done once the transaction at hand is committed, in the connection's ``info``."""
 
@@ -61,6 +63,10 @@ class Database:
         self.url = url
         self._direct_url = direct_url
         self._engine = self._pool(POOL_CONNECTIONS)
+        self._open: list[AsyncConnection] = []
+        """Connections that nobody uses, and that are open as SQLAlchemy's still: to open and close one costs more than a statement."""
+        self._free = asyncio.Semaphore(POOL_CONNECTIONS)
+        """Who wants one of the pool waits here, first come, first served; in the pool's own line nobody stands."""
         self._apart = self._pool(1)
         """Whether the database answers is asked here: however many wait for one of the others, that is told at once."""
 
@@ -78,8 +84,10 @@ class Database:
         return made
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, first: str = "") -> AsyncIterator[AsyncConnection]:
         """A transaction: committed at the end, rolled back when an error leaves it.
+
+        ``first``: a statement without parameters that goes with its BEGIN, such as one that waits for a lock.
 
         Raises :class:`Unavailable` when the database is away, or goes away amid it: whether a commit that was not
         answered took place is then not known.
@@ -89,7 +97,7 @@ class Database:
             committed: list[Callable[[], None]] = []
             connection.info[COMMITTED] = committed
             try:
-                await below.execute("BEGIN" if self._direct_url is None else BEGIN)
+                await below.execute("; ".join(filter(None, ("BEGIN" if self._direct_url is None else BEGIN, first))))
                 yield connection
                 await below.execute("COMMIT")
                 ended = True
@@ -108,8 +116,36 @@ class Database:
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncConnection]:
         """A connection on which each statement is a transaction of its own: for those who need one only."""
-        async with _connected(self._engine) as connection:
+        async with _lent(self._borrow, self._give_back) as connection:
             yield connection
+
+    async def _borrow(self) -> AsyncConnection:
+        if self._free.locked():
+            async with asyncio.timeout(POOL_WAIT_S):
+                await self._free.acquire()
+        else:
+            await self._free.acquire()
+        try:
+            while self._open:
+                connection = self._open.pop()
+                if not driver(connection).is_closed():
+                    return connection
+                await _drop(connection)
+            connection = await _connect(self._engine)
+            connection.info.setdefault(MADE, time.monotonic())
+            return connection
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        try:
+            if connection.closed or connection.invalidated or connection.in_transaction() or _is_old(connection):
+                await connection.close()
+            else:
+                self._open.append(connection)
+        finally:
+            self._free.release()
 
     async def upgrade(self) -> str | None:
         """Bring the schema to the newest version; safe with several replicas at once.
@@ -188,17 +224,19 @@ class Database:
 
     async def ready(self) -> None:
         """Ask the database for something, on a connection kept for that; raises :class:`Unavailable` when it is not there."""
-        async with _connected(self._apart) as connection:
+        async with _lent(partial(_connect, self._apart), AsyncConnection.close) as connection:
             await connection.execute(text("SELECT 1"))
 
     def connections(self) -> tuple[int, int]:
         """How many connections of the pool are in use, and how many are idle."""
         pool = self._engine.pool
         assert isinstance(pool, QueuePool), "SQLAlchemy's own choice for this driver"
-        return pool.checkedout(), pool.checkedin()
+        return pool.checkedout() - len(self._open), pool.checkedin() + len(self._open)
 
     async def close(self) -> None:
         """Close all connections."""
+        while self._open:
+            await self._open.pop().close()
         await self._engine.dispose()
         await self._apart.dispose()
 
@@ -217,11 +255,13 @@ def after_commit(connection: AsyncConnection, call: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection that stands. What tells that the database is away becomes :class:`Unavailable`."""
+async def _lent(
+    borrow: Callable[[], Awaitable[AsyncConnection]], give_back: Callable[[AsyncConnection], Awaitable[None]]
+) -> AsyncIterator[AsyncConnection]:
+    """A connection that stands, until the block ends. What tells that the database is away becomes :class:`Unavailable`."""
     begun = time.perf_counter()
     try:
-        connection = await _connect(engine)
+        connection = await borrow()
         metrics.CONNECTION_SECONDS.observe(time.perf_counter() - begun)
     except Exception as error:
         if _gives_none(error) or refusal(error) is not None:
@@ -237,7 +277,7 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             raise Unavailable("the database went away, or had no time", hint="ask again") from error
         raise
     finally:
-        await connection.close()
+        await give_back(connection)
 
 
 async def _connect(engine: AsyncEngine) -> AsyncConnection:
@@ -255,8 +295,18 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
             continue
         if not driver(connection).is_closed():
             return connection
-        await connection.invalidate()  # known without asking: the driver saw the other end hang up
-        await connection.close()
+        await _drop(connection)
+
+
+def _is_old(connection: AsyncConnection) -> bool:
+    """Whether the pool is to replace it when it is asked for the next time."""
+    return time.monotonic() - float(connection.info[MADE]) > CONNECTION_LIFE_S
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    """Have a connection replaced: it is known without asking that it is lost, as the driver saw the other end hang up."""
+    await connection.invalidate()
+    await connection.close()
 
 
 def _gives_none(error: BaseException) -> bool:

@@ -151,6 +151,24 @@ STATEMENTS = frozenset(("select", "insert", "update", "delete", "with", "begin",
 
 
 @cache
+def _request_count(route: str, method: str, status: str) -> Counter:
+    """The series of these labels, of which there are few: looking it up with each request costs more than to count."""
+    return REQUESTS.labels(route, method, status)
+
+
+@cache
+def _request_times(route: str, method: str) -> Histogram:
+    return REQUEST_SECONDS.labels(route, method)
+
+
+def observe_request(route: str, method: str, status: str, answered_s: float | None) -> None:
+    """Count a request, and time it; None: it was not answered."""
+    _request_count(route, method, status).inc()
+    if answered_s is not None:
+        _request_times(route, method).observe(answered_s)
+
+
+@cache
 def _times(kind: str) -> Histogram:
     """Some thirty statements are observed for each job: looking their series up each time costs more than the rest."""
     return STATEMENT_SECONDS.labels(kind)

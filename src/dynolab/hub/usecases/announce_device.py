@@ -64,8 +64,8 @@ class Announced:
     """A digest."""
     token_id: str
     board: Board
-    empty: int | None = None
-    """How many notices had come (:attr:`dynolab.hub.scheduling.wakeups.Wakeups.notices`) before its queues were found empty; None: they were not."""
+    is_free: bool = False
+    """Whether the last look found the board free to take a job; before the first one that is not known."""
 
 
 async def announce_device(hub: Hub, agent: Account, offer: DeviceOffer, unfit: str = "") -> Board:

@@ -8,11 +8,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import UUID, ColumnElement, Text, bindparam, exists, func, insert, literal, not_, or_, select, update
+from sqlalchemy import (
+    CTE,
+    UUID,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab import tracing
 from dynolab.errors import NotFound
+from dynolab.hub.scheduling.queue import claiming, has_others, next_entry
 from dynolab.hub.store.database import after_commit
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, blob, dataset, device, job, model
@@ -80,38 +99,20 @@ class Claim:
     """As :meth:`Comparison.document <dynolab.hub.usecases.submit_job.Comparison.document>` makes it."""
 
 
-def _board() -> Prepared:
-    """Locks the board, if the token still serves it in that pool; whether it may have no job: an attempt that runs holds it, or its health."""
-    running = exists().where(attempt.c.id == device.c.attempt_id, attempt.c.state == "running")
-    served = device.c.token_id == bindparam("token"), device.c.pool_id == bindparam("pool")
-    found = select(or_(running, not_(takes_jobs())).label("held")).where(device.c.id == bindparam("board"), *served)
-    return Prepared(found.with_for_update(of=device))
+def _looking(*, alone: bool) -> Prepared:
+    """One look of a board into its queues: one row, or none where the token serves the board no more, or not in that pool.
 
+    ``held`` tells that the board may have no job: an attempt that runs holds it, or its health. Else ``entry`` is the entry that is next, NULL
+    where there is none that others have not locked, ``more`` whether there are further ones, and ``job`` its job. If that still waits and nobody else has it locked, an attempt of it is made and the
+    row tells of it; else ``id`` is NULL, and nothing was done.
 
-def _beginning() -> Prepared:
-    """Makes an attempt of a job that still waits and that nobody else has locked; what the attempt is about."""
-    still = job.c.id == bindparam("job"), job.c.state == "queued", job.c.cancelled_at.is_(None), _has_its_model()
-    told = (
-        "id",
-        "kind",
-        "options",
-        "measures",
-        "input_shapes",
-        "requirements",
-        "keeps_artifact",
-        "comparison",
-        "input_specs",
-        "weights_dtype",
-        "activations_dtype",
-        "device_attributes",
-        "traceparent",
-    )
-    found = (
-        select(*(job.c[name] for name in (*told, "model_id", "dataset_id", "baseline_id", "attempts")))
-        .where(*still)
-        .with_for_update(skip_locked=True)
-        .cte("found")
-    )
+    ``alone``: for a statement that is a transaction of its own. It begins no job about which more is to be asked.
+    """
+    board = _board().cte("board")
+    queues = bindparam("queues", type_=ARRAY(Text))
+    named = select(func.unnest(queues).label("name")).select_from(board).where(not_(board.c.held)).subquery("named")
+    entry = next_entry(named)
+    found = _found(entry, alone=alone)
     number = found.c.attempts + 1
     at = func.clock_timestamp()  # not that of the transaction, which may have waited for its board
     new = {"id": bindparam("attempt", type_=UUID), "job_id": found.c.id, "number": number, "state": literal("running")}
@@ -120,16 +121,22 @@ def _beginning() -> Prepared:
     made = insert(attempt).from_select([*new], select(*new.values()))
     held = update(device).where(device.c.id == bindparam("board"), exists(select(found.c.id)))
     begun = update(job).where(job.c.id == found.c.id).values(state="preparing", attempts=number, started_at=func.now())
+    claimed = claiming(select(found.c.entry).scalar_subquery(), bindparam("attempt", type_=UUID))
     given, data, other, base = blob.alias(), blob.alias(), model.alias(), blob.alias()
+    tried = bindparam("attempt", type_=UUID).label("attempt_id")
+    of_board = tried, board.c.held, entry.c.id.label("entry"), entry.c.payload.label("job"), entry.c.waited_s
+    more = and_(not_(board.c.held), has_others(queues, entry.c.id)).label("more")
     about = (
         select(
-            *(number.label("number"), *(found.c[name] for name in told)),
+            *(*of_board, more, number.label("number"), *(found.c[name] for name in TOLD)),
             *(model.c.name, model.c.kind.label("format"), model.c.is_directory, model.c.tensors.label("model_tensors")),
             *(given.c.bytes.label("model_bytes"), data.c.bytes.label("dataset_bytes")),
             *(other.c.name.label("baseline_name"), other.c.kind.label("baseline_format")),
             *(other.c.is_directory.label("baseline_is_directory"), base.c.bytes.label("baseline_bytes")),
         )
-        .select_from(found.join(model, model.c.id == found.c.model_id).join(given, given.c.id == model.c.blob_id))
+        .select_from(board.outerjoin(entry, true()).outerjoin(found, true()))
+        .outerjoin(model, model.c.id == found.c.model_id)
+        .outerjoin(given, given.c.id == model.c.blob_id)
         .outerjoin(dataset, dataset.c.id == found.c.dataset_id)
         .outerjoin(data, data.c.id == dataset.c.blob_id)
         .outerjoin(other, other.c.id == found.c.baseline_id)
@@ -138,10 +145,43 @@ def _beginning() -> Prepared:
     return Prepared(
         about.add_cte(
             made.cte("made"),
-            held.values(attempt_id=bindparam("attempt"), seen_at=func.now()).cte("held"),
+            held.values(attempt_id=bindparam("attempt"), seen_at=func.now()).cte("held_by"),
             begun.values(updated_at=func.now()).cte("begun"),
+            claimed,
         )
     )
+
+
+def _board() -> Select[Any]:
+    """Locks the board, if the token still serves it in that pool.
+
+    Where this one waited for the lock, another look of the same board may have given it an attempt, which this statement does not
+    see yet: so an attempt that was not the board's when the statement began holds it as well.
+    """
+    before = device.alias("before")
+    known = select(before.c.attempt_id).where(before.c.id == device.c.id).scalar_subquery()
+    running = exists().where(attempt.c.id == device.c.attempt_id, _by_key_alone(attempt.c.state, "running"))
+    kept = and_(device.c.attempt_id.is_not(None), or_(running, device.c.attempt_id.is_distinct_from(known)))
+    served = (_by_key_alone(device.c[f"{name}_id"], bindparam(name, type_=Text)) for name in ("token", "pool"))
+    found = select(or_(kept, not_(takes_jobs())).label("held")).where(device.c.id == bindparam("board"), *served)
+    return found.with_for_update(of=device)
+
+
+def _found(entry: CTE, *, alone: bool) -> CTE:
+    """The entry's job, locked, if it still waits and nobody else has it locked."""
+    still = _by_key_alone(job.c.state, "queued"), job.c.cancelled_at.is_(None), _has_its_model()
+    columns = (job.c[name] for name in (*TOLD, "model_id", "dataset_id", "baseline_id", "attempts"))
+    found = select(*columns, entry.c.id.label("entry")).join_from(job, entry, job.c.id == entry.c.payload)
+    found = found.where(*still, job.c.kind != "link") if alone else found.where(*still)
+    return found.with_for_update(of=job, skip_locked=True).cte("found")
+
+
+def _by_key_alone(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+    """Whether they are equal, told so that no index helps: a plan that was made while a table was small goes by the row's key, too.
+
+    Else it would go through all that wait or run, which were a few then.
+    """
+    return column.is_not_distinct_from(value)
 
 
 def _has_its_model() -> ColumnElement[bool]:
@@ -155,7 +195,22 @@ def _lacking() -> Prepared:
     return Prepared(select(job.c.id).where(*gone).with_for_update(skip_locked=True))
 
 
-BOARD, BEGINNING, LACKING = _board(), _beginning(), _lacking()
+TOLD = (
+    *(
+        "id",
+        "kind",
+        "options",
+        "measures",
+        "input_shapes",
+        "requirements",
+        "keeps_artifact",
+        "comparison",
+        "input_specs",
+    ),
+    *("weights_dtype", "activations_dtype", "device_attributes", "traceparent"),
+)
+"""The columns of a job that an attempt is told."""
+LOOKING, LOOKING_FURTHER, LACKING = _looking(alone=True), _looking(alone=False), _lacking()
 
 
 async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Claim | None:
@@ -215,12 +270,12 @@ async def _announced(hub: Hub, agent: Account, request: ClaimRequest) -> Board:
 
 
 def _is_empty(hub: Hub, device_id: str, board: Board) -> bool:
-    """Whether the board's queues were found empty, and nothing came since: 10,000 idle agents ask the database nothing.
+    """Whether the board's queues are known to be empty, and the board was free: 10,000 idle agents ask the database nothing.
 
     What may be there all the same is found by :func:`dynolab.hub.usecases.sweep_queues.sweep_queues`.
     """
     known = hub.announced.get(device_id)
-    return known is not None and hub.wakeups.is_quiet(board.queues, known.empty)
+    return known is not None and known.is_free and hub.wakeups.are_empty(board.queues)
 
 
 class _Changing(Exception):
@@ -233,60 +288,67 @@ class _Displaced(Exception):
 
 async def _look(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:
     """A claim if there is one, and whether the board is held: by another attempt, or for its health."""
-    notices = hub.wakeups.notices
+    notices, own = hub.wakeups.notices, board_queue(device_id)
+    queues = [one for one in board.queues if one != own]  # its own one is for notices, and holds nothing
+    told = {"board": device_id, "token": agent.token_id, "pool": board.pool_id, "queues": queues}
     while True:
         try:
             async with hub.claims:
-                claim, held = await _claim(hub, agent, device_id, board)
+                row, linked = await _looked(hub, told | {"attempt": uuid.uuid4()})
         except _Changing:
             await asyncio.sleep(CHANGING_S)
             continue
-        if (known := hub.announced.get(device_id)) is not None:
-            known.empty = None if claim is not None or held else notices
-        return claim, held
-
-
-async def _claim(hub: Hub, agent: Account, device_id: str, board: Board) -> tuple[Claim | None, bool]:
-    """One look into the board's queues, in one transaction; entries of jobs that are over are cleared away.
-
-    It waits for nobody's lock but its board's, so that it has a part in no deadlock; but for a job that can never be had, which it
-    ends with those that wait for it.
-    """
-    async with hub.database.begin() as connection:
-        served = await BOARD.one_or_none(connection, board=device_id, token=agent.token_id, pool=board.pool_id)
-        if served is None:
+        if row is None:
             raise _Displaced
-        if served.held:
-            return None, True
-        attempt_id = uuid.uuid4()
-        while (claimed := await hub.queue.claim(connection, board.queues, attempt_id)) is not None:
-            about = await BEGINNING.one_or_none(
-                connection, job=claimed.payload, board=device_id, attempt=attempt_id, token=agent.token_id
-            )
-            if about is not None:
-                after_commit(connection, partial(_count, about, device_id, claimed.waited_s))
-                linked = await _linked(connection, about.id) if about.kind == "link" else ()
-                return _claimed(attempt_id, about, linked), False
-            if await LACKING.scalar(connection, job=claimed.payload) is not None:
+        if (known := hub.announced.get(device_id)) is not None:
+            known.is_free = not row.held
+        hub.wakeups.found_empty([own] if row.held or row.more else board.queues, notices)
+        if row.id is None and row.more:  # locked by others, who may leave it there
+            hub.wakeups.wake_soon(queues)
+        return None if row.id is None else _claimed(row, linked), row.held
+
+
+async def _looked(hub: Hub, told: dict[str, Any]) -> tuple[Any, tuple[ClaimedSource, ...]]:
+    """What a look found, as :data:`LOOKING` tells it, and of a job that links what it links.
+
+    Mostly one statement is all of it, which waits for nobody's lock but its board's, so that it has a part in no deadlock.
+    """
+    async with hub.database.single() as connection:
+        row = await LOOKING.one_or_none(connection, **told)
+        if row is not None and row.id is not None:
+            _count(row, told["board"])
+    if row is None or row.id is not None or row.entry is None:
+        return row, ()
+    return await _looked_further(hub, told)
+
+
+async def _looked_further(hub: Hub, told: dict[str, Any]) -> tuple[Any, tuple[ClaimedSource, ...]]:
+    """The same in one transaction: entries of jobs that are over are cleared away, and a job that can never be had is ended, with those that wait for it."""
+    async with hub.database.begin() as connection:
+        while (row := await LOOKING_FURTHER.one_or_none(connection, **told)) is not None and row.entry is not None:
+            if row.id is not None:
+                after_commit(connection, partial(_count, row, told["board"]))
+                return row, await _linked(connection, row.id) if row.kind == "link" else ()
+            if await LACKING.scalar(connection, job=row.job) is not None:
                 gone = NotFound("the bytes of the job's model are gone", hint="`dynolab hub check` tells what else is")
-                await fail_job(hub, connection, claimed.payload, gone)
+                await fail_job(hub, connection, row.job, gone)
                 continue
-            if await _waits(connection, claimed.payload):
+            if await _waits(connection, row.job):
                 raise _Changing
-            await hub.queue.finish(connection, claimed.entry)
-    return None, False
+            await hub.queue.finish(connection, row.entry)
+    return row, ()
 
 
-def _count(about: Any, device_id: str, waited_s: float) -> None:
+def _count(about: Any, device_id: str) -> None:
     metrics.JOB_STATES.labels(about.kind, "preparing").inc()
-    metrics.DISPATCH_SECONDS.labels(about.kind).observe(waited_s)
+    metrics.DISPATCH_SECONDS.labels(about.kind).observe(about.waited_s)
     if about.traceparent:
         told = {
             "dynolab__job__id": about.id,
             "dynolab__attempt__number": about.number,
             "dynolab__device__id": device_id,
         }
-        tracing.record(f"queue {about.kind}", waited_s, parent=about.traceparent, kind="consumer", **told)
+        tracing.record(f"queue {about.kind}", about.waited_s, parent=about.traceparent, kind="consumer", **told)
 
 
 async def _waits(connection: AsyncConnection, job_id: str) -> bool:
@@ -325,9 +387,9 @@ def _source(row: Any) -> ClaimedSource:
     return ClaimedSource(ClaimedModel(row.kind, name, row.bytes), row.options, specs_of_row(row) or {})
 
 
-def _claimed(attempt_id: uuid.UUID, about: Any, linked: tuple[ClaimedSource, ...]) -> Claim:
+def _claimed(about: Any, linked: tuple[ClaimedSource, ...]) -> Claim:
     return Claim(
-        attempt_id=attempt_id,
+        attempt_id=about.attempt_id,
         number=about.number,
         job_id=about.id,
         kind=about.kind,

@@ -7,7 +7,21 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, bindparam, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Row,
+    Text,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -198,23 +212,30 @@ async def conclude_cancelled(hub: Hub, connection: AsyncConnection, job_id: str)
     await _conclude(hub, connection, job_id, "cancelled", {"failure": errors.Conflict("cancelled").to_dict()})
 
 
+def _overdue() -> Prepared:
+    """The jobs of attempts that run and were not heard of for ``lease_s``; those that somebody has locked are left for the next time."""
+    lease = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("lease_s", type_=Float))
+    stale = attempt.c.renewed_at < func.now() - lease
+    return Prepared(select(attempt.c.job_id).where(RUNNING, stale).with_for_update(skip_locked=True))
+
+
+_ANY_RUNNING, _OVERDUE = Prepared(select(attempt.c.id).where(RUNNING).limit(1)), _overdue()
+
+
 async def sweep_leases(hub: Hub) -> None:
     """Give back what lost agents held: their jobs are queued again, or failed after too many attempts; waiters are woken.
 
     While the hub has not been back for a lease, nobody is lost: whoever holds a job may have had no chance to say so.
     """
-    stale = attempt.c.renewed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, hub.limits.lease_s)
-    overdue = select(attempt.c.job_id).where(RUNNING, stale).with_for_update(skip_locked=True)
     async with hub.database.begin() as connection:
-        running = select(attempt.c.id).where(RUNNING).limit(1)
-        if await connection.scalar(running) is None or await swept_by_another(connection, hub.swept):
+        if await _ANY_RUNNING.scalar(connection) is None or await swept_by_another(connection, hub.swept):
             return
         if await note_time_away(connection, hub.swept) < hub.limits.lease_s:
             return
         lost = errors.DeviceLost(f"nothing was heard of the device for {hub.limits.lease_s:g} s")
-        for job_id in (await connection.execute(overdue)).scalars().all():
+        for row in await _OVERDUE.all(connection, lease_s=hub.limits.lease_s):
             after_commit(connection, metrics.LEASES_EXPIRED.inc)
-            await give_back(hub, connection, job_id, lost, rest_s=hub.limits.lease_s)
+            await give_back(hub, connection, row.job_id, lost, rest_s=hub.limits.lease_s)
 
 
 async def give_back(

@@ -70,7 +70,7 @@ def pool_queue(pool_id: str, line: str, served_by: int | None = None) -> str:
 
 
 def board_queue(device_id: str) -> str:
-    """The queue that one board alone looks into; notified too when the board is free again."""
+    """What one board alone hears of: that it is free again. No job is ever put into this queue."""
     return f"device:{device_id}"
 
 

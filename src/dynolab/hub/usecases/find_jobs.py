@@ -173,7 +173,7 @@ def linked_models(row: Any) -> list[LinkedRow]:
 
 
 async def find_job(hub: Hub, account: Account, job_id: str) -> Any:
-    """One job. Raises :class:`NotFound` for one that is not there, or another's."""
+    """One job, as a row of :func:`_jobs`. Raises :class:`NotFound` for one that is not there, or another's."""
     async with hub.database.single() as connection:
         row = await _looking(account.given).one_or_none(connection, ids=[job_id], **account.told)
     if row is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Text, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import dependency, job, model
+from dynolab.hub.usecases.base import Account
 from dynolab.hub.usecases.job_request import JobRequest, checked_requirements, plain_shapes
 from dynolab.hub.usecases.made_models import specs_for_row
 from dynolab.hub.usecases.place import Place
@@ -25,18 +26,22 @@ def _of_key() -> Prepared:
     return Prepared(found.order_by(job.c.created_at.desc()).limit(1))
 
 
-_LOCKING = Prepared(
-    select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key", type_=Text), 0)).label("locked"))
-)
 _OF_KEY = _of_key()
 
 
+def locking(account: Account, request: JobRequest) -> str:
+    """A statement that has requests of one key wait for each other until their transaction ends, to go with its BEGIN; empty: there is no key."""
+    if request.idempotency_key is None:
+        return ""
+    text = f"{account.id} {request.idempotency_key}".encode().hex()  # so that nothing in it is part of the statement
+    return f"SELECT pg_advisory_xact_lock(hashtextextended(convert_from('\\x{text}', 'UTF8'), 0))"
+
+
 async def find_submitted(connection: AsyncConnection, place: Place, request: JobRequest) -> tuple[str, datetime] | None:
-    """The job that the request's key stands for already; requests of one key wait for each other here."""
+    """The job that the request's key stands for already, in a transaction that began with :func:`locking`."""
     key, account = request.idempotency_key, place.account
     if key is None:
         return None
-    await _LOCKING.execute(connection, key=f"{account.id} {key}")
     row = await _OF_KEY.one_or_none(connection, account=account.id, key=key)
     if row is None:
         return None

@@ -21,7 +21,7 @@ from dynolab.hub.usecases.access import find_visible, readable
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.enqueue_job import enqueue_job
 from dynolab.hub.usecases.find_devices import DeviceModel, find_devices
-from dynolab.hub.usecases.find_submitted import find_submitted
+from dynolab.hub.usecases.find_submitted import find_submitted, locking
 from dynolab.hub.usecases.find_toolchain import find_toolchain
 from dynolab.hub.usecases.job_request import (
     JobRequest,
@@ -73,7 +73,7 @@ async def submit_job(hub: Hub, account: Account, request: JobRequest) -> tuple[s
     check_request(request)
     required = checked_requirements(request.requirements)
     job_id = new_id("j")
-    async with hub.database.begin() as connection:
+    async with hub.database.begin(locking(account, request)) as connection:
         place = await find_place(connection, account, request.project_id)
         devices = [] if request.kind == "quantize" else await _devices(hub, connection, place, request)
         chosen = devices[0] if devices else NO_DEVICE

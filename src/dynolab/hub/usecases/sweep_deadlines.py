@@ -6,11 +6,12 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, bindparam, func, literal_column, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, Float, bindparam, func, select, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import WorkerTimeout
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, job, live_log
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.end_attempt import conclude_cancelled, fail_job, lose_attempts
@@ -24,16 +25,8 @@ async def sweep_deadlines(hub: Hub) -> None:
     What counts is the time since an agent took the job, but for what the hub itself was away: nobody ends an attempt before
     that is known, which the sweep of leases finds out.
     """
-    most_s = func.coalesce(job.c.deadline_s, hub.limits.run_s)
-    late = (
-        select(attempt.c.id, attempt.c.job_id, most_s)
-        .join(job, job.c.id == attempt.c.job_id)
-        .where(attempt.c.id.in_(_perhaps_late(hub.limits.run_s)), RUNNING)
-        .where(attempt.c.started_at + _seconds(most_s + away_s()) < func.now(), is_known())
-        .with_for_update(skip_locked=True, of=attempt)
-    )
     async with hub.database.begin() as connection:
-        for attempt_id, job_id, deadline_s in (await connection.execute(late)).all():
+        for attempt_id, job_id, deadline_s in await _LATE.all(connection, run_s=hub.limits.run_s):
             error = WorkerTimeout(
                 f"the attempt ran longer than the job's deadline of {deadline_s:g} s",
                 hint="allow more with --deadline (deadline_s), or ask for less: --max_profiler_iterations, --max_profiler_time",
@@ -48,21 +41,37 @@ async def sweep_deadlines(hub: Hub) -> None:
                 await fail_job(hub, connection, job_id, error)
 
 
-def _perhaps_late(run_s: float) -> CompoundSelect[Any]:
+def _late() -> Prepared:
+    """Attempts that run beyond their deadline, or ``run_s`` where they have none, with their jobs and deadlines; those that somebody has locked are left."""
+    run_s = bindparam("run_s", type_=Float)
+    most_s = func.coalesce(job.c.deadline_s, run_s).label("deadline_s")
+    late = (
+        select(attempt.c.id, attempt.c.job_id, most_s)
+        .join(job, job.c.id == attempt.c.job_id)
+        .where(attempt.c.id.in_(_perhaps_late(run_s)), RUNNING)
+        .where(attempt.c.started_at + _seconds(most_s.element + away_s()) < func.now(), is_known())
+    )
+    return Prepared(late.with_for_update(skip_locked=True, of=attempt))
+
+
+def _perhaps_late(run_s: ColumnElement[float]) -> CompoundSelect[Any]:
     """The ids of the attempts that may be late, each kind by an index of its own: 100,000 that run are not looked at every second.
 
     Those that began long enough ago for jobs without a deadline; those since which the clock was set back, which began at what
     is no time now; and all of jobs with a deadline.
     """
     long_ago = select(attempt.c.id).where(RUNNING, attempt.c.started_at < func.now() - _seconds(run_s))
-    set_back = select(attempt.c.id).where(RUNNING, attempt.c.away_s < literal_column("0"))
-    running = job.c.state.in_(bindparam("live", ["preparing", "running"], expanding=True, literal_execute=True))
+    set_back = select(attempt.c.id).where(RUNNING, attempt.c.away_s < 0)
     bounded = select(attempt.c.id).join(job, job.c.id == attempt.c.job_id)
+    running = job.c.state.in_(["preparing", "running"])
     return union(long_ago, set_back, bounded.where(RUNNING, job.c.deadline_s.is_not(None), running))
 
 
 def _seconds(count: float | ColumnElement[float]) -> ColumnElement[timedelta]:
     return func.make_interval(0, 0, 0, 0, 0, 0, count)
+
+
+_LATE = _late()
 
 
 async def _say(connection: AsyncConnection, attempt_id: uuid.UUID, why: str) -> None:

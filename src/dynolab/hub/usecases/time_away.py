@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Text, cast, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Float, Text, bindparam, cast, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, setting
 
 AWAY_S = 2.0
@@ -27,9 +28,7 @@ SWEPT, BACK = "leases_swept_at", "leases_count_from"
 
 async def swept_by_another(connection: AsyncConnection, own: set[float]) -> bool:
     """Whether another replica has swept leases just now, so that this one need not look through all that run. ``own``: as in :func:`note_time_away`."""
-    ago = _clock() - cast(setting.c.value, Float)
-    found = select(setting.c.value).where(setting.c.name == SWEPT, ago >= 0, ago < JUST_NOW_S)
-    last = await connection.scalar(found)
+    last = await _SWEPT_JUST_NOW.scalar(connection)
     return last is not None and float(last) not in own
 
 
@@ -40,21 +39,19 @@ async def note_time_away(connection: AsyncConnection, own: set[float]) -> float:
     """
     since = await _noted_time_away(connection)
     own.clear()
-    swept = await connection.scalar(select(setting.c.value).where(setting.c.name == SWEPT))
-    own.add(float(swept or 0))
+    own.add(float(await _KEPT.scalar(connection, name=SWEPT) or 0))
     return since
 
 
 async def _noted_time_away(connection: AsyncConnection) -> float:
-    last = await connection.scalar(select(setting.c.value).where(setting.c.name == SWEPT).with_for_update())
+    last = await _LOCKED.scalar(connection, name=SWEPT)
     at = await _note(connection, SWEPT)  # a statement later, hence after the others
     if last is not None and at < float(last):
         await _set_back(connection, float(last) - at)
         await _note(connection, BACK)
         return 0.0
     if last is not None and at - float(last) <= AWAY_S:
-        back = await connection.scalar(select(setting.c.value).where(setting.c.name == BACK))
-        return at - float(back or 0)
+        return at - float(await _KEPT.scalar(connection, name=BACK) or 0)
     await _note(connection, BACK)
     ran_s = _clock() - func.extract("epoch", attempt.c.started_at)
     gap_s = ran_s if last is None else at - float(last)  # an attempt may have begun meanwhile
@@ -102,6 +99,20 @@ def _clock() -> ColumnElement[Any]:
 
 async def _note(connection: AsyncConnection, name: str) -> float:
     """Note this moment under the name; the moment."""
-    noted = insert(setting).values(name=literal(name), value=cast(_clock(), Text))
+    return float(await _NOTING.scalar(connection, name=name))
+
+
+def _noting() -> Prepared:
+    noted = insert(setting).values(name=bindparam("name"), value=cast(_clock(), Text))
     noted = noted.on_conflict_do_update(index_elements=["name"], set_={"value": noted.excluded.value})
-    return float((await connection.execute(noted.returning(setting.c.value))).scalar_one())
+    return Prepared(noted.returning(setting.c.value))
+
+
+def _swept_just_now() -> Prepared:
+    ago = _clock() - cast(setting.c.value, Float)
+    return Prepared(select(setting.c.value).where(setting.c.name == SWEPT, ago >= 0, ago < JUST_NOW_S))
+
+
+_NAMED = select(setting.c.value).where(setting.c.name == bindparam("name"))
+_KEPT, _LOCKED, _NOTING = Prepared(_NAMED), Prepared(_NAMED.with_for_update()), _noting()
+_SWEPT_JUST_NOW = _swept_just_now()
