@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,15 +131,8 @@ def test_names_are_read_as_they_were_given(named: Named, visit: Visit) -> None:
 
 
 def test_a_file_and_an_account_are_named_as_they_are(seeded: Seeded, visit: Visit, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dynolab.cli.main", "hub", "account", "--data", str(seeded.hub.data)]
-    added = subprocess.run(
-        [*command, "add", "markup@example.org", "--name", MARKUP],
-        env=seeded.hub.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    page = visit("/account/", token=added.stdout.strip(), viewport={"width": 390, "height": 844})
+    token = seeded.account("markup@example.org", "--name", MARKUP)
+    page = visit("/account/", token=token, viewport={"width": 390, "height": 844})
     assert page.evaluate(TAKEN_OVER) == []
     assert page.evaluate(WIDE) is False
     assert page.get_by_role("definition").filter(has_text=MARKUP).is_visible()
