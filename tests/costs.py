@@ -3,6 +3,7 @@
     PYTEST_ADDOPTS="-p tests.costs" script/test
 
 Lines are added to ``out/test-costs.txt`` as modules end, by every process of the run: ``sort -rn`` has the dearest first.
+Chromium counts where the folder with its tests ends, and without the processes that draw pages, which it does not wait for.
 """
 
 from __future__ import annotations

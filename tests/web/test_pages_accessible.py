@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,10 @@ SERIOUS = """options => axe.run(document, options).then(found => found.violation
   .filter(one => ["serious", "critical"].includes(one.impact))
   .map(one => `${location.pathname}: ${one.id}: ${one.nodes[0].html.slice(0, 160)}`))"""
 
+ALIKE = """() => {
+  for (const one of document.querySelectorAll("main > section > article:nth-of-type(n+7)")) one.remove();
+}"""
+"""Takes away what one template made hundreds of times of the API's description, and axe needs seconds for: six of each section stay."""
 OVERFLOWS = """() => document.documentElement.scrollWidth > innerWidth + 1
   ? [`${location.pathname}: wider than a phone`] : []"""
 
@@ -108,18 +113,20 @@ def test_nothing_serious_is_found_and_every_page_fits_a_phone(
     places: dict[str, str], visit: Callable[..., Any]
 ) -> None:
     """All rules on each page, wide and on a phone; in the dark, those that look at colours."""
-    page = visit("/jobs/", locale="en-GB")
+    page = visit("/jobs/", locale="en-GB", color_scheme="light")
     found = []
     for path in places.values():
-        page.set_viewport_size(WIDE)
-        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(PHONE)
         page.goto(path)
+        found += page.evaluate(OVERFLOWS)
+        page.evaluate(ALIKE)
         page.evaluate(AXE)
         found += page.evaluate(SERIOUS, ASKED)
-        page.set_viewport_size(PHONE)
-        found += page.evaluate(SERIOUS, ASKED) + page.evaluate(OVERFLOWS)
         page.emulate_media(color_scheme="dark")
         found += page.evaluate(SERIOUS, ASKED | COLOURS)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(WIDE)
+        found += page.evaluate(SERIOUS, ASKED)
     assert found == []
 
 
@@ -144,6 +151,55 @@ def test_what_would_be_wrong_is_found(visit: Callable[..., Any]) -> None:
         "label",
         "wider than a phone",
     ]
+
+
+WALKED = (
+    *("jobs", "done", "layers", "queued", "deleting", "submit", "compare", "trends", "model", "datasets"),
+    *("devices", "board", "adding", "account", "organisation", "sign-in"),
+)
+"""The main pages; that of a graph has a test of its own, beside the others of the graph."""
+STOPS = """() => [...document.querySelectorAll("*")].flatMap((one, number) =>
+  one.matches("a[href], button, input:not([type=radio]), select, textarea, summary, [tabindex]") && one.tabIndex >= 0 && !one.disabled
+    && one.type !== "hidden" && one.checkVisibility({ visibilityProperty: true }) ? [[number, one.outerHTML.slice(0, 120)]] : [])"""
+"""What the key is to come to, by its number among all elements; of radio buttons, it comes to one."""
+STANDS = """() => {
+  const one = document.activeElement, style = getComputedStyle(one), faults = [];
+  if (one === document.body) return null;
+  const { x, y, width, height, top, bottom, left, right } = one.getBoundingClientRect();
+  const inside = (value, most) => Math.min(Math.max(value, 0), most - 1);
+  const at = document.elementFromPoint(inside(x + width / 2, innerWidth), inside(y + height / 2, innerHeight));
+  if (style.outlineStyle === "none" || !parseFloat(style.outlineWidth)) faults.push("has no ring");
+  if (!width || !height) faults.push("has no size");
+  else if (bottom <= 0 || top >= innerHeight || right <= 0 || left >= innerWidth) faults.push("is out of sight");
+  else if (at && !one.contains(at) && !at.contains(one)) faults.push(`is under ${at.outerHTML.slice(0, 80)}`);
+  return { number: [...document.querySelectorAll("*")].indexOf(one), faults, what: one.outerHTML.slice(0, 120) };
+}"""
+"""What has the focus, and what is wrong with that; null: nothing, after the page's end."""
+
+
+def test_every_control_is_come_to_by_the_tab_key_in_its_order_and_seen(
+    places: dict[str, str], visit: Callable[..., Any]
+) -> None:
+    page = visit("/jobs/", locale="en-GB")
+    wrong = []
+    for name in WALKED:
+        page.goto(places[name])
+        stops = dict(page.evaluate(STOPS))
+        come: list[int | None] = []
+        while len(come) < len(stops) + 60:
+            page.keyboard.press("Tab")
+            found = page.evaluate(STANDS)
+            if found and found["number"] in come:
+                break  # once round
+            come.append(found and found["number"])
+            wrong += [f"{name}: {fault}: {found['what']}" for fault in (found["faults"] if found else ())]
+        wrong += [f"{name}: never come to: {what}" for number, what in stops.items() if number not in come]
+        wrong += [
+            f"{name}: comes after what stands below it: {stops.get(then, then)}"
+            for one, then in itertools.pairwise(come)
+            if one is not None and then is not None and then < one
+        ]
+    assert wrong == []
 
 
 def test_a_job_can_be_opened_and_renamed_by_keyboard(seeded: Any, visit: Callable[..., Any]) -> None:

@@ -159,7 +159,7 @@ def test_an_agent_token_opens_the_agents_door_until_it_is_revoked(seeded: Any, v
 def test_a_device_is_added_by_a_line_and_the_page_tells_when_it_has_joined(seeded: Any, visit: Visit) -> None:
     page = visit("/devices/", permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("link", name="Add a device").click()
-    assert page.get_by_text("is reachable from this machine only").is_visible()
+    page.get_by_text("is reachable from this machine only").wait_for()
     page.get_by_label("Name of the device").fill("Pi <5>")
     page.get_by_role("button", name="Create the line").click()
     page.get_by_role("heading", name="Waiting for the machine").wait_for()

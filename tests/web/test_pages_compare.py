@@ -188,7 +188,7 @@ def test_another_precision_is_told_first_and_a_disturbed_layer_pass_blames_nobod
     page = visit(f"/compare?job={ids[0]}&job={ids[1]}")
     assert page.get_by_role("alert").first.inner_text().startswith("Not like for like")
     page.get_by_role("navigation", name="Parts of the result").get_by_role("link", name="Layers").click()
-    assert page.get_by_text("The layer pass of B was disturbed").is_visible()
+    page.get_by_text("The layer pass of B was disturbed").wait_for()
     assert page.locator("table.sides td small").count() == 0
     assert visit(f"/compare?job={ids[0]}&job={ids[0]}").get_by_text("Not like for like").count() == 0
 

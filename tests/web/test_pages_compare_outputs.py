@@ -97,10 +97,10 @@ def test_the_same_is_said_to_be(visit: Visit, jobs: Jobs) -> None:
 def test_a_job_s_page_leads_to_the_others_on_its_data(visit: Visit, jobs: Jobs) -> None:
     page = visit(f"/jobs/{jobs.float32}/")
     page.get_by_role("link", name="Compare outputs").click()
-    assert page.get_by_role("heading", name="Inference jobs on twenty pictures").is_visible()
+    page.get_by_role("heading", name="Inference jobs on twenty pictures").wait_for()
     assert page.get_by_role("link", name="net float32").count() == 0, "it is not compared with itself"
     page.get_by_role("link", name="Compare outputs with net again").click()
-    assert page.get_by_role("heading", name="Outputs of two jobs").is_visible()
+    page.get_by_role("heading", name="Outputs of two jobs").wait_for()
 
 
 def test_two_of_the_list_are_compared(seeded: Any, visit: Visit, jobs: Jobs) -> None:

@@ -150,6 +150,7 @@ def test_no_target_is_one_problem_and_not_two(seeded: Any, visit: Visit) -> None
     page.locator("#target").select_option("")
     page.get_by_role("checkbox", name=DEVICE).first.check()
     page.get_by_role("button", name="Submit").click()
+    page.locator("#problems").wait_for()
     assert [words(one) for one in page.locator("#problems li").all()] == [
         "no target is chosen (choose what the model is compiled for)"
     ]

@@ -326,6 +326,15 @@ def test_the_graph_does_not_take_the_focus_from_a_search(ocr: str, visit: Visit)
     says(page, "2 of 9 layers")
 
 
+def test_the_tab_key_goes_into_the_graph_and_out_again(ocr: str, visit: Visit) -> None:
+    page, been = drawn(visit(ocr)), []
+    while len(been) < 60 and ("IFRAME" not in been or been[-1] == "IFRAME"):
+        page.keyboard.press("Tab")
+        been.append(page.evaluate("document.activeElement.tagName"))
+    assert "IFRAME" in been
+    assert been[-1] != "IFRAME"
+
+
 def test_the_viewer_gives_out_its_own_files_and_no_others(seeded: Any) -> None:
     assert seeded.http.get(f"{seeded.url}/graph/viewer/view.js").status_code == 200
     for name in ("server.py", "..%2Fnetron%2F__init__.py", "nothing.js"):

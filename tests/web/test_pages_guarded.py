@@ -72,21 +72,23 @@ def ids(seeded: Seeded) -> dict[str, str]:
     return {**found, "device": "bench-1", "queued": queued, "pool": pool}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def owner(seeded: Seeded) -> Iterator[httpx.Client]:
     with signed_in(seeded, seeded.hub.token) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def strangers_token(seeded: Seeded) -> str:
-    return seeded.account("stranger@example.org")
-
-
-@pytest.fixture
-def stranger(seeded: Seeded, strangers_token: str) -> Iterator[httpx.Client]:
-    with signed_in(seeded, strangers_token) as found:
+def stranger(seeded: Seeded) -> Iterator[httpx.Client]:
+    with signed_in(seeded, seeded.account("stranger@example.org")) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def over(seeded: Seeded) -> str:
+    """The cookie of a session that has ended."""
+    with signed_in(seeded, seeded.hub.token) as found:
+        return found.cookies["dynolab_session"]
 
 
 @contextmanager
@@ -95,7 +97,7 @@ def signed_in(seeded: Seeded, token: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=seeded.url, timeout=30) as found:
         assert found.post("/sign-in", data={"token": token}, headers=HERE).status_code == 303
         yield found
-        found.post("/sign-out", headers=HERE)  # an account's oldest session ends when it has a hundred others
+        found.post("/sign-out", headers=HERE)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,20 @@ def everything(api: httpx.Client) -> dict[str, Any]:
     return {**found, "boards": boards, "tokens": [{**one, "used_at": None} for one in found["tokens"]]}
 
 
+@pytest.fixture(scope="module")
+def seen(api: httpx.Client, ids: dict[str, str]) -> list[dict[str, Any]]:
+    """What the first user had when it was last looked at, which is one thing."""
+    return [everything(api)]
+
+
+@pytest.fixture
+def unchanged(api: httpx.Client, seen: list[dict[str, Any]]) -> Iterator[None]:
+    """At the end of the test the first user has what it had before."""
+    yield
+    before, seen[0] = seen[0], everything(api)
+    assert seen[0] == before
+
+
 def form(ids: dict[str, str]) -> dict[str, str]:
     """Every field that any form has, each with something that could be done."""
     names = {"name": "taken", "email": "thief@example.org", "label": "taken", "kind": "user", "remove": "yes"}
@@ -131,38 +147,30 @@ def test_there_are_routes_to_walk() -> None:
 
 
 @pytest.mark.parametrize("way", FORMS, ids=lambda way: way.path)
-def test_no_form_of_another_site_is_heeded(
-    way: Way, api: httpx.Client, owner: httpx.Client, ids: dict[str, str]
-) -> None:
-    before = everything(api)
+def test_no_form_of_another_site_is_heeded(way: Way, unchanged: None, owner: httpx.Client, ids: dict[str, str]) -> None:
     for headers in ELSEWHERE:
         answer = owner.post(way.filled(ids), data=form(ids), headers=headers)
         assert answer.status_code == 403, (headers, answer.status_code)
         assert "set-cookie" not in answer.headers, headers
-    assert everything(api) == before
     assert owner.get("/account/").status_code == 200
 
 
 @pytest.mark.parametrize("way", [way for way in FORMS if way.path not in FOR_ANYBODY], ids=lambda way: way.path)
 def test_no_form_is_heeded_without_a_session(
-    way: Way, seeded: Seeded, api: httpx.Client, owner: httpx.Client, ids: dict[str, str]
+    way: Way, seeded: Seeded, unchanged: None, over: str, ids: dict[str, str]
 ) -> None:
-    before, over = everything(api), owner.cookies["dynolab_session"]
-    owner.post("/sign-out", headers=HERE)
     for session in (None, "", "forged", "forged.by.hand", "é" * 3, over):
         cookies = {} if session is None else {"Cookie": f"dynolab_session={session}".encode()}
         with httpx.Client(base_url=seeded.url, timeout=30) as browser:
             answer = browser.post(way.filled(ids), data=form(ids), headers={**HERE, **cookies})
         assert answer.status_code == 303, (session, answer.status_code)
         assert answer.headers["location"].startswith("/sign-in"), session
-    assert everything(api) == before
 
 
 @pytest.mark.parametrize("way", [way for way in ways("POST") if way.about], ids=lambda way: way.path)
 def test_no_form_changes_what_is_anothers(
-    way: Way, api: httpx.Client, stranger: httpx.Client, ids: dict[str, str]
+    way: Way, unchanged: None, api: httpx.Client, stranger: httpx.Client, ids: dict[str, str]
 ) -> None:
-    before = everything(api)
     fields = {name: value for name, value in form(ids).items() if name != "next"}
     body = {"json": {"upload": "u1", "etags": []}} if way.path.endswith("/complete") else {"data": fields}
     for target in {ids[str(way.about)], ids["queued"] if way.about == "job" else ids[str(way.about)]}:
@@ -170,7 +178,6 @@ def test_no_form_changes_what_is_anothers(
         # An administrator's devices are seen by all.
         assert answer.status_code in ((403, 404) if way.about in ("pool", "device") else (404,)), answer.status_code
         assert SECRET not in answer.text
-    assert everything(api) == before
     assert ids["session"] in [one["id"] for one in api.get("sessions").json()["sessions"]]
 
 
@@ -178,27 +185,23 @@ def test_no_form_changes_what_is_anothers(
     "way", [way for way in ways("POST") if way.path.startswith("/jobs/")], ids=lambda way: way.path
 )
 def test_a_list_tells_that_anothers_jobs_are_not_there(
-    way: Way, api: httpx.Client, stranger: httpx.Client, ids: dict[str, str]
+    way: Way, unchanged: None, stranger: httpx.Client, ids: dict[str, str]
 ) -> None:
     """Back at the list that a form names, also with several jobs at once."""
-    before = everything(api)
     answer = stranger.post(way.filled(ids), data=form(ids), headers=HERE, follow_redirects=True)
     assert f"there is no job '{ids['job']}'" in html.unescape(answer.text)
     assert SECRET not in answer.text
-    assert everything(api) == before
 
 
 def test_nothing_is_submitted_with_what_is_anothers(
-    seeded: Seeded, api: httpx.Client, stranger: httpx.Client, ids: dict[str, str]
+    seeded: Seeded, unchanged: None, stranger: httpx.Client, ids: dict[str, str]
 ) -> None:
     device = "name=Bench+Phone&os=14&attribute=framework%3Aonnx&attribute=vendor%3Abench"
     fields = {"model": ids["model"], "kind": "profile", "device": device, "waits_for": ids["job"]}
     sent = {name: (None, value) for name, value in fields.items()}
-    before = everything(api)
     answer = stranger.post("/submit", files=sent, headers=HERE)
     assert answer.status_code in (404, 422)
     assert SECRET not in answer.text
-    assert everything(api) == before
     jobs = httpx.get(f"{seeded.url}/jobs/", cookies=stranger.cookies, timeout=30).text
     assert "There are no jobs yet." in jobs
 

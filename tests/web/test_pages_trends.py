@@ -140,7 +140,7 @@ def test_without_a_name_there_is_a_choice(jobs: list[str], visit: Visit) -> None
     page = visit("/trends", java_script_enabled=False)
     row = page.get_by_role("row").filter(has_text="ci-net")
     row.get_by_role("link", name="this model on this device").click()
-    assert page.get_by_text("2 changes were found").is_visible()
+    page.get_by_text("2 changes were found").wait_for()
     page.goto("/trends?model=nothing+like+it")
     assert page.get_by_text("No finished job measured that.").is_visible()
 

@@ -163,7 +163,7 @@ def test_a_fallback_is_marked(opened: Open) -> None:
 def test_a_figure_leads_to_its_definition(opened: Open) -> None:
     page = opened(sample_profile())
     page.get_by_role("link", name="Process total peak").first.click()
-    assert page.url.endswith("#def-process_total")
+    page.wait_for_url("**#def-process_total")
     assert "whether an app would be killed" in page.locator(":target").inner_text()
 
 

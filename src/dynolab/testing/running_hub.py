@@ -58,6 +58,16 @@ class RunningHub:
             file.flush()
             door.store(attempt, what, Path(file.name))
 
+    def command(self, *words: str) -> str:
+        """What a command of ``dynolab hub`` says that is given beside the running hub. Raises RuntimeError with that if it fails."""
+        process = _started(["hub", "--data", str(self.data), *words], self.environment)
+        assert process.stdout is not None
+        with process.stdout as output:
+            said = output.read()
+        if process.wait(END_WITHIN_S) != 0:
+            raise RuntimeError(said)
+        return said.strip()
+
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end, and tell the exit code."""
         if self.process.poll() is None:
@@ -75,15 +85,7 @@ def running_hub(
     postgres_template.give(data, whole)
     if "--no-agent" not in arguments and whole.get("DYNOLAB_STATE"):
         known_runtimes.give(Path(whole["DYNOLAB_STATE"]))
-    process = fork_server.fork(words, whole) or subprocess.Popen(
-        [sys.executable, "-m", "dynolab.cli.main", *words],
-        env=whole,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = _started(words, whole)
     hub = RunningHub(process, data, whole)
     ready = threading.Event()
     reading = threading.Thread(target=_read, args=(hub, ready), daemon=True)
@@ -106,6 +108,19 @@ def running_hub(
         reading.join(5)
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _started(words: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str] | Forked:
+    """A process that runs ``dynolab`` with these words; what it says can be read."""
+    return fork_server.fork(words, environment) or subprocess.Popen(
+        [sys.executable, "-m", "dynolab.cli.main", *words],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _read(hub: RunningHub, ready: threading.Event) -> None:
