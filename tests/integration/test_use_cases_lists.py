@@ -110,6 +110,34 @@ def test_pages_of_jobs_follow_each_other_both_ways_and_filters_narrow_them(run: 
     run(drill)
 
 
+def test_jobs_of_several_states_come_in_one_order_on_every_page(run: Run) -> None:
+    async def drill(bench: Bench) -> None:
+        hub, user, made = bench.hub, bench.user, await bench.model()
+        ids = [await bench.submit(made, name=f"job {number}") for number in range(8)]
+        states = ("failed", "cancelled", "queued", "failed", "done", "cancelled", "running", "failed")
+        for one, state in zip(ids, states, strict=True):
+            await bench.run(update(job).where(job.c.id == one).values(state=state))
+        newest, told = list(reversed(ids)), dict(zip(ids, states, strict=True))
+        for asked in (
+            ("failed", "cancelled"),
+            ("failed", "done", "queued"),
+            ("failed", "cancelled", "running", "done"),
+        ):
+            wanted, expected = JobFilter(states=asked), [one for one in newest if told[one] in asked]
+            found, count = await find_jobs(hub, user, wanted, limit=10)
+            assert ([row.id for row in found], count) == (expected, len(expected)), asked
+            found, _ = await find_jobs(hub, user, wanted, limit=2, offset=2)
+            assert [row.id for row in found] == expected[2:4]
+            cursor = decode_cursor(encode_cursor(found[0]))
+            assert [row.id for row in await page_jobs(hub, user, wanted, limit=2, cursor=cursor)] == expected[3:5]
+            back = decode_cursor(encode_cursor(found[0]), newer=True)
+            assert [row.id for row in await page_jobs(hub, user, wanted, limit=2, cursor=back)] == expected[:2]
+            found, _ = await find_jobs(hub, user, JobFilter(states=asked, text="job 0"), limit=10)
+            assert [row.id for row in found] == [ids[0]]
+
+    run(drill)
+
+
 def test_jobs_of_one_instant_come_in_one_order_on_every_page(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         hub, user, made = bench.hub, bench.user, await bench.model()

@@ -153,6 +153,8 @@ def _summaries() -> Select[Any]:
     return select(*columns).join(account_table, account_table.c.id == job.c.account_id)
 
 
+ARMS_MOST = 3
+"""States whose jobs are read each for itself: those of several are in no index in order."""
 FIGURES = ("estimated_inference_time_ns", "inference_memory_peak_bytes")
 """Of a job's summary, in a line of a long list."""
 
@@ -274,10 +276,12 @@ def page_ids(
     """The ids of the page's rows, in a statement that is given :attr:`JobFilter.told`."""
     conditions = [condition for name in _CONDITIONS if name in shape.named for condition in _CONDITIONS[name]]
     # Written out, or a plan for any state would not dare to use the index of those that are not done.
-    conditions += [job.c.state.in_(shape.states)] if shape.states else []
+    apart = 1 < len(shape.states) <= ARMS_MOST
+    arms = [job.c.state == one for one in shape.states] if apart else []
+    conditions += [job.c.state.in_(shape.states)] if shape.states and not apart else []
     conditions += [job.c.kind.in_(shape.kinds)] if shape.kinds else []  # likewise: of those that are no profile jobs
     page = {"has_offset": has_offset, "in_order": in_order}
-    return newest_ids(job, who, conditions, shape.sought, limit=limit, cursor=cursor, **page)
+    return newest_ids(job, who, conditions, shape.sought, limit=limit, cursor=cursor, arms=arms, **page)
 
 
 def _conditions() -> dict[str, list[ColumnElement[bool]]]:

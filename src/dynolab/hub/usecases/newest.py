@@ -122,6 +122,7 @@ def newest_ids(
     has_offset: bool = False,
     cursor: Cursor | None = None,
     in_order: bool = True,
+    arms: Sequence[ColumnElement[bool]] = (),
 ) -> Subquery:
     """The ids of a page: of the rows that the account may see, its own, those of its projects and those shared with it, the newest beyond a cursor.
 
@@ -130,21 +131,26 @@ def newest_ids(
     each part, and where those have too few, in all that the index finds; one that no index knows, in the first
     :data:`LOOKED_THROUGH`. The words are given with each call: :attr:`Search.told`, :func:`told_of`, and the asker's own. Not
     ``in_order``: some ids of as many rows, for who counts them; where one part has enough, the next ones are not looked at.
+
+    ``arms``: conditions of which no row meets two, and a row has to meet one. An index has the rows of each in order, and not those of all:
+    each makes parts of its own.
     """
+    each = [[*conditions, one] for one in arms] or [conditions]
+    any_arm = [*conditions, or_(*arms)] if arms else conditions
     most: Most = OFFSET + limit if has_offset else limit
     apart = sought.in_one_project or who.project_id is not None
-    rows = [_inside(table, who, conditions, sought, cursor, most=most, of_others=not apart)]
+    rows = [_inside(table, who, one, sought, cursor, most=most, of_others=not apart) for one in each]
     if not apart:
-        rows.append(_own(table, who, conditions, sought, cursor))
+        rows += [_own(table, who, one, sought, cursor) for one in each]
     firsts = [_part(one.limit(_window(sought) if sought.columns else most), sought) for one in rows]
     ends = [_end(one, _window(sought), cursor) for one in firsts]
     if not apart:
-        shared, looked_at = _shared(table, who, conditions, sought, cursor)
+        shared, looked_at = _shared(table, who, any_arm, sought, cursor)
         firsts.append(_part(shared.limit(OF_SHARED if sought.columns else most), sought))
         ends.append(_end(looked_at, OF_SHARED_FIRST, cursor))
     both = union_all(*(select(one.c.at, one.c.id).where(_has(one, sought)) for one in firsts)).subquery()
     if sought.index is not None:
-        both = _or_by_index(both, ends, _by_index(table, who, conditions, sought, cursor), most, cursor)
+        both = _or_by_index(both, ends, _by_index(table, who, any_arm, sought, cursor), most, cursor)
     page = select(both.c.id).limit(limit)
     if in_order:
         page = page.order_by(*keyset_order(both.c.at, both.c.id, cursor))
