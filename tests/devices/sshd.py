@@ -257,7 +257,7 @@ def _made_wheels(place: Path) -> Path:
     place.mkdir(exist_ok=True)
     with (place / "made").open("a+") as made:
         fcntl.flock(made, fcntl.LOCK_EX)
-        if not made.tell():
+        if not os.fstat(made.fileno()).st_size:
             with (
                 sshd(is_new=True) as first,
                 first.as_home(),

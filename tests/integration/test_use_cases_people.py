@@ -360,6 +360,7 @@ def test_a_database_that_cannot_be_reached_is_waited_for_and_any_other_trouble_i
 
     async def drill(bench: Bench) -> None:
         async def asked() -> int:
+            await bench.hub.database.close()  # those that are open
             async with bench.hub.database.single() as connection:
                 return int(await connection.scalar(select(func.count()).select_from(account)))
 

@@ -23,6 +23,8 @@ RUNNING = """\
 Restart=always
 RestartSec=10
 RestartPreventExitStatus=2
+# Told to end as it starts, it ends with 143.
+SuccessExitStatus=143
 # A model that takes all memory is killed, and the agent tells that; it must not be ended with it.
 OOMPolicy=continue
 KillMode=mixed

@@ -10,14 +10,19 @@ from dynolab.connections.base import Tell
 from dynolab.errors import DeviceLost
 
 _LOCK = """\
-exec 9> "$1/turn"
+exec 9< "$1"
 if command -v flock > /dev/null 2>&1; then
     until flock -n 9; do echo waits; sleep 1; done
 fi
 echo mine
-(exec 9>&-; while sleep 5; do echo "~beat" || exit; done) &
+(
+    exec 9<&-
+    trap 'kill $!; exit' TERM
+    while :; do sleep 5 & wait $!; echo "~beat" || exit; done
+) &
 cat > /dev/null
 kill $!
+wait
 """
 """Holds a lock until its input ends: with the line, when that breaks. It speaks, so that a line that is broken is found out.
 A device without flock(1) of util-linux, BusyBox or toybox has no lock."""

@@ -38,6 +38,7 @@ def test_systemd_takes_the_unit(system: bool, options: tuple[str, ...], tmp_path
     found = settings(text)
     assert {line for line in text.splitlines() if line.startswith("[")} == {"[Unit]", "[Service]", "[Install]"}
     assert found["RestartPreventExitStatus"] == ["2"]
+    assert found["SuccessExitStatus"] == ["143"], "told to end as it starts"
     assert not set(found) & set(BREAKS)
     if shutil.which("systemd-analyze") is None:
         pytest.skip("what is written in the unit holds; systemd-analyze is not installed: apt-get install systemd")
