@@ -12,9 +12,9 @@ from dynolab.errors import DeviceLost
 _LOCK = """\
 exec 9< "$1"
 if command -v flock > /dev/null 2>&1; then
-    until flock -n 9; do echo waits; sleep 1; done
+    until flock -n 9; do printf '\\n~waits\\n'; sleep 1; done
 fi
-echo mine
+printf '\\n~mine\\n'
 (
     exec 9<&-
     trap 'kill $!; exit' TERM
@@ -24,7 +24,8 @@ cat > /dev/null
 kill $!
 wait
 """
-"""Holds a lock until its input ends: with the line, when that breaks. It speaks, so that a line that is broken is found out.
+"""Holds a lock until its input ends: with the line, when that breaks. It speaks, so that a line that is broken is found out; what it says
+stands on lines of its own, whatever a shell's start-up files said before.
 A device without flock(1) of util-linux, BusyBox or toybox has no lock."""
 
 
@@ -34,10 +35,10 @@ def turn(remote: Remote, tell: Tell) -> Iterator[None]:
     stream = remote.start(["sh", "-c", _LOCK, "sh", remote.root])
     try:
         told = False
-        while (line := stream.receive()) != "mine":
+        while (line := stream.receive()) != "~mine":
             if line is None:
                 raise DeviceLost(f"{remote.address} closed the line")
-            if line == "waits" and not told:
+            if line == "~waits" and not told:
                 told = True
                 tell(f"waits for another command that brings something to {remote.address}")
         yield
