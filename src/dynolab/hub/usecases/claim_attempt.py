@@ -232,7 +232,8 @@ async def claim_attempt(hub: Hub, agent: Account, request: ClaimRequest) -> Clai
         # Before each look, so that no notice is missed; who cannot take a job of the pool is not told of any.
         async with hub.wakeups.waiter([own] if held else board.queues, takes=True) as woken:
             claim, still_held = None, held
-            if not _is_empty(hub, request.device.id, board):
+            # Who does not wait is not told of what is noticed in a moment.
+            if not request.wait_s or not _is_empty(hub, request.device.id, board):
                 try:
                     claim, still_held = await _look(hub, agent, request.device.id, board)
                 except _Displaced:
