@@ -197,5 +197,5 @@ def _ids(
     every += [contains_given(table.c.name, "wanted_name")] if "name" in named else []
     if "label" in named:
         every += [table.c.project_id == bindparam("wanted_label"), table.c.in_project.is_(None)]
-    page = {"has_offset": has_offset, "in_order": in_order}
+    page: dict[str, Any] = {"has_offset": has_offset, "in_order": in_order}
     return newest_ids(table, who, every, sought, limit=limit, cursor=cursor, **page)

@@ -135,7 +135,7 @@ def newest_ids(
     ``arms``: conditions of which no row meets two, and a row has to meet one. An index has the rows of each in order, and not those of all:
     each makes parts of its own.
     """
-    each = [[*conditions, one] for one in arms] or [conditions]
+    each: list[Sequence[ColumnElement[bool]]] = [[*conditions, one] for one in arms] or [conditions]
     any_arm = [*conditions, or_(*arms)] if arms else conditions
     most: Most = OFFSET + limit if has_offset else limit
     apart = sought.in_one_project or who.project_id is not None
