@@ -32,7 +32,7 @@ class LeftSession:
 
     def end(self, remote: Remote, tell: Tell) -> None:
         """Have its keeper end it. A device that is not reached is asked the next time, or its lease was over before."""
-        tell(f"what a command that was killed here left on {remote.address} is ended")
+        tell(f"what an earlier command left on {remote.address} is ended")
         with suppress(DeviceError):
             stream = remote.start(self.attaching)
             try:

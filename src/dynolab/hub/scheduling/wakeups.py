@@ -173,7 +173,8 @@ class Wakeups:
             self.wake_all()  # what was notified while nobody listened
             while not ended.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), ALIVE_EVERY_S)
+                    async with asyncio.timeout(ALIVE_EVERY_S):  # wait_for of Python 3.11 may lose a cancellation
+                        await ended.wait()
                     break
                 await connection.execute("SELECT 1", timeout=ALIVE_WITHIN_S)
         finally:
