@@ -6,6 +6,7 @@ It ends with the tests that it serves, however they end, and what it forked ends
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import gc
 import json
 import os
@@ -197,6 +198,7 @@ def _become(output: int) -> None:
     for one in (1, 2):
         os.dup2(output, one)
     os.close(output)
+    faulthandler.enable()  # a crash tells where it happened, even one at the very end
 
 
 def _main() -> NoReturn:

@@ -59,13 +59,13 @@ class RunningHub:
             door.store(attempt, what, Path(file.name))
 
     def command(self, *words: str) -> str:
-        """What a command of ``dynolab hub`` says that is given beside the running hub. Raises RuntimeError with that if it fails."""
+        """What a command of ``dynolab hub`` says that is given beside the running hub. Raises RuntimeError with that and its exit code if it fails."""
         process = _started(["hub", "--data", str(self.data), *words], self.environment)
         assert process.stdout is not None
         with process.stdout as output:
             said = output.read()
-        if process.wait(END_WITHIN_S) != 0:
-            raise RuntimeError(said)
+        if (code := process.wait(END_WITHIN_S)) != 0:
+            raise RuntimeError(f"dynolab hub {' '.join(words)} ended with {code}, after it said: {said}")
         return said.strip()
 
     def end(self, number: int = signal.SIGINT) -> int:

@@ -24,6 +24,7 @@ from dynolab.measure.protocol import PROTOCOL_VERSION, InputWishes, Measure, Run
 from dynolab.measure.turns import TURN_MOST
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.direct_device import direct_device
+from dynolab.testing.waiting import until
 
 ONNX = Path(__file__).parents[3] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 
@@ -57,6 +58,14 @@ def cpu_ns(pid: int) -> int:
     return total
 
 
+def stands_still(pid: int) -> bool:
+    """Whether all its threads are stopped."""
+    states = [
+        task.joinpath("stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return set(states) == {"T"}
+
+
 def test_a_turn_is_as_long_as_it_is_asked_to_be(tmp_path: Path) -> None:
     with null(tmp_path, '{"busy_ns": 100000}') as taker:
         taker.await_ready()
@@ -74,9 +83,11 @@ def test_spinning_threads_stand_still_when_it_is_not_their_turn(tmp_path: Path) 
     with taker_of(tmp_path, ONNX, "onnxruntime", ModelFormat.ONNX, options) as taker:
         taker.await_ready()
         taker.take("a", 20)
-        before = cpu_ns(taker.worker.pid)
+        pid = taker.worker.pid
+        until(lambda: stands_still(pid), "all threads to stop", every_s=0.001)  # each does so when it gets a CPU
+        before = cpu_ns(pid)
         time.sleep(0.3)  # for as long as a spinning thread would show
-        assert cpu_ns(taker.worker.pid) - before < 5_000_000
+        assert cpu_ns(pid) == before
         taker.take("a", 20)
         assert cpu_ns(taker.worker.pid) > before
         taker.finish()
