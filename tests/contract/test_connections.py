@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from dynolab import plugins
-from dynolab.connections.base import PACKAGE, Connection, connect, kind_named, this_machine
+from dynolab.connections.base import EXECUTOR, PACKAGE, Connection, connect, kind_named, this_machine
 from dynolab.testing.connection_contract import ConnectionContract, Processes, command_lines
 
 from ..devices.fixtures import present
@@ -61,6 +64,17 @@ class TestLocal(ConnectionContract):
     @pytest.fixture
     def connection(self) -> Connection:
         return this_machine()
+
+    def test_number_of_an_executor_that_ended_is_its_own_until_the_session_is_over(
+        self, connection: Connection, processes: Processes
+    ) -> None:
+        """What is killed at the end by that number is nobody else's."""
+        with connection.session(["null"], print) as session:
+            (pid,) = processes(f"{EXECUTOR} {session.workspace}")
+            os.kill(pid, signal.SIGKILL)
+            assert session.ended()[0] == -signal.SIGKILL
+            assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        assert not Path(f"/proc/{pid}").exists()
 
 
 class TestSsh(ConnectionContract):

@@ -25,6 +25,7 @@ from dynolab.errors import TooLarge, TransferFailed
 from dynolab.spec import untrusted
 
 STOP_PATIENCE_S = 5.0
+PAUSE_S = 0.005
 LOG_KEPT = 20_000
 LOCK = "lock"
 OWN_NAME = re.compile(r"[a-z0-9]+-[a-z0-9_]{8}")
@@ -74,7 +75,7 @@ class LocalSession(Session):
         return bool(poller.poll(max(0.0, within_s) * 1000))
 
     def ended(self) -> tuple[int, str]:
-        code = self._process.wait()
+        code = _code(os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT))
         self._errors.seek(0)
         return code, self._errors.read()[-LOG_KEPT:]
 
@@ -152,12 +153,19 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfileobj(opened, out, 1 << 20)
 
 
+def _code(ended: os.waitid_result | None) -> int:
+    """The exit code of a process that has ended, below 0 for a signal."""
+    assert ended is not None  # who does not wait gets None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask, wait, then kill; a process that ended already is only reaped."""
-    if process.poll() is None:
+    """Ask, wait, then kill what is left of its group. It is reaped last: from then on its number may be another group's."""
+    looks, until = os.WEXITED | os.WNOWAIT | os.WNOHANG, time.monotonic() + STOP_PATIENCE_S
+    if os.waitid(os.P_PID, process.pid, looks) is None:
         process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_PATIENCE_S)
+        while os.waitid(os.P_PID, process.pid, looks) is None and time.monotonic() < until:
+            time.sleep(PAUSE_S)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
