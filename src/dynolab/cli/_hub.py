@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ COLOURS = {
     "queued": "",
 }
 """A job's state, at a glance."""
+WIDEST = 10_000
+"""Characters of a line that no terminal shows."""
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -84,19 +87,25 @@ def client_in(project: str | None, *, makes: bool = True) -> Iterator[Client]:
 
 
 def show(content: object) -> None:
-    """Print a table, or a line."""
+    """Print a table, or a line: as wide as the terminal, or, for a file or another program, as it needs."""
     from rich.console import Console
 
-    Console().print(content)
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDEST
+    console.print(content)
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> object:
-    """A table without lines; the columns of ``right`` hold numbers. Cells are markup."""
+    """A table without lines; the columns of ``right`` hold numbers. Cells are markup.
+
+    No cell is cut. The first one is what a person copies into the next command: it stays on one line as long as it can.
+    """
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        made.add_column(title, justify="right" if title in right else "left")
+    for at, title in enumerate(titles):
+        made.add_column(title, justify="right" if title in right else "left", overflow="fold", no_wrap=at == 0)
     for row in rows:
         made.add_row(*row)
     return made
