@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from dynolab.testing import database_servers
 from dynolab.testing.commands import command
 from dynolab.testing.database_servers import Server
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 WITHIN_S = 30.0
 OPEN: list[Callable[[], None]] = []
@@ -385,17 +387,14 @@ def test_a_pooler_and_a_database_that_are_killed_lose_nothing(
         answer = person.http.get(f"{person.url}/healthz")
         assert answer.status_code == 503
         server.start()
-        until = time.monotonic() + WITHIN_S
-        while person.http.get(f"{person.url}/healthz").status_code != 200:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        claimed = None
-        while claimed is None:
-            assert time.monotonic() < until
-            try:
-                claimed = claim(door, "steady", 5.0)
-            except errors.Error:
-                time.sleep(0.2)
+        until(lambda: person.http.get(f"{person.url}/healthz").status_code == 200, "the database", WITHIN_S)
+
+        def claimed_again() -> Assignment | None:
+            with suppress(errors.Error):
+                return claim(door, "steady", 5.0)
+            return None
+
+        claimed = until(claimed_again, "the job", WITHIN_S)
         assert claimed.job == job
         for verb in ("result", "log"):
             (tmp_path / verb).write_bytes(b"{}")
