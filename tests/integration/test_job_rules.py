@@ -534,6 +534,20 @@ def jobs_table_locked(postgres: OwnDatabase) -> Iterator[None]:
         holding.join()
 
 
+def waiting(postgres: OwnDatabase) -> int:
+    """How many statements wait for a lock."""
+
+    async def asked() -> int:
+        connection = await asyncpg.connect(postgres.dsn)
+        found = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        await connection.close()
+        return int(found)
+
+    return asyncio.run(asked())
+
+
 async def _end_submitters(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
     blocked = (
@@ -570,7 +584,7 @@ def test_a_submission_whose_sender_hung_up_is_sent_again_and_done_once(
                 with pytest.raises(httpx.ReadTimeout):
                     post(user, content, 0.5)
             last = pool.submit(post, user, content)
-            time.sleep(0.5)
+            until(lambda: waiting(postgres) == 3, "the three to wait for the table")
         answer = last.result()
     made = pb.CreateUpdateResponse.FromString(answer.content)
     assert made.id
@@ -600,7 +614,7 @@ def test_the_same_job_asked_for_twice_is_two_jobs(user: User, postgres: OwnDatab
     with ThreadPoolExecutor(3) as pool:
         with jobs_table_locked(postgres):
             answers = [pool.submit(post, user, content) for _ in range(3)]
-            time.sleep(0.5)
+            until(lambda: waiting(postgres) == 3, "the three to wait for the table")
         ids = [pb.CreateUpdateResponse.FromString(answer.result().content).id for answer in answers]
     ids.append(pb.CreateUpdateResponse.FromString(post(user, content).content).id)
     assert len(set(ids)) == 4
