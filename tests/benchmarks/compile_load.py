@@ -20,6 +20,7 @@ from pathlib import Path
 from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 SPECS = {"x": (1, 3, 48, 192)}
@@ -66,9 +67,7 @@ def main() -> None:
         device = agent(hub, Path(folder) / "board", "board")
         for one in (*agents, device):
             stack.callback(one.terminate)
-        begun = time.monotonic()
-        while not client.get_devices() and time.monotonic() - begun < 60:
-            time.sleep(0.5)  # an agent starts in seconds
+        until(client.get_devices, "the board")
         time.sleep(5)  # for the other two
         model = client.upload_model(MODEL)
         jobs = [

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from dynolab.client.settings import ClientConfig
 from dynolab.formats import EXTENSIONS
 from dynolab.runtimes.base import Runtime
 from dynolab.testing.running_hub import running_hub
+from dynolab.testing.waiting import until
 
 CHROMIUM = "/usr/bin/chromium"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
@@ -42,8 +42,7 @@ def main() -> None:
     print("| model | runtime | layers with a node | their share of the time | by rule |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as data, running_hub(Path(data)) as hub, sync_playwright() as started:
         client = Client(ClientConfig(hub.token, hub.url, verbose=False))
-        while not (devices := client.get_devices()):
-            time.sleep(0.2)
+        device = until(client.get_devices, "this machine's agent")[0]
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = chromium.new_context(base_url=hub.url).new_page()
         page.goto("/sign-in")
@@ -54,7 +53,7 @@ def main() -> None:
             model = client.upload_model(path)
             for runtime in runtimes_for(path, asked.runtime):
                 options = f"--max_profiler_iterations {asked.iterations} --runtime {runtime}"
-                job = client.submit_profile_job(model, Device(devices[0].name), options=options)
+                job = client.submit_profile_job(model, Device(device.name), options=options)
                 if job.wait().failure:
                     print(f"| {path.name} | {runtime} | – | – | the job failed: {job.get_status().message} |")
                     continue

@@ -22,6 +22,7 @@ from hub_processes import cpu_s
 from hub_throughput import MODEL, UNLIMITED, submission
 
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 POLL_S = 1.0
 
@@ -58,8 +59,7 @@ def ours(hub: RunningHub) -> httpx.Client:
 def the_device(hub: RunningHub) -> str:
     """This machine's device model, once its agent has announced it."""
     with ours(hub) as http:
-        while not (devices := http.get("devices").raise_for_status().json()["devices"]):
-            time.sleep(POLL_S)
+        devices = until(lambda: http.get("devices").raise_for_status().json()["devices"], "this machine's agent")
     return str(devices[0]["name"])
 
 

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -198,12 +197,3 @@ def _signal(pids: list[int], number: int) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def until(condition: Callable[[], bool], what: str, within_s: float) -> float:
-    """The seconds that it took. Raises :class:`AssertionError`."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < within_s, f"waited {within_s:.0f} s for {what}"
-        time.sleep(0.1)
-    return time.monotonic() - start

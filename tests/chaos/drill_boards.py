@@ -21,9 +21,10 @@ import httpx
 
 from dynolab.hub.usecases.end_attempt import MAX_ATTEMPTS
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 from ..devices.sshd import sshd
-from .devices import Blow, Device, SshBoard, until
+from .devices import Blow, Device, SshBoard
 from .frame import ORPHAN_AGE_S, SETTINGS, Outcome, hub_check, judge_check
 from .links import Network
 

@@ -25,6 +25,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dynolab.testing.waiting import until
+
 from .devices import Blow
 from .light_agents import figure_of
 from .load import DEPENDENCY_FAILED, OVER, Load
@@ -257,15 +259,6 @@ def judge_check(found: Mapping[str, Any], outcome: Outcome) -> None:
     counts = Counter(one["state"] for one in found["checks"])
     warnings = [one["name"] for one in found["checks"] if one["state"] == "warning"]
     outcome.more |= {"check": dict(counts), "warnings": warnings, "counts": found["counts"]}
-
-
-def until(condition: Callable[[], bool], what: str, within_s: float) -> float:
-    """The seconds that it took. Raises :class:`AssertionError`."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < within_s, f"waited {within_s:.0f} s for {what}"
-        time.sleep(0.1)
-    return time.monotonic() - start
 
 
 def say(text: str) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dynolab.hub.store.postgres import binaries
+from dynolab.testing.waiting import until
 
 NAME = "dynolab"
 SETTINGS = """
@@ -101,11 +102,7 @@ class Pair:
         with suppress(FileNotFoundError, ProcessLookupError):
             pid = int((self._place(which) / "postmaster.pid").read_text().split()[0])
             os.kill(pid, signal.SIGKILL)
-            end = time.monotonic() + READY_S
-            while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
-                if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                    break
-                time.sleep(0.02)
+            until(lambda: is_over(pid), "the server's end", READY_S)
             (self._place(which) / "postmaster.pid").unlink(missing_ok=True)
 
     def _say(self, *statements: str, database: str = NAME) -> None:
@@ -129,6 +126,14 @@ class Pair:
             **user,  # type: ignore[arg-type]  # by name
         )
         assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}"
+
+
+def is_over(pid: int) -> bool:
+    """Whether the process has ended, though nobody may have asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def _free_port() -> int:

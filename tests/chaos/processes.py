@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -109,10 +108,3 @@ def signal_all(pids: Sequence[int], number: int) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def wait_for(path: Path, within_s: float) -> None:
-    end = time.monotonic() + within_s
-    while not path.exists():
-        assert time.monotonic() < end, f"waited {within_s:g} s for {path}"
-        time.sleep(0.05)

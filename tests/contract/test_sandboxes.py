@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ import pytest
 from dynolab import plugins
 from dynolab.sandbox import base
 from dynolab.sandbox.base import Sandbox
+from dynolab.testing.waiting import until
 
 DRIVER = Path(__file__).with_name("sandbox_driver.py")
 ORDINARY_ID = 54_321
@@ -252,12 +252,12 @@ import resource
 attempt("limits", lambda: resource.prlimit(pid, resource.RLIMIT_CPU, (0, 0)))
 attempt("queue", lambda: signal.pidfd_send_signal(os.pidfd_open(pid), signal.SIGKILL))
 """
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as victim:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as victim:
         try:
             if confined.who == "ordinary":
-                command = as_ordinary(["sleep", "60"])
+                command = as_ordinary(["sleep", "600"])
                 with subprocess.Popen(command, start_new_session=True) as own:
-                    time.sleep(0.5)
+                    until(lambda: Path(f"/proc/{own.pid}/comm").read_text() == "sleep\n", "the ordinary user's process")
                     answers = confined.answers(code, arguments=(own.pid,))
                     assert own.poll() is None
                     own.kill()
@@ -428,15 +428,9 @@ def test_it_dies_with_its_caller(caller: Caller) -> None:
     with subprocess.Popen(caller.command(code), stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         assert "pid" in json.loads(process.stdout.readline())
-        end = time.monotonic() + 30
-        while len(running(mark)) < 2 and time.monotonic() < end:
-            time.sleep(0.05)
-        assert running(mark)
+        until(lambda: len(running(mark)) >= 2, "it and its child")
         process.kill()
-    end = time.monotonic() + 10
-    while running(mark) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert running(mark) == []
+    until(lambda: not running(mark), "their end")
 
 
 def mark_of_its_own() -> str:
@@ -478,12 +472,9 @@ def test_the_pid_is_the_confined_process_s_own_here(caller: Caller) -> None:
     code = "attempt('x', lambda: Path('/proc/self/comm').write_text('hostile'))\nprint(os.getpid())\nsignal.pause()"
     environment = {**os.environ, "HOME": str(caller.home)}
     with subprocess.Popen(
-        caller.command(code, kill_after_s=20), stdout=subprocess.PIPE, text=True, env=environment
+        caller.command(code, kill_after_s=100), stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout is not None
         pid = json.loads(process.stdout.readline())["pid"]
-        end = time.monotonic() + 15
-        while (name := Path(f"/proc/{pid}/comm").read_text().strip()) != "hostile" and time.monotonic() < end:
-            time.sleep(0.05)
+        until(lambda: Path(f"/proc/{pid}/comm").read_text() == "hostile\n", "its own name")
         process.kill()
-    assert name == "hostile"

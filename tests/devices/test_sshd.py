@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+
+from dynolab.testing.waiting import until
 
 from .sshd import ACCOUNT_ID, Sshd
 from .tcp_proxy import tcp_proxy
@@ -75,10 +76,7 @@ def test_pulled_cable_ends_the_session_and_leaves_the_command(ssh_device: Sshd) 
         assert running
         assert ssh_device.cut()
         assert client.wait() == 255
-    end = time.monotonic() + 60
-    while ssh_device.sessions():  # the server of a killed one may see its end later than the client
-        assert time.monotonic() < end, ssh_device.sessions()
-        time.sleep(0.05)
+    until(lambda: not ssh_device.sessions(), "the server to see the end, which may be later than the client")
     assert ssh_device.processes() == running
     assert _ssh(ssh_device, "true").returncode == 0, "the device itself goes on"
 

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +20,7 @@ import pytest
 from dynolab.measure.protocol import VALUES_FILE
 from dynolab.testing import known_runtimes
 from dynolab.testing.commands import command
+from dynolab.testing.waiting import until
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "models"
 ONNX = EXAMPLES / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -291,13 +291,6 @@ def start() -> Iterator[Start]:
             os.kill(left, signal.SIGKILL)
 
 
-def wait_until(holds: Callable[[], object], patience_s: float = 30) -> None:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def a_worker_has_started() -> bool:
     return any(Path(os.environ["DYNOLAB_WORKSPACE"]).glob("run-*/runs/001/request.json"))
 
@@ -319,29 +312,29 @@ def test_a_stopped_command_leaves_nothing(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    process = start(null_model(sleep_s=60), "-o", tmp_path / "o")
-    wait_until(a_worker_has_started)
+    process = start(null_model(sleep_s=600), "-o", tmp_path / "o")
+    until(a_worker_has_started, "a worker")
     assert not list(temporary.iterdir()), "a killed command would leave it there for good"
     process.send_signal(number)
     process.send_signal(number)
-    _, text = process.communicate(timeout=30)
+    _, text = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "nothing was kept" in text
     assert "Traceback" not in text
     assert not (tmp_path / "o").exists()
     assert not list(temporary.iterdir())
-    wait_until(nothing_left, patience_s=5)
+    until(nothing_left, "the end of all")
 
 
 def test_a_killed_command_leaves_no_process_and_the_next_one_sweeps(
     start: Start, null_model: Callable[..., Path]
 ) -> None:
-    process = start(null_model(sleep_s=60))
-    wait_until(a_worker_has_started)
+    process = start(null_model(sleep_s=600))
+    until(a_worker_has_started, "a worker")
     process.kill()
     process.wait()
     dynolab("profile", null_model(crash=int(signal.SIGABRT)))
-    wait_until(nothing_left)
+    until(nothing_left, "the end of all")
 
 
 @pytest.mark.parametrize(
@@ -358,17 +351,17 @@ def test_a_killed_executor_takes_its_worker_along(
         model = ONNX
     asked = ("-r", runtime, "--repeats", "1", "--options", "--max_profiler_iterations 1000000")
     process = start(model, *asked, "-o", tmp_path / "o")
-    wait_until(a_worker_is_in_the_loop)
+    until(a_worker_is_in_the_loop, "a worker's first inference")
     (executor,), workers = processes("dynolab.measure.executor"), processes("dynolab.measure.worker")
     assert workers, "a worker, and whoever keeps it in its sandbox"
     os.kill(executor, number)
-    wait_until(lambda: not set(workers) & set(processes()), patience_s=5)
-    _, text = process.communicate(timeout=10)
+    until(lambda: not set(workers) & set(processes()), "the workers' end")
+    _, text = process.communicate(timeout=60)
     assert process.returncode == 2, text
     assert f"the executor was ended from outside ({number.name})" in text
     assert "Traceback" not in text
     assert not (tmp_path / "o").exists()
-    wait_until(nothing_left, patience_s=5)
+    until(nothing_left, "the end of all")
 
 
 def test_a_profile_that_is_none(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from dynolab.spec.answers import Answer
 from dynolab.spec.duets import Duet
 from dynolab.spec.measurements import StageName
 from dynolab.testing.commands import command
+from dynolab.testing.waiting import until
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,6 @@ def left() -> list[int]:
             if mine in path.read_bytes():
                 found.append(int(path.parent.name))
     return found
-
-
-def wait_until(holds: Callable[[], object], patience_s: float = 60) -> None:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def nothing_left() -> bool:
@@ -132,7 +125,7 @@ def test_a_worker_that_dies_names_its_side(tmp_path: Path, side: str, place: str
     assert f"error: {side}: the runtime null crashed" in told.err
     assert "about to crash" in told.err
     assert "Traceback" not in told.err
-    wait_until(nothing_left)
+    until(nothing_left, "the end of all")
 
 
 def test_a_worker_that_dies_in_its_turn_names_its_side(
@@ -140,13 +133,12 @@ def test_a_worker_that_dies_in_its_turn_names_its_side(
 ) -> None:
     model = write(tmp_path / "m.null", busy_ns=1_000_000)
     process = start(model, model, "--options-b", "--max_profiler_iterations 7", "--budget", "600")
-    wait_until(lambda: workers("b"))
-    os.kill(workers("b")[-1], signal.SIGABRT)
+    os.kill(until(lambda: workers("b"), "a worker of B")[-1], signal.SIGABRT)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "error: B: the runtime null crashed in turns: its process died by SIGABRT" in text
     assert "Traceback" not in text
-    wait_until(nothing_left)
+    until(nothing_left, "the end of all")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +154,7 @@ def test_limits_name_the_side(tmp_path: Path, content: dict[str, Any], options: 
     assert told.code == 2
     assert "error: B: " in told.err
     assert words in told.err
-    wait_until(nothing_left)
+    until(nothing_left, "the end of all")
 
 
 # ---- interruptions ---------------------------------------------------------------------------------------------------
@@ -213,13 +205,13 @@ def is_worker(pid: int, folder: Path) -> bool:
 def test_a_stopped_comparison_leaves_nothing(tmp_path: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
     model = write(tmp_path / "m.null", busy_ns=1_000_000)
     process = start(model, model, "--budget", "600")
-    wait_until(lambda: workers("a") and workers("b"))
+    until(lambda: workers("a") and workers("b"), "workers of both")
     process.send_signal(signal.SIGINT)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
     assert "nothing was kept" in text
     assert "Traceback" not in text
-    wait_until(nothing_left, patience_s=10)
+    until(nothing_left, "the end of all")
 
 
 def test_a_killed_executor_takes_stopped_workers_along(
@@ -227,10 +219,10 @@ def test_a_killed_executor_takes_stopped_workers_along(
 ) -> None:
     model = write(tmp_path / "m.null", busy_ns=1_000_000)
     process = start(model, model, "--budget", "600")
-    wait_until(lambda: workers("a") and workers("b"))
+    until(lambda: workers("a") and workers("b"), "workers of both")
     (executor,) = [one for one in left() if b"dynolab.measure.executor" in Path(f"/proc/{one}/cmdline").read_bytes()]
     os.kill(executor, signal.SIGKILL)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "the executor was ended from outside (SIGKILL)" in text
-    wait_until(nothing_left, patience_s=10)
+    until(nothing_left, "the end of all")

@@ -12,7 +12,6 @@ import re
 import shutil
 import socket
 import textwrap
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +27,7 @@ from dynolab.measure.protocol import PROTOCOL_VERSION, RunKind
 from dynolab.sandbox.base import strongest
 from dynolab.spec.models import ModelFormat
 from dynolab.testing.harness import Harness
+from dynolab.testing.waiting import until
 
 if TYPE_CHECKING:
     from dynolab.client.client import Client
@@ -178,8 +178,7 @@ def lab(databases: Databases, plugins: Path, tmp_path_factory: pytest.TempPathFa
     (home / "notes.txt").write_text("the-notes", encoding="utf-8")
     with running_hub(folder / "hub", environment=environment) as hub:
         client = Client(ClientConfig(hub.token, hub.url, verbose=False))
-        while not client.get_devices():
-            time.sleep(0.2)
+        until(client.get_devices, "this machine's agent")
         [agent] = [
             pid for pid in descendants(hub.process.pid) if b"\0agent\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
         ]

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from dynolab.spec.profiles import Profile
 from dynolab.testing.commands import command
 from dynolab.testing.databases import Databases
 from dynolab.testing.outside import SCALE, distribution
+from dynolab.testing.waiting import until
 
 BROKEN = {
     "no_module": ("", "dynolab.runtimes", "no_such_module_of_theirs:plugin"),
@@ -198,9 +198,8 @@ def test_a_hub_and_a_client_that_know_nothing_of_the_format_have_a_device_measur
         (model / file).write_bytes((measured / file).read_bytes())
     with running_hub(tmp_path / "hub", environment=environment) as hub:
         client = Client(ClientConfig(hub.token, hub.url, verbose=False))
-        while not client.get_devices():
-            time.sleep(0.2)  # until the hub's own agent has announced its machine
-        job = client.submit_profile_job(model, client.get_devices()[0], options="--repeats 1")
+        device = until(client.get_devices, "this machine's agent")[0]
+        job = client.submit_profile_job(model, device, options="--repeats 1")
         assert job.wait().success, job.get_status().message
         assert job.model.document["kind"] == "scale"
         with pytest.raises(ModelInvalid, match="holds no model") as refused:

@@ -12,8 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import yaml
 
 from dynolab.testing import database_servers
 from dynolab.testing.database_servers import Server, free_port
+from dynolab.testing.waiting import until
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "compose"
 WITHIN_S = 60.0
@@ -93,7 +93,7 @@ class Deployment:
         if name == "bucket":
             assert self.processes.pop(name).wait(WITHIN_S) == 0, self.log(name)
         elif not name.startswith("hub"):
-            self._await(lambda: self._listens(name), f"{name}: {self.log(name)}")
+            until(lambda: self._listens(name), f"{name}: {self.log(name)}", WITHIN_S)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End one as the power does, or by another signal."""
@@ -102,7 +102,7 @@ class Deployment:
             return
         self.processes[name].send_signal(number)
         if number != signal.SIGSTOP:
-            self._await(lambda: self.processes[name].poll() is not None, f"{name} to end: {self.log(name)}")
+            until(lambda: self.processes[name].poll() is not None, f"{name} to end: {self.log(name)}", WITHIN_S)
 
     def log(self, name: str) -> str:
         """What a service has written."""
@@ -118,7 +118,7 @@ class Deployment:
             return asked.returncode == 0
 
         assert test[0] == sys.executable
-        self._await(healthy, f"{name} to be well")
+        until(healthy, f"{name} to be well", WITHIN_S)
 
     def down(self) -> None:
         """End all, the balancer first."""
@@ -231,12 +231,6 @@ class Deployment:
         with socket.socket() as trying:
             return trying.connect_ex(("127.0.0.1", self.ports[name])) == 0
 
-    def _await(self, true: Callable[[], bool], what: str) -> None:
-        until = time.monotonic() + WITHIN_S
-        while not true():
-            assert time.monotonic() < until, f"waited too long for {what}"
-            time.sleep(0.05)
-
     def await_balancer(self) -> None:
         """Wait until the balancer has found a replica."""
 
@@ -246,7 +240,7 @@ class Deployment:
             except httpx.TransportError:
                 return False
 
-        self._await(answered, "the balancer to find a replica")
+        until(answered, "the balancer to find a replica", WITHIN_S)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
 from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,4 @@ def client(hub: RunningHub) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def device(client: Client) -> Device:
-    end = time.monotonic() + 60
-    while not (found := client.get_devices()) and time.monotonic() < end:
-        time.sleep(0.2)  # until the hub's own agent has announced this machine
-    return found[0]
+    return until(client.get_devices, "this machine's agent")[0]

@@ -27,6 +27,7 @@ from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 from .official import environment as official_environment
 from .test_api import CONTENT, User, checked, claim, files, in_database, taken
@@ -249,13 +250,13 @@ def test_https_with_the_agent_and_our_own_client(tmp_path: Path, certified: tupl
         assert f"api_url = {hub.url}" in hub.ini.read_text(encoding="utf-8")
         command = [sys.executable, "-m", "dynolab.cli.main", "devices", "--json"]
         client = {"DYNOLAB_CLIENT_INI": str(hub.ini), "PATH": "", "HOME": str(tmp_path)}
-        until = time.monotonic() + 30
-        while True:
+
+        def devices() -> list[Any]:
             told = subprocess.run(command, env={**client, **environment}, capture_output=True, text=True, check=False)
             assert told.returncode == 0, told.stderr
-            if json.loads(told.stdout):
-                break
-            assert time.monotonic() < until, "this machine's agent has not come"
+            return list(json.loads(told.stdout))
+
+        until(devices, "this machine's agent")
         assert address_verified(hub, issuer).startswith(f"{hub.url}/files/parts/")
         told = subprocess.run(command, env=client, capture_output=True, text=True, check=False)
         assert told.returncode == 2
@@ -394,10 +395,7 @@ def test_a_part_that_breaks_off_leaves_nothing_and_can_be_sent_again(user: User,
     with socket.create_connection((place.host, place.port or 80), 20) as connection:
         connection.sendall(f"PUT {place.path} HTTP/1.1\r\nHost: hub\r\nContent-Length: {len(content)}\r\n\r\n".encode())
         connection.sendall(content[: 2 * MIB])
-    until = time.monotonic() + 10
-    while files(hub) != before:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: files(hub) == before, "the end of what had come")
     assert httpx.put(url, content=content, timeout=30).is_success
     user.post(f"/models/{model_of(begun, user)}/uploads/{begun['upload_id']}/complete", {"etags": []}, 200)
     assert "Traceback" not in "".join(hub.lines), "it is no bug of the hub"
@@ -532,10 +530,7 @@ def test_a_dataset_that_lies_fails_its_job_and_nothing_else(tmp_path: Path) -> N
     pytest.importorskip("ai_edge_litert")
     with running_hub(tmp_path / "hub") as hub, httpx.Client(timeout=30) as http:
         user = User(hub, hub.token, http)
-        until = time.monotonic() + 30
-        while not (devices := user.get("/devices")["devices"]):
-            assert time.monotonic() < until, "this machine's agent has not come"
-            time.sleep(0.1)
+        device = until(lambda: user.get("/devices")["devices"], "this machine's agent")[0]
         model = user.post("/models", {"kind": "tflite"})["id"]
         user.upload("models", model, KWS.read_bytes())
         jobs = {}
@@ -546,13 +541,12 @@ def test_a_dataset_that_lies_fails_its_job_and_nothing_else(tmp_path: Path) -> N
                 "kind": "inference",
                 "model_id": model,
                 "dataset_id": dataset,
-                "device": {"name": devices[0]["name"]},
+                "device": {"name": device["name"]},
             }
             jobs[words] = user.post("/jobs", asked)["id"]
         for words, job in jobs.items():
-            while (found := user.get(f"/jobs/{job}"))["state"] in ("queued", "preparing", "running"):
-                assert time.monotonic() < until + 60
-                time.sleep(0.1)
+            until(lambda job=job: user.get(f"/jobs/{job}")["finished_at"], "the job's end", within_s=120)
+            found = user.get(f"/jobs/{job}")
             assert found["state"] == "failed"
             assert words in json.dumps(found["failure"]), found["failure"]
             assert len(found["attempts"]) == 1, "it is not the device's fault"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing import known_runtimes
 from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.waiting import until
 
 from .proxy import Proxy, passing
 
@@ -57,10 +57,7 @@ def agent(
         "DYNOLAB_STATE": str(known_runtimes.give(tmp_path_factory.mktemp("state"))),
     }
     process = subprocess.Popen(command, env=environment, start_new_session=True)
-    end = time.monotonic() + 60
-    while not client.get_devices("behind"):
-        assert time.monotonic() < end, "the agent does not come"
-        time.sleep(0.1)
+    until(lambda: client.get_devices("behind"), "the agent")
     yield process
     assert process.poll() is None, "it still serves"
     process.terminate()
@@ -82,10 +79,7 @@ def ended(client: Client) -> InferenceJob:
         MODEL, client.get_devices("behind")[0], options="--max_profiler_iterations 1 --repeats 1"
     )
     assert isinstance(job, InferenceJob)
-    end = time.monotonic() + 60
-    while client.get_job(job.job_id).document["state"] not in ENDED:
-        assert time.monotonic() < end, "the job does not end"
-        time.sleep(0.2)
+    until(lambda: client.get_job(job.job_id).document["state"] in ENDED, "the job's end")
     return client.get_job(job.job_id)
 
 

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ pytest.importorskip("pgqueuer")
 from dynolab.testing.database_servers import free_port
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.waiting import until
 
 from ..devices.fixtures import present
 from ..devices.systemd import UserSystemd, user_systemd
@@ -34,12 +34,12 @@ def systemd() -> Iterator[UserSystemd]:
         yield found
 
 
-def until(holds: Callable[[], object], what: str, systemd: UserSystemd, within_s: float = 120) -> None:
-    end = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > end:
-            pytest.fail(f"no {what} within {within_s} s:\n{systemd.systemctl('status', UNIT)}\n{systemd.log[-3000:]}")
-        time.sleep(0.2)
+def wait_for(what: str, holds: Callable[[], object], systemd: UserSystemd) -> None:
+    """As ``until`` does; when it does not come, what systemd says is told."""
+    try:
+        until(holds, what, within_s=120, every_s=0.2)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{systemd.systemctl('status', UNIT)}\n{systemd.log[-3000:]}") from None
 
 
 def boards(hub: RunningHub, name: str) -> list[dict[str, Any]]:
@@ -73,13 +73,13 @@ def test_the_unit_serves_comes_back_and_ends(hub: RunningHub, systemd: UserSyste
     token = str(hub.data / "agent.token")
     install(systemd, "--hub", hub.url, "--token-file", token, "--name", "as a service")
     assert systemd.systemctl("start", UNIT) == ""
-    until(lambda: boards(hub, "as a service"), "device", systemd)
+    wait_for("device", lambda: boards(hub, "as a service"), systemd)
     assert systemd.value(UNIT, "ActiveState") == "active"
     first = main_pid(systemd)
     assert first
     os.kill(first, signal.SIGKILL)
-    until(lambda: systemd.value(UNIT, "NRestarts") == "1", "restart", systemd)
-    until(lambda: main_pid(systemd) not in (0, first), "another agent", systemd)
+    wait_for("restart", lambda: systemd.value(UNIT, "NRestarts") == "1", systemd)
+    wait_for("another agent", lambda: main_pid(systemd) not in (0, first), systemd)
     systemd.systemctl("stop", UNIT)
     assert systemd.value(UNIT, "ActiveState") == "inactive"
     assert main_pid(systemd) == 0
@@ -92,7 +92,7 @@ def test_a_hub_that_refuses_it_is_not_asked_again_and_again(
     (tmp_path / "wrong").write_text("dla_nobodysownatall")
     install(systemd, "--hub", hub.url, "--token-file", str(tmp_path / "wrong"), "--name", "as a service")
     systemd.systemctl("start", UNIT)
-    until(lambda: systemd.value(UNIT, "ActiveState") == "failed", "end", systemd)
+    wait_for("end", lambda: systemd.value(UNIT, "ActiveState") == "failed", systemd)
     assert systemd.value(UNIT, "ExecMainStatus") == "2"
     assert systemd.value(UNIT, "NRestarts") == "0"
     systemd.systemctl("reset-failed", UNIT)
@@ -125,13 +125,13 @@ def test_the_hubs_unit_waits_for_its_database_and_is_left_alone_when_that_refuse
     install_hub(systemd, tmp_path, database_url=f"postgresql://dynolab:sesame@127.0.0.1:{free_port()}/dynolab")
     assert systemd.systemctl("start", HUB_UNIT) == ""
     told = tmp_path / "hub.log"
-    until(lambda: told.exists() and "waits to start" in told.read_text(), "word of what it waits for", systemd)
+    wait_for("word of what it waits for", lambda: told.exists() and "waits to start" in told.read_text(), systemd)
     assert systemd.value(HUB_UNIT, "ActiveState") == "active"
     systemd.systemctl("stop", HUB_UNIT)
     assert systemd.value(HUB_UNIT, "Result") == "success"
     install_hub(systemd, tmp_path, database_url=re.sub(r"(@[^/]*)/[^?]*", r"\1/none", postgres.dsn))
     systemd.systemctl("start", HUB_UNIT)
-    until(lambda: systemd.value(HUB_UNIT, "ActiveState") == "failed", "end", systemd)
+    wait_for("end", lambda: systemd.value(HUB_UNIT, "ActiveState") == "failed", systemd)
     assert systemd.value(HUB_UNIT, "ExecMainStatus") == "2"
     assert systemd.value(HUB_UNIT, "NRestarts") == "0"
     systemd.systemctl("reset-failed", HUB_UNIT)

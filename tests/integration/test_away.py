@@ -20,6 +20,7 @@ from dynolab.hub.store import connecting, database
 from dynolab.hub.store.postgres import Postgres, running
 from dynolab.hub.store.prepared import driver
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 from .test_kills import (
     DONE,
@@ -31,7 +32,6 @@ from .test_kills import (
     postmaster,
     slots,
     stalled,
-    until,
     user_of,
 )
 

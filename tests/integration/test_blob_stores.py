@@ -7,9 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +28,12 @@ from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, Device
 from dynolab.testing import object_stores
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 MIB = 1 << 20
 MODEL = os.urandom(12 * MIB)
 """Longer than what goes to a store in one request."""
 ORPHAN_AGE_S = 2.0
-GONE_WITHIN_S = 30.0
 
 
 @dataclass
@@ -127,15 +126,6 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield Site(hub, Blobs(where), http, door)
 
 
-def eventually(true: Callable[[], bool]) -> bool:
-    until = time.monotonic() + GONE_WITHIN_S
-    while not true():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def test_models_results_and_logs_go_through_the_store_and_are_gone_with_their_owners(
     site: Site, tmp_path: Path
 ) -> None:
@@ -172,7 +162,7 @@ def test_what_a_crash_left_is_swept_and_what_somebody_needs_is_not(site: Site) -
     orphans = {f"attempts/{uuid.uuid4()}/result-0123abcd", f"uploads/{begun['upload_id']}/00000-0123abcd"}
     for key in orphans:
         site.put(key, b"left by a crash")
-    assert eventually(lambda: not orphans & site.stored())
+    until(lambda: not orphans & site.stored(), "the sweep of the orphans")
     assert site.stored() == needed
     assert site.download(kept) == MODEL
 
@@ -185,7 +175,7 @@ def test_a_file_whose_writing_was_cut_short_is_swept(site: Site) -> None:
     cut.parent.mkdir(parents=True)
     for path in (cut, others):
         path.write_bytes(b"half a par")
-    assert eventually(lambda: not cut.exists())
+    until(lambda: not cut.exists(), "the sweep of the file")
     assert others.exists()
 
 

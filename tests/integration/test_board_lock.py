@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from dynolab.measure.executor.board_lock import BoardLock, holders
 from dynolab.spec.holding import BESIDE, TEXT_MOST, Claim, HolderKind, length
 from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.profiles import Profile
+from dynolab.testing.waiting import until
 
 from ..devices.fixtures import present
 from ..devices.phone import Phone
@@ -168,10 +168,7 @@ def test_a_board_whose_holder_was_killed_here_is_free_at_once(board: Sshd, tmp_p
             profile = profiled(connection, model(tmp_path), told=lambda event: told.append(str(event)))
     assert profile.inference.time is not None
     assert [one for one in told if "an earlier command left" in one]
-    until = time.monotonic() + 20
-    while board.processes():  # the last of them says that all is gone, and goes
-        assert time.monotonic() < until, board.processes()
-        time.sleep(0.05)
+    until(lambda: not board.processes(), "the last of them, which says that all is gone, to go")
 
 
 def test_the_command_says_who_and_ends_as_a_users_error(board: Sshd, tmp_path: Path) -> None:

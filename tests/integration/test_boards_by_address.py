@@ -27,10 +27,11 @@ from dynolab.spec.jobs import InferenceSpec, ProfileSpec
 from dynolab.testing.clocks import WallClock, compiler
 from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.waiting import until
 
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
-from .test_reached_devices import LEAST, agent, attempts, boards, until
+from .test_reached_devices import LEAST, agent, attempts, boards
 
 SHORT = "--repeats 1 --max_profiler_iterations 20"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +32,7 @@ from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.spec.profiles import Profile
 from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 from .proxy import passing
 
@@ -63,10 +63,7 @@ def client(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]
 @pytest.fixture
 def device(client: Client) -> Device:
     """This machine, which its agent announces a moment after the hub is ready."""
-    end = time.monotonic() + 60
-    while not (found := client.get_devices(attributes="framework:onnx")) and time.monotonic() < end:
-        time.sleep(0.2)
-    return found[0]
+    return until(lambda: client.get_devices(attributes="framework:onnx"), "this machine's agent")[0]
 
 
 def test_a_script_for_ai_hub_runs_with_another_import(client: Client, device: Device, tmp_path: Path) -> None:

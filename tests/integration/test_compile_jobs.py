@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -31,6 +30,7 @@ from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.testing import known_runtimes
 from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 SPECS = {"x": (1, 3, 48, 192)}
@@ -50,12 +50,13 @@ def new_agent_token(client: Client) -> str:
 
 def announced(client: Client, named: Path) -> str:
     """The id of the machine that only compiles, once the hub knows it; its agent's own id is in a file."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+
+    def found() -> str:
         with suppress(OSError, NotFound):
             return str(client.api.get(f"devices/{named.read_text().split()[0]}-toolchains")["id"])
-        time.sleep(0.2)  # an agent starts in seconds, and tells nobody when it has
-    raise AssertionError("it was not announced")
+        return ""
+
+    return until(found, "the machine that only compiles")
 
 
 @pytest.fixture(scope="module")
@@ -336,10 +337,7 @@ def other_hub(tmp_path: Path) -> Iterator[RunningHub]:
 
 def test_a_machine_that_only_compiles_takes_the_job_and_is_no_device(other_hub: RunningHub, tmp_path: Path) -> None:
     client = Client(ClientConfig(other_hub.token, other_hub.url, verbose=False))
-    end = time.monotonic() + 60
-    while not (found := client.get_devices()) and time.monotonic() < end:
-        time.sleep(0.2)  # until the hub's own agent has announced this machine
-    device = found[0]
+    device = until(client.get_devices, "this machine's agent")[0]
     environment = {
         **os.environ,
         "DYNOLAB_STATE": str(known_runtimes.give(tmp_path / "state")),

@@ -24,6 +24,7 @@ pytest.importorskip("yaml")
 from dynolab import errors
 from dynolab.agent.http import HubDoor, Unreachable
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
+from dynolab.testing.waiting import until
 
 from .compose_by_hand import FOLDER, Deployment, Missing, deployed
 
@@ -57,18 +58,20 @@ class Person:
 
     def ask(self, method: str, path: str, *statuses: int, **more: Any) -> Any:
         """The answer; tried again as long as nobody answers, by which nothing is done twice: jobs have a key."""
-        until = time.monotonic() + WITHIN_S
         headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
-        while True:
+
+        def answered() -> httpx.Response | None:
             try:
                 answer = self.http.request(method, f"{self.url}/api/hub/v1{path}", headers=headers, **more)
             except httpx.TransportError:
-                answer = None
-            if answer is not None and answer.status_code in (statuses or (200,)):
-                return answer.json() if answer.content else None
-            assert answer is None or answer.status_code in (502, 503, 504), (answer.status_code, answer.text)
-            assert time.monotonic() < until
-            time.sleep(0.2)
+                return None
+            if answer.status_code in (statuses or (200,)):
+                return answer
+            assert answer.status_code in (502, 503, 504), (answer.status_code, answer.text)
+            return None
+
+        answer = until(answered, f"an answer to {method} {path}", WITHIN_S, 0.2)
+        return answer.json() if answer.content else None
 
     def model(self, content: bytes) -> str:
         target = self.ask("POST", "/models", 201, json={"name": "net", "kind": "onnx"})["id"]
@@ -120,10 +123,7 @@ def carried_out(deployment: Deployment, disturb: Any) -> None:
     model = person.model(os.urandom(300_000))
     boards = [Board(person, name) for _ in range(3)]
     try:
-        until = time.monotonic() + WITHIN_S
-        while name not in {one["name"] for one in person.ask("GET", "/devices")["devices"]}:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        until(lambda: name in {one["name"] for one in person.ask("GET", "/devices")["devices"]}, "a board", WITHIN_S)
         disturbing = threading.Thread(target=disturb)
         disturbing.start()
         jobs = []
@@ -135,9 +135,7 @@ def carried_out(deployment: Deployment, disturb: Any) -> None:
         disturbing.join(WITHIN_S)
         assert not disturbing.is_alive()
         assert len(set(jobs)) == JOBS
-        while {person.ask("GET", f"/jobs/{job}")["state"] for job in jobs} != {"done"}:
-            assert time.monotonic() < until + WITHIN_S, [person.ask("GET", f"/jobs/{job}")["state"] for job in jobs]
-            time.sleep(0.2)
+        until(lambda: all(person.ask("GET", f"/jobs/{job}")["state"] == "done" for job in jobs), "the jobs", WITHIN_S)
         finished = [job for board in boards for job in board.finished]
         assert len(finished) == len(set(finished)), "none was finished twice"
     finally:

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.hub.opening import opened
 from dynolab.hub.settings import Settings
+from dynolab.hub.store import database
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import urls
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
@@ -32,6 +34,7 @@ from dynolab.testing import database_servers
 from dynolab.testing.commands import command
 from dynolab.testing.database_servers import Server
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 WITHIN_S = 30.0
 OPEN: list[Callable[[], None]] = []
@@ -145,7 +148,9 @@ def test_a_connection_that_is_not_as_safe_as_asked_for_is_refused_with_the_way_o
     tls_server: Server,
     issuer: tuple[trustme.CA, Path],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(database, "AWAY_S", 60.0)
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     places = {"OURS": str(issuer[1]), "OTHER": str(other)}
@@ -158,7 +163,7 @@ def test_a_connection_that_is_not_as_safe_as_asked_for_is_refused_with_the_way_o
     assert isinstance(done, kind), done
     assert done.hint
     assert re.search(said, done.message), done.message
-    assert time.monotonic() - before < 4, "nobody waits for what waiting does not mend"
+    assert time.monotonic() - before < 30, "nobody waits for what waiting does not mend"
 
 
 def upgraded(address: str, direct: str | None = None) -> Any:
@@ -385,17 +390,14 @@ def test_a_pooler_and_a_database_that_are_killed_lose_nothing(
         answer = person.http.get(f"{person.url}/healthz")
         assert answer.status_code == 503
         server.start()
-        until = time.monotonic() + WITHIN_S
-        while person.http.get(f"{person.url}/healthz").status_code != 200:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        claimed = None
-        while claimed is None:
-            assert time.monotonic() < until
-            try:
-                claimed = claim(door, "steady", 5.0)
-            except errors.Error:
-                time.sleep(0.2)
+        until(lambda: person.http.get(f"{person.url}/healthz").status_code == 200, "the database", WITHIN_S)
+
+        def claimed_again() -> Assignment | None:
+            with suppress(errors.Error):
+                return claim(door, "steady", 5.0)
+            return None
+
+        claimed = until(claimed_again, "the job", WITHIN_S)
         assert claimed.job == job
         for verb in ("result", "log"):
             (tmp_path / verb).write_bytes(b"{}")

@@ -17,9 +17,10 @@ from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Probe
 from dynolab.spec.board_health import Probe
 from dynolab.testing.commands import Done, command
 from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.waiting import until
 
 from .test_jobs import User
-from .test_kills import agent, until
+from .test_kills import agent
 
 WHY = "disk full: 3 MB are free in /work, 100 MB are needed"
 OFFER = DeviceOffer("sick-1", "sick", "1.0", ("framework:onnx",))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
 from dynolab.sandbox.base import strongest
 from dynolab.testing.running_hub import running_hub
+from dynolab.testing.waiting import until
 
 pytestmark = pytest.mark.skipif(not strongest().protects, reason="this system has no sandbox")
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -54,10 +54,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     work.mkdir()
     with running_hub(folder / "data", environment={"DYNOLAB_WORKSPACE": str(work)}) as hub:
         client = Client(ClientConfig(hub.token, hub.url, verbose=False))
-        end = time.monotonic() + 60
-        while not (found := client.get_devices()) and time.monotonic() < end:
-            time.sleep(0.2)  # until the hub's own agent has announced this machine
-        yield Lab(client, found[0], work)
+        yield Lab(client, until(client.get_devices, "this machine's agent")[0], work)
         client.close()
 
 
@@ -222,7 +219,4 @@ def test_each_fails_with_its_own_fault_and_the_next_job_is_done(lab: Lab, tmp_pa
     for job in sound:
         assert job.wait(300).success, job.log()
     assert not (tmp_path / "made").exists(), "no code of a pickle runs"
-    end = time.monotonic() + 60
-    while (left := lab.left()) and time.monotonic() < end:
-        time.sleep(0.1)  # the last job's end is told before its folder goes
-    assert left == [], "nothing is left behind"
+    until(lambda: not lab.left(), "the last folder's end")  # which comes after the word of the job's

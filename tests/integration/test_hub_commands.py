@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from dynolab.jobs._datasets import h5
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.commands import Done, command
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 ONNX = MODEL.with_name("ch_ppocr_mobile_v2.0_cls_infer.onnx")
@@ -69,9 +69,7 @@ def dynolab(hub: RunningHub, environment: dict[str, str]) -> Command:
 @pytest.fixture(scope="module")
 def device(dynolab: Command) -> str:
     """This machine's name, once its agent has announced it."""
-    end = time.monotonic() + 60
-    while not (found := json.loads(dynolab("devices", "--json").stdout)) and time.monotonic() < end:
-        time.sleep(0.2)
+    found = until(lambda: json.loads(dynolab("devices", "--json").stdout), "this machine's agent")
     return str(found[0]["name"])
 
 

@@ -10,7 +10,6 @@ import shlex
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -30,6 +29,7 @@ from dynolab.spec.joining import JoinRequest
 from dynolab.testing import commands, known_runtimes
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 from .test_api import in_database
 from .test_pools import Person, introduce
@@ -362,11 +362,11 @@ def test_a_hub_that_goes_away_is_told_once_and_once_when_it_is_back(tmp_path: Pa
         said = (tmp_path / "said").open("w+")
         process = subprocess.Popen(command, env=environment(tmp_path / "state"), stderr=said, start_new_session=True)
         try:
-            _until(tmp_path / "said", "this machine is now the device")
+            _await_word(tmp_path / "said", "this machine is now the device")
             first.end()
-            _until(tmp_path / "said", "the hub cannot be reached")
+            _await_word(tmp_path / "said", "the hub cannot be reached")
             with running_hub(data, "--no-agent", port=port):
-                _until(tmp_path / "said", "the hub is back after")
+                _await_word(tmp_path / "said", "the hub is back after")
                 assert process.poll() is None
                 process.terminate()
                 process.wait(20)
@@ -379,9 +379,6 @@ def test_a_hub_that_goes_away_is_told_once_and_once_when_it_is_back(tmp_path: Pa
     assert len(lines) <= 5, lines
 
 
-def _until(path: Path, text: str) -> None:
+def _await_word(path: Path, text: str) -> None:
     """Wait until a process has written a text."""
-    end = time.monotonic() + 60
-    while text not in path.read_text():
-        assert time.monotonic() < end, path.read_text()
-        time.sleep(0.1)
+    until(lambda: text in path.read_text(), f"{text!r} in {path}")

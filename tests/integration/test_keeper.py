@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dynolab.measure.executor import keeper
 from dynolab.measure.orders import Verb, document_of, line_of
+from dynolab.testing.waiting import until
 
 WAIT_S = 60.0
 
@@ -62,12 +62,9 @@ def _answers(link: socket.socket, last: int) -> list[int]:
 def test_answer_that_comes_before_somebody_has_attached_comes_once(tmp_path: Path) -> None:
     with _opened(tmp_path) as workspace, _attaching(workspace) as link:
         link.sendall(_order(1, "first"))
-        end = time.monotonic() + WAIT_S
-        while not (workspace / "first").exists() and time.monotonic() < end:
-            time.sleep(0.01)  # until the executor has done it: it answers then
+        until((workspace / "first").exists, "the executor to have done it: it answers then")
         link.sendall(_order(2, "second"))
-        while not (workspace / "second").exists() and time.monotonic() < end:
-            time.sleep(0.01)
+        until((workspace / "second").exists, "the second")
         link.sendall(b"~attach 0\n" + _order(3, "third"))
         assert _answers(link, 3) == [1, 2, 3]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from dynolab.client.client import Client
 from dynolab.client.settings import ClientConfig
 from dynolab.testing.running_hub import running_hub
+from dynolab.testing.waiting import until
 
 pytest.importorskip("pgqueuer")
 pytest.importorskip("onnxruntime")
@@ -20,9 +20,8 @@ MODEL = Path(__file__).parents[2] / "examples/models/ch_ppocr_mobile_v2.0_cls_in
 def test_the_log_comes_piece_by_piece_and_is_the_whole_log_in_the_end(tmp_path: Path) -> None:
     with running_hub(tmp_path) as hub:
         client = Client(ClientConfig(hub.token, hub.url, verbose=False))
-        while not (devices := client.get_devices()):
-            time.sleep(0.2)
-        job = client.submit_profile_job(MODEL, devices[0], options="--max_profiler_iterations 3 --repeats 1")
+        device = until(client.get_devices, "this machine's agent")[0]
+        job = client.submit_profile_job(MODEL, device, options="--max_profiler_iterations 3 --repeats 1")
         pieces = list(job.follow_log())
         assert len(pieces) > 1
         assert "".join(pieces) == job.log()

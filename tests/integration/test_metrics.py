@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from dynolab.client.client import Client
 from dynolab.errors import DeviceLost
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
 from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.waiting import until
 
 get = partial(httpx.get, timeout=60)
 post = partial(httpx.post, timeout=60)
@@ -47,12 +47,9 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((name, tuple(sorted(labels.items()))), 0.0)
 
 
-def until(hub: RunningHub, name: str, wanted: float, **labels: str) -> None:
+def await_figure(hub: RunningHub, name: str, wanted: float, **labels: str) -> None:
     """Wait until the figure is at least this high."""
-    end = time.monotonic() + 60
-    while (found := value(scraped(hub), name, **labels)) < wanted:
-        assert time.monotonic() < end, f"{name} {labels} is {found}, not {wanted}"
-        time.sleep(0.2)
+    until(lambda: value(scraped(hub), name, **labels) >= wanted, f"{name} {labels} of {wanted}")
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +125,10 @@ def test_an_agent_that_is_lost_is_counted(hub: RunningHub, door: HubDoor, client
     lost = value(scraped(hub), "dynolab_leases_expired_total")
     job = submit(hub, model)
     assert door.claim(ClaimRequest(AGENT_PROTOCOL, BOARD, 10.0)) is not None
-    until(hub, "dynolab_leases_expired_total", lost + 1)
-    until(hub, "dynolab_attempts_total", 1, outcome="lost", reason="DeviceLost")
+    await_figure(hub, "dynolab_leases_expired_total", lost + 1)
+    await_figure(hub, "dynolab_attempts_total", 1, outcome="lost", reason="DeviceLost")
     post(f"{hub.url}/api/hub/v1/jobs/{job}/cancel", headers={"Authorization": f"Bearer {hub.token}"})
-    until(hub, "dynolab_job_transitions_total", 1, kind="profile", state="cancelled")
+    await_figure(hub, "dynolab_job_transitions_total", 1, kind="profile", state="cancelled")
 
 
 def test_what_waits_and_what_the_boards_are_at_is_told(hub: RunningHub, door: HubDoor, model: Any) -> None:
@@ -139,17 +136,15 @@ def test_what_waits_and_what_the_boards_are_at_is_told(hub: RunningHub, door: Hu
     door.claim(ClaimRequest(AGENT_PROTOCOL, other, 0.0))
     door.claim(ClaimRequest(AGENT_PROTOCOL, other, 0.0, unfit="no disk"))
     jobs = [submit(hub, model, other.name) for _ in range(3)]
-    until(hub, "dynolab_queue_jobs", 3, pool="other board")
+    await_figure(hub, "dynolab_queue_jobs", 3, pool="other board")
     found = scraped(hub)
     assert 0 < value(found, "dynolab_queue_oldest_seconds", pool="other board") < 600
     assert value(found, "dynolab_devices", state="free", health="unfit") == 1
     assert value(found, "dynolab_fleet_known") == 1
     for job in jobs:
         post(f"{hub.url}/api/hub/v1/jobs/{job}/cancel", headers={"Authorization": f"Bearer {hub.token}"})
-    end = time.monotonic() + 60
-    while ("dynolab_queue_jobs", (("pool", "other board"),)) in scraped(hub):
-        assert time.monotonic() < end, "a pool in which nobody waits has no series"
-        time.sleep(0.2)
+    series = ("dynolab_queue_jobs", (("pool", "other board"),))
+    until(lambda: series not in scraped(hub), "the end of the series of a pool in which nobody waits")
 
 
 def test_the_replica_tells_of_itself(hub: RunningHub) -> None:
@@ -161,7 +156,7 @@ def test_the_replica_tells_of_itself(hub: RunningHub) -> None:
     assert any(name == "dynolab_build_info" for name, _ in found)
     sweeps = {dict(labels)["sweep"] for name, labels in found if name == "dynolab_sweep_last_success_timestamp_seconds"}
     assert {"leases", "deadlines", "toolchains", "files", "sessions", "probes", "objects"} <= sweeps
-    until(hub, "dynolab_sweep_duration_seconds_count", 1, sweep="leases")
+    await_figure(hub, "dynolab_sweep_duration_seconds_count", 1, sweep="leases")
 
 
 def test_labels_hold_no_id_address_or_path_of_anybody(hub: RunningHub, model: Any) -> None:
@@ -217,11 +212,8 @@ def prometheus(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> Ite
              f"--web.listen-address={address}"], stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        end = time.monotonic() + 60
-        while not asked(f"http://{address}", "up == 1"):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < end, (folder / "log").read_text()
-            time.sleep(0.2)
+        until(lambda: process.poll() is not None or asked(f"http://{address}", "up == 1"), "Prometheus")
+        assert process.poll() is None, (folder / "log").read_text()
         yield f"http://{address}"
     finally:
         process.terminate()

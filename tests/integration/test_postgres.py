@@ -13,8 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from dynolab.hub.store import _postgres_folder as folders
 from dynolab.hub.store import _postgres_programs as programs
 from dynolab.hub.store import postgres
 from dynolab.hub.store.postgres import Postgres, binaries
+from dynolab.testing.waiting import until
 
 asyncpg = pytest.importorskip("asyncpg")
 INSTALLED = list(programs._installed())
@@ -107,13 +107,6 @@ def ask(server: Postgres | str, *statements: str) -> Any:
             await connection.close()
 
     return asyncio.run(talk())
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, f"waited too long for {what}"
-        time.sleep(0.005)
 
 
 def free(folder: Path) -> bool:
@@ -283,7 +276,7 @@ def test_a_folder_that_another_hub_is_making_is_refused(tmp_path: Path, monkeypa
 def test_a_start_that_was_killed_is_done_again(tmp_path: Path) -> None:
     folder = tmp_path / "postgres"
     with hub(folder) as process:
-        until((tmp_path / "postgres.new" / "PG_VERSION").exists, "initdb")
+        until((tmp_path / "postgres.new" / "PG_VERSION").exists, "initdb", every_s=0.005)
         process.kill()
         process.wait()
         assert not folder.exists()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from dynolab.testing import known_runtimes
 from dynolab.testing.commands import command
 from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub
+from dynolab.testing.waiting import until
 
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, sshd
@@ -61,19 +61,11 @@ def agent(hub: RunningHub, state: Path, *more: str) -> Iterator[subprocess.Popen
         process.wait(30)
 
 
-def until(holds: Callable[[], object], what: str, within_s: float = 120) -> None:
-    end = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < end, f"no {what} within {within_s} s"
-        time.sleep(0.2)
-
-
 def test_a_board_is_a_device_of_the_hub_and_measures_for_it(
     hub: RunningHub, user: Client, board: Sshd, tmp_path: Path
 ) -> None:
     with serving(hub, tmp_path / "state", board, "--name", "the board", "--runtimes", "onnxruntime"):
-        until(lambda: user.get_devices("the board"), "device")
-        (found,) = user.get_devices("the board")
+        (found,) = until(lambda: user.get_devices("the board"), "device", within_s=120)
         assert "framework:onnx" in found.attributes
         assert "framework:tflite" not in found.attributes, "it was not asked for"
         job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("the board"), options=LEAST)
@@ -102,7 +94,7 @@ def test_an_agent_waits_for_a_person_at_its_board_and_its_page_says_so(
     hub: RunningHub, user: Client, board: Sshd, tmp_path: Path
 ) -> None:
     with serving(hub, tmp_path / "state", board, "--name", "shared", "--runtimes", "onnxruntime"):
-        until(lambda: any(one.name == "shared" for one in user.get_devices()), "device")
+        until(lambda: any(one.name == "shared" for one in user.get_devices()), "device", within_s=120)
         with holding(board.address, "profile of a person's model"):
             job = user.submit_profile_job(onnx_net(tmp_path / "net.onnx"), Device("shared"), options=LEAST)
 

@@ -7,8 +7,7 @@ import re
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,10 @@ from dynolab.hub.store.database import MIGRATIONS, Database, configuration, newe
 from dynolab.spec.agents import AGENT_PROTOCOL, OLDEST_AGENT_PROTOCOL, ClaimRequest, DeviceOffer
 from dynolab.testing.databases import Databases, OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 WITHIN_S = 30.0
 OFFER = DeviceOffer(id="board", name="board", os="1")
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + WITHIN_S
-    while not true():
-        assert time.monotonic() < end, f"waited too long for {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -53,7 +46,7 @@ def own(databases: Databases) -> OwnDatabase:
 @pytest.fixture
 def leaving(own: OwnDatabase, tmp_path: Path) -> Iterator[RunningHub]:
     """A hub that takes its time to end."""
-    environment = {"DYNOLAB_DATABASE_URL": own.dsn, "DYNOLAB_DRAIN_S": "4", "DYNOLAB_GRACE_S": "25"}
+    environment = {"DYNOLAB_DATABASE_URL": own.dsn, "DYNOLAB_DRAIN_S": "8", "DYNOLAB_GRACE_S": "25"}
     with running_hub(tmp_path / "hub", "--no-agent", environment=environment) as hub:
         yield hub
 
@@ -67,7 +60,7 @@ def test_a_replica_that_is_told_to_end_says_so_and_finishes_what_it_has(leaving:
         upload = _Half(begun["urls"][0], 1000)
         waiting = threading.Thread(target=lambda: claimed.append(door.claim(ClaimRequest(AGENT_PROTOCOL, OFFER, 60.0))))
         waiting.start()
-        until(lambda: bool(http.get("/api/hub/v1/devices").json()["devices"]), "the board that waits for a job")
+        until(lambda: http.get("/api/hub/v1/devices").json()["devices"], "the board that waits for a job")
         leaving.process.send_signal(signal.SIGTERM)
         until(lambda: http.get("/healthz").status_code == 503, "the news for balancers")
         assert http.get("/healthz").json() == {"status": "leaving"}

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.hub.store.prepared import driver
 from dynolab.hub.store.tables import attempt, device, job, share
+from dynolab.hub.telemetry.metrics import REGISTRY
 from dynolab.hub.usecases import free_blobs as freeing
 from dynolab.hub.usecases.announce_device import note_seen
 from dynolab.hub.usecases.base import Cursor
@@ -339,7 +340,8 @@ def test_an_entry_that_somebody_locked_and_left_is_dispatched_at_once(run: Run) 
                     await connection.execute(text("SELECT id FROM pgqueuer FOR UPDATE"))
                     assert await bench.claim(2) is None
                     waiting = asyncio.create_task(claim_attempt(bench.hub, bench.agent, asked))
-                    await asyncio.sleep(0.5)
+                    while not REGISTRY.get_sample_value("dynolab_agents_waiting"):  # it has looked, and waits
+                        await asyncio.sleep(0.01)
                     assert not bench.hub.wakeups.are_empty(bench.hub.announced[bench.offer().id].board.queues)
                     raise asyncio.CancelledError  # rolled back
             found = await asyncio.wait_for(waiting, 15.0)

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ from dynolab.testing import known_runtimes
 from dynolab.testing.commands import command
 from dynolab.testing.models import onnx_net
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 from .official import environment
 from .test_recipe_export import exported
@@ -58,10 +58,8 @@ def device(hub: RunningHub, client: Client, tmp_path_factory: pytest.TempPathFac
     arguments = ["agent", "--hub", hub.url, "--simulate", "hexagon-v73"]
     with subprocess.Popen([sys.executable, "-m", "dynolab.cli.main", *arguments], env=environment) as agent:
         try:
-            end = time.monotonic() + 60
-            while len(found := client.get_devices()) < 2 and time.monotonic() < end:
-                time.sleep(0.2)  # an agent starts in seconds, and tells nobody when it has
-            [simulator] = [one for one in found if one.name == "Hexagon v73 simulator"]
+            until(lambda: len(client.get_devices()) == 2, "the hub's own agent, which compiles, and the simulator")
+            [simulator] = client.get_devices("Hexagon v73 simulator")
             yield simulator
         finally:
             agent.terminate()

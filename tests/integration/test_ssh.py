@@ -30,6 +30,7 @@ from dynolab.spec.jobs import ProfileSpec
 from dynolab.spec.profiles import Profile
 from dynolab.testing.connection_contract import command_lines
 from dynolab.testing.models import onnx_net
+from dynolab.testing.waiting import until
 
 from ..devices.fixtures import present
 from ..devices.sshd import Sshd, free_port, sshd
@@ -78,13 +79,6 @@ def refusal(board: Sshd, port: int | None = None, **settings: str) -> Error:
     with pytest.raises(Error) as caught, opened(board, port, **settings):
         pass
     return caught.value
-
-
-def until(holds: Callable[[], object], what: str, within_s: float = 60) -> None:
-    end = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < end, f"no {what} within {within_s} s"
-        time.sleep(0.05)
 
 
 # ---- getting in ------------------------------------------------------------------------------------------------------
@@ -349,7 +343,7 @@ def test_a_lease_ends_what_nobody_asks_for(board: Sshd, tmp_path: Path, monkeypa
         asking.send_signal(signal.SIGKILL)
         asking.wait()
         asking.stdout.close()
-    until(lambda: not command_lines(workspace) and not Path(workspace).exists(), "end of the executor", within_s=20)
+    until(lambda: not command_lines(workspace) and not Path(workspace).exists(), "end of the executor")
 
 
 def test_an_executor_that_hangs_behind_a_good_line_is_found_out_and_ended(

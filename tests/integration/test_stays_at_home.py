@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from dynolab.client.client import Client
 from dynolab.client.devices import Device
 from dynolab.client.settings import ClientConfig
 from dynolab.testing.running_hub import running_hub
+from dynolab.testing.waiting import until
 
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "mlperf_tiny_kws_int8.tflite"
 LOOPBACK = re.compile("[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
@@ -78,17 +78,17 @@ def test_a_hub_that_measures_speaks_on_loopback_only_and_keeps_to_its_folders(tm
     environment = {**folders, **own, "HOME": str(home), "TMPDIR": str(temporary)}
     with running_hub(tmp_path / "data", environment=environment) as hub:
         client = Client(ClientConfig(hub.token, hub.url, verbose=False))
-        while not (devices := client.get_devices()):
-            time.sleep(0.1)
-        job = client.submit_profile_job(
-            MODEL, Device(devices[0].name), options="--max_profiler_iterations 3 --repeats 1"
-        )
+        device = until(client.get_devices, "this machine's agent")[0]
+        job = client.submit_profile_job(MODEL, Device(device.name), options="--max_profiler_iterations 3 --repeats 1")
         seen, sockets = set[int](), set[str]()
-        while not job.get_status().finished:
+
+        def looked_on() -> bool:
             pids = tree(hub.process.pid)
-            seen |= pids
-            sockets |= outward(pids)
-            time.sleep(0.05)
+            seen.update(pids)
+            sockets.update(outward(pids))
+            return job.get_status().finished
+
+        until(looked_on, "the job's end", within_s=300)
         assert job.get_status().success, job.get_status().message
         client.close()
     assert len(seen) > 3, "hub, database, agent and workers were looked at"

@@ -28,7 +28,7 @@ from dynolab.hub.usecases.sweep_objects import sweep_objects
 from dynolab.spec.agents import DeviceOffer
 from dynolab.testing.databases import Databases, OwnDatabase
 
-AGE_S = 1.0
+AGE_S = 2.0
 
 
 def test_only_what_two_looks_found_without_a_name_is_swept(postgres: OwnDatabase, tmp_path: Path) -> None:

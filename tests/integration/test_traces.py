@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from dynolab.client.client import Client
 from dynolab.client.settings import ClientConfig
 from dynolab.spec.agents import OFFER_NULL
 from dynolab.testing.running_hub import RunningHub, running_hub
+from dynolab.testing.waiting import until
 
 get = partial(httpx.get, timeout=60)
 post = partial(httpx.post, timeout=60)
@@ -135,7 +135,7 @@ def traced(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         with running_hub(tmp_path_factory.mktemp("hub"), environment=environment) as hub:
             job = submitted(hub, tmp_path_factory.mktemp("model") / "model.null")
             get(f"{hub.url}/healthz")
-            until(hub, job)
+            until(lambda: is_done(hub, job), "the job's end", within_s=120)
         yield Traced(receiver, job, hub.lines)  # both have ended, and sent what they had
 
 
@@ -143,15 +143,12 @@ def submitted(hub: RunningHub, path: Path) -> str:
     """A job of a null model on this machine, submitted by our client in a span of a caller's own OpenTelemetry."""
     with closing(Client(ClientConfig(hub.token, hub.url, verbose=False))) as client:
         path.write_text("{}", encoding="utf-8")
-        end = time.monotonic() + 60
-        while not (devices := client.get_devices()):
-            assert time.monotonic() < end, "this machine did not become a device"
-            time.sleep(0.2)
+        device = until(client.get_devices, "this machine's agent")[0]
         model, told = client.upload_model(path), InMemorySpanExporter()
         provider = TracerProvider(id_generator=Known())
         provider.add_span_processor(SimpleSpanProcessor(told))
         with provider.get_tracer("a caller's").start_as_current_span("caller"):
-            job = client.submit_profile_job(model, devices[0])
+            job = client.submit_profile_job(model, device)
     assert [f"{one.context.span_id:016x}" for one in told.get_finished_spans()] == [SPAN], (
         "nothing is traced for the caller"
     )
@@ -174,13 +171,11 @@ class Known(IdGenerator):
         return int(SPAN, 16)
 
 
-def until(hub: RunningHub, job: str) -> None:
-    """Wait for the job's end."""
-    end, headers = time.monotonic() + 120, {"Authorization": f"Bearer {hub.token}"}
-    while (found := get(f"{hub.url}/api/hub/v1/jobs/{job}", headers=headers).json())["state"] != "done":
-        assert found["state"] in ("queued", "preparing", "running"), found
-        assert time.monotonic() < end
-        time.sleep(0.2)
+def is_done(hub: RunningHub, job: str) -> bool:
+    headers = {"Authorization": f"Bearer {hub.token}"}
+    found = get(f"{hub.url}/api/hub/v1/jobs/{job}", headers=headers).json()
+    assert found["state"] in ("queued", "preparing", "running", "done"), found
+    return bool(found["state"] == "done")
 
 
 def test_a_jobs_life_is_one_trace_over_hub_and_agent(traced: Traced) -> None:

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +20,7 @@ from sqlalchemy import text
 from dynolab.hub.store.database import Database, newest
 from dynolab.testing.databases import Databases
 from dynolab.testing.running_hub import running_hub
+from dynolab.testing.waiting import until
 
 from .test_compose import Board, Person
 
@@ -76,7 +76,7 @@ def test_an_old_replica_serves_on_while_a_new_one_brings_the_schema_up_to_date(
         person = Person(SimpleNamespace(folder=tmp_path, url=old.url))  # type: ignore[arg-type]  # as much of one as is needed
         model, boards = person.model(os.urandom(300_000)), [Board(person, "steady") for _ in range(2)]
         try:
-            _await_board(person)
+            until(lambda: person.ask("GET", "/devices")["devices"], "a board")
             jobs = [submitted(person, model) for _ in range(10)]
             with running_hub(tmp_path / "hub-2-data", "--no-agent", environment=environment) as new:
                 assert asked(own.url, "SELECT version_num FROM alembic_version") == newest()
@@ -110,14 +110,4 @@ def submitted(person: Person, model: str) -> str:
 
 
 def everything_done(person: Person, jobs: list[str]) -> None:
-    until = time.monotonic() + WITHIN_S
-    while {person.ask("GET", f"/jobs/{job}")["state"] for job in jobs} != {"done"}:
-        assert time.monotonic() < until
-        time.sleep(0.2)
-
-
-def _await_board(person: Person) -> None:
-    until = time.monotonic() + WITHIN_S
-    while "steady" not in {one["name"] for one in person.ask("GET", "/devices")["devices"]}:
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    until(lambda: all(person.ask("GET", f"/jobs/{job}")["state"] == "done" for job in jobs), "the jobs", WITHIN_S)

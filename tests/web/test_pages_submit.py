@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import socket
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.testing.waiting import until
 
 from .conftest import FIRST
 
@@ -42,14 +42,6 @@ def given(name: str, content: bytes) -> dict[str, Any]:
 
 def choose(page: Any, field: str, name: str, content: bytes) -> None:
     page.get_by_label(field).set_input_files(given(name, content))
-
-
-def until(found: Callable[[], Any]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + 60
-    while not found():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def shown(page: Any, field: str, value: str) -> None:
@@ -329,10 +321,10 @@ def test_a_dropped_file_goes_up_in_parts_and_can_be_given_up(seeded: Any, visit:
     line.send("Network.emulateNetworkConditions", UNHURRIED | {"uploadThroughput": 1e6})
     send(page)
     page.get_by_role("progressbar", name="Uploading").wait_for()
-    until(lambda: seeded.api("GET", "models?name=dropped")["models"])
+    until(lambda: seeded.api("GET", "models?name=dropped")["models"], "the model")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("progressbar", name="Uploading").wait_for(state="hidden")
-    until(lambda: not seeded.api("GET", "models?name=dropped")["models"])
+    until(lambda: not seeded.api("GET", "models?name=dropped")["models"], "the end of the model")
     line.send("Network.emulateNetworkConditions", UNHURRIED)
     urls = []
     page.on("request", lambda request: urls.append(request.url) if "/files/parts/" in request.url else None)
@@ -462,8 +454,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(seeded: Any, client: httpx.Cli
         b'--b\r\nContent-Disposition: form-data; name="model_file"; filename="broken off.onnx"\r\n\r\n' + b"x" * 100_000
     )
     with _post(seeded, client, 10**6, begun):
-        until(lambda: seeded.api("GET", "models?name=broken")["models"])
-    until(lambda: not seeded.api("GET", "models?name=broken")["models"])
+        until(lambda: seeded.api("GET", "models?name=broken")["models"], "the model")
+    until(lambda: not seeded.api("GET", "models?name=broken")["models"], "the end of the model")
 
 
 def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> None:
@@ -480,7 +472,7 @@ def test_the_log_is_followed_while_the_job_runs(seeded: Any, visit: Visit) -> No
     seeded.http.post(renewing, content=odd, headers=agent).raise_for_status()
     page.get_by_text("line 199").wait_for()
     log = page.locator("#live-log-text")
-    until(lambda: log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight < 8"))
+    until(lambda: log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight < 8"), "the log's end")
     log.evaluate("(log) => { log.scrollTop = 10; }")
     door.renew(attempt.attempt, Renewal(None, lines + "the last\n"))
     page.get_by_text("the last").wait_for()

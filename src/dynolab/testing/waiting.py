@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(found: Callable[[], T], what: str, within_s: float = 60.0, every_s: float = 0.02) -> T:
+def until(found: Callable[[], T | None], what: str, within_s: float = 60.0, every_s: float = 0.05) -> T:
     """The first result that is true, asked for every ``every_s`` seconds. Raises AssertionError that names ``what`` when there is none in time."""
     end = time.monotonic() + within_s
     while not (result := found()):

@@ -109,10 +109,11 @@ def trickle(line: socket.socket, content: bytes, each: int, pause_s: float) -> f
     return time.monotonic() - begun
 
 
-def test_who_asks_nothing_is_hung_up_on(line: socket.socket) -> None:
+def test_who_asks_nothing_is_hung_up_on(address: tuple[str, int]) -> None:
     begun = time.monotonic()
-    assert answer(line) == b""
-    assert WITHIN_S * 0.9 < time.monotonic() - begun < SOON_S
+    with socket.create_connection(address, 20) as line:
+        assert answer(line) == b""
+    assert WITHIN_S <= time.monotonic() - begun < SOON_S
 
 
 def test_a_head_that_comes_letter_by_letter_is_not_waited_for(line: socket.socket) -> None:
@@ -125,10 +126,10 @@ def test_a_body_that_stops_is_answered_408(line: socket.socket, kept: bool) -> N
     if kept:
         line.sendall(head("/", 2) + b"ab")
         assert answer(line).endswith(b"\r\n\r\n2")
-    line.sendall(head("/", 10_000) + b"x" * 100)
     begun = time.monotonic()
+    line.sendall(head("/", 10_000) + b"x" * 100)
     told = answer(line)
-    assert WITHIN_S * 0.9 < time.monotonic() - begun < SOON_S
+    assert WITHIN_S <= time.monotonic() - begun < SOON_S
     assert told.startswith(b"HTTP/1.1 408 ")
     assert b"send it again" in told
     assert is_hung_up(line), "and nothing comes after it"
@@ -140,16 +141,18 @@ def test_a_body_that_comes_letter_by_letter_is_answered_408_and_not_waited_for(l
 
 
 def test_one_that_stops_after_a_good_beginning_is_no_better(line: socket.socket) -> None:
-    line.sendall(head("/", 100_000) + b"x" * LEAST)
     begun = time.monotonic()
+    line.sendall(head("/", 100_000) + b"x" * LEAST)
     assert answer(line).startswith(b"HTTP/1.1 408 ")
-    assert 2 * WITHIN_S * 0.9 < time.monotonic() - begun < SOON_S
+    assert 2 * WITHIN_S <= time.monotonic() - begun < SOON_S
 
 
 def test_a_slow_body_that_goes_on_is_taken_however_long_it_takes(line: socket.socket) -> None:
-    content = b"x" * 12 * LEAST
+    content = b"x" * 40 * LEAST
     line.sendall(head("/", len(content)))
-    assert trickle(line, content, LEAST // 2, WITHIN_S / 6) > 3 * WITHIN_S
+    assert (
+        trickle(line, content, LEAST, WITHIN_S / 10) > 3 * WITHIN_S
+    )  # ten times as much as is asked for: we may be late
     assert answer(line).endswith(b"\r\n\r\n%d" % len(content))
 
 

@@ -391,7 +391,7 @@ def test_random_damage_is_refused_or_does_no_harm(path: Path) -> None:
         [sys.executable, "-c", DAMAGE, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        out, log = child.communicate(timeout=5)
+        out, log = child.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         child.kill()
         out, log = child.communicate()

@@ -30,6 +30,7 @@ from dynolab.measure.readings import (
     thermal,
 )
 from dynolab.measure.readings.base import Reading, Unavailable
+from dynolab.testing.waiting import until
 
 DEVICES = Path(__file__).parents[2] / "data" / "devices"
 PACKAGE = "dynolab.measure.readings"
@@ -267,11 +268,7 @@ def test_the_reference_kernel_on_several_threads_leaves_none_of_them_and_the_aff
     assert threading.active_count() == threads + 2, "the same ones each time"
     assert os.sched_getaffinity(0) == allowed
     team.close()
-    for _ in range(100):
-        if threading.active_count() == threads:
-            return
-        time.sleep(0.05)  # until they have seen it
-    pytest.fail("a thread is left")
+    until(lambda: threading.active_count() == threads, "the threads to see it")
 
 
 def test_the_reference_kernel_leaves_no_memory_behind() -> None:
