@@ -134,15 +134,13 @@ def test_a_hub_that_a_fleet_asks_for_jobs_all_at_once_is_well_and_serves_others(
     over = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(ask_again_and_again, hub, path, over) for path in ("/healthz", "/api/hub/v1/models")]
-        begun = time.monotonic()
         answers = claim_at_once(hub, 300)
-        all_took_s = time.monotonic() - begun
         over.set()
         health, others = (one.result() for one in asking)
     assert {status for status, _ in health} == {200}, health
     assert {status for status, _ in others} == {200}, others
-    assert max(took_s for _, took_s in health) < all_took_s / 2, health
-    assert max(took_s for _, took_s in others) < all_took_s / 2, "it does not wait behind all of them"
+    assert len(health) > 4, "the first may wait for the lines of all of them, the next ones do not"
+    assert len(others) > 4, "the same"
     assert {answer.status_code for answer in answers} <= {204, 429}
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers if answer.status_code == 429)
     assert len([answer for answer in answers if answer.status_code == 204]) > 150
