@@ -91,8 +91,10 @@ def running_hub(
     reading = threading.Thread(target=_read, args=(hub, ready), daemon=True)
     reading.start()
     try:
-        if not ready.wait(READY_WITHIN_S) or not hub.url:
+        if not ready.wait(READY_WITHIN_S):
             raise RuntimeError(f"the hub was not ready within {READY_WITHIN_S:.0f} s")
+        if not hub.url:
+            raise RuntimeError(f"the hub ended with {process.wait(END_WITHIN_S)} before it was ready")
         yield hub
     except BaseException:
         sys.stderr.write("".join(hub.lines))
