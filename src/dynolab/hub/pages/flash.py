@@ -65,6 +65,10 @@ class Action(StrEnum):
     PIN = "pin"
     UNPIN = "unpin"
     GIVE = "give"
+    CLOSE_ACCOUNT = "close-account"
+    OPEN_ACCOUNT = "open-account"
+    GIVE_ADMIN = "give-admin"
+    END_ADMIN = "end-admin"
     COMPARE = "compare"
     NOTHING = "nothing"
     NOT_TWO = "not-two"
@@ -105,6 +109,8 @@ class NewToken:
 
     kind: str
     secret: str
+    whose: str = ""
+    """The address of whom it was made for; empty: of who made it."""
 
 
 def redirect_with_flash(request: Request, path: str, flash: Flash) -> Response:
