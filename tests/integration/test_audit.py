@@ -231,6 +231,8 @@ ACTS: dict[str, tuple[str, Body]] = {
     "POST /api/hub/v1/tokens/{id}/rotate": ("token.rotate", {"json": {}}),
     "DELETE /api/hub/v1/sessions/{id}": ("session.end", {}),
     "POST /api/hub/v1/join-tokens": ("join-token.make", {"json": {}}),
+    "POST /add-device/revoke": ("join-token.revoke", lambda world: {"data": {"token": world.ids["join"]}}),
+    "DELETE /api/hub/v1/join-tokens/{id}": ("join-token.revoke", {}),
     "PUT /api/hub/v1/devices/{id}/health": ("device.quarantine", {"json": {"quarantine": True}}),
     "PATCH /api/hub/v1/pools/{id}": ("pool.change", {"json": {"let_send": [E]}}),
     "POST /api/hub/v1/trusted": ("trust.add", {"json": {"owner": "admin@localhost"}}),

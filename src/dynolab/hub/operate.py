@@ -24,6 +24,7 @@ from dynolab.hub.usecases.change_organisation import account_of, create_organisa
 from dynolab.hub.usecases.check_runs_hub import OPERATOR
 from dynolab.hub.usecases.close_account import close_account, open_account
 from dynolab.hub.usecases.find_accounts import find_accounts
+from dynolab.hub.usecases.find_member_links import find_member_links, withdraw_member_link
 from dynolab.hub.usecases.find_organisations import find_one_project, find_organisations
 from dynolab.hub.usecases.quotas import Owner, Usage, set_bounds, usage_of
 from dynolab.hub.usecases.set_password import set_password
@@ -38,6 +39,7 @@ __all__ = [
     "create_organisation",
     "create_project",
     "find_accounts",
+    "find_member_links",
     "find_organisations",
     "open_account",
     "restore",
@@ -45,6 +47,7 @@ __all__ = [
     "set_member",
     "set_password",
     "set_quota",
+    "withdraw_member_link",
 ]
 T = TypeVar("T")
 

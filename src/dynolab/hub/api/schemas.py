@@ -239,8 +239,15 @@ class JoinToken(Given):
     id: str
     name: str
     state: Literal["waiting", "expired", "joined"]
+    created_at: datetime
     expires_at: datetime
     device: JoiningDevice | None = Field(description="The device, once it joined and said what it is.")
+
+
+class JoinTokens(Given):
+    """Join tokens that wait for their machines, those that end first before."""
+
+    join_tokens: list[JoinToken]
 
 
 class NewJoinToken(JoinToken):

@@ -39,6 +39,7 @@ class Action(StrEnum):
 
     RENAME = "rename"
     REVOKE = "revoke"
+    REVOKE_JOIN = "revoke-join"
     SIGN_OUT = "sign-out"
     SIGN_OUT_OTHERS = "sign-out-others"
     CANCEL = "cancel"

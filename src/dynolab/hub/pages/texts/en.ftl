@@ -111,6 +111,7 @@ told-share = “{ $name }” is shared with { $whom }.
 told-share-stranger = “{ $name }” is shared with { $whom }. This address has no account here yet.
 told-unshare = “{ $name }” is no longer shared with { $whom }.
 told-revoke = The token “{ $name }” is revoked.
+told-revoke-join = The join token of “{ $name }” is revoked: no machine joins with it any more.
 told-sign-out = The browser is signed out.
 told-sign-out-others = All other browsers are signed out.
 told-rerun = { $count ->
@@ -866,6 +867,7 @@ audit-token-revoke = token revoked
 audit-token-use = expired token used
 audit-join-token-make = join token made
 audit-join-token-use = machine joined
+audit-join-token-revoke = join token revoked
 audit-job-share = job shared
 audit-job-unshare = job no longer shared
 audit-job-delete = job deleted
@@ -2418,3 +2420,10 @@ sentence-another-who-runs-the-hub-can = another one who runs the hub can do it
 sentence-runs-the-hub-as-one-of-the-group = { $email } runs the hub as one of the group '{ $group }' at the OpenID Connect provider
 sentence-take-them-out-of-that-group = take them out of that group: it ends when they next sign in
 sentence-is-no-place-in-the-list-of-accounts = '{ $place }' is no place in the list of accounts
+
+# Join tokens that wait for their machines
+lines-that-wait = Lines that wait for their machines
+lines-that-wait-explained = A line that went astray, or is not needed any more: revoke it, and no machine joins with it.
+by-its-machine = called by its machine
+sentence-a-machine-has-joined-with-the-join-token = a machine has joined with the join token { $id } already
+sentence-revoke-what-it-has-now = revoke what it has now: `dynolab token revoke { $id }`, or the page /account/

@@ -120,6 +120,7 @@ told-share = “{ $name }”已共享给 { $whom }。
 told-share-stranger = “{ $name }”已共享给 { $whom }。这里还没有使用这个地址的账户。
 told-unshare = “{ $name }”不再共享给 { $whom }。
 told-revoke = 令牌“{ $name }”已吊销。
+told-revoke-join = “{ $name }”的加入令牌已吊销：不能再用它加入机器。
 told-sign-out = 该浏览器已退出登录。
 told-sign-out-others = 其他所有浏览器均已退出登录。
 told-rerun = { $count ->
@@ -826,6 +827,7 @@ audit-token-revoke = 吊销令牌
 audit-token-use = 使用已到期的令牌
 audit-join-token-make = 创建加入令牌
 audit-join-token-use = 机器加入
+audit-join-token-revoke = 吊销加入令牌
 audit-job-share = 共享任务
 audit-job-unshare = 取消共享任务
 audit-job-delete = 删除任务
@@ -2925,3 +2927,10 @@ sentence-another-who-runs-the-hub-can = 可由另一位运行中心的人操作
 sentence-runs-the-hub-as-one-of-the-group = { $email } 因属于 OpenID Connect 提供方的组“{ $group }”而运行此中心
 sentence-take-them-out-of-that-group = 请将其移出该组：下次登录时权限即终止
 sentence-is-no-place-in-the-list-of-accounts = “{ $place }”不是账户列表中的位置
+
+# 等待机器加入的加入令牌
+lines-that-wait = 等待机器加入的命令
+lines-that-wait-explained = 如果某条命令已泄露或不再需要，请吊销它：不能再用它加入机器。
+by-its-machine = 名称取自机器
+sentence-a-machine-has-joined-with-the-join-token = 已有机器用加入令牌 { $id } 加入
+sentence-revoke-what-it-has-now = 请吊销它现有的令牌：`dynolab token revoke { $id }`，或在页面 /account/ 上操作
