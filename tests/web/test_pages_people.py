@@ -100,7 +100,7 @@ def test_running_the_hub_is_given_and_ended_but_not_ones_own(seeded: Seeded, vis
     page = visit("/people/")
     row = row_of(page, email)
     row.locator("summary").click()
-    row.get_by_role("button", name="Let run the hub").click()
+    row.get_by_role("button", name="Let them run the hub").click()
     page.get_by_role("status").filter(has_text=f"{email} runs the hub now").wait_for()
     theirs = visit("/people/?state=admin", token=token)
     mine = theirs.get_by_role("row").filter(has_text=email)
@@ -108,7 +108,7 @@ def test_running_the_hub_is_given_and_ended_but_not_ones_own(seeded: Seeded, vis
     assert mine.locator("summary").count() == 0
     row = page.get_by_role("row").filter(has_text=email)
     row.locator("summary").click()
-    row.get_by_role("button", name="End running the hub").click()
+    row.get_by_role("button", name="Take this right away").click()
     page.get_by_role("status").filter(has_text=f"{email} does not run the hub any more").wait_for()
     assert theirs.goto("/people/").status == 403
 
