@@ -258,3 +258,25 @@ def test_a_bound_that_is_not_named_stays(hub: RunningHub) -> None:
     assert "device minutes this month 0.0 of 5" in told
     assert "jobs at once 0, no limit" in quota("--jobs", "default")
     assert "neither `default` nor a number" in quota("--jobs", "few")
+
+
+def test_commands_list_and_withdraw_invitations(hub: RunningHub) -> None:
+    token = account(hub.data, "add", "invites@example.org")
+
+    def told(*arguments: str, code: int = 0) -> str:
+        done = command("hub", "--data", hub.data, "organisation", *arguments)
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    told("add", "guests", "invites@example.org")
+    told("project", "guests", "vision")
+    for place, path in (("guests", "/organisations/guests"), ("guests.vision", "/projects/guests.vision")):
+        assert told("invitations", place) == ""
+        link = api(hub, token, "POST", f"{path}/invites", {"role": "viewer"}).json()["url"]
+        [line] = told("invitations", place).splitlines()
+        assert re.fullmatch(r"[0-9a-f]{16}  viewer +made by invites@example.org, ends \S+ \S+ UTC", line)
+        assert link.rpartition("/")[2] not in line
+        told("invitations", place, "--withdraw", line.split()[0])
+        assert told("invitations", place) == ""
+        assert "no invitation" in told("invitations", place, "--withdraw", line.split()[0], code=2)
+    assert "no organisation 'nowhere'" in told("invitations", "nowhere", code=2)

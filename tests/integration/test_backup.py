@@ -187,6 +187,11 @@ def test_a_hub_made_of_a_backup_is_the_same_to_its_users(backed: Backed, tmp_pat
         assert (row["who"], row["door"], row["thing"]) == ("operator", "command", str(backed.file))
         [row] = backed.user.ask("GET", "/audit?verb=hub.backup")["events"]
         assert (row["who"], row["outcome"], row["thing"]) == ("operator", "ok", str(backed.file))
+        checked = json.loads(dynolab("hub", "check", "--data", hub.data, "--json").stdout)["checks"]
+        counts = {one["name"]: one["state"] for one in checked if one["name"].endswith("-bytes-add-up")}
+        assert counts == {"stored-bytes-add-up": "holds", "total-bytes-add-up": "holds"}, (
+            "triggers count what comes back"
+        )
         goes_on(hub, backed.kept)
 
 
@@ -304,13 +309,13 @@ def cloud(backed: Backed, folder: Path, named: dict[str, str]) -> None:
     assert not (folder / "other").exists()
     with running_hub(folder / "hub", "--no-agent", environment=named) as hub:
         user = User(hub.url, backed.hub.token)
-        assert backed.kept.seen_by(user)[5:] == [MODEL, DATA]
+        assert backed.kept.seen_by(user)[6:] == [MODEL, DATA]
         again = dynolab("hub", "backup", folder / "again.tar", "--data", hub.data, environment=named)
         assert again.returncode == 0, again.stderr
     made = dynolab("hub", "restore", folder / "again.tar", "--data", folder / "third")
     assert made.returncode == 0, made.stderr
     with running_hub(folder / "third", "--no-agent") as hub:
-        assert backed.kept.seen_by(User(hub.url, backed.hub.token))[5:] == [MODEL, DATA]
+        assert backed.kept.seen_by(User(hub.url, backed.hub.token))[6:] == [MODEL, DATA]
         goes_on(hub, backed.kept)
 
 

@@ -223,6 +223,10 @@ BROKEN: dict[str, list[list[str]]] = {
         ["UPDATE stored_bytes SET bytes = bytes + 1"],
         ["ALTER TABLE blob DISABLE TRIGGER dynolab_count_bytes", "UPDATE blob SET bytes = bytes + 1"],
     ],
+    "total-bytes-add-up": [
+        ["UPDATE total_bytes SET bytes = bytes + 1"],
+        ["ALTER TABLE blob DISABLE TRIGGER dynolab_count_total_insert", "INSERT INTO blob (id, bytes, keys) VALUES ('b1', 5, '{x}')"],
+    ],
     "blob-is-counted": [[f"UPDATE blob SET account_id = NULL, created_at = {LONG_AGO}"]],
     "object-of-one-blob": [["INSERT INTO blob (id, bytes, keys) SELECT 'b' || id, bytes, keys FROM blob"]],
     "deleted-has-no-bytes": [["UPDATE model SET deleted_at = now() WHERE id = :model"]],

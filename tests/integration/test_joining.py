@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shlex
 import stat
@@ -108,6 +109,73 @@ def test_of_two_machines_that_show_it_at_once_one_gets_in(hub: RunningHub, ana: 
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(get_in, [Machine(hub) for _ in range(8)])) == 1
+
+
+def test_those_that_wait_are_listed_and_one_that_went_astray_is_revoked(
+    hub: RunningHub, postgres: OwnDatabase, ana: Person, bob: Person
+) -> None:
+    kept, astray, late, used = (join_token(ana, name) for name in ("rack 1", "rack 2", "rack 3", "rack 4"))
+    machine = Machine(hub)
+    machine.join(used["secret"])
+
+    async def age(connection: Any) -> None:
+        await connection.execute("UPDATE join_token SET expires_at = now() WHERE id = $1", late["id"])
+
+    in_database(postgres, age)
+
+    def listed(person: Person) -> list[str]:
+        return [one["name"] for one in person.get("/join-tokens")["join_tokens"]]
+
+    assert listed(ana) == ["rack 1", "rack 2"]
+    assert listed(bob) == []
+    assert not any(one["secret"] in str(ana.get("/join-tokens")) for one in (kept, astray))
+    assert bob.send("DELETE", f"/join-tokens/{astray['id']}").status_code == 404
+    assert ana.send("DELETE", f"/join-tokens/{astray['id']}").status_code == 204
+    assert ana.send("DELETE", f"/join-tokens/{astray['id']}").status_code == 404
+    assert listed(ana) == ["rack 1"]
+    with pytest.raises(errors.Unauthorized, match="not known here"):
+        Machine(hub).join(astray["secret"])
+    refused = ana.send("DELETE", f"/join-tokens/{used['id']}")
+    assert refused.status_code == 409
+    assert "dynolab token revoke t" in refused.json()["hint"]
+    machine.announce()  # what it has now is as good as before
+
+
+def test_a_machine_that_joins_as_its_token_is_revoked_is_in_or_out(hub: RunningHub, ana: Person) -> None:
+    """Never both: revoked, and yet a device; or neither."""
+    for _ in range(5):
+        made, machine = join_token(ana), Machine(hub)
+
+        def joins(machine: Machine = machine, secret: str = made["secret"]) -> bool:
+            try:
+                machine.join(secret)
+            except errors.Unauthorized:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            joined = pool.submit(joins)
+            revoked = pool.submit(ana.send, "DELETE", f"/join-tokens/{made['id']}")
+            assert (revoked.result().status_code == 204) is not joined.result()
+
+
+def test_commands_list_and_revoke_them(hub: RunningHub, ana: Person) -> None:
+    own = {"DYNOLAB_HUB_URL": hub.url, "DYNOLAB_HUB_TOKEN": ana.token}
+
+    def told(*words: str) -> str:
+        done = commands.command("devices", "join-token", *words, environment=own)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "no join token waits" in told("list")
+    assert "--join-token dlj_" in told("--name", "rack 7")
+    [listed] = json.loads(told("list", "--json"))
+    assert (listed["name"], listed["state"]) == ("rack 7", "waiting")
+    assert re.search(rf"{listed['id']} +rack 7 +\d+ s ago +\d{{4}}-\d\d-\d\d \d\d:\d\d UTC", told("list"))
+    assert json.loads(told("revoke", listed["id"], "--json")) == {"id": listed["id"], "revoked": True}
+    again = commands.command("devices", "join-token", "revoke", listed["id"], environment=own)
+    assert (again.returncode, f"no join token '{listed['id']}'" in again.stderr) == (2, True)
+    assert json.loads(told("list", "--json")) == []
 
 
 def test_an_old_one_and_an_unknown_one_are_refused(hub: RunningHub, postgres: OwnDatabase, ana: Person) -> None:

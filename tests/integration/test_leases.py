@@ -25,6 +25,7 @@ from dynolab.hub.store.tables import attempt, blob, job, model
 from dynolab.hub.usecases import time_away
 from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.base import Account, Hub, new_id
+from dynolab.hub.usecases.check_runs_hub import OPERATOR
 from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
 from dynolab.hub.usecases.end_attempt import finish_attempt, sweep_leases
 from dynolab.hub.usecases.job_request import JobRequest
@@ -164,7 +165,7 @@ def run(postgres: OwnDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         try:
             name = new_id("n")
             email = f"{name}@example.org"
-            user = await sign_in(hub, f"token {await add_account(hub, email)}", kind="user")
+            user = await sign_in(hub, f"token {await add_account(hub, OPERATOR, email)}", kind="user")
             agent = await sign_in(hub, f"token {await add_token(hub, email, 'agent')}", kind="agent")
             async with hub.database.begin() as connection:
                 await connection.execute(insert(blob).values(id=name, bytes=1, keys=[name]))

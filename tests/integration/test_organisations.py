@@ -336,6 +336,8 @@ def test_a_bound_token_changes_nothing_of_its_account(team: Team) -> None:
         ("PUT", "/account/password", {"password": "long enough"}),
         ("DELETE", "/sessions/s1", None),
         ("POST", "/join-tokens", {}),
+        ("GET", "/join-tokens", None),
+        ("DELETE", "/join-tokens/w1", None),
         ("POST", "/trusted", {"owner": team["admin"].email}),
         ("DELETE", f"/trusted/{team['admin'].email}", None),
         ("POST", "/organisations", {"name": f"{name}-x", "owner": owner.email}),

@@ -68,7 +68,7 @@ LEAST: dict[str, Any] = {
     "POST /jobs/{id}/pin": A, "POST /devices/pools/{id}/organisation": "manage",
     "DELETE /api/hub/v1/organisations/{organisation}": "own", "POST /api/hub/v1/organisations": "run",
     # of the account that made it
-    **dict.fromkeys(("POST /account/tokens/{id}/revoke", "POST /account/sessions/{id}/end", "POST /account/tokens/{id}/rotate", "POST /api/hub/v1/tokens/{id}/rotate", "DELETE /api/hub/v1/tokens/{id}", "DELETE /api/hub/v1/sessions/{id}", "GET /api/hub/v1/join-tokens/{id}", "DELETE /api/hub/v1/trusted/{owner}"), OWN),
+    **dict.fromkeys(("POST /account/tokens/{id}/revoke", "POST /account/sessions/{id}/end", "POST /account/tokens/{id}/rotate", "POST /api/hub/v1/tokens/{id}/rotate", "DELETE /api/hub/v1/tokens/{id}", "DELETE /api/hub/v1/sessions/{id}", "GET /api/hub/v1/join-tokens/{id}", "DELETE /api/hub/v1/join-tokens/{id}", "DELETE /api/hub/v1/trusted/{owner}"), OWN),
 }
 # fmt: on
 WORDS = {

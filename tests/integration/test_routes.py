@@ -37,7 +37,7 @@ USERS = {"owner", "other"}
 OWNER = {"owner"}
 """About a thing of the owner's: there is none for anybody else."""
 ADMINS: set[str] = set()
-"""None of these runs the hub (tests/integration/test_audit.py)."""
+"""None of these runs the hub (tests/integration/test_audit.py, test_people.py)."""
 AGENTS = {"agent", "other agent"}
 RUNS_HUB: set[str] = set()
 """For whoever runs the hub (tests/integration/test_project_routes.py)."""
@@ -63,7 +63,7 @@ TABLE: dict[str, set[str]] = {
     "GET /jobs/": USERS, "GET /compare": USERS, "GET /compare/layers": USERS, "GET /compare/report/{format}": USERS,
     "GET /trends": USERS, "GET /submit": USERS, "POST /submit": USERS, "GET /submit/check": USERS, "GET /submit/jobs": USERS,
     "POST /submit/uploads/{what}": USERS, "GET /models/": USERS, "GET /datasets/": USERS, "GET /devices/": USERS,
-    "GET /account/": USERS, "GET /add-device": USERS, "POST /add-device": USERS, "POST /account/tokens": USERS, "POST /account/sessions/end-others": USERS,
+    "GET /account/": USERS, "GET /add-device": USERS, "POST /add-device": USERS, "POST /add-device/revoke": USERS, "POST /account/tokens": USERS, "POST /account/sessions/end-others": USERS,
     "POST /account/password": USERS, "POST /devices/trust": USERS,
     "POST /jobs/selected/compare": USERS, "GET /jobs/selected/delete": USERS, "POST /jobs/selected/rerun": USERS,
     "POST /jobs/selected/cancel": USERS, "POST /jobs/selected/delete": USERS,
@@ -89,7 +89,10 @@ TABLE: dict[str, set[str]] = {
     "POST /api/hub/v1/tokens/own/rotate": USERS, "POST /api/hub/v1/tokens/{id}/rotate": OWNER, "POST /account/tokens/{id}/rotate": OWNER,
     "GET /api/hub/v1/sessions": USERS, "DELETE /api/hub/v1/sessions/{id}": OWNER,
     "GET /api/hub/v1/account/events": USERS, "GET /api/hub/v1/audit": ADMINS, "GET /api/hub/v1/audit/export": ADMINS, "GET /audit": ADMINS, "GET /audit/export/{format}": ADMINS,
-    "POST /api/hub/v1/join-tokens": USERS, "GET /api/hub/v1/join-tokens/{id}": OWNER,
+    "GET /api/hub/v1/accounts": ADMINS, "POST /api/hub/v1/accounts": ADMINS, "GET /api/hub/v1/accounts/{email}": ADMINS, "PATCH /api/hub/v1/accounts/{email}": ADMINS,
+    "POST /api/hub/v1/accounts/{email}/close": ADMINS, "POST /api/hub/v1/accounts/{email}/open": ADMINS,
+    "GET /people/": ADMINS, **{f"POST /people/{act}": ADMINS for act in ("", "close", "open", "admin")},
+    "GET /api/hub/v1/join-tokens": USERS, "POST /api/hub/v1/join-tokens": USERS, "DELETE /api/hub/v1/join-tokens/{id}": OWNER, "GET /api/hub/v1/join-tokens/{id}": OWNER,
     "GET /api/hub/v1/devices": USERS, "GET /api/hub/v1/devices/{id}": OWNER, "GET /api/hub/v1/frameworks": USERS,
     "GET /api/hub/v1/boards": USERS, "PUT /api/hub/v1/devices/{id}/health": OWNER, "GET /api/hub/v1/devices/{id}/probes": OWNER,
     "GET /api/hub/v1/pools": USERS, "PATCH /api/hub/v1/pools/{id}": OWNER,
@@ -162,6 +165,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/agent/v1/attempts/{attempt}/uploads/addresses": {"json": {"upload": "x"}},
     "POST /api/agent/v1/attempts/{attempt}/uploads/complete": {"json": {"upload": "x", "etags": []}},
     "POST /api/hub/v1/organisations": {"json": {"name": "made", "owner": "admin@localhost"}},
+    "POST /api/hub/v1/accounts": {"json": {"email": "x@example.org"}},
     "POST /api/hub/v1/organisations/{organisation}/projects": {"json": {"name": "made"}},
     **{
         f"PUT /api/hub/v1/{place}/retention": {"json": {"kept_days": None}}
@@ -359,7 +363,7 @@ def gets_in(answer: httpx.Response) -> bool:
 
 
 NOT_THERE = {
-    "POST /organisations/{organisation}/withdraw", "POST /projects/{project}/withdraw",
+    "POST /organisations/{organisation}/withdraw", "POST /projects/{project}/withdraw", "POST /add-device/revoke",
     "GET /sign-in/oidc", "GET /sign-in/oidc/callback", "GET /sign-out/oidc", "POST /sign-out/oidc/back-channel",
     "GET /wheels/{name}", "GET /welcome/{invitation}", "GET /assets/{digest}/{name}", "GET /graph/viewer/{name}", "GET /jobs/{id}/layers",
     "GET /jobs/{id}/report/{format}", "GET /jobs/{id}/artifact", "GET /jobs/{id}/log", "GET /api/hub/v1/jobs/{id}/profile",

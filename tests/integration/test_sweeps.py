@@ -21,6 +21,7 @@ from dynolab.hub.store.tables import blob
 from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.announce_device import announce_device
 from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.check_runs_hub import OPERATOR
 from dynolab.hub.usecases.find_board_states import BoardFilter, find_board_states
 from dynolab.hub.usecases.sign_in import sign_in
 from dynolab.hub.usecases.sweep_files import sweep_files
@@ -86,7 +87,7 @@ def test_a_board_that_was_last_heard_of_at_a_time_to_come_is_away(postgres: OwnD
     async def states() -> dict[str, str]:
         hub = await open_hub(Settings(tmp_path), postgres.url, postgres.dsn)
         email = "clock@example.org"
-        await add_account(hub, email)
+        await add_account(hub, OPERATOR, email)
         agent = await sign_in(hub, f"token {await add_token(hub, email, 'agent')}", kind="agent")
         for name, ahead_s in (("here", 0), ("gone", 3600), ("before", -3600)):
             await announce_device(hub, agent, DeviceOffer(name, "clock", "1.0"))

@@ -24,6 +24,7 @@ from dynolab.hub.usecases.begin_upload import begin_upload
 from dynolab.hub.usecases.cancel_job import cancel_job
 from dynolab.hub.usecases.change_pool import PoolChange, change_pool
 from dynolab.hub.usecases.change_trust import stop_trusting, trust_owner
+from dynolab.hub.usecases.check_runs_hub import OPERATOR
 from dynolab.hub.usecases.claim_attempt import claim_attempt
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_model import create_model
@@ -61,7 +62,7 @@ def run(postgres: OwnDatabase, tmp_path: Path) -> Run:
 def test_who_is_let_in_is_called_as_was_said_and_runs_the_hub_only_if_that_was_said_too(run: Run) -> None:
     async def drill(bench: Bench) -> None:
         async def added(*asked: Any) -> tuple[str, bool]:
-            known = await sign_in(bench.hub, f"token {await add_account(bench.hub, *asked)}", kind="user")
+            known = await sign_in(bench.hub, f"token {await add_account(bench.hub, OPERATOR, *asked)}", kind="user")
             row = await bench.row(account, known.id)
             assert (row.email, row.is_admin) == (asked[0], known.is_admin)
             return row.name, row.is_admin

@@ -86,6 +86,7 @@ def places(seeded: Any) -> dict[str, str]:
         "organisations": "/organisations/",
         **_organisation(seeded),
         "audit": "/audit",
+        "people": "/people/",
         "definitions": "/definitions",
         "api": "/api/hub/v1/docs",
         "not found": "/jobs/jnothing/",

@@ -195,6 +195,23 @@ def test_a_device_is_added_by_a_line_and_the_page_tells_when_it_has_joined(seede
     revoke(page, "Pi <5>")  # its own agent's token, by the device's name
 
 
+def test_lines_that_wait_are_listed_and_revoked(seeded: Any, visit: Visit) -> None:
+    page = visit("/add-device")
+    for name in ("Rack <1>", "Rack <2>"):
+        page.get_by_label("Name of the device").fill(name)
+        page.get_by_role("button", name="Create the line").click()
+        page.get_by_role("heading", name="Waiting for the machine").wait_for()
+    waiting = page.get_by_role("region", name="Lines that wait for their machines")
+    gone = waiting.get_by_role("row").filter(has_text="Rack <1>")
+    gone.get_by_role("button").click()
+    page.get_by_role("status").filter(has_text="“Rack <1>” is revoked").wait_for()
+    assert gone.count() == 0
+    assert waiting.get_by_role("row").filter(has_text="Rack <2>").count() == 1
+    names = [one["name"] for one in seeded.api("GET", "join-tokens")["join_tokens"]]
+    assert "Rack <2>" in names
+    assert "Rack <1>" not in names
+
+
 def test_python_begins_with_a_device_of_this_hub(seeded: Any, visit: Visit) -> None:
     page = visit("/account/")
     for name, module in (("Then in Python, after: pip install qai-hub", "qai_hub"), ("Then in Python", "dynolab")):

@@ -237,6 +237,27 @@ def test_administrators_come_and_go_with_their_group(
     openid_provider.tell(people={"boss": {**PEOPLE["boss"], "groups": ["staff"]}})
     signed_in(browser(), "boss").wait_for_url("**/account/")
     assert not is_admin(postgres, "boss@example.org")
+    openid_provider.tell(people={"boss": PEOPLE["boss"]})
+
+
+def test_what_a_group_gives_is_ended_there_and_what_is_given_by_hand_is_not(
+    browser: Callable[[], Any], hub: RunningHub, openid_provider: OpenidProvider, postgres: OwnDatabase
+) -> None:
+    signed_in(browser(), "boss").wait_for_url("**/account/")
+    headers = {"Authorization": f"Bearer {hub.command('account', 'add', 'runs@example.org', '--admin')}"}
+    place = f"{hub.url}/api/hub/v1/accounts/"
+    refused = httpx.patch(f"{place}boss@example.org", json={"is_admin": False}, headers=headers)
+    assert refused.status_code == 409
+    assert "as one of the group 'hub-admins'" in refused.json()["message"]
+    assert is_admin(postgres, "boss@example.org")
+    signed_in(browser(), "ana").wait_for_url("**/account/")
+    httpx.patch(f"{place}ana@example.org", json={"is_admin": True}, headers=headers).raise_for_status()
+    signed_in(browser(), "ana").wait_for_url("**/account/")
+    assert is_admin(postgres, "ana@example.org")
+    httpx.patch(f"{place}ana@example.org", json={"is_admin": False}, headers=headers).raise_for_status()
+    assert not is_admin(postgres, "ana@example.org")
+    told = httpx.get(f"{place}ana@example.org", headers=headers).json()
+    assert (told["by_provider"], told["seen_at"] is None) == (True, False)
 
 
 def test_the_provider_changes_its_keys(browser: Callable[[], Any], openid_provider: OpenidProvider) -> None:

@@ -29,6 +29,7 @@ def account(ctx: click.Context, data: Path | None) -> None:
     dynolab hub account list
     dynolab hub account close ana@example.org
     dynolab hub account open ana@example.org
+    dynolab hub account admin ana@example.org
     """  # noqa: D301 - click wants the backspace character itself
     ctx.obj = data or ctx.obj
 
@@ -44,7 +45,11 @@ def add(data: Path | None, email: str, name: str, admin: bool) -> None:
     """Make an account; prints its API token, this once."""
     from dynolab.hub import operate
 
-    click.echo(carried_out(data, partial(operate.add_account, email=email, name=name, is_admin=admin)))
+    click.echo(
+        carried_out(
+            data, partial(operate.add_account, account=operate.OPERATOR, email=email, name=name, is_admin=admin)
+        )
+    )
 
 
 @account.command("token")
@@ -91,17 +96,20 @@ def password(data: Path | None, email: str) -> None:
 @account.command("list")
 @click.pass_obj
 def listing(data: Path | None) -> None:
-    """Who has an account: address, good tokens, whether with a password, when last seen, who runs the hub, and which are closed."""
+    """Who has an account: address, good tokens, whether with a password, whether signed in by OpenID Connect, when last seen, who runs the hub, and which are closed."""
     from dynolab.hub import operate
 
-    found = carried_out(data, operate.find_accounts)
+    asked = partial(operate.find_accounts, account=operate.OPERATOR)
+    found = sorted(carried_out(data, asked), key=lambda one: one.email)
     wide = max((len(one.email) for one in found), default=0)
     for one in found:
         runs, seen = "runs the hub" if one.is_admin else "", "never seen"
         if one.seen_at is not None:
             seen = f"seen {one.seen_at:%Y-%m-%d %H:%M} UTC"
         closed = "" if one.closed_at is None else f"CLOSED since {one.closed_at:%Y-%m-%d %H:%M} UTC"
-        words = closed, _counted(one.tokens, "token"), "password" if one.has_password else "no password", seen, runs
+        ways = _counted(one.tokens, "token"), "password" if one.has_password else "no password"
+        provider = "OpenID Connect" if one.by_provider else ""
+        words = closed, *ways, provider, seen, runs
         click.echo(f"{one.email:<{wide}}  {', '.join(filter(None, words))}")
 
 
@@ -120,7 +128,7 @@ def close(data: Path | None, email: str, yes: bool) -> None:
         click.confirm(
             f"Close {email}: revoke all its tokens (its agents stop), and take it out of all organisations?", abort=True
         )
-    gone = carried_out(data, partial(operate.close_account, email=email))
+    gone = carried_out(data, partial(operate.close_account, account=operate.OPERATOR, email=email))
     counts = (
         (gone.tokens, "token", "revoked"),
         (gone.browsers, "browser", "signed out"),
@@ -143,11 +151,23 @@ def reopen(data: Path | None, email: str) -> None:
     """
     from dynolab.hub import operate
 
-    opened = carried_out(data, partial(operate.open_account, email=email))
+    opened = carried_out(data, partial(operate.open_account, account=operate.OPERATOR, email=email))
     click.echo(
         f"{opened} is open again; `dynolab hub account token {opened}` makes a token, with --agent one for an agent",
         err=True,
     )
+
+
+@account.command("admin")
+@click.argument("email")
+@click.option("--end", is_flag=True, help="Not any more.")
+@click.pass_obj
+def admin(data: Path | None, email: str, end: bool) -> None:
+    """Let an account run the hub: change every pool, close accounts, read the audit log, be trusted with all models."""
+    from dynolab.hub import operate
+
+    changed = partial(operate.set_admin, account=operate.OPERATOR, email=email, is_admin=not end)
+    click.echo(f"{carried_out(data, changed)} {'does not run the hub any more' if end else 'runs the hub'}", err=True)
 
 
 def _counted(count: int, what: str) -> str:

@@ -187,3 +187,8 @@ def ago(text: str | None) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {unit} ago"
     return f"{max(0.0, seconds):.0f} s ago"
+
+
+def instant(text: str) -> str:
+    """An instant in UTC, to the minute."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,6 +24,7 @@ def organisation(ctx: click.Context, data: Path | None) -> None:
     dynolab hub organisation add acme ana@example.org
     dynolab hub organisation project acme vision
     dynolab hub organisation member acme.vision bo@example.org viewer
+    dynolab hub organisation invitations acme.vision
     """  # noqa: D301 - click wants the backspace character itself
     ctx.obj = data or ctx.obj
 
@@ -64,6 +66,25 @@ def member(data: Path | None, place: str, email: str, role: str) -> None:
     carried_out(data, partial(given, project=place) if "." in place else partial(given, organisation=place))
     became = f"no member of {place} any more" if role == "none" else f"{role} in {place}"
     click.echo(f"{email} is {became}", err=True)
+
+
+@organisation.command("invitations")
+@click.argument("place")
+@click.option("--withdraw", metavar="ID", help="Take this one back: nobody becomes a member by it any more.")
+@click.pass_obj
+def invitations(data: Path | None, place: str, withdraw: str | None) -> None:
+    """List the invitation links into PLACE (an organisation, or one project, as in acme.vision) that nobody has followed yet, or withdraw one."""
+    from dynolab.hub import operate
+
+    def told(verb: partial[Any]) -> Any:
+        return carried_out(data, partial(verb, project=place) if "." in place else partial(verb, organisation=place))
+
+    if withdraw is not None:
+        told(partial(operate.withdraw_member_link, account=operate.OPERATOR, link_id=withdraw))
+        click.echo(f"{withdraw} is withdrawn", err=True)
+        return
+    for one in told(partial(operate.find_member_links, account=operate.OPERATOR)):
+        click.echo(f"{one.id}  {one.role:<7} made by {one.made_by}, ends {one.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
 class _Bound(click.ParamType[int]):

@@ -186,20 +186,28 @@ def trust(owner: str | None, end: bool) -> None:
     click.echo(f"may receive your models: the devices of {', '.join(['you', *owners])}")
 
 
-@command.command("join-token")
+@command.group("join-token", invoke_without_command=True)
 @click.option("--name", default="", help="What the device is to be called. Default: the machine's own name.")
 @click.option("--wait", is_flag=True, help="Wait until a machine has joined with it.")
 @_hub.AS_JSON
-def join_token(name: str, wait: bool, as_json: bool) -> None:
-    """Make a token that makes one machine a device, within an hour; print the line to run there.
+@click.pass_context
+def join_token(ctx: click.Context, name: str, wait: bool, as_json: bool) -> None:
+    """Make a token that makes one machine a device, within an hour; print the line to run there. Or list those that wait, and revoke one.
 
     The line installs dynolab from the hub and starts the agent, which keeps what it is known by from then on. Where dynolab is
     there already: `dynolab agent --hub URL --join-token TOKEN`.
-    """
+
+    \b
+    dynolab devices join-token --name bench-1
+    dynolab devices join-token list
+    dynolab devices join-token revoke ID
+    """  # noqa: D301 - click wants the backspace character itself
     import time
 
     from dynolab.errors import SpecInvalid
 
+    if ctx.invoked_subcommand is not None:
+        return
     with _hub.client() as client:
         made = client.api.send("POST", "join-tokens", {"name": name})
         if as_json and not wait:
@@ -215,6 +223,42 @@ def join_token(name: str, wait: bool, as_json: bool) -> None:
         _hub.print_json(made)
     elif wait:
         click.echo(f"joined: {made['device']['name']} ({made['device']['id']})", err=True)
+
+
+@join_token.command("list")
+@_hub.AS_JSON
+def join_tokens(as_json: bool) -> None:
+    """List your join tokens that wait for their machines, those that end first before."""
+    from rich.markup import escape
+
+    with _hub.client() as client:
+        found = client.api.get("join-tokens")["join_tokens"]
+    if as_json:
+        _hub.print_json(found)
+        return
+    rows = [
+        (
+            one["id"],
+            escape(one["name"]) or "its machine's name",
+            _hub.ago(one["created_at"]),
+            _hub.instant(one["expires_at"]),
+        )
+        for one in found
+    ]
+    titles = ("Join token", "Device", "Made", "Ends")
+    _hub.show(_hub.table(titles, rows) if rows else "no join token waits for its machine")
+
+
+@join_token.command("revoke")
+@click.argument("join_token_id", metavar="ID")
+@_hub.AS_JSON
+def revoke_join_token(join_token_id: str, as_json: bool) -> None:
+    """Have no machine join with a token any more. Its ID is what `dynolab devices join-token list` tells."""
+    from dynolab.client.transport import object_path
+
+    with _hub.client() as client:
+        client.api.send("DELETE", object_path("join-tokens", join_token_id))
+    _hub.answer(f"{join_token_id} is revoked", {"id": join_token_id, "revoked": True}, as_json)
 
 
 @command.command("add")

@@ -35,7 +35,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     click.echo(f"token {me['token_id']} of {me['email']} at {client.config.api_url}")
     click.echo(f"works in: {f'the project {within} alone' if within else 'all that the account may see'}")
-    click.echo(f"ends: {_instant(me['expires_at']) if me['expires_at'] else 'never'}")
+    click.echo(f"ends: {_hub.instant(me['expires_at']) if me['expires_at'] else 'never'}")
     click.echo(f"kept in: {place or 'the environment (DYNOLAB_HUB_TOKEN)'}")
 
 
@@ -66,7 +66,7 @@ def rotate(days: float | None, as_json: bool) -> None:
     others = [str(one) for one in settings.others_with(old)]
     told = {"id": made["id"], "file": str(place), "also_in": others}
     told |= {name: made[name] for name in ("expires_at", "previous_until")}
-    good = f", good until {_instant(made['expires_at'])}" if made["expires_at"] else ""
+    good = f", good until {_hub.instant(made['expires_at'])}" if made["expires_at"] else ""
     _hub.answer(f"token {made['id']} has a new secret{good}; kept in {place}", told, as_json)
     _tell_old(made, str(place), others)
 
@@ -91,7 +91,7 @@ def listing(revoked: bool, as_json: bool) -> None:
             "agent" if one["kind"] == "agent" else (one["scopes"] or ["manage"])[-1],
             _hub.ago(one["created_at"]),
             _hub.ago(one["used_at"]) or "never",
-            "revoked" if one["revoked_at"] else _instant(one["expires_at"]) if one["expires_at"] else "never",
+            "revoked" if one["revoked_at"] else _hub.instant(one["expires_at"]) if one["expires_at"] else "never",
         )
         for one in found
     ]
@@ -119,11 +119,7 @@ def _tell_old(made: dict[str, Any], place: str, others: list[str]) -> None:
     """Who still has the old secret, and until when it is good."""
     import shlex
 
-    until = _instant(made["previous_until"])
+    until = _hub.instant(made["previous_until"])
     click.echo(f"the old secret is good until {until}: bring the new one to whatever else has it by then", err=True)
     for one in others:
         click.echo(f"{one} has it: {shlex.join(['cp', place, one])}", err=True)
-
-
-def _instant(text: str) -> str:
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -17,11 +17,14 @@ from dynolab.hub.store.maintenance import database_urls
 from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.audit import OPERATOR as AS_OPERATOR
 from dynolab.hub.usecases.audit import note, note_command
-from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.change_admin import set_admin
 from dynolab.hub.usecases.change_members import set_member
 from dynolab.hub.usecases.change_organisation import account_of, create_organisation, create_project
+from dynolab.hub.usecases.check_runs_hub import OPERATOR
 from dynolab.hub.usecases.close_account import close_account, open_account
-from dynolab.hub.usecases.find_account import find_accounts
+from dynolab.hub.usecases.find_accounts import find_accounts
+from dynolab.hub.usecases.find_member_links import find_member_links, withdraw_member_link
 from dynolab.hub.usecases.find_organisations import find_one_project, find_organisations
 from dynolab.hub.usecases.quotas import Owner, Usage, set_bounds, usage_of
 from dynolab.hub.usecases.set_password import set_password
@@ -36,15 +39,16 @@ __all__ = [
     "create_organisation",
     "create_project",
     "find_accounts",
+    "find_member_links",
     "find_organisations",
     "open_account",
     "restore",
+    "set_admin",
     "set_member",
     "set_password",
     "set_quota",
+    "withdraw_member_link",
 ]
-OPERATOR = Account(id=0, email="", name="", token_id="", is_admin=True)
-"""Whoever has the hub's disk; no account has this number."""
 T = TypeVar("T")
 
 

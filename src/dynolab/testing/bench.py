@@ -17,6 +17,7 @@ from dynolab.hub.store.tables import attempt, dataset, device, job, model, setti
 from dynolab.hub.usecases.add_account import add_account, add_token
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.begin_upload import begin_upload
+from dynolab.hub.usecases.check_runs_hub import OPERATOR
 from dynolab.hub.usecases.claim_attempt import Claim, claim_attempt
 from dynolab.hub.usecases.complete_upload import complete_upload
 from dynolab.hub.usecases.create_dataset import create_dataset
@@ -48,7 +49,7 @@ class Bench:
 
     async def account(self) -> Account:
         """Somebody else."""
-        secret = await add_account(self.hub, new_id("n") + "@example.org")
+        secret = await add_account(self.hub, OPERATOR, new_id("n") + "@example.org")
         return await sign_in(self.hub, f"token {secret}", kind="user")
 
     async def agent_of(self, account: Account) -> Account:
@@ -137,7 +138,7 @@ def on_bench(
         try:
             name = new_id("n")
             email = f"{name}@example.org"
-            user = await sign_in(hub, f"token {await add_account(hub, email)}", kind="user")
+            user = await sign_in(hub, f"token {await add_account(hub, OPERATOR, email)}", kind="user")
             agent = await sign_in(hub, f"token {await add_token(hub, email, 'agent')}", kind="agent")
             bench = Bench(hub, user, agent, name)
             # Another bench's hub, which is gone, may have swept the same database just now.

@@ -24,6 +24,7 @@ from dynolab.hub.api import (
     join_tokens,
     models,
     organisations,
+    people,
     pools,
 )
 from dynolab.hub.api.docs import page
@@ -64,7 +65,19 @@ def create_api() -> FastAPI:
             Exception: answer,
         },
     )
-    for room in (accounts, audit, devices, join_tokens, pools, organisations, frameworks, models, datasets, jobs):
+    for room in (
+        accounts,
+        people,
+        audit,
+        devices,
+        join_tokens,
+        pools,
+        organisations,
+        frameworks,
+        models,
+        datasets,
+        jobs,
+    ):
         api.include_router(room.router)
 
     @api.get("/docs", include_in_schema=False)

@@ -77,6 +77,57 @@ class PasswordAsked(Asked):
     current: Text | None = Field(None, description="The one that is set now; needed where there is one.")
 
 
+class HubAccount(Given):
+    """Somebody who has an account, as those who run the hub see it."""
+
+    id: int
+    email: str
+    name: str
+    is_admin: bool = Field(description="Runs the hub.")
+    created_at: datetime
+    closed_at: datetime | None = Field(description="Since when nothing lets it in; null: it is open.")
+    has_password: bool
+    by_provider: bool = Field(description="Was signed in by OpenID Connect.")
+    tokens: int = Field(description="That are good, its agents' too.")
+    seen_at: datetime | None = Field(description="When a browser, client or agent of its was last seen; null: never.")
+
+
+class HubAccounts(Given):
+    """A page of accounts, those that were made last first."""
+
+    accounts: list[HubAccount]
+    next: str | None = Field(description="`before` of the next page; null: this is the last.")
+
+
+class AccountAsked(Asked):
+    """An account to be made."""
+
+    email: Short
+    name: Short = Field("", description="What others see; empty: what stands before the @.")
+    is_admin: bool = Field(False, description="Runs the hub.")
+
+
+class NewAccount(HubAccount):
+    """An account that was just made."""
+
+    secret: str = Field(description="Its first API token. Shown this once; only a digest is kept.")
+
+
+class AccountChange(Asked):
+    """What may be changed of an account; what is left out stays."""
+
+    is_admin: bool | None = None
+
+
+class ClosedAccount(Given):
+    """An account that was just closed: how many of each ended with it."""
+
+    email: str
+    tokens: int
+    browsers: int
+    memberships: int
+
+
 Scope = Literal["read", "submit", "manage", "agent"]
 
 
@@ -188,8 +239,15 @@ class JoinToken(Given):
     id: str
     name: str
     state: Literal["waiting", "expired", "joined"]
+    created_at: datetime
     expires_at: datetime
     device: JoiningDevice | None = Field(description="The device, once it joined and said what it is.")
+
+
+class JoinTokens(Given):
+    """Join tokens that wait for their machines, those that end first before."""
+
+    join_tokens: list[JoinToken]
 
 
 class NewJoinToken(JoinToken):

@@ -50,6 +50,19 @@ RULES = (
         "quotas go by what is counted: is the trigger dynolab_count_bytes of the table blob there? " + KEEP,
     ),
     Rule(
+        "total-bytes-add-up",
+        "what is counted of all bytes is what all blobs have",
+        """
+        SELECT 'bytes of the hub', counted || ' are counted, ' || kept || ' are kept', NULL::timestamptz
+        FROM (SELECT coalesce(sum(bytes), 0) AS counted FROM total_bytes) AS one,
+            (SELECT coalesce(sum(bytes), 0) AS kept FROM blob) AS other
+        WHERE counted <> kept
+        """,
+        "DYNOLAB_DATA_MAX_BYTES goes by what is counted: are the triggers dynolab_count_total_* of the table blob there? In the database, while"
+        " the hub runs: INSERT INTO total_bytes (bytes) SELECT (SELECT sum(bytes) FROM blob) - (SELECT sum(bytes) FROM total_bytes). "
+        + KEEP,
+    ),
+    Rule(
         "blob-is-counted",
         "whose bytes a blob's are is known an hour after it came",
         f"""

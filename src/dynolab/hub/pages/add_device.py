@@ -12,12 +12,21 @@ from starlette.routing import Route
 
 from dynolab import own_wheel
 from dynolab.errors import NotFound
-from dynolab.hub.pages.flash import NewToken, clear_flash, read_new_token, redirect_with_new_token
+from dynolab.hub.pages.flash import (
+    Action,
+    Flash,
+    NewToken,
+    clear_flash,
+    read_flash,
+    read_new_token,
+    redirect_with_flash,
+    redirect_with_new_token,
+)
 from dynolab.hub.pages.live_updates import live_page
 from dynolab.hub.pages.posted_forms import field_text, posted_form, told_on
 from dynolab.hub.pages.sessions import current_account
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.find_join_token import Joining, find_join_token
+from dynolab.hub.usecases.find_join_token import Joining, find_join_token, find_join_tokens, revoke_join_token
 from dynolab.hub.usecases.make_join_token import JOIN_LIFE, make_join_token
 from dynolab.spec.joining import PLACE as INSTALLED
 from dynolab.spec.joining import join_command
@@ -42,6 +51,8 @@ async def show(request: Request) -> Response:
         "here_only": urlsplit(address).hostname in NOWHERE,
         "minutes": int(JOIN_LIFE.total_seconds() // 60),
         "installed": INSTALLED,
+        "waiting": [] if account.is_bound else await find_join_tokens(hub, account),
+        "flash": read_flash(request),
     }
     return clear_flash(request, await live_page(request, account, "add_device", **shown))
 
@@ -54,6 +65,15 @@ async def make(request: Request) -> Response:
     return redirect_with_new_token(request, f"{PLACE}?joining={id}#line", NewToken(JOIN, secret))
 
 
+@told_on(show, PLACE)
+async def revoke(request: Request) -> Response:
+    """``POST /add-device/revoke`` with ``token``, the id of a join token that waits for its machine."""
+    hub, account, form = await posted_form(request)
+    id = field_text(form, "token")
+    name = await revoke_join_token(hub, account, id)
+    return redirect_with_flash(request, PLACE, Flash(Action.REVOKE_JOIN, 1, name or id))
+
+
 async def _joining(hub: Hub, account: Account, id: str) -> Joining | None:
     try:
         return await find_join_token(hub, account, id) if id else None
@@ -61,4 +81,8 @@ async def _joining(hub: Hub, account: Account, id: str) -> Joining | None:
         return None
 
 
-routes = [Route(PLACE, show), Route(PLACE, make, methods=["POST"])]
+routes = [
+    Route(PLACE, show),
+    Route(PLACE, make, methods=["POST"]),
+    Route(f"{PLACE}/revoke", revoke, methods=["POST"]),
+]

@@ -39,6 +39,7 @@ class Action(StrEnum):
 
     RENAME = "rename"
     REVOKE = "revoke"
+    REVOKE_JOIN = "revoke-join"
     SIGN_OUT = "sign-out"
     SIGN_OUT_OTHERS = "sign-out-others"
     CANCEL = "cancel"
@@ -65,6 +66,10 @@ class Action(StrEnum):
     PIN = "pin"
     UNPIN = "unpin"
     GIVE = "give"
+    CLOSE_ACCOUNT = "close-account"
+    OPEN_ACCOUNT = "open-account"
+    GIVE_ADMIN = "give-admin"
+    END_ADMIN = "end-admin"
     COMPARE = "compare"
     NOTHING = "nothing"
     NOT_TWO = "not-two"
@@ -105,6 +110,8 @@ class NewToken:
 
     kind: str
     secret: str
+    whose: str = ""
+    """The address of whom it was made for; empty: of who made it."""
 
 
 def redirect_with_flash(request: Request, path: str, flash: Flash) -> Response:

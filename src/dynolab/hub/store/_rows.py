@@ -17,6 +17,7 @@ LEFT_OUT = {
     "pgqueuer_log",
     "pgqueuer_statistics",
     "stored_bytes",
+    "total_bytes",
     "upload",
     "upload_part",
     "session",

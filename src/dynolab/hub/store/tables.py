@@ -419,6 +419,15 @@ itself writes them with the blob's row (a trigger): whoever makes or removes a b
 sa.Index("ix_stored_bytes_account", stored_bytes.c.account_id)
 sa.Index("ix_stored_bytes_project", stored_bytes.c.in_project, postgresql_where=stored_bytes.c.in_project.is_not(None))
 
+total_bytes = sa.Table(
+    "total_bytes",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+"""How many bytes all blobs have: the sum of these few rows. A trigger changes one that no other transaction has in hand, with each statement
+that makes or removes blobs (migration 0037). Backups have none of them."""
+
 upload = sa.Table(
     "upload",
     metadata,

@@ -27,7 +27,7 @@ VERBS = (
     "account.make", "account.link", "account.admin", "account.password", "account.close", "account.open",
     "session.open", "session.end", "session.end-others",
     "token.make", "token.rotate", "token.revoke", "token.use",
-    "join-token.make", "join-token.use",
+    "join-token.make", "join-token.use", "join-token.revoke",
     "job.share", "job.unshare", "job.delete", "job.rename",
     "model.share", "model.unshare", "model.delete", "model.rename", "model.download",
     "dataset.share", "dataset.unshare", "dataset.delete", "dataset.rename", "dataset.download",

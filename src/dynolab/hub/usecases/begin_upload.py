@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Integer, Table, Text, bindparam, cast, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dynolab.errors import Conflict, NotFound, SpecInvalid, StorageFull, TooLarge
 from dynolab.hub.store.direct import COPY_MOST_BYTES, DirectTransfers, Form
-from dynolab.hub.store.tables import blob, upload
+from dynolab.hub.store.prepared import Prepared, driver
+from dynolab.hub.store.tables import total_bytes, upload
 from dynolab.hub.usecases.access import find_owned
 from dynolab.hub.usecases.base import Account, Hub, new_id
 from dynolab.hub.usecases.open_link import sign_link
@@ -17,6 +19,8 @@ from dynolab.hub.usecases.quotas import Owner, check_bytes, owner_of_upload
 
 QUOTA_LOCK = 0x64796E71
 """The advisory lock under which bytes are reserved, so that two uploads do not both take the last ones."""
+SMALL_BYTES = 16 << 20
+"""Up to so many are reserved beside others, where there is room: what comes hundreds of times a second is no larger."""
 
 FORM = "form"
 """What an upload's ``direct`` is where one form takes its bytes."""
@@ -159,26 +163,56 @@ async def reserve_come(hub: Hub, upload_id: str, come: int) -> None:
 
 
 async def check_room(hub: Hub, size: int) -> None:
-    """Raises :class:`StorageFull` when ``size`` bytes more pass the bound of all that is kept."""
+    """Raises :class:`StorageFull` when ``size`` bytes more pass the bound of all that is kept. Nothing is reserved by that."""
     if hub.limits.data_max_bytes is not None:
-        async with hub.database.begin() as connection:
-            await reserve(hub, connection, size)
+        async with hub.database.single() as connection:
+            _check_fits(hub.limits.data_max_bytes, (await _USED.one_or_none(connection, but="")).bytes, size)
 
 
 async def reserve(hub: Hub, connection: AsyncConnection, size: int, *, but: str = "") -> None:
     """Raises :class:`StorageFull` when what is kept, what other open uploads announced, and ``size`` pass the bound.
 
-    Others that ask wait until the transaction ends, in which what it asks for is noted. ``but``: the upload whose bytes
-    ``size`` stands for.
+    Others that ask wait until the transaction ends, in which what it asks for is noted: unless few bytes are asked for (:data:`SMALL_BYTES`)
+    far from the bound, where as much as all connections of the database could ask for at once would fit as well. ``but``: the upload
+    whose bytes ``size`` stands for.
     """
     most = hub.limits.data_max_bytes
     if most is None:
         return
+    if size <= SMALL_BYTES:
+        shared = f"SAVEPOINT reserving; SELECT pg_advisory_xact_lock_shared({QUOTA_LOCK})"
+        await driver(connection).execute(shared)
+        found = await _USED.one_or_none(connection, but=but)
+        if found.bytes + found.connections * SMALL_BYTES <= most:
+            return
+        await driver(connection).execute(
+            "ROLLBACK TO SAVEPOINT reserving"
+        )  # the lock goes with it: nobody waits for whom it waits for
     await connection.execute(select(func.pg_advisory_xact_lock(QUOTA_LOCK)))
-    kept = await connection.scalar(select(func.coalesce(func.sum(blob.c.bytes), 0)))
+    _check_fits(most, (await _USED.one_or_none(connection, but=but)).bytes, size)
+
+
+def _using() -> Prepared:
+    """The ``bytes`` of all blobs and of open uploads, announced or come, ``but`` those of one; and how many ``connections`` there may be.
+
+    As many transactions are under way at most, through a pooler as well.
+    """
+    kept = select(func.coalesce(func.sum(total_bytes.c.bytes), 0)).scalar_subquery()
     taken = func.sum(func.coalesce(upload.c.bytes, upload.c.come_bytes))
-    announced = select(func.coalesce(taken, 0)).where(upload.c.completed_at.is_(None), upload.c.id != but)
-    used = int(kept or 0) + int(await connection.scalar(announced) or 0)
+    others = upload.c.completed_at.is_(None), upload.c.id != bindparam("but", type_=Text)
+    announced = select(func.coalesce(taken, 0)).where(*others).scalar_subquery()
+    connections = cast(func.current_setting("max_connections"), Integer)
+    columns: list[ColumnElement[Any]] = [
+        cast(kept + announced, BigInteger).label("bytes"),
+        connections.label("connections"),
+    ]
+    return Prepared(select(*columns))
+
+
+_USED = _using()
+
+
+def _check_fits(most: int, used: int, size: int) -> None:
     if used + size > most or (used >= most and size == 0):
         raise StorageFull(
             f"{size} bytes more do not fit: this hub keeps {used} of at most {most} bytes",

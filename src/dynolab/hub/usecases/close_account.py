@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy import Row, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Conflict, NotFound
+from dynolab.errors import Conflict
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import invitation, job, join_token, member, member_link, organisation, session, token
 from dynolab.hub.usecases.addresses import account_at
 from dynolab.hub.usecases.audit import note
-from dynolab.hub.usecases.base import Hub
+from dynolab.hub.usecases.base import Account, Hub
+from dynolab.hub.usecases.change_admin import check_others_run_hub
+from dynolab.hub.usecases.check_runs_hub import check_runs_hub
+from dynolab.hub.usecases.find_accounts import no_account
 from dynolab.hub.usecases.policy import Role
 from dynolab.hub.usecases.revoke_token import tell_revoked
 from dynolab.hub.usecases.withdraw_jobs import withdraw_jobs
@@ -29,15 +32,18 @@ class Closed:
     memberships: int
 
 
-async def close_account(hub: Hub, email: str) -> Closed:
+async def close_account(hub: Hub, account: Account, email: str) -> Closed:
     """Revoke its tokens (its agents' too), sign its browsers out, and take its password, memberships and rights to run the hub away.
 
     Links and join tokens that it handed out end as well. What it made stays. From then on nothing lets it in, a sign-in by the
-    provider neither, before :func:`open_account`. It is for whoever runs the hub. Raises :class:`NotFound`, and :class:`Conflict` for
-    an organisation's only owner and for the last who runs the hub.
+    provider neither, before :func:`open_account`. Raises :class:`Forbidden`, :class:`NotFound`, and :class:`Conflict` for one's own account,
+    for an organisation's only owner and for the last who runs the hub.
     """
+    check_runs_hub(account)
     async with hub.database.begin() as connection:
         found = await _account(connection, email)
+        if found.id == account.id:
+            raise Conflict("nobody closes their own account", hint="another one who runs the hub can do it")
         await _check_replaced(connection, found.id, found.email)
         nothing = {"password_hash": None, "is_admin": False}
         since = func.coalesce(accounts.c.closed_at, func.now())
@@ -52,11 +58,12 @@ async def close_account(hub: Hub, email: str) -> Closed:
     return closed
 
 
-async def open_account(hub: Hub, email: str) -> str:
+async def open_account(hub: Hub, account: Account, email: str) -> str:
     """The account's address. It may come in again, by the provider, or a token or password that it is given then; what ended stays so.
 
-    It is for whoever runs the hub. Raises :class:`NotFound`, and :class:`Conflict` for one that was not closed.
+    Raises :class:`Forbidden`, :class:`NotFound`, and :class:`Conflict` for one that was not closed.
     """
+    check_runs_hub(account)
     async with hub.database.begin() as connection:
         found = await _account(connection, email)
         opened = update(accounts).where(accounts.c.id == found.id, accounts.c.closed_at.is_not(None))
@@ -72,7 +79,7 @@ async def open_account(hub: Hub, email: str) -> str:
 async def _account(connection: AsyncConnection, email: str) -> Row[Any, Any, Any]:
     found = await account_at(connection, email)
     if found is None:
-        raise NotFound(f"there is no account {email[:254]!r}", hint="`dynolab hub account list` names them")
+        raise no_account(email)
     return found
 
 
@@ -102,11 +109,7 @@ async def _check_replaced(connection: AsyncConnection, account_id: int, email: s
     if names := list((await connection.execute(alone)).scalars()):
         raise Conflict(
             f"{email} is the only owner of {', '.join(names)}",
-            hint="`dynolab hub organisation member NAME EMAIL owner` makes another one first",
+            hint="make somebody else an owner first, on its page or with `dynolab hub organisation member NAME EMAIL owner`",
         )
-    admins = select(accounts.c.id).where(accounts.c.is_admin, accounts.c.id != account_id).limit(1)
-    is_one = await connection.scalar(select(accounts.c.is_admin).where(accounts.c.id == account_id))
-    if is_one and await connection.scalar(admins) is None:
-        raise Conflict(
-            f"{email} is the only one who runs the hub", hint="`dynolab hub account add --admin` makes another"
-        )
+    if await connection.scalar(select(accounts.c.is_admin).where(accounts.c.id == account_id)):
+        await check_others_run_hub(connection, account_id, email)

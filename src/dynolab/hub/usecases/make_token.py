@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dynolab.errors import Conflict, SpecInvalid
 from dynolab.hub.store.tables import account, token
 from dynolab.hub.usecases.access import check_whole
+from dynolab.hub.usecases.asking import asking
 from dynolab.hub.usecases.audit import OPERATOR, note
 from dynolab.hub.usecases.base import Account, Hub, checked_name, new_id
 from dynolab.hub.usecases.closed import is_closed
@@ -169,5 +170,8 @@ async def insert_token(
 
 
 def _maker(terms: TokenTerms) -> str:
-    """Who makes it, where that is not whom it belongs to."""
-    return OPERATOR if terms.made_by in ("operator", "first start") else ""
+    """Who makes it, where that is not whom it belongs to: whoever runs the hub, by name where one of them asks."""
+    if terms.made_by not in ("operator", "first start"):
+        return ""
+    request = asking.get()
+    return OPERATOR if request is None else request.email

@@ -36,6 +36,11 @@ async def tell_revoked(connection: AsyncConnection, token_id: str) -> None:
     await connection.execute(select(func.pg_notify(CHANNEL, revocation(token_id))))
 
 
+async def tell_rights_changed(connection: AsyncConnection) -> None:
+    """Have all replicas look accounts up again that they know by their tokens; nobody is sent away."""
+    await tell_revoked(connection, "")
+
+
 def revocation(token_id: str) -> str:
     """What those who wait with a token listen for."""
     return f"token:{token_id}"

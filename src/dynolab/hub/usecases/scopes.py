@@ -29,8 +29,8 @@ _SUBMITS = (
 _SUBMIT = re.compile("|".join(f"{verb} {path}" for verb, path in _SUBMITS))
 _LOOKS = re.compile(r"/choose-project|/jobs/selected/compare(-outputs)?")
 """Forms that only choose what is looked at."""
-_AUDIT = re.compile(r"/(api/hub/v1/)?audit(/|$)")
-"""What everybody did is for tokens that may do everything, too."""
+_EVERYBODYS = re.compile(r"/(api/hub/v1/)?audit(/|$)|/(api/hub/v1/accounts|people)(/|$)")
+"""What everybody did, and who there is, is for tokens that may do everything, too."""
 OWN = re.compile(r"POST /api/hub/v1/tokens/own/rotate")
 """What any token may do with itself."""
 
@@ -39,7 +39,7 @@ def needed(method: str, path: str) -> str | None:
     """The scope that a request needs; None: any will do."""
     if path.startswith("/api/agent/"):
         return AGENT
-    if _AUDIT.match(path):
+    if _EVERYBODYS.match(path):
         return MANAGE
     if method in _READS or _LOOKS.fullmatch(path):
         return READ

@@ -111,6 +111,7 @@ told-share = “{ $name }” is shared with { $whom }.
 told-share-stranger = “{ $name }” is shared with { $whom }. This address has no account here yet.
 told-unshare = “{ $name }” is no longer shared with { $whom }.
 told-revoke = The token “{ $name }” is revoked.
+told-revoke-join = The join token of “{ $name }” is revoked: no machine joins with it any more.
 told-sign-out = The browser is signed out.
 told-sign-out-others = All other browsers are signed out.
 told-rerun = { $count ->
@@ -866,6 +867,7 @@ audit-token-revoke = token revoked
 audit-token-use = expired token used
 audit-join-token-make = join token made
 audit-join-token-use = machine joined
+audit-join-token-revoke = join token revoked
 audit-job-share = job shared
 audit-job-unshare = job no longer shared
 audit-job-delete = job deleted
@@ -2216,10 +2218,10 @@ sentence-would-have-more-members = { $name } would have more than { $most } memb
 sentence-would-be-left-without-an-owner = { $name } would be left without an owner
 sentence-make-somebody-else-an-owner = make somebody else an owner first
 sentence-is-the-only-owner-of = { $email } is the only owner of { $names }
-sentence-organisation-member-makes-an-owner = `dynolab hub organisation member NAME EMAIL owner` makes another one first
+sentence-make-an-owner-on-its-page-or-with = make somebody else an owner first, on its page or with `dynolab hub organisation member NAME EMAIL owner`
 sentence-is-the-only-one-who-runs-the-hub = { $email } is the only one who runs the hub
-sentence-account-add-admin = `dynolab hub account add --admin` makes another
-sentence-account-list-names-them = `dynolab hub account list` names them
+sentence-let-another-account-run-it-first = let another account run it first, on the page /people/ or with `dynolab hub account admin EMAIL`
+sentence-the-page-people-and-account-list-name-them = the page /people/ and `dynolab hub account list` name them
 sentence-hub-account-add-or-a-link = `dynolab hub account add` makes one; a link invites as well
 sentence-is-no-name-of-an-organisation = '{ $name }' is no name of an organisation or project
 sentence-small-letters = small letters, digits and hyphens, 40 at most, and no hyphen at either end
@@ -2368,3 +2370,60 @@ sentence-ask-whoever-runs-this-hub-to-open = ask whoever runs this hub: they can
 sentence-account-open-opens-it-again = `dynolab hub account open { $email }` opens it again
 sentence-the-account-is-not-closed = the account { $email } is not closed
 sentence-account-list-tells-which-are = `dynolab hub account list` tells which are
+
+# The people of the hub, for those who run it
+people = People
+people-explained = Everybody who has an account here, the newest first. A closed account lets nobody in; what its person made stays.
+name-or-address = Name or address
+account-state = State
+account-state-any = any
+account-state-open = open
+account-state-closed = closed
+account-state-admin = runs the hub
+account-is-open = open
+account-is-closed = closed
+runs-the-hub = runs the hub
+signs-in-by = Signs in by
+good-tokens = { $count ->
+    [one] { NUMBER($count) } token
+   *[other] { NUMBER($count) } tokens
+}
+no-way-in = nothing yet
+this-is-you = you
+no-people-match = No account matches.
+make-an-account = Make an account
+before-the-at = before the @
+account-made = The account { $email } is made
+account-made-explained = Hand this token to its person: it signs in here and in clients, and a password can be set with it.
+token-user-of = Token of { $email }
+running-explained = Who runs the hub changes every pool of devices, sees the audit log, makes and closes accounts, and is trusted with all models. What others made stays theirs.
+give-admin = Let them run the hub
+end-admin = Take this right away
+end-admin-explained = They run the hub. Without that right they keep their account, and all that they made.
+change-account = Change
+close-account = Close the account
+close-account-explained = Its tokens are revoked (its agents stop), its browsers signed out, its password removed, and its memberships end. What it made stays. Opening it again brings none of these back.
+open-account = Open again
+open-account-explained = Its person may sign in by OpenID Connect, if the hub has that. Otherwise “dynolab hub account token” makes a token.
+open-account-now = Open the account
+told-close-account = The account { $whom } is closed: nothing lets it in any more.
+told-open-account = The account { $whom } is open again.
+told-give-admin = { $whom } runs the hub now.
+told-end-admin = { $whom } does not run the hub any more.
+
+# The same: sentences
+sentence-accounts-are-for-who-runs-the-hub = people's accounts are for those who run the hub
+sentence-the-page-account-is-your-own = the page /account/ is your own
+sentence-nobody-closes-their-own-account = nobody closes their own account
+sentence-nobody-takes-their-own-right = nobody takes their own right to run the hub away
+sentence-another-who-runs-the-hub-can = another one who runs the hub can do it
+sentence-runs-the-hub-as-one-of-the-group = { $email } runs the hub as one of the group '{ $group }' at the OpenID Connect provider
+sentence-take-them-out-of-that-group = take them out of that group: it ends when they next sign in
+sentence-is-no-place-in-the-list-of-accounts = '{ $place }' is no place in the list of accounts
+
+# Join tokens that wait for their machines
+lines-that-wait = Lines that wait for their machines
+lines-that-wait-explained = A line that went astray, or is not needed any more: revoke it, and no machine joins with it.
+by-its-machine = called by its machine
+sentence-a-machine-has-joined-with-the-join-token = a machine has joined with the join token { $id } already
+sentence-revoke-what-it-has-now = revoke what it has now: `dynolab token revoke { $id }`, or the page /account/
