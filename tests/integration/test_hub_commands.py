@@ -228,7 +228,9 @@ def test_a_device_measures_what_the_command_names(dynolab: Command, device: str,
     no_model = dynolab("profile", Path(__file__), "--device", device)
     assert (no_model.returncode, "holds no model" in no_model.stderr) == (2, True), no_model.stderr
     refused = dynolab("profile", MODEL, "--device", device, "-r", "onnxruntime")
-    assert (refused.returncode, "does not run a model of the kind tflite" in refused.stderr) == (2, True), refused.stderr
+    assert (refused.returncode, "does not run a model of the kind tflite" in refused.stderr) == (2, True), (
+        refused.stderr
+    )
 
 
 def heeding() -> None:
