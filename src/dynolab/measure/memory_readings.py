@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dynolab.measure.clock import now_ns
 from dynolab.sandbox._system_calls import PR_SET_CHILD_SUBREAPER, prctl
-from dynolab.sandbox._tree import descendants
+from dynolab.sandbox._tree import descendants, kernel_text
 from dynolab.spec.measurements import MemoryEdge
 
 _METHOD = "procfs: smaps_rollup and smaps at the edges, VmHWM reset by clear_refs, /proc/<pid>/status sampled"
@@ -229,7 +229,7 @@ def sample(pid: int) -> MemoryEdge | None:
 def _read(pid: int | str, name: str) -> dict[str, int]:
     """The fields of ``Name:   123 kB`` lines of one of a process's files, in bytes."""
     found = {}
-    for line in Path(f"/proc/{pid}/{name}").read_text().splitlines():
+    for line in kernel_text(f"/proc/{pid}/{name}").splitlines():
         field, _, rest = line.partition(":")
         words = rest.split()
         if len(words) == 2 and words[1] == "kB":

@@ -352,10 +352,13 @@ def bindings(confinement: Confinement) -> list[tuple[str, str, bool]]:
         if path.absolute() != real:
             wanted.setdefault(path.absolute(), writable)
     kept: list[tuple[Path, bool]] = []
+    above: list[tuple[Path, bool]] = []
     for path, writable in sorted(wanted.items()):
-        above = [one for one in kept if path.is_relative_to(one[0])]
-        if path.exists() and not (above and above[-1][1] == writable):
+        while above and not path.is_relative_to(above[-1][0]):
+            above.pop()
+        if not (above and above[-1][1] == writable) and path.exists():
             kept.append((path, writable))
+            above.append((path, writable))
     return [(str(path), str(path), writable) for path, writable in kept]
 
 
