@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -33,7 +33,12 @@ def names(package: str) -> list[str]:
 
 def is_own(package: str, name: str) -> bool:
     """Whether a plug-in is a module of the package itself."""
-    return name in _inside(package)
+    if not name.isidentifier() or name == "base" or name.startswith("_"):
+        return False
+    found = importlib.util.find_spec(
+        f"{package}.{name}"
+    )  # no look through the folder, which is one for each reading of a worker
+    return found is not None and found.origin is not None
 
 
 def outside_names(group: str) -> list[str]:
@@ -100,12 +105,14 @@ def load(package: str, name: str) -> object:
     distribution that offers it from outside cannot be imported. A vendor library is not touched here: plug-ins import
     theirs when they are used.
     """
-    if name in _inside(package):
+    if is_own(package, name):
         plugin: object = importlib.import_module(f"{package}.{name}").plugin
         return plugin
     outside = _outside(package).get(name)
     if outside is not None:
         return _load_outside(outside)
+    import difflib  # for this error only
+
     known = names(package)
     near = difflib.get_close_matches(name, known, n=3)
     kind = package.rsplit(".", 1)[-1].removesuffix("s")

@@ -187,21 +187,26 @@ def _member(pid: int, apart: Software | None) -> _Member:
 def _software_pages(pid: int, apart: Software) -> tuple[int, int]:
     """File pages of software that a process has mapped: resident, and its share of them."""
     resident = share = 0
-    inside, mapped = False, dict[str, int]()
-    with Path(f"/proc/{pid}/smaps").open() as lines:
-        for line in lines:
-            name, _, rest = line.partition(" ")
-            if not name.endswith(":"):
-                mapped = {}
-                inside = "/" in rest and apart.has(rest[rest.index("/") :].rstrip("\n").removesuffix(" (deleted)"))
-            elif inside and name in ("Rss:", "Pss:", "Pss_Dirty:", "Anonymous:"):
+    inside, known, mapped = False, dict[bytes, bool](), dict[bytes, int]()
+    with Path(f"/proc/{pid}/smaps").open("rb") as lines:
+        for line in lines:  # some twenty of each mapping, most of which are passed over: this is the cost of an edge
+            if not line[
+                :1
+            ].isupper():  # a mapping's first one begins with its address, those of its fields with their names
+                name = line[line.index(b"/") :] if b"/" in line else b""
+                if name not in known:
+                    path = os.fsdecode(name.rstrip(b"\n").removesuffix(b" (deleted)"))
+                    known[name] = bool(path) and apart.has(path)
+                inside, mapped = known[name], {}
+            elif inside and line.startswith((b"Rss:", b"Pss:", b"Pss_Dirty:", b"Anonymous:")):
+                name, _, rest = line.partition(b":")
                 mapped[name] = int(rest.split()[0]) * _KIB
-                if name == "Anonymous:" and mapped["Rss:"]:
-                    file = mapped["Rss:"] - mapped["Anonymous:"]
+                if name == b"Anonymous" and mapped[b"Rss"]:
+                    file = mapped[b"Rss"] - mapped[b"Anonymous"]
                     resident += file
                     # What was written to is no page of the file any more. Kernels before 6.0 do not tell its share.
-                    written = mapped.get("Pss_Dirty:", mapped["Pss:"] * mapped["Anonymous:"] // mapped["Rss:"])
-                    share += max(0, mapped["Pss:"] - written)
+                    written = mapped.get(b"Pss_Dirty", mapped[b"Pss"] * mapped[b"Anonymous"] // mapped[b"Rss"])
+                    share += max(0, mapped[b"Pss"] - written)
     return resident, share
 
 
