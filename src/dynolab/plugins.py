@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dynolab.errors import Error, NotFound, PluginMissing
 
@@ -14,10 +16,31 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 
-def _outside(package: str) -> dict[str, EntryPoint]:
+_scanned: dict[tuple[tuple[str, int | None], ...], Any] = {}
+"""The entry points of all groups, by the folders that were looked through and when something was last installed in them."""
+
+
+def _points(group: str) -> Iterable[EntryPoint]:
+    """The entry points of a group. To find them, a file of each installed distribution is opened: it is done once."""
     from importlib.metadata import entry_points  # a tenth of a worker's imports: only where it is needed
 
-    return {point.name: point for point in entry_points(group=package)}
+    state = tuple((place, _changed_ns(place)) for place in sys.path)
+    if state not in _scanned:
+        _scanned.clear()
+        _scanned[state] = entry_points()
+    found: Iterable[EntryPoint] = _scanned[state].select(group=group)
+    return found
+
+
+def _changed_ns(place: str) -> int | None:
+    try:
+        return Path(place).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _outside(package: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in _points(package)}
 
 
 def _inside(package: str) -> list[str]:
@@ -48,10 +71,8 @@ def outside_names(group: str) -> list[str]:
 
 def unreachable(group: str, taken: Collection[str] = ()) -> list[tuple[str, str]]:
     """Entry points whose name is another's: each with its distribution. ``taken`` are dynolab's own names, which go before."""
-    from importlib.metadata import entry_points  # as above
-
     reached = _outside(group)
-    points = (one for one in entry_points(group=group) if one.name in taken or reached[one.name] != one)
+    points = (one for one in _points(group) if one.name in taken or reached[one.name] != one)
     return sorted({(one.name, _owner(one)) for one in points})
 
 
