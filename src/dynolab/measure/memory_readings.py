@@ -187,17 +187,17 @@ def _member(pid: int, apart: Software | None) -> _Member:
 def _software_pages(pid: int, apart: Software) -> tuple[int, int]:
     """File pages of software that a process has mapped: resident, and its share of them."""
     resident = share = 0
-    inside, known, mapped = False, dict[bytes, bool](), dict[bytes, int]()
+    inside, last, mapped = False, b"", dict[bytes, int]()
     with Path(f"/proc/{pid}/smaps").open("rb") as lines:
         for line in lines:  # some twenty of each mapping, most of which are passed over: this is the cost of an edge
             if not line[
                 :1
             ].isupper():  # a mapping's first one begins with its address, those of its fields with their names
                 name = line[line.index(b"/") :] if b"/" in line else b""
-                if name not in known:
+                if name != last:  # a file's mappings follow each other; to remember more would take memory in the stage
                     path = os.fsdecode(name.rstrip(b"\n").removesuffix(b" (deleted)"))
-                    known[name] = bool(path) and apart.has(path)
-                inside, mapped = known[name], {}
+                    inside, last = bool(path) and apart.has(path), name
+                mapped = {}
             elif inside and line.startswith((b"Rss:", b"Pss:", b"Pss_Dirty:", b"Anonymous:")):
                 name, _, rest = line.partition(b":")
                 mapped[name] = int(rest.split()[0]) * _KIB
