@@ -25,10 +25,11 @@ def _points(group: str) -> Iterable[EntryPoint]:
     from importlib.metadata import entry_points  # a tenth of a worker's imports: only where it is needed
 
     state = tuple((place, _changed_ns(place)) for place in sys.path)
-    if state not in _scanned:
+    if (points := _scanned.get(state)) is None:
+        points = entry_points()
         _scanned.clear()
-        _scanned[state] = entry_points()
-    found: Iterable[EntryPoint] = _scanned[state].select(group=group)
+        _scanned[state] = points
+    found: Iterable[EntryPoint] = points.select(group=group)
     return found
 
 

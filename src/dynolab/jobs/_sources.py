@@ -90,8 +90,8 @@ def _read(file: Path, folder: Path) -> Found:
         known = formats.to_text(formats.known().formats)
         seen = os.fstat(opened.fileno())
         same = (file.name, known, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-        if same in _read_before:
-            return _read_before[same]
+        if (before := _read_before.get(same)) is not None:
+            return before
         answer = confined.ask(
             _CHILD,
             [file.name, known],
