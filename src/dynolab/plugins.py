@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dynolab.errors import Error, NotFound, PluginMissing
 
@@ -14,10 +16,32 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 
-def _outside(package: str) -> dict[str, EntryPoint]:
+_scanned: dict[tuple[tuple[str, int | None], ...], Any] = {}
+"""The entry points of all groups, by the folders that were looked through and when something was last installed in them."""
+
+
+def _points(group: str) -> Iterable[EntryPoint]:
+    """The entry points of a group. To find them, a file of each installed distribution is opened: it is done once."""
     from importlib.metadata import entry_points  # a tenth of a worker's imports: only where it is needed
 
-    return {point.name: point for point in entry_points(group=package)}
+    state = tuple((place, _changed_ns(place)) for place in sys.path)
+    if (points := _scanned.get(state)) is None:
+        points = entry_points()
+        _scanned.clear()
+        _scanned[state] = points
+    found: Iterable[EntryPoint] = points.select(group=group)
+    return found
+
+
+def _changed_ns(place: str) -> int | None:
+    try:
+        return Path(place).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _outside(package: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in _points(package)}
 
 
 def _inside(package: str) -> list[str]:
@@ -33,7 +57,12 @@ def names(package: str) -> list[str]:
 
 def is_own(package: str, name: str) -> bool:
     """Whether a plug-in is a module of the package itself."""
-    return name in _inside(package)
+    if not name.isidentifier() or name == "base" or name.startswith("_"):
+        return False
+    found = importlib.util.find_spec(
+        f"{package}.{name}"
+    )  # no look through the folder, which is one for each reading of a worker
+    return found is not None and found.origin is not None
 
 
 def outside_names(group: str) -> list[str]:
@@ -43,10 +72,8 @@ def outside_names(group: str) -> list[str]:
 
 def unreachable(group: str, taken: Collection[str] = ()) -> list[tuple[str, str]]:
     """Entry points whose name is another's: each with its distribution. ``taken`` are dynolab's own names, which go before."""
-    from importlib.metadata import entry_points  # as above
-
     reached = _outside(group)
-    points = (one for one in entry_points(group=group) if one.name in taken or reached[one.name] != one)
+    points = (one for one in _points(group) if one.name in taken or reached[one.name] != one)
     return sorted({(one.name, _owner(one)) for one in points})
 
 
@@ -100,12 +127,14 @@ def load(package: str, name: str) -> object:
     distribution that offers it from outside cannot be imported. A vendor library is not touched here: plug-ins import
     theirs when they are used.
     """
-    if name in _inside(package):
+    if is_own(package, name):
         plugin: object = importlib.import_module(f"{package}.{name}").plugin
         return plugin
     outside = _outside(package).get(name)
     if outside is not None:
         return _load_outside(outside)
+    import difflib  # for this error only
+
     known = names(package)
     near = difflib.get_close_matches(name, known, n=3)
     kind = package.rsplit(".", 1)[-1].removesuffix("s")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from importlib import metadata
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def offer(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     """Entry points of outside distributions, name by name."""
     points = [EntryPoint(name, value, PACKAGE) for name, value in values.items()]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [point for point in points if point.group == group])
+    monkeypatch.setattr(metadata, "entry_points", lambda: EntryPoints(points))
+    monkeypatch.setattr(plugins, "_scanned", {})
 
 
 def test_every_file_is_a_plugin_save_base_and_private_ones(folder: Path) -> None:
@@ -99,3 +101,30 @@ def test_dynolabs_own_runtimes_are_found_without_importing_them() -> None:
     with pytest.raises(NotFound, match="there is no runtime named 'nul'") as refused:
         plugins.load("dynolab.runtimes", "nul")
     assert "null" in (refused.value.hint or "")
+
+
+def test_distributions_are_looked_through_once_and_again_when_one_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    really = metadata.entry_points
+
+    def entry_points() -> object:
+        looked.append(1)
+        return really()
+
+    monkeypatch.setattr(metadata, "entry_points", entry_points)
+    monkeypatch.setattr(plugins, "_scanned", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [plugins.outside_names(PACKAGE), plugins.outside_names("another")] == [[], []]
+    assert len(looked) == 1
+    about = tmp_path / "abacus-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: abacus\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[{PACKAGE}]\nabacus = math:pi\n")
+    os.utime(
+        tmp_path, ns=(0, tmp_path.stat().st_mtime_ns + 1)
+    )  # a file system's clock may stand still for milliseconds
+    assert plugins.outside_names(PACKAGE) == ["abacus"]
+    assert plugins.owner(PACKAGE, "abacus") == "abacus"
+    assert len(looked) == 2

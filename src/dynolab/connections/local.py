@@ -36,10 +36,12 @@ class LocalSession(Session):
     """An executor of this machine. It runs in a process group of its own, so that Ctrl-C reaches us alone and we end it in order."""
 
     def __init__(self, workspace: Path) -> None:
+        from dynolab.sandbox import base as sandbox  # not for those that only make a folder
+
         self.workspace = str(workspace)
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the session
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", EXECUTOR, self.workspace],
+            [sys.executable, "-P", "-m", EXECUTOR, self.workspace, *sandbox.working()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

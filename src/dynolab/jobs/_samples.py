@@ -15,7 +15,7 @@ import numpy as np
 
 from dynolab.errors import NotFound, PluginMissing, SpecInvalid
 from dynolab.measure import inputs
-from dynolab.runtimes._elements import Array
+from dynolab.runtimes.base import Array
 from dynolab.spec.tensors import TensorSpec
 
 ENDINGS = (".h5", ".hdf5", ".npz", ".npy")

@@ -9,16 +9,12 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dynolab.errors import SpecInvalid
 from dynolab.measure.protocol import InputPlan, InputWishes
 from dynolab.runtimes._elements import EXTRA, TEXT, element_name, element_type, limits
+from dynolab.runtimes._numpy import Array, np
 from dynolab.spec.show import show_bytes
 from dynolab.spec.tensors import TensorSpec, bind
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

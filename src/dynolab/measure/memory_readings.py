@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dynolab.measure.clock import now_ns
 from dynolab.sandbox._system_calls import PR_SET_CHILD_SUBREAPER, prctl
-from dynolab.sandbox._tree import descendants
+from dynolab.sandbox._tree import descendants, kernel_text
 from dynolab.spec.measurements import MemoryEdge
 
 _METHOD = "procfs: smaps_rollup and smaps at the edges, VmHWM reset by clear_refs, /proc/<pid>/status sampled"
@@ -187,21 +187,26 @@ def _member(pid: int, apart: Software | None) -> _Member:
 def _software_pages(pid: int, apart: Software) -> tuple[int, int]:
     """File pages of software that a process has mapped: resident, and its share of them."""
     resident = share = 0
-    inside, mapped = False, dict[str, int]()
-    with Path(f"/proc/{pid}/smaps").open() as lines:
-        for line in lines:
-            name, _, rest = line.partition(" ")
-            if not name.endswith(":"):
+    inside, last, mapped = False, b"", dict[bytes, int]()
+    with Path(f"/proc/{pid}/smaps").open("rb") as lines:
+        for line in lines:  # some twenty of each mapping, most of which are passed over: this is the cost of an edge
+            if not line[
+                :1
+            ].isupper():  # a mapping's first one begins with its address, those of its fields with their names
+                name = line[line.index(b"/") :] if b"/" in line else b""
+                if name != last:  # a file's mappings follow each other; to remember more would take memory in the stage
+                    path = os.fsdecode(name.rstrip(b"\n").removesuffix(b" (deleted)"))
+                    inside, last = bool(path) and apart.has(path), name
                 mapped = {}
-                inside = "/" in rest and apart.has(rest[rest.index("/") :].rstrip("\n").removesuffix(" (deleted)"))
-            elif inside and name in ("Rss:", "Pss:", "Pss_Dirty:", "Anonymous:"):
+            elif inside and line.startswith((b"Rss:", b"Pss:", b"Pss_Dirty:", b"Anonymous:")):
+                name, _, rest = line.partition(b":")
                 mapped[name] = int(rest.split()[0]) * _KIB
-                if name == "Anonymous:" and mapped["Rss:"]:
-                    file = mapped["Rss:"] - mapped["Anonymous:"]
+                if name == b"Anonymous" and mapped[b"Rss"]:
+                    file = mapped[b"Rss"] - mapped[b"Anonymous"]
                     resident += file
                     # What was written to is no page of the file any more. Kernels before 6.0 do not tell its share.
-                    written = mapped.get("Pss_Dirty:", mapped["Pss:"] * mapped["Anonymous:"] // mapped["Rss:"])
-                    share += max(0, mapped["Pss:"] - written)
+                    written = mapped.get(b"Pss_Dirty", mapped[b"Pss"] * mapped[b"Anonymous"] // mapped[b"Rss"])
+                    share += max(0, mapped[b"Pss"] - written)
     return resident, share
 
 
@@ -229,7 +234,7 @@ def sample(pid: int) -> MemoryEdge | None:
 def _read(pid: int | str, name: str) -> dict[str, int]:
     """The fields of ``Name:   123 kB`` lines of one of a process's files, in bytes."""
     found = {}
-    for line in Path(f"/proc/{pid}/{name}").read_text().splitlines():
+    for line in kernel_text(f"/proc/{pid}/{name}").splitlines():
         field, _, rest = line.partition(":")
         words = rest.split()
         if len(words) == 2 and words[1] == "kB":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -101,6 +100,8 @@ def _library() -> Any:
 
 def by_smi() -> tuple[Gpu, ...]:
     """The same by the driver's command; none where it is not installed, or hangs."""
+    import subprocess  # seldom: every worker asks for GPUs, few machines have one, and fewer without NVML's Python module
+
     try:
         ran = subprocess.run(_QUERY, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -19,10 +19,8 @@ import numpy as np
 
 from dynolab import errors
 from dynolab.measure import inputs as inputs_module
-from dynolab.measure import memory_readings, pagecache, turns
+from dynolab.measure import memory_readings, pagecache
 from dynolab.measure.clock import loop, now_ns
-from dynolab.measure.layer_pass import CalmWatch
-from dynolab.measure.layer_times import summed_up
 from dynolab.measure.memory_growth import held_over
 from dynolab.measure.protocol import (
     CANDIDATE_FILE,
@@ -44,7 +42,6 @@ from dynolab.measure.protocol import (
     read,
     write,
 )
-from dynolab.measure.sustained_loop import SustainedLength, sustained_loop
 from dynolab.measure.timed_loop import LoopBudget, timed_loop
 from dynolab.measure.warmup import WARMUP_MAX, warm_up
 from dynolab.measure.window import Durations, Edges, Window
@@ -59,7 +56,7 @@ FLOOR_ITERATIONS = 2_000
 
 
 class Run:
-    """One request carried out: a method for each kind of run."""
+    """One request carried out: a method for each kind of run, which imports what only it needs before anything is measured."""
 
     def __init__(self, folder: Path, request: RunRequest) -> None:
         self.folder = folder
@@ -211,6 +208,8 @@ class Run:
 
     def sustained(self) -> None:
         """A warm load, first inference and warm-up; then the loop without a pause, for as long as is asked for."""
+        from dynolab.measure.sustained_loop import SustainedLength, sustained_loop
+
         request = self.request
         session, arrays = self._load(StageName.WARM_LOAD)
         session.bind(arrays, {spec.name: spec for spec in request.outputs})
@@ -232,6 +231,8 @@ class Run:
 
     def turns(self) -> None:
         """A warm load, first inference and warm-up; then a window of the loop for each turn, until there are no more."""
+        from dynolab.measure import turns
+
         session, arrays = self._load(StageName.WARM_LOAD)
         session.bind(arrays, {spec.name: spec for spec in self.request.outputs})
         run = session.runner()
@@ -327,6 +328,9 @@ class Run:
 
     def layers(self) -> None:
         """The layer pass: a time of each layer in every iteration, and which of them were calm."""
+        from dynolab.measure.layer_pass import CalmWatch
+        from dynolab.measure.layer_times import summed_up
+
         arrays = inputs_module.make(self.request.inputs, self.request.seed)
         watch, window = CalmWatch(self.request.best), self._open()
         try:

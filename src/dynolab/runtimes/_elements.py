@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from math import ceil, prod
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from dynolab.errors import ModelNotSupported, PluginMissing
+from dynolab.runtimes._numpy import Array, np
 from dynolab.spec.tensors import ELEMENT_BYTES
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TEXT = "string"
 EXTRA = frozenset(

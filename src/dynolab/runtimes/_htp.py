@@ -15,9 +15,8 @@ from pathlib import Path
 from signal import Signals
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import InferenceFailed, ModelNotSupported, WorkerTimeout
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import Array, install_command, installed_version
 from dynolab.runtimes.onnxruntime.session import library, library_errors
 from dynolab.spec.chipsets import Chipset

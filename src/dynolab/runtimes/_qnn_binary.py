@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import ModelInvalid, ModelNotSupported
 from dynolab.runtimes import _htp as htp
+from dynolab.runtimes._numpy import np
 from dynolab.spec.tensors import TensorSpec
 
 _TYPES = {

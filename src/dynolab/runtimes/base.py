@@ -12,19 +12,17 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any, ClassVar, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dynolab import plugins
 from dynolab.errors import Bug, Error, ModelNotSupported, PluginMissing
 from dynolab.runtimes._elements import element_type
+from dynolab.runtimes._numpy import Array as Array
+from dynolab.runtimes._numpy import np
 from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat
 from dynolab.spec.option_grammar import KnownOption, OptionValue, typed
 from dynolab.spec.options import TABLE, Options, group_of
 from dynolab.spec.tensors import TensorSpec
 
-Array = NDArray[Any]
 PACKAGE = "dynolab.runtimes"
 """The folder of dynolab's own runtimes, and the group of the entry points of others."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import Array, Runtime, Session, Target, check_units
 from dynolab.spec.measurements import ComputeUnit, RuntimeRow
 from dynolab.spec.models import Description, ModelFormat

@@ -28,6 +28,10 @@ _OWN = (
 """Beginnings of what dynolab's own processes on a device need besides: where their folders are, and how they measure."""
 CONNECTING = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 """What an agent needs to reach its hub; a proxy's address may hold a password."""
+_UNLESS_GIVEN = {"OPENBLAS_THREAD_TIMEOUT": "20"}
+"""How many cycles, as a power of two, OpenBLAS's threads spin before they sleep. numpy's own OpenBLAS starts one for each further core
+when it is imported; with OpenBLAS's 2**26 each spins for 10 to 50 ms at every start of a process, for work that does not come. 2**20 is under
+a millisecond, longer than the pause between two calls of a loop. Builds for OpenMP, such as torch's, do not read it (OpenBLAS: USAGE.md)."""
 _FIXED = {"USER": "dynolab", "LOGNAME": "dynolab", "ORT_DISABLE_TELEMETRY": "1"}
 
 
@@ -46,7 +50,7 @@ def scrubbed(scratch: Path, extra: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(_PASSED) and not is_secret(name)}
     kept |= {name: value for name, value in os.environ.items() if is_tuning(name)}
     places = {"HOME": str(scratch / "home"), "TMPDIR": str(scratch / "tmp"), "PYTHONUSERBASE": site.getuserbase()}
-    return {**kept, **_FIXED, **places, **extra}
+    return {**_UNLESS_GIVEN, **kept, **_FIXED, **places, **extra}
 
 
 def own_environment(*more: str) -> dict[str, str]:

@@ -27,7 +27,8 @@ def confine_python() -> tuple[Path, ...]:
     wanted += [Path(path) for path in _SYSTEM]
     wanted += _library_folders()
     wanted += [OURS, *([Path(sys.pycache_prefix)] if sys.pycache_prefix else [])]
-    return outermost(path for path in wanted if path.exists() and not _is_common(path) and not holds_home(path))
+    homes = _homes()
+    return outermost(path for path in set(wanted) if path.exists() and not _is_common(path) and not _holds(path, homes))
 
 
 def _skipped() -> int:
@@ -41,17 +42,22 @@ def _is_common(path: Path) -> bool:
     return path.is_dir() and bool(path.stat().st_mode & 0o002)
 
 
-def holds_home(path: Path) -> bool:
-    """Whether somebody's home would lie open with this path."""
+def _homes() -> frozenset[Path]:
+    """Folders that are somebody's home, or above one: by their names, and by where those lead."""
     homes = (Path.home(), Path("/root"), Path("/home/someone"))
-    return any(home.is_relative_to(path) or home.resolve().is_relative_to(path.resolve()) for home in homes)
+    return frozenset(above for home in homes for one in (home, home.resolve()) for above in (one, *one.parents))
+
+
+def _holds(path: Path, homes: frozenset[Path]) -> bool:
+    """Whether somebody's home would lie open with this path."""
+    return path in homes or path.resolve() in homes
 
 
 def outermost(paths: Iterator[Path]) -> tuple[Path, ...]:
     """The paths, sorted, without those that lie within another."""
     kept: list[Path] = []
-    for path in sorted(set(paths)):
-        if not any(path.is_relative_to(one) for one in kept):
+    for path in sorted(set(paths)):  # each stands behind all that it lies within, and these are next to each other
+        if not kept or not path.is_relative_to(kept[-1]):
             kept.append(path)
     return tuple(kept)
 

@@ -10,24 +10,36 @@ from pathlib import Path
 
 def descendants(pid: int, proc: Path = Path("/proc")) -> list[int]:
     """Processes started by ``pid``, their children included; those that just ended are left out."""
-    families = None if proc.joinpath("thread-self", "children").exists() else _families(proc)
+    families = None if os.access(f"{proc}/thread-self/children", os.F_OK) else _families(proc)
     found: list[int] = []
     waiting = [pid]
     while waiting:
         parent = waiting.pop()
-        children = _children(proc / str(parent)) if families is None else families.get(parent, [])
+        children = _children(f"{proc}/{parent}/task") if families is None else families.get(parent, [])
         found += children
         waiting += children
     return found
 
 
-def _children(process: Path) -> list[int]:
+def _children(tasks: str) -> list[int]:
     found: list[int] = []
-    with suppress(OSError):
-        for task in process.joinpath("task").iterdir():
+    with suppress(OSError), os.scandir(tasks) as threads:
+        for thread in threads:
             with suppress(OSError):
-                found += map(int, task.joinpath("children").read_text().split())
+                found += map(int, kernel_text(f"{thread.path}/children").split())
     return found
+
+
+def kernel_text(path: str) -> str:
+    """What a file of the kernel's says. A memory pass reads some hundred times a second: opened as text, each takes three times as long."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = b""
+        while part := os.read(file, 1 << 16):
+            content += part
+    finally:
+        os.close(file)
+    return content.decode("utf-8", "replace")
 
 
 def _families(proc: Path) -> dict[int, list[int]]:

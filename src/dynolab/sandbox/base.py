@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import marshal
 import os
 import resource
@@ -201,10 +200,25 @@ def _load(name: str) -> Sandbox:
     return found
 
 
-@functools.cache
+_problems: dict[str, str | None] = {}
+
+
 def problem(name: str) -> str | None:
     """Why a means does not work here, or None; asked once in a process's life."""
-    return _load(name).unavailable()
+    if name not in _problems:
+        _problems[name] = _load(name).unavailable()
+    return _problems[name]
+
+
+def working() -> tuple[str, ...]:
+    """The means that were found to work so far, for a process of ours on this system to :func:`expect`: a trial takes two processes."""
+    return tuple(name for name, reason in _problems.items() if reason is None)
+
+
+def expect(names: Iterable[str]) -> None:
+    """Take these means as working without a trial. One that then does not cannot be set up, which is an error, and no way around it."""
+    for name in names:
+        _problems.setdefault(name, None)
 
 
 def unprivileged() -> int | None:
@@ -352,10 +366,13 @@ def bindings(confinement: Confinement) -> list[tuple[str, str, bool]]:
         if path.absolute() != real:
             wanted.setdefault(path.absolute(), writable)
     kept: list[tuple[Path, bool]] = []
+    above: list[tuple[Path, bool]] = []
     for path, writable in sorted(wanted.items()):
-        above = [one for one in kept if path.is_relative_to(one[0])]
-        if path.exists() and not (above and above[-1][1] == writable):
+        while above and not path.is_relative_to(above[-1][0]):
+            above.pop()
+        if not (above and above[-1][1] == writable) and path.exists():
             kept.append((path, writable))
+            above.append((path, writable))
     return [(str(path), str(path), writable) for path, writable in kept]
 
 

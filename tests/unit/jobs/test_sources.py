@@ -7,8 +7,9 @@ import socket
 import stat
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -248,3 +249,30 @@ def test_lack_of_memory_is_no_fault_of_ours(tmp_path: Path) -> None:
     assert confined.answer(tmp_path, lacking, "m.onnx", ModelInvalid) == 0
     with pytest.raises(TooLarge, match=r"m\.onnx takes more memory"):
         confined._answered(tmp_path, "m.onnx", ModelInvalid)
+
+
+def test_a_file_that_did_not_change_is_read_once_and_one_that_did_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    really = confined.ask
+
+    def ask(program: Sequence[str], arguments: Sequence[str], *rest: Any, **limits: Any) -> Any:
+        asked.append(arguments[0])
+        return really(program, arguments, *rest, **limits)
+
+    monkeypatch.setattr(confined, "ask", ask)
+    model = tmp_path / "m.onnx"
+    model.write_bytes(SMALL)
+    for _ in range(2):
+        with open_source(model) as source:
+            assert source.format == ModelFormat.ONNX
+    assert asked == ["m.onnx"]
+    model.write_bytes(b"TFL3 is no ONNX")
+    with pytest.raises(ModelInvalid), open_source(model):
+        pass
+    packed = zipped(tmp_path / "m.zip", ("m.onnx", SMALL))
+    for _ in range(2):
+        with open_source(packed) as source:
+            assert (source.folder / source.entry).read_bytes() == SMALL
+    assert asked == ["m.onnx", "m.onnx", "m.zip", "m.zip"]

@@ -157,3 +157,9 @@ def test_a_library_that_the_device_lacks_is_told_as_such(
     assert module in error.message
     assert error.hint
     assert error.exit_code == 2
+
+
+def test_a_worker_has_numpy_itself_before_anything_is_measured() -> None:
+    code = "import dynolab.measure.worker as w, numpy; from dynolab.runtimes._numpy import np; print(np is numpy)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

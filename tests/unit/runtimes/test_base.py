@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from importlib import metadata
 
@@ -69,3 +70,20 @@ class Outside(Null):
 def test_a_missing_library_of_an_outside_runtime_is_named_itself() -> None:
     command = f"{shlex.quote(sys.executable)} -m pip install tensorfast-runtime"
     assert Outside().unavailable() == f"tensorfast-runtime is not installed: {command}"
+
+
+def test_what_only_asks_a_runtime_what_it_is_imports_no_numpy() -> None:
+    code = """
+import sys
+sys.modules["numpy"] = None
+import dynolab.cli.profile, dynolab.jobs.profile, dynolab.measure.executor.verbs
+from dynolab import plugins
+from dynolab.runtimes.base import PACKAGE
+for name in plugins.names(PACKAGE):
+    if plugins.is_own(PACKAGE, name):
+        runtime = plugins.load(PACKAGE, name)
+        runtime.unavailable(), runtime.versions()
+        print(name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "onnxruntime" in done.stdout.split()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,29 @@ def test_the_strongest_that_works_is_used(monkeypatch: pytest.MonkeyPatch) -> No
         with monkeypatch.context() as patch:
             without(patch, *working[:number])
             assert strongest().name == name
+
+
+def test_what_was_found_to_work_is_not_tried_again_by_who_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    class Means(Sandbox):
+        name, rank, protects = "means", 0, ()
+
+        def unavailable(self) -> str | None:
+            tried.append(self.name)
+            return "it does not"
+
+        def wrap(self, confinement: Confinement, order: Any) -> Any:
+            raise NotImplementedError
+
+    monkeypatch.setattr(base, "_load", lambda name: Means())
+    monkeypatch.setattr(base, "_problems", {})
+    assert [base.problem("means"), base.problem("means")] == ["it does not"] * 2
+    assert (tried, base.working()) == (["means"], ())
+    base.expect(["means", "told"])
+    assert base.problem("means") == "it does not", "who has tried it knows better"
+    assert base.problem("told") is None
+    assert (tried, base.working()) == (["means"], ("told",))
 
 
 def test_where_there_is_none_requiring_one_is_an_error_with_the_reasons_and_the_way_out(

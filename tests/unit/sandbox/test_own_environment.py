@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from dynolab.sandbox._environment import scrubbed
 from dynolab.sandbox.base import CONNECTING, own_environment
 
 SECRETS = {
@@ -45,3 +48,12 @@ def test_what_they_need_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "y")
     assert {*needed} <= own_environment().keys()
     assert own_environment(*CONNECTING)["https_proxy"] == "y"
+
+
+def test_threads_of_numpy_sleep_when_there_is_no_work_unless_somebody_said_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENBLAS_THREAD_TIMEOUT", raising=False)
+    assert scrubbed(tmp_path, {})["OPENBLAS_THREAD_TIMEOUT"] == "20"
+    monkeypatch.setenv("OPENBLAS_THREAD_TIMEOUT", "26")
+    assert scrubbed(tmp_path, {})["OPENBLAS_THREAD_TIMEOUT"] == "26"

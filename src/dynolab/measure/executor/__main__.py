@@ -1,4 +1,7 @@
-"""``python -m dynolab.measure.executor WORKSPACE``: orders on standard input, answers on standard output, to the end."""
+"""``python -m dynolab.measure.executor WORKSPACE [SANDBOX ...]``: orders on standard input, answers on standard output, to the end.
+
+Sandboxes are those that whoever starts it on the same machine has found to work.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from dynolab.measure import lifeline
 from dynolab.measure.clock import now_ns
 from dynolab.measure.executor.verbs import Executor
 from dynolab.measure.orders import Verb, document_of, line_of
+from dynolab.sandbox import base as sandbox
 
 
 def say(document: Mapping[str, Any]) -> None:
@@ -56,6 +60,7 @@ def main(arguments: list[str]) -> int:
     """A terminate signal ends it and its workers; so does the end of who started it."""
     lifeline.hold(os.getppid())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sandbox.expect(arguments[1:])
     serve(Path(arguments[0]))
     return 0
 

@@ -9,10 +9,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import InferenceFailed, LoadFailed, ModelNotSupported, PluginMissing, SpecInvalid
 from dynolab.runtimes._elements import packed, unpacked
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import (
     UNWATCHED,
     Array,

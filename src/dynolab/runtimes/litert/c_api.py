@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dynolab.errors import InferenceFailed, LoadFailed, PluginMissing
+from dynolab.runtimes._numpy import Array, np
 from dynolab.runtimes.base import install_command
 
 TRIED = frozenset({"2.3.0"})
@@ -166,7 +164,7 @@ class Profiled:
             raise LoadFailed("LiteRT has no profiler for this model, although it was asked for one")
         self._run: tuple[object, ...] = ()
 
-    def bind(self, inputs: Sequence[NDArray[Any]]) -> None:
+    def bind(self, inputs: Sequence[Array]) -> None:
         """Resize where an array (in the graph's order) differs from the input's shape; make all buffers; fill them."""
         for index, array in enumerate(inputs):
             if tuple(self._input_type(index).layout.sizes[: array.ndim]) != array.shape:
@@ -210,7 +208,7 @@ class Profiled:
         create = "CreateManagedTensorBufferFromRequirements"
         return self._own("TensorBuffer", create, self._environment, ctypes.byref(kind), needs)
 
-    def _write(self, buffer: c_void_p, array: NDArray[Any]) -> None:
+    def _write(self, buffer: c_void_p, array: Array) -> None:
         size = c_size_t()
         self._library.call("GetTensorBufferPackedSize", buffer, ctypes.byref(size))
         if size.value != array.nbytes:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import InferenceFailed, ModelNotSupported
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import Array, Session, Target
 from dynolab.spec.measurements import Notice
 from dynolab.spec.tensors import TensorSpec

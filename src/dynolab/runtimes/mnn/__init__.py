@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dynolab.errors import LoadFailed, ModelInvalid, ModelNotSupported
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import (
     UNWATCHED,
     Array,

@@ -23,9 +23,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from dynolab.errors import ModelInvalid
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import (
     UNWATCHED,
     Array,

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import InferenceFailed
 from dynolab.runtimes._elements import TEXT, element_name, packed, unpacked
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import Array, Session, zeros
 from dynolab.runtimes.onnxruntime import types
 from dynolab.runtimes.onnxruntime.text_model import text_model

@@ -10,10 +10,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dynolab.errors import InferenceFailed, ModelNotSupported
 from dynolab.runtimes._elements import EXTRA, TEXT, element_name, packed, unpacked
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import UNWATCHED, Array, LayerRecording, Runtime, Session, Target, Watch, check_units
 from dynolab.runtimes.openvino import model_facts as facts
 from dynolab.spec.measurements import ComputeUnit, Layer, Notice, RuntimeRow

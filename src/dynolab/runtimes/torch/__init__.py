@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
-
 from dynolab.errors import Error, InferenceFailed, ModelNotSupported, OutOfMemory, PluginMissing, SpecInvalid
 from dynolab.runtimes._elements import EXTRA, element_name, packed, unpacked
+from dynolab.runtimes._numpy import np
 from dynolab.runtimes.base import UNWATCHED, Array, LayerRecording, Runtime, Session, Target, Watch, check_units
 from dynolab.runtimes.torch import aot, files
 from dynolab.runtimes.torch import model_facts as facts
