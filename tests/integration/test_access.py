@@ -290,7 +290,7 @@ def test_the_official_client_over_https_comes_again_when_it_sent_too_much(
     tmp_path: Path, certified: tuple[Path, Path, Path]
 ) -> None:
     certificate, key, issuer = certified
-    environment = {"SSL_CERT_FILE": str(issuer), "DYNOLAB_POSTS_PER_S": "0.2"}
+    environment = {"SSL_CERT_FILE": str(issuer), "DYNOLAB_POSTS_PER_S": "0.5"}
     options = ("--tls-certificate", str(certificate), "--tls-key", str(key))
     with running_hub(tmp_path / "hub", *options, environment=environment) as hub:
         beside = {"QAIHUB_CLIENT_INI": str(hub.ini), "REQUESTS_CA_BUNDLE": str(issuer), "no_proxy": "127.0.0.1"}
