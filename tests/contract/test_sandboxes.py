@@ -188,6 +188,18 @@ attempt("home", lambda: Path.home().joinpath("x").write_text("x"))
     assert not (confined.home / "x").exists()
 
 
+def test_who_asks_for_its_own_folder_is_told_what_it_may(confined: Caller) -> None:
+    """access(2) has an answer of its own: g++ asks it, and turns to ``/tmp`` unless its temporary folder is to be written.
+
+    The folder above is its owner's alone, as a home is."""
+    code = """
+own = tempfile.gettempdir()
+print(*(name for name in ("R_OK", "W_OK", "X_OK") if os.access(own, getattr(os, name))))
+"""
+    assert confined.folder.stat().st_mode & 0o777 == 0o700
+    assert confined.run(code) == (0, "R_OK W_OK X_OK\n")
+
+
 def test_there_is_no_network(confined: Caller) -> None:
     code = """
 attempt("tcp", lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dynolab.agent.turns import LOCK_FILE
 from dynolab.measure import room
 from dynolab.measure.executor import memory_limit
 from dynolab.measure.protocol import PROTOCOL_VERSION, RunKind
@@ -521,7 +522,7 @@ def test_the_agent_carries_out_the_next_job(lab: Lab) -> None:
     assert packed is not None
     with zipfile.ZipFile(packed) as archive:
         assert archive.namelist() == ["compiled"]
-    assert list((lab.folder / "work").iterdir()) == []
+    assert [path.name for path in (lab.folder / "work").iterdir()] == [LOCK_FILE], "what is kept over all jobs"
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert b"/bin/sleep\x003600\0" not in commands
     assert Path(f"/proc/{lab.agent}").exists()

@@ -153,6 +153,13 @@ def test_the_official_protocol_never_fails_for_long(
     ask(official, known, data)
 
 
+@pytest.mark.parametrize("path", [path for method, path in ROUTES if method == "GET" and "{" not in path])
+def test_a_list_takes_any_offset(path: str, official: httpx.Client) -> None:
+    for offset in ((1 << 31) - 50, (1 << 31) - 1, 1 << 31, 10**17):
+        answer = official.get(path, params={"offset": str(offset)})
+        assert answer.is_success, (offset, answer.status_code, answer.text)
+
+
 DEPTHS = (7, 60, 70, 200, 500, 900, 960, 990, 1000, 1100, 5000, 200_000)
 """Around what is taken, what Python's functions take, and far beyond."""
 AGENTS = (

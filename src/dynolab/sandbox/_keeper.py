@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dynolab.sandbox._order import Order
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # prctl(2)
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_SET_KEEPCAPS = 47, 2, 8
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_SET_KEEPCAPS, _PR_SET_SECUREBITS = 47, 2, 8, 28
+_SECBIT_NO_SETUID_FIXUP, _SECBIT_KEEP_CAPS = 1 << 2, 1 << 4  # capabilities(7)
 _CAP_DAC_READ_SEARCH = 2
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER, _SPEC_ALLOW = 1, 4
@@ -128,10 +129,18 @@ def _drop(order: Order, kernel: ctypes.CDLL) -> None:
     os.setgroups(order["groups"])
     os.setresgid(user, user, user)
     if order["reads_all"]:
-        prctl(kernel, _PR_SET_KEEPCAPS, 1)
+        _keep_over_change_of_user(kernel)
     os.setresuid(user, user, user)
     if order["reads_all"]:
         _keep_one_capability(kernel)
+
+
+def _keep_over_change_of_user(kernel: ctypes.CDLL) -> None:
+    """And have access(2) count what is kept, as open(2) does: g++ asks it whether it may use its temporary folder."""
+    try:
+        prctl(kernel, _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP | _SECBIT_KEEP_CAPS)
+    except PermissionError:  # in a container without CAP_SETPCAP
+        prctl(kernel, _PR_SET_KEEPCAPS, 1)
 
 
 def _keep_one_capability(kernel: ctypes.CDLL) -> None:

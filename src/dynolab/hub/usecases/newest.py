@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     DateTime,
     FromClause,
-    Integer,
     Select,
     Subquery,
     Table,
@@ -97,7 +97,7 @@ class Sought:
 ANYTHING = Sought()
 _CREATOR, _PROJECT = bindparam("sought_creator", type_=Text), bindparam("sought_project", type_=Text)
 _ENDS = bindparam("cursor_at", type_=DateTime(timezone=True)), bindparam("cursor_id", type_=Text)
-OFFSET = bindparam("offset", type_=Integer)
+OFFSET = bindparam("offset", type_=BigInteger)
 """How many rows are passed over, in a statement that is given that."""
 
 
