@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -12,6 +13,9 @@ from dynolab.runtimes.torch import files
 from dynolab.spec.measurements import ComputeUnit, Layer
 
 ITERATION = "dynolab_iteration"
+SETTLE_S = 0.05
+"""What another thread computed for the model is there before that thread has noted the end of its operator: to end the recording in between crashes
+the process (PyTorch 2.13, once in some thousand recordings of a model that forks)."""
 
 
 def record(run: Callable[[], object], iterations: int, watch: Watch, *, on_gpu: bool, compiled: bool) -> LayerRecording:
@@ -32,6 +36,7 @@ def record(run: Callable[[], object], iterations: int, watch: Watch, *, on_gpu: 
         for _ in range(iterations):
             watch(one)
         watch.close()
+        time.sleep(SETTLE_S)
     roots = [event for event in recording.events() if event.cpu_parent is None]
     rounds = [(event, _elsewhere(event, roots)) for event in roots if event.name == ITERATION]
     rows = [_layers(event, others, on_gpu=on_gpu, compiled=compiled) for event, others in rounds]
