@@ -13,6 +13,7 @@ import pytest
 from dynolab import plugins
 from dynolab.connections.base import EXECUTOR, PACKAGE, Connection, connect, kind_named, this_machine
 from dynolab.testing.connection_contract import ConnectionContract, Processes, command_lines
+from dynolab.testing.waiting import until
 
 from ..devices.fixtures import present
 from ..devices.phone import Phone, phone
@@ -70,7 +71,7 @@ class TestLocal(ConnectionContract):
     ) -> None:
         """What is killed at the end by that number is nobody else's."""
         with connection.session(["null"], print) as session:
-            (pid,) = processes(f"{EXECUTOR} {session.workspace}")
+            (pid,) = until(lambda: processes(f"{EXECUTOR} {session.workspace}"), "the executor")
             os.kill(pid, signal.SIGKILL)
             assert session.ended()[0] == -signal.SIGKILL
             assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
