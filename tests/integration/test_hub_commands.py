@@ -43,6 +43,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     ini = tmp_path_factory.mktemp("settings") / "client.ini"
     found = {**os.environ, "DYNOLAB_CLIENT_INI": str(ini)}
     found.pop("DYNOLAB_HUB_URL", None)
+    found["COLUMNS"] = "240"  # tables of one line a row, whatever the tests are run in
     return found
 
 
