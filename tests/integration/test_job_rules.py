@@ -414,7 +414,7 @@ def test_time_in_which_the_hub_was_away_does_not_count_against_a_deadline(
     found = taken(door, "absent")
     time.sleep(1.5)  # a sweep has seen it
     hub.process.send_signal(signal.SIGSTOP)
-    time.sleep(8)
+    time.sleep(8)  # longer than what is left of the deadline
     hub.process.send_signal(signal.SIGCONT)
     for _ in range(15):  # more than a sweep
         assert not door.renew(found.attempt, Renewal({"event": "stage"})).cancel

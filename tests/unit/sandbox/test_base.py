@@ -48,7 +48,7 @@ def test_what_was_found_to_work_is_not_tried_again_by_who_is_told(monkeypatch: p
             return "it does not"
 
         def wrap(self, confinement: Confinement, order: Any) -> Any:
-            raise NotImplementedError
+            raise NotImplementedError  # nothing is started here
 
     monkeypatch.setattr(base, "_load", lambda name: Means())
     monkeypatch.setattr(base, "_problems", {})
