@@ -87,7 +87,7 @@ def test_the_form_says_what_can_be_linked(seeded: Any, visit: Visit, job: str) -
     page.get_by_role("checkbox", name=re.compile("^Phone")).first.check()
     page.get_by_role("button", name="Submit").click()
     told = "no toolchain links models of the kind onnx (kinds that are: qnn_dlc)"
-    assert page.locator("#problem-model").get_by_text(told).is_visible()
+    page.locator("#problem-model").get_by_text(told).wait_for()
 
 
 def test_lists_tell_the_kind_and_it_is_told_in_chinese(visit: Visit, job: str) -> None:

@@ -66,8 +66,11 @@ def bytes_of(seeded: Any, kind: str, target_id: str) -> bytes:
 @pytest.fixture
 def second(seeded: Any) -> None:
     """A second device model, which was there a moment ago."""
-    door = seeded.door
-    door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("other-1", "Other <Board>", "3")))
+    seeded.door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("other-1", "Other <Board>", "3")))
+    until(
+        lambda: seeded.api("GET", "boards", params={"name": "Other <Board>"})["boards"][0]["state"] == "free",
+        "the hub to note that it is there",
+    )
 
 
 @pytest.mark.parametrize("browser", [{}, PLAIN], ids=["scripts", "plain"])
@@ -124,6 +127,7 @@ def test_requirements_and_what_else_a_job_may_be_told(browser: dict[str, Any], s
     page.get_by_text("input shape x=1,3,-1: the size -1 must be 0 or more").first.wait_for()
     page.get_by_label("One input per line").fill("x=1,3,48,192")
     send(page)
+    page.get_by_text("input shape x=1,3,-1").first.wait_for(state="hidden")
     page.get_by_text("there is no job 'jnothing' to wait for").first.wait_for()
     shown(page, "One requirement per line", "estimated_inference_time <= 33 ms\nmodel_size <= 1 MB")
     page.get_by_label("Waits for").fill(needed)
@@ -273,7 +277,7 @@ def test_what_was_typed_outlives_a_change_of_language(seeded: Any, second: None,
         "requirements": "model_size <= 1 MB\nmodel_size <= 2",
         "name": "Two <tongues>",
     }.items():
-        assert page.locator(f"[name='{name}']").input_value() == value
+        playwright.expect(page.locator(f"[name='{name}']")).to_have_value(value)
     assert page.get_by_label("Other <Board>").is_checked()
     assert not page.get_by_label("Bench Phone").is_checked()
     page.reload()
