@@ -8,6 +8,7 @@ Chromium counts where the folder with its tests ends, and without the processes 
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def cpu_s() -> float:
     """CPU time of this process, of its children that have ended, and of hubs that were forked for it and have, in seconds."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used) + fork_server.used_s
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the tests run, pytests that they start themselves are not counted one by one."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", default=None):
+        os.environ.pop("PYTEST_ADDOPTS", None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,6 +31,10 @@ ALIKE = """() => {
   for (const one of document.querySelectorAll("main > section > article:nth-of-type(n+7)")) one.remove();
 }"""
 """Takes away what one template made hundreds of times of the API's description, and axe needs seconds for: six of each section stay."""
+UNNAMED = """() => [...document.querySelectorAll("input, select, textarea")]
+  .filter(one => one.labels && !one.labels.length && !one.ariaLabel && !one.ariaLabelledByElements?.length)
+  .map(one => `${location.pathname}: no label: ${one.outerHTML.slice(0, 160)}`)"""
+"""Fields that only a placeholder names: axe takes that for a label, but it is gone with the first letter."""
 OVERFLOWS = """() => document.documentElement.scrollWidth > innerWidth + 1
   ? [`${location.pathname}: wider than a phone`] : []"""
 
@@ -119,7 +123,7 @@ def test_nothing_serious_is_found_and_every_page_fits_a_phone(
     for path in places.values():
         page.set_viewport_size(PHONE)
         page.goto(path)
-        found += page.evaluate(OVERFLOWS)
+        found += page.evaluate(OVERFLOWS) + page.evaluate(UNNAMED)
         page.evaluate(ALIKE)
         page.evaluate(AXE)
         found += page.evaluate(SERIOUS, ASKED)
