@@ -32,7 +32,7 @@ ALIKE = """() => {
 }"""
 """Takes away what one template made hundreds of times of the API's description, and axe needs seconds for: six of each section stay."""
 UNNAMED = """() => [...document.querySelectorAll("input, select, textarea")]
-  .filter(one => one.labels && !one.labels.length && !one.ariaLabel && !one.ariaLabelledByElements?.length)
+  .filter(one => !one.hidden && one.labels && !one.labels.length && !one.ariaLabel && !one.ariaLabelledByElements?.length)
   .map(one => `${location.pathname}: no label: ${one.outerHTML.slice(0, 160)}`)"""
 """Fields that only a placeholder names: axe takes that for a label, but it is gone with the first letter."""
 OVERFLOWS = """() => document.documentElement.scrollWidth > innerWidth + 1
