@@ -200,6 +200,19 @@ print(*(name for name in ("R_OK", "W_OK", "X_OK") if os.access(own, getattr(os, 
     assert confined.run(code) == (0, "R_OK W_OK X_OK\n")
 
 
+def test_root_of_a_container_without_cap_setpcap_reads_what_is_given(confined: Caller) -> None:
+    """Below a closed folder, as another user: the one right that this takes is kept in another way there."""
+    if os.geteuid() != 0 or confined.who != "self" or not shutil.which("setpriv"):
+        pytest.skip("only root, with util-linux, can drop a capability")
+    model = confined.folder / "model.bin"
+    model.write_text("weights")
+    model.chmod(0o600)
+    command = confined.command("print(Path(sys.argv[1]).read_text())", arguments=(model,), readable=(model,))
+    done = subprocess.run(["setpriv", "--bounding-set=-setpcap", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"code": 0, "said": "weights\n"}
+
+
 def test_there_is_no_network(confined: Caller) -> None:
     code = """
 attempt("tcp", lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2))
