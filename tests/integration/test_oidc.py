@@ -32,7 +32,7 @@ from dynolab.testing.commands import command
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
 
-from ..openid_provider.hostile import KEY, OTHER, Issuer, hostile_issuer
+from ..openid_provider.hostile import KEY, OTHER, UNKNOWN, Issuer, hostile_issuer
 
 SECRET = "a secret: 100 % + more"
 
@@ -252,7 +252,7 @@ LIES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "cut short": ({}, {"sign": cut}, NOT_VERIFIED),
     "altered": ({}, {"sign": altered}, NOT_VERIFIED),
     "no token at all": ({}, {"sign": lambda *_: "rubbish"}, NOT_VERIFIED),
-    "signed by an unknown key": ({}, {"key": OTHER, "header": {"alg": "RS256", "kid": "second"}}, NOT_VERIFIED),
+    "signed by an unknown key": ({}, {"key": UNKNOWN, "header": {"alg": "RS256", "kid": "third"}}, NOT_VERIFIED),
     "signed by another key of the same name": ({}, {"key": OTHER}, NOT_VERIFIED),
     "nobody": ({"sub": None}, {}, NOT_VERIFIED),
     "an empty subject": ({"sub": ""}, {}, NOT_VERIFIED),
@@ -315,7 +315,7 @@ FALSE_LOGOUTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "unsigned": ({}, {"sign": none_signed}, "not good"),
     "signed with the public key": ({}, {"sign": signed_with_the_public_key}, "not good"),
     "altered": ({}, {"sign": altered}, "not good"),
-    "signed by an unknown key": ({}, {"key": OTHER, "header": {"alg": "RS256", "kid": "second"}}, "not good"),
+    "signed by an unknown key": ({}, {"key": UNKNOWN, "header": {"alg": "RS256", "kid": "third"}}, "not good"),
     "no token at all": ({}, {"sign": lambda *_: "rubbish"}, "not good"),
     "nothing": ({}, {"sign": lambda *_: ""}, "not good"),
 }

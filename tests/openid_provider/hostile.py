@@ -15,7 +15,8 @@ from urllib.parse import parse_qs
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-KEY, OTHER = (RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}) for kid in ("first", "second"))
+KEY, OTHER, UNKNOWN = (RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}) for kid in ("first", "second", "third"))
+"""The first one is published, the second in a test of changed keys, after which a hub may know it; the third never."""
 
 
 @dataclass
