@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import threading
 import time
@@ -479,6 +480,48 @@ def test_shares_stay_fair_within_a_priority(user: User, hub: RunningHub, door: H
         order.append(found.job)
         door.finish(found.attempt, Outcome())
     assert order == [mine[0], theirs[0], mine[1], theirs[1], mine[2], mine[3]]
+
+
+def test_newer_jobs_of_an_account_do_not_overtake_its_older_ones(user: User, door: HubDoor, model: str) -> None:
+    assert claim(door, "overtaken") is None
+    asked, order = [user.submit(model, "overtaken")["id"] for _ in range(5)], []
+
+    def go() -> None:
+        found = taken(door, "overtaken")
+        order.append(found.job)
+        door.finish(found.attempt, Outcome())
+
+    for _ in range(3):
+        go()
+    asked += [user.submit(model, "overtaken")["id"] for _ in range(3)]
+    while len(order) < len(asked):
+        go()
+    assert order == asked
+
+
+def test_many_waiting_jobs_have_their_turns_among_those_who_ask_for_one_after_the_other(
+    user: User, hub: RunningHub, door: HubDoor, model: str
+) -> None:
+    assert claim(door, "turns") is None
+    others = [another_user(user, hub, f"turn-{number}@example.org") for number in range(2)]
+    user.ask("PATCH", f"/models/{model}/sharing", {"add": [f"turn-{number}@example.org" for number in range(2)]})
+    mine = [user.submit(model, "turns")["id"] for _ in range(6)]
+    single = {one.submit(model, "turns")["id"]: one for one in others}
+    order = []
+    for _ in range(15):
+        found = taken(door, "turns")
+        order.append(found.job)
+        door.finish(found.attempt, Outcome())
+        if found.job in single:
+            asker = single.pop(found.job)
+            single[asker.submit(model, "turns")["id"]] = asker
+    turns = [at for at, job_id in enumerate(order) if job_id in mine]
+    assert [order[at] for at in turns] == mine[: len(turns)]
+    assert len(turns) >= 5, "a third of the turns is theirs"
+    assert max(after - before for before, after in itertools.pairwise(turns)) <= 4
+    for job_id in (*mine, *single):
+        if job_id not in order:
+            single.get(job_id, user).ask("POST", f"/jobs/{job_id}/cancel")
 
 
 def test_others_that_a_model_is_shared_with_do_not_say_what_it_is(

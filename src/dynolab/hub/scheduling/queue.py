@@ -9,6 +9,7 @@ agent is lost, and puts its job into the queue again (:func:`dynolab.hub.usecase
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     FromClause,
+    Integer,
     LargeBinary,
     Text,
     any_,
@@ -50,7 +52,7 @@ _ENTRIES = table(
     "pgqueuer",
     column("id", BigInteger),
     column("entrypoint", Text),
-    column("priority"),
+    column("priority", Integer),
     column("payload", LargeBinary),
     column("created", DateTime(timezone=True)),
     column("updated"),
@@ -133,6 +135,23 @@ def has_others(queues: ColumnElement[Any], entry: ColumnElement[Any]) -> ColumnE
     """Whether these queues, an array, hold an entry besides this one (NULL: any) that nobody has claimed, be it locked."""
     others = _ENTRIES.c.entrypoint == any_(queues), _ENTRIES.c.status == _QUEUED, _ENTRIES.c.id.is_distinct_from(entry)
     return exists().where(*others)
+
+
+def first_priority(
+    queues: Sequence[ColumnElement[Any]], at_least: ColumnElement[Any], at_most: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    """The priority of the entry that is next in these queues, of those in a range that nobody has claimed; NULL: there is none."""
+    entry = _ENTRIES.c
+    waiting = entry.status == _QUEUED, entry.priority.between(at_least, at_most)
+    of_each = (
+        select(entry.priority)
+        .where(entry.entrypoint == queue, *waiting)
+        .order_by(entry.priority.desc())
+        .limit(1)
+        .scalar_subquery()
+        for queue in queues
+    )
+    return func.greatest(*of_each)
 
 
 def taking_out(entry: ColumnElement[Any]) -> CTE:
