@@ -57,13 +57,19 @@ def client(
         if tells_token_end and not notices:
             notices.append(_token_ends(pages, end, left))
 
-    opened = Client(config, default_project_id=project, display=display, token_ends=token_ends)
+    opened = Client(config, default_project_id=project, display=display, token_ends=token_ends, tell=_tell)
     try:
         yield opened
     finally:
         opened.close()
         for notice in notices:
             click.echo(notice, err=True)
+
+
+def _tell(text: str) -> None:
+    """Through Python's own stream: a live line on a terminal moves down for what comes there, not for what click prints."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _token_ends(pages: str, end: datetime, left: timedelta) -> str:

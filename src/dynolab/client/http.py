@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import os
 import re
 import time
@@ -28,8 +29,16 @@ RETRY_FIRST_S = 0.5
 RETRY_AFTER_S = 5.0
 """How long a hub that takes no more is left alone when it does not say for how long."""
 PATIENCE_S = 600.0
+"""How long a hub that takes no more is asked again."""
+TELL_AFTER_S = 5.0
+"""Who waits for longer than this is told for what."""
 QUIET_MAX_S = 90.0
 """A stream of events says every 15 s that it is there."""
+
+
+Tell = Callable[[str], None]
+"""Told what is waited for, in a line."""
+log = logging.getLogger(__name__)
 
 
 class _Refused(Exception):
@@ -39,11 +48,12 @@ class _Refused(Exception):
 class HubApi:
     """The hub's JSON API. Reading is tried again while the hub cannot be reached; what changes something is not."""
 
-    def __init__(self, config: ClientConfig, token_ends: Ending = token_end.warn) -> None:
-        """``token_ends`` is told with each answer that the token ends soon."""
+    def __init__(self, config: ClientConfig, token_ends: Ending = token_end.warn, tell: Tell = log.warning) -> None:
+        """``token_ends`` is told with each answer that the token ends soon, ``tell`` what is waited for."""
         if not config.api_token.isascii() or not config.api_token.isprintable():
             raise errors.SpecInvalid("the API token holds characters that no token has", hint="copy it once more")
         self.url, self._pages, self._token_ends = config.api_url, config.pages, token_ends
+        self._tell = tell
         headers = {"Authorization": f"Bearer {config.api_token}"}
         self._client = httpx.Client(
             base_url=f"{self.url}/api/hub/v1/",
@@ -78,9 +88,9 @@ class HubApi:
         """Have something changed; the reply's document, or None where it has none.
 
         Where the hub says that it takes no more for now, a ``patient`` call is tried again when it says so, for up to
-        :data:`PATIENCE_S`; else that is raised, as :class:`~dynolab.errors.RateLimited`.
+        :data:`PATIENCE_S`, which is told once; else that is raised, as :class:`~dynolab.errors.RateLimited`.
         """
-        end = time.monotonic() + PATIENCE_S
+        began, is_told = time.monotonic(), False
         while True:
             try:
                 answer = self._checked(self._client.request(method, path, json=document, headers=headers))
@@ -88,8 +98,13 @@ class HubApi:
                 raise self._unreachable(error) from error
             except errors.RateLimited as error:
                 pause_s = float(str(error.details.get("retry_after_s", RETRY_AFTER_S)))
-                if not patient or time.monotonic() + pause_s > end:
+                waited_s = time.monotonic() - began + pause_s
+                if not patient or waited_s > PATIENCE_S:
                     raise
+                if waited_s >= TELL_AFTER_S and not is_told:
+                    is_told = True
+                    again = f"trying again every {pause_s:g} s for up to {PATIENCE_S / 60:g} min, Ctrl-C ends it"
+                    self._tell(f"{error.message}; {again}")
                 time.sleep(pause_s)
                 continue
             return answer.json() if answer.content else None

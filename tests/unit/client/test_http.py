@@ -1,0 +1,75 @@
+"""What the client makes of a hub that takes no more, or is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from dynolab import errors
+from dynolab.client.http import HubApi
+from dynolab.client.settings import ClientConfig
+
+FULL = "acme.vision has 1 jobs that wait or run, of 1 at most"
+
+
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("dynolab.client.http.time", made)
+    return made
+
+
+def api(answers: Iterator[httpx.Response | httpx.TransportError], told: list[str], url: str = "http://hub:1") -> HubApi:
+    """One whose hub gives these answers in turn."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = next(answers)
+        if isinstance(found, httpx.TransportError):
+            raise found
+        return found
+
+    made = HubApi(ClientConfig("token", url), tell=told.append)
+    made._client.close()
+    made._client = httpx.Client(base_url=made._client.base_url, transport=httpx.MockTransport(answer))
+    return made
+
+
+def refusal(after_s: int) -> httpx.Response:
+    return httpx.Response(429, json=errors.RateLimited(FULL).to_dict(), headers={"Retry-After": str(after_s)})
+
+
+def test_what_takes_no_more_is_tried_for_ten_minutes_and_told_once(clock: Clock) -> None:
+    told: list[str] = []
+    with pytest.raises(errors.RateLimited, match="of 1 at most"):
+        api((refusal(20) for _ in range(100)), told).send("POST", "jobs", {}, patient=True)
+    assert clock.now == 600
+    assert told == [f"{FULL}; trying again every 20 s for up to 10 min, Ctrl-C ends it"]
+
+
+def test_what_is_short_is_not_told(clock: Clock) -> None:
+    told: list[str] = []
+    answers = iter([refusal(1), refusal(1), httpx.Response(200, json={"id": "j1"})])
+    assert api(answers, told).send("POST", "jobs", {}, patient=True) == {"id": "j1"}
+    assert (clock.now, told) == (2, [])
+
+
+def test_who_is_not_patient_is_refused_at_once(clock: Clock) -> None:
+    told: list[str] = []
+    with pytest.raises(errors.RateLimited):
+        api(iter([refusal(20)]), told).send("POST", "jobs", {})
+    assert (clock.now, told) == (0, [])
