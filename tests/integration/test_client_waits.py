@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pgqueuer")
@@ -118,3 +119,14 @@ def test_a_quota_of_no_jobs_is_refused_at_once(client: Client, dynolab: Command,
     assert "an administrator of the hub sets these bounds" in refused.stderr
     with pytest.raises(errors.Forbidden, match="may have no jobs"):
         client.submit_profile_job(MODEL, Device("Bench"))
+
+
+@pytest.mark.parametrize("kind", ["profile", "inference", "compare"])
+def test_what_nobody_waits_for_prints_its_id_alone(kind: str, client: Client, dynolab: Command, quota: Quota) -> None:
+    data = client.upload_dataset({"input_1": [np.zeros((1, 49, 10, 1), np.float32)]})
+    models = (MODEL, MODEL) if kind == "compare" else (MODEL,)
+    more = ("--inputs", data.dataset_id) if kind == "inference" else ()
+    done = dynolab("submit", kind, *models, "--device", "Bench", "--no-wait", *more)
+    assert done.returncode == 0, done.stderr
+    job = client.get_job(done.stdout.removesuffix("\n"))
+    assert (job.job_type, job.url in done.stderr) == (kind, True)
