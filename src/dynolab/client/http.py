@@ -26,6 +26,9 @@ CHUNK_BYTES = 1 << 20
 TRIES = 4
 """A hub that restarts is back within their few seconds; for one that is not there, nobody should wait longer."""
 RETRY_FIRST_S = 0.5
+AWAY = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
+"""What a hub answers whose database is away, and what stands before a hub that is away itself."""
+LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 RETRY_AFTER_S = 5.0
 """How long a hub that takes no more is left alone when it does not say for how long."""
 PATIENCE_S = 600.0
@@ -94,8 +97,8 @@ class HubApi:
         while True:
             try:
                 answer = self._checked(self._client.request(method, path, json=document, headers=headers))
-            except httpx.TransportError as error:
-                raise self._unreachable(error) from error
+            except (httpx.TransportError, errors.Unavailable) as error:
+                raise self._away(error) from error
             except errors.RateLimited as error:
                 pause_s = float(str(error.details.get("retry_after_s", RETRY_AFTER_S)))
                 waited_s = time.monotonic() - began + pause_s
@@ -129,9 +132,9 @@ class HubApi:
                         yield "alive", {}
         except httpx.ReadTimeout as error:
             if within_s is None or within_s > QUIET_MAX_S:
-                raise self._unreachable(error) from error
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+                raise self._away(error) from error
+        except (httpx.TransportError, errors.Unavailable) as error:
+            raise self._away(error) from error
 
     def upload(
         self, path: Path, urls: list[str], part_bytes: int, counted: Counted, *, renewed: Callable[[], list[str]]
@@ -209,18 +212,32 @@ class HubApi:
             halfway.unlink(missing_ok=True)
 
     def _again(self, call: Callable[[], Any]) -> Any:
+        began = time.monotonic()
         for attempt in range(TRIES):
             try:
                 return call()
-            except (httpx.TransportError, errors.DeviceLost, errors.TransferFailed) as error:
+            except (httpx.TransportError, errors.Unavailable, errors.TransferFailed) as error:
                 if attempt == TRIES - 1:
-                    raise error if isinstance(error, errors.TransferFailed) else self._unreachable(error) from error
+                    if isinstance(error, errors.TransferFailed):
+                        raise
+                    raise self._away(error, time.monotonic() - began) from error
                 time.sleep(RETRY_FIRST_S * 2**attempt)
         raise errors.Bug("the last try neither answered nor failed")
 
-    def _unreachable(self, error: Exception) -> errors.Error:
-        return errors.DeviceLost(
-            f"the hub at {self.url} cannot be reached: {error}", hint="is it running? `dynolab hub` starts one"
+    def _away(self, error: Exception, tried_s: float = 0.0) -> errors.Unavailable:
+        """What is told of a hub that is away, or answers so; ``tried_s``: for how long it was asked again, if it was."""
+        tried = f"; tried for {tried_s:.0f} s" if tried_s >= 1 else ""
+        if isinstance(error, errors.Unavailable):
+            return errors.Unavailable(
+                f"the hub at {self.url} {error.message}: it, its database or its store is away or starting{tried}",
+                hint="try again in a moment; whoever runs the hub sees why with `dynolab hub check`",
+            )
+        starts = LOOPBACK.fullmatch(httpx.URL(self.url).host) is not None
+        return errors.Unavailable(
+            f"the hub at {self.url} cannot be reached: {str(error) or type(error).__name__}{tried}",
+            hint="is it running? `dynolab hub` starts one"
+            if starts
+            else "is it running there, and can this machine reach it? `dynolab login` changes the address",
         )
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
@@ -228,8 +245,8 @@ class HubApi:
         if answer.is_success:
             return answer
         answer.read()
-        if answer.status_code in (502, 503, 504):
-            raise errors.DeviceLost(f"it answered {answer.status_code}")
+        if answer.status_code in AWAY:
+            raise errors.Unavailable(f"answered {answer.status_code}")
         try:
             document = answer.json()
         except ValueError:

@@ -15,7 +15,7 @@ from dynolab.client.progress import Told, of_event, of_job
 from dynolab.client.results import JobResult, job_url, status
 from dynolab.client.status import JobArtifactType, JobStatus
 from dynolab.client.transport import Transport
-from dynolab.errors import Bug, DeviceLost, NotFound, RateLimited
+from dynolab.errors import Bug, NotFound, RateLimited, Unavailable
 from dynolab.spec import untrusted
 
 AWAY_MOST_S = 60.0
@@ -144,7 +144,7 @@ class Job(Handle):
         while True:
             try:
                 return self.get_status()
-            except DeviceLost:
+            except Unavailable:
                 if monotonic() >= away_until:
                     raise
                 sleep(AWAY_PAUSE_S)
@@ -165,7 +165,7 @@ class Job(Handle):
                     told(of_job(document))
                 if end is not None and monotonic() >= end:
                     return
-        except (DeviceLost, RateLimited):
+        except (Unavailable, RateLimited):
             sleep(AWAY_PAUSE_S)
 
     def log(self) -> str:

@@ -73,3 +73,31 @@ def test_who_is_not_patient_is_refused_at_once(clock: Clock) -> None:
     with pytest.raises(errors.RateLimited):
         api(iter([refusal(20)]), told).send("POST", "jobs", {})
     assert (clock.now, told) == (0, [])
+
+
+def refused() -> httpx.TransportError:
+    return httpx.ConnectError("[Errno 111] Connection refused")
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_hub_that_answers_that_it_is_away_is_there(clock: Clock, status: int) -> None:
+    answers = (httpx.Response(status, json=errors.Unavailable("the database went away").to_dict()) for _ in range(9))
+    with pytest.raises(errors.Unavailable) as caught:
+        api(answers, [], "http://127.0.0.1:8000").get("jobs")
+    words = "it, its database or its store is away or starting"
+    assert caught.value.message == f"the hub at http://127.0.0.1:8000 answered {status}: {words}; tried for 4 s"
+    assert caught.value.hint == "try again in a moment; whoever runs the hub sees why with `dynolab hub check`"
+    with pytest.raises(errors.Unavailable, match=f"the hub at http://127.0.0.1:8000 answered {status}: {words}$"):
+        api(answers, [], "http://127.0.0.1:8000").send("POST", "jobs", {})
+    with pytest.raises(errors.Unavailable, match=f"the hub at http://127.0.0.1:8000 answered {status}: {words}$"):
+        list(api(answers, [], "http://127.0.0.1:8000").events("jobs/j1/events"))
+
+
+@pytest.mark.parametrize(
+    ("url", "starts"),
+    [("http://127.0.0.1:8000", True), ("http://localhost", True), ("http://[::1]:8", True), ("http://hub.lan", False)],
+)
+def test_a_hub_may_be_started_here_where_nothing_answers_here(clock: Clock, url: str, starts: bool) -> None:
+    with pytest.raises(errors.Unavailable, match="cannot be reached: .*Connection refused; tried for 4 s") as caught:
+        api((refused() for _ in range(9)), [], url).get("jobs")
+    assert ("`dynolab hub` starts one" in str(caught.value.hint)) is starts
