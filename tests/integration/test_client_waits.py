@@ -33,9 +33,19 @@ Quota = Callable[[object], None]
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """One with a device that does nothing."""
     with running_hub(tmp_path_factory.mktemp("hub"), "--no-agent") as running:
-        with closing(HubDoor(running.url, running.agent_token)) as door:
-            door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("bench-1", "Bench", "14", ("framework:tflite",))))
+        announce(running)
         yield running
+
+
+def announce(hub: RunningHub) -> None:
+    with closing(HubDoor(hub.url, hub.agent_token)) as door:
+        door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("bench-1", "Bench", "14", ("framework:tflite",))))
+
+
+def submitted(hub: RunningHub) -> str:
+    """The id of a job that waits."""
+    with closing(Client(ClientConfig(hub.token, hub.url, verbose=False))) as client:
+        return str(client.submit_profile_job(MODEL, Device("Bench")).job_id)
 
 
 @pytest.fixture
@@ -130,3 +140,19 @@ def test_what_nobody_waits_for_prints_its_id_alone(kind: str, client: Client, dy
     assert done.returncode == 0, done.stderr
     job = client.get_job(done.stdout.removesuffix("\n"))
     assert (job.job_type, job.url in done.stderr) == (kind, True)
+
+
+def test_a_waiting_command_says_when_the_hub_is_away_and_when_it_is_back(tmp_path: Path) -> None:
+    with running_hub(tmp_path, "--no-agent") as first:
+        announce(first)
+        job_id = submitted(first)
+        with started(first, "jobs", "watch", job_id) as waiting:
+            said(waiting, "next in the queue")
+            first.end()
+            away = said(waiting, "cannot be reached")
+            assert away.startswith(f"the hub at {first.url} cannot be reached: ")
+            assert away.endswith("; it is tried for up to 60 s")
+            with running_hub(tmp_path, "--no-agent", port=int(first.url.rpartition(":")[2])) as second:
+                said(waiting, "the hub is back after ")
+                assert command("jobs", "cancel", job_id, environment=variables(second)).returncode == 0
+                assert waiting.wait() == 1

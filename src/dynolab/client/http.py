@@ -25,7 +25,7 @@ from dynolab.client.token_end import Ending
 CHUNK_BYTES = 1 << 20
 TRIES = 4
 """A hub that restarts is back within their few seconds; for one that is not there, nobody should wait longer."""
-RETRY_FIRST_S = 0.5
+RETRY_FIRST_S, RETRY_MOST_S = 0.5, 4.0
 AWAY = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
 """What a hub answers whose database is away, and what stands before a hub that is away itself."""
 LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
@@ -82,9 +82,13 @@ class HubApi:
         wanted = {name: value for name, value in query.items() if value is not None}
         return self._again(lambda: self._checked(self._client.get(path, params=wanted))).json()
 
-    def text(self, path: str) -> str:
-        """The reply as text."""
-        found: httpx.Response = self._again(lambda: self._checked(self._client.get(path)))
+    def awaited(self, path: str, away_most_s: float) -> Any:
+        """As :meth:`get`, for who waits: a hub may be away for ``away_most_s`` seconds; that it is, and is back, is told."""
+        return self._again(lambda: self._checked(self._client.get(path)), away_most_s).json()
+
+    def text(self, path: str, away_most_s: float = 0.0) -> str:
+        """The reply as text; ``away_most_s`` as for :meth:`awaited`."""
+        found: httpx.Response = self._again(lambda: self._checked(self._client.get(path)), away_most_s)
         return found.text
 
     def send(self, method: str, path: str, document: Any = None, *, patient: bool = False, **headers: str) -> Any:
@@ -211,18 +215,26 @@ class HubApi:
         finally:
             halfway.unlink(missing_ok=True)
 
-    def _again(self, call: Callable[[], Any]) -> Any:
-        began = time.monotonic()
-        for attempt in range(TRIES):
+    def _again(self, call: Callable[[], Any], away_most_s: float = 0.0) -> Any:
+        began, tries, is_told = time.monotonic(), 0, False
+        while True:
             try:
-                return call()
+                found = call()
             except (httpx.TransportError, errors.Unavailable, errors.TransferFailed) as error:
-                if attempt == TRIES - 1:
+                tries += 1
+                away_s = time.monotonic() - began
+                if tries >= TRIES and away_s >= away_most_s:
                     if isinstance(error, errors.TransferFailed):
                         raise
-                    raise self._away(error, time.monotonic() - began) from error
-                time.sleep(RETRY_FIRST_S * 2**attempt)
-        raise errors.Bug("the last try neither answered nor failed")
+                    raise self._away(error, away_s) from error
+                if tries >= TRIES and not is_told:
+                    is_told = True
+                    self._tell(f"{self._away(error).message}; it is tried for up to {away_most_s:g} s")
+                time.sleep(min(RETRY_FIRST_S * 2 ** (tries - 1), RETRY_MOST_S))
+                continue
+            if is_told:
+                self._tell(f"the hub is back after {time.monotonic() - began:.0f} s")
+            return found
 
     def _away(self, error: Exception, tried_s: float = 0.0) -> errors.Unavailable:
         """What is told of a hub that is away, or answers so; ``tried_s``: for how long it was asked again, if it was."""

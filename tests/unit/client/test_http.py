@@ -98,6 +98,28 @@ def test_a_hub_that_answers_that_it_is_away_is_there(clock: Clock, status: int) 
     [("http://127.0.0.1:8000", True), ("http://localhost", True), ("http://[::1]:8", True), ("http://hub.lan", False)],
 )
 def test_a_hub_may_be_started_here_where_nothing_answers_here(clock: Clock, url: str, starts: bool) -> None:
-    with pytest.raises(errors.Unavailable, match="cannot be reached: .*Connection refused; tried for 4 s") as caught:
+    with pytest.raises(errors.Unavailable, match=r"cannot be reached: .*Connection refused; tried for 4 s") as caught:
         api((refused() for _ in range(9)), [], url).get("jobs")
     assert ("`dynolab hub` starts one" in str(caught.value.hint)) is starts
+
+
+def test_who_waits_is_told_of_an_outage_when_it_begins_and_when_it_is_over(clock: Clock) -> None:
+    told: list[str] = []
+    answers = iter([refused(), *(httpx.Response(503) for _ in range(7)), httpx.Response(200, json={"id": "j1"})])
+    assert api(answers, told).awaited("jobs/j1", 60) == {"id": "j1"}
+    words = "the hub at http://hub:1 answered 503: it, its database or its store is away or starting"
+    assert told == [f"{words}; it is tried for up to 60 s", "the hub is back after 24 s"]
+
+
+def test_a_hub_that_stays_away_is_given_up_after_what_was_said(clock: Clock) -> None:
+    told: list[str] = []
+    with pytest.raises(errors.Unavailable, match=r"Connection refused; tried for 6[0-4] s$"):
+        api((refused() for _ in range(99)), told).awaited("jobs/j1", 60)
+    assert len(told) == 1
+
+
+def test_a_short_gap_is_not_told(clock: Clock) -> None:
+    told: list[str] = []
+    answers = iter([refused(), refused(), httpx.Response(200, json={})])
+    assert api(answers, told).awaited("jobs/j1", 60) == {}
+    assert told == []
