@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
-from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer
+from dynolab.spec.agents import AGENT_PROTOCOL, ClaimRequest, DeviceOffer, Outcome
 from dynolab.testing.commands import Done, command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
@@ -37,9 +38,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
         yield running
 
 
+BENCH = DeviceOffer("bench-1", "Bench", "14", ("framework:tflite",))
+
+
 def announce(hub: RunningHub) -> None:
     with closing(HubDoor(hub.url, hub.agent_token)) as door:
-        door.claim(ClaimRequest(AGENT_PROTOCOL, DeviceOffer("bench-1", "Bench", "14", ("framework:tflite",))))
+        door.claim(ClaimRequest(AGENT_PROTOCOL, BENCH))
 
 
 def submitted(hub: RunningHub) -> str:
@@ -156,3 +160,20 @@ def test_a_waiting_command_says_when_the_hub_is_away_and_when_it_is_back(tmp_pat
                 said(waiting, "the hub is back after ")
                 assert command("jobs", "cancel", job_id, environment=variables(second)).returncode == 0
                 assert waiting.wait() == 1
+
+
+def test_a_job_tells_which_attempt_it_is_and_why_those_before_ended(hub: RunningHub, dynolab: Command) -> None:
+    tried = replace(BENCH, id="tried-1", name="Tried")
+    with closing(HubDoor(hub.url, hub.agent_token)) as door:
+        assert door.claim(ClaimRequest(AGENT_PROTOCOL, tried)) is None
+        job_id = dynolab("submit", "profile", MODEL, "--device", "Tried", "--no-wait").stdout.strip()
+        first = door.claim(ClaimRequest(AGENT_PROTOCOL, tried, 10))
+        assert first is not None
+        assert "attempt" not in dynolab("jobs", "show", job_id).stdout
+        door.finish(first.attempt, Outcome(error=errors.DeviceLost("it fell off").to_dict()))
+        assert "\nattempt 1 failed: it fell off\n" in dynolab("jobs", "show", job_id).stdout
+        second = door.claim(ClaimRequest(AGENT_PROTOCOL, tried, 10))
+        assert second is not None
+        assert "\nattempt 2; attempt 1 failed: it fell off\n" in dynolab("jobs", "show", job_id).stdout
+        door.finish(second.attempt, Outcome())
+    dynolab("jobs", "cancel", job_id)
