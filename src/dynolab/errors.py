@@ -232,7 +232,7 @@ class StorageFull(Error):
 
 
 class Unavailable(Error):
-    """Something that the hub needs, such as its database, is away for a while."""
+    """The hub, or something that it needs such as its database, is away for a while."""
 
     retriable = True
     http_status = 503

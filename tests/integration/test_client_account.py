@@ -25,9 +25,11 @@ from dynolab.client import settings
 from dynolab.client.client import Client, Device
 from dynolab.client.settings import ClientConfig
 from dynolab.client.token_end import TokenEndsSoon
+from dynolab.testing.databases import OwnDatabase
 
 from .test_api import User, checked
 from .test_organisations import MODEL, Team, model_in, team
+from .test_tokens import in_database
 
 __all__ = ["team"]
 
@@ -254,8 +256,16 @@ def kept(two: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     return keep
 
 
-def test_a_command_tells_once_that_the_token_ends_soon_and_what_renews_it(two: Team, kept: Any, dynolab: Run) -> None:
+def grown_old(postgres: OwnDatabase, made: dict[str, Any]) -> None:
+    """A token's last third has begun."""
+    in_database(postgres, "UPDATE token SET created_at = created_at - interval '30 days' WHERE id = $1", made["id"])
+
+
+def test_a_command_tells_once_that_the_token_ends_soon_and_what_renews_it(
+    two: Team, postgres: OwnDatabase, kept: Any, dynolab: Run
+) -> None:
     _, made = kept(days=3.5)
+    grown_old(postgres, made)
     url = two.hub.hub.url
     told = dynolab(None, "jobs", "--project", two.project)  # more than one request
     end = datetime.fromisoformat(made["expires_at"])
@@ -266,13 +276,14 @@ def test_a_command_tells_once_that_the_token_ends_soon_and_what_renews_it(two: T
     by_environment = dynolab(User(two.hub.hub, made["secret"], two.http), "jobs").err
     assert "ends in 3 days" in by_environment
     assert "dynolab token rotate" not in by_environment, "which could not keep the new secret"
-    for terms in ({"days": 8}, {"days": 0}):
+    for terms in ({"days": 7}, {"days": 8}, {"days": 0}):
         kept(**terms)
         assert dynolab(None, "jobs").err == ""
 
 
-def test_the_python_client_warns_once_in_a_process_of_a_token_that_ends_soon(two: Team) -> None:
+def test_the_python_client_warns_once_in_a_process_of_a_token_that_ends_soon(two: Team, postgres: OwnDatabase) -> None:
     made = two["member"].post("/tokens", {"label": "script", "days": 0.1})
+    grown_old(postgres, made)
     ending = User(two.hub.hub, made["secret"], two.http)
     with (
         closing(ours(ending)) as client,

@@ -18,6 +18,7 @@ from dynolab import errors
 from dynolab.agent.http import HubDoor
 from dynolab.hub.aihub.wire import public_api_pb2 as pb
 from dynolab.spec.agents import AGENT_PROTOCOL, Assignment, ClaimRequest, DeviceOffer, Outcome, Renewal
+from dynolab.testing.commands import command
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub
 
@@ -123,6 +124,16 @@ def test_a_job_that_loses_three_agents_fails(user: User, door: HubDoor) -> None:
         assert taken(door, device("cursed", number), wait_s=20).number == number
     assert claim(door, device("cursed", 4), wait_s=LEASE_S + 3) is None
     assert user.state(job_id) == pb.JOB_STATE_FAILED
+
+
+def test_a_job_tells_why_its_attempts_were_lost(hub: RunningHub, user: User, door: HubDoor) -> None:
+    assert claim(door, device("silent")) is None
+    job_id = user.submit(user.model(), "silent")
+    assert taken(door, device("silent")).number == 1
+    assert taken(door, device("silent", 2), wait_s=20).number == 2
+    settings = {"DYNOLAB_HUB_URL": hub.url, "DYNOLAB_HUB_TOKEN": hub.token}
+    shown = command("jobs", "show", job_id, environment=settings)
+    assert f"attempt 1 was lost: nothing was heard of the device for {LEASE_S:g} s" in shown.stdout, shown.stderr
 
 
 def test_a_device_that_fails_gives_the_job_back(user: User, door: HubDoor) -> None:

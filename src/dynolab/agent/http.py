@@ -58,7 +58,7 @@ CLOCK_MOST = timedelta(days=1)
 def greet(url: str) -> None:
     """Make sure that a hub is there, which speaks as we do.
 
-    Raises :class:`~dynolab.errors.DeviceLost` when it cannot be reached, :class:`~dynolab.errors.DeviceUnfit` when this
+    Raises :class:`~dynolab.errors.Unavailable` when it cannot be reached or is away, :class:`~dynolab.errors.DeviceUnfit` when this
     machine's clock is far off, :class:`~dynolab.errors.NotFound` for a server that is no hub, and
     :class:`~dynolab.errors.Conflict` for a hub of another version; each with the way out.
     """
@@ -67,9 +67,9 @@ def greet(url: str) -> None:
     except httpx.HTTPError as error:
         raise _unreached(url, error) from error
     if answer.is_server_error:
-        raise errors.DeviceLost(
-            f"{url} answered {answer.status_code} {answer.reason_phrase}",
-            hint="is the hub running? --wait-for-hub waits for it",
+        raise errors.Unavailable(
+            f"the hub {url} answered {answer.status_code} {answer.reason_phrase}: it, its database or its store is away or starting",
+            hint="--wait-for-hub waits for it; whoever runs the hub sees why with `dynolab hub check`",
         )
     if answer.is_redirect:
         place = answer.headers.get("location", "").removesuffix(f"{PATH}/hub")
@@ -92,7 +92,7 @@ def greet(url: str) -> None:
 def _unreached(url: str, error: httpx.HTTPError) -> errors.Error:
     text = str(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" not in text:
-        return errors.DeviceLost(
+        return errors.Unavailable(
             f"the hub {url} cannot be reached: {text}", hint="is it running there, and can this machine reach it?"
         )
     if "not yet valid" in text or "expired" in text:

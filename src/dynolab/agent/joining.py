@@ -92,7 +92,7 @@ def wait_for_hub(url: str) -> None:
     while True:
         try:
             greet(url)
-        except (errors.DeviceLost, errors.DeviceUnfit) as error:
+        except (errors.Unavailable, errors.DeviceUnfit) as error:
             outage.failed(error)
         else:
             return outage.over()

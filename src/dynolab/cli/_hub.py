@@ -57,13 +57,19 @@ def client(
         if tells_token_end and not notices:
             notices.append(_token_ends(pages, end, left))
 
-    opened = Client(config, default_project_id=project, display=display, token_ends=token_ends)
+    opened = Client(config, default_project_id=project, display=display, token_ends=token_ends, tell=_tell)
     try:
         yield opened
     finally:
         opened.close()
         for notice in notices:
             click.echo(notice, err=True)
+
+
+def _tell(text: str) -> None:
+    """Through Python's own stream: a live line on a terminal moves down for what comes there, not for what click prints."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _token_ends(pages: str, end: datetime, left: timedelta) -> str:
@@ -137,12 +143,31 @@ def tell(job: Job, as_json: bool) -> None:
     show(f"[bold]{document['id']}[/bold] {escape(document['name'])}: {state(document)}")
     if found := queue_text(document):
         click.echo(f"on {document['device']['name']}: {found}")
+    if told := attempts_text(document):
+        click.echo(told)
     if document["failure"]:
         click.echo(document["failure"]["message"])
         if document["failure"]["hint"]:
             click.echo(f"hint: {document['failure']['hint']}")
     elif document["state"] in ("queued", "preparing", "running"):
         _tell_terms(document)
+
+
+def attempts_text(document: Mapping[str, Any]) -> str:
+    """Which attempt it is, if not the first, and why those before ended; empty: there was none, or the job's own failure tells."""
+    from dynolab.report.base import line
+
+    attempts = document.get("attempts", ())
+    if document["failure"] or not attempts:
+        return ""
+    last = attempts[-1]
+    told = [f"attempt {last['number']}"] if last["number"] > 1 and last["state"] not in ("lost", "failed") else []
+    for one in attempts:
+        if one["state"] in ("lost", "failed"):
+            how = "was lost" if one["state"] == "lost" else "failed"
+            reason = f": {line(one['failure']['message'])}" if one["failure"] else ""
+            told.append(f"attempt {one['number']} {how}{reason}")
+    return "; ".join(told)
 
 
 def _tell_terms(document: Mapping[str, Any]) -> None:

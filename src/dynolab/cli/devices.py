@@ -204,6 +204,7 @@ def join_token(ctx: click.Context, name: str, wait: bool, as_json: bool) -> None
     """  # noqa: D301 - click wants the backspace character itself
     import time
 
+    from dynolab.client.jobs import AWAY_MOST_S
     from dynolab.errors import SpecInvalid
 
     if ctx.invoked_subcommand is not None:
@@ -216,7 +217,7 @@ def join_token(ctx: click.Context, name: str, wait: bool, as_json: bool) -> None
         click.echo(made["command"], err=as_json)
         while wait and made["state"] != "expired" and made["device"] is None:
             time.sleep(WAIT_EVERY_S)
-            made = client.api.get(f"join-tokens/{made['id']}")
+            made = client.api.awaited(f"join-tokens/{made['id']}", AWAY_MOST_S)
     if wait and made["device"] is None:
         raise SpecInvalid("no machine joined in time: the token is too old", hint="make another one")
     if as_json:

@@ -276,8 +276,13 @@ def _wanted(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _through(job: Job, wait: bool, as_json: bool) -> bool:
-    """Tell the job's id, and wait for it if that is wanted; whether it went well, as far as that is known."""
+    """Tell the job's id, and wait for it if that is wanted; whether it went well, as far as that is known.
+
+    The id of one that nobody waits for is all that standard output holds, for ``ID=$(dynolab submit ... --no-wait)``.
+    """
     click.echo(f"job {job.job_id}: {job.url}", err=True)
+    if not wait and not as_json:
+        click.echo(job.job_id)
     status = job.wait() if wait else job.get_status()
     if as_json:
         _hub.print_json(job.document)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from dynolab.client import settings, token_end
-from dynolab.client.http import HubApi
+from dynolab.client.http import HubApi, Tell, log
 from dynolab.client.progress import Display
 from dynolab.client.settings import ClientConfig
 from dynolab.client.token_end import Ending
@@ -27,8 +27,9 @@ class ClientBase:
         *,
         display: Display | None = None,
         token_ends: Ending = token_end.warn,
+        tell: Tell = log.warning,
     ) -> None:
-        self.transport = Transport(config or settings.load(profile), display, token_ends)
+        self.transport = Transport(config or settings.load(profile), display, token_ends, tell)
         self.project = self.config.default_project if default_project_id is None else default_project_id
         """The project that is worked in where a call names none; empty: none."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import os
 import re
 import time
@@ -24,12 +25,23 @@ from dynolab.client.token_end import Ending
 CHUNK_BYTES = 1 << 20
 TRIES = 4
 """A hub that restarts is back within their few seconds; for one that is not there, nobody should wait longer."""
-RETRY_FIRST_S = 0.5
+RETRY_FIRST_S, RETRY_MOST_S = 0.5, 4.0
+AWAY = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
+"""What a hub answers whose database is away, and what stands before a hub that is away itself."""
+LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 RETRY_AFTER_S = 5.0
 """How long a hub that takes no more is left alone when it does not say for how long."""
 PATIENCE_S = 600.0
+"""How long a hub that takes no more is asked again."""
+TELL_AFTER_S = 5.0
+"""Who waits for longer than this is told for what."""
 QUIET_MAX_S = 90.0
 """A stream of events says every 15 s that it is there."""
+
+
+Tell = Callable[[str], None]
+"""Told what is waited for, in a line."""
+log = logging.getLogger(__name__)
 
 
 class _Refused(Exception):
@@ -39,11 +51,12 @@ class _Refused(Exception):
 class HubApi:
     """The hub's JSON API. Reading is tried again while the hub cannot be reached; what changes something is not."""
 
-    def __init__(self, config: ClientConfig, token_ends: Ending = token_end.warn) -> None:
-        """``token_ends`` is told with each answer that the token ends soon."""
+    def __init__(self, config: ClientConfig, token_ends: Ending = token_end.warn, tell: Tell = log.warning) -> None:
+        """``token_ends`` is told with each answer that the token ends soon, ``tell`` what is waited for."""
         if not config.api_token.isascii() or not config.api_token.isprintable():
             raise errors.SpecInvalid("the API token holds characters that no token has", hint="copy it once more")
         self.url, self._pages, self._token_ends = config.api_url, config.pages, token_ends
+        self._tell = tell
         headers = {"Authorization": f"Bearer {config.api_token}"}
         self._client = httpx.Client(
             base_url=f"{self.url}/api/hub/v1/",
@@ -69,27 +82,36 @@ class HubApi:
         wanted = {name: value for name, value in query.items() if value is not None}
         return self._again(lambda: self._checked(self._client.get(path, params=wanted))).json()
 
-    def text(self, path: str) -> str:
-        """The reply as text."""
-        found: httpx.Response = self._again(lambda: self._checked(self._client.get(path)))
+    def awaited(self, path: str, away_most_s: float) -> Any:
+        """As :meth:`get`, for who waits: a hub may be away for ``away_most_s`` seconds; that it is, and is back, is told."""
+        return self._again(lambda: self._checked(self._client.get(path)), away_most_s).json()
+
+    def text(self, path: str, away_most_s: float = 0.0) -> str:
+        """The reply as text; ``away_most_s`` as for :meth:`awaited`."""
+        found: httpx.Response = self._again(lambda: self._checked(self._client.get(path)), away_most_s)
         return found.text
 
     def send(self, method: str, path: str, document: Any = None, *, patient: bool = False, **headers: str) -> Any:
         """Have something changed; the reply's document, or None where it has none.
 
         Where the hub says that it takes no more for now, a ``patient`` call is tried again when it says so, for up to
-        :data:`PATIENCE_S`; else that is raised, as :class:`~dynolab.errors.RateLimited`.
+        :data:`PATIENCE_S`, which is told once; else that is raised, as :class:`~dynolab.errors.RateLimited`.
         """
-        end = time.monotonic() + PATIENCE_S
+        began, is_told = time.monotonic(), False
         while True:
             try:
                 answer = self._checked(self._client.request(method, path, json=document, headers=headers))
-            except httpx.TransportError as error:
-                raise self._unreachable(error) from error
+            except (httpx.TransportError, errors.Unavailable) as error:
+                raise self._away(error) from error
             except errors.RateLimited as error:
                 pause_s = float(str(error.details.get("retry_after_s", RETRY_AFTER_S)))
-                if not patient or time.monotonic() + pause_s > end:
+                waited_s = time.monotonic() - began + pause_s
+                if not patient or waited_s > PATIENCE_S:
                     raise
+                if waited_s >= TELL_AFTER_S and not is_told:
+                    is_told = True
+                    again = f"trying again every {pause_s:g} s for up to {PATIENCE_S / 60:g} min, Ctrl-C ends it"
+                    self._tell(f"{error.message}; {again}")
                 time.sleep(pause_s)
                 continue
             return answer.json() if answer.content else None
@@ -114,9 +136,9 @@ class HubApi:
                         yield "alive", {}
         except httpx.ReadTimeout as error:
             if within_s is None or within_s > QUIET_MAX_S:
-                raise self._unreachable(error) from error
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+                raise self._away(error) from error
+        except (httpx.TransportError, errors.Unavailable) as error:
+            raise self._away(error) from error
 
     def upload(
         self, path: Path, urls: list[str], part_bytes: int, counted: Counted, *, renewed: Callable[[], list[str]]
@@ -193,19 +215,41 @@ class HubApi:
         finally:
             halfway.unlink(missing_ok=True)
 
-    def _again(self, call: Callable[[], Any]) -> Any:
-        for attempt in range(TRIES):
+    def _again(self, call: Callable[[], Any], away_most_s: float = 0.0) -> Any:
+        began, tries, is_told = time.monotonic(), 0, False
+        while True:
             try:
-                return call()
-            except (httpx.TransportError, errors.DeviceLost, errors.TransferFailed) as error:
-                if attempt == TRIES - 1:
-                    raise error if isinstance(error, errors.TransferFailed) else self._unreachable(error) from error
-                time.sleep(RETRY_FIRST_S * 2**attempt)
-        raise errors.Bug("the last try neither answered nor failed")
+                found = call()
+            except (httpx.TransportError, errors.Unavailable, errors.TransferFailed) as error:
+                tries += 1
+                away_s = time.monotonic() - began
+                if tries >= TRIES and away_s >= away_most_s:
+                    if isinstance(error, errors.TransferFailed):
+                        raise
+                    raise self._away(error, away_s) from error
+                if tries >= TRIES and not is_told:
+                    is_told = True
+                    self._tell(f"{self._away(error).message}; it is tried for up to {away_most_s:g} s")
+                time.sleep(min(RETRY_FIRST_S * 2 ** (tries - 1), RETRY_MOST_S))
+                continue
+            if is_told:
+                self._tell(f"the hub is back after {time.monotonic() - began:.0f} s")
+            return found
 
-    def _unreachable(self, error: Exception) -> errors.Error:
-        return errors.DeviceLost(
-            f"the hub at {self.url} cannot be reached: {error}", hint="is it running? `dynolab hub` starts one"
+    def _away(self, error: Exception, tried_s: float = 0.0) -> errors.Unavailable:
+        """What is told of a hub that is away, or answers so; ``tried_s``: for how long it was asked again, if it was."""
+        tried = f"; tried for {tried_s:.0f} s" if tried_s >= 1 else ""
+        if isinstance(error, errors.Unavailable):
+            return errors.Unavailable(
+                f"the hub at {self.url} {error.message}: it, its database or its store is away or starting{tried}",
+                hint="try again in a moment; whoever runs the hub sees why with `dynolab hub check`",
+            )
+        starts = LOOPBACK.fullmatch(httpx.URL(self.url).host) is not None
+        return errors.Unavailable(
+            f"the hub at {self.url} cannot be reached: {str(error) or type(error).__name__}{tried}",
+            hint="is it running? `dynolab hub` starts one"
+            if starts
+            else "is it running there, and can this machine reach it? `dynolab login` changes the address",
         )
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
@@ -213,8 +257,8 @@ class HubApi:
         if answer.is_success:
             return answer
         answer.read()
-        if answer.status_code in (502, 503, 504):
-            raise errors.DeviceLost(f"it answered {answer.status_code}")
+        if answer.status_code in AWAY:
+            raise errors.Unavailable(f"answered {answer.status_code}")
         try:
             document = answer.json()
         except ValueError:

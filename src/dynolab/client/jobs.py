@@ -15,12 +15,13 @@ from dynolab.client.progress import Told, of_event, of_job
 from dynolab.client.results import JobResult, job_url, status
 from dynolab.client.status import JobArtifactType, JobStatus
 from dynolab.client.transport import Transport
-from dynolab.errors import Bug, DeviceLost, NotFound, RateLimited
+from dynolab.errors import Bug, NotFound, RateLimited, Unavailable
 from dynolab.spec import untrusted
 
 AWAY_MOST_S = 60.0
 """How long a hub that is waited at may be away: it may just be restarting."""
-AWAY_PAUSE_S = 1.0
+STREAM_PAUSE_S = 1.0
+"""How long a stream of events that broke off is left alone."""
 LOG_PAUSE_S = 2.0
 """As often as an agent tells of a log that grows."""
 LOG_OVERLAP = 200
@@ -105,8 +106,11 @@ class Job(Handle):
 
     def get_status(self) -> JobStatus:
         """Where it stands now."""
+        return self._refreshed()
+
+    def _refreshed(self, away_most_s: float = 0.0) -> JobStatus:
         if self._document["finished_at"] is None:
-            self._document = self._transport.api.get(f"jobs/{self.job_id}")
+            self._document = self._transport.api.awaited(f"jobs/{self.job_id}", away_most_s)
         return status(self._document)
 
     def follow(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -115,7 +119,7 @@ class Job(Handle):
         yield from (found for found in events if found[0] != "alive")
 
     def wait(self, timeout: float | None = None) -> JobStatus:
-        """Wait until it is over; its end is known within a second. A hub that restarts meanwhile is waited for, too.
+        """Wait until it is over; its end is known within a second. A hub that is away meanwhile is waited for, too, for up to 60 s.
 
         Raises :class:`TimeoutError` after ``timeout`` seconds. What interrupts the waiting does not touch the job.
         """
@@ -124,7 +128,7 @@ class Job(Handle):
         end = None if timeout is None else monotonic() + timeout
         try:
             with self._transport.display.waiting(f"{self.job_id} {self.name}") as told:
-                while not (found := self._status_patiently()).finished:
+                while not (found := self._refreshed(AWAY_MOST_S)).finished:
                     told(of_job(self._document))
                     self._watch(told, end)
                 told(of_job(self._document))
@@ -138,16 +142,6 @@ class Job(Handle):
     @property
     def _goes_on(self) -> str:
         return f"the job {self.job_id} goes on at the hub: `dynolab jobs watch {self.job_id}` follows it again"
-
-    def _status_patiently(self) -> JobStatus:
-        away_until = monotonic() + AWAY_MOST_S
-        while True:
-            try:
-                return self.get_status()
-            except DeviceLost:
-                if monotonic() >= away_until:
-                    raise
-                sleep(AWAY_PAUSE_S)
 
     def _watch(self, told: Told, end: float | None) -> None:
         """Tell what the hub says until the stream ends, for whichever reason, or the time is up."""
@@ -165,23 +159,26 @@ class Job(Handle):
                     told(of_job(document))
                 if end is not None and monotonic() >= end:
                     return
-        except (DeviceLost, RateLimited):
-            sleep(AWAY_PAUSE_S)
+        except (Unavailable, RateLimited):
+            sleep(STREAM_PAUSE_S)
 
     def log(self) -> str:
         """The log of the last attempt, while that runs as far as it has come. Raises :class:`NotFound` before there is one.
 
         Somebody else's device may have written it: what would be an order to a terminal is replaced.
         """
-        return untrusted.printable(self._transport.api.text(f"jobs/{self.job_id}/log"))
+        return self._log_text()
+
+    def _log_text(self, away_most_s: float = 0.0) -> str:
+        return untrusted.printable(self._transport.api.text(f"jobs/{self.job_id}/log", away_most_s))
 
     def follow_log(self) -> Iterator[str]:
-        """The log piece by piece as it comes, until the job is over. Another attempt begins anew."""
+        """The log piece by piece as it comes, until the job is over. Another attempt begins anew. A hub that is away is waited for as by :meth:`wait`."""
         told = ""
         while True:
-            over = self.get_status().finished
+            over = self._refreshed(AWAY_MOST_S).finished
             try:
-                text = self.log()
+                text = self._log_text(AWAY_MOST_S)
             except NotFound:
                 text = ""
             if text != told:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dynolab.client import settings
 from dynolab.client.base import ClientBase
-from dynolab.errors import DeviceLost, Forbidden
+from dynolab.errors import Forbidden, Unavailable
 
 
 def rotate(client: ClientBase, place: Path, days: float | None = None) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def rotate(client: ClientBase, place: Path, days: float | None = None) -> dict[s
     asked = {} if days is None else {"days": days}
     try:
         made: dict[str, Any] = client.api.send("POST", "tokens/own/rotate", asked)
-    except DeviceLost as error:
-        raise DeviceLost(
+    except Unavailable as error:
+        raise Unavailable(
             f"{error.message}; the token may be rotated all the same",
             hint=f"try again; if it was rotated already, make another one on the page {account}",
         ) from error

@@ -9,24 +9,27 @@ from email.utils import parsedate_to_datetime
 
 EXPIRES = "dynolab-token-expires"
 """The header by which a hub tells when the token ends that it was asked with (ISO 8601)."""
+ROTATE_AFTER = "dynolab-token-rotate-after"
+"""From when on it should be rotated (ISO 8601); a hub of before does not tell."""
 SOON = timedelta(days=7)
 Ending = Callable[[str, datetime, timedelta], None]
 """Told of the hub's pages, when the token ends, and how much of its life is left by the hub's clock."""
 
 
 class TokenEndsSoon(UserWarning):
-    """The token with which the hub is asked ends within seven days."""
+    """The token with which the hub is asked ends within seven days, and should be rotated."""
 
 
 def ending(headers: Mapping[str, str]) -> tuple[datetime, timedelta] | None:
-    """When the token ends, and what is left by the hub's own clock; None: it has no end, or more than :data:`SOON` is left."""
+    """When the token ends, and what is left by the hub's own clock; None: it has no end, more than :data:`SOON` is left, or it need not be rotated yet."""
     try:
         end = datetime.fromisoformat(headers[EXPIRES])
         now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
         left = end - now
+        is_due = ROTATE_AFTER not in headers or datetime.fromisoformat(headers[ROTATE_AFTER]) <= now
     except (KeyError, ValueError, TypeError):  # there is none, or it is no instant with a zone
         return None
-    return (end, left) if left <= SOON else None
+    return (end, left) if left <= SOON and is_due else None
 
 
 _warned: set[tuple[str, datetime]] = set()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dynolab.client import progress, token_end
-from dynolab.client.http import HubApi
+from dynolab.client.http import HubApi, Tell, log
 from dynolab.client.progress import Display
 from dynolab.client.settings import ClientConfig
 from dynolab.client.token_end import Ending
@@ -20,10 +20,14 @@ class Transport:
     """The API of one hub, by its address and token."""
 
     def __init__(
-        self, config: ClientConfig, display: Display | None = None, token_ends: Ending = token_end.warn
+        self,
+        config: ClientConfig,
+        display: Display | None = None,
+        token_ends: Ending = token_end.warn,
+        tell: Tell = log.warning,
     ) -> None:
         self.config, self.verbose = config, config.verbose
-        self.api = HubApi(config, token_ends)
+        self.api = HubApi(config, token_ends, tell)
         self._display = display
 
     def close(self) -> None:

@@ -84,7 +84,7 @@ def test_a_hub_of_this_protocol_is_good_whatever_its_date_says_within_a_day() ->
         (200, b"[]", {}, errors.NotFound, "no hub of dynolab"),
         (401, b"{}", {}, errors.NotFound, "answered 401"),
         (301, b"", {"Location": "https://hub.example/api/agent/v1/hub"}, errors.NotFound, "leads on to 'https://hub.example'"),
-        (502, b"", {}, errors.DeviceLost, "answered 502 Bad Gateway"),
+        (502, b"", {}, errors.Unavailable, "answered 502 Bad Gateway: it, its database or its store is away"),
         (200, b'{"protocol": 1, "version": "0.0.1"}', {}, errors.Conflict, r"the hub of 0\.0\.1 \(protocol 1\)"),
         (200, HUB, dated(timedelta(days=-9000)), errors.DeviceUnfit, "this machine's clock says .*, the hub's 2"),
         (200, HUB, dated(timedelta(days=2)), errors.DeviceUnfit, "this machine's clock says"),
@@ -101,7 +101,7 @@ def test_what_is_no_hub_for_us_is_told_with_the_way_out(
 
 def test_nobody_there_and_no_such_name() -> None:
     for url in ("http://127.0.0.1:9", "http://nowhere.invalid"):
-        with pytest.raises(errors.DeviceLost, match=f"the hub {url} cannot be reached: ") as told:
+        with pytest.raises(errors.Unavailable, match=f"the hub {url} cannot be reached: ") as told:
             greet(url)
         assert told.value.hint
 

@@ -176,7 +176,8 @@ async def usage_of(hub: Hub, owner: Owner) -> Usage:
 async def check_jobs(hub: Hub, connection: AsyncConnection, owner: Owner) -> None:
     """Raises :class:`RateLimited` and :class:`Forbidden` where one job more, or any of this month, is one too many.
 
-    Raises :class:`TooLarge` where the place has all its bytes: a job would leave more.
+    Where there may never be a job, that is Forbidden too: no waiting mends it. Raises :class:`TooLarge` where the place has all
+    its bytes: a job would leave more.
     """
     bounds = await _bounds(hub, connection, owner)
     if bounds.minutes is not None and (used := await _minutes(connection, owner)) >= bounds.minutes:
@@ -185,6 +186,8 @@ async def check_jobs(hub: Hub, connection: AsyncConnection, owner: Owner) -> Non
             hint=ASK,
             details={"used_minutes": used, "most_minutes": bounds.minutes},
         )
+    if bounds.jobs == 0:
+        raise Forbidden(f"{bounds.name} may have no jobs: its quota is 0 jobs that wait or run", hint=ASK)
     if bounds.jobs is None and bounds.bytes is None:
         return
     await _lock(connection, owner)

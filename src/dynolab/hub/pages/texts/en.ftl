@@ -2359,6 +2359,7 @@ sentence-is-no-number-of-days = '{ $text }' is no number of days
 sentence-days-are-taken = { $days } days: 1 to { $most } are taken
 sentence-leave-it-empty-to-keep-all = leave it empty to keep all until it is deleted
 sentence-has-used-device-minutes = { $name } has used { $used } of its { $most } device minutes of this month
+sentence-may-have-no-jobs = { $name } may have no jobs: its quota is 0 jobs that wait or run
 sentence-has-jobs-of-at-most = { $name } has { $count } jobs that wait or run, of { $most } at most
 sentence-bytes-more-do-not-fit-here = { $size } bytes more do not fit: { $name } keeps { $used } of at most { $most } bytes, { $left } of them left by jobs
 sentence-no-job-may-leave-more = { $name } keeps { $used } of at most { $most } bytes, { $left } of them left by jobs: no job may leave more

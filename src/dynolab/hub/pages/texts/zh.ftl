@@ -2869,6 +2869,7 @@ sentence-is-no-number-of-days = { $text } 不是天数
 sentence-days-are-taken = { $days } 天：只接受 1 到 { $most }
 sentence-leave-it-empty-to-keep-all = 留空则一直保留，直到被删除
 sentence-has-used-device-minutes = { $name } 本月已用 { $used } 设备分钟，限额为 { $most }
+sentence-may-have-no-jobs = { $name } 不能有作业：等待或运行中的作业配额为 0
 sentence-has-jobs-of-at-most = { $name } 有 { $count } 个等待或运行中的作业，最多 { $most } 个
 sentence-bytes-more-do-not-fit-here = 再增加 { $size } 字节放不下：{ $name } 已存 { $used } 字节，最多 { $most } 字节，其中 { $left } 字节为作业留下
 sentence-no-job-may-leave-more = { $name } 已存 { $used } 字节，最多 { $most } 字节，其中 { $left } 字节为作业留下：作业不能再留下更多
