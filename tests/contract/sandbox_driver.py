@@ -24,7 +24,7 @@ def main(order: dict[str, object]) -> None:
     confinement = Confinement(writable=(work,), readable=readable, limits=Limits(**order["limits"]))  # type: ignore[arg-type] # JSON
     command = [sys.executable, "-P", "-c", str(order["code"]), *map(str, order["arguments"])]  # type: ignore[call-overload] # JSON
     process = means.start(command, confinement, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    tell(pid=process.pid, comm=Path(f"/proc/{process.pid}/comm").read_text().strip())
+    tell(pid=process.pid, comm=name(process.pid))
     if order["kill_after_s"] is not None:
         threading.Timer(float(str(order["kill_after_s"])), process.kill).start()
     assert process.stdout is not None
@@ -33,6 +33,14 @@ def main(order: dict[str, object]) -> None:
     process.kill()
     tidy([work])
     tell(code=code, said=said)
+
+
+def name(pid: int) -> str:
+    """Of a process; empty where it has ended already: it is the sandbox's child, which takes note of that."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def tell(**news: object) -> None:

@@ -53,6 +53,15 @@ def audit_findings(settings: Settings) -> dict[str, Any]:
     return {one.name: one for one in check(settings, lambda *_: None).findings if one.name.startswith("audit-")}
 
 
+def test_a_young_hub_has_nothing_to_remove(postgres: OwnDatabase, tmp_path: Path) -> None:
+    async def drill(bench: Bench) -> None:
+        await written(bench, timedelta(0))
+        await sweep_audit(bench.hub)
+        assert await read(bench.hub, select(func.count()).select_from(audit_seal)) == [(0,)]
+
+    on_bench(postgres, tmp_path, drill, audit_days=1.0)
+
+
 def test_old_rows_are_sealed_once_and_go_with_their_seal_when_they_are_too_old(
     postgres: OwnDatabase, tmp_path: Path
 ) -> None:

@@ -56,8 +56,10 @@ async def _removed(hub: Hub) -> bool:
         if not await connection.scalar(select(func.pg_try_advisory_xact_lock(SEAL_LOCK))):
             return False
         oldest = await connection.scalar(select(func.min(audit_seal.c.upto)))
+        if oldest is None:
+            return False
         young = select(exists().where(audit.c.id <= oldest, audit.c.at >= func.now() - kept))
-        if oldest is None or await connection.scalar(young):
+        if await connection.scalar(young):
             return False
         await connection.execute(delete(audit).where(audit.c.id <= oldest))
         await connection.execute(delete(audit_seal).where(audit_seal.c.upto == oldest))
