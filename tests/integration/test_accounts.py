@@ -233,7 +233,7 @@ def test_a_closed_account_stays_closed_until_it_is_opened_again(hub: RunningHub,
     opened = command("hub", "--data", hub.data, "account", "open", "Back@Example.org")
     assert (opened.returncode, "back@example.org is open again" in opened.stderr) == (0, True), opened.stderr
     assert "is not closed" in account(hub.data, "open", "back@example.org", code=2)
-    assert "not known here" in api(hub, token, "GET", "/me").text, "what ended stays ended"
+    assert "was revoked at" in api(hub, token, "GET", "/me").text, "what ended stays ended"
     another = account(hub.data, "token", "back@example.org")
     assert api(hub, another, "GET", "/me").status_code == 200
     assert "CLOSED" not in next(line for line in account(hub.data, "list").splitlines() if line.startswith("back@"))
