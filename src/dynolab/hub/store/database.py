@@ -157,7 +157,7 @@ class Database:
         direct = Database(self._direct_url) if self._direct_url is not None else self
         try:
             for one in (direct, self):
-                with told(one.url):
+                with told(one.url, "DYNOLAB_DATABASE_URL" if one is self else "DYNOLAB_DATABASE_DIRECT_URL"):
                     await one.ready()
             return await direct._upgrade_schema()
         finally:
