@@ -215,7 +215,10 @@ def test_a_password_that_is_refused_is_told_with_the_setting_that_has_it(setting
             assert "sesame" not in said
 
 
-def test_a_start_waits_for_a_database_that_is_not_up_yet(tmp_path: Path) -> None:
+def test_a_start_waits_for_a_database_that_is_not_up_yet_and_says_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "AWAY_S", 40.0)  # the patience of a request, which would come first
     told = list[str]()
 
     async def opening(server: Server) -> None:
@@ -231,6 +234,9 @@ def test_a_start_waits_for_a_database_that_is_not_up_yet(tmp_path: Path) -> None
         server.kill()
         run(opening(server))
     first, *_, last = told
+    waited = re.match(r"the hub waits to start, for (\d+) s now: ", first)
+    assert waited is not None, first
+    assert int(waited[1]) < 40
     assert f"@127.0.0.1:{server.port}/dynolab does not answer: " in first
     assert "refused" in first.lower() or "Connect call failed" in first
     assert database_servers.QUOTED not in first
