@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from dynolab import errors, tracing
 
 VARIABLE = "DYNOLAB_LOG_FORMAT"
 FORMATS = ("text", "json")
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 _about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed, only replaced
 
 
@@ -44,6 +46,27 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class TimedLines(logging.Formatter):
+    """Each record as a line of text, with the time (UTC) in front."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{datetime.fromtimestamp(record.created, UTC).strftime(TIME)} {super().format(record)}"
+
+
+def needs_times() -> bool:
+    """Whether lines of text on standard error need a time of their own: a terminal has none, systemd's journal keeps them itself."""
+    with suppress(OSError, ValueError):
+        found = os.fstat(sys.stderr.fileno())
+        if os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}":
+            return False
+    return not sys.stderr.isatty()
+
+
+def timed(text: str) -> str:
+    """The text with the time (UTC) in front, where lines need it."""
+    return f"{datetime.now(UTC).strftime(TIME)} {text}" if needs_times() else text
+
+
 def chosen() -> str:
     """The format that ``DYNOLAB_LOG_FORMAT`` asks for. Raises :class:`SpecInvalid`."""
     found = os.environ.get(VARIABLE) or "text"
@@ -53,8 +76,8 @@ def chosen() -> str:
 
 
 def configure(form: str, *, level: int, text: str) -> None:
-    """Have all loggers write to standard error: in JSON, or in this process's own ``text`` form."""
+    """Have all loggers write to standard error: in JSON, or in this process's own ``text`` form, with times where lines need them."""
     logging.basicConfig(level=level, format=text)
-    if form == "json":
+    if form == "json" or needs_times():
         for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonLines())
+            handler.setFormatter(JsonLines() if form == "json" else TimedLines(text))

@@ -233,7 +233,7 @@ def test_a_closed_account_stays_closed_until_it_is_opened_again(hub: RunningHub,
     opened = command("hub", "--data", hub.data, "account", "open", "Back@Example.org")
     assert (opened.returncode, "back@example.org is open again" in opened.stderr) == (0, True), opened.stderr
     assert "is not closed" in account(hub.data, "open", "back@example.org", code=2)
-    assert "not known here" in api(hub, token, "GET", "/me").text, "what ended stays ended"
+    assert "was revoked at" in api(hub, token, "GET", "/me").text, "what ended stays ended"
     another = account(hub.data, "token", "back@example.org")
     assert api(hub, another, "GET", "/me").status_code == 200
     assert "CLOSED" not in next(line for line in account(hub.data, "list").splitlines() if line.startswith("back@"))
@@ -258,6 +258,26 @@ def test_a_bound_that_is_not_named_stays(hub: RunningHub) -> None:
     assert "device minutes this month 0.0 of 5" in told
     assert "jobs at once 0, no limit" in quota("--jobs", "default")
     assert "neither `default` nor a number" in quota("--jobs", "few")
+
+
+def test_who_runs_the_hub_is_told_the_projects_that_are_named_alike(hub: RunningHub) -> None:
+    account(hub.data, "add", "alike@example.org")
+
+    def told(*arguments: str, code: int = 0) -> str:
+        done = command("hub", "--data", hub.data, "organisation", *arguments)
+        assert done.returncode == code, done.stderr
+        return done.stderr
+
+    told("add", "alike", "alike@example.org")
+    names = ["vision", *(f"a{number}" for number in range(11))]
+    for name in names:
+        told("project", "alike", name)
+    said = " ".join(told("quota", "alike.visio", "--jobs", "3", code=2).split())
+    assert "there is no project 'alike.visio' hint: projects of alike: alike.vision, " in said
+    assert (said.count("alike.a"), said.endswith(", ...")) == (9, True), "ten of twelve"
+    assert "alike.vision" in told("member", "alik.vision", "alike@example.org", "viewer", code=2), (
+        "of all that there are"
+    )
 
 
 def test_commands_list_and_withdraw_invitations(hub: RunningHub) -> None:

@@ -374,15 +374,18 @@ def test_tries_to_sign_in_in_vain_are_there(world: World, postgres: OwnDatabase,
     ]  # fmt: skip
 
 
-def test_a_token_after_its_end_is_noted_once_in_a_while(world: World, postgres: OwnDatabase) -> None:
+@pytest.mark.parametrize(("column", "why"), [("expires_at", "expired"), ("revoked_at", "revoked")])
+def test_a_token_after_its_end_is_noted_once_in_a_while(
+    world: World, postgres: OwnDatabase, column: str, why: str
+) -> None:
     token = world.owner.post("/tokens", {"days": 1})
-    rows(postgres, "UPDATE token SET expires_at = now() - interval '1 s' WHERE id = $1", token["id"])
+    rows(postgres, f"UPDATE token SET {column} = now() - interval '1 s' WHERE id = $1", token["id"])
     for _ in range(3):
         headers = {"Authorization": f"Bearer {token['secret']}"}
         assert world.http.get(f"{world.owner.hub.url}/api/hub/v1/me", headers=headers).status_code == 401
     found = rows(postgres, "SELECT * FROM audit WHERE verb = 'token.use' AND thing = $1", token["id"])
     assert [(one["outcome"], one["who"], json.loads(one["details"])) for one in found] == [
-        ("refused", world.owner.email, {"why": "expired"})
+        ("refused", world.owner.email, {"why": why})
     ]
 
 

@@ -199,7 +199,26 @@ def test_a_start_that_the_database_refuses_says_why(tls_server: Server, tmp_path
         assert "sesame" not in done.stderr
 
 
-def test_a_start_waits_for_a_database_that_is_not_up_yet(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["DYNOLAB_DATABASE_URL", "DYNOLAB_DATABASE_DIRECT_URL"])
+def test_a_password_that_is_refused_is_told_with_the_setting_that_has_it(setting: str, tmp_path: Path) -> None:
+    with database_servers.postgres() as server:
+        good = server.address()
+        addresses = {"DYNOLAB_DATABASE_URL": good, setting: good.replace(database_servers.QUOTED, "sesame")}
+        for more in (["--port", "0"], ["check"]):
+            line = [sys.executable, "-m", "dynolab.cli.main", "hub", "--data", str(tmp_path / "hub"), *more]
+            environment = os.environ | addresses
+            done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode == 2, done.stderr
+            said = " ".join(done.stderr.split())
+            assert "the database refuses this hub: password authentication failed" in said
+            assert said.endswith(f"hint: user and password stand in {setting}")
+            assert "sesame" not in said
+
+
+def test_a_start_waits_for_a_database_that_is_not_up_yet_and_says_so_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "AWAY_S", 40.0)  # the patience of a request, which would come first
     told = list[str]()
 
     async def opening(server: Server) -> None:
@@ -215,6 +234,9 @@ def test_a_start_waits_for_a_database_that_is_not_up_yet(tmp_path: Path) -> None
         server.kill()
         run(opening(server))
     first, *_, last = told
+    waited = re.match(r"the hub waits to start, for (\d+) s now: ", first)
+    assert waited is not None, first
+    assert int(waited[1]) < 40
     assert f"@127.0.0.1:{server.port}/dynolab does not answer: " in first
     assert "refused" in first.lower() or "Connect call failed" in first
     assert database_servers.QUOTED not in first

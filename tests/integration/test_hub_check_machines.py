@@ -179,6 +179,19 @@ def test_an_object_that_an_s3_store_lost_is_found(tmp_path: Path) -> None:
         pytest.skip(str(error))
 
 
+def test_a_check_without_the_stores_keys_says_so_and_finds_nothing_wrong(stopped: RunningHub) -> None:
+    here = {
+        **{name: None for name in os.environ if name.startswith("AWS_") or name.lower() == "no_proxy"},
+        "DYNOLAB_BLOBS_URL": "s3://bucket/hub",
+        "HTTP_PROXY": "http://127.0.0.1:9",  # no machine in a cloud gives it credentials of its own
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    done = command("hub", "check", "--data", stopped.data, environment=here)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "there are no credentials for DYNOLAB_BLOBS_URL=s3://bucket/hub" in done.stderr
+    assert "AWS_ACCESS_KEY_ID" in done.stderr
+
+
 def test_there_is_no_hub_and_there_is_one_of_another_version(stopped: RunningHub, tmp_path: Path) -> None:
     nothing = run(tmp_path / "nothing", environment=stopped.environment)
     assert nothing.returncode == 2

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -278,10 +280,30 @@ def test_what_the_device_cannot_run_is_refused_before_anything_goes_up(
 
 
 def test_the_hub_says_when_this_machine_is_a_device(hub: RunningHub, device: str) -> None:
-    assert (
-        f"agent: this machine is now the device {device}: dynolab submit profile MODEL --device {device}\n" in hub.lines
-    )
+    said = f"agent: this machine is now the device {device}: dynolab submit profile MODEL --device {device}\n"
+    until(lambda: any(line.endswith(f"Z {said}") for line in hub.lines), "the agent's line")
     assert any(f"dynolab login --from {hub.ini}" in line for line in hub.lines)
+
+
+def matching(lines: list[str], said: str) -> list[str]:
+    return [one for one in lines if said in one]
+
+
+def test_lines_of_hub_and_agent_begin_with_their_time_where_nothing_else_keeps_it(hub: RunningHub) -> None:
+    for said in ("hub ready at ", "agent: this machine is now the device "):
+        [line] = until(partial(matching, hub.lines, said), said)
+        at = datetime.strptime(line.partition(" ")[0], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        assert abs(datetime.now(UTC) - at) < timedelta(hours=3)
+        assert line.partition(" ")[2].startswith(said)
+
+
+@pytest.mark.parametrize(("journal", "begins"), [("{0.st_dev}:{0.st_ino}", "the model"), ("1:2", "2"), ("", "2")])
+def test_lines_in_systemds_journal_have_no_time_of_their_own(journal: str, begins: str, tmp_path: Path) -> None:
+    code = "import logging; from dynolab import logs; logs.configure('text', level=30, text='%(message)s'); logging.warning('the model')"
+    with (tmp_path / "log").open("w") as file:
+        environment = {**os.environ, "JOURNAL_STREAM": journal.format(os.fstat(file.fileno()))}
+        subprocess.run([sys.executable, "-c", code], stderr=file, env=environment, check=True)
+    assert (tmp_path / "log").read_text().startswith(begins)
 
 
 def test_a_job_that_waits_says_for_what_and_on_what_terms(hub: RunningHub, dynolab: Command) -> None:

@@ -296,7 +296,8 @@ def test_an_agent_joins_once_and_needs_neither_token_nor_address_then(
 ) -> None:
     state, made = tmp_path / "state", join_token(ana, "Bench box")
     with serving(state, "--hub", hub.url, "--join-token", made["secret"]) as said:
-        assert any(f"joined {hub.url} as an agent of {ana.email}" in line for line in said)
+        [joined] = [line for line in said if f"joined {hub.url} as an agent of {ana.email}" in line]
+        assert " agent --wait-for-hub (" in joined, "so it may be started before its hub"
         assert ana.get(f"/join-tokens/{made['id']}")["device"]["name"] == "Bench box"
     kept = state / "agent.json"
     assert json.loads(kept.read_text())["name"] == "Bench box"

@@ -17,7 +17,7 @@ pytest.importorskip("pgqueuer")
 
 from sqlalchemy import insert, select, text
 
-from dynolab.errors import Conflict
+from dynolab.errors import Conflict, DeviceLost
 from dynolab.hub.app import open_hub
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.prepared import driver
@@ -54,15 +54,15 @@ class Bench:
     """A hub that sweeps when it is told to, and a user with a model and boards of one name."""
 
     def __init__(self, hub: Hub, user: Account, agent: Account, name: str) -> None:
-        self.hub, self._user, self.agent, self._name = hub, user, agent, name
+        self.hub, self._user, self.agent, self.name = hub, user, agent, name
         self._alive: list[Claim] = []
 
     async def submit(self, deadline_s: float | None = None) -> str:
-        asked = JobRequest("profile", self._name, device_name=self._name, device_os="", deadline_s=deadline_s)
+        asked = JobRequest("profile", self.name, device_name=self.name, device_os="", deadline_s=deadline_s)
         return (await submit_job(self.hub, self._user, asked))[0]
 
     async def claim(self, board: int = 1) -> Claim | None:
-        offer = DeviceOffer(f"{self._name}-{board}", self._name, "1.0", ("framework:onnx",))
+        offer = DeviceOffer(f"{self.name}-{board}", self.name, "1.0", ("framework:onnx",))
         return await claim_attempt(self.hub, self.agent, ClaimRequest(AGENT_PROTOCOL, offer))
 
     async def claimed(self, board: int = 1) -> Claim:
@@ -277,3 +277,45 @@ def test_no_deadline_passes_while_the_database_stands_still_amid_a_claim(run: Ru
         await bench.deadline_still_runs(job_id)
 
     run(drill, LONG_S)
+
+
+def lines_of_attempts(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the hub's log has of attempts."""
+    lines = [one.getMessage() for one in caplog.records if one.name.startswith("dynolab.hub")]
+    return [one for one in lines if one.startswith("the job ")]
+
+
+def test_the_log_has_a_line_of_each_attempt_that_is_lost_or_fails_for_the_device(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    async def drill(bench: Bench) -> None:
+        await bench.keep_busy()
+        job_id = await bench.submit()
+        await bench.claimed()
+        await bench.sweep_until_lost(job_id)
+        for _ in range(2):
+            error = DeviceLost("it fell\noff")
+            await finish_attempt(bench.hub, bench.agent, (await bench.claimed(3)).attempt_id, Outcome(error.to_dict()))
+        begin = f"the job {job_id}: attempt %d on the device {bench.name}-%d "
+        told.append(f"{begin % (1, 1)}is lost: nothing was heard of the device for 1.4 s; it waits for another try")
+        told.append(f"{begin % (2, 3)}failed (DeviceLost); it waits for another try")
+        told.append(f"{begin % (3, 3)}failed (DeviceLost); it has failed: no try is left")
+
+    run(drill, SHORT_S)
+    assert lines_of_attempts(caplog) == told
+
+
+def test_the_log_has_a_line_of_an_attempt_past_its_deadline(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+
+    async def drill(bench: Bench) -> None:
+        job_id = await bench.submit(SHORT_S)
+        await bench.claimed()
+        await bench.sweep_until_lost(job_id)
+        why = "the attempt ran longer than the job's deadline of 1.4 s"
+        told.append(f"the job {job_id}: attempt 1 on the device {bench.name}-1 is lost: {why}; it has failed")
+
+    run(drill, LONG_S)
+    assert lines_of_attempts(caplog) == told

@@ -201,6 +201,21 @@ def test_answers_say_when_a_token_ends_and_then_that_it_did(ana: Person, postgre
     assert "/account/" in refused.json()["hint"]
 
 
+@pytest.mark.parametrize(("kind", "door"), [("user", "hub"), ("agent", "agent")])
+def test_who_has_a_revoked_tokens_secret_is_told_so_at_its_door_alone(ana: Person, kind: str, door: str) -> None:
+    made = ana.make(kind=kind)
+    ana.ask("DELETE", f"/tokens/{made['id']}")
+
+    def told(at: str, secret: str) -> str:
+        answer = ana.http.get(f"{ana.hub.url}/api/{at}/v1/me", headers={"Authorization": f"Bearer {secret}"})
+        assert answer.status_code == 401
+        return str(answer.json()["message"])
+
+    assert told(door, made["secret"]).startswith(f"the token {made['id']} was revoked at 20")
+    assert "not known here" in told({"hub": "agent", "agent": "hub"}[door], made["secret"])
+    assert "not known here" in told(door, made["id"]), "its id is no secret"
+
+
 # ---- rotation --------------------------------------------------------------------------------------------------------
 
 

@@ -79,7 +79,7 @@ def join(url: str, join_token: str, device_id: str, name: str, options: Sequence
     joined = Membership(url, asked.token, told.name)
     state.save(state.file(), joined)
     state.asked_file().unlink(missing_ok=True)
-    again = shlex.join([str(program()), "agent", *options])
+    again = shlex.join([str(program()), "agent", "--wait-for-hub", *options])
     log.info(
         "joined %s as an agent of %s; to start it again: %s (%s keeps the rest)", url, told.account, again, state.file()
     )

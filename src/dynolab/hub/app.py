@@ -98,7 +98,7 @@ async def open_hub(settings: Settings, database_url: str, dsn: str, *, serves: b
     if settings.transfers == "direct":
         direct = await asyncio.to_thread(DirectTransfers, settings.blobs_url or "", settings.transfers_endpoint)
     try:
-        before = await database.upgrade()
+        before = await database.upgrade(patience_s=0.0 if serves else None)  # who serves waits, and says so: opened()
         async with database.single() as connection:
             known = await connection.scalar(select(setting.c.value).where(setting.c.name == "hub_id"))
         owner = await _kept(database, "hub_id")

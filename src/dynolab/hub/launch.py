@@ -81,6 +81,8 @@ def serve(settings: Settings, tell: Tell, *, tell_secrets: bool = False) -> None
     if settings.log_format == "json":
         log.setLevel(logging.INFO)
         tell = partial(log.info, "%s")
+    else:
+        tell = partial(_tell_timed, tell)
     tracing.start("dynolab-hub", version("dynolab"))
     for told in data_folder.prepare(settings.data, settings.blobs_url):
         tell(told)
@@ -241,6 +243,10 @@ def _raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _tell_timed(tell: Tell, text: str) -> None:
+    tell(logs.timed(text))
+
+
 def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
     app: Any = create(settings, hub)
     if settings.trusted_proxies:
@@ -250,7 +256,7 @@ def _config(settings: Settings, hub: Hub) -> uvicorn.Config:
         app,
         interface="asgi3",  # uvicorn would guess it, and be wrong: what gives a coroutine need be none
         log_level="warning",
-        log_config=None if settings.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
+        log_config=None,  # its lines look as all others do
         timeout_graceful_shutdown=ceil(settings.grace_s),
         server_header=False,
         http=ImpatientProtocol,

@@ -66,7 +66,7 @@ def check(settings: Settings, progress: Progress, *, digests: bool = False) -> C
     """
     with database_urls(settings) as (url, _):
         try:
-            with told(url):
+            with told(url, "DYNOLAB_DATABASE_DIRECT_URL" if settings.database_direct_url else "DYNOLAB_DATABASE_URL"):
                 return asyncio.run(_check(settings, url, progress, digests))
         except Exception as error:
             if is_away(error):

@@ -18,7 +18,7 @@ from dynolab.hub.checks.base import SHOWN_MOST, Finding, Problem
 from dynolab.hub.checks.file_rules import UNOWNED
 from dynolab.hub.settings import Settings
 from dynolab.hub.store.backup import whose
-from dynolab.hub.store.blobs import OWNER, Blobs, Listed, folder_of
+from dynolab.hub.store.blobs import OWNER, Blobs, Listed, folder_of, no_credentials
 from dynolab.hub.store.direct import PREFIXES
 from dynolab.hub.store.tables import blob, setting, upload, upload_part
 
@@ -91,7 +91,7 @@ class ObjectChecks:
         return [*self._told(up_s, skipped), self._digest_finding(skipped, digests)]
 
     async def _opened(self) -> Blobs | None:
-        """The store, unless it is not there or another's."""
+        """The store, unless it is not there or another's. Raises :class:`Forbidden` where this command has no credentials for it."""
         url, wrong = self._settings.blobs_url, self._found["blob-store-answers"]
         folder = self._settings.data / "blobs" if url is None else folder_of(url)
         if folder is not None and not folder.is_dir():
@@ -104,6 +104,8 @@ class ObjectChecks:
         except FileNotFoundError:
             owner = ""
         except errors.Unavailable as error:
+            if (missing := no_credentials(blobs.place, error.__cause__)) is not None:
+                raise missing from error
             wrong.add("blob store", error.message)
             return None
         own = await self._connection.scalar(select(setting.c.value).where(setting.c.name == "hub_id"))

@@ -317,13 +317,21 @@ def _refusal(place: Path | str, error: Exception) -> errors.Error:
     text = str(error)
     status = re.search(r"status code: (\d+)", text)
     hint = f"it is read from the environment: {HINTS.get(str(place)[:2], '')}"
-    if _METADATA_SERVICE in text:
-        return errors.Forbidden(f"there are no credentials for DYNOLAB_BLOBS_URL={place}", hint=hint)
+    if (missing := no_credentials(place, error)) is not None:
+        return missing
     kind, what = _REFUSED.get(status[1] if status else "", (errors.Unavailable, "answer"))
     if what == "bucket" or re.search(r"no ?such ?bucket|no bucket named", text, re.IGNORECASE):
         what, kind, hint = "bucket", errors.NotFound, "make it first: the hub makes no buckets; and check the endpoint"
     said = {"bucket": "has no such bucket", "access": "refuses this hub", "answer": "does not answer"}[what]
     return kind(f"the store of DYNOLAB_BLOBS_URL={place} {said}: {reason(error)}", hint=hint)
+
+
+def no_credentials(place: Path | str, error: BaseException | None) -> errors.Forbidden | None:
+    """The error of an environment that has none for this store; None: the store said something else."""
+    if _METADATA_SERVICE not in str(error):
+        return None
+    hint = f"they are read from the environment: {HINTS.get(str(place)[:2], '')}"
+    return errors.Forbidden(f"there are no credentials for DYNOLAB_BLOBS_URL={place}", hint=hint)
 
 
 def reason(error: Exception) -> str:

@@ -77,16 +77,16 @@ async def connect(url: str) -> asyncpg.Connection[Any]:
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
+def told(url: str, setting: str) -> Iterator[None]:
     """What goes wrong with the database of this address becomes an error with its reason, as whoever runs a hub wants to know it.
 
-    Raises :class:`Unavailable` only for what waiting may mend.
+    ``setting``: where the address stands, for hints. Raises :class:`Unavailable` only for what waiting may mend.
     """
     try:
         yield
     except Exception as error:
         cause = error.__cause__ or error
-        if (refused := refusal(cause)) is not None:
+        if (refused := refusal(cause, setting)) is not None:
             raise refused from error
         if not isinstance(error, errors.Unavailable):
             raise
@@ -96,21 +96,21 @@ def told(url: str) -> Iterator[None]:
         ) from error
 
 
-def refusal(error: BaseException | None) -> errors.Error | None:
+def refusal(error: BaseException | None, setting: str = "DYNOLAB_DATABASE_URL") -> errors.Error | None:
     """The error of a database that will not have this hub, by what was said; None: it is another kind of error.
 
     SQLSTATEs: Appendix A of PostgreSQL's manual.
     """
     error = _driver_error(error)
     if isinstance(error, ssl.SSLError):
-        hint = "sslrootcert in the database's address names the issuer's certificate; verify-full wants the name in the address"
+        hint = f"sslrootcert in {setting} names the issuer's certificate; verify-full wants the name in the address"
         return errors.Forbidden(f"the database's certificate is not taken: {_said(error)}", hint=hint)
     if isinstance(error, asyncpg.ClientConfigurationError):
-        hint = "the address's sslmode, sslrootcert, sslcert and sslkey: as libpq has them"
+        hint = f"sslmode, sslrootcert, sslcert and sslkey in {setting}: as libpq has them"
         return errors.SpecInvalid(f"the database's address cannot be used: {_said(error)}", hint=hint)
     if isinstance(error, ConnectionError) and "SSL" in str(error):
         return errors.Forbidden(
-            f"the database speaks no TLS: {_said(error)}", hint="turn it on there, or change sslmode"
+            f"the database speaks no TLS: {_said(error)}", hint=f"turn it on there, or change sslmode in {setting}"
         )
     state, said = str(getattr(error, "sqlstate", None) or ""), _said(error)
     if "startup parameter" in said:
@@ -118,7 +118,7 @@ def refusal(error: BaseException | None) -> errors.Error | None:
         return errors.SpecInvalid(f"this is a pooler, not the database: {said}", hint=hint)
     pooler = state == "08P01"  # PgBouncer refuses by a protocol violation, and tells why in words alone
     if state.startswith("28") or (pooler and re.search("authentication failed|no such user", said)):
-        return errors.Forbidden(f"the database refuses this hub: {said}", hint="user and password stand in its address")
+        return errors.Forbidden(f"the database refuses this hub: {said}", hint=f"user and password stand in {setting}")
     if state == "3D000" or (pooler and "no such database" in said):
         return errors.NotFound(
             f"the database server has no such database: {said}", hint="make it first: CREATE DATABASE"

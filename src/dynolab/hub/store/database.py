@@ -147,8 +147,10 @@ class Database:
         finally:
             self._free.release()
 
-    async def upgrade(self) -> str | None:
+    async def upgrade(self, *, patience_s: float | None = None) -> str | None:
         """Bring the schema to the newest version; safe with several replicas at once.
+
+        ``patience_s``: for how long a database that refuses connections is asked again, None: as for a request.
 
         The version that it had, where it was this one that brought it further; else None, also where there was none.
 
@@ -157,8 +159,8 @@ class Database:
         direct = Database(self._direct_url) if self._direct_url is not None else self
         try:
             for one in (direct, self):
-                with told(one.url):
-                    await one.ready()
+                with told(one.url, "DYNOLAB_DATABASE_URL" if one is self else "DYNOLAB_DATABASE_DIRECT_URL"):
+                    await one.ready(patience_s)
             return await direct._upgrade_schema()
         finally:
             if direct is not self:
@@ -222,9 +224,9 @@ class Database:
         finally:
             await session.close()
 
-    async def ready(self) -> None:
+    async def ready(self, patience_s: float | None = None) -> None:
         """Ask the database for something, on a connection kept for that; raises :class:`Unavailable` when it is not there."""
-        async with _lent(partial(_connect, self._apart), AsyncConnection.close) as connection:
+        async with _lent(partial(_connect, self._apart, patience_s), AsyncConnection.close) as connection:
             await connection.execute(text("SELECT 1"))
 
     def connections(self) -> tuple[int, int]:
@@ -280,9 +282,9 @@ async def _lent(
         await give_back(connection)
 
 
-async def _connect(engine: AsyncEngine) -> AsyncConnection:
+async def _connect(engine: AsyncEngine, patience_s: float | None = None) -> AsyncConnection:
     """A connection of the pool; those that were lost while they lay there are replaced, for a while with patience."""
-    until = asyncio.get_running_loop().time() + AWAY_S
+    until = asyncio.get_running_loop().time() + (AWAY_S if patience_s is None else patience_s)
     while True:
         try:
             connection = await engine.connect()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Row,
+    Select,
     Text,
     bindparam,
     case,
@@ -45,6 +48,8 @@ from dynolab.hub.usecases.running import RUNNING
 from dynolab.hub.usecases.time_away import note_time_away, swept_by_another
 from dynolab.spec.agents import Outcome
 
+log = logging.getLogger(__name__)
+
 MAX_ATTEMPTS = 3
 BUSY_MOST = 20
 """Further attempts that found their board in use: an agent whose board always is would take the job for ever."""
@@ -57,7 +62,7 @@ def _ending() -> Prepared:
     running = (attempt.c.id == bindparam("attempt"), attempt.c.state == "running")
     claimed = attempt.c.token_id == bindparam("token")
     left = [attempt.c[f"{verb}_blob_id"].label(f"left_{verb}_id") for verb in ("result", "output", "artifact")]
-    ids = attempt.c.id, attempt.c.job_id, attempt.c.device_id
+    ids = attempt.c.id, attempt.c.job_id, attempt.c.device_id, attempt.c.number
     closed = (
         update(attempt)
         .where(*running, claimed)
@@ -81,7 +86,7 @@ def _ending() -> Prepared:
         )
     ]
     ended = (
-        select(*of_job, *(closed.c[one.name] for one in left))
+        select(*of_job, closed.c.device_id, closed.c.number, *(closed.c[one.name] for one in left))
         .join(closed, closed.c.job_id == job.c.id)
         .with_for_update(of=job)
     )
@@ -126,12 +131,10 @@ async def finish_attempt(hub: Hub, agent: Account, attempt_id: uuid.UUID, outcom
         after_commit(connection, metrics.ATTEMPTS.labels(state, error.code if error else "").inc)
         if row.cancelled_at is not None:
             await conclude_cancelled(hub, connection, row.id)
-        elif error is not None and error.retriable and await _has_attempts(connection, row):
-            await _again(hub, connection, row.id)
+        elif error is not None and error.retriable:
+            await _try_again(hub, connection, row, error, f"failed ({error.code})", [row])
         elif error is not None:
-            await fail_job(
-                hub, connection, row.id, await _spent(connection, row.id, error) if error.retriable else error
-            )
+            await fail_job(hub, connection, row.id, error)
         elif row.target_model_id is not None and row.left_output_id is None:
             await fail_job(
                 hub, connection, row.id, errors.Bug("the agent ended the job without the model that it made")
@@ -172,18 +175,26 @@ async def _keep_output(hub: Hub, connection: AsyncConnection, row: Row[Any], blo
 
 async def lose_attempts(
     hub: Hub, connection: AsyncConnection, job_id: str, *, why: errors.Error | None = None, rest_s: float = 0.0
-) -> None:
+) -> Sequence[Row[Any]]:
     """Call the running attempts of a job lost, and free their devices, whose agents may be waiting for that.
 
-    ``rest_s``: for so long these take no job where others of their pool are there, which so have the job first.
+    Their ``number`` and ``device_id``. ``rest_s``: for so long these take no job where others of their pool are there, which so have the job first.
     """
     running = (attempt.c.job_id == job_id, attempt.c.state == "running")
     values = {"state": "lost", "finished_at": func.now(), "failure": None if why is None else why.to_dict()}
-    closed = attempt.c.id, attempt.c.job_id, attempt.c.started_at, attempt.c.away_s
+    closed = (
+        attempt.c.id,
+        attempt.c.job_id,
+        attempt.c.number,
+        attempt.c.device_id,
+        attempt.c.started_at,
+        attempt.c.away_s,
+    )
     lost = update(attempt).where(*running).values(values).returning(*closed).cte("lost")
     used = noted_use(lost).cte("used")
-    ids = list((await connection.execute(select(lost.c.id).add_cte(used))).scalars())
-    if ids:
+    found: Select[Any] = select(lost.c.id, lost.c.number, lost.c.device_id).add_cte(used)
+    rows: Sequence[Row[Any]] = (await connection.execute(found)).all()
+    if ids := [row.id for row in rows]:
         after_commit(connection, partial(metrics.ATTEMPTS.labels("lost", why.code if why else "").inc, len(ids)))
         freed: dict[str, object] = {"attempt_id": None}
         if rest_s:
@@ -192,6 +203,17 @@ async def lose_attempts(
         changed = update(device).where(device.c.attempt_id.in_(ids)).values(freed).returning(device.c.id)
         for device_id in (await connection.execute(changed)).scalars().all():
             await hub.queue.wake(connection, board_queue(device_id))
+    return rows
+
+
+def log_attempts(connection: AsyncConnection, job_id: str, attempts: Sequence[Row[Any]], end: str, then: str) -> None:
+    """A line in the hub's log for each attempt that ended and not by its job's end, once that is committed.
+
+    ``end``: what became of it; ``then``: what becomes of the job.
+    """
+    for one in attempts:
+        told = job_id, one.number, one.device_id, end, then
+        after_commit(connection, partial(log.warning, "the job %s: attempt %d on the device %s %s; it %s", *told))
 
 
 def _has_peer() -> ColumnElement[bool]:
@@ -242,14 +264,25 @@ async def give_back(
     hub: Hub, connection: AsyncConnection, job_id: str, why: errors.Error, *, rest_s: float = 0.0
 ) -> None:
     """Take a job from who runs it: it is queued again, or has failed after too many attempts."""
-    await lose_attempts(hub, connection, job_id, why=why, rest_s=rest_s)
+    lost, end = await lose_attempts(hub, connection, job_id, why=why, rest_s=rest_s), f"is lost: {why.message}"
     row = (await connection.execute(select(job).where(job.c.id == job_id).with_for_update())).one()
     if row.cancelled_at is not None:
+        log_attempts(connection, job_id, lost, end, "is cancelled")
         await conclude_cancelled(hub, connection, job_id)
-    elif not await _has_attempts(connection, row):
-        await fail_job(hub, connection, job_id, await _spent(connection, job_id, why))
     else:
-        await _again(hub, connection, job_id)
+        await _try_again(hub, connection, row, why, end, lost)
+
+
+async def _try_again(
+    hub: Hub, connection: AsyncConnection, row: Any, why: errors.Error, end: str, attempts: Sequence[Row[Any]]
+) -> None:
+    """Queue a job, whose row this is, for another attempt, or fail it after too many; ``attempts`` ended so, for the log."""
+    if await _has_attempts(connection, row):
+        log_attempts(connection, row.id, attempts, end, "waits for another try")
+        await _again(hub, connection, row.id)
+    else:
+        log_attempts(connection, row.id, attempts, end, "has failed: no try is left")
+        await fail_job(hub, connection, row.id, await _spent(connection, row.id, why))
 
 
 async def _has_attempts(connection: AsyncConnection, row: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from typing import Any
 from sqlalchemy import Row, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dynolab.errors import Forbidden, NotFound
+from dynolab.errors import Forbidden, NotFound, UserError
 from dynolab.hub.store.tables import account as accounts
 from dynolab.hub.store.tables import member, organisation, pool, project
 from dynolab.hub.usecases.access import full_name, standing_in
 from dynolab.hub.usecases.base import Account, Hub
-from dynolab.hub.usecases.place import no_project
+from dynolab.hub.usecases.place import NAMED_MOST, no_project
 from dynolab.hub.usecases.policy import LEAST, NOBODY, ROLES, Role, Standing, Verb, may
+
+LOOKED_THROUGH = 1000
+"""Projects among which those are looked for that are named like one that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ async def find_one_project(hub: Hub, account: Account, named: str) -> Project:
         found = await _found(connection, account, of)
         seen = [one for each in found for one in each.projects if one.id == row.id]
         if not seen:
-            raise await no_project(connection, account, named)
+            raise await _no_project(connection, account, named)
     return seen[0]
 
 
@@ -121,7 +125,7 @@ async def project_row(connection: AsyncConnection, account: Account, named: str,
     if row is not None:
         stands = await standing_in(connection, account, row.organisation_id, row.id, runs_hub=account.is_admin)
     if row is None or not may(Verb.SEE, stands):
-        raise await no_project(connection, account, named)
+        raise await _no_project(connection, account, named)
     if not may(verb, stands):
         raise _refused(row.full_name, verb, stands)
     return row
@@ -135,6 +139,27 @@ def _refused(name: str, verb: Verb, stands: Standing) -> Forbidden:
         Verb.MANAGE if verb is Verb.SEE else verb
     ]  # who sees a project alone may not look at the whole either
     return Forbidden(f"you are {role} in {name}: it takes {takes.word} to change this", hint="ask one of its admins")
+
+
+async def _no_project(connection: AsyncConnection, account: Account, named: str) -> UserError:
+    """As :func:`no_project`; who runs the hub is told of projects that are named alike, those of the same organisation first."""
+    if account.is_bound or not account.is_admin:
+        return await no_project(connection, account, named)
+    message, owner = f"there is no project {named!r}", named.partition(".")[0]
+    names: Select[Any] = select(full_name()).select_from(project).join(organisation).order_by(full_name())
+    found = list((await connection.execute(names.where(organisation.c.name == owner).limit(LOOKED_THROUGH))).scalars())
+    if found:
+        return NotFound(message, hint=f"projects of {owner}: {_closest(named, found)}")
+    found = list((await connection.execute(names.limit(LOOKED_THROUGH))).scalars())
+    if found:
+        return NotFound(message, hint=f"projects of this hub: {_closest(named, found)}")
+    return NotFound(message, hint="this hub has none: `dynolab hub organisation project` makes one")
+
+
+def _closest(named: str, names: list[str]) -> str:
+    """The first :data:`NAMED_MOST` of the names, those that are most like this one before others."""
+    ranked = sorted(names, key=lambda one: -difflib.SequenceMatcher(None, named, one).ratio())
+    return ", ".join(ranked[:NAMED_MOST]) + (", ..." if len(ranked) > NAMED_MOST else "")
 
 
 def _no_organisation(named: str) -> NotFound:

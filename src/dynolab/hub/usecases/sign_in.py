@@ -100,10 +100,7 @@ def _forget(hub: Hub, key: tuple[str, str, int], looking: asyncio.Task[Account])
 
 
 def _finding() -> Prepared:
-    """The account of a token that is not revoked, by the ``digest`` of its secret, now or before its rotation, and its ``kind``.
-
-    Also of one that is, where the account was closed.
-    """
+    """The account of a token, good or not, by the ``digest`` of its secret, now or before its rotation, and its ``kind``."""
     unused = or_(token.c.used_at.is_(None), token.c.used_at < func.now() - USED_EVERY).label("unused")
     is_old = (token.c.digest != bindparam("digest")).label("is_old")
     ended = func.coalesce(token.c.expires_at <= func.now(), false()).label("ended")
@@ -112,12 +109,14 @@ def _finding() -> Prepared:
     statement = (
         select(
             *(account.c.id, account.c.email, account.c.name, account.c.is_admin, token.c.id.label("token_id")),
-            *(token.c.scopes, token.c.project_id, *ends, unused, is_old, ended, replaced, account.c.closed_at),
+            *(token.c.scopes, token.c.project_id, *ends, unused, is_old, ended, replaced),
+            *(token.c.revoked_at, account.c.closed_at),
         )
         .join(token, token.c.account_id == account.c.id)
         .where(or_(token.c.digest == bindparam("digest"), token.c.previous_digest == bindparam("digest")))
         .where(token.c.kind == bindparam("kind"))
-        .where(or_(token.c.revoked_at.is_(None), account.c.closed_at.is_not(None)))
+        .order_by(token.c.revoked_at.desc())  # NULL first: a good one goes before one whose old secret was the same
+        .limit(1)
     )
     return Prepared(statement)
 
@@ -129,7 +128,8 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Any:
     """The account's row; it is noted that the token was used. Raises :class:`Unauthorized`."""
     async with hub.database.single() as connection:
         row = await _FINDING.one_or_none(connection, kind=kind, digest=secret_digest)
-        if row is not None and row.unused and not row.ended and row.closed_at is None:
+        good = row is not None and not row.ended and row.revoked_at is None and row.closed_at is None
+        if good and row.unused:
             await connection.execute(update(token).where(token.c.id == row.token_id).values(used_at=func.now()))
     if row is None:
         raise Unauthorized(
@@ -139,6 +139,9 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Any:
     if row.closed_at is not None:
         await _note_late(hub, row, "closed")
         raise shut_out(row.email)
+    if row.revoked_at is not None:
+        await _note_late(hub, row, "revoked")
+        raise Unauthorized(f"the token {row.token_id} was revoked at {row.revoked_at:%Y-%m-%d %H:%M} UTC", hint=ANOTHER)
     if row.ended:
         await _note_late(hub, row, "expired")
         raise Unauthorized(f"the token {row.token_id} expired at {row.expires_at:%Y-%m-%d %H:%M} UTC", hint=ANOTHER)

@@ -14,7 +14,7 @@ from dynolab.errors import WorkerTimeout
 from dynolab.hub.store.prepared import Prepared
 from dynolab.hub.store.tables import attempt, job, live_log
 from dynolab.hub.usecases.base import Hub
-from dynolab.hub.usecases.end_attempt import conclude_cancelled, fail_job, lose_attempts
+from dynolab.hub.usecases.end_attempt import conclude_cancelled, fail_job, log_attempts, lose_attempts
 from dynolab.hub.usecases.running import RUNNING
 from dynolab.hub.usecases.time_away import away_s, is_known
 
@@ -33,7 +33,9 @@ async def sweep_deadlines(hub: Hub) -> None:
             )
             locked = select(job.c.cancelled_at).where(job.c.id == job_id).with_for_update()
             cancelled_at = await connection.scalar(locked)
-            await lose_attempts(hub, connection, job_id, why=error)
+            lost = await lose_attempts(hub, connection, job_id, why=error)
+            then = "has failed" if cancelled_at is None else "is cancelled"
+            log_attempts(connection, job_id, lost, f"is lost: {error.message}", then)
             await _say(connection, attempt_id, error.message)
             if cancelled_at is not None:
                 await conclude_cancelled(hub, connection, job_id)
