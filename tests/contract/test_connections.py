@@ -77,6 +77,18 @@ class TestLocal(ConnectionContract):
             assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
         assert not Path(f"/proc/{pid}").exists()
 
+    def test_an_executor_that_ends_while_it_is_asked_to_is_no_error(
+        self, connection: Connection, processes: Processes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks, waitid = iter([True]), os.waitid
+        with connection.session(["null"], print) as session:
+            (pid,) = until(lambda: processes(f"{EXECUTOR} {session.workspace}"), "the executor")
+            os.kill(pid, signal.SIGKILL)
+            session.ended()
+            # The first look was a moment before its end.
+            monkeypatch.setattr(os, "waitid", lambda *how: None if next(looks, False) else waitid(*how))
+        assert not Path(f"/proc/{pid}").exists()
+
 
 class TestSsh(ConnectionContract):
     kind = "ssh"
