@@ -1,4 +1,4 @@
-"""Log lines for programs: one JSON object each, with the ids of trace, job and attempt that it is about."""
+"""Log lines: as text with their time, or for programs one JSON object each, with the ids of trace, job and attempt that it is about."""
 
 from __future__ import annotations
 

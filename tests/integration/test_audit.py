@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -59,15 +58,7 @@ UNWATCHED = {
 """Routes that change something, or might, and leave no row; and why."""
 
 
-def rows(postgres: OwnDatabase, statement: str = "SELECT * FROM audit ORDER BY id", *values: object) -> list[Any]:
-    async def asked() -> list[Any]:
-        connection = await asyncpg.connect(postgres.dsn)
-        try:
-            return list(await connection.fetch(statement, *values))
-        finally:
-            await connection.close()
-
-    return asyncio.run(asked())
+ALL = "SELECT * FROM audit ORDER BY id"
 
 
 def command(hub: RunningHub, *arguments: str, text: str = "") -> str:
@@ -300,7 +291,7 @@ def password(world: World) -> None:
 
 
 def make_admin(postgres: OwnDatabase, email: str) -> None:
-    rows(postgres, "UPDATE account SET is_admin = true WHERE email = $1", email)
+    postgres.rows("UPDATE account SET is_admin = true WHERE email = $1", email)
 
 
 def test_every_route_that_changes_something_leaves_a_row_or_says_why_not() -> None:
@@ -323,7 +314,7 @@ def test_what_is_done_leaves_a_row_with_who_and_what_with(
         from dynolab.hub.aihub.wire import public_api_pb2 as pb
 
         sent = {"content": pb.SharedAccess(email=[E]).SerializeToString()}
-    before = rows(postgres, "SELECT coalesce(max(id), 0) AS id FROM audit")[0]["id"]
+    before = postgres.rows("SELECT coalesce(max(id), 0) AS id FROM audit")[0]["id"]
     if sent:
         from . import test_routes
 
@@ -333,8 +324,8 @@ def test_what_is_done_leaves_a_row_with_who_and_what_with(
     role = "agent" if "/agent/" in route else "owner"
     answer = world.ask(role, route)
     assert answer.status_code < 400, (answer.status_code, answer.text[:500])
-    found = [one for one in rows(postgres, "SELECT * FROM audit WHERE id > $1", before) if one["verb"] == verb]
-    assert found, [one["verb"] for one in rows(postgres, "SELECT * FROM audit WHERE id > $1", before)]
+    found = [one for one in postgres.rows("SELECT * FROM audit WHERE id > $1", before) if one["verb"] == verb]
+    assert found, [one["verb"] for one in postgres.rows("SELECT * FROM audit WHERE id > $1", before)]
     row = found[0]
     assert row["outcome"] == "ok"
     assert row["address"] == "127.0.0.1"
@@ -352,11 +343,11 @@ def test_what_is_done_leaves_a_row_with_who_and_what_with(
 
 
 def test_what_fails_changes_nothing_and_leaves_nothing(world: World, postgres: OwnDatabase) -> None:
-    before = len(rows(postgres))
+    before = len(postgres.rows(ALL))
     for route in ("DELETE /api/hub/v1/models/{id}", "POST /models/{id}/delete"):  # the job that uses it runs
         assert world.ask("owner", route).status_code == 409
         assert world.ask("other", route).status_code == 404
-    assert len(rows(postgres)) == before
+    assert len(postgres.rows(ALL)) == before
 
 
 # ---- what is refused, and what is downloaded -------------------------------------------------------------------------
@@ -368,7 +359,7 @@ def test_tries_to_sign_in_in_vain_are_there(world: World, postgres: OwnDatabase,
     http.post(url, data={"email": world.owner.email, "password": "wrong"}, headers=HERE)
     http.get(f"{hub.url}/welcome/wrong")
     http.post(f"{hub.url}/api/v1/users/auth/login/", json={"email": "nobody@x.org", "password": "wrong"})
-    found = rows(postgres, "SELECT verb, who, details FROM audit WHERE outcome = 'refused' ORDER BY id DESC LIMIT 4")
+    found = postgres.rows("SELECT verb, who, details FROM audit WHERE outcome = 'refused' ORDER BY id DESC LIMIT 4")
     assert [(one["verb"], one["who"]) for one in reversed(found)] == [
         ("session.open", ""), ("session.open", world.owner.email), ("session.open", ""), ("token.make", "nobody@x.org"),
     ]  # fmt: skip
@@ -379,11 +370,11 @@ def test_a_token_after_its_end_is_noted_once_in_a_while(
     world: World, postgres: OwnDatabase, column: str, why: str
 ) -> None:
     token = world.owner.post("/tokens", {"days": 1})
-    rows(postgres, f"UPDATE token SET {column} = now() - interval '1 s' WHERE id = $1", token["id"])
+    postgres.rows(f"UPDATE token SET {column} = now() - interval '1 s' WHERE id = $1", token["id"])
     for _ in range(3):
         headers = {"Authorization": f"Bearer {token['secret']}"}
         assert world.http.get(f"{world.owner.hub.url}/api/hub/v1/me", headers=headers).status_code == 401
-    found = rows(postgres, "SELECT * FROM audit WHERE verb = 'token.use' AND thing = $1", token["id"])
+    found = postgres.rows("SELECT * FROM audit WHERE verb = 'token.use' AND thing = $1", token["id"])
     assert [(one["outcome"], one["who"], json.loads(one["details"])) for one in found] == [
         ("refused", world.owner.email, {"why": why})
     ]
@@ -394,7 +385,7 @@ def test_a_download_by_another_is_there_and_the_owners_own_is_not(world: World, 
     world.http.patch(f"{owner.hub.url}/api/hub/v1/models/{model}/sharing", json={"add": [other.email]}, headers={"Authorization": f"Bearer {owner.token}"})  # fmt: skip
     for person in (owner, other):
         assert world.http.get(person.get(f"/models/{model}/download")["url"]).status_code == 200
-    found = rows(postgres, "SELECT * FROM audit WHERE verb = 'model.download' AND thing = $1", model)
+    found = postgres.rows("SELECT * FROM audit WHERE verb = 'model.download' AND thing = $1", model)
     assert [(one["who"], one["door"], bool(one["token_id"])) for one in found] == [(other.email, "files", True)]
 
 
@@ -411,19 +402,19 @@ def test_a_download_by_another_is_there_and_the_owners_own_is_not(world: World, 
     ],
 )
 def test_the_database_refuses_changes(world: World, postgres: OwnDatabase, statement: str) -> None:
-    before = rows(postgres)
+    before = postgres.rows(ALL)
     assert before
     with pytest.raises(asyncpg.RaiseError, match="the audit log"):
-        rows(postgres, statement)
-    assert rows(postgres) == before
+        postgres.rows(statement)
+    assert postgres.rows(ALL) == before
 
 
 def test_what_is_old_may_go(world: World, postgres: OwnDatabase) -> None:
     old = "INSERT INTO audit (at, verb) VALUES (now() - make_interval(days => $1), 'token.make') RETURNING id"
-    kept, gone = (rows(postgres, old, days)[0]["id"] for days in (29, 31))
+    kept, gone = (postgres.rows(old, days)[0]["id"] for days in (29, 31))
     with pytest.raises(asyncpg.RaiseError):
-        rows(postgres, "DELETE FROM audit WHERE id = $1", kept)
-    assert rows(postgres, "DELETE FROM audit WHERE id = $1 RETURNING id", gone)
+        postgres.rows("DELETE FROM audit WHERE id = $1", kept)
+    assert postgres.rows("DELETE FROM audit WHERE id = $1 RETURNING id", gone)
 
 
 # ---- who reads it ----------------------------------------------------------------------------------------------------
@@ -487,7 +478,7 @@ def test_commands_are_there_as_the_operators(hub: RunningHub, postgres: OwnDatab
     command(hub, "account", "add", email)
     command(hub, "account", "token", email, "--scope", "read")
     command(hub, "account", "password", email, text="a few words\n")
-    found = rows(postgres, "SELECT * FROM audit WHERE who = 'operator' ORDER BY id DESC LIMIT 4")
+    found = postgres.rows("SELECT * FROM audit WHERE who = 'operator' ORDER BY id DESC LIMIT 4")
     assert [one["verb"] for one in reversed(found)] == ["account.make", "token.make", "token.make", "account.password"]
     assert {one["door"] for one in found} == {"command"}
 
@@ -507,7 +498,7 @@ def test_no_secret_is_in_the_log_or_in_the_hubs_output(world: World, hub: Runnin
     made.append(http.post(f"{hub.url}/api/hub/v1/tokens/{made[0]['id']}/rotate", json={}, headers=headers).json())
     joins = world.owner.post("/join-tokens", {"name": "x"})
     session = world.cookies["owner"]["dynolab_session"]
-    texts = [str(dict(one)) for one in rows(postgres)] + hub.lines + [command(hub, "audit", "--format", "csv")]
+    texts = [str(dict(one)) for one in postgres.rows(ALL)] + hub.lines + [command(hub, "audit", "--format", "csv")]
     for secret in (*planted, token, session, joins["secret"], *(one["secret"] for one in made)):
         assert [text for text in texts if secret in text] == []
 

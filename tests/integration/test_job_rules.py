@@ -579,16 +579,8 @@ def jobs_table_locked(postgres: OwnDatabase) -> Iterator[None]:
 
 def waiting(postgres: OwnDatabase) -> int:
     """How many statements wait for a lock."""
-
-    async def asked() -> int:
-        connection = await asyncpg.connect(postgres.dsn)
-        found = await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        await connection.close()
-        return int(found)
-
-    return asyncio.run(asked())
+    locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return int(postgres.rows(locked)[0]["count"])
 
 
 async def _end_submitters(dsn: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-import asyncpg
 
 from dynolab.testing.commands import command
 from dynolab.testing.databases import OwnDatabase
@@ -59,17 +57,6 @@ def admin(hub: RunningHub) -> Iterator[Asker]:
         yield Asker(hub, http, hub.token)
 
 
-def sql(postgres: OwnDatabase, statement: str, *values: object) -> list[Any]:
-    async def asked() -> list[Any]:
-        connection = await asyncpg.connect(postgres.dsn)
-        try:
-            return list(await connection.fetch(statement, *values))
-        finally:
-            await connection.close()
-
-    return asyncio.run(asked())
-
-
 def at(email: str, act: str = "") -> str:
     return f"/accounts/{quote(email, safe='')}{act}"
 
@@ -89,8 +76,7 @@ def test_an_account_is_made_and_its_token_opens_the_hub(admin: Asker, postgres: 
     refused(admin.ask("POST", "/accounts", {"email": email.lower()}), 409, "already")
     refused(admin.ask("POST", "/accounts", {"email": "nobody"}), 422, "no e-mail address")
     assert admin.get(at(email.upper()))["seen_at"] is not None
-    rows = sql(
-        postgres,
+    rows = postgres.rows(
         "SELECT verb, who, door FROM audit WHERE thing = $1 OR account_id = $2 ORDER BY id",
         str(made["id"]),
         made["id"],
@@ -99,7 +85,7 @@ def test_an_account_is_made_and_its_token_opens_the_hub(admin: Asker, postgres: 
         ("account.make", ADMIN, "api"),
         ("token.make", ADMIN, "api"),
     ]
-    told = sql(postgres, "SELECT details::text AS told FROM audit")
+    told = postgres.rows("SELECT details::text AS told FROM audit")
     assert not any(made["secret"] in one["told"] for one in told)
 
 
@@ -149,7 +135,7 @@ def test_closing_ends_all_and_opening_brings_nothing_back(admin: Asker, postgres
     refused(admin.ask("POST", at(email, "/open")), 409, "is not closed")
     refused(person.ask("GET", "/me"), 401)
     refused(admin.ask("POST", at("nobody@example.org", "/close")), 404, "no account 'nobody@example.org'")
-    rows = sql(postgres, "SELECT verb, who FROM audit WHERE thing = $1 ORDER BY id", str(told["id"]))
+    rows = postgres.rows("SELECT verb, who FROM audit WHERE thing = $1 ORDER BY id", str(told["id"]))
     acts = [(one["verb"], one["who"]) for one in rows if one["verb"] in ("account.close", "account.open")]
     assert acts == [("account.close", ADMIN), ("account.open", ADMIN)]
 
@@ -170,7 +156,7 @@ def test_running_the_hub_is_given_and_taken_and_holds_at_once(admin: Asker, post
     refused(person.ask("POST", at(email, "/close")), 409, "their own account")
     assert not admin.ask("PATCH", at(email), {"is_admin": False}).json()["is_admin"]
     refused(person.ask("GET", "/accounts"), 403)
-    rows = sql(postgres, "SELECT details FROM audit WHERE verb = 'account.admin' AND details->>'email' = $1", email)
+    rows = postgres.rows("SELECT details FROM audit WHERE verb = 'account.admin' AND details->>'email' = $1", email)
     assert len(rows) == 2
 
 
@@ -221,7 +207,7 @@ def test_the_list_is_paged_and_searched(admin: Asker, postgres: OwnDatabase) -> 
         " SELECT 'many-' || n || $1 || '@example.org', 'Person % ' || n, CASE WHEN n % 3 = 0 THEN now() END,"
         " now() - make_interval(secs => n / 4) FROM generate_series(1, 120) AS n"
     )
-    sql(postgres, statement, mark)  # four of each instant: the cursor has to tell them apart
+    postgres.rows(statement, mark)  # four of each instant: the cursor has to tell them apart
     seen: list[str] = []
     before = ""
     while True:
@@ -232,7 +218,7 @@ def test_the_list_is_paged_and_searched(admin: Asker, postgres: OwnDatabase) -> 
         before = f"&before={found['next']}"
     assert len(seen) == len(set(seen)) == 120
     ordered = "SELECT email FROM account WHERE email LIKE '%' || $1 || '%' ORDER BY created_at DESC, id DESC"
-    assert seen == [one["email"] for one in sql(postgres, ordered, mark)]
+    assert seen == [one["email"] for one in postgres.rows(ordered, mark)]
     assert len(admin.get(f"/accounts?text={mark}&state=closed&limit=200")["accounts"]) == 40
     assert len(admin.get(f"/accounts?text={mark}&state=open&limit=200")["accounts"]) == 80
     assert admin.get(f"/accounts?text={mark}&state=admin")["accounts"] == []
@@ -249,8 +235,7 @@ def test_how_somebody_signs_in_and_when_they_were_seen_is_told(admin: Asker, pos
     email, _ = admin.person("ways")
     told = admin.get(at(email))
     assert (told["has_password"], told["by_provider"], told["tokens"], told["seen_at"]) == (False, False, 1, None)
-    sql(
-        postgres,
+    postgres.rows(
         "INSERT INTO identity (issuer, subject, account_id, seen_at) VALUES ('https://id.example', $1, $2, '2026-01-02T03:04:05Z')",
         email,
         told["id"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-import asyncpg
 
 from dynolab import errors, user_state
 from dynolab.agent import state
@@ -68,17 +66,6 @@ def http() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def ana(hub: RunningHub, http: httpx.Client) -> Person:
     return Person(hub, http, "ana")
-
-
-def in_database(postgres: OwnDatabase, statement: str, *values: object) -> None:
-    async def asked() -> None:
-        connection = await asyncpg.connect(postgres.dsn)
-        try:
-            await connection.execute(statement, *values)
-        finally:
-            await connection.close()
-
-    asyncio.run(asked())
 
 
 def days_from_now(text: str) -> float:
@@ -194,7 +181,7 @@ def test_answers_say_when_a_token_ends_and_then_that_it_did(ana: Person, postgre
     assert browser["dynolab_session"]
     ended = "UPDATE token SET expires_at = now() - interval '1 minute' WHERE id = $1"
     fresh = ana.make(days=3)  # whoever was not seen yet is asked for at once
-    in_database(postgres, ended, fresh["id"])
+    postgres.rows(ended, fresh["id"])
     refused = ana.ask("GET", "/me", token=fresh["secret"])
     assert refused.status_code == 401
     assert f"the token {fresh['id']} expired at" in refused.json()["message"]
@@ -261,7 +248,7 @@ def claim(door: HubDoor, device: str) -> None:
 
 def grown_old(postgres: OwnDatabase, token_id: str) -> None:
     """Most of its life is past."""
-    in_database(postgres, "UPDATE token SET created_at = now() - interval '29 days', expires_at = now() + interval '1 day' WHERE id = $1", token_id)  # fmt: skip
+    postgres.rows("UPDATE token SET created_at = now() - interval '29 days', expires_at = now() + interval '1 day' WHERE id = $1", token_id)  # fmt: skip
 
 
 @pytest.mark.parametrize("kept", ["file", "joined"])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-import asyncpg
 
 from dynolab.testing.databases import OwnDatabase
 
@@ -130,18 +127,9 @@ def test_a_tokens_row_says_which_project_it_is_bound_to(team: Team, visit: Visit
 
 
 def age(postgres: OwnDatabase, job_id: str) -> None:
-    """Have the job be over for ten days. In a thread: Playwright has this one's event loop."""
-
-    async def aged() -> None:
-        connection = await asyncpg.connect(postgres.dsn)
-        try:
-            then = "created_at - interval '10 days'"
-            await connection.execute(f"UPDATE job SET created_at = {then}, finished_at = {then} WHERE id = $1", job_id)
-        finally:
-            await connection.close()
-
-    with ThreadPoolExecutor(1) as threads:
-        threads.submit(lambda: asyncio.run(aged())).result()
+    """Have the job be over for ten days."""
+    then = "created_at - interval '10 days'"
+    postgres.rows(f"UPDATE job SET created_at = {then}, finished_at = {then} WHERE id = $1", job_id)
 
 
 def test_days_by_which_results_go_are_asked_about_first(seeded: Seeded, visit: Visit, postgres: OwnDatabase) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +14,6 @@ import pytest
 
 pytest.importorskip("pgqueuer")
 
-import asyncpg
 
 from dynolab.testing.databases import OwnDatabase
 from dynolab.testing.running_hub import RunningHub, running_hub
@@ -216,17 +213,8 @@ def test_the_same_code_twice_is_refused_by_the_provider_and_said(browser: Callab
 
 
 def is_admin(postgres: OwnDatabase, email: str) -> bool:
-    """Whether the account runs the hub, by its row. In a thread: Playwright has this one's event loop."""
-
-    async def asked() -> bool:
-        connection = await asyncpg.connect(postgres.dsn)
-        try:
-            return bool(await connection.fetchval("SELECT is_admin FROM account WHERE email = $1", email))
-        finally:
-            await connection.close()
-
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(lambda: asyncio.run(asked())).result()
+    """Whether the account runs the hub, by its row."""
+    return bool(postgres.rows("SELECT is_admin FROM account WHERE email = $1", email)[0]["is_admin"])
 
 
 def test_administrators_come_and_go_with_their_group(

@@ -10,13 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+import asyncpg
 
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.store.prepared import driver
 
+T = TypeVar("T")
 SHARED = "TEST_POSTGRES"
 """The address of a server that tests are to use instead of one of their own."""
 
@@ -27,6 +30,18 @@ class OwnDatabase:
 
     url: str
     dsn: str
+
+    def rows(self, statement: str, *values: object) -> list[Any]:
+        """What one statement gives, beside the hubs that use the database."""
+
+        async def asked() -> list[Any]:
+            connection = await asyncpg.connect(self.dsn)
+            try:
+                return list(await connection.fetch(statement, *values))
+            finally:
+                await connection.close()
+
+        return _run(asked())
 
 
 class Databases:
@@ -64,10 +79,10 @@ class Databases:
         _run(run())
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     """In a thread of its own: a browser's loop may run in this one."""
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, work).result()
+        return pool.submit(lambda: asyncio.run(work)).result()
 
 
 async def _upgraded(url: str) -> None:
