@@ -298,7 +298,7 @@ def test_the_log_has_a_line_of_each_attempt_that_is_lost_or_fails_for_the_device
         for _ in range(2):
             error = DeviceLost("it fell\noff")
             await finish_attempt(bench.hub, bench.agent, (await bench.claimed(3)).attempt_id, Outcome(error.to_dict()))
-        begin = f"the job {job_id}: attempt %d on the device {bench.name}-%d "
+        begin = f"the job {job_id}: attempt %d on the device '{bench.name}-%d' "
         told.append(f"{begin % (1, 1)}is lost: nothing was heard of the device for 1.4 s; it waits for another try")
         told.append(f"{begin % (2, 3)}failed (DeviceLost); it waits for another try")
         told.append(f"{begin % (3, 3)}failed (DeviceLost); it has failed: no try is left")
@@ -315,7 +315,7 @@ def test_the_log_has_a_line_of_an_attempt_past_its_deadline(run: Run, caplog: py
         await bench.claimed()
         await bench.sweep_until_lost(job_id)
         why = "the attempt ran longer than the job's deadline of 1.4 s"
-        told.append(f"the job {job_id}: attempt 1 on the device {bench.name}-1 is lost: {why}; it has failed")
+        told.append(f"the job {job_id}: attempt 1 on the device '{bench.name}-1' is lost: {why}; it has failed")
 
     run(drill, LONG_S)
     assert lines_of_attempts(caplog) == told

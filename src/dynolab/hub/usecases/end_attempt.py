@@ -213,7 +213,7 @@ def log_attempts(connection: AsyncConnection, job_id: str, attempts: Sequence[Ro
     """
     for one in attempts:
         told = job_id, one.number, one.device_id, end, then
-        after_commit(connection, partial(log.warning, "the job %s: attempt %d on the device %s %s; it %s", *told))
+        after_commit(connection, partial(log.warning, "the job %s: attempt %d on the device %r %s; it %s", *told))
 
 
 def _has_peer() -> ColumnElement[bool]:
