@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import asyncpg
-
 from dynolab.hub.store.database import Database
 from dynolab.hub.store.postgres import Postgres, urls
 from dynolab.hub.store.prepared import driver
@@ -35,11 +33,12 @@ class OwnDatabase:
         """What one statement gives, beside the hubs that use the database."""
 
         async def asked() -> list[Any]:
-            connection = await asyncpg.connect(self.dsn)
+            database = Database(self.url)
             try:
-                return list(await connection.fetch(statement, *values))
+                async with database.single() as connection:
+                    return list(await driver(connection).fetch(statement, *values))
             finally:
-                await connection.close()
+                await database.close()
 
         return _run(asked())
 
