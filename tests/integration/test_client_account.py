@@ -29,7 +29,6 @@ from dynolab.testing.databases import OwnDatabase
 
 from .test_api import User, checked
 from .test_organisations import MODEL, Team, model_in, team
-from .test_tokens import in_database
 
 __all__ = ["team"]
 
@@ -258,7 +257,7 @@ def kept(two: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 def grown_old(postgres: OwnDatabase, made: dict[str, Any]) -> None:
     """A token's last third has begun."""
-    in_database(postgres, "UPDATE token SET created_at = created_at - interval '30 days' WHERE id = $1", made["id"])
+    postgres.rows("UPDATE token SET created_at = created_at - interval '30 days' WHERE id = $1", made["id"])
 
 
 def test_a_command_tells_once_that_the_token_ends_soon_and_what_renews_it(

@@ -279,17 +279,15 @@ def test_no_deadline_passes_while_the_database_stands_still_amid_a_claim(run: Ru
     run(drill, LONG_S)
 
 
-def lines_of_attempts(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the hub's log has of attempts."""
+def lines_of_attempts(caplog: pytest.LogCaptureFixture, job_id: str) -> list[str]:
+    """What the hub's log has of a job's attempts; the module's other jobs are lost meanwhile too."""
     lines = [one.getMessage() for one in caplog.records if one.name.startswith("dynolab.hub")]
-    return [one for one in lines if one.startswith("the job ")]
+    return [one for one in lines if one.startswith(f"the job {job_id}: ")]
 
 
 def test_the_log_has_a_line_of_each_attempt_that_is_lost_or_fails_for_the_device(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[str] = []
-
     async def drill(bench: Bench) -> None:
         await bench.keep_busy()
         job_id = await bench.submit()
@@ -299,23 +297,22 @@ def test_the_log_has_a_line_of_each_attempt_that_is_lost_or_fails_for_the_device
             error = DeviceLost("it fell\noff")
             await finish_attempt(bench.hub, bench.agent, (await bench.claimed(3)).attempt_id, Outcome(error.to_dict()))
         begin = f"the job {job_id}: attempt %d on the device '{bench.name}-%d' "
-        told.append(f"{begin % (1, 1)}is lost: nothing was heard of the device for 1.4 s; it waits for another try")
-        told.append(f"{begin % (2, 3)}failed (DeviceLost); it waits for another try")
-        told.append(f"{begin % (3, 3)}failed (DeviceLost); it has failed: no try is left")
+        assert lines_of_attempts(caplog, job_id) == [
+            f"{begin % (1, 1)}is lost: nothing was heard of the device for 1.4 s; it waits for another try",
+            f"{begin % (2, 3)}failed (DeviceLost); it waits for another try",
+            f"{begin % (3, 3)}failed (DeviceLost); it has failed: no try is left",
+        ]
 
     run(drill, SHORT_S)
-    assert lines_of_attempts(caplog) == told
 
 
 def test_the_log_has_a_line_of_an_attempt_past_its_deadline(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    told: list[str] = []
-
     async def drill(bench: Bench) -> None:
         job_id = await bench.submit(SHORT_S)
         await bench.claimed()
         await bench.sweep_until_lost(job_id)
         why = "the attempt ran longer than the job's deadline of 1.4 s"
-        told.append(f"the job {job_id}: attempt 1 on the device '{bench.name}-1' is lost: {why}; it has failed")
+        line = f"the job {job_id}: attempt 1 on the device '{bench.name}-1' is lost: {why}; it has failed"
+        assert lines_of_attempts(caplog, job_id) == [line]
 
     run(drill, LONG_S)
-    assert lines_of_attempts(caplog) == told
