@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 
 from dynolab import private_files
+from dynolab.testing.once import once
 
 PLACE = "TEST_KNOWN_RUNTIMES"
 """Names the folder in which it is kept; not set: every agent with a new state tries each library itself."""
@@ -28,12 +28,6 @@ def give(state: Path) -> Path:
 
 def _found(place: Path) -> Path:
     """What is known, found out by whoever of several processes needs it first."""
-    private_files.make_folder(place)
-    with (place / "found").open("a+") as found:
-        fcntl.flock(found, fcntl.LOCK_EX)
-        if not found.tell():
-            subprocess.run(
-                [sys.executable, "-P", "-c", _TRY], env={**os.environ, "DYNOLAB_STATE": str(place)}, check=True
-            )
-            found.write("all")
+    command = [sys.executable, "-P", "-c", _TRY]
+    once(place, lambda: subprocess.run(command, env={**os.environ, "DYNOLAB_STATE": str(place)}, check=True))
     return place / KEPT

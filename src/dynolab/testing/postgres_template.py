@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from dynolab import private_files
 from dynolab.hub.store.postgres import Postgres
 from dynolab.testing.databases import Databases
+from dynolab.testing.once import once
 
 TEMPLATE = "TEST_POSTGRES_TEMPLATE"
 """Names the folder in which it is kept; not set: every hub makes its own."""
@@ -24,8 +24,9 @@ def give(data: Path, environment: Mapping[str, str]) -> None:
     if not place or environment.get("DYNOLAB_DATABASE_URL") or not _is_new(data):
         return
     private_files.make_folder(data)
-    made = _made(Path(place))
-    copy = ["cp", "--archive", "--reflink=auto", str(made), str(data / "postgres")]
+    folder = Path(place) / "postgres"
+    once(folder.parent, lambda: _make(folder))
+    copy = ["cp", "--archive", "--reflink=auto", str(folder), str(data / "postgres")]
     subprocess.run(copy, check=True)
 
 
@@ -35,17 +36,9 @@ def _is_new(data: Path) -> bool:
     return data.is_dir() and not data.stat().st_mode & private_files.OTHERS and not any(data.iterdir())
 
 
-def _made(place: Path) -> Path:
-    """The template, made by whoever of several processes needs it first."""
-    folder = place / "postgres"
-    private_files.make_folder(place)
-    with (place / "made").open("a+") as made:
-        fcntl.flock(made, fcntl.LOCK_EX)
-        if not made.tell():
-            server = Postgres.start(folder)
-            try:
-                Databases(server.dsn).prepare()
-            finally:
-                server.stop()
-            made.write("whole")
-    return folder
+def _make(folder: Path) -> None:
+    server = Postgres.start(folder)
+    try:
+        Databases(server.dsn).prepare()
+    finally:
+        server.stop()
