@@ -260,6 +260,12 @@ def test_where_a_log_keeps_the_output_nothing_in_it_signs_in(tmp_path: Path) -> 
         assert refused.status_code == 401
         assert "it works once" in refused.text
         assert COOKIE not in refused.cookies
+        again.command("account", "add", "--admin", "own@example.org")
+        again.command("account", "close", "admin@localhost", "--yes")
+    with running_hub(tmp_path, "--no-agent") as closed:
+        text = "".join(closed.lines)
+        assert f"pages: sign in at {closed.url}/sign-in; `dynolab hub account add` lets people in" in text
+        assert str(closed.ini) not in text, "its token is good no more"
 
 
 def test_a_link_is_good_for_a_quarter_of_an_hour(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dynolab.hub.settings import Settings
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.invite_user import INVITATION_LIFE, invite_user
 from dynolab.hub.usecases.make_token import TokenTerms, make_first_token, make_token
+from dynolab.hub.usecases.sign_in import would_sign_in
 
 LOCAL_USER = "admin@localhost"
 Tell = Callable[[str], None]
@@ -49,15 +50,20 @@ async def way_in(hub: Hub, settings: Settings, address: str, *, tell_secrets: bo
         minutes = INVITATION_LIFE.total_seconds() / 60
         return f"open {address}/welcome/{invitation}  (signs you in, once, within {minutes:.0f} minutes)"
     ini = settings.data / "client.ini"
-    if ini.exists():
+    if ini.exists() and await would_sign_in(hub, _read(ini).get("api", "api_token", fallback="")):
         return f"pages: sign in at {address}/sign-in with the API token in {ini}"
     return f"pages: sign in at {address}/sign-in; `dynolab hub account add` lets people in"
 
 
-def _keep_address(ini: Path, address: str) -> None:
-    """Have the file name the address that the hub has now: it may have been started at another port."""
+def _read(ini: Path) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(ini, encoding="utf-8")
+    return parser
+
+
+def _keep_address(ini: Path, address: str) -> None:
+    """Have the file name the address that the hub has now: it may have been started at another port."""
+    parser = _read(ini)
     if parser.get("api", "api_url", fallback=address) != address:
         parser["api"]["api_url"] = parser["api"]["web_url"] = address
         text = io.StringIO()

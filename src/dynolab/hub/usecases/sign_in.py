@@ -128,8 +128,7 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Any:
     """The account's row; it is noted that the token was used. Raises :class:`Unauthorized`."""
     async with hub.database.single() as connection:
         row = await _FINDING.one_or_none(connection, kind=kind, digest=secret_digest)
-        good = row is not None and not row.ended and row.revoked_at is None and row.closed_at is None
-        if good and row.unused:
+        if row is not None and row.unused and _good(row):
             await connection.execute(update(token).where(token.c.id == row.token_id).values(used_at=func.now()))
     if row is None:
         raise Unauthorized(
@@ -152,6 +151,18 @@ async def _read(hub: Hub, kind: str, secret_digest: str) -> Any:
             hint="use the new secret, or make another token on the page /account/",
         )
     return row
+
+
+def _good(row: Any) -> bool:
+    replaced = row.is_old and row.replaced
+    return not replaced and not row.ended and row.revoked_at is None and row.closed_at is None
+
+
+async def would_sign_in(hub: Hub, secret: str) -> bool:
+    """Whether a user's token is good now; unlike :func:`sign_in`, that is no use of it."""
+    async with hub.database.single() as connection:
+        row = await _FINDING.one_or_none(connection, kind="user", digest=digest(secret))
+    return row is not None and _good(row)
 
 
 async def _note_late(hub: Hub, row: Any, why: str) -> None:
