@@ -11,6 +11,7 @@ from pathlib import Path
 from dynolab import formats
 from dynolab.connections.local import own_folder
 from dynolab.errors import ModelInvalid, NotFound, SpecInvalid
+from dynolab.jobs import _model_files as model_files
 
 ZIP_LEVEL = 1
 """Weights hardly compress: what more effort would save is not worth its time."""
@@ -51,30 +52,39 @@ Endings = Callable[[], Mapping[str, str]]
 def packed(path: Path, told: Endings = dict) -> Iterator[tuple[Path, str, bool]]:
     """The file to upload for a model, its format, and whether it is a ZIP file of a folder.
 
-    A folder is packed, and so are the files of a format that has several, such as OpenVINO's. Raises :class:`NotFound` and
-    :class:`ModelInvalid`.
+    A folder is packed, and so is a model of several files, such as OpenVINO's or ONNX with its weights beside it. What can be
+    told of a model without a runtime is told here, before anything goes. Raises :class:`NotFound` and :class:`ModelInvalid`.
     """
     if not path.exists():
         raise NotFound(f"there is no model at {path}", hint="a file, a folder or a .zip is expected")
     if path.is_dir():
-        files = sorted(one for one in path.rglob("*") if one.is_file())
-        kind = _format([one.name for one in files], path.name, told)
-        with _zip(path.name, files, path) as packed_path:
+        found = sorted(one for one in path.rglob("*") if one.is_file())
+        kind = _format([one.name for one in found], path.name, told)
+        if formats.by_name(kind):
+            kind = _examined(model_files.model_in(path))[0]
+        with _zip(path.name, found, path) as packed_path:
             yield packed_path, kind, True
-        return
-    if path.suffix.lower() == formats.ARCHIVE:
+    elif path.suffix.lower() == formats.ARCHIVE:
         yield path, _format(_names(path), path.name, told), True
-        return
-    declared = formats.by_ending(path.suffix)
-    if declared is None or not declared.beside:
+    elif not formats.said_by(path.suffix, formats.known().formats):
         yield path, _format([path.name], path.name, told), False
-        return
-    others = [path.with_suffix(ending) for ending in declared.beside]
-    for other in others:
-        if not other.is_file():
-            raise NotFound(f"there is no {other.name} beside {path}", hint=f"{declared.title} is several files")
-    with _zip(path.stem, [path, *others], path.parent) as packed_path:
-        yield packed_path, declared.kind, True
+    else:
+        kind, files = _examined(path)
+        if len(files) == 1:
+            yield path, kind, False
+            return
+        with _zip(path.stem, [path.parent / one for one in files], path.parent) as packed_path:
+            yield packed_path, kind, True
+
+
+def _examined(file: Path) -> tuple[str, list[str]]:
+    """A model's format, and the files that it consists of, relative to its folder."""
+    try:
+        with file.open("rb") as opened:
+            found = model_files.examine_file(file.name, opened, formats.known().formats)
+    except OSError as error:
+        raise ModelInvalid(f"{file} cannot be read: {error.strerror}", hint="see that you may read it") from error
+    return found.format, model_files.files_of(file, found)
 
 
 def _names(path: Path) -> list[str]:

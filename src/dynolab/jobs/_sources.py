@@ -10,12 +10,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dynolab import formats
 from dynolab.connections.local import own_folder
 from dynolab.errors import Forbidden, ModelInvalid, NotFound
 from dynolab.jobs import _confined as confined
+from dynolab.jobs._model_files import Found, files_of, model_in
 from dynolab.spec import codec, untrusted
 from dynolab.spec.models import FileFact, ModelFormat
 
@@ -39,16 +40,6 @@ class ModelSource:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the confined process tells of a model: its format, where in a zip it lies, and the files that it names."""
-
-    format: ModelFormat
-    entry: str
-    external: tuple[str, ...] = ()
-    """Locations of external data, as they stand in the file."""
-
-
 @contextmanager
 def open_source(path: Path) -> Iterator[ModelSource]:
     """The model at ``path``, checked as far as that goes without a runtime; a zip is unpacked for as long as it is open.
@@ -62,7 +53,7 @@ def open_source(path: Path) -> Iterator[ModelSource]:
     with own_folder("zip-") as own:
         folder = own / "out"
         folder.mkdir()
-        file = _in_folder(path) if path.is_dir() else path
+        file = model_in(path) if path.is_dir() else path
         found = _read(file, folder)
         if file.suffix.lower() == ".zip":
             entry = folder / untrusted.relative_path(found.entry)
@@ -109,30 +100,9 @@ def _read(file: Path, folder: Path) -> Found:
     return found
 
 
-def _in_folder(folder: Path) -> Path:
-    """The file of the one model in a folder, or in a folder inside it."""
-    found = [path for path, _ in untrusted.files_in(folder, linked=True)]
-    known = formats.endings()
-    models = [path for path in found if path.suffix.lower() in known and not path.name.startswith("._")]
-    return choose(models, folder, folder.name, known)
-
-
-def choose(found: Sequence[Path], folder: Path, name: str, endings: Sequence[str]) -> Path:
-    """The one model among several files, which have these endings, or the one called ``model``. Raises :class:`ModelInvalid`."""
-    if not found:
-        raise ModelInvalid(
-            f"{name} holds no model", hint=f"a file ending in one of {', '.join(endings)} is expected in it"
-        )
-    preferred = found if len(found) == 1 else [path for path in found if path.stem == "model"]
-    if len(preferred) != 1:
-        listed = ", ".join(str(path.relative_to(folder)) for path in found[:5])
-        raise ModelInvalid(f"{name} holds {len(found)} models: {listed}", hint="name one of the files")
-    return preferred[0]
-
-
 def _source(entry: Path, name: str, found: Found, unpacked: Path | None) -> ModelSource:
     """The source of a model's entry; what was unpacked may hold links that somebody made while it was."""
-    files = _files(entry, found)
+    files = files_of(entry, found)
     for file in files if unpacked else ():
         try:
             untrusted.open_file(entry.parent / file, inside=unpacked or entry.parent).close()
@@ -140,41 +110,6 @@ def _source(entry: Path, name: str, found: Found, unpacked: Path | None) -> Mode
             raise ModelInvalid(f"{name} holds no plain file {file!r}", hint="pack plain files") from error
     facts = tuple(FileFact(file, (entry.parent / file).stat().st_size) for file in files)
     return ModelSource(name, found.format, entry.parent, entry.name, facts, _digest(entry.parent, files))
-
-
-def _files(path: Path, found: Found) -> list[str]:
-    """All files that the model consists of, the entry first, relative to its folder."""
-    declared = formats.by_name(found.format)
-    beside = [path.with_suffix(ending) for ending in (declared.beside if declared else ())]
-    for other in beside:
-        if not other.is_file():
-            endings = " and ".join((path.suffix, *(one.suffix for one in beside)))
-            raise ModelInvalid(
-                f"{other.name} is missing beside {path.name}",
-                hint=f"{declared.title if declared else found.format} is several files: {endings}",
-            )
-    if beside:
-        return [path.name, *(other.name for other in beside)]
-    return [path.name, *(_external_file(path, location) for location in found.external)]
-
-
-def _external_file(path: Path, location: str) -> str:
-    """One file of external data, checked to lie inside the model's folder."""
-    pure = PurePosixPath(location)
-    inside = (
-        not pure.is_absolute() and ".." not in pure.parts and location and "\\" not in location and "\0" not in location
-    )
-    folder = path.parent.resolve()
-    if not inside or not (folder / location).resolve().is_relative_to(folder):
-        raise ModelInvalid(
-            f"{path.name} wants external data from {location[:100]!r}, outside its folder: refused",
-            hint="save the model again with its data beside it",
-        )
-    if not (folder / location).is_file():
-        raise ModelInvalid(
-            f"{path.name} keeps weights in {location!r}, which is not there", hint=f"put it beside {path.name}"
-        )
-    return location
 
 
 def _digest(folder: Path, files: Sequence[str]) -> str:
