@@ -72,11 +72,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 WEB = Path(__file__).parent / "web"
+LINES_OF_HUB = 40
+"""So many of a hub's last lines stand in the report of a test that failed."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Beside what failed stands what the hub that it asked has said."""
+    report = yield
+    lines = getattr(getattr(item, "funcargs", {}).get("hub"), "lines", [])
+    if report.failed and lines:
+        report.sections.append(("the hub's last lines", "".join(lines[-LINES_OF_HUB:])))
+    return report
 
 
 def _turn(item: pytest.Item) -> tuple[bool, bool]:

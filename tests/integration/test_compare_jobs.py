@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,20 +24,19 @@ from dynolab.spec.measurements import StageName
 from dynolab.testing.commands import command
 from dynolab.testing.running_hub import RunningHub, running_hub
 
+from .uploads import unchecked
+
 MODEL = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 BUDGET = {"budget_s": 40.0, "memory": False}
 
 
 def upload(client: Client, **content: Any) -> Model:
     """A null model in a ZIP file that the hub takes for an ONNX model: it is the agent that looks inside."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("net.null", json.dumps(content))
-    made = client.api.send("POST", "models", {"name": "net", "kind": "onnx", "is_directory": True})["id"]
-    begun = client.api.send("POST", f"models/{made}/uploads", {"size": len(packed.getvalue())})
-    etags = [httpx.put(url, content=packed.getvalue(), timeout=30).headers["etag"] for url in begun["urls"]]
-    client.api.send("POST", f"models/{made}/uploads/{begun['upload_id']}/complete", {"etags": etags})
-    return client.get_model(made)
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "net.zip"
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("net.null", json.dumps(content))
+        return unchecked(client, packed, "onnx", is_directory=True)
 
 
 @pytest.fixture(scope="module")

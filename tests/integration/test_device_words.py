@@ -72,7 +72,7 @@ def test_a_job_for_a_device_with_all_that_it_told_is_taken_and_tells_the_same(
 ) -> None:
     announce(door, "told", *ANNOUNCED)
     [device] = devices(http, "told", FLOATS, select=True)
-    (tmp_path / "net.onnx").write_bytes(b"bytes of a model")
+    (tmp_path / "net.onnx").write_bytes(b"\x3a\0")
     source = pb.Model(model_id=client.upload_model(tmp_path / "net.onnx").model_id)
     profile = pb.InferenceJob(model=source, device=device, is_profiling_on=True)
     compiling = pb.CompileJob(model=source, devices=pb.DeviceList(devices=[device]), options="--target_runtime onnx")

@@ -48,7 +48,8 @@ from . import official
 T = TypeVar("T")
 MIB = 1 << 20
 PART = 5 * MIB
-MODEL = os.urandom(12 * MIB + 17)
+MODEL = b"\x1c\0\0\0TFL3" + os.urandom(12 * MIB + 9)
+"""Begins as a TFLite file does."""
 """Three parts, the last one short."""
 LITTLE_MODEL = b"a model"
 RESULT = json.dumps({"stages": [], "filler": os.urandom(MIB).hex()}).encode()
@@ -166,15 +167,15 @@ def site(databases: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 def test_a_model_goes_up_and_comes_down_past_the_hub(site: Site, tmp_path: Path) -> None:
     client = Client(ClientConfig(site.hub.token, site.url, verbose=False))
-    file = tmp_path / "net.onnx"
+    file = tmp_path / "net.tflite"
     file.write_bytes(MODEL)
     try:
         passed = site.counted(lambda: client.upload_model(file))
         model = client.get_models()[0]
-        passed += site.counted(lambda: model.download(str(tmp_path / "again.onnx")))
+        passed += site.counted(lambda: model.download(str(tmp_path / "again.tflite")))
     finally:
         client.close()
-    assert (tmp_path / "again.onnx").read_bytes() == MODEL
+    assert (tmp_path / "again.tflite").read_bytes() == MODEL
     assert passed < LITTLE, f"{passed} bytes of twice {len(MODEL)} passed through the hub"
 
 
@@ -339,7 +340,7 @@ def test_a_client_whose_addresses_have_run_out_asks_for_others(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Client(ClientConfig(site.hub.token, site.url, verbose=False))
-    (tmp_path / "net.onnx").write_bytes(MODEL)
+    (tmp_path / "net.tflite").write_bytes(MODEL)
     put, refused = httpx.put, list[int]()
 
     def late(url: str, **more: Any) -> httpx.Response:
@@ -352,13 +353,13 @@ def test_a_client_whose_addresses_have_run_out_asks_for_others(
 
     monkeypatch.setattr(httpx, "put", late)
     try:
-        sent = client.upload_model(tmp_path / "net.onnx")
+        sent = client.upload_model(tmp_path / "net.tflite")
         assert refused == [403]
-        sent.download(str(tmp_path / "again.onnx"))
-        assert (tmp_path / "again.onnx").read_bytes() == MODEL
+        sent.download(str(tmp_path / "again.tflite"))
+        assert (tmp_path / "again.tflite").read_bytes() == MODEL
         monkeypatch.setattr(httpx, "put", lambda url, **more: put(str(refused_until_renewed(httpx.URL(url))), **more))
-        with pytest.raises(errors.Forbidden, match=r"takes no part of net.onnx at the address .* 403 \w+"):
-            client.upload_model(tmp_path / "net.onnx")
+        with pytest.raises(errors.Forbidden, match=r"takes no part of net.tflite at the address .* 403 \w+"):
+            client.upload_model(tmp_path / "net.tflite")
     finally:
         client.close()
 

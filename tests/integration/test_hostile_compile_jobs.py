@@ -21,10 +21,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dynolab.agent.turns import LOCK_FILE
 from dynolab.client.client import Client, Device
+from dynolab.client.models import Model
 from dynolab.client.settings import ClientConfig
 from dynolab.sandbox.base import strongest
 from dynolab.testing.running_hub import running_hub
 from dynolab.testing.waiting import until
+
+from .uploads import unchecked
 
 pytestmark = pytest.mark.skipif(not strongest().protects, reason="this system has no sandbox")
 OCR = Path(__file__).parents[2] / "examples" / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -41,6 +44,10 @@ class Lab:
     client: Client
     device: Device
     work: Path
+
+    def sent(self, path: Path) -> Model:
+        """A model at the hub, whatever the file holds."""
+        return unchecked(self.client, path, "torchscript" if path.suffix == ".pt" else "onnx")
 
     def left(self) -> list[str]:
         """What lies in the folder for work beside the lock by which those who measure wait for each other."""
@@ -190,14 +197,18 @@ def test_each_fails_with_its_own_fault_and_the_next_job_is_done(lab: Lab, tmp_pa
     jobs = [
         (
             lab.client.submit_compile_job(
-                make(tmp_path), lab.device, make.__name__, specs if make is pickled else None, "--target_runtime onnx"
+                lab.sent(make(tmp_path)),
+                lab.device,
+                make.__name__,
+                specs if make is pickled else None,
+                "--target_runtime onnx",
             ),
             told,
         )
         for make, told in COMPILED.items()
     ]
     jobs += [
-        (lab.client.submit_quantize_job(make(tmp_path), samples, name=make.__name__), told)
+        (lab.client.submit_quantize_job(lab.sent(make(tmp_path)), samples, name=make.__name__), told)
         for make, told in QUANTIZED.items()
     ]
     late = "--target_runtime onnx"

@@ -585,9 +585,7 @@ def waiting(postgres: OwnDatabase) -> int:
 
 async def _end_submitters(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
-    blocked = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%job%'"
-    )
+    blocked = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%job%' AND datname = current_database()"
     ended = await connection.fetch(blocked)
     await connection.close()
     return len(ended)

@@ -55,7 +55,7 @@ def await_figure(hub: RunningHub, name: str, wanted: float, **labels: str) -> No
 @pytest.fixture(scope="module")
 def model(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("models") / "net.onnx"
-    path.write_bytes(b"bytes")
+    path.write_bytes(b"\x3a\0")  # an empty graph
     return client.upload_model(path)
 
 
@@ -113,8 +113,8 @@ def test_a_jobs_way_is_counted(hub: RunningHub, door: HubDoor, client: Client, m
 
 def test_uploads_are_counted_with_their_bytes(hub: RunningHub, client: Client, tmp_path: Path) -> None:
     before = scraped(hub)
-    (tmp_path / "more.onnx").write_bytes(b"x" * 1000)
-    client.upload_model(tmp_path / "more.onnx")
+    (tmp_path / "more.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(992))
+    client.upload_model(tmp_path / "more.tflite")
     after = scraped(hub)
     for name, wanted in (("dynolab_uploads_total", 1), ("dynolab_upload_bytes_total", 1000)):
         assert value(after, name, what="model") - value(before, name, what="model") == wanted

@@ -182,7 +182,11 @@ def test_a_migration_that_waits_for_a_table_holds_nobody_else_up(
             await held.execute(text("SELECT count(*) FROM upload"))
             upgrading = asyncio.create_task(new.upgrade())
             async with reader.single() as connection:
-                while not await connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                while not await connection.scalar(
+                    text(
+                        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database WHERE NOT granted AND datname = current_database()"
+                    )
+                ):
                     assert not upgrading.done(), "it waits for the table"
                     await asyncio.sleep(0.005)
                 for _ in range(20):

@@ -38,6 +38,9 @@ COUNTED, KEPT = (
     "SELECT coalesce(sum(bytes), 0)::bigint FROM blob",
 )
 
+HERE = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+"""Of ``pg_locks``: the server has other databases too."""
+
 
 @asynccontextmanager
 async def connections(dsn: str, count: int) -> AsyncIterator[list[Any]]:
@@ -135,7 +138,7 @@ def test_what_was_there_before_is_counted_while_others_write(databases: Database
                     await connection.run_sync(lambda one: command.upgrade(configuration(one), "0037"))
 
             upgrade = asyncio.create_task(migrated())
-            waits = "SELECT count(*) FROM pg_locks WHERE relation = 'blob'::regclass AND NOT granted"
+            waits = f"SELECT count(*) FROM pg_locks WHERE relation = 'blob'::regclass AND NOT granted AND {HERE}"
             await seen(own.dsn, waits, "the migration to wait for who writes already")
             await early.execute("COMMIT")
             await upgrade
@@ -220,7 +223,7 @@ def test_small_ones_do_not_wait_for_each_other_but_large_ones_for_them(
             await reserving.reserve(bench.hub, connection, 10)  # and has not ended
             await begin_upload(other, bench.user, model, small, size=10)
             waiting = asyncio.create_task(begin_upload(other, bench.user, model, large, size=5000))
-            held = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {reserving.QUOTA_LOCK} AND NOT granted"
+            held = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {reserving.QUOTA_LOCK} AND NOT granted AND {HERE}"
             await seen(postgres.dsn, held, "the large one to wait: it has to see what the one before asks for")
         await waiting
 

@@ -17,6 +17,7 @@ import pytest
 from dynolab.spec.measurements import ComputeUnit, Layer
 from dynolab.spec.profiles import LayerTable, Profile
 from dynolab.testing.sample import layer_table, sample_profile
+from dynolab.testing.waiting import until
 
 pytest.importorskip("netron", reason="netron is not installed")
 MODELS = Path(__file__).parents[2] / "examples" / "models"
@@ -115,13 +116,12 @@ def test_what_is_chosen_far_down_comes_into_sight(ocr: str, visit: Visit) -> Non
     node = graph(page).locator("g.node.select")
     layer(page, "MatMul@0/MatMulAddFusion").click()
     node.wait_for()
-    page.wait_for_function(
-        """() => {
-            const window = document.querySelector('iframe').contentWindow;
-            const node = window.document.querySelector('g.node.select').getBoundingClientRect();
-            return node.top >= 0 && node.bottom <= window.innerHeight && node.left >= 0 && node.right <= window.innerWidth;
-        }"""
-    )
+    in_sight = """() => {
+        const window = document.querySelector('iframe').contentWindow;
+        const node = window.document.querySelector('g.node.select').getBoundingClientRect();
+        return node.top >= 0 && node.bottom <= window.innerHeight && node.left >= 0 && node.right <= window.innerWidth;
+    }"""
+    until(lambda: page.evaluate(in_sight), "the node")
 
 
 def test_an_address_names_the_layer_to_show(ocr: str, visit: Visit) -> None:
@@ -147,13 +147,12 @@ def test_a_node_leads_to_its_layer_and_to_its_time(seeded: Any, visit: Visit) ->
     layer(page, "Identity_int8").wait_for()  # the search has given way
     assert search.input_value() == ""
     assert layer(page, "Identity_int8").get_attribute("aria-current") == "true"
-    page.wait_for_function(
-        """() => {
-            const row = document.querySelector('tr:has([aria-current])').getBoundingClientRect();
-            const box = document.querySelector('.beside .box').getBoundingClientRect();
-            return row.top >= box.top && row.bottom <= box.bottom;
-        }"""
-    )
+    in_sight = """() => {
+        const row = document.querySelector('tr:has([aria-current])').getBoundingClientRect();
+        const box = document.querySelector('.beside .box').getBoundingClientRect();
+        return row.top >= box.top && row.bottom <= box.bottom;
+    }"""
+    until(lambda: page.evaluate(in_sight), "the row")
     graph(page).get_by_text("Node Properties").wait_for()  # as Netron does
     graph(page).locator("svg").get_by_text("Reshape", exact=True).first.click()
     says(page, "Reshape model/flatten/Reshape has no layer of its own")

@@ -173,7 +173,7 @@ def test_a_definition_leads_back_to_the_word_that_led_to_it(opened: Open) -> Non
     assert page.get_by_role("link", name="back").count() == 0
     link.click()
     page.get_by_role("link", name="back").click()
-    page.wait_for_function("document.activeElement.textContent === 'Layer pass overhead'")
+    page.locator("a:focus", has_text="Layer pass overhead").wait_for()
     assert "#" not in page.url
     assert link.evaluate("link => { const y = link.getBoundingClientRect().y; return 0 <= y && y < innerHeight }")
 

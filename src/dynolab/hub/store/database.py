@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from dynolab.errors import Conflict, Unavailable
-from dynolab.hub.store.connecting import BEGIN, connect, engine, refusal, told
+from dynolab.hub.store.connecting import BEGIN, connect, engine, reason, refusal, told
 from dynolab.hub.store.indexes import Index, make_concurrently
 from dynolab.hub.store.prepared import driver
 from dynolab.hub.store.statement_times import watch_statements
@@ -29,6 +30,7 @@ from dynolab.hub.telemetry import metrics
 if TYPE_CHECKING:
     from alembic.config import Config
 
+log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 POOL_CONNECTIONS = 10
 CONNECTION_LIFE_S = 600.0
@@ -39,6 +41,8 @@ POOL_WAIT_S = 25.0
 AWAY_S = 5.0
 """How long a request waits for a database that does not answer before it is told to come again: a restart takes less."""
 AWAY_POLL_S = 0.05
+TELL_EVERY_S = 10.0
+"""How often the same reason why the database is away is logged at most."""
 READ_ONLY = "25006"
 FROM_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
 """What the driver itself raises; the third one, where a statement follows an end that it has not understood yet."""
@@ -51,6 +55,8 @@ UPGRADE_LOCK = 0x64796E6F
 """The advisory lock that lets one replica alone upgrade the schema."""
 MADE = "dynolab_made"
 """When (monotonic) the connection was made, in its ``info``."""
+_told: dict[str, float] = {}
+"""When (monotonic) a reason was logged last."""
 COMMITTED = "dynolab_committed"
 """What is to be done once the transaction at hand is committed, in the connection's ``info``."""
 
@@ -267,6 +273,7 @@ async def _lent(
         metrics.CONNECTION_SECONDS.observe(time.perf_counter() - begun)
     except Exception as error:
         if _gives_none(error) or refusal(error) is not None:
+            _tell(error)
             raise Unavailable(f"the database does not answer ({type(error).__name__})", hint="ask again") from error
         raise
     below = driver(connection)
@@ -276,10 +283,21 @@ async def _lent(
         if getattr(getattr(error, "orig", error), "sqlstate", None) == READ_ONLY:
             await connection.invalidate()  # another may lead to the server that writes
         if is_away(error) or below.is_closed():
+            _tell(error)
             raise Unavailable("the database went away, or had no time", hint="ask again") from error
         raise
     finally:
         await give_back(connection)
+
+
+def _tell(error: Exception) -> None:
+    """Log why the database is away, for whoever runs the hub: who asked is told no more than that. Not for each of many requests."""
+    why, now = reason(error), time.monotonic()
+    if now - _told.get(why, -TELL_EVERY_S) >= TELL_EVERY_S:
+        for one in [one for one, at_s in _told.items() if now - at_s >= TELL_EVERY_S]:
+            del _told[one]
+        _told[why] = now
+        log.warning("the database: %s", why)
 
 
 async def _connect(engine: AsyncEngine, patience_s: float | None = None) -> AsyncConnection:
