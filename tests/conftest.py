@@ -83,11 +83,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Beside what failed stands what the hub that it asked has said."""
+    """Beside what failed stands what the hubs that it asked have said."""
     report = yield
-    lines = getattr(getattr(item, "funcargs", {}).get("hub"), "lines", [])
-    if report.failed and lines:
-        report.sections.append(("the hub's last lines", "".join(lines[-LINES_OF_HUB:])))
+    for name, fixture in getattr(item, "funcargs", {}).items() if report.failed else ():
+        if isinstance(lines := getattr(fixture, "lines", None), list):
+            report.sections.append((f"last lines of {name}", "".join(map(str, lines[-LINES_OF_HUB:]))))
     return report
 
 
