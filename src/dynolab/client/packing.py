@@ -66,7 +66,7 @@ def packed(path: Path, told: Endings = dict) -> Iterator[tuple[Path, str, bool]]
             yield packed_path, kind, True
     elif path.suffix.lower() == formats.ARCHIVE:
         yield path, _format(_names(path), path.name, told), True
-    elif not formats.said_by(path.suffix, formats.known().formats):
+    elif _is_told(path.suffix, told):
         yield path, _format([path.name], path.name, told), False
     else:
         kind, files = _examined(path)
@@ -75,6 +75,13 @@ def packed(path: Path, told: Endings = dict) -> Iterator[tuple[Path, str, bool]]
             return
         with _zip(path.stem, [path.parent / one for one in files], path.parent) as packed_path:
             yield packed_path, kind, True
+
+
+def _is_told(ending: str, told: Endings) -> bool:
+    """Whether it is the hub that knows files with this ending, or nobody; it is not asked about those that are models wherever they are."""
+    if formats.by_ending(ending) is not None:
+        return False
+    return ending.lower() in told() or formats.said_by(ending, formats.known().formats) is None
 
 
 def _examined(file: Path) -> tuple[str, list[str]]:

@@ -101,6 +101,14 @@ def test_a_format_that_is_not_declared_here_goes_where_a_device_reads_it(tmp_pat
     assert ".onnx" in (refused.value.hint or "")
 
 
+def test_an_ending_of_many_is_a_devices_own_format_first(tmp_path: Path) -> None:
+    (tmp_path / "net.bin").write_bytes(b"context")
+    with packed(tmp_path / "net.bin", lambda: {".bin": "foo"}) as (_, kind, _):
+        assert kind == "foo"
+    with packed(tmp_path / "net.bin") as (_, kind, _):
+        assert kind == "qnn_context_binary", "as `dynolab profile` takes it"
+
+
 def test_the_hub_is_not_asked_for_a_format_of_dynolabs_own(tmp_path: Path) -> None:
     def asked() -> dict[str, str]:
         raise AssertionError("asked")
