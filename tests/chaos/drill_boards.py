@@ -34,6 +34,10 @@ POOL = "drill"
 OVER = ("done", "failed", "cancelled")
 PUSH_S = 300.0
 """More for the first word of a board that is reached by ssh: all that measures there is sent to it before."""
+AFTER_S = 900.0
+"""Within which the last jobs are over once no more are sent."""
+WAITING = 2
+"""Jobs that wait beside those that the devices have."""
 PEACE_S = 120.0
 """Within which all is at rest once the last job has ended."""
 
@@ -107,10 +111,11 @@ class Drill:
     """One run of it in a folder of its own."""
 
     def __init__(
-        self, folder: Path, *, jobs: int, devices: int, seed: int, every_s: float, within_s: float, by_ssh: int = 0
+        self, folder: Path, *, lasts_s: float, devices: int, seed: int, every_s: float, by_ssh: int = 0
     ) -> None:
-        self._folder, self._jobs, self._count, self._by_ssh = folder, jobs, devices, by_ssh
-        self._draw, self._every_s, self._within_s = random.Random(seed), every_s, within_s
+        """Blows fall for ``lasts_s`` seconds, about ``every_s`` one, on devices of which ``by_ssh`` are reached by ssh."""
+        self._folder, self._lasts_s, self._count, self._by_ssh = folder, lasts_s, devices, by_ssh
+        self._draw, self._every_s = random.Random(seed), every_s
         self.result = Result()
 
     def run(self) -> Result:
@@ -141,9 +146,6 @@ class Drill:
             one.start()
         within_s = 60 + 20 * len(devices) + PUSH_S * self._by_ssh
         until(lambda: len(_boards(api)) == len(devices), "all devices", within_s)
-        for number in range(self._jobs):
-            job_id, digest = api.submit(number)
-            self.result.sent[job_id] = digest
         self._befall(api, devices)
         self.result.took_s = time.monotonic() - start
         self.result.jobs = {job_id: api.ask("GET", f"jobs/{job_id}") for job_id in self.result.sent}
@@ -153,11 +155,14 @@ class Drill:
         self.result.wrong += [*broken(self.result), *self._rest(api, devices)]
 
     def _befall(self, api: Api, devices: Sequence[Device]) -> None:
-        """Blows at random until all jobs are over: those that wait when the devices are few enough end in peace."""
-        end, under = time.monotonic() + self._within_s, list[tuple[float, Device, Blow]]()
+        """Blows at random for as long as jobs are sent; what is under way then ends in peace."""
+        until_s, under = time.monotonic() + self._lasts_s, list[tuple[float, Device, Blow]]()
         next_at = time.monotonic() + self._pause_s()
-        while (open_ := _open(api, self.result.sent)) and time.monotonic() < end:
-            now = time.monotonic()
+        while (now := time.monotonic()) < until_s + AFTER_S:
+            open_ = _open(api, self.result.sent)
+            for _ in range(len(devices) + WAITING - open_ if now < until_s else 0):
+                job_id, digest = api.submit(len(self.result.sent))
+                self.result.sent[job_id] = digest
             for at, device, blow in [one for one in under if one[0] <= now]:
                 blow.undo()
                 under.remove((at, device, blow))
@@ -166,13 +171,15 @@ class Drill:
                 if not one.is_up():
                     self.result.wrong.append(f"an agent ended by itself: {one.log[-500:]}")
                     one.start()
-            if now >= next_at and open_ > len(devices) and free:
+            if next_at <= now < until_s and free:
                 device = self._draw.choice(free)
                 blow = device.blows(self._draw, LEASE_S)
                 blow.strike()
                 self.result.blows[blow.kind] += 1
                 under.append((now + blow.lasts_s, device, blow))
                 next_at = now + self._pause_s()
+            if now >= until_s and not open_ and not under:
+                break
             time.sleep(0.2)
         for _, _, blow in under:
             blow.undo()
@@ -262,22 +269,14 @@ def _at_once(result: Result) -> Iterator[str]:
 
 # ---- in the frame ----------------------------------------------------------------------------------------------------
 
-SHORT, LONG = (6, 4, 12.0), (12, 10, 15.0)
-"""Jobs a minute, devices, and about how often a blow falls, in seconds: of a drill below five minutes, and of one from there on."""
+SHORT, LONG = (4, 12.0), (10, 15.0)
+"""Devices, and about how often a blow falls, in seconds: of a drill below five minutes, and of one from there on."""
 
 
 def play(outcome: Outcome, folder: Path) -> None:
-    """So many jobs as a machine of two cores has measured in these minutes, over devices of which one is reached by ssh."""
-    a_minute, devices, every_s = SHORT if outcome.minutes < 5 else LONG
-    drill = Drill(
-        folder,
-        jobs=max(devices + 2, round(outcome.minutes * a_minute)),
-        devices=devices,
-        seed=outcome.seed,
-        every_s=every_s,
-        within_s=outcome.minutes * 240 + 300,
-        by_ssh=1,
-    )
+    """Jobs without end for these minutes, over devices of which one is reached by ssh."""
+    devices, every_s = SHORT if outcome.minutes < 5 else LONG
+    drill = Drill(folder, lasts_s=outcome.minutes * 60, devices=devices, seed=outcome.seed, every_s=every_s, by_ssh=1)
     found = drill.run()
     outcome.acknowledged, outcome.blows = len(found.sent), found.blows
     outcome.states = Counter(job["state"] for job in found.jobs.values())

@@ -32,6 +32,8 @@ from .light_agents import figure_of
 from .load import DEPENDENCY_FAILED, OVER, Load
 
 POOL = "drill"
+PEACEFUL = "soak"
+"""The drill that is to befall nobody."""
 LEASE_S = 4.0
 ORPHAN_AGE_S = 4.0
 """Objects that nobody refers to are gone after two rounds of this: a drill waits for it."""
@@ -124,18 +126,26 @@ class Outcome:
 
 def play(name: str, *, seed: int, minutes: float, folder: Path) -> Outcome:
     """One drill in a folder of its own."""
-    outcome, draw = Outcome(name, seed, minutes), random.Random(seed)
+    outcome = Outcome(name, seed, minutes)
     module = import_module(f"tests.chaos.drill_{name}")
     if hasattr(module, "play"):
         module.play(outcome, folder)
-        return outcome
+    else:
+        _play(module, outcome, folder)
+    if not outcome.blows and name != PEACEFUL:
+        outcome.wrong.append("nothing befell it: give it more --minutes")
+    return outcome
+
+
+def _play(module: Any, outcome: Outcome, folder: Path) -> None:
+    draw = random.Random(outcome.seed)
     with ExitStack() as stack:
         scene: Scene = module.set_up(folder, stack)
         load = Load(scene.url, scene.token, POOL, per_s=scene.per_s)
         stack.callback(load.close)
         load.start()
         until(lambda: len(load.acknowledged) >= 3 or bool(load.failed), "the first jobs", FIRST_S)
-        _befall(scene, draw, outcome, minutes * 60)
+        _befall(scene, draw, outcome, outcome.minutes * 60)
         load.stop()
         outcome.wrong += [f"the load ended: {load.failed}"] if load.failed else []
         jobs = _settled(load, outcome)
@@ -146,7 +156,6 @@ def play(name: str, *, seed: int, minutes: float, folder: Path) -> Outcome:
         outcome.more |= scene.figures()
         if "Traceback" in scene.printed():
             outcome.wrong.append("a hub printed a traceback: " + scene.printed().partition("Traceback")[2][-1500:])
-    return outcome
 
 
 def _befall(scene: Scene, draw: random.Random, outcome: Outcome, for_s: float) -> None:

@@ -23,10 +23,10 @@ from .links import Network
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
-def test_15_jobs_over_3_devices_that_are_killed_at_random_end_once_and_leave_nothing(tmp_path: Path) -> None:
-    found = Drill(tmp_path, jobs=15, devices=3, seed=3, every_s=10.0, within_s=900.0).run()
+def test_jobs_over_3_devices_that_are_killed_at_random_end_once_and_leave_nothing(tmp_path: Path) -> None:
+    found = Drill(tmp_path, lasts_s=60.0, devices=3, seed=3, every_s=10.0).run()
     assert found.wrong == [], found.figures
-    assert len(found.jobs) == 15
+    assert len(found.jobs) >= 3
     assert found.blows, "nothing befell them"
 
 

@@ -49,7 +49,6 @@ def test_nothing_is_lost_doubled_stuck_or_left(name: str, tmp_path: Path) -> Non
         pytest.skip(str(error))
     assert found.holds, found.document
     assert found.acknowledged >= 3
-    assert found.blows or name == "soak", "nothing befell it"
 
 
 # ---- what it judges by -----------------------------------------------------------------------------------------------
