@@ -577,12 +577,6 @@ def jobs_table_locked(postgres: OwnDatabase) -> Iterator[None]:
         holding.join()
 
 
-def waiting(postgres: OwnDatabase) -> int:
-    """How many statements wait for a lock."""
-    locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    return int(postgres.rows(locked)[0]["count"])
-
-
 async def _end_submitters(dsn: str) -> int:
     connection = await asyncpg.connect(dsn)
     blocked = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%job%' AND datname = current_database()"
@@ -617,7 +611,7 @@ def test_a_submission_whose_sender_hung_up_is_sent_again_and_done_once(
                 with pytest.raises(httpx.ReadTimeout):
                     post(user, content, 0.5)
             last = pool.submit(post, user, content)
-            until(lambda: waiting(postgres) == 3, "the three to wait for the table")
+            until(lambda: postgres.waiting() == 3, "the three to wait for the table")
         answer = last.result()
     made = pb.CreateUpdateResponse.FromString(answer.content)
     assert made.id
@@ -647,7 +641,7 @@ def test_the_same_job_asked_for_twice_is_two_jobs(user: User, postgres: OwnDatab
     with ThreadPoolExecutor(3) as pool:
         with jobs_table_locked(postgres):
             answers = [pool.submit(post, user, content) for _ in range(3)]
-            until(lambda: waiting(postgres) == 3, "the three to wait for the table")
+            until(lambda: postgres.waiting() == 3, "the three to wait for the table")
         ids = [pb.CreateUpdateResponse.FromString(answer.result().content).id for answer in answers]
     ids.append(pb.CreateUpdateResponse.FromString(post(user, content).content).id)
     assert len(set(ids)) == 4

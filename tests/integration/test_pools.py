@@ -554,10 +554,6 @@ def test_who_is_shut_out_amid_a_job_gets_and_says_nothing_more_of_it(meet: Meet,
 # ---- access that ends while it is used -------------------------------------------------------------------------------
 
 
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-"""For a connection of its own: a transaction sees that view but once."""
-
-
 def submitted_while(postgres: OwnDatabase, submit: Callable[[], httpx.Response], *ending: str) -> httpx.Response:
     """What a submission is answered that came while a transaction with these statements was not committed yet."""
 
@@ -568,7 +564,7 @@ def submitted_while(postgres: OwnDatabase, submit: Callable[[], httpx.Response],
             for statement in ending:
                 await connection.execute(statement)
             answer = asyncio.create_task(asyncio.to_thread(submit))
-            while not answer.done() and not await asyncio.to_thread(postgres.rows, WAITING):
+            while not answer.done() and not await asyncio.to_thread(postgres.waiting):
                 await asyncio.sleep(0.02)
         answers.append(await answer)
 

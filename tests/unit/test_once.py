@@ -1,44 +1,35 @@
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from subprocess import PIPE
 
 import pytest
 
 from dynolab.testing.once import once
+from dynolab.testing.waiting import until
 
 CALLS = """
-import sys, time
+import sys
 from pathlib import Path
 from dynolab.testing.once import once
 
-def make():
-    with (folder / "calls").open("a") as calls:
-        calls.write("made\\n")
-    time.sleep(0.5)  # the others have the file open by then, and wait for the lock
-
-folder = Path(sys.argv[1])
-print("ready", flush=True)
-sys.stdin.read(1)
-once(folder, make)
+once(Path(sys.argv[1]), lambda: print("made again"))
 """
 
 
-def test_of_processes_that_begin_at_once_one_makes_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-c", CALLS, str(tmp_path / "shared")]
-    with ExitStack() as stack:
-        started = [stack.enter_context(subprocess.Popen(command, stdin=PIPE, stdout=PIPE)) for _ in range(4)]
-        for one in started:
-            assert one.stdout
-            assert one.stdout.readline() == b"ready\n"
-        for one in started:
-            assert one.stdin
-            one.stdin.close()
-    assert [one.returncode for one in started] == [0] * 4
-    assert (tmp_path / "shared" / "calls").read_text() == "made\n"
+def test_who_waited_for_another_does_not_make_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    with path.open("w") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        with subprocess.Popen([sys.executable, "-P", "-c", CALLS, str(tmp_path)], stdout=subprocess.PIPE) as waits:
+            opened = Path(f"/proc/{waits.pid}/fd")
+            until(lambda: path in [one.resolve() for one in opened.iterdir()], "the other to open the file")
+            made.write("whole")
+            made.close()
+            assert waits.communicate()[0] == b""
+    assert waits.returncode == 0
 
 
 def test_what_failed_is_made_by_who_comes_next(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _names(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except zipfile.BadZipFile as error:
+    except model_files.NO_ZIP as error:
         raise ModelInvalid(f"{path} is no ZIP file: {error}", hint="pack it anew, or give the folder") from error
 
 

@@ -42,6 +42,11 @@ class OwnDatabase:
 
         return _run(asked())
 
+    def waiting(self) -> int:
+        """How many of its sessions wait for a lock. By a connection of its own: a transaction sees that view but once."""
+        asked = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return len(self.rows(asked))
+
 
 class Databases:
     """A running server, and new databases in it."""
