@@ -34,7 +34,7 @@ def external_data(name: str, file: BinaryIO) -> list[str]:
             found = set(_model(view))
         except RecursionError as error:
             raise ModelInvalid(f"{name} has graphs inside graphs, too deep for anybody to read") from error
-        except (IndexError, ValueError) as error:
+        except ValueError as error:
             raise ModelInvalid(
                 f"{name} is not a whole ONNX file: {error}", hint="it may be truncated; download or export it again"
             ) from error
@@ -117,7 +117,7 @@ def _declared(data: mmap.mmap) -> Iterator[tuple[str, TensorSpec | str]]:
 
 
 def _tensor_type(data: mmap.mmap, name: str, start: int, end: int) -> TensorSpec:
-    element = data[start + 1] if end > start and data[start] == _ELEMENT_TAG else 0  # first, as every writer has it
+    element = data[start + 1] if end > start + 1 and data[start] == _ELEMENT_TAG else 0  # first, as every writer has it
     known = ELEMENT_TYPES[element] if element < len(ELEMENT_TYPES) else f"element type {element}"
     shapes = _extents(data, start, end, _SHAPE)
     return TensorSpec(
@@ -138,7 +138,7 @@ def _listed(name: str, file: BinaryIO, found: Callable[[mmap.mmap], Iterator[T]]
     with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
         try:
             return list(found(view))
-        except (IndexError, KeyError, ValueError) as error:
+        except (KeyError, ValueError) as error:
             raise ModelInvalid(f"{name} is not a whole ONNX file: {error}") from error
 
 
@@ -237,7 +237,10 @@ def _fields(data: mmap.mmap, position: int, end: int) -> Iterator[tuple[int, int
 def _varint(data: mmap.mmap, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        byte = data[position]
+        try:
+            byte = data[position]
+        except IndexError:
+            raise ValueError(f"a field at byte {position} runs past the end of the file") from None
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:

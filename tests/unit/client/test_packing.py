@@ -56,6 +56,7 @@ def test_a_model_of_several_files_goes_as_one(
     [
         ("net.onnx", b"", r"net\.onnx is empty"),
         ("net.onnx", b"<html>404 Not Found</html>", r"net\.onnx is not a whole ONNX file"),
+        ("net.onnx", b"hi\n", r"a field at byte 3 runs past the end of the file"),
         ("net.tflite", SMALL, r"net\.tflite does not hold the mark TFL3"),
         ("net.onnx", b"\x1c\0\0\0TFL3", r"net\.onnx is named like onnx, but holds tflite"),
         ("net.pt", b"\x80\x02", r"net\.pt is not a whole TorchScript or exported program"),
