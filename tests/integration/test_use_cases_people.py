@@ -91,7 +91,7 @@ def test_systems_are_chosen_by_their_version_or_by_an_interval(run: Run) -> None
             offer = DeviceOffer(f"{name} {number}", name, os, ("framework:onnx",))
             await claim_attempt(bench.hub, bench.agent, ClaimRequest(AGENT_PROTOCOL, offer))
 
-        async def found(os: str) -> list[str]:
+        async def found(os: str, name: str = name) -> list[str]:
             return [one.os for one in await find_devices(bench.hub, bench.user, name=name, os=os)]
 
         for os, expected in (
@@ -111,6 +111,8 @@ def test_systems_are_chosen_by_their_version_or_by_an_interval(run: Run) -> None
         for wrong in ("[10", "[10;11]", "[a,b)"):
             with pytest.raises(SpecInvalid, match=r"is neither|is not"):
                 await found(wrong)
+            with pytest.raises(SpecInvalid, match=r"is neither|is not"):
+                await found(wrong, f"{bench.name} whatever")  # it is as wrong where there is no device to look at
 
     run(drill)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from dynolab.errors import SpecInvalid
@@ -30,14 +31,14 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text))
 
 
-def fits_version(actual: str, wanted: str) -> bool:
-    """Whether a version is the one that is wanted, or lies in the interval that is.
+def wanted_versions(wanted: str) -> Callable[[str], bool]:
+    """Tells of a version whether it is the one that is wanted, or lies in the interval that is; any does where none is wanted.
 
     ``[14,15)`` is from 14 to before 15, and ``[13,14]`` takes in all of 14, such as 14.1; either end may be left out. Raises
-    :class:`SpecInvalid` for an interval that is none.
+    :class:`SpecInvalid` for an interval that is none, here and not at the first version that is looked at: there may be none.
     """
     if not wanted.startswith("["):
-        return actual == wanted or (version(actual) == version(wanted) != ())
+        return lambda actual: wanted in ("", actual) or (version(actual) == version(wanted) != ())
     ends = _INTERVAL.fullmatch(wanted.replace(" ", ""))
     if ends is None:
         raise SpecInvalid(
@@ -45,9 +46,11 @@ def fits_version(actual: str, wanted: str) -> bool:
             hint="such as [14,15), [13,14], [14,) or [,15)",
         )
     low, high, closing = ends.groups()
-    if low and version(actual) < version(low):
-        return False
+    return lambda actual: _lies_between(version(actual), version(low), version(high), closing == "]")
+
+
+def _lies_between(found: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...], takes_in_high: bool) -> bool:
+    """Without numbers an end is open."""
     if not high:
-        return True
-    found, last = version(actual), version(high)
-    return found[: len(last)] <= last if closing == "]" else found < last
+        return found >= low
+    return found >= low and (found[: len(high)] <= high if takes_in_high else found < high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dynolab.errors import SpecInvalid
-from dynolab.spec.device_wishes import family, fits_version, is_member
+from dynolab.spec.device_wishes import family, is_member, wanted_versions
 
 S22, S24, PIXEL = "Samsung Galaxy S22", "Samsung Galaxy S24", "Google Pixel 3"
 
@@ -43,15 +43,15 @@ def test_members_bear_the_familys_name_and_a_word_more(begins: str, name: str, m
         ("14.9", "[14,15)", True), ("13", "[14,15)", False), ("13", "[13,14]", True), ("14", "[13,14]", True),
         ("14.1", "[13,14]", True), ("15", "[13,14]", False), ("12.9", "[13,14]", False), ("99", "[14,)", True),
         ("13", "[14,)", False), ("1", "[,15)", True), ("15", "[,15]", True), ("16", "[,15]", False), ("14", "[ 13 , 15 )", True),
-        ("7", "[,)", True),
+        ("7", "[,)", True), ("7", "", True), ("", "14", False), ("rolling", "rolling", True), ("rolling", "[1,)", False),
     ],
 )  # fmt: skip
 def test_versions_and_intervals_of_them(actual: str, wanted: str, fits: bool) -> None:
-    assert fits_version(actual, wanted) is fits
+    assert wanted_versions(wanted)(actual) is fits
 
 
 @pytest.mark.parametrize("wanted", ["[", "[14", "[14,15", "[14;15)", "[a,b)", "[14,15)x"])
 def test_an_interval_that_is_none_is_refused_with_those_that_are(wanted: str) -> None:
     with pytest.raises(SpecInvalid, match="is neither") as caught:
-        fits_version("14", wanted)
+        wanted_versions(wanted)
     assert "[13,14]" in (caught.value.hint or "")

@@ -20,7 +20,7 @@ from dynolab.hub.usecases import bounds
 from dynolab.hub.usecases.access import Given
 from dynolab.hub.usecases.base import Hub
 from dynolab.hub.usecases.pool_rights import Sends, may_send, trusts
-from dynolab.spec.device_wishes import family, fits_version, is_member, version
+from dynolab.spec.device_wishes import family, is_member, version, wanted_versions
 from dynolab.spec.toolchain_support import TOOLCHAINS_ONLY
 
 Missing = Literal["trust", "sandbox"]
@@ -95,7 +95,7 @@ async def find_devices(
     for text, what in ((name, "name"), (os, "os")):
         bounds.check_text(text, what)
     bounds.check_texts(attributes, "attributes", bounds.ATTRIBUTES)
-    begins = family(name)
+    begins, is_wanted = family(name), wanted_versions(os)
     owners = [one.removeprefix(OWNER) for one in attributes if one.startswith(OWNER)]
     asked = {
         "begins": begins,
@@ -110,7 +110,7 @@ async def find_devices(
         rows = await finding.all(connection, **asked, **account.told)
     able = [row for row in rows if TOOLCHAINS_ONLY not in row.attributes]  # the database would ask each board
     named = [row for row in able if begins is None or is_member(row.name, begins)]
-    fitting = [row for row in named if not os or fits_version(row.os, os)]
+    fitting = [row for row in named if is_wanted(row.os)]
     best_first = sorted(fitting, key=lambda row: (row.id == account.id, row.is_admin, version(row.os)), reverse=True)
     several = Counter((name, os) for name, os, _ in {(row.name, row.os, row.pool_id) for row in fitting})
     return [_model(row, account, bool(owners) or several[row.name, row.os] > 1) for row in best_first]
