@@ -51,6 +51,5 @@ def wanted_versions(wanted: str) -> Callable[[str], bool]:
 
 def _lies_between(found: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...], takes_in_high: bool) -> bool:
     """Without numbers an end is open."""
-    if not high:
-        return found >= low
-    return found >= low and (found[: len(high)] <= high if takes_in_high else found < high)
+    is_below = found[: len(high)] <= high if takes_in_high else found < high
+    return found >= low and (not high or is_below)
